@@ -1,0 +1,1 @@
+//! Who lives, waits and dies: the only crate that knows actix.

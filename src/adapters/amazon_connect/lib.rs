@@ -1,0 +1,1 @@
+//! The Amazon Connect API behind the port that writes contact attributes.

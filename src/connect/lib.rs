@@ -1,0 +1,1 @@
+//! Amazon Connect without IO: ARNs, contacts, attributes, session history keys and hand-offs.

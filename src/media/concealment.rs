@@ -1,0 +1,141 @@
+//! Packet-loss concealment by repeating the last pitch period (after ITU-T G.711 Appendix I).
+//!
+//! Invariant: a gap begins and ends without a step: both edges are overlapped, and after [`SILENT_AFTER_FRAMES`] lost
+//! frames the bridge has faded out.
+
+use crate::{FRAME_SAMPLES, Frame};
+
+/// Frames after which a gap is silence.
+pub const SILENT_AFTER_FRAMES: u32 = 3;
+
+const HISTORY: usize = 400;
+const PITCH_MIN: usize = 40; // 200 Hz at the highest voice that matters for a bridge of 60 ms
+const PITCH_MAX: usize = 120; // 66 Hz
+const OVERLAP: usize = 32; // 4 ms
+
+/// Conceals the losses of one stream.
+#[derive(Debug)]
+pub struct Concealer {
+    history: [i16; HISTORY],
+    pitch: usize,
+    at: usize,
+    lost_frames: u32,
+}
+
+impl Default for Concealer {
+    fn default() -> Self {
+        Self { history: [0; HISTORY], pitch: PITCH_MIN, at: 0, lost_frames: 0 }
+    }
+}
+
+impl Concealer {
+    /// A frame arrived: remembers it, and blends it with the bridge if it ends a gap.
+    pub fn good(&mut self, frame: &mut Frame) {
+        if self.lost_frames > 0 {
+            let gain = self.gain();
+            for (n, sample) in frame.iter_mut().take(OVERLAP).enumerate() {
+                let bridge = f32::from(self.bridge_sample()) * gain;
+                let share = n as f32 / OVERLAP as f32;
+                *sample = (f32::from(*sample) * share + bridge * (1.0 - share)) as i16;
+            }
+            self.lost_frames = 0;
+        }
+        self.history.copy_within(FRAME_SAMPLES.., 0);
+        self.history[HISTORY - FRAME_SAMPLES..].copy_from_slice(frame);
+    }
+
+    /// A frame is missing: fills in a bridge.
+    pub fn conceal(&mut self, frame: &mut Frame) {
+        if self.lost_frames == 0 {
+            self.pitch = self.estimate_pitch();
+            self.at = 0;
+        }
+        let from = self.gain();
+        self.lost_frames += 1;
+        let to = self.gain();
+        for (n, sample) in frame.iter_mut().enumerate() {
+            let gain = from + (to - from) * n as f32 / FRAME_SAMPLES as f32;
+            *sample = (f32::from(self.bridge_sample()) * gain) as i16;
+        }
+    }
+
+    fn gain(&self) -> f32 {
+        match self.lost_frames {
+            0 => 1.0,
+            n if n >= SILENT_AFTER_FRAMES => 0.0,
+            n => 1.0 - n as f32 / SILENT_AFTER_FRAMES as f32,
+        }
+    }
+
+    /// The last pitch period over and over; its seam is overlapped with the samples before it.
+    fn bridge_sample(&mut self) -> i16 {
+        let period = HISTORY - self.pitch;
+        let sample = f32::from(self.history[period + self.at]);
+        let until_seam = self.pitch - self.at;
+        let blended = if until_seam <= OVERLAP / 2 {
+            let share = until_seam as f32 / (OVERLAP / 2) as f32;
+            sample * share + f32::from(self.history[period + self.at - self.pitch]) * (1.0 - share)
+        } else {
+            sample
+        };
+        self.at = (self.at + 1) % self.pitch;
+        blended as i16
+    }
+
+    fn estimate_pitch(&self) -> usize {
+        let tail = &self.history[HISTORY - FRAME_SAMPLES..];
+        let score = |lag: usize| {
+            let shifted = &self.history[HISTORY - FRAME_SAMPLES - lag..HISTORY - lag];
+            let (mut cross, mut energy) = (0f32, 1f32);
+            for (a, b) in tail.iter().zip(shifted).step_by(2) {
+                cross += f32::from(*a) * f32::from(*b);
+                energy += f32::from(*b) * f32::from(*b);
+            }
+            cross / energy.sqrt()
+        };
+        (PITCH_MIN..=PITCH_MAX).max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(PITCH_MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(frame: usize) -> Frame {
+        std::array::from_fn(|n| {
+            let t = (frame * FRAME_SAMPLES + n) as f32 / 8000.0;
+            ((t * 100.0 * std::f32::consts::TAU).sin() * 8000.0) as i16
+        })
+    }
+
+    fn worst_step(samples: &[i16]) -> i32 {
+        samples.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_short_gap_in_a_voiced_sound_is_hardly_there() {
+        let mut concealer = Concealer::default();
+        let mut out = vec![];
+        for n in 0..12 {
+            let mut frame = tone(n);
+            if n == 6 {
+                concealer.conceal(&mut frame)
+            } else {
+                concealer.good(&mut frame)
+            }
+            out.extend(frame);
+        }
+        assert!(worst_step(&out) < 1400, "a clean tone steps by 630, this by {}", worst_step(&out));
+        let bridge = &out[6 * FRAME_SAMPLES..7 * FRAME_SAMPLES];
+        assert!(bridge.iter().any(|s| s.abs() > 4000), "the bridge sounds");
+    }
+
+    #[test]
+    fn a_long_gap_fades_to_silence() {
+        let mut concealer = Concealer::default();
+        (0..5).for_each(|n| concealer.good(&mut tone(n)));
+        let mut frame = [0; FRAME_SAMPLES];
+        (0..SILENT_AFTER_FRAMES + 1).for_each(|_| concealer.conceal(&mut frame));
+        assert!(frame.iter().all(|s| *s == 0));
+    }
+}

@@ -1,0 +1,398 @@
+//! The adaptive jitter buffer: packets in as they come, in order and on time out.
+//!
+//! ```text
+//! Waiting -first packet old enough-> Playing -nothing for GAP-> Waiting
+//! ```
+//! The delay is scheduled, not counted: a sample with timestamp `ts` is due at `base + delay + ts`, where `base` is the
+//! fastest transit seen lately (so a skewed clock is followed) and `delay` a peak of the recent spread that decays (so it
+//! shrinks again after a spike). Invariant: at most [`PACKETS_MAX`] packets are held, and no packet is played twice.
+//! Driver: `media/receiver.rs`, called by `actors/media_shard/`.
+
+use std::time::{Duration, Instant};
+
+/// Most packets held.
+pub const PACKETS_MAX: usize = 32;
+/// The least delay aimed at: one frame.
+pub const DELAY_MIN: i64 = samples(20);
+/// The most delay aimed at.
+pub const DELAY_MAX: i64 = samples(240);
+/// Without any packet for this long a talk spurt has ended: DTX, hold, or a dead network.
+pub const GAP: i64 = samples(120);
+/// A timestamp that jumps by more than this is a new stream.
+pub const JUMP: i64 = samples(4000);
+
+const BASE_WINDOW: i64 = samples(2000);
+const DELAY_HALF_LIFE_PACKETS: i64 = 50;
+
+const fn samples(ms: i64) -> i64 {
+    ms * 8
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is held.
+    Held,
+    /// Its time has passed.
+    Late,
+    /// It is here already, or was played.
+    Duplicate,
+    /// There is no room; it lies too far ahead.
+    Overflow,
+}
+
+/// What is due now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pulled<'a> {
+    /// This payload.
+    Payload(&'a [u8]),
+    /// A packet that is not here: conceal it.
+    Lost,
+    /// Wait a little: the delay grows; bridge one frame.
+    Stretch,
+    /// Nothing is being said.
+    Idle,
+}
+
+/// The buffer of one stream with an 8 kHz clock.
+#[derive(Debug)]
+pub struct JitterBuffer {
+    slots: Vec<Slot>,
+    epoch: Option<Instant>,
+    last_timestamp: Option<(u32, i64)>,
+    base: WindowMinimum,
+    delay: i64,
+    state: State,
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Waiting,
+    Playing { next: i64, last_arrival: i64 },
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    timestamp: Option<i64>,
+    payload: Vec<u8>,
+}
+
+impl Default for JitterBuffer {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            epoch: None,
+            last_timestamp: None,
+            base: WindowMinimum::default(),
+            delay: DELAY_MIN,
+            state: State::Waiting,
+            quiet: true,
+        }
+    }
+}
+
+impl JitterBuffer {
+    /// Takes a packet: its RTP timestamp and payload, one byte a sample.
+    pub fn push(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Pushed {
+        if payload.is_empty() {
+            return Pushed::Overflow;
+        }
+        let arrival = self.clock(now);
+        let mut extended = self.extend(timestamp);
+        if self.jumped(extended) {
+            self.restart();
+            self.last_timestamp = Some((timestamp, i64::from(timestamp)));
+            extended = i64::from(timestamp);
+        }
+        let transit = arrival - extended;
+        let base = self.base.push(arrival, transit);
+        self.widen(transit - base);
+        if let State::Playing { next, last_arrival } = &mut self.state {
+            *last_arrival = arrival;
+            if extended + payload.len() as i64 <= *next {
+                return Pushed::Late;
+            }
+        }
+        if self.slots.iter().any(|slot| slot.timestamp == Some(extended)) {
+            return Pushed::Duplicate;
+        }
+        let free = match self.slots.iter().position(|slot| slot.timestamp.is_none()) {
+            Some(free) => free,
+            None if self.slots.len() < PACKETS_MAX => {
+                self.slots.push(Slot::default());
+                self.slots.len() - 1
+            }
+            None => return Pushed::Overflow,
+        };
+        let slot = &mut self.slots[free];
+        slot.timestamp = Some(extended);
+        slot.payload.clear();
+        slot.payload.extend_from_slice(payload);
+        Pushed::Held
+    }
+
+    /// What is due. Call it whenever the listener needs more samples; `quiet` says that the last frame played was quiet,
+    /// so that a correction of the delay would not be heard.
+    pub fn pull(&mut self, now: Instant, quiet: bool) -> Pulled<'_> {
+        self.quiet = quiet;
+        let clock = self.clock(now);
+        let ideal = clock - self.base.value() - self.delay;
+        match self.state {
+            State::Waiting => match self.earliest() {
+                Some((_, first)) if first <= ideal => {
+                    self.state = State::Playing { next: first, last_arrival: clock };
+                    self.take(first)
+                }
+                _ => Pulled::Idle,
+            },
+            State::Playing { next, last_arrival } => {
+                let Some((_, earliest)) = self.earliest() else {
+                    if clock - last_arrival >= GAP {
+                        self.state = State::Waiting;
+                        return Pulled::Idle;
+                    }
+                    // Nothing to play: time goes on only while the schedule says so.
+                    return if next <= ideal { self.lose() } else { Pulled::Stretch };
+                };
+                let early = next - ideal;
+                if early > samples(20) && (quiet || early > samples(60)) {
+                    return Pulled::Stretch;
+                }
+                if earliest - next >= GAP && clock - last_arrival < GAP {
+                    // A talk spurt begins after a pause of the sender: wait for it as for a first packet.
+                    self.state = State::Waiting;
+                    return Pulled::Idle;
+                }
+                if earliest > next {
+                    return self.lose();
+                }
+                if -early > samples(40) && (quiet || -early > samples(100)) {
+                    // Too much delay: leave one packet out.
+                    let skipped = self.remove(earliest).map_or(0, |length| length as i64);
+                    let next = (earliest + skipped).max(next);
+                    self.state = State::Playing { next, last_arrival };
+                    return match self.earliest() {
+                        Some((_, then)) if then <= next => self.take(then),
+                        _ => self.lose(),
+                    };
+                }
+                self.take(earliest)
+            }
+        }
+    }
+
+    /// The delay aimed at beyond the fastest transit.
+    pub fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay as u64 * 125)
+    }
+
+    /// How many packets are held.
+    pub fn len(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.timestamp.is_some()).count()
+    }
+
+    /// Whether no packet is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything: a new synchronisation source begins.
+    pub fn restart(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.timestamp = None);
+        self.last_timestamp = None;
+        self.base = WindowMinimum::default();
+        self.delay = DELAY_MIN;
+        self.state = State::Waiting;
+    }
+
+    fn take(&mut self, timestamp: i64) -> Pulled<'_> {
+        let State::Playing { last_arrival, .. } = self.state else { return Pulled::Idle };
+        let Some(at) = self.slots.iter().position(|slot| slot.timestamp == Some(timestamp)) else {
+            return Pulled::Lost;
+        };
+        let slot = &mut self.slots[at];
+        slot.timestamp = None;
+        self.state = State::Playing { next: timestamp + slot.payload.len() as i64, last_arrival };
+        Pulled::Payload(&self.slots[at].payload)
+    }
+
+    fn lose(&mut self) -> Pulled<'_> {
+        if let State::Playing { next, .. } = &mut self.state {
+            *next += samples(20);
+        }
+        Pulled::Lost
+    }
+
+    fn remove(&mut self, timestamp: i64) -> Option<usize> {
+        let slot = self.slots.iter_mut().find(|slot| slot.timestamp == Some(timestamp))?;
+        slot.timestamp = None;
+        Some(slot.payload.len())
+    }
+
+    fn earliest(&self) -> Option<(usize, i64)> {
+        let held = self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at, slot.timestamp?)));
+        held.min_by_key(|(_, timestamp)| *timestamp)
+    }
+
+    /// The delay follows the spread up at once and down slowly.
+    fn widen(&mut self, spread: i64) {
+        let wanted = (spread + DELAY_MIN).clamp(DELAY_MIN, DELAY_MAX);
+        if wanted > self.delay {
+            self.delay = wanted;
+        } else {
+            self.delay -= (self.delay - wanted + DELAY_HALF_LIFE_PACKETS - 1) / DELAY_HALF_LIFE_PACKETS;
+        }
+    }
+
+    fn clock(&mut self, now: Instant) -> i64 {
+        let epoch = *self.epoch.get_or_insert(now);
+        (now.saturating_duration_since(epoch).as_micros() / 125) as i64
+    }
+
+    /// 32-bit timestamps to a line without wrap.
+    fn extend(&mut self, timestamp: u32) -> i64 {
+        let extended = match self.last_timestamp {
+            Some((last, line)) => line + i64::from(timestamp.wrapping_sub(last) as i32),
+            None => i64::from(timestamp),
+        };
+        if self.last_timestamp.is_none_or(|(_, line)| extended > line && extended - line <= JUMP) {
+            self.last_timestamp = Some((timestamp, extended));
+        }
+        extended
+    }
+
+    fn jumped(&self, extended: i64) -> bool {
+        self.last_timestamp.is_some_and(|(_, line)| (extended - line).abs() > JUMP)
+    }
+}
+
+/// The minimum over the last one to two windows.
+#[derive(Debug, Default)]
+struct WindowMinimum {
+    previous: Option<i64>,
+    current: Option<i64>,
+    began: i64,
+}
+
+impl WindowMinimum {
+    fn push(&mut self, clock: i64, value: i64) -> i64 {
+        if clock - self.began >= BASE_WINDOW {
+            self.previous = self.current.take();
+            self.began = clock;
+        }
+        self.current = Some(self.current.map_or(value, |c| c.min(value)));
+        self.value()
+    }
+
+    fn value(&self) -> i64 {
+        self.previous.into_iter().chain(self.current).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Plays `frames` frames: `arrivals` says when (ms) frame n arrives, `None` if never. One letter a 20 ms pull:
+    /// P payload, L lost, S stretch, . idle; and which frames were heard.
+    fn play(
+        frames: u32,
+        ts0: u32,
+        arrival: impl Fn(u32) -> Option<u64>,
+        until_ms: u64,
+    ) -> (String, Vec<u8>, JitterBuffer) {
+        let start = Instant::now();
+        let mut buffer = JitterBuffer::default();
+        let mut due: Vec<(u64, u32)> = (0..frames).filter_map(|n| Some((arrival(n)?, n))).collect();
+        due.sort();
+        let (mut log, mut heard, mut at) = (String::new(), vec![], 0);
+        for ms in 0..until_ms {
+            while let Some((_, n)) = due.get(at).filter(|(when, _)| *when <= ms) {
+                buffer.push(start + MS * ms as u32, ts0.wrapping_add(n * 160), &[*n as u8; 160]);
+                at += 1;
+            }
+            if ms % 20 == 10 {
+                log.push(match buffer.pull(start + MS * ms as u32, true) {
+                    Pulled::Payload(p) => {
+                        heard.push(p[0]);
+                        'P'
+                    }
+                    Pulled::Lost => 'L',
+                    Pulled::Stretch => 'S',
+                    Pulled::Idle => '.',
+                });
+            }
+        }
+        (log, heard, buffer)
+    }
+
+    #[test]
+    fn a_steady_stream_is_played_whole_after_one_frame_of_delay() {
+        let (log, heard, _) = play(20, u32::MAX - 800, |n| Some(u64::from(n) * 20), 400);
+        assert_eq!(log, ".PPPPPPPPPPPPPPPPPPP");
+        assert_eq!(heard, (0..19).collect::<Vec<u8>>(), "the wrap of the timestamp is not heard");
+    }
+
+    #[test]
+    fn a_lost_packet_is_one_lost_frame() {
+        let (log, _, _) = play(20, 7, |n| (n != 5).then_some(u64::from(n) * 20), 300);
+        assert_eq!(log, ".PPPPPLPPPPPPPP");
+    }
+
+    #[test]
+    fn reordered_and_repeated_packets_are_played_once_in_order() {
+        let (_, heard, mut buffer) =
+            play(30, 7, |n| Some(u64::from(if n % 4 == 1 { n * 20 + 25 } else { n * 20 })), 600);
+        let mut sorted = heard.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(heard, sorted);
+        assert!(heard.len() >= 26, "{heard:?}");
+        let now = Instant::now();
+        let mut fresh = JitterBuffer::default();
+        assert_eq!(fresh.push(now, 0, &[0; 160]), Pushed::Held);
+        assert_eq!(fresh.push(now, 0, &[0; 160]), Pushed::Duplicate);
+        assert!(buffer.pull(now, true) != Pulled::Lost || !buffer.is_empty());
+    }
+
+    #[test]
+    fn the_delay_grows_with_a_spike_and_shrinks_again() {
+        let spike = |n: u32| Some(u64::from(n) * 20 + if (50..60).contains(&n) { 120 } else { 0 });
+        let (_, _, after_spike) = play(62, 0, spike, 1240);
+        let (log, _, later) = play(400, 0, spike, 8000);
+        assert!(after_spike.delay() >= Duration::from_millis(120), "{:?}", after_spike.delay());
+        assert!(later.delay() <= Duration::from_millis(30), "{:?}", later.delay());
+        assert!(later.len() <= 3, "the held audio shrinks too: {}", later.len());
+        assert!(!log[100..].contains('L'), "{log}");
+    }
+
+    #[test]
+    fn a_skewed_sender_is_followed_for_minutes() {
+        for per_mille in [995u64, 1005] {
+            let (log, _, buffer) = play(6000, 0, |n| Some(u64::from(n) * 20 * per_mille / 1000), 115_000);
+            assert!(buffer.len() <= 6, "{} packets held", buffer.len());
+            assert!(log.matches('L').count() < 60, "{per_mille}: {} lost", log.matches('L').count());
+        }
+    }
+
+    #[test]
+    fn a_pause_of_the_sender_is_idle_not_lost() {
+        // 25 frames, half a second without packets while the timestamp goes on, 25 frames.
+        let (log, heard, _) = play(75, 0, |n| (!(25..50).contains(&n)).then_some(u64::from(n) * 20), 1500);
+        assert!(log.matches('L').count() <= 7, "{log}");
+        assert!(log.contains("......"), "{log}");
+        assert!(heard.len() >= 48, "{heard:?}");
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let now = Instant::now();
+        let mut buffer = JitterBuffer::default();
+        let held = (0..1000u32).filter(|n| buffer.push(now, n * 8, &[0; 8]) == Pushed::Held).count();
+        assert!(held <= PACKETS_MAX + 8, "{held}");
+        assert!(buffer.len() <= PACKETS_MAX);
+    }
+}

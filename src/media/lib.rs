@@ -1,0 +1,25 @@
+//! RTP media without IO: packets, jitter, concealment, codecs, digits and pacing.
+//!
+//! Invariant: one leg is [`receiver::Receiver`] in and [`playout::Playout`] out, both called once per 20 ms frame; neither
+//! allocates per frame, knows a socket or reads a clock. Driver: `actors/media_shard/`.
+
+pub mod concealment;
+pub mod dtmf;
+pub mod g711;
+pub mod jitter_buffer;
+pub mod latch;
+pub mod playout;
+pub mod receiver;
+pub mod resample;
+pub mod rtp;
+pub mod voice_activity;
+
+/// Samples per second of the telephone line.
+pub const SAMPLE_RATE: u32 = 8000;
+/// Samples in one 20 ms frame.
+pub const FRAME_SAMPLES: usize = 160;
+/// Milliseconds in one frame.
+pub const FRAME_MS: u64 = 20;
+
+/// One 20 ms frame of 16-bit linear audio at 8 kHz.
+pub type Frame = [i16; FRAME_SAMPLES];

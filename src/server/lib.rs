@@ -1,0 +1,1 @@
+//! The shell: configuration, wiring, HTTP and the command line.

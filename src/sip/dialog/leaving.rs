@@ -1,0 +1,223 @@
+//! How a call leaves: the one farewell of every call, as data and as the machine that carries it out.
+//!
+//! ```text
+//! Reject -> done      AnswerThenBye -> AwaitingAck     ByeOnceAcked -> AwaitingAck     Bye -> BYE sent -> done
+//!                     AwaitingAck -ACK or 64*T1-> BYE sent
+//! ```
+//! Invariant: a [`Farewell`] has no field for a contact attribute, so that no way to leave can write one. It is plain
+//! data: the call deposits it before it is needed, and the endpoint can carry it out when the call is dead. Driver:
+//! `actors/reception/sip_endpoint.rs`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Dialog;
+use crate::hop::Hop;
+use crate::message::{Method, Request, Response};
+use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
+
+/// How to leave, given where the call is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Farewell {
+    /// The INVITE has no final response yet: refuse it.
+    Reject {
+        /// Its transaction.
+        key: ServerKey,
+        /// The refusal.
+        response: Response,
+    },
+    /// The INVITE has no final response yet: answer, then say goodbye.
+    AnswerThenBye {
+        /// Its transaction.
+        key: ServerKey,
+        /// The 200.
+        answer: Response,
+        /// The dialog that the 200 opens.
+        dialog: Dialog,
+        /// The Reason header of the BYE (RFC 3326).
+        reason: String,
+    },
+    /// The 2xx is out, its ACK is not in: no BYE before it, or before 64·T1 have passed (RFC 3261 section 15).
+    ByeOnceAcked {
+        /// The INVITE's transaction, through which the 2xx is repeated.
+        key: ServerKey,
+        /// The 200.
+        answer: Response,
+        /// The dialog.
+        dialog: Dialog,
+        /// The Reason header of the BYE.
+        reason: String,
+        /// 64·T1 after the 200.
+        until: Instant,
+    },
+    /// Say goodbye now.
+    Bye {
+        /// The dialog.
+        dialog: Dialog,
+        /// The Reason header of the BYE.
+        reason: String,
+    },
+    /// The far end said goodbye first, or was told already.
+    Nothing,
+}
+
+impl Farewell {
+    /// The same farewell with another Reason for the BYE.
+    pub fn because(mut self, text: &str) -> Self {
+        match &mut self {
+            Self::AnswerThenBye { reason, .. } | Self::ByeOnceAcked { reason, .. } | Self::Bye { reason, .. } => {
+                text.clone_into(reason);
+            }
+            Self::Reject { .. } | Self::Nothing => {}
+        }
+        self
+    }
+
+    /// What goes over the wire, for logs: a word, never an address.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Reject { .. } => "reject",
+            Self::AnswerThenBye { .. } => "answer_then_bye",
+            Self::ByeOnceAcked { .. } => "bye_once_acked",
+            Self::Bye { .. } => "bye",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// What the leaving machine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Answer a transaction.
+    Respond {
+        /// Which.
+        key: ServerKey,
+        /// With what.
+        response: Response,
+    },
+    /// Send the BYE in a client transaction.
+    Request {
+        /// The BYE.
+        request: Request,
+        /// To where.
+        hop: Hop,
+    },
+}
+
+/// A farewell on its way.
+#[derive(Debug)]
+pub struct Leaving {
+    state: State,
+    branch: String,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitingAck {
+        key: ServerKey,
+        answer: Response,
+        dialog: Dialog,
+        reason: String,
+        again: Instant,
+        interval: Duration,
+        until: Instant,
+    },
+    ByeSent {
+        until: Instant,
+    },
+    Done,
+}
+
+impl Leaving {
+    /// Begins a farewell. `branch` is a fresh Via branch for the BYE.
+    pub fn begin(now: Instant, farewell: Farewell, branch: String) -> Self {
+        let mut this = Self { state: State::Done, branch, outputs: VecDeque::new() };
+        let await_ack = |key, answer, dialog, reason, until| State::AwaitingAck {
+            key,
+            answer,
+            dialog,
+            reason,
+            again: now + T1,
+            interval: T1,
+            until,
+        };
+        match farewell {
+            Farewell::Nothing => {}
+            Farewell::Reject { key, response } => this.outputs.push_back(Output::Respond { key, response }),
+            Farewell::AnswerThenBye { key, answer, dialog, reason } => {
+                this.outputs.push_back(Output::Respond { key: key.clone(), response: answer.clone() });
+                this.state = await_ack(key, answer, dialog, reason, now + TIMEOUT);
+            }
+            Farewell::ByeOnceAcked { key, answer, dialog, reason, until } => {
+                this.state = await_ack(key, answer, dialog, reason, until);
+            }
+            Farewell::Bye { dialog, reason } => this.bye(now, dialog, &reason),
+        }
+        this
+    }
+
+    /// The ACK of the 2xx has come.
+    pub fn acked(&mut self, now: Instant) {
+        if let State::AwaitingAck { dialog, reason, .. } = &self.state {
+            let (dialog, reason) = (dialog.clone(), reason.clone());
+            self.bye(now, dialog, &reason);
+        }
+    }
+
+    /// The far end has said goodbye itself: nothing is left to send.
+    pub fn caller_hung_up(&mut self) {
+        self.state = State::Done;
+    }
+
+    /// The BYE has its answer, or never will.
+    pub fn bye_ended(&mut self) {
+        self.state = State::Done;
+    }
+
+    /// The deadline passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.state {
+            State::AwaitingAck { dialog, reason, until, .. } if *until <= now => {
+                let (dialog, reason) = (dialog.clone(), reason.clone());
+                self.bye(now, dialog, &reason);
+            }
+            State::AwaitingAck { key, answer, again, interval, .. } if *again <= now => {
+                *interval = (*interval * 2).min(T2);
+                *again = now + *interval;
+                self.outputs.push_back(Output::Respond { key: key.clone(), response: answer.clone() });
+            }
+            State::ByeSent { until } if *until <= now => self.state = State::Done,
+            State::AwaitingAck { .. } | State::ByeSent { .. } | State::Done => {}
+        }
+    }
+
+    /// What to do next; drain until `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to wake.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::AwaitingAck { again, until, .. } => Some(*again.min(until)),
+            State::ByeSent { until } => Some(*until),
+            State::Done => None,
+        }
+    }
+
+    /// Whether all has been said.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    fn bye(&mut self, now: Instant, mut dialog: Dialog, reason: &str) {
+        let (mut request, hop) = dialog.request(Method::Bye, &self.branch);
+        if !reason.is_empty() {
+            request.headers.push("Reason", reason);
+        }
+        self.outputs.push_back(Output::Request { request, hop });
+        // The client transaction gives up after 64·T1; a little longer, and nobody is left to tell us.
+        self.state = State::ByeSent { until: now + TIMEOUT + T1 };
+    }
+}

@@ -1,0 +1,208 @@
+//! Dialogs (RFC 3261 section 12): who talks to whom, by which route, with which numbers.
+//!
+//! Invariant: requests inside a dialog are built here and nowhere else, so that route set, tags and CSeq are always the
+//! dialog's. [`uas`] is the life of an INVITE we answer, [`leaving`] how any call ends. Drivers:
+//! `actors/call/sip_dialog.rs` and `actors/reception/sip_endpoint.rs`.
+
+pub mod leaving;
+#[cfg(test)]
+mod tests;
+pub mod uas;
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::hop::Hop;
+use crate::message::{CSeq, Method, NameAddr, Request, Response, StatusCode, Uri};
+
+/// The three values that name a dialog, from our side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DialogId {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The far end's tag; empty for clients of RFC 2543.
+    pub remote_tag: String,
+}
+
+impl DialogId {
+    /// The dialog a request inside one belongs to: its To tag is ours.
+    pub fn of_request(request: &Request) -> Option<Self> {
+        let address = |name| request.headers.get(name).and_then(|value| NameAddr::parse(value).ok());
+        Some(Self {
+            call_id: request.headers.get("Call-ID")?.to_owned(),
+            local_tag: address("To")?.tag()?.to_owned(),
+            remote_tag: address("From")?.tag().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// A dialog, early or confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// Its name.
+    pub id: DialogId,
+    local_address: String,
+    remote_address: String,
+    remote_target: String,
+    route_set: Vec<String>,
+    local_cseq: u32,
+    remote_cseq: Option<u32>,
+    via_sent_by: String,
+    contact: String,
+    hop: Hop,
+}
+
+/// How we name ourselves in what we send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalIdentity {
+    /// The Contact value with brackets, for example `<sip:203.0.113.7:5061;transport=tcp>`.
+    pub contact: String,
+    /// The sent-by of our Via: `host:port`.
+    pub via_sent_by: String,
+}
+
+impl Dialog {
+    /// The dialog an INVITE opens when we answer it with `local_tag` (RFC 3261 section 12.1.1). The request must have
+    /// passed the front parser.
+    pub fn from_invite(invite: &Request, hop: Hop, local_tag: &str, local: &LocalIdentity) -> Result<Self, StatusCode> {
+        let bad = StatusCode(400);
+        let text = |name| invite.headers.get(name).ok_or(bad);
+        let from = NameAddr::parse(text("From")?).map_err(|_| bad)?;
+        let contact = invite.headers.list("Contact").first().copied().ok_or(bad)?;
+        let contact = NameAddr::parse(contact).map_err(|_| bad)?;
+        let cseq = CSeq::parse(text("CSeq")?).ok_or(bad)?;
+        Ok(Self {
+            id: DialogId {
+                call_id: text("Call-ID")?.to_owned(),
+                local_tag: local_tag.to_owned(),
+                remote_tag: from.tag().unwrap_or_default().to_owned(),
+            },
+            local_address: format!("{};tag={local_tag}", text("To")?),
+            remote_address: text("From")?.to_owned(),
+            remote_target: contact.uri.to_string(),
+            route_set: invite.headers.all("Record-Route").map(str::to_owned).collect(),
+            local_cseq: 0,
+            remote_cseq: Some(cseq.number),
+            via_sent_by: local.via_sent_by.clone(),
+            contact: local.contact.clone(),
+            hop,
+        })
+    }
+
+    /// The dialog that a 2xx to our own INVITE opens (RFC 3261 section 12.1.2).
+    pub fn from_answer(invite: &Request, answer: &Response, hop: Hop, local: &LocalIdentity) -> Option<Self> {
+        let from = NameAddr::parse(invite.headers.get("From")?).ok()?;
+        let to = NameAddr::parse(answer.headers.get("To")?).ok()?;
+        let contact = NameAddr::parse(answer.headers.list("Contact").first()?).ok()?;
+        Some(Self {
+            id: DialogId {
+                call_id: invite.headers.get("Call-ID")?.to_owned(),
+                local_tag: from.tag()?.to_owned(),
+                remote_tag: to.tag().unwrap_or_default().to_owned(),
+            },
+            local_address: invite.headers.get("From")?.to_owned(),
+            remote_address: answer.headers.get("To")?.to_owned(),
+            remote_target: contact.uri.to_string(),
+            route_set: reversed(answer.headers.all("Record-Route")),
+            local_cseq: CSeq::parse(invite.headers.get("CSeq")?)?.number,
+            remote_cseq: None,
+            via_sent_by: local.via_sent_by.clone(),
+            contact: local.contact.clone(),
+            hop,
+        })
+    }
+
+    /// A request inside the dialog (RFC 3261 section 12.2.1.1) and the hop it takes. ACK repeats the INVITE's number,
+    /// everything else counts up.
+    pub fn request(&mut self, method: Method, branch: &str) -> (Request, Hop) {
+        if method != Method::Ack {
+            self.local_cseq += 1;
+        }
+        let (uri, routes) = self.request_target();
+        let mut request = Request::new(method, uri);
+        let transport = self.hop.transport.token();
+        let headers = &mut request.headers;
+        headers.push("Via", &format!("SIP/2.0/{transport} {};rport;branch={branch}", self.via_sent_by));
+        headers.push("Max-Forwards", "70");
+        for route in &routes {
+            headers.push("Route", route);
+        }
+        headers.push("From", &self.local_address);
+        headers.push("To", &self.remote_address);
+        headers.push("Call-ID", &self.id.call_id);
+        headers.push("CSeq", &format!("{} {}", self.local_cseq, request.method));
+        headers.push("Contact", &self.contact);
+        (request, self.next_hop())
+    }
+
+    /// Checks a request of the far end against the dialog: its number must grow (RFC 3261 section 12.2.2), ACK aside.
+    pub fn admit(&mut self, request: &Request) -> Result<(), StatusCode> {
+        let cseq = request.headers.get("CSeq").and_then(CSeq::parse).ok_or(StatusCode(400))?;
+        if cseq.method == Method::Ack {
+            return Ok(());
+        }
+        match self.remote_cseq {
+            Some(last) if cseq.number <= last => Err(StatusCode(500)),
+            _ => {
+                self.remote_cseq = Some(cseq.number);
+                Ok(())
+            }
+        }
+    }
+
+    /// The Contact header of responses that need one.
+    pub fn contact(&self) -> &str {
+        &self.contact
+    }
+
+    /// The number of our latest request.
+    pub fn local_cseq(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// With a loose first route the Request-URI is the remote target; with a strict one the route takes its place and
+    /// the target goes last (RFC 3261 section 12.2.1.1).
+    fn request_target(&self) -> (String, Vec<String>) {
+        let first = self.route_set.first().and_then(|route| NameAddr::parse(route).ok());
+        match first {
+            Some(first) if first.uri.param("lr").is_none() => {
+                let mut routes: Vec<String> = self.route_set[1..].to_vec();
+                routes.push(format!("<{}>", self.remote_target));
+                (first.uri.to_string(), routes)
+            }
+            _ => (self.remote_target.clone(), self.route_set.clone()),
+        }
+    }
+
+    /// The first route, else the remote target; back to where the INVITE came from when that address cannot be
+    /// reached from here: a name that is not resolved, or a private Contact behind a public source.
+    fn next_hop(&self) -> Hop {
+        if self.hop.transport.is_reliable() {
+            return self.hop;
+        }
+        let route = self.route_set.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
+        let routed = route.is_some();
+        let target = route.or_else(|| Uri::parse(&self.remote_target));
+        let address = target.and_then(|uri| Some(SocketAddr::new(uri.host.parse().ok()?, uri.port.unwrap_or(5060))));
+        let remote = match address {
+            Some(address) if routed || address.ip() == self.hop.remote.ip() || !is_private(address.ip()) => address,
+            _ => self.hop.remote,
+        };
+        Hop { remote, ..self.hop }
+    }
+}
+
+/// The caller's route set is the list of the answer, backwards.
+fn reversed<'a>(routes: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut list: Vec<String> = routes.map(str::to_owned).collect();
+    list.reverse();
+    list
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
+}

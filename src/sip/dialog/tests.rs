@@ -1,0 +1,183 @@
+//! Promises of dialogs, on the INVITE a real Voice Connector sends.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::leaving::{Farewell, Leaving, Output as Goodbye};
+use super::uas::{BeforeAnswer, Input, Output, Uas};
+use super::*;
+use crate::hop::Transport;
+use crate::message::{Message, parse};
+use crate::transaction::{Layer, Output as Layered};
+
+const INVITE: &str = "INVITE sip:+16185558387@198.51.100.204:5060;transport=UDP SIP/2.0\r\nRecord-Route: <sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>\r\nVia: SIP/2.0/UDP 3.80.16.13:5060;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 10.0.58.47;received=10.0.58.47;rport=5060;branch=z9hG4bKb\r\nMax-Forwards: 69\r\nFrom: <sip:+18155558245@10.0.58.47:5060>;tag=far\r\nTo: <sip:+16185558387@198.51.100.204:5060>;transport=UDP\r\nCall-ID: 39d6b15a\r\nCSeq: 52215685 INVITE\r\nContact: <sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>\r\nContent-Length: 0\r\n\r\n";
+
+fn parsed(text: &str) -> Request {
+    match parse::message(&Bytes::copy_from_slice(text.as_bytes())) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("not a request: {other:?}"),
+    }
+}
+
+fn uas(now: Instant) -> Uas {
+    let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
+    let local = LocalIdentity { contact: "<sip:203.0.113.7:5060>".into(), via_sent_by: "203.0.113.7:5060".into() };
+    let mut layer = Layer::default();
+    layer.receive(now, Message::Request(parsed(INVITE)), hop);
+    let request = std::iter::from_fn(|| layer.poll()).find_map(|output| match output {
+        Layered::Request { key, request, .. } => Some((key, request)),
+        _ => None,
+    });
+    let (key, request) = request.expect("the INVITE goes up");
+    Uas::new(request, key, hop, "ours", &local).expect("a good INVITE")
+}
+
+fn drain(uas: &mut Uas) -> Vec<String> {
+    std::iter::from_fn(|| uas.poll())
+        .filter_map(|output| match output {
+            Output::Respond { response, .. } => Some(response.status.0.to_string()),
+            Output::WillChanged => None,
+            other => Some(format!("{other:?}").split([' ', '{']).next().unwrap_or_default().to_owned()),
+        })
+        .collect()
+}
+
+fn inside(method: &str, number: u32) -> Request {
+    let text = INVITE
+        .replace("52215685 INVITE", &format!("{number} {method}"))
+        .replace("INVITE sip", &format!("{method} sip"))
+        .replace(";transport=UDP\r\nCall", ";transport=UDP;tag=ours\r\nCall");
+    parsed(&text)
+}
+
+fn some_key(now: Instant, request: &Request) -> crate::transaction::ServerKey {
+    let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
+    let mut layer = Layer::default();
+    layer.receive(now, Message::Request(request.clone()), hop);
+    std::iter::from_fn(|| layer.poll())
+        .find_map(|o| if let Layered::Request { key, .. } = o { Some(key) } else { None })
+        .expect("a request")
+}
+
+#[test]
+fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
+    let now = Instant::now();
+    let mut uas = uas(now);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    let farewell = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
+    let mut leaving = Leaving::begin(now, farewell, "z9hG4bKbye".into());
+    let Some(Goodbye::Request { request, hop }) = leaving.poll() else { panic!("a BYE") };
+    assert_eq!(request.uri, "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1");
+    assert_eq!(request.headers.get("Route"), Some("<sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>"));
+    assert_eq!(hop.remote, "3.80.16.13:5060".parse().expect("address"));
+    assert_eq!(request.headers.get("To"), Some("<sip:+18155558245@10.0.58.47:5060>;tag=far"));
+    assert_eq!(request.headers.get("From"), Some("<sip:+16185558387@198.51.100.204:5060>;transport=UDP;tag=ours"));
+    assert_eq!(request.headers.get("Reason"), Some("SIP;cause=200;text=\"done\""));
+}
+
+#[test]
+fn the_answer_is_repeated_until_its_ack() {
+    let now = Instant::now();
+    let mut uas = uas(now);
+    uas.handle(now, Input::Ring);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    assert_eq!(drain(&mut uas), ["180", "200"]);
+    let mut at = vec![];
+    while let Some(deadline) = uas.deadline().filter(|d| *d < now + Duration::from_secs(33)) {
+        uas.handle_timeout(deadline);
+        at.push(((deadline - now).as_millis(), drain(&mut uas).join(",")));
+    }
+    let times: Vec<u128> = at.iter().map(|(ms, _)| *ms).collect();
+    assert_eq!(times, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000]);
+    assert_eq!(at.last().expect("ends").1, "NeverAcked");
+}
+
+#[test]
+fn requests_inside_are_answered_in_every_state() {
+    let now = Instant::now();
+    for (prepare, method, number, expected) in [
+        ("offered", "BYE", 52215686, vec!["200", "487", "CallerHungUp"]),
+        ("confirmed", "BYE", 52215686, vec!["200", "CallerHungUp"]),
+        ("confirmed", "BYE", 52215685, vec!["500"]),
+        ("confirmed", "OPTIONS", 52215687, vec!["200"]),
+        ("confirmed", "INVITE", 52215687, vec!["Reinvited"]),
+        ("answering", "INVITE", 52215687, vec!["500"]),
+        ("confirmed", "REFER", 52215687, vec!["405"]),
+        ("ended", "OPTIONS", 52215699, vec!["481"]),
+    ] {
+        let mut uas = uas(now);
+        if prepare != "offered" {
+            uas.handle(now, Input::Answer { sdp: "v=0".into() });
+        }
+        if prepare == "confirmed" || prepare == "ended" {
+            uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+        }
+        if prepare == "ended" {
+            let bye = inside("BYE", 52215686);
+            uas.handle(now, Input::Request { key: some_key(now, &bye), request: bye });
+        }
+        drain(&mut uas);
+        let request = inside(method, number);
+        uas.handle(now, Input::Request { key: some_key(now, &request), request });
+        assert_eq!(drain(&mut uas), expected, "{prepare} {method}");
+    }
+}
+
+#[test]
+fn cancel_ends_an_offered_call_and_nothing_else() {
+    let now = Instant::now();
+    let mut offered = uas(now);
+    offered.handle(now, Input::Cancelled);
+    assert_eq!(drain(&mut offered), ["487", "CallerCancelled"]);
+    assert_eq!(offered.will(BeforeAnswer::Reject(StatusCode(503)), ""), Farewell::Nothing);
+    let mut answering = uas(now);
+    answering.handle(now, Input::Answer { sdp: "v=0".into() });
+    answering.handle(now, Input::Cancelled);
+    assert_eq!(drain(&mut answering), ["200"]);
+}
+
+#[test]
+fn no_bye_before_the_ack_or_64_t1() {
+    let now = Instant::now();
+    for acked_after in [Some(3), None] {
+        let uas = uas(now);
+        let will = uas.will(BeforeAnswer::AnswerThenBye { sdp: "v=0" }, "r");
+        let mut leaving = Leaving::begin(now, will, "z9hG4bKx".into());
+        let mut seen = vec![];
+        let mut clock = now;
+        for _ in 0..40 {
+            while let Some(output) = leaving.poll() {
+                let what = match output {
+                    Goodbye::Respond { response, .. } => response.status.0.to_string(),
+                    Goodbye::Request { request, .. } => request.method.to_string(),
+                };
+                seen.push(((clock - now).as_secs(), what));
+            }
+            clock += Duration::from_secs(1);
+            if acked_after == Some((clock - now).as_secs()) {
+                leaving.acked(clock);
+            }
+            leaving.handle_timeout(clock);
+        }
+        let bye_at = seen.iter().find(|(_, what)| what == "BYE").expect("a BYE").0;
+        assert_eq!(bye_at, acked_after.unwrap_or(32));
+        assert_eq!(seen.iter().filter(|(_, what)| what == "BYE").count(), 1);
+        assert!(seen.iter().filter(|(_, what)| what == "200").count() > 1, "the 200 is repeated: {seen:?}");
+    }
+}
+
+#[test]
+fn strict_routes_take_the_request_uri() {
+    let now = Instant::now();
+    let text = INVITE.replace(";lr;ftag", ";ftag");
+    let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
+    let local = LocalIdentity { contact: "<sip:h>".into(), via_sent_by: "h:5060".into() };
+    let invite = parsed(&text);
+    let mut dialog = Dialog::from_invite(&invite, hop, "ours", &local).expect("good");
+    let (request, _) = dialog.request(Method::Bye, "z9hG4bKx");
+    assert_eq!(request.uri, "sip:3.80.16.13;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes");
+    assert_eq!(request.headers.get("Route"), Some("<sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>"));
+    let _ = some_key(now, &invite);
+}

@@ -1,0 +1,46 @@
+//! Where a message came from and where the next one goes.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// The transport protocol of a hop, as written in a Via header (RFC 3261 section 18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams: requests and final responses are retransmitted by timers.
+    Udp,
+    /// A byte stream: framed by Content-Length, never retransmitted.
+    Tcp,
+}
+
+impl Transport {
+    /// Whether the transport itself delivers: timers A, E and G stay off, D, I, J and K are zero.
+    pub fn is_reliable(self) -> bool {
+        self == Self::Tcp
+    }
+
+    /// The token of the Via header.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.token())
+    }
+}
+
+/// One hop: a remote address, reached over one of our listeners or connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// The protocol spoken to it.
+    pub transport: Transport,
+    /// The far end's address as seen from here.
+    pub remote: SocketAddr,
+    /// Which socket: the listener's number for UDP, the connection's for TCP. The transport falls back to a new
+    /// connection to `remote` when that connection is gone.
+    pub flow: u64,
+}

@@ -1,0 +1,14 @@
+//! SIP and SDP without IO: messages, transactions, dialogs and offer/answer.
+//!
+//! Invariant: nothing here knows the time, a socket or a runtime. `now`, randomness and bytes are arguments; what to do
+//! comes back as values. The driver is `actors/reception/sip_endpoint.rs` (transactions) and `actors/call/sip_dialog.rs`.
+
+pub mod dialog;
+pub mod hop;
+pub mod message;
+pub mod sdp;
+pub mod transaction;
+
+pub use dialog::{Dialog, DialogId};
+pub use hop::{Hop, Transport};
+pub use message::{Headers, Message, Method, Request, Response, StatusCode, Uri};

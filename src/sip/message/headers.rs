@@ -1,0 +1,144 @@
+//! Headers in wire order, held by `rsip`.
+//!
+//! Invariant: names compare without case, values are single lines, order and repetition are kept.
+
+use rsip::headers::UntypedHeader;
+use rsip::{Header, headers};
+
+/// The headers of a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers(rsip::Headers);
+
+/// The names that rsip has a variant for: one table serves both directions.
+macro_rules! known_headers {
+    ($($name:literal => $variant:ident),+ $(,)?) => {
+        fn container(name: &str, value: &str) -> Header {
+            $(if name.eq_ignore_ascii_case($name) {
+                return Header::$variant(headers::$variant::new(value));
+            })+
+            Header::Other(name.to_owned(), value.to_owned())
+        }
+
+        fn parts(header: &Header) -> (&str, &str) {
+            match header {
+                $(Header::$variant(inner) => ($name, inner.value()),)+
+                Header::Other(name, value) => (name, value),
+                // The container only ever holds what `container` made.
+                _ => ("", ""),
+            }
+        }
+    };
+}
+
+known_headers! {
+    "Via" => Via, "From" => From, "To" => To, "Call-ID" => CallId, "CSeq" => CSeq, "Contact" => Contact,
+    "Max-Forwards" => MaxForwards, "Route" => Route, "Record-Route" => RecordRoute,
+    "Content-Type" => ContentType, "Content-Length" => ContentLength, "Allow" => Allow, "Supported" => Supported,
+    "Require" => Require, "Accept" => Accept, "Unsupported" => Unsupported, "Retry-After" => RetryAfter,
+    "Warning" => Warning, "User-Agent" => UserAgent, "Server" => Server, "Timestamp" => Timestamp,
+    "Expires" => Expires, "Subject" => Subject, "Authorization" => Authorization,
+    "WWW-Authenticate" => WwwAuthenticate, "Proxy-Require" => ProxyRequire, "Event" => Event,
+    "Content-Encoding" => ContentEncoding,
+}
+
+impl Headers {
+    /// The first value of a header.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every value of a header, one per header line.
+    pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Every element of a comma-separated header, over all its lines (RFC 3261 section 7.3.1).
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        self.all(name).flat_map(split_list).collect()
+    }
+
+    /// Whether a token stands in a comma-separated header.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).iter().any(|item| item.eq_ignore_ascii_case(token))
+    }
+
+    /// Names and values in wire order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(parts)
+    }
+
+    /// Adds a header at the end.
+    pub fn push(&mut self, name: &str, value: &str) {
+        self.0.push(container(name, value));
+    }
+
+    /// Replaces every occurrence of a header by one value, in the place of the first.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let mut values = Some(value);
+        let mut kept: Vec<Header> = Vec::new();
+        for header in std::mem::take(&mut self.0) {
+            if !parts(&header).0.eq_ignore_ascii_case(name) {
+                kept.push(header);
+            } else if let Some(value) = values.take() {
+                kept.push(container(name, value));
+            }
+        }
+        if let Some(value) = values {
+            kept.push(container(name, value));
+        }
+        self.0 = kept.into();
+    }
+
+    /// Puts a header before all others: a proxy's or client's Via.
+    pub fn push_front(&mut self, name: &str, value: &str) {
+        let mut all = vec![container(name, value)];
+        all.extend(std::mem::take(&mut self.0));
+        self.0 = all.into();
+    }
+}
+
+/// Splits at commas outside quotes and angle brackets.
+pub(crate) fn split_list(value: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped, mut angled) = (false, false, false);
+    value
+        .split(move |c| {
+            if escaped {
+                escaped = false;
+                return false;
+            }
+            match c {
+                '\\' if quoted => escaped = true,
+                '"' => quoted = !quoted,
+                '<' if !quoted => angled = true,
+                '>' if !quoted => angled = false,
+                ',' if !quoted && !angled => return true,
+                _ => {}
+            }
+            false
+        })
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_outside_quotes_and_brackets() {
+        let mut headers = Headers::default();
+        headers.push("Record-Route", "<sip:a;x=1,2;lr>, \"b, c\" <sip:d;lr>");
+        headers.push("record-route", "<sip:e>");
+        assert_eq!(headers.list("Record-Route"), ["<sip:a;x=1,2;lr>", "\"b, c\" <sip:d;lr>", "<sip:e>"]);
+    }
+
+    #[test]
+    fn setting_replaces_all_in_the_first_place() {
+        let mut headers = Headers::default();
+        for (name, value) in [("X-A", "1"), ("To", "t"), ("x-a", "2")] {
+            headers.push(name, value);
+        }
+        headers.set("X-A", "3");
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [("X-A", "3"), ("To", "t")]);
+    }
+}

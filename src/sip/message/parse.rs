@@ -1,0 +1,298 @@
+//! The front parser: bytes from the network become a [`Message`], or a reason why not.
+//!
+//! Invariant: no input panics and none is trusted; what can still be answered is answered with the right 4xx, what
+//! cannot is dropped. rsip's parsers are never called (`numbers.md` section 3 of the design says what they get wrong).
+
+use bytes::Bytes;
+
+use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
+
+/// Most headers in one message; more is abuse.
+pub const HEADERS_MAX: usize = 256;
+
+/// Why bytes did not become a usable message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Malformed {
+    /// Not SIP, or nothing that could be answered.
+    Garbage(&'static str),
+    /// A request that is wrong but has what a response needs.
+    Answerable {
+        /// The request, as far as it was understood.
+        request: Box<Request>,
+        /// What to answer: 400, 416 or 505.
+        status: StatusCode,
+        /// Why, for the reason phrase.
+        why: &'static str,
+    },
+}
+
+/// Parses one datagram, or one message cut from a stream by [`super::framing`].
+pub fn message(bytes: &Bytes) -> Result<Message, Malformed> {
+    let (head, body_at) = split_head(bytes).ok_or(Malformed::Garbage("no end of headers"))?;
+    let head = String::from_utf8_lossy(head);
+    let mut lines = unfold(&head);
+    let start = lines.next().ok_or(Malformed::Garbage("empty message"))?;
+    let mut headers = Headers::default();
+    let mut wrong = None;
+    for (count, line) in lines.enumerate() {
+        if count >= HEADERS_MAX {
+            return Err(Malformed::Garbage("too many headers"));
+        }
+        match line.split_once(':') {
+            Some((name, value)) if is_token(name.trim_end()) => push(&mut headers, name.trim_end(), value.trim()),
+            _ => wrong = Some("malformed header line"),
+        }
+    }
+    let body = bytes.slice(body_at..);
+    match start.strip_prefix("SIP/") {
+        Some(rest) => response(rest, headers, body).map(Message::Response),
+        None => request(&start, headers, body, wrong).map(Message::Request),
+    }
+}
+
+fn request(start: &str, headers: Headers, body: Bytes, wrong: Option<&'static str>) -> Result<Request, Malformed> {
+    let start = start.trim_end_matches([' ', '\t']);
+    let (method, rest) = start.split_once(' ').ok_or(Malformed::Garbage("malformed start line"))?;
+    let (uri, version) = rest.rsplit_once(' ').ok_or(Malformed::Garbage("malformed request line"))?;
+    if !is_token(method) || !version.to_ascii_uppercase().starts_with("SIP/") {
+        return Err(Malformed::Garbage("malformed request line"));
+    }
+    let mut request = Request { method: Method::from_token(method), uri: uri.to_owned(), headers, body };
+    if request.headers.get("Via").and_then(Via::parse).is_none() || request.headers.get("From").is_none() {
+        return Err(Malformed::Garbage("nothing to answer to"));
+    }
+    let refuse = |request: Request, status, why| {
+        let request = Box::new(request);
+        Err(Malformed::Answerable { request, status: StatusCode(status), why })
+    };
+    if !version.eq_ignore_ascii_case("SIP/2.0") {
+        return refuse(request, 505, "Version Not Supported");
+    }
+    let fault = wrong.or_else(|| request_fault(&request));
+    match (fault, content_length(&request.headers, request.body.len())) {
+        (Some(why), _) | (None, Err(why)) => refuse(request, 400, why),
+        (None, Ok(length)) => {
+            request.body.truncate(length);
+            Ok(request)
+        }
+    }
+}
+
+fn request_fault(request: &Request) -> Option<&'static str> {
+    let headers = &request.headers;
+    for (name, missing, repeated) in [
+        ("To", "Missing To", "Repeated To"),
+        ("From", "Missing From", "Repeated From"),
+        ("Call-ID", "Missing Call-ID", "Repeated Call-ID"),
+        ("CSeq", "Missing CSeq", "Repeated CSeq"),
+    ] {
+        match headers.all(name).count() {
+            0 => return Some(missing),
+            1 => {}
+            _ => return Some(repeated),
+        }
+    }
+    if headers.all("Max-Forwards").count() > 1 {
+        return Some("Repeated Max-Forwards");
+    }
+    for (name, why) in [("To", "Malformed To"), ("From", "Malformed From")] {
+        if NameAddr::parse(headers.get(name)?).is_err() {
+            return Some(why);
+        }
+    }
+    if headers.all("Via").any(|via| Via::parse(via).is_none()) {
+        return Some("Malformed Via");
+    }
+    match CSeq::parse(headers.get("CSeq")?) {
+        None => return Some("Malformed CSeq"),
+        Some(cseq) if cseq.method != request.method => return Some("CSeq Method Mismatch"),
+        Some(_) => {}
+    }
+    if headers.get("Max-Forwards").is_some_and(|hops| hops.parse::<u8>().is_err()) {
+        return Some("Malformed Max-Forwards");
+    }
+    if Uri::parse(&request.uri).is_none() {
+        return Some("Malformed Request-URI");
+    }
+    None
+}
+
+fn response(rest: &str, headers: Headers, body: Bytes) -> Result<Response, Malformed> {
+    let mut words = rest.splitn(3, ' ');
+    let (version, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let reason = words.next().unwrap_or_default().to_owned();
+    let status = status.parse().ok().filter(|s| (100..700).contains(s));
+    let (Some(status), "2.0") = (status, version) else {
+        return Err(Malformed::Garbage("malformed status line"));
+    };
+    if ["Via", "From", "To", "Call-ID", "CSeq"].iter().any(|name| headers.get(name).is_none()) {
+        return Err(Malformed::Garbage("response lacks a required header"));
+    }
+    let length = content_length(&headers, body.len()).map_err(Malformed::Garbage)?;
+    Ok(Response { status: StatusCode(status), reason, headers, body: body.slice(..length) })
+}
+
+/// The length of the body: Content-Length, or what there is in a datagram without one (RFC 3261 section 18.3).
+fn content_length(headers: &Headers, available: usize) -> Result<usize, &'static str> {
+    match headers.get("Content-Length") {
+        None => Ok(available),
+        Some(text) => match text.parse::<usize>() {
+            Err(_) => Err("Malformed Content-Length"),
+            Ok(length) if length > available => Err("Body Shorter Than Content-Length"),
+            Ok(length) => Ok(length),
+        },
+    }
+}
+
+/// Splits list headers whose every element matters alone (Via, Route, Record-Route) so that one element is one line.
+fn push(headers: &mut Headers, name: &str, value: &str) {
+    let name = expand(name);
+    if ["Via", "Route", "Record-Route"].iter().any(|list| name.eq_ignore_ascii_case(list)) {
+        for element in super::headers::split_list(value) {
+            headers.push(name, element);
+        }
+    } else {
+        headers.push(name, value);
+    }
+}
+
+/// Compact names (RFC 3261 section 20 and the registrations since).
+fn expand(name: &str) -> &str {
+    let [letter] = name.as_bytes() else { return name };
+    match letter.to_ascii_lowercase() {
+        b'v' => "Via",
+        b'f' => "From",
+        b't' => "To",
+        b'i' => "Call-ID",
+        b'm' => "Contact",
+        b'c' => "Content-Type",
+        b'l' => "Content-Length",
+        b'e' => "Content-Encoding",
+        b'k' => "Supported",
+        b's' => "Subject",
+        b'o' => "Event",
+        b'r' => "Refer-To",
+        b'b' => "Referred-By",
+        b'u' => "Allow-Events",
+        b'x' => "Session-Expires",
+        b'a' => "Accept-Contact",
+        b'j' => "Reject-Contact",
+        b'd' => "Request-Disposition",
+        b'y' => "Identity",
+        _ => name,
+    }
+}
+
+/// The bytes before the blank line, and where the body begins. Leading line ends are skipped (RFC 3261 section 7.5);
+/// a bare LF is taken as a line end.
+pub(super) fn split_head(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let skip = bytes.iter().take_while(|b| **b == b'\r' || **b == b'\n').count();
+    let mut at = skip;
+    while let Some(found) = bytes[at..].iter().position(|b| *b == b'\n') {
+        at += found + 1;
+        match bytes.get(at..) {
+            Some([b'\n', ..]) => return Some((&bytes[skip..at], at + 1)),
+            Some([b'\r', b'\n', ..]) => return Some((&bytes[skip..at], at + 2)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Lines with continuation lines joined by one blank (RFC 3261 section 7.3.1).
+fn unfold(head: &str) -> impl Iterator<Item = String> + '_ {
+    let mut lines = head.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).peekable();
+    std::iter::from_fn(move || {
+        let mut line = lines.next().filter(|line| !line.is_empty())?.to_owned();
+        while let Some(more) = lines.next_if(|next| next.starts_with([' ', '\t'])) {
+            line.truncate(line.trim_end().len());
+            line.push(' ');
+            line.push_str(more.trim());
+        }
+        Some(line)
+    })
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Message, Malformed> {
+        message(&Bytes::copy_from_slice(text.replace('\n', "\r\n").as_bytes()))
+    }
+
+    fn status(text: &str) -> u16 {
+        match parse(text) {
+            Err(Malformed::Answerable { status, .. }) => status.0,
+            Err(Malformed::Garbage(_)) => 0,
+            Ok(_) => 200,
+        }
+    }
+
+    /// RFC 4475 section 3.1.1.1: a short tortuous INVITE.
+    const TORTUOUS: &str = "INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SIP/2.0\nTO :\n sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n\nfrom   : \"J Rosenberg \\\\\\\"\"       <sip:jdrosen@example.com>\n  ;\n  tag = 98asjd8\nMaX-fOrWaRdS: 0068\nCall-ID: wsinv.ndaksdj@192.0.2.1\nContent-Length   : 150\ncseq: 0009\n  INVITE\nVia  : SIP  /   2.0\n /UDP\n    192.0.2.2;branch=390skdjuw\ns :\nNewFangledHeader:   newfangled value\n continued newfangled value\nUnknownHeaderWithUnusualValue: ;;,,;;,;\nContent-Type: application/sdp\nRoute:\n <sip:services.example.com;lr;unknownwith=value;unknown-no-value>\nv:  SIP  / 2.0  / TCP     spindle.example.com   ;\n  branch  =   z9hG4bK9ikj8  ,\n SIP  /    2.0   / UDP  192.168.255.111   ; branch=\n z9hG4bK30239\nm:\"Quoted string \\\"\\\"\" <sip:jdrosen@example.com> ; newparam =\n      newvalue ;\n  secondparam ; q = 0.33\n\n";
+
+    #[test]
+    fn the_tortuous_invite_of_rfc_4475_is_understood() {
+        let body = "x".repeat(150);
+        let Ok(Message::Request(request)) = parse(&format!("{TORTUOUS}{body}")) else { panic!("valid") };
+        assert_eq!(request.headers.all("Via").count(), 3);
+        assert_eq!(request.headers.get("CSeq"), Some("0009 INVITE"));
+        let to = NameAddr::parse(request.headers.get("To").expect("To")).expect("good");
+        assert_eq!(to.tag(), Some("1918181833n"));
+        assert_eq!(request.body.len(), 150);
+        assert_eq!(request.headers.get("NewFangledHeader"), Some("newfangled value continued newfangled value"));
+    }
+
+    const GOOD: &str = "OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\nFrom: <sip:c@d>;tag=1\nTo: <sip:a@b>\nCall-ID: i\nCSeq: 1 OPTIONS\nMax-Forwards: 70\nContent-Length: 0\n\n";
+
+    #[test]
+    fn every_fault_gets_its_answer() {
+        assert_eq!(status(GOOD), 200);
+        for (from, to, expected) in [
+            ("CSeq: 1 OPTIONS", "CSeq: 1 INVITE", 400),
+            ("CSeq: 1 OPTIONS", "CSeq: 36893488147419103232 OPTIONS", 400),
+            ("CSeq: 1 OPTIONS\n", "", 400),
+            ("Call-ID: i\n", "", 400),
+            ("To: <sip:a@b>", "To: \"open <sip:a@b>", 400),
+            ("To: <sip:a@b>", "To: <sip:a@b>\nTo: <sip:x@b>", 400),
+            ("Content-Length: 0", "Content-Length: -999", 400),
+            ("Content-Length: 0", "Content-Length: 9999", 400),
+            ("Max-Forwards: 70", "Max-Forwards: 300", 400),
+            ("sip:a@b SIP", "<sip:a@b> SIP", 400),
+            ("sip:a@b SIP", "sip:a@b; lr SIP", 400),
+            ("SIP/2.0\n", "SIP/7.0\n", 505),
+            ("Via: SIP/2.0/UDP h;branch=z9hG4bK1\n", "", 0),
+            ("OPTIONS sip:a@b SIP/2.0", "hello", 0),
+        ] {
+            assert_eq!(status(&GOOD.replacen(from, to, 1)), expected, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn unknown_methods_and_schemes_are_messages_all_the_same() {
+        let text = GOOD
+            .replace("OPTIONS", "!interesting-Method0123456789_*+`.%indeed'~")
+            .replace("sip:a@b SIP", "nobodyKnows:x SIP");
+        assert!(matches!(parse(&text), Ok(Message::Request(Request { method: Method::Other(_), .. }))));
+    }
+
+    #[test]
+    fn compact_names_and_a_body_longer_than_its_length() {
+        let text = GOOD.replace("From:", "f:").replace("Content-Length: 0", "l: 2") + "abcdef";
+        let Ok(Message::Request(request)) = parse(&text) else { panic!("valid") };
+        assert_eq!((request.headers.get("From"), &request.body[..]), (Some("<sip:c@d>;tag=1"), &b"ab"[..]));
+    }
+
+    #[test]
+    fn no_prefix_of_a_message_panics() {
+        let text = TORTUOUS.replace('\n', "\r\n");
+        for end in 0..text.len() {
+            let _ = message(&Bytes::copy_from_slice(&text.as_bytes()[..end]));
+        }
+    }
+}

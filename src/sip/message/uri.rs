@@ -1,0 +1,169 @@
+//! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966), read tolerantly and written back as they stood.
+
+use std::fmt;
+
+/// The scheme of a URI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:`
+    Tel,
+    /// Anything else, in lower case.
+    Other(String),
+}
+
+/// A URI, taken apart. `Display` writes the text it was parsed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uri {
+    raw: String,
+    /// Its scheme.
+    pub scheme: Scheme,
+    /// The user part, or the number of a tel URI; percent-escapes decoded, password and user parameters left out.
+    pub user: Option<String>,
+    /// Host name or address; IPv6 without brackets. Empty for tel.
+    pub host: String,
+    /// The port, if written.
+    pub port: Option<u16>,
+    params: Vec<(String, String)>,
+}
+
+impl Uri {
+    /// Takes a URI apart. `None` for text that has no scheme, contains blanks or has no host where one is due.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c == '<' || c == '>' || c == '"') {
+            return None;
+        }
+        let (scheme, rest) = text.split_once(':')?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "sip" => Scheme::Sip,
+            "sips" => Scheme::Sips,
+            "tel" => Scheme::Tel,
+            other if other.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
+                Scheme::Other(other.into())
+            }
+            _ => return None,
+        };
+        let raw = text.to_owned();
+        match scheme {
+            Scheme::Tel => {
+                let (number, params) = split_params(rest);
+                let user = Some(number.to_owned()).filter(|n| !n.is_empty())?;
+                Some(Self { raw, scheme, user: Some(user), host: String::new(), port: None, params })
+            }
+            Scheme::Other(_) => {
+                Some(Self { raw, scheme, user: None, host: rest.to_owned(), port: None, params: vec![] })
+            }
+            Scheme::Sip | Scheme::Sips => {
+                let (user, rest) = match rest.rsplit_once('@') {
+                    Some((user, rest)) => (Some(user), rest),
+                    None => (None, rest),
+                };
+                let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
+                let (hostport, params) = split_params(rest);
+                let (host, port) = split_host_port(hostport)?;
+                let user = user.map(|user| {
+                    let user = user.split_once(':').map_or(user, |(user, _)| user);
+                    unescape(user.split_once(';').map_or(user, |(user, _)| user))
+                });
+                Some(Self { raw, scheme, user, host: host.to_owned(), port, params })
+            }
+        }
+    }
+
+    /// The value of a parameter; empty when it stands without one.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The URI's text.
+    pub fn as_str(&self) -> &str {
+        &self.raw
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.raw)
+    }
+}
+
+/// Splits `host`, `host:port`, `[v6]` and `[v6]:port`.
+pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    if text.is_empty() {
+        return None;
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host, Some(port.parse().ok()?))),
+            None if rest.is_empty() => Some((host, None)),
+            None => None,
+        };
+    }
+    match text.split_once(':') {
+        Some((host, port)) if !host.is_empty() => Some((host, Some(port.trim().parse().ok()?))),
+        Some(_) => None,
+        None => Some((text, None)),
+    }
+}
+
+/// Splits `value;a=b;c` into the value and its parameters.
+pub(crate) fn split_params(text: &str) -> (&str, Vec<(String, String)>) {
+    let mut pieces = text.split(';');
+    let head = pieces.next().unwrap_or_default().trim();
+    let params = pieces
+        .filter(|piece| !piece.trim().is_empty())
+        .map(|piece| match piece.split_once('=') {
+            Some((name, value)) => (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()),
+            None => (piece.trim().to_owned(), String::new()),
+        })
+        .collect();
+    (head, params)
+}
+
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_voice_connector_uri() {
+        let uri = Uri::parse("sip:+16185558387@198.51.100.204:5060;transport=UDP").expect("a good URI");
+        assert_eq!(uri.user.as_deref(), Some("+16185558387"));
+        assert_eq!((uri.host.as_str(), uri.port, uri.param("transport")), ("198.51.100.204", Some(5060), Some("UDP")));
+    }
+
+    #[test]
+    fn odd_but_legal_uris() {
+        let uri = Uri::parse("sips:a%40b:pw@[2001:db8::1]:5061;lr?x=y").expect("legal");
+        assert_eq!((uri.user.as_deref(), uri.host.as_str(), uri.port), (Some("a@b"), "2001:db8::1", Some(5061)));
+        assert_eq!(uri.param("lr"), Some(""));
+        assert_eq!(Uri::parse("tel:+1-201-555-0123;x=1").expect("tel").user.as_deref(), Some("+1-201-555-0123"));
+        assert_eq!(Uri::parse("nobody:x").expect("other").scheme, Scheme::Other("nobody".into()));
+        for bad in ["", "sip:", "sip:a b@c", "<sip:a@b>", "sip:a@b:99999"] {
+            assert_eq!(Uri::parse(bad), None, "{bad}");
+        }
+    }
+}

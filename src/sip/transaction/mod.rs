@@ -1,0 +1,296 @@
+//! Transactions (RFC 3261 section 17, RFC 6026): one layer that matches messages and runs the timers of all.
+//!
+//! Invariant: every message and every expired timer goes through one transition of [`client`] or [`server`]; the layer
+//! only finds the transaction, and forgets it when it has terminated. Driver: `actors/reception/sip_endpoint.rs`.
+
+mod client;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::hop::Hop;
+use crate::message::{CSeq, Message, Method, NameAddr, Request, Response, Via};
+
+use client::Client;
+use server::Server;
+
+/// The round-trip estimate (RFC 3261 section 17.1.1.1).
+pub const T1: Duration = Duration::from_millis(500);
+/// The longest interval between retransmissions.
+pub const T2: Duration = Duration::from_secs(4);
+/// How long a message may live in the network.
+pub const T4: Duration = Duration::from_secs(5);
+/// 64·T1: the end of timers B, F, H, J, L and M.
+pub const TIMEOUT: Duration = Duration::from_secs(32);
+/// Wait before the core cancels on its own a transaction that stays in Proceeding for ever (section 16.6, timer C).
+pub const TIMER_C: Duration = Duration::from_secs(180);
+
+/// Names one server transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServerKey(String);
+
+/// Names one client transaction: the branch of its Via and the method.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientKey(String);
+
+/// What the layer tells its user, or the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit {
+        /// To where.
+        hop: Hop,
+        /// What.
+        message: Message,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// A new request has come; answer it with [`Layer::respond`].
+    Request {
+        /// Its transaction.
+        key: ServerKey,
+        /// The request.
+        request: Request,
+        /// Where it came from.
+        hop: Hop,
+    },
+    /// An ACK for a 2xx: it belongs to a dialog, not to a transaction.
+    Ack {
+        /// The request.
+        request: Request,
+        /// Where it came from.
+        hop: Hop,
+    },
+    /// A CANCEL that matches an INVITE still in Proceeding; its own 200 has been sent.
+    Cancelled {
+        /// The INVITE's transaction.
+        invite: ServerKey,
+    },
+    /// A response for one of our requests.
+    Response {
+        /// Our transaction.
+        key: ClientKey,
+        /// The response.
+        response: Response,
+    },
+    /// One of our requests had no final response within 64·T1, or could not be sent.
+    NoResponse {
+        /// Our transaction.
+        key: ClientKey,
+    },
+    /// No ACK came for a failure response of ours (timer H), or its transport failed.
+    NoAck {
+        /// The INVITE's transaction.
+        key: ServerKey,
+    },
+}
+
+/// All transactions of one endpoint.
+#[derive(Debug, Default)]
+pub struct Layer {
+    servers: HashMap<ServerKey, Server>,
+    clients: HashMap<ClientKey, Client>,
+    timers: BinaryHeap<Reverse<(Instant, u64, TimerOf)>>,
+    armed: u64,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum TimerOf {
+    Server(String),
+    Client(String),
+}
+
+impl Layer {
+    /// A message has arrived.
+    pub fn receive(&mut self, now: Instant, message: Message, hop: Hop) {
+        match message {
+            Message::Request(request) => self.receive_request(now, request, hop),
+            Message::Response(response) => self.receive_response(now, response),
+        }
+    }
+
+    /// Answers a request. A response for a transaction that has ended is dropped: the far end has gone on.
+    pub fn respond(&mut self, now: Instant, key: &ServerKey, response: Response) {
+        if let Some(server) = self.servers.get_mut(key) {
+            server.respond(now, response, &mut self.outputs);
+            self.settle_server(key);
+        }
+    }
+
+    /// Sends a request in a transaction of its own. Its top Via must carry a fresh branch. ACK for a 2xx is no
+    /// transaction: send it with [`Layer::transmit`].
+    pub fn request(&mut self, now: Instant, request: Request, hop: Hop) -> ClientKey {
+        let key = client_key(&request.headers, &request.method);
+        let client = Client::start(now, key.clone(), request, hop, &mut self.outputs);
+        self.clients.insert(key.clone(), client);
+        self.settle_client(&key);
+        key
+    }
+
+    /// Sends a message outside any transaction: an ACK for a 2xx.
+    pub fn transmit(&mut self, message: Message, hop: Hop) {
+        let bytes = message.to_bytes();
+        self.outputs.push_back(Output::Transmit { hop, message, bytes });
+    }
+
+    /// The transport could not deliver to this hop.
+    pub fn transport_failed(&mut self, hop: Hop) {
+        let dead: Vec<ClientKey> = self.clients.iter().filter(|(_, c)| c.awaits(hop)).map(|(k, _)| k.clone()).collect();
+        for key in dead {
+            self.clients.remove(&key);
+            self.outputs.push_back(Output::NoResponse { key });
+        }
+    }
+
+    /// Fires every timer that is due; early calls are harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self.timers.peek().is_some_and(|Reverse((at, _, _))| *at <= now) {
+            let Some(Reverse((_, _, timer))) = self.timers.pop() else { return };
+            match timer {
+                TimerOf::Server(key) => {
+                    let key = ServerKey(key);
+                    if let Some(server) =
+                        self.servers.get_mut(&key).filter(|s| s.deadline().is_some_and(|at| at <= now))
+                    {
+                        server.handle_timeout(now, &key, &mut self.outputs);
+                        self.settle_server(&key);
+                    }
+                }
+                TimerOf::Client(key) => {
+                    let key = ClientKey(key);
+                    if let Some(client) =
+                        self.clients.get_mut(&key).filter(|c| c.deadline().is_some_and(|at| at <= now))
+                    {
+                        client.handle_timeout(now, &mut self.outputs);
+                        self.settle_client(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to do next; drain until `None`.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Layer::handle_timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// How many transactions live: a gauge, and what a leak test counts.
+    pub fn len(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
+    /// Whether no transaction lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn receive_request(&mut self, now: Instant, request: Request, hop: Hop) {
+        let key = server_key(&request);
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.receive(now, &request, &mut self.outputs);
+            if request.method == Method::Ack && server.is_accepted() {
+                self.outputs.push_back(Output::Ack { request, hop });
+            }
+            self.settle_server(&key);
+            return;
+        }
+        match request.method {
+            Method::Ack => self.outputs.push_back(Output::Ack { request, hop }),
+            Method::Cancel => self.cancel(now, key, request, hop),
+            _ => {
+                let server = Server::start(&request, hop);
+                self.servers.insert(key.clone(), server);
+                if request.method == Method::Invite {
+                    // At once: silence makes the far end retransmit (RFC 3261 section 17.2.1).
+                    self.respond(now, &key, request.trying());
+                }
+                self.outputs.push_back(Output::Request { key, request, hop });
+            }
+        }
+    }
+
+    /// CANCEL is a transaction of its own that names the INVITE by the same branch (RFC 3261 section 9.2).
+    fn cancel(&mut self, now: Instant, key: ServerKey, request: Request, hop: Hop) {
+        let mut of_invite = request.clone();
+        of_invite.method = Method::Invite;
+        let invite = server_key(&of_invite);
+        let (status, hit) = match self.servers.get(&invite) {
+            Some(server) => (200, server.is_proceeding()),
+            None => (481, false),
+        };
+        self.servers.insert(key.clone(), Server::start(&request, hop));
+        let tag = self.servers.get(&invite).and_then(Server::to_tag);
+        self.respond(
+            now,
+            &key,
+            request.respond(crate::message::StatusCode(status), tag.as_deref().or(Some("cancelled"))),
+        );
+        if hit {
+            self.outputs.push_back(Output::Cancelled { invite });
+        }
+    }
+
+    fn receive_response(&mut self, now: Instant, response: Response) {
+        let Some(cseq) = response.headers.get("CSeq").and_then(CSeq::parse) else { return };
+        let key = client_key(&response.headers, &cseq.method);
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.receive(now, response, &mut self.outputs);
+            self.settle_client(&key);
+        }
+    }
+
+    fn settle_server(&mut self, key: &ServerKey) {
+        let Some(server) = self.servers.get(key) else { return };
+        if server.is_terminated() {
+            self.servers.remove(key);
+        } else if let Some(at) = server.deadline() {
+            self.armed += 1;
+            self.timers.push(Reverse((at, self.armed, TimerOf::Server(key.0.clone()))));
+        }
+    }
+
+    fn settle_client(&mut self, key: &ClientKey) {
+        let Some(client) = self.clients.get(key) else { return };
+        if client.is_terminated() {
+            self.clients.remove(key);
+        } else if let Some(at) = client.deadline() {
+            self.armed += 1;
+            self.timers.push(Reverse((at, self.armed, TimerOf::Client(key.0.clone()))));
+        }
+    }
+}
+
+/// RFC 3261 section 17.2.3: branch, sent-by and method, where ACK belongs to its INVITE; requests of RFC 2543 clients,
+/// whose branch has no magic cookie, are matched by the fields of that section.
+fn server_key(request: &Request) -> ServerKey {
+    let headers = &request.headers;
+    let method = if request.method == Method::Ack { &Method::Invite } else { &request.method };
+    let via = headers.get("Via").and_then(Via::parse);
+    if let Some(via) = &via
+        && let Some(branch) = via.branch().filter(|branch| branch.starts_with("z9hG4bK") && branch.len() > 7)
+    {
+        return ServerKey(format!("{branch}|{}|{:?}|{method}", via.host.to_ascii_lowercase(), via.port));
+    }
+    let tag_of =
+        |name| headers.get(name).and_then(|v| NameAddr::parse(v).ok()).and_then(|a| a.tag().map(str::to_owned));
+    let number = headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
+    let (from_tag, call_id) = (tag_of("From"), headers.get("Call-ID"));
+    ServerKey(format!("{}|{from_tag:?}|{call_id:?}|{number:?}|{via:?}|{method}", request.uri))
+}
+
+fn client_key(headers: &crate::message::Headers, method: &Method) -> ClientKey {
+    let branch = headers.get("Via").and_then(Via::parse).and_then(|via| via.branch().map(str::to_owned));
+    ClientKey(format!("{}|{method}", branch.unwrap_or_default()))
+}

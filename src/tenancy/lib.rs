@@ -1,0 +1,1 @@
+//! Tenants without IO: numbers, routing, quotas and secrets.

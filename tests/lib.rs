@@ -1,0 +1,1 @@
+//! What we promise: black-box tests, named as promises, and the stage they play on.
