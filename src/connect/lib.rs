@@ -1,1 +1,17 @@
 //! Amazon Connect without IO: ARNs, contacts, attributes, session history keys and hand-offs.
+//!
+//! Invariant: whether a hand-off can succeed is known here before anything is sent, and nothing here can write. Driver:
+//! `actors/call/connect_handoff.rs`.
+
+pub mod arn;
+pub mod contact;
+pub mod contact_attributes;
+pub mod handoff;
+pub mod ports;
+pub mod rate_limiter;
+pub mod session_history_key;
+
+pub use arn::InstanceArn;
+pub use contact::ContactReference;
+pub use contact_attributes::ContactAttributes;
+pub use session_history_key::SessionHistoryKey;

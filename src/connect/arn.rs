@@ -1,0 +1,87 @@
+//! The ARN of a Connect instance: `arn:aws:connect:<region>:<account>:instance/<id>`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An instance, with the Region and account its name carries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InstanceArn {
+    /// `aws`, `aws-us-gov`, `aws-cn`, …
+    pub partition: String,
+    /// For example `eu-west-2`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+    /// 1 to 100 characters, usually a UUID.
+    pub instance_id: String,
+}
+
+/// What is wrong with an ARN.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an instance ARN: expected arn:aws:connect:REGION:ACCOUNT:instance/ID")]
+pub struct MalformedArn {
+    text: String,
+}
+
+impl FromStr for InstanceArn {
+    type Err = MalformedArn;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || MalformedArn { text: text.to_owned() };
+        let pieces: Vec<&str> = text.trim().splitn(6, ':').collect();
+        let ["arn", partition, "connect", region, account, resource] = pieces[..] else { return Err(malformed()) };
+        let id = resource.strip_prefix("instance/").ok_or_else(malformed)?;
+        let id = id.split('/').next().unwrap_or_default();
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let good = partition.starts_with("aws")
+            && !region.is_empty()
+            && plain(region)
+            && account.len() == 12
+            && account.bytes().all(|b| b.is_ascii_digit())
+            && (1..=100).contains(&id.len())
+            && plain(id);
+        if !good {
+            return Err(malformed());
+        }
+        Ok(Self {
+            partition: partition.into(),
+            region: region.into(),
+            account: account.into(),
+            instance_id: id.into(),
+        })
+    }
+}
+
+impl fmt::Display for InstanceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, region, account, instance_id } = self;
+        write!(f, "arn:{partition}:connect:{region}:{account}:instance/{instance_id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_tells_region_account_and_instance() {
+        let text = "arn:aws:connect:eu-west-2:111122223333:instance/0123-abc";
+        let arn: InstanceArn = text.parse().expect("good");
+        assert_eq!((arn.region.as_str(), arn.account.as_str(), arn.instance_id.as_str()), ("eu-west-2", "111122223333", "0123-abc"));
+        assert_eq!(arn.to_string(), text);
+    }
+
+    #[test]
+    fn what_is_no_instance_arn_is_refused() {
+        for text in [
+            "",
+            "arn:aws:s3:::bucket",
+            "arn:aws:connect:eu-west-2:1111:instance/x",
+            "arn:aws:connect::111122223333:instance/x",
+            "arn:aws:connect:eu-west-2:111122223333:queue/x",
+            "arn:aws:connect:eu-west-2:111122223333:instance/",
+        ] {
+            assert!(text.parse::<InstanceArn>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the hand-off needs of the world.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::handoff::{StoreFailed, WriteOutcome};
+use crate::session_history_key::FiledAs;
+
+/// A future that an adapter returns; it runs on whatever thread asked for it.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Writes contact attributes: the API UpdateContactAttributes with its own deadline and retries.
+pub trait AttributeWriter: Send + Sync {
+    /// Writes every pair in one request.
+    fn write(&self, contact_id: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome>;
+
+    /// Writes the session history key empty, once and without a value to choose.
+    fn blank(&self, contact_id: String) -> Pending<()>;
+}
+
+/// Stores session histories.
+pub trait HistoryStore: Send + Sync {
+    /// Stores a history so that it survives a crash once this resolves.
+    fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>>;
+}
+
+/// A conversation as an agent will read it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct History {
+    /// Whose it is.
+    pub tenant: String,
+    /// The conversation as JSON: the shape belongs to `bellhop_dialogue::transcript`.
+    pub json: String,
+}
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "History({}, {} bytes)", self.tenant, self.json.len())
+    }
+}
