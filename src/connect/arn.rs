@@ -43,12 +43,7 @@ impl FromStr for InstanceArn {
         if !good {
             return Err(malformed());
         }
-        Ok(Self {
-            partition: partition.into(),
-            region: region.into(),
-            account: account.into(),
-            instance_id: id.into(),
-        })
+        Ok(Self { partition: partition.into(), region: region.into(), account: account.into(), instance_id: id.into() })
     }
 }
 
@@ -67,7 +62,10 @@ mod tests {
     fn an_arn_tells_region_account_and_instance() {
         let text = "arn:aws:connect:eu-west-2:111122223333:instance/0123-abc";
         let arn: InstanceArn = text.parse().expect("good");
-        assert_eq!((arn.region.as_str(), arn.account.as_str(), arn.instance_id.as_str()), ("eu-west-2", "111122223333", "0123-abc"));
+        assert_eq!(
+            (arn.region.as_str(), arn.account.as_str(), arn.instance_id.as_str()),
+            ("eu-west-2", "111122223333", "0123-abc")
+        );
         assert_eq!(arn.to_string(), text);
     }
 

@@ -36,12 +36,16 @@ impl ContactReference {
             .flat_map(|(_, value)| value.split(',').map(decode_user_to_user).collect::<Vec<_>>())
             .collect();
         // A value with commas in it (raw JSON) is read whole as well.
-        let whole = headers.clone().filter(|(n, _)| n.eq_ignore_ascii_case("User-to-User")).map(|(_, v)| decode_user_to_user(v));
+        let whole = headers
+            .clone()
+            .filter(|(n, _)| n.eq_ignore_ascii_case("User-to-User"))
+            .map(|(_, v)| decode_user_to_user(v));
         let user_to_user: Vec<String> = user_to_user.into_iter().chain(whole).collect();
         let json: Vec<Value> = user_to_user.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
 
         let stated = header("X-Amzn-SourceArn").map(str::to_owned);
-        let in_json = json.iter().filter_map(|value| text_of(value, &["i", "instanceArn", "instanceARN", "InstanceARN"]));
+        let in_json =
+            json.iter().filter_map(|value| text_of(value, &["i", "instanceArn", "instanceARN", "InstanceARN"]));
         let raw = user_to_user.iter().filter(|text| text.starts_with("arn:")).cloned();
         for arn in stated.into_iter().chain(in_json).chain(raw) {
             match arn.parse::<InstanceArn>() {
@@ -67,7 +71,8 @@ impl ContactReference {
 pub fn decode_user_to_user(value: &str) -> String {
     let value = value.trim();
     // Parameters come after the data; raw JSON may contain a semicolon itself.
-    let (data, parameters) = if value.starts_with('{') { (value, "") } else { value.split_once(';').unwrap_or((value, "")) };
+    let (data, parameters) =
+        if value.starts_with('{') { (value, "") } else { value.split_once(';').unwrap_or((value, "")) };
     let data = data.trim().trim_matches('"');
     let says_hex = parameters.to_ascii_lowercase().replace(' ', "").contains("encoding=hex");
     let looks_hex = data.len() >= 2 && data.len() % 2 == 0 && data.bytes().all(|b| b.is_ascii_hexdigit());
@@ -120,7 +125,9 @@ mod tests {
     #[test]
     fn user_to_user_comes_in_many_dresses() {
         let json = r#"{"contactId":"c1","a":";,"}"#;
-        for value in [json.to_owned(), hex(json), hex(json).to_uppercase() + " ; encoding=hex;purpose=isdn-uui;content=x"] {
+        for value in
+            [json.to_owned(), hex(json), hex(json).to_uppercase() + " ; encoding=hex;purpose=isdn-uui;content=x"]
+        {
             assert_eq!(read(&[("User-to-User", &value)], None), Ok(Some("c1".into())), "{value}");
         }
         assert_eq!(decode_user_to_user("f9ca6fe2-19cb"), "f9ca6fe2-19cb");

@@ -77,7 +77,8 @@ impl ContactAttributes {
             };
             attributes.insert(name, text);
         }
-        let bytes = attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + ATTRIBUTE_BYTES_MAX;
+        let bytes =
+            attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + ATTRIBUTE_BYTES_MAX;
         if bytes > BYTES_MAX {
             return Err(Unacceptable::TooLarge { bytes });
         }
@@ -111,7 +112,10 @@ mod tests {
             (json!({"SessionHistoryKey": "hangup"}), Unacceptable::Reserved { name: "SessionHistoryKey".into() }),
             (json!({"a": {"b": 1}}), Unacceptable::Value { name: "a".into() }),
             (json!(["a"]), Unacceptable::Shape),
-            (json!({"a": "x".repeat(BYTES_MAX)}), Unacceptable::TooLarge { bytes: BYTES_MAX + 1 + ATTRIBUTE_BYTES_MAX }),
+            (
+                json!({"a": "x".repeat(BYTES_MAX)}),
+                Unacceptable::TooLarge { bytes: BYTES_MAX + 1 + ATTRIBUTE_BYTES_MAX },
+            ),
         ] {
             assert_eq!(ContactAttributes::from_custom_data(Some(&data)), Err(expected));
         }

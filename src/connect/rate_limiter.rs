@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn ten_a_second_for_ever() {
         let (mut limiter, start) = (RateLimiter::default(), Instant::now());
-        let sent = (0..1000).filter(|n| limiter.turn(start + Duration::from_millis(n * 10), Duration::ZERO).is_ok()).count();
+        let sent =
+            (0..1000).filter(|n| limiter.turn(start + Duration::from_millis(n * 10), Duration::ZERO).is_ok()).count();
         assert!((110..=116).contains(&sent), "{sent} in ten seconds");
     }
 }

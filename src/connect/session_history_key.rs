@@ -66,7 +66,8 @@ impl fmt::Debug for FiledAs {
 /// What a page request asks for, with or without the first character; `None` for what can be no key.
 pub fn filed_under(asked: &str) -> Option<FiledAs> {
     let token = asked.trim().strip_prefix(SACRIFICE).unwrap_or(asked.trim());
-    let good = token.len() == 2 * RANDOM_BYTES && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let good =
+        token.len() == 2 * RANDOM_BYTES && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     good.then(|| FiledAs(token.to_owned()))
 }
 

@@ -1,1 +1,13 @@
 //! The conversation without IO: turn loop, response types, digits, transcript and the ports it speaks through.
+//!
+//! Invariant: one [`turn_loop::TurnLoop`] decides everything the caller hears; ports only carry out. Driver:
+//! `actors/call/turn_loop.rs`.
+
+pub mod dtmf_collector;
+pub mod ports;
+pub mod response;
+pub mod transcript;
+pub mod turn_loop;
+
+pub use response::Response;
+pub use turn_loop::TurnLoop;

@@ -9,7 +9,9 @@ pub struct Number(String);
 
 /// Not a telephone number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a telephone number: digits with an optional leading +, blanks, dots, dashes and brackets; 3 to 15 digits")]
+#[error(
+    "`{text}` is not a telephone number: digits with an optional leading +, blanks, dots, dashes and brackets; 3 to 15 digits"
+)]
 pub struct MalformedNumber {
     text: String,
 }

@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_number_leads_to_its_tenant_however_it_is_written() {
-        let directory = Directory::new(vec![tenant("a", &["+18005550123"]), tenant("b", &["+1 800 555 0199"])]).expect("good");
+        let directory =
+            Directory::new(vec![tenant("a", &["+18005550123"]), tenant("b", &["+1 800 555 0199"])]).expect("good");
         assert_eq!(directory.route("18005550199").map(|t| t.name.as_str()), Some("b"));
         assert!(directory.route("+18005550100").is_none() && directory.route("anonymous").is_none());
     }

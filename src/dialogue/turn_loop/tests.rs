@@ -1,0 +1,273 @@
+//! The loop as plans on virtual time, and as a property over random orders of events.
+
+use super::*;
+use serde_json::json;
+
+struct Talk {
+    turn_loop: TurnLoop,
+    now: Instant,
+    log: Vec<String>,
+    says: Vec<SayId>,
+    asked: u32,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let now = Instant::now();
+        let timeouts = Timeouts { post_response: Duration::from_secs(7), assistant: Duration::from_secs(5) };
+        let mut talk = Self { turn_loop: TurnLoop::new(now, timeouts), now, log: vec![], says: vec![], asked: 0 };
+        talk.put(Input::Begin);
+        talk
+    }
+
+    fn put(&mut self, input: Input) {
+        self.turn_loop.handle(self.now, input);
+        self.drain();
+    }
+
+    fn reply(&mut self, generic: Value) {
+        let generic = generic.as_array().cloned().unwrap_or_default();
+        let reply = Ok(TurnReply { generic, ..TurnReply::default() });
+        self.put(Input::Replied { number: self.asked, reply });
+    }
+
+    fn played(&mut self) {
+        for id in std::mem::take(&mut self.says) {
+            self.put(Input::Played(id));
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let until = self.now + Duration::from_secs(seconds);
+        while let Some(at) = self.turn_loop.deadline().filter(|at| *at <= until) {
+            self.now = at;
+            self.turn_loop.handle_timeout(at);
+            self.drain();
+        }
+        self.now = until;
+    }
+
+    fn press(&mut self, digits: &str) {
+        digits.chars().for_each(|digit| self.put(Input::Pressed(digit)));
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.turn_loop.poll() {
+            self.log.push(match output {
+                Output::Ask(request) => {
+                    self.asked = request.number;
+                    let barge = if request.barge_in_occurred { "!" } else { "" };
+                    format!("ask{barge}:{}", request.input.text())
+                }
+                Output::Say { id, text } => {
+                    self.says.push(id);
+                    format!("say:{text}")
+                }
+                Output::Cut => {
+                    self.says.clear();
+                    "cut".into()
+                }
+                Output::Expect(_) => continue,
+                Output::HandOff(_) => "handoff".into(),
+                Output::EndConversation => "end".into(),
+                Output::Skipped { response_type } => format!("skip:{response_type}"),
+                Output::Failed(failure) => format!("failed:{failure:?}"),
+            });
+        }
+    }
+
+    fn heard(&mut self, text: &str) {
+        self.put(Input::Heard { text: text.into(), confidence: 0.9 });
+    }
+
+    fn took(&mut self) -> String {
+        std::mem::take(&mut self.log).join(" ")
+    }
+}
+
+fn text(text: &str) -> Value {
+    json!({"response_type": "text", "text": text})
+}
+
+fn collect(count: usize) -> Value {
+    json!({"response_type": "dtmf", "command_info": {"type": "collect", "parameters": {"count": count, "termination_key": "#"}}})
+}
+
+fn transfer() -> Value {
+    json!({"response_type": "connect_to_agent", "agent_available": {"message": "wait"}, "agent_unavailable": {"message": "sorry"}})
+}
+
+#[test]
+fn a_whole_conversation() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("hello"), text("how are you")]));
+    talk.played();
+    talk.heard("fine");
+    talk.reply(json!([text("bye"), {"response_type": "end_session"}]));
+    assert_eq!(talk.took(), "ask: say:hello say:how are you ask:fine say:bye");
+    talk.played();
+    assert_eq!(talk.took(), "end");
+}
+
+#[test]
+fn silence_becomes_a_turn_after_seven_seconds_of_listening() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("hello")]));
+    talk.pass(60);
+    talk.played();
+    talk.pass(6);
+    talk.took();
+    talk.pass(1);
+    assert_eq!(talk.took(), "ask:vgwPostResponseTimeout");
+}
+
+#[test]
+fn speech_that_began_stops_the_silence_timer() {
+    let mut talk = Talk::new();
+    talk.reply(json!([]));
+    talk.pass(6);
+    talk.put(Input::SpeechStarted);
+    talk.took();
+    talk.pass(20);
+    assert_eq!(talk.took(), "");
+    talk.heard("at last");
+    assert_eq!(talk.took(), "ask:at last");
+}
+
+#[test]
+fn the_assistant_is_asked_twice_and_then_lost() {
+    let mut talk = Talk::new();
+    talk.pass(5);
+    assert_eq!(talk.took(), "ask: ask:");
+    talk.pass(5);
+    assert_eq!(talk.took(), "failed:Overdue");
+    talk.reply(json!([text("too late")]));
+    talk.pass(100);
+    assert_eq!(talk.took(), "");
+}
+
+#[test]
+fn a_late_first_answer_counts_for_its_retry() {
+    let mut talk = Talk::new();
+    talk.pass(6);
+    talk.reply(json!([text("hello")]));
+    talk.reply(json!([text("hello again")]));
+    assert_eq!(talk.took(), "ask: ask: say:hello");
+}
+
+#[test]
+fn speech_and_keys_barge_in_and_the_next_turn_says_so() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("a long text"), text("and more")]));
+    talk.put(Input::SpeechStarted);
+    talk.heard("stop");
+    assert_eq!(talk.took(), "ask: say:a long text say:and more cut ask!:stop");
+    talk.reply(json!([text("again")]));
+    talk.press("5");
+    assert_eq!(talk.took(), "say:again cut ask!:5");
+    assert!(talk.turn_loop.transcript().lines()[1].interrupted);
+}
+
+#[test]
+fn what_ends_the_call_is_spoken_to_the_end() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("I will"), transfer()]));
+    talk.put(Input::SpeechStarted);
+    talk.heard("no");
+    talk.press("1");
+    assert_eq!(talk.took(), "ask: say:I will");
+    talk.played();
+    assert_eq!(talk.took(), "say:wait");
+    talk.played();
+    assert_eq!(talk.took(), "handoff");
+}
+
+#[test]
+fn digits_are_collected_by_count_key_and_time() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("your number"), collect(4)]));
+    talk.press("12");
+    talk.press("34");
+    assert_eq!(talk.took(), "ask: say:your number cut ask!:1234");
+    talk.reply(json!([collect(4)]));
+    talk.press("1#");
+    assert_eq!(talk.took(), "ask:1");
+    talk.reply(json!([collect(4)]));
+    talk.press("12");
+    talk.pass(6);
+    talk.press("3");
+    talk.pass(7);
+    assert_eq!(talk.took(), "ask:123");
+}
+
+#[test]
+fn keys_typed_ahead_answer_the_next_question() {
+    let mut talk = Talk::new();
+    talk.press("12");
+    talk.reply(json!([collect(2)]));
+    assert_eq!(talk.took(), "ask: ask:12");
+}
+
+#[test]
+fn who_speaks_while_the_assistant_thinks_is_heard() {
+    let mut talk = Talk::new();
+    talk.heard("wait I meant");
+    talk.put(Input::NotUnderstood);
+    talk.reply(json!([text("old answer")]));
+    assert_eq!(talk.took(), "ask: ask:wait I meant");
+}
+
+#[test]
+fn an_impossible_hand_off_goes_on_with_a_turn() {
+    let mut talk = Talk::new();
+    talk.reply(json!([transfer()]));
+    talk.played();
+    talk.put(Input::HandoffImpossible);
+    assert_eq!(talk.took(), "ask: say:wait handoff ask:vgwCallTransferFailed say:sorry");
+}
+
+#[test]
+fn unknown_types_are_skipped_in_order() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("a"), {"response_type": "grid"}, text("b")]));
+    assert_eq!(talk.took(), "ask: say:a skip:grid say:b");
+}
+
+/// No order of events leaves the loop without a deadline, speaks after a cut, or loses barge-in.
+#[test]
+fn no_order_of_events_leaves_the_loop_stuck() {
+    let mut seed = 1u64;
+    let mut random = move |n: u64| {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) % n
+    };
+    for _ in 0..300 {
+        let mut talk = Talk::new();
+        for _ in 0..60 {
+            match random(9) {
+                0 => talk.put(Input::SpeechStarted),
+                1 => talk.heard("words"),
+                2 => talk.put(Input::NotUnderstood),
+                3 => talk.press(["1", "#", "7"][random(3) as usize]),
+                4 => talk.played(),
+                5 => talk.pass(random(12)),
+                6 => talk.reply(json!([text("a"), collect(1 + random(3) as usize)])),
+                7 => talk.reply(json!([text("b")])),
+                _ => talk.put(Input::Replied { number: talk.asked, reply: Err(ServiceFailure::Overloaded) }),
+            }
+            let ended = matches!(talk.turn_loop.state, State::Failed);
+            assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
+            if let State::Speaking { playing, .. } = &talk.turn_loop.state {
+                assert_eq!(playing.len(), talk.says.len(), "speaks what was cut");
+            }
+            if matches!(talk.turn_loop.state, State::Speaking { .. }) && random(4) == 0 {
+                talk.took();
+                talk.put(Input::SpeechStarted);
+                assert_eq!(talk.took(), "cut", "barge-in lost");
+            }
+            if ended {
+                break;
+            }
+        }
+    }
+}
