@@ -1,1 +1,24 @@
 //! Who lives, waits and dies: the only crate that knows actix.
+//!
+//! ```text
+//! Reception            owns what must outlive a call: registry of wills, quotas, ports
+//! ├── SipEndpoint      sockets and transactions; carries out every farewell
+//! ├── Watchdog         a thread of its own: hears a beat per call
+//! └── Call (per INVITE)  any unasked exit of a child ends the call
+//!     ├── SipDialog
+//!     ├── JitterBuffer  SttStream  TtsPlayback
+//!     ├── TurnLoop
+//!     └── ConnectHandoff   the only holder of the port that writes contact attributes
+//! ```
+//! Invariant: an actor has no logic of its own; it drives a pure core and carries out what the core says.
+
+pub mod drive;
+pub mod services;
+pub mod supervision;
+
+use std::time::Instant;
+
+/// The time, as actors tell it to cores; virtual in tests.
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

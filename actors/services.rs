@@ -1,0 +1,36 @@
+//! What a call needs of the world, per tenant: the ports, wired by the server.
+//!
+//! Invariant: the port that sets contact attributes is handed to ConnectHandoff alone; everybody else can only blank.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bellhop_connect::InstanceArn;
+use bellhop_connect::ports::{AttributeWriter, HistoryStore};
+use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_tenancy::Tenant;
+
+/// A tenant with its services.
+#[derive(Clone)]
+pub struct Services {
+    /// The tenant.
+    pub tenant: Arc<Tenant>,
+    /// Its Amazon Connect instance.
+    pub instance: InstanceArn,
+    /// Its assistant.
+    pub assistant: Arc<dyn Assistant>,
+    /// Its recognizer.
+    pub recognizer: Arc<dyn Recognizer>,
+    /// Its synthesizer.
+    pub synthesizer: Arc<dyn Synthesizer>,
+    /// Writes contact attributes in its account.
+    pub attributes: Arc<dyn AttributeWriter>,
+    /// Stores session histories.
+    pub histories: Arc<dyn HistoryStore>,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("tenant", &self.tenant.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! `spawn_linked`: an actor whose end is observed from outside.
+//!
+//! What actix does not do, and each is proved in this file's tests: `actix::Supervisor` re-uses the same value and does not
+//! survive a panic; a panic in a handler vanishes into a dropped `JoinHandle`; `do_send` ignores the mailbox's capacity and
+//! is silent when it is closed; an actor with a pending interval outlives its addresses; a mailbox drains without a budget.
+//! So the actor's future is wrapped in `catch_unwind` with an obituary whose `Drop` reports.
+//!
+//! Invariant: [`ChildDown`] is sent exactly once for every linked actor, and never by the dying actor.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Instant;
+
+use actix::{Actor, Addr, Context};
+use futures_util::FutureExt;
+use tokio::task::AbortHandle;
+
+use super::{ChildDown, ChildName, Exit};
+
+/// What a linked actor holds to say why it ends. The first word counts.
+#[derive(Debug, Clone, Default)]
+pub struct Link(Rc<RefCell<Option<Exit>>>);
+
+impl Link {
+    /// Says why the actor is about to end; call `ctx.stop()` after it.
+    pub fn exit(&self, exit: Exit) {
+        self.0.borrow_mut().get_or_insert(exit);
+    }
+}
+
+/// A running linked actor. Dropping this handle drops the actor: nobody outlives who started it.
+#[derive(Debug)]
+pub struct Linked<A: Actor> {
+    /// Its address.
+    pub address: Addr<A>,
+    link: Link,
+    abort: AbortHandle,
+}
+
+impl<A: Actor> Linked<A> {
+    /// Gives an actor up that does not stop or answer: it is dropped where it waits.
+    pub fn abandon(&self) {
+        self.link.exit(Exit::Overdue);
+        self.abort.abort();
+    }
+}
+
+impl<A: Actor> Drop for Linked<A> {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// Starts an actor on this thread and reports its end, exactly once.
+pub fn spawn_linked<A>(
+    child: ChildName,
+    mailbox: usize,
+    report: impl FnOnce(ChildDown) + 'static,
+    build: impl FnOnce(&mut Context<A>, Link) -> A,
+) -> Linked<A>
+where
+    A: Actor<Context = Context<A>>,
+{
+    let link = Link::default();
+    let mut context = Context::new();
+    context.set_mailbox_capacity(mailbox);
+    let address = actix::AsyncContext::address(&context);
+    let obituary = Obituary { child, began: crate::now(), link: link.clone(), report: Some(Box::new(report)) };
+    let actor = build(&mut context, link.clone());
+    let mut future = Box::pin(context.into_future(actor));
+    let task = actix_rt::spawn(async move {
+        let obituary = obituary;
+        if let Err(panic) = AssertUnwindSafe(future.as_mut()).catch_unwind().await {
+            obituary.link.exit(Exit::Panicked { message: panic_message(&*panic) });
+        }
+        // Dropping the context runs `stopped()`, which may panic in turn; that must not cost the report.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(future)));
+        drop(obituary);
+    });
+    Linked { address, link, abort: task.abort_handle() }
+}
+
+/// Reports in its `Drop`, so that no way to end can forget it.
+struct Obituary {
+    child: ChildName,
+    began: Instant,
+    link: Link,
+    report: Option<Box<dyn FnOnce(ChildDown)>>,
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            let exit = self.link.0.borrow_mut().take().unwrap_or(Exit::Finished);
+            report(ChildDown { child: self.child, exit, ran_for: crate::now() - self.began });
+        }
+    }
+}
+
+/// The text of a panic.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without text".to_owned(),
+    }
+}

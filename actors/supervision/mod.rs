@@ -1,0 +1,170 @@
+//! How actors end and how that is noticed: exits, obituaries, orders to stop, and faults for drills.
+//!
+//! Invariant: every linked actor's end is reported exactly once, whatever it died of.
+
+pub mod link;
+pub mod watchdog;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use actix::Message;
+
+pub use link::{Link, Linked, spawn_linked};
+
+/// The children of a call, and the call itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum ChildName {
+    Call,
+    SipDialog,
+    JitterBuffer,
+    SttStream,
+    TtsPlayback,
+    TurnLoop,
+    ConnectHandoff,
+}
+
+impl ChildName {
+    /// All names; the first is the supervisor.
+    pub const ALL: [Self; 7] = [
+        Self::Call,
+        Self::SipDialog,
+        Self::JitterBuffer,
+        Self::SttStream,
+        Self::TtsPlayback,
+        Self::TurnLoop,
+        Self::ConnectHandoff,
+    ];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::SipDialog => "sip_dialog",
+            Self::JitterBuffer => "jitter_buffer",
+            Self::SttStream => "stt_stream",
+            Self::TtsPlayback => "tts_playback",
+            Self::TurnLoop => "turn_loop",
+            Self::ConnectHandoff => "connect_handoff",
+        }
+    }
+
+    /// The name of a label.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.label() == label)
+    }
+}
+
+impl fmt::Display for ChildName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// Why a child could not go on. Closed: each is classified once, in `call/ending.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The recognizer is gone.
+    #[error("the recognizer was lost")]
+    RecognizerLost,
+    /// The synthesizer is gone.
+    #[error("the synthesizer was lost")]
+    SynthesizerLost,
+    /// The assistant is gone.
+    #[error("the assistant was lost")]
+    AssistantLost,
+    /// No ACK within 64·T1.
+    #[error("the answer was never acknowledged")]
+    NeverAcked,
+    /// The far end's session description is unusable.
+    #[error("no audio could be agreed on")]
+    NoMedia,
+    /// Too much was waiting for it.
+    #[error("its mailbox was full")]
+    MailboxFull,
+    /// A panic on the audio path.
+    #[error("the audio path failed")]
+    AudioPath,
+    /// A failure drill.
+    #[error("a fault was injected")]
+    Injected,
+}
+
+/// How an actor ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// As ordered.
+    Finished,
+    /// It could not go on.
+    Failed(Failure),
+    /// It panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+    /// It did not stop or answer in time and was dropped.
+    Overdue,
+}
+
+/// The obituary of a linked actor: sent exactly once.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChildDown {
+    /// Who.
+    pub child: ChildName,
+    /// Of what.
+    pub exit: Exit,
+    /// After how long.
+    pub ran_for: Duration,
+}
+
+/// The order to stop. An actor that has not stopped at `by` is dropped.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Stop {
+    /// The deadline.
+    pub by: Instant,
+}
+
+/// Are you there?
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Ping;
+
+/// I am.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Pong(pub ChildName);
+
+/// A kind of death, for drills and for the failure matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Message)]
+#[rtype(result = "()")]
+pub enum Fault {
+    /// It reports that it cannot go on.
+    Error,
+    /// It panics in a handler.
+    Panic,
+    /// It stops answering.
+    Hang,
+    /// It stops answering and its mailbox fills up.
+    FullMailbox,
+    /// It blocks its whole thread for good: only the watchdog can tell.
+    BlockThread,
+}
+
+impl Fault {
+    /// The kinds that any child can die of.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Panic, Self::Hang, Self::FullMailbox, Self::BlockThread];
+
+    /// The word in configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+            Self::FullMailbox => "full_mailbox",
+            Self::BlockThread => "block_thread",
+        }
+    }
+}
