@@ -12,7 +12,11 @@
 //! ```
 //! Invariant: an actor has no logic of its own; it drives a pure core and carries out what the core says.
 
+pub mod call;
 pub mod drive;
+pub mod media_shard;
+pub mod metrics;
+pub mod reception;
 pub mod services;
 pub mod supervision;
 

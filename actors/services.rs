@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bellhop_connect::InstanceArn;
-use bellhop_connect::ports::{AttributeWriter, HistoryStore};
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use bellhop_tenancy::Tenant;
 
@@ -25,6 +25,8 @@ pub struct Services {
     pub synthesizer: Arc<dyn Synthesizer>,
     /// Writes contact attributes in its account.
     pub attributes: Arc<dyn AttributeWriter>,
+    /// Takes uncertain keys back.
+    pub blanker: Arc<dyn AttributeBlanker>,
     /// Stores session histories.
     pub histories: Arc<dyn HistoryStore>,
 }

@@ -83,6 +83,12 @@ pub enum Failure {
     /// Too much was waiting for it.
     #[error("its mailbox was full")]
     MailboxFull,
+    /// A hand-off known to be impossible before anything was written.
+    #[error("the hand-off was impossible")]
+    HandoffImpossible,
+    /// Amazon Connect refused the attributes, or did not answer within the budget.
+    #[error("the hand-off was refused")]
+    HandoffRefused,
     /// A panic on the audio path.
     #[error("the audio path failed")]
     AudioPath,

@@ -10,11 +10,15 @@ use crate::session_history_key::FiledAs;
 /// A future that an adapter returns; it runs on whatever thread asked for it.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Writes contact attributes: the API UpdateContactAttributes with its own deadline and retries.
+/// Writes contact attributes: the API UpdateContactAttributes with its own deadline and retries. Held by the hand-off
+/// alone.
 pub trait AttributeWriter: Send + Sync {
     /// Writes every pair in one request.
     fn write(&self, contact_id: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome>;
+}
 
+/// Takes an uncertain key back. It cannot set a value, so whoever cleans up after a failure may hold it.
+pub trait AttributeBlanker: Send + Sync {
     /// Writes the session history key empty, once and without a value to choose.
     fn blank(&self, contact_id: String) -> Pending<()>;
 }

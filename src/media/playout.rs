@@ -88,6 +88,22 @@ impl Playout {
         true
     }
 
+    /// The law that clips must be coded in.
+    pub fn law(&self) -> Law {
+        self.law
+    }
+
+    /// Another codec was agreed on: what waits is coded anew.
+    pub fn reformat(&mut self, law: Law, payload_type: u8) {
+        let old = std::mem::replace(&mut self.law, law);
+        self.payload_type = payload_type;
+        if old != law {
+            for clip in &mut self.clips {
+                clip.codes = clip.codes.iter().map(|code| law.encode(old.decode(*code))).collect();
+            }
+        }
+    }
+
     /// Drops everything that waits or sounds.
     pub fn cut(&mut self) -> Option<Cut> {
         let cut = self.clips.front().map(|clip| Cut { id: clip.id, heard: self.at, of: clip.codes.len() });
@@ -203,6 +219,16 @@ mod tests {
         assert_eq!(next(&mut playout).3, 0xff);
         assert!(!playout.is_playing());
         assert_eq!(playout.cut(), None);
+    }
+
+    #[test]
+    fn another_law_is_heard_the_same() {
+        let mut playout = playout();
+        let loud = Law::Mu.encode(8000);
+        assert!(playout.enqueue(Clip { id: ClipId(1), codes: vec![loud; 160].into() }));
+        playout.reformat(Law::A, 8);
+        let (_, _, _, first, _) = next(&mut playout);
+        assert!((Law::A.decode(first) - 8000).abs() < 300);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::supervision::{Failure, Fault};
 
 /// Runs a test on an actix system with virtual time.
 fn in_system<F: Future<Output = ()> + 'static>(test: impl FnOnce() -> F) {
-    let build = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("runtime");
+    let build =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("runtime");
     actix_rt::System::with_tokio_rt(build).block_on(test());
 }
 
@@ -50,6 +51,8 @@ impl Handler<Die> for Mortal {
         }
     }
 }
+
+impl Supervised for Mortal {}
 
 struct Watch(Rc<RefCell<Vec<Exit>>>);
 
@@ -120,7 +123,6 @@ fn a_child_does_not_outlive_its_parent() {
 /// Fact 1: `actix::Supervisor` does not survive a panic of what it supervises.
 #[test]
 fn fact_the_supervisor_of_actix_does_not_restart_after_a_panic() {
-    impl Supervised for Mortal {}
     in_system(|| async {
         let address = actix::Supervisor::start(|_| Mortal { link: Link::default(), panics: "" });
         address.do_send(Die(Some(Fault::Panic)));

@@ -8,6 +8,7 @@ pub mod leaving;
 #[cfg(test)]
 mod tests;
 pub mod uas;
+pub mod vetting;
 
 use std::net::{IpAddr, SocketAddr};
 

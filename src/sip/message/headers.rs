@@ -89,10 +89,12 @@ impl Headers {
         self.0 = kept.into();
     }
 
-    /// Puts a header before all others: a proxy's or client's Via.
-    pub fn push_front(&mut self, name: &str, value: &str) {
-        let mut all = vec![container(name, value)];
-        all.extend(std::mem::take(&mut self.0));
+    /// Replaces the first occurrence of a header and leaves the others: the top Via.
+    pub fn set_first(&mut self, name: &str, value: &str) {
+        let mut all: Vec<Header> = std::mem::take(&mut self.0).into();
+        if let Some(first) = all.iter_mut().find(|header| parts(header).0.eq_ignore_ascii_case(name)) {
+            *first = container(name, value);
+        }
         self.0 = all.into();
     }
 }

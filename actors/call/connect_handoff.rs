@@ -1,0 +1,118 @@
+//! ConnectHandoff: drives the hand-off's core. The only holder of the port that writes contact attributes.
+//!
+//! Invariant: it writes when it is told to commit, once, and at no other time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::fut::WrapFuture;
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler};
+use bellhop_connect::handoff::{Handoff, Input, Output, StoreFailed, WriteOutcome};
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, HistoryStore};
+use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
+
+use super::messages::{
+    CommitHandoff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, MarkHangup,
+    PrepareHandoff,
+};
+use super::supervisor::Call;
+use super::{PREPARE_MAX, child};
+use crate::metrics;
+use crate::reception::BLANK_WITHIN;
+use crate::supervision::{ChildName, Link};
+
+/// The actor.
+pub struct ConnectHandoff {
+    pub(super) link: Link,
+    pub(super) call: Addr<Call>,
+    pub(super) tenant: String,
+    pub(super) core: Handoff,
+    pub(super) attributes: Arc<dyn AttributeWriter>,
+    pub(super) blanker: Arc<dyn AttributeBlanker>,
+    pub(super) histories: Arc<dyn HistoryStore>,
+    pub(super) history: Option<History>,
+    pub(super) committed_at: Option<Instant>,
+}
+
+impl ConnectHandoff {
+    fn put(&mut self, ctx: &mut Context<Self>, input: Input<'_>) {
+        self.core.handle(input);
+        while let Some(output) = self.core.poll() {
+            self.carry_out(output, ctx);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
+        match output {
+            Output::Store(name) => {
+                let Some(history) = self.history.take() else {
+                    return self.put(ctx, Input::Stored(Err(StoreFailed)));
+                };
+                let storing = tokio::time::timeout(PREPARE_MAX, self.histories.store(name, history)).into_actor(self);
+                ctx.spawn(storing.map(|stored, this, ctx| {
+                    this.put(ctx, Input::Stored(stored.unwrap_or(Err(StoreFailed))));
+                }));
+            }
+            Output::Prepared => self.call.do_send(HandoffPrepared {}),
+            Output::Impossible(why) => {
+                metrics::handoff(&self.tenant, "impossible", None);
+                self.call.do_send(HandoffImpossible { why });
+            }
+            Output::Write { contact_id, attributes } => {
+                self.committed_at = Some(crate::now());
+                let writing = self.attributes.write(contact_id, attributes).into_actor(self);
+                ctx.spawn(writing.map(|outcome, this, ctx| this.written(outcome, ctx)));
+            }
+            Output::Blank { contact_id } => {
+                let blanking = tokio::time::timeout(BLANK_WITHIN, self.blanker.blank(contact_id)).into_actor(self);
+                ctx.spawn(blanking.map(|_, this, ctx| this.put(ctx, Input::Blanked)));
+            }
+            Output::Committed => self.call.do_send(HandoffCommitted {}),
+            Output::Refused => self.call.do_send(HandoffRefused {}),
+            Output::Uncertain => self.call.do_send(HandoffUncertain {}),
+        }
+    }
+
+    fn written(&mut self, outcome: WriteOutcome, ctx: &mut Context<Self>) {
+        let result = match outcome {
+            WriteOutcome::Done => "committed",
+            WriteOutcome::Refused => "refused",
+            WriteOutcome::Uncertain => "uncertain",
+        };
+        let took = self.committed_at.map(|at| crate::now() - at);
+        metrics::handoff(&self.tenant, result, took);
+        self.put(ctx, Input::Written(outcome));
+    }
+}
+
+impl Actor for ConnectHandoff {
+    type Context = Context<Self>;
+}
+
+child!(ConnectHandoff, ChildName::ConnectHandoff);
+
+impl Handler<PrepareHandoff> for ConnectHandoff {
+    type Result = ();
+
+    fn handle(&mut self, PrepareHandoff { transfer, history }: PrepareHandoff, ctx: &mut Self::Context) {
+        self.history = Some(history);
+        let key = SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>());
+        self.put(ctx, Input::Prepare { key, custom_data: transfer.custom_data.as_ref() });
+    }
+}
+
+impl Handler<CommitHandoff> for ConnectHandoff {
+    type Result = ();
+
+    fn handle(&mut self, _: CommitHandoff, ctx: &mut Self::Context) {
+        self.put(ctx, Input::Commit);
+    }
+}
+
+impl Handler<MarkHangup> for ConnectHandoff {
+    type Result = ();
+
+    fn handle(&mut self, _: MarkHangup, ctx: &mut Self::Context) {
+        self.put(ctx, Input::MarkHangup);
+    }
+}

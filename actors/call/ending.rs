@@ -1,0 +1,162 @@
+//! Why a call ended: closed, classified once.
+//!
+//! Invariant: `label` is the metric's label, `cdr_end_reason` one of the record's four words, `sip_reason` the Reason
+//! header of our BYE (RFC 3326); none of them tells anything personal.
+
+use crate::supervision::{ChildName, Exit, Failure};
+
+/// Why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The caller said goodbye, or cancelled.
+    CallerHungUp,
+    /// The assistant ended the conversation.
+    AssistantEnded,
+    /// The contact was handed to the flow with its history.
+    HandedOff,
+    /// An operator hung up.
+    OperatorHungUp,
+    /// The node was drained and the call outlasted the deadline.
+    Drained,
+    /// The call never came about.
+    Refused(Refusal),
+    /// Something broke.
+    Failed {
+        /// Who.
+        child: ChildName,
+        /// Of what.
+        failure: Broken,
+    },
+}
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Refusal {
+    UnknownNumber,
+    ForeignInstance,
+    QuotaExceeded,
+    NodeFull,
+    NoPorts,
+    Draining,
+    NotAcceptable,
+}
+
+/// What broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// It said so.
+    Failure(Failure),
+    /// It panicked.
+    Panic,
+    /// It hung.
+    Overdue,
+    /// It ended without being asked to.
+    Vanished,
+}
+
+impl Ending {
+    /// Every label, so that every series exists from the start.
+    pub const LABELS: [&'static str; 17] = [
+        "caller_hung_up",
+        "assistant_ended",
+        "handed_off",
+        "operator_hung_up",
+        "drained",
+        "refused_unknown_number",
+        "refused_foreign_instance",
+        "refused_quota",
+        "refused_node_full",
+        "refused_no_ports",
+        "refused_draining",
+        "refused_not_acceptable",
+        "failed_service",
+        "failed_handoff",
+        "failed_signalling",
+        "failed_panic",
+        "failed_overdue",
+    ];
+
+    /// What a child's unasked exit means.
+    pub fn of_exit(child: ChildName, exit: &Exit) -> Self {
+        let failure = match exit {
+            Exit::Failed(failure) => Broken::Failure(failure.clone()),
+            Exit::Panicked { .. } => Broken::Panic,
+            Exit::Overdue => Broken::Overdue,
+            Exit::Finished => Broken::Vanished,
+        };
+        Self::Failed { child, failure }
+    }
+
+    /// What the supervisor's own end means when it left no ending.
+    pub fn of_supervisor(exit: &Exit) -> Self {
+        Self::of_exit(ChildName::Call, exit)
+    }
+
+    /// The metric label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::CallerHungUp => "caller_hung_up",
+            Self::AssistantEnded => "assistant_ended",
+            Self::HandedOff => "handed_off",
+            Self::OperatorHungUp => "operator_hung_up",
+            Self::Drained => "drained",
+            Self::Refused(refusal) => match refusal {
+                Refusal::UnknownNumber => "refused_unknown_number",
+                Refusal::ForeignInstance => "refused_foreign_instance",
+                Refusal::QuotaExceeded => "refused_quota",
+                Refusal::NodeFull => "refused_node_full",
+                Refusal::NoPorts => "refused_no_ports",
+                Refusal::Draining => "refused_draining",
+                Refusal::NotAcceptable => "refused_not_acceptable",
+            },
+            Self::Failed { failure, .. } => match failure {
+                Broken::Failure(
+                    Failure::RecognizerLost
+                    | Failure::SynthesizerLost
+                    | Failure::AssistantLost
+                    | Failure::MailboxFull
+                    | Failure::Injected,
+                ) => "failed_service",
+                Broken::Failure(Failure::HandoffImpossible | Failure::HandoffRefused) => "failed_handoff",
+                Broken::Failure(Failure::NeverAcked | Failure::NoMedia) => "failed_signalling",
+                Broken::Panic | Broken::Failure(Failure::AudioPath) => "failed_panic",
+                Broken::Overdue | Broken::Vanished => "failed_overdue",
+            },
+        }
+    }
+
+    /// `call.end_reason` of the call detail record.
+    pub fn cdr_end_reason(&self) -> &'static str {
+        match self {
+            Self::CallerHungUp => "caller_hangup",
+            Self::AssistantEnded | Self::OperatorHungUp | Self::Drained => "assistant_hangup",
+            Self::HandedOff => "assistant_transfer",
+            Self::Refused(_) | Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The Reason header of our BYE.
+    pub fn sip_reason(&self) -> String {
+        let (cause, text) = match self {
+            Self::CallerHungUp => (200, "caller hung up"),
+            Self::AssistantEnded => (200, "conversation ended"),
+            Self::HandedOff => (200, "handed off to agent"),
+            Self::OperatorHungUp => (200, "operator hung up"),
+            Self::Drained => (503, "node draining"),
+            Self::Refused(_) => (503, "call refused"),
+            Self::Failed { failure: Broken::Failure(failure), .. } => match failure {
+                Failure::RecognizerLost => (500, "speech recognition lost"),
+                Failure::SynthesizerLost => (500, "speech synthesis lost"),
+                Failure::AssistantLost => (500, "assistant lost"),
+                Failure::HandoffImpossible => (500, "hand-off impossible"),
+                Failure::HandoffRefused => (500, "hand-off refused"),
+                Failure::NeverAcked => (408, "ACK timeout"),
+                Failure::NoMedia => (488, "no audio agreed"),
+                Failure::MailboxFull | Failure::AudioPath | Failure::Injected => (500, "internal failure"),
+            },
+            Self::Failed { .. } => (500, "internal failure"),
+        };
+        format!("SIP;cause={cause};text=\"{text}\"")
+    }
+}

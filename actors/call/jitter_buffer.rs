@@ -1,0 +1,52 @@
+//! JitterBuffer: owns the inbound core of the leg, which the shard pushes and pulls.
+//!
+//! Invariant: a failure of the audio path is a failure of this actor, so that it ends the call like any other.
+
+use std::rc::Rc;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler};
+
+use super::child;
+use super::messages::{DigitPressed, LegDigit, LegFailed, MediaMoved};
+use super::supervisor::Call;
+use crate::media_shard::LegCores;
+use crate::supervision::{ChildName, Exit, Failure, Link};
+
+/// The actor.
+pub struct JitterBuffer {
+    pub(super) link: Link,
+    pub(super) call: Addr<Call>,
+    pub(super) cores: Rc<LegCores>,
+}
+
+impl Actor for JitterBuffer {
+    type Context = Context<Self>;
+}
+
+child!(JitterBuffer, ChildName::JitterBuffer);
+
+impl Handler<LegDigit> for JitterBuffer {
+    type Result = ();
+
+    fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
+        self.call.do_send(DigitPressed { digit: press.digit });
+    }
+}
+
+impl Handler<LegFailed> for JitterBuffer {
+    type Result = ();
+
+    fn handle(&mut self, LegFailed { message }: LegFailed, ctx: &mut Self::Context) {
+        tracing::error!(message, "a leg's slice panicked");
+        self.link.exit(Exit::Failed(Failure::AudioPath));
+        ctx.stop();
+    }
+}
+
+impl Handler<MediaMoved> for JitterBuffer {
+    type Result = ();
+
+    fn handle(&mut self, MediaMoved { agreed }: MediaMoved, _: &mut Self::Context) {
+        self.cores.receiver.borrow_mut().expect_from(agreed.remote);
+    }
+}

@@ -1,0 +1,247 @@
+//! What the actors of a call say to each other. Orders are imperatives, reports are past tense, data are nouns.
+
+use std::sync::Arc;
+
+use actix::Message;
+use bellhop_connect::handoff::Impossible;
+use bellhop_dialogue::response::ConnectToAgent;
+use bellhop_dialogue::transcript::Transcript;
+use bellhop_dialogue::turn_loop::SayId;
+use bellhop_media::dtmf::Digit;
+use bellhop_sip::Request;
+use bellhop_sip::message::StatusCode;
+use bellhop_sip::transaction::ServerKey;
+use bytes::Bytes;
+
+use super::ending::Ending;
+use crate::reception::call_registry::CallId;
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident $body:tt)+) => {
+        $(messages!(@one $(#[$doc])* $name $body);)+
+    };
+    (@one $(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Message)]
+        #[rtype(result = "()")]
+        pub struct $name { $($(#[$fdoc])* pub $field: $type),* }
+    };
+}
+
+messages! {
+    // SipEndpoint -> SipDialog
+    /// A request inside the dialog; an ACK has no transaction.
+    RequestInside {
+        /// Its transaction.
+        key: Option<ServerKey>,
+        /// The request.
+        request: Request,
+    }
+    /// The INVITE was cancelled.
+    InviteCancelled {}
+
+    // Call -> SipDialog
+    /// Send 180.
+    Ring {}
+    /// Send the 200.
+    Answer {}
+    /// Refuse the call.
+    Reject {
+        /// With this status.
+        status: StatusCode,
+    }
+    // SipDialog -> Call
+    /// The ACK is here.
+    DialogConfirmed {
+        /// The session description it carried, if any.
+        body: Bytes,
+    }
+    /// BYE or CANCEL came.
+    CallerHungUp {}
+    /// The far end named a new address for its audio.
+    MediaMoved {
+        /// The session description of a re-INVITE.
+        agreed: bellhop_sip::sdp::Agreed,
+    }
+
+    // JitterBuffer -> Call
+    /// A key was pressed.
+    DigitPressed {
+        /// Which.
+        digit: Digit,
+    }
+
+    // Call -> SttStream
+    /// What the caller may say from here on.
+    Listen {
+        /// `None` for anything.
+        phrases: Option<Arc<[String]>>,
+    }
+    // SttStream -> Call
+    /// The recognizer is connected.
+    RecognizerReady {}
+    /// The caller began to speak.
+    SpeechStarted {}
+    /// An utterance was recognised.
+    UtteranceHeard {
+        /// The words; never logged.
+        text: Words,
+        /// 0 to 1.
+        confidence: f32,
+    }
+    /// An utterance was not understood.
+    UtteranceNotUnderstood {}
+
+    // Call -> TtsPlayback
+    /// Speak this after what waits.
+    Speak {
+        /// Its name.
+        id: SayId,
+        /// The words.
+        text: Words,
+    }
+    /// Silence now; forget what waits.
+    Cut {}
+    // TtsPlayback -> Call
+    /// The first audio is there to be played.
+    PlaybackReady {}
+    /// A text was spoken to its last sample.
+    PlaybackFinished {
+        /// Which.
+        id: SayId,
+    }
+
+    // Call -> TurnLoop
+    /// Begin the conversation.
+    Begin {}
+    /// See [`UtteranceHeard`].
+    Heard {
+        /// The words.
+        text: Words,
+        /// 0 to 1.
+        confidence: f32,
+    }
+    /// See [`UtteranceNotUnderstood`].
+    NotUnderstood {}
+    /// See [`SpeechStarted`].
+    Interrupted {}
+    /// See [`DigitPressed`].
+    Pressed {
+        /// Which.
+        digit: Digit,
+    }
+    /// See [`PlaybackFinished`].
+    Played {
+        /// Which.
+        id: SayId,
+    }
+    /// No hand-off is possible; the call goes on.
+    HandoffWasImpossible {}
+    // TurnLoop -> Call
+    /// Speak.
+    Say {
+        /// Its name.
+        id: SayId,
+        /// The words.
+        text: Words,
+    }
+    /// Silence the caller's ear.
+    CutSpeech {}
+    /// The assistant has replied: `silent` if the reply has nothing to say.
+    ReplyArrived {
+        /// What the caller may say from here on.
+        phrases: Option<Arc<[String]>>,
+    }
+    /// Hand the caller over.
+    HandOff {
+        /// How.
+        transfer: ConnectToAgent,
+        /// What was said.
+        transcript: Transcript,
+    }
+    /// Hang up.
+    EndConversation {}
+
+    // Call -> ConnectHandoff
+    /// Store the history and have a key ready.
+    PrepareHandoff {
+        /// How.
+        transfer: ConnectToAgent,
+        /// The history.
+        history: bellhop_connect::ports::History,
+    }
+    /// Spend the key.
+    CommitHandoff {}
+    /// Tell the flow to disconnect.
+    MarkHangup {}
+    // ConnectHandoff -> Call
+    /// Ready to commit.
+    HandoffPrepared {}
+    /// Not possible; nothing was written.
+    HandoffImpossible {
+        /// Why.
+        why: Impossible,
+    }
+    /// The attribute is there.
+    HandoffCommitted {}
+    /// The attribute is not there.
+    HandoffRefused {}
+    /// The attribute may have been there and was taken back.
+    HandoffUncertain {}
+
+    // Reception -> Call
+    /// Leave.
+    HangUp {
+        /// Why.
+        ending: Ending,
+    }
+    // Call -> Reception
+    /// The call is over: open its will.
+    CallEnded {
+        /// Which.
+        id: CallId,
+        /// Why.
+        ending: Ending,
+    }
+
+    // MediaShard -> its actors
+    /// A batch of caller audio at 8 kHz.
+    CallerAudio {
+        /// Three frames.
+        samples: Samples,
+    }
+    /// A clip started or finished.
+    ClipEvent {
+        /// Which.
+        event: bellhop_media::playout::Event,
+    }
+    /// The leg's slice panicked.
+    LegFailed {
+        /// The panic's message.
+        message: String,
+    }
+    /// The far end answered the leg's digits.
+    LegDigit {
+        /// The press.
+        press: bellhop_media::dtmf::rfc4733::Press,
+    }
+}
+
+/// Words of caller or assistant: they print themselves redacted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Words(pub String);
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Words({} bytes)", self.0.len())
+    }
+}
+
+/// Audio samples: too many to print.
+pub struct Samples(pub Vec<i16>);
+
+impl std::fmt::Debug for Samples {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Samples({})", self.0.len())
+    }
+}

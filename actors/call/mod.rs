@@ -1,0 +1,153 @@
+//! One call: a supervisor and its children, messages between them, and how it ends.
+//!
+//! Invariant: any unasked exit of any child ends the call; the first reason wins.
+
+pub mod connect_handoff;
+pub mod ending;
+pub mod jitter_buffer;
+pub mod leg;
+pub mod messages;
+pub mod phase;
+pub mod sip_dialog;
+pub mod stt_stream;
+pub mod supervisor;
+pub mod tts_playback;
+pub mod turn_loop;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use bellhop_connect::ContactReference;
+use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::sdp::LocalMedia;
+use bellhop_sip::transaction::ServerKey;
+use bellhop_sip::{Hop, Request};
+use bellhop_tenancy::quota::Permit;
+
+use crate::media_shard::PacketPort;
+use crate::reception::call_registry::{CallId, CallRegistry};
+use crate::reception::port_pool::PortPair;
+use crate::reception::sip_endpoint::SipEndpoint;
+use crate::reception::{Drill, Reception};
+use crate::services::Services;
+
+/// Opens the port of a leg, given its RTP port number.
+pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + Sync>;
+
+/// The longest the caller hears ringing while services connect and the greeting is made; then the call is answered.
+pub const SETUP_MAX: Duration = Duration::from_secs(4);
+/// The longest a history may take to be stored.
+pub const PREPARE_MAX: Duration = Duration::from_secs(3);
+/// The longest the other children may take to stop before the key is spent.
+pub const QUIET_MAX: Duration = Duration::from_millis(500);
+/// The longest a commit may take: more than the budget of the adapter, which answers first unless it hangs.
+pub const COMMIT_MAX: Duration = Duration::from_secs(6);
+/// The longest a teardown may take before children are dropped where they are.
+pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
+/// How often children are asked whether they are there.
+pub const PING_EVERY: Duration = Duration::from_secs(1);
+/// A child that has not answered for this long is hung.
+pub const CHILD_HUNG_AFTER: Duration = Duration::from_secs(3);
+/// The oldest a call may become.
+pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
+/// Messages that may wait for a child.
+pub const CHILD_MAILBOX: usize = 64;
+
+/// Everything a call is made of.
+pub struct CallSeed {
+    /// Its name.
+    pub id: CallId,
+    /// The INVITE's transaction.
+    pub key: ServerKey,
+    /// The INVITE.
+    pub invite: Request,
+    /// Where it came from.
+    pub hop: Hop,
+    /// How we name ourselves there.
+    pub local: LocalIdentity,
+    /// Our tag.
+    pub local_tag: String,
+    /// When it came.
+    pub began: Instant,
+    /// Our side of the stream.
+    pub media: LocalMedia,
+    /// The tenant with its services.
+    pub services: Arc<Services>,
+    /// The contact, as far as the INVITE tells.
+    pub contact: ContactReference,
+    /// Its places, of node and tenant; returned when the call is dropped.
+    pub permits: [Permit; 2],
+    /// Its ports; returned when the call is dropped.
+    pub ports: PortPair,
+    /// Opens the leg's port.
+    pub open_port: OpenPort,
+    /// The dialled number as written.
+    pub dialled: String,
+    /// The caller as written.
+    pub caller: String,
+    /// All calls.
+    pub registry: Arc<CallRegistry>,
+    /// Sends.
+    pub endpoint: Addr<SipEndpoint>,
+    /// Hears of the end.
+    pub reception: Addr<Reception>,
+    /// A failure drill.
+    pub drill: Option<Drill>,
+}
+
+/// What every child answers to: the order to stop, the question whether it is there, and a fault for drills.
+macro_rules! child {
+    ($actor:ty, $name:expr) => {
+        impl actix::Handler<crate::supervision::Stop> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: crate::supervision::Stop, ctx: &mut Self::Context) {
+                self.link.exit(crate::supervision::Exit::Finished);
+                actix::ActorContext::stop(ctx);
+            }
+        }
+
+        impl actix::Handler<crate::supervision::Ping> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, _: crate::supervision::Ping, _: &mut Self::Context) {
+                self.call.do_send(crate::supervision::Pong($name));
+            }
+        }
+
+        impl actix::Handler<crate::supervision::Fault> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, fault: crate::supervision::Fault, ctx: &mut Self::Context) {
+                crate::call::strike(fault, &self.link, ctx);
+            }
+        }
+    };
+}
+pub(crate) use child;
+
+use crate::supervision::{Exit, Failure, Fault, Link, Ping};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+
+/// Dies as a drill says.
+pub(crate) fn strike<A>(fault: Fault, link: &Link, ctx: &mut Context<A>)
+where
+    A: Actor<Context = Context<A>> + Handler<Ping>,
+{
+    match fault {
+        Fault::Error => {
+            link.exit(Exit::Failed(Failure::Injected));
+            ctx.stop();
+        }
+        Fault::Panic => panic!("a fault was injected"),
+        Fault::Hang => ctx.wait(actix::fut::wrap_future(std::future::pending())),
+        Fault::FullMailbox => {
+            ctx.wait(actix::fut::wrap_future(std::future::pending()));
+            let address = ctx.address();
+            while address.try_send(Ping).is_ok() {}
+        }
+        Fault::BlockThread => std::thread::sleep(Duration::from_secs(30)),
+    }
+}

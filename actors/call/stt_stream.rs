@@ -1,0 +1,161 @@
+//! SttStream: hears the caller. It runs voice activity detection, feeds the recognizer, and reports what was said.
+//!
+//! Invariant: the recognizer gets every sample that arrived, in order, with the beginning and end of utterances at their
+//! places; a recognizer that is lost for good ends this actor.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::WrapFuture;
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerStream};
+use bellhop_media::resample::Upsampler;
+use bellhop_media::voice_activity::{Activity, VoiceActivity};
+use bellhop_media::{FRAME_SAMPLES, Frame};
+
+use super::child;
+use super::messages::{
+    CallerAudio, Listen, RecognizerReady, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood, Words,
+};
+use super::supervisor::Call;
+use crate::metrics;
+use crate::supervision::{ChildName, Exit, Failure, Link};
+
+/// Silence that ends an utterance.
+pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
+/// The longest a recognizer may take to connect.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// The gain of the mirror band that a 16 kHz recognizer gets (none: it helps some voices and hurts others).
+const MIRROR_GAIN: f32 = 0.0;
+
+/// The actor.
+pub struct SttStream {
+    link: Link,
+    call: Addr<Call>,
+    tenant: String,
+    recognizer: Arc<dyn Recognizer>,
+    stream: Option<Box<dyn RecognizerStream>>,
+    phrases: Option<Arc<[String]>>,
+    activity: VoiceActivity,
+    upsampler: Option<Upsampler>,
+    wide: Vec<i16>,
+    utterance_ended: Option<Instant>,
+}
+
+/// What the recognizer reported, from whatever thread.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Reported(Heard);
+
+impl SttStream {
+    pub(super) fn new(link: Link, call: Addr<Call>, tenant: &str, recognizer: Arc<dyn Recognizer>) -> Self {
+        let upsampler = (recognizer.sample_rate() == 16_000).then(|| Upsampler::with_mirror(MIRROR_GAIN));
+        Self {
+            link,
+            call,
+            tenant: tenant.to_owned(),
+            recognizer,
+            stream: None,
+            phrases: None,
+            activity: VoiceActivity::new(END_OF_PHRASE),
+            upsampler,
+            wide: Vec::new(),
+            utterance_ended: None,
+        }
+    }
+
+    fn lost(&self, ctx: &mut Context<Self>) {
+        self.link.exit(Exit::Failed(Failure::RecognizerLost));
+        ctx.stop();
+    }
+
+    fn hear(&mut self, frame: &Frame) {
+        let change = self.activity.push(frame);
+        if change == Some(Activity::Began) {
+            self.call.do_send(SpeechStarted {});
+        }
+        let Some(stream) = &mut self.stream else { return };
+        if change == Some(Activity::Began) {
+            stream.utterance_began();
+        }
+        match &mut self.upsampler {
+            Some(upsampler) => {
+                self.wide.clear();
+                upsampler.push(frame, &mut self.wide);
+                stream.hear(&self.wide);
+            }
+            None => stream.hear(frame),
+        }
+        if change == Some(Activity::Ended) {
+            self.utterance_ended = Some(crate::now());
+            stream.utterance_ended();
+        }
+    }
+}
+
+impl Actor for SttStream {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let address = ctx.address();
+        let opening = self.recognizer.open(Box::new(move |heard| address.do_send(Reported(heard))));
+        let opening = tokio::time::timeout(CONNECT_MAX, opening).into_actor(self);
+        ctx.spawn(opening.map(|opened, this, ctx| match opened {
+            Ok(Ok(mut stream)) => {
+                stream.expect(this.phrases.clone());
+                this.stream = Some(stream);
+                this.call.do_send(RecognizerReady {});
+            }
+            Ok(Err(failure)) => {
+                tracing::warn!(tenant = this.tenant, %failure, "the recognizer could not be opened");
+                this.lost(ctx);
+            }
+            Err(_) => this.lost(ctx),
+        }));
+    }
+}
+
+child!(SttStream, ChildName::SttStream);
+
+impl Handler<CallerAudio> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, CallerAudio { samples }: CallerAudio, _: &mut Self::Context) {
+        metrics::samples_heard(samples.0.len());
+        for frame in samples.0.chunks_exact(FRAME_SAMPLES) {
+            self.hear(frame.try_into().expect("chunks are whole frames"));
+        }
+    }
+}
+
+impl Handler<Listen> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, Listen { phrases }: Listen, _: &mut Self::Context) {
+        self.phrases = phrases;
+        if let Some(stream) = &mut self.stream {
+            stream.expect(self.phrases.clone());
+        }
+    }
+}
+
+impl Handler<Reported> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, Reported(heard): Reported, ctx: &mut Self::Context) {
+        if matches!(heard, Heard::Final { .. } | Heard::NotUnderstood)
+            && let Some(ended) = self.utterance_ended.take()
+        {
+            metrics::utterance_recognised(&self.tenant, crate::now() - ended);
+        }
+        match heard {
+            Heard::Interim { .. } => {}
+            Heard::Final { text, confidence } => self.call.do_send(UtteranceHeard { text: Words(text), confidence }),
+            Heard::NotUnderstood => self.call.do_send(UtteranceNotUnderstood {}),
+            Heard::Lost(failure) => {
+                tracing::warn!(tenant = self.tenant, %failure, "the recognizer is lost");
+                self.lost(ctx);
+            }
+        }
+    }
+}

@@ -1,0 +1,773 @@
+//! Call: the supervisor. It starts the children, carries messages between them, and ends the call once.
+//!
+//! It knows phases and nothing of conversations, codecs or HTTP: too simple to fail. Invariant: `leave` is entered once;
+//! the first reason wins; the key is spent after all others have stopped, and nothing after a failure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use bellhop_connect::handoff::Handoff;
+use bellhop_connect::ports::History;
+use bellhop_dialogue::TurnLoop as TurnLoopCore;
+use bellhop_dialogue::response::ConnectToAgent;
+use bellhop_dialogue::transcript::{SessionRecord, Transcript};
+use bellhop_dialogue::turn_loop::Timeouts;
+use bellhop_media::g711::Law;
+use bellhop_media::playout::Playout;
+use bellhop_media::receiver::{Receiver, StreamFormat};
+use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::dialog::uas::Uas;
+use bellhop_sip::message::StatusCode;
+use bellhop_sip::sdp::{self, Agreed, Codec, Direction, SdpRefused};
+use bellhop_tenancy::tenant::{OnTransferFailure, Ringing};
+
+use super::connect_handoff::ConnectHandoff;
+use super::ending::{Broken, Ending, Refusal};
+use super::jitter_buffer::JitterBuffer;
+use super::leg::LegListeners;
+use super::messages::{
+    Answer, Begin, CallEnded, CallerHungUp, CommitHandoff, Cut, CutSpeech, DialogConfirmed, DigitPressed,
+    EndConversation, HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
+    HandoffWasImpossible, HangUp, Heard, Interrupted, Listen, MarkHangup, MediaMoved, NotUnderstood, PlaybackFinished,
+    PlaybackReady, Played, PrepareHandoff, Pressed, RecognizerReady, ReplyArrived, Ring, Say, Speak, SpeechStarted,
+    UtteranceHeard, UtteranceNotUnderstood,
+};
+use super::phase::{OnFailure, PhaseName};
+use super::sip_dialog::SipDialog;
+use super::stt_stream::SttStream;
+use super::tts_playback::TtsPlayback;
+use super::turn_loop::TurnLoop;
+use super::{
+    CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PREPARE_MAX, QUIET_MAX, SETUP_MAX,
+    TEARDOWN_MAX, strike,
+};
+use crate::drive::Drive;
+use crate::media_shard::{Leg, LegCores, LegMode, OnAir, PacketPort, Shard};
+use crate::metrics;
+use crate::reception::call_registry::Blank;
+use crate::supervision::{ChildDown, ChildName, Exit, Failure, Link, Linked, Ping, Pong, Stop, spawn_linked};
+
+/// The actor.
+pub struct Call {
+    link: Link,
+    seed: CallSeed,
+    phase: PhaseName,
+    readiness: Readiness,
+    goal: Option<Goal>,
+    /// Why the call will end once a commit in flight is known.
+    ending: Option<Ending>,
+    cores: Option<Rc<LegCores>>,
+    on_air: Option<OnAir>,
+    children: Children,
+    last_pong: HashMap<ChildName, Instant>,
+    deadline: Option<SpawnHandle>,
+}
+
+#[derive(Default)]
+struct Children {
+    sip_dialog: Option<Linked<SipDialog>>,
+    jitter_buffer: Option<Linked<JitterBuffer>>,
+    stt_stream: Option<Linked<SttStream>>,
+    tts_playback: Option<Linked<TtsPlayback>>,
+    turn_loop: Option<Linked<TurnLoop>>,
+    connect_handoff: Option<Linked<ConnectHandoff>>,
+}
+
+/// What must be there before the call is answered.
+#[derive(Default)]
+struct Readiness {
+    recognizer: bool,
+    greeting: bool,
+    says_something: bool,
+}
+
+/// What the conversation ended in.
+enum Goal {
+    HandOff { transfer: ConnectToAgent, transcript: Transcript },
+    HangUp,
+}
+
+/// The assistant's first reply has been handed on completely.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ReplyRead;
+
+impl Call {
+    /// A call that has not started.
+    pub fn new(seed: CallSeed, link: Link) -> Self {
+        Self {
+            link,
+            seed,
+            phase: PhaseName::Offered,
+            readiness: Readiness::default(),
+            goal: None,
+            ending: None,
+            cores: None,
+            on_air: None,
+            children: Children::default(),
+            last_pong: HashMap::new(),
+            deadline: None,
+        }
+    }
+
+    fn tenant(&self) -> &str {
+        &self.seed.services.tenant.name
+    }
+
+    fn sip_call_id(&self) -> &str {
+        self.seed.invite.headers.get("Call-ID").unwrap_or_default()
+    }
+
+    /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
+    fn set_up_media(&mut self) -> Result<(String, Option<Agreed>, Box<dyn PacketPort>), StatusCode> {
+        let (sdp, agreed) = if self.seed.invite.body.is_empty() {
+            (sdp::offer(&self.seed.media), None)
+        } else {
+            let (sdp, agreed) =
+                sdp::answer(&self.seed.invite.body, &self.seed.media).map_err(|refused| match refused {
+                    SdpRefused::Malformed => StatusCode(400),
+                    SdpRefused::NothingFits => StatusCode(488),
+                })?;
+            (sdp, Some(agreed))
+        };
+        let port = (self.seed.open_port)(self.seed.ports.rtp()).map_err(|error| {
+            tracing::error!(port = self.seed.ports.rtp(), %error, "an RTP port could not be opened");
+            StatusCode(503)
+        })?;
+        Ok((sdp, agreed, port))
+    }
+
+    fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), StatusCode> {
+        let (sdp, agreed, port) = self.set_up_media()?;
+        let seed = &self.seed;
+        let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)?;
+        let services = &seed.services;
+        let tenant = &services.tenant;
+        let call = ctx.address();
+
+        let dialog = SipDialogParts { uas, sdp };
+        self.children.sip_dialog = Some(self.spawn(ctx, ChildName::SipDialog, |this, link| SipDialog {
+            link,
+            call: call.clone(),
+            id: this.seed.id,
+            drive: Drive::new(dialog.uas),
+            invite: this.seed.key.clone(),
+            sdp: dialog.sdp,
+            media: this.seed.media,
+            policy: tenant.before_answer,
+            registry: std::sync::Arc::clone(&this.seed.registry),
+            endpoint: this.seed.endpoint.clone(),
+        }));
+        if tenant.ringing == Ringing::On {
+            tell(&self.children.sip_dialog, Ring {});
+        }
+
+        // Without an offer the law is known with the ACK; until then µ-law is assumed.
+        let format = agreed.as_ref().map_or(ASSUMED_FORMAT, format_of);
+        let playout = Playout::new(format.law, format.payload_type, rand::random(), rand::random(), rand::random());
+        let cores = Rc::new(LegCores {
+            receiver: RefCell::new(Receiver::new(format, agreed.as_ref().map(|a| a.remote))),
+            playout: RefCell::new(playout),
+            mode: Cell::new(LegMode::Resting),
+        });
+        self.cores = Some(Rc::clone(&cores));
+        let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |_, link| JitterBuffer {
+            link,
+            call: call.clone(),
+            cores: Rc::clone(&cores),
+        });
+        let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
+            let services = &this.seed.services;
+            SttStream::new(link, call.clone(), &services.tenant.name, std::sync::Arc::clone(&services.recognizer))
+        });
+        let tts_playback = self.spawn(ctx, ChildName::TtsPlayback, |this, link| TtsPlayback {
+            link,
+            call: call.clone(),
+            tenant: this.tenant().to_owned(),
+            cores: Rc::clone(&cores),
+            synthesizer: std::sync::Arc::clone(&this.seed.services.synthesizer),
+            waiting: std::collections::VecDeque::new(),
+        });
+        let timeouts = Timeouts { post_response: tenant.post_response_timeout, assistant: tenant.assistant_timeout };
+        let turn_loop = self.spawn(ctx, ChildName::TurnLoop, |this, link| TurnLoop {
+            link,
+            call: call.clone(),
+            tenant: this.tenant().to_owned(),
+            drive: Drive::new(TurnLoopCore::new(this.seed.began, timeouts)),
+            assistant: std::sync::Arc::clone(&this.seed.services.assistant),
+        });
+        let connect_handoff = self.spawn(ctx, ChildName::ConnectHandoff, |this, link| {
+            let services = &this.seed.services;
+            ConnectHandoff {
+                link,
+                call: call.clone(),
+                tenant: services.tenant.name.clone(),
+                core: Handoff::new(this.seed.contact.initial_contact_id.clone()),
+                attributes: std::sync::Arc::clone(&services.attributes),
+                blanker: std::sync::Arc::clone(&services.blanker),
+                histories: std::sync::Arc::clone(&services.histories),
+                history: None,
+                committed_at: None,
+            }
+        });
+
+        let listeners = LegListeners {
+            jitter_buffer: jitter_buffer.address.clone(),
+            stt_stream: stt_stream.address.clone(),
+            tts_playback: tts_playback.address.clone(),
+        };
+        self.on_air = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
+        self.children.jitter_buffer = Some(jitter_buffer);
+        self.children.stt_stream = Some(stt_stream);
+        self.children.tts_playback = Some(tts_playback);
+        self.children.turn_loop = Some(turn_loop);
+        self.children.connect_handoff = Some(connect_handoff);
+        tell(&self.children.turn_loop, Begin {});
+        Ok(())
+    }
+
+    fn spawn<A: Actor<Context = Context<A>>>(
+        &self,
+        ctx: &mut Context<Self>,
+        child: ChildName,
+        build: impl FnOnce(&Self, Link) -> A,
+    ) -> Linked<A> {
+        let call = ctx.address();
+        spawn_linked(child, CHILD_MAILBOX, move |down| call.do_send(down), |_, link| build(self, link))
+    }
+
+    /// Enters a phase; a failure drill for it strikes now.
+    fn enter(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
+        self.phase = phase;
+        tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
+        let Some(drill) = self.seed.drill.filter(|drill| drill.phase == phase) else { return };
+        let (fault, children) = (drill.fault, &self.children);
+        match drill.child {
+            ChildName::Call => strike(fault, &self.link, ctx),
+            ChildName::SipDialog => tell(&children.sip_dialog, fault),
+            ChildName::JitterBuffer => tell(&children.jitter_buffer, fault),
+            ChildName::SttStream => tell(&children.stt_stream, fault),
+            ChildName::TtsPlayback => tell(&children.tts_playback, fault),
+            ChildName::TurnLoop => tell(&children.turn_loop, fault),
+            ChildName::ConnectHandoff => tell(&children.connect_handoff, fault),
+        }
+    }
+
+    /// What shall happen if this phase lasts too long.
+    fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
+        if let Some(handle) = self.deadline.take() {
+            ctx.cancel_future(handle);
+        }
+        self.deadline = Some(ctx.run_later(limit, move |this, ctx| {
+            this.deadline = None;
+            then(this, ctx);
+        }));
+    }
+
+    fn answer_when_ready(&mut self, ctx: &mut Context<Self>) {
+        let ready = self.readiness.recognizer && (self.readiness.greeting || self.goal.is_some());
+        if self.phase == PhaseName::Offered && ready {
+            self.answer(ctx);
+        }
+    }
+
+    fn answer(&mut self, ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Offered {
+            return;
+        }
+        tell(&self.children.sip_dialog, Answer {});
+        metrics::call_answered(self.tenant(), crate::now() - self.seed.began);
+        // The dialog bounds this phase itself: 64*T1 for the ACK.
+        self.enter(PhaseName::Answering, ctx);
+    }
+
+    fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Answering {
+            return;
+        }
+        if self.seed.invite.body.is_empty() {
+            match sdp::read_answer(body) {
+                Ok(agreed) => self.agree(&agreed),
+                Err(_) => {
+                    let failure = Broken::Failure(Failure::NoMedia);
+                    return self.fail(Ending::Failed { child: ChildName::SipDialog, failure }, ctx);
+                }
+            }
+        }
+        if let Some(cores) = &self.cores {
+            cores.mode.set(LegMode::Talking);
+        }
+        self.enter(PhaseName::Talking, ctx);
+        self.pursue(ctx);
+    }
+
+    /// The answer to our offer names the codec and the address.
+    fn agree(&self, agreed: &Agreed) {
+        if let Some(cores) = &self.cores {
+            let format = format_of(agreed);
+            cores.playout.borrow_mut().reformat(format.law, format.payload_type);
+            *cores.receiver.borrow_mut() = Receiver::new(format, Some(agreed.remote));
+        }
+    }
+
+    /// Works towards the goal once the call talks.
+    fn pursue(&mut self, ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Talking {
+            return;
+        }
+        match &self.goal {
+            None => {}
+            Some(Goal::HandOff { transfer, transcript }) => {
+                let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };
+                let order = PrepareHandoff { transfer: transfer.clone(), history };
+                tell(&self.children.connect_handoff, order);
+                self.enter(PhaseName::Preparing, ctx);
+                self.within(PREPARE_MAX + Duration::from_secs(1), ctx, |this, ctx| {
+                    this.overdue(ChildName::ConnectHandoff, ctx);
+                });
+            }
+            Some(Goal::HangUp) => self.quiet(ctx),
+        }
+    }
+
+    fn record(&self, transcript: &Transcript) -> SessionRecord {
+        let age = crate::now() - self.seed.began;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        SessionRecord {
+            caller: self.seed.caller.clone(),
+            dialled: self.seed.dialled.clone(),
+            began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
+            transcript: transcript.clone(),
+        }
+    }
+
+    /// Stops everybody but SipDialog and ConnectHandoff: the key is spent last and alone.
+    fn quiet(&mut self, ctx: &mut Context<Self>) {
+        let by = crate::now() + QUIET_MAX;
+        tell(&self.children.turn_loop, Stop { by });
+        tell(&self.children.tts_playback, Stop { by });
+        tell(&self.children.stt_stream, Stop { by });
+        tell(&self.children.jitter_buffer, Stop { by });
+        self.enter(PhaseName::Quieting, ctx);
+        self.within(QUIET_MAX, ctx, |this, ctx| {
+            let late = this.children.quieting().first().copied().unwrap_or(ChildName::TurnLoop);
+            this.overdue(late, ctx);
+        });
+        self.commit_when_quiet(ctx);
+    }
+
+    fn commit_when_quiet(&mut self, ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Quieting || !self.children.quieting().is_empty() {
+            return;
+        }
+        self.on_air = None;
+        let contact_id = self.seed.contact.initial_contact_id.clone();
+        // From here on whoever opens the will takes the key back first.
+        let blanker = std::sync::Arc::clone(&self.seed.services.blanker);
+        let blank = contact_id.map(|contact_id| Blank { blanker, contact_id });
+        self.seed.registry.deposit_blank(self.seed.id, blank);
+        match &self.goal {
+            Some(Goal::HandOff { .. }) => tell(&self.children.connect_handoff, CommitHandoff {}),
+            _ => tell(&self.children.connect_handoff, MarkHangup {}),
+        }
+        self.enter(PhaseName::Committing, ctx);
+        self.within(COMMIT_MAX, ctx, |this, ctx| {
+            let ending = Ending::Failed { child: ChildName::ConnectHandoff, failure: Broken::Overdue };
+            let ending = this.ending.take().unwrap_or(ending);
+            this.leave(ending, ctx);
+        });
+    }
+
+    /// A commit in flight is known. `landed` says that the attribute is there.
+    fn outcome(&mut self, landed: bool, ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Committing {
+            return;
+        }
+        match self.ending.take() {
+            // The caller is gone: the contact is over, nothing is taken back.
+            Some(Ending::CallerHungUp) => {
+                self.seed.registry.deposit_blank(self.seed.id, None);
+                self.leave(Ending::CallerHungUp, ctx);
+            }
+            // A failure came first: what landed is taken back by who opens the will.
+            Some(failed) => {
+                if !landed {
+                    self.seed.registry.deposit_blank(self.seed.id, None);
+                }
+                self.leave(failed, ctx);
+            }
+            None => {
+                self.seed.registry.deposit_blank(self.seed.id, None);
+                if landed {
+                    self.enter(PhaseName::HandedOff, ctx);
+                    self.leave(self.success(), ctx);
+                } else {
+                    let failure = Broken::Failure(Failure::HandoffRefused);
+                    self.leave(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
+                }
+            }
+        }
+    }
+
+    fn success(&self) -> Ending {
+        match self.goal {
+            Some(Goal::HandOff { .. }) => Ending::HandedOff,
+            Some(Goal::HangUp) | None => Ending::AssistantEnded,
+        }
+    }
+
+    fn overdue(&mut self, child: ChildName, ctx: &mut Context<Self>) {
+        self.fail(Ending::Failed { child, failure: Broken::Overdue }, ctx);
+    }
+
+    fn fail(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        self.end_as(self.phase.on_failure(), ending, ctx);
+    }
+
+    fn end_as(&mut self, how: OnFailure, ending: Ending, ctx: &mut Context<Self>) {
+        match how {
+            OnFailure::Leave => self.leave(ending, ctx),
+            OnFailure::AwaitOutcomeThenBlank | OnFailure::AwaitOutcome => {
+                if self.children.connect_handoff.is_none() {
+                    return self.leave(ending, ctx);
+                }
+                self.ending.get_or_insert(ending);
+            }
+            OnFailure::LeaveHandedOff => self.leave(self.success(), ctx),
+            OnFailure::Ignore => tracing::debug!(call = %self.seed.id, ?ending, "too late to matter"),
+        }
+    }
+
+    /// The one way out: say goodbye first, then tear down.
+    fn leave(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        if self.phase == PhaseName::Leaving {
+            return;
+        }
+        self.phase = PhaseName::Leaving;
+        tracing::info!(
+            call = %self.seed.id,
+            tenant = self.tenant(),
+            sip_call_id = self.sip_call_id(),
+            reason = ending.label(),
+            detail = ?ending,
+            "call ended"
+        );
+        self.seed.reception.do_send(CallEnded { id: self.seed.id, ending });
+        self.on_air = None;
+        self.children.stop_all();
+        self.within(TEARDOWN_MAX, ctx, |this, ctx| {
+            this.children.abandon_all();
+            this.finish(ctx);
+        });
+        self.finish_when_empty(ctx);
+    }
+
+    fn finish_when_empty(&mut self, ctx: &mut Context<Self>) {
+        if self.children.live().is_empty() {
+            self.finish(ctx);
+        }
+    }
+
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.link.exit(Exit::Finished);
+        ctx.stop();
+    }
+
+    /// Beats for the watchdog, and asks the children whether they are there.
+    fn look_after_children(&mut self, ctx: &mut Context<Self>) {
+        let now = crate::now();
+        self.seed.registry.beat(self.seed.id, now);
+        if matches!(self.phase, PhaseName::Quieting | PhaseName::Leaving) {
+            return; // they are being stopped, which has a deadline of its own
+        }
+        for child in self.children.live() {
+            let last = *self.last_pong.entry(child).or_insert(now);
+            if now - last >= CHILD_HUNG_AFTER {
+                return self.overdue(child, ctx);
+            }
+            if self.children.ping(child).is_err() {
+                let failure = Broken::Failure(Failure::MailboxFull);
+                return self.fail(Ending::Failed { child, failure }, ctx);
+            }
+        }
+    }
+}
+
+struct SipDialogParts {
+    uas: Uas,
+    sdp: String,
+}
+
+const ASSUMED_FORMAT: StreamFormat = StreamFormat { law: Law::Mu, payload_type: 0, telephone_event: Some(101) };
+
+fn format_of(agreed: &Agreed) -> StreamFormat {
+    let law = match agreed.codec {
+        Codec::Pcmu => Law::Mu,
+        Codec::Pcma => Law::A,
+    };
+    StreamFormat { law, payload_type: agreed.payload_type, telephone_event: agreed.telephone_event }
+}
+
+/// Orders and reports are control: always delivered, and a child that is gone is reported by its obituary.
+fn tell<A, M>(child: &Option<Linked<A>>, message: M)
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    if let Some(child) = child {
+        child.address.do_send(message);
+    }
+}
+
+macro_rules! each_child {
+    ($children:expr, |$slot:ident, $name:ident| $body:expr) => {{
+        // In reverse order of start: SipDialog last.
+        {
+            let ($slot, $name) = (&$children.connect_handoff, ChildName::ConnectHandoff);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.turn_loop, ChildName::TurnLoop);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.tts_playback, ChildName::TtsPlayback);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.stt_stream, ChildName::SttStream);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.jitter_buffer, ChildName::JitterBuffer);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.sip_dialog, ChildName::SipDialog);
+            $body;
+        }
+    }};
+}
+
+impl Children {
+    fn live(&self) -> Vec<ChildName> {
+        let mut live = vec![];
+        each_child!(self, |slot, name| if slot.is_some() {
+            live.push(name);
+        });
+        live
+    }
+
+    /// Those that must be gone before the key is spent, as far as they live.
+    fn quieting(&self) -> Vec<ChildName> {
+        let stays = |name: &ChildName| matches!(name, ChildName::SipDialog | ChildName::ConnectHandoff);
+        self.live().into_iter().filter(|name| !stays(name)).collect()
+    }
+
+    fn stop_all(&self) {
+        let by = crate::now() + TEARDOWN_MAX;
+        each_child!(self, |slot, _name| tell(slot, Stop { by }));
+    }
+
+    fn abandon_all(&self) {
+        each_child!(self, |slot, _name| if let Some(child) = slot {
+            child.abandon();
+        });
+    }
+
+    /// A full mailbox is an error; a closed one is the obituary's to report.
+    fn ping(&self, child: ChildName) -> Result<(), Failure> {
+        let mut result = Ok(());
+        each_child!(self, |slot, name| if name == child
+            && let Some(linked) = slot
+            && let Err(actix::dev::SendError::Full(_)) = linked.address.try_send(Ping)
+        {
+            result = Err(Failure::MailboxFull);
+        });
+        result
+    }
+
+    fn forget(&mut self, child: ChildName) {
+        match child {
+            ChildName::Call => {}
+            ChildName::SipDialog => self.sip_dialog = None,
+            ChildName::JitterBuffer => self.jitter_buffer = None,
+            ChildName::SttStream => self.stt_stream = None,
+            ChildName::TtsPlayback => self.tts_playback = None,
+            ChildName::TurnLoop => self.turn_loop = None,
+            ChildName::ConnectHandoff => self.connect_handoff = None,
+        }
+    }
+}
+
+impl Actor for Call {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        tracing::info!(
+            call = %self.seed.id,
+            tenant = self.tenant(),
+            sip_call_id = self.sip_call_id(),
+            contact_known = self.seed.contact.initial_contact_id.is_some(),
+            "call began"
+        );
+        if let Err(status) = self.start(ctx) {
+            let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
+            self.seed.registry.deposit(self.seed.id, Farewell::Reject { key: self.seed.key.clone(), response });
+            return self.leave(Ending::Refused(Refusal::NotAcceptable), ctx);
+        }
+        ctx.run_interval(PING_EVERY, |this, ctx| this.look_after_children(ctx));
+        ctx.run_later(CALL_AGE_MAX, |this, ctx| this.fail(Ending::OperatorHungUp, ctx));
+        self.within(SETUP_MAX, ctx, |this, ctx| this.answer(ctx));
+        self.enter(PhaseName::Offered, ctx);
+    }
+}
+
+impl Handler<ChildDown> for Call {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
+        self.children.forget(down.child);
+        match self.phase {
+            PhaseName::Leaving => self.finish_when_empty(ctx),
+            PhaseName::Quieting if down.exit == Exit::Finished => self.commit_when_quiet(ctx),
+            _ => {
+                tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
+                self.fail(Ending::of_exit(down.child, &down.exit), ctx);
+            }
+        }
+    }
+}
+
+/// One handler a message: what it means to the call.
+macro_rules! on {
+    ($($message:ident { $($field:ident),* } => |$this:ident, $ctx:ident| $body:expr;)+) => {
+        $(impl Handler<$message> for Call {
+            type Result = ();
+
+            fn handle(&mut self, $message { $($field),* }: $message, $ctx: &mut Self::Context) {
+                let $this = self;
+                $body
+            }
+        })+
+    };
+}
+
+on! {
+    // From SipDialog.
+    DialogConfirmed { body } => |this, ctx| this.confirmed(&body, ctx);
+    CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
+    MediaMoved { agreed } => |this, _ctx| {
+        if let Some(cores) = &this.cores {
+            let sends = matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly);
+            cores.mode.set(if sends { LegMode::Talking } else { LegMode::Listening });
+        }
+        tell(&this.children.jitter_buffer, MediaMoved { agreed });
+    };
+    // From JitterBuffer.
+    DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
+    // From SttStream.
+    RecognizerReady {} => |this, ctx| {
+        this.readiness.recognizer = true;
+        this.answer_when_ready(ctx);
+    };
+    SpeechStarted {} => |this, _ctx| tell(&this.children.turn_loop, Interrupted {});
+    UtteranceHeard { text, confidence } => |this, _ctx| tell(&this.children.turn_loop, Heard { text, confidence });
+    UtteranceNotUnderstood {} => |this, _ctx| tell(&this.children.turn_loop, NotUnderstood {});
+    // From TtsPlayback.
+    PlaybackReady {} => |this, ctx| {
+        this.readiness.greeting = true;
+        this.answer_when_ready(ctx);
+    };
+    PlaybackFinished { id } => |this, _ctx| tell(&this.children.turn_loop, Played { id });
+    // From TurnLoop.
+    Say { id, text } => |this, _ctx| {
+        this.readiness.says_something = true;
+        tell(&this.children.tts_playback, Speak { id, text });
+    };
+    CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
+    ReplyArrived { phrases } => |this, ctx| {
+        tell(&this.children.stt_stream, Listen { phrases });
+        // What the reply says stands behind this message already.
+        ctx.notify(ReplyRead);
+    };
+    HandOff { transfer, transcript } => |this, ctx| {
+        this.goal = Some(Goal::HandOff { transfer, transcript });
+        this.answer_when_ready(ctx);
+        this.pursue(ctx);
+    };
+    EndConversation {} => |this, ctx| {
+        this.goal = Some(Goal::HangUp);
+        this.answer_when_ready(ctx);
+        this.pursue(ctx);
+    };
+    // From ConnectHandoff.
+    HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
+        this.quiet(ctx);
+    };
+    HandoffImpossible { why } => |this, ctx| {
+        tracing::warn!(call = %this.seed.id, tenant = this.tenant(), %why, "no hand-off");
+        match this.phase {
+            PhaseName::Preparing => match this.seed.services.tenant.on_transfer_failure {
+                OnTransferFailure::Continue => {
+                    this.goal = None;
+                    this.within(CALL_AGE_MAX, ctx, |_, _| {});
+                    this.enter(PhaseName::Talking, ctx);
+                    tell(&this.children.turn_loop, HandoffWasImpossible {});
+                }
+                OnTransferFailure::Disconnect => {
+                    let failure = Broken::Failure(Failure::HandoffImpossible);
+                    this.fail(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
+                }
+            },
+            // The conversation ended; without a contact there is nobody to tell.
+            PhaseName::Committing => {
+                this.seed.registry.deposit_blank(this.seed.id, None);
+                let ending = this.ending.take().unwrap_or(Ending::AssistantEnded);
+                this.leave(ending, ctx);
+            }
+            _ => {}
+        }
+    };
+    HandoffCommitted {} => |this, ctx| this.outcome(true, ctx);
+    HandoffRefused {} => |this, ctx| this.outcome(false, ctx);
+    HandoffUncertain {} => |this, ctx| this.outcome(false, ctx);
+    // From Reception.
+    HangUp { ending } => |this, ctx| if this.phase != PhaseName::Committing {
+        this.fail(ending, ctx);
+    };
+}
+
+impl Handler<ReplyRead> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: ReplyRead, ctx: &mut Self::Context) {
+        if !self.readiness.says_something {
+            self.readiness.greeting = true;
+        }
+        self.answer_when_ready(ctx);
+    }
+}
+
+impl Handler<Pong> for Call {
+    type Result = ();
+
+    fn handle(&mut self, Pong(child): Pong, _: &mut Self::Context) {
+        self.last_pong.insert(child, crate::now());
+    }
+}
+
+impl Handler<Ping> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+/// Where a call is reached from other threads.
+pub type CallAddress = Addr<Call>;

@@ -1,0 +1,102 @@
+//! TurnLoop: drives the conversation's core and asks the assistant.
+//!
+//! Invariant: the core's deadline bounds every question; an answer that comes late is the core's to ignore.
+
+use std::sync::Arc;
+
+use actix::fut::WrapFuture;
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
+use bellhop_dialogue::TurnLoop as Core;
+use bellhop_dialogue::ports::Assistant;
+use bellhop_dialogue::turn_loop::{Input, Output};
+
+use super::child;
+use super::messages::{
+    Begin, CutSpeech, EndConversation, HandOff, HandoffWasImpossible, Heard, Interrupted, NotUnderstood, Played,
+    Pressed, ReplyArrived, Say, Words,
+};
+use super::supervisor::Call;
+use crate::drive::{Drive, Driven, put};
+use crate::metrics;
+use crate::supervision::{ChildName, Exit, Failure, Link};
+
+/// The actor.
+pub struct TurnLoop {
+    pub(super) link: Link,
+    pub(super) call: Addr<Call>,
+    pub(super) tenant: String,
+    pub(super) drive: Drive<Core>,
+    pub(super) assistant: Arc<dyn Assistant>,
+}
+
+impl Actor for TurnLoop {
+    type Context = Context<Self>;
+}
+
+impl Driven for TurnLoop {
+    type Core = Core;
+
+    fn drive(&mut self) -> &mut Drive<Core> {
+        &mut self.drive
+    }
+
+    fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
+        match output {
+            Output::Ask(request) => {
+                metrics::turn(&self.tenant, request.input.label());
+                let (number, asked) = (request.number, crate::now());
+                let answer = self.assistant.turn(request).into_actor(self);
+                ctx.spawn(answer.map(move |reply, this, ctx| {
+                    metrics::assistant_answered(&this.tenant, crate::now() - asked);
+                    if let Err(failure) = &reply {
+                        tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
+                    }
+                    put(this, ctx, Input::Replied { number, reply });
+                }));
+            }
+            Output::Say { id, text } => self.call.do_send(Say { id, text: Words(text) }),
+            Output::Cut => {
+                metrics::barge_in(&self.tenant);
+                self.call.do_send(CutSpeech {});
+            }
+            Output::Expect(phrases) => self.call.do_send(ReplyArrived { phrases }),
+            Output::HandOff(transfer) => {
+                let transcript = self.drive.core.transcript().clone();
+                self.call.do_send(HandOff { transfer, transcript });
+            }
+            Output::EndConversation => self.call.do_send(EndConversation {}),
+            Output::Skipped { response_type } => {
+                metrics::response_skipped(&self.tenant);
+                tracing::warn!(tenant = self.tenant, response_type, "a response of this type is not served");
+            }
+            Output::Failed(_) => {
+                self.link.exit(Exit::Failed(Failure::AssistantLost));
+                ctx.stop();
+            }
+        }
+    }
+}
+
+child!(TurnLoop, ChildName::TurnLoop);
+
+macro_rules! into_core {
+    ($($message:ident { $($field:ident),* } => $input:expr;)+) => {
+        $(impl Handler<$message> for TurnLoop {
+            type Result = ();
+
+            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
+                put(self, ctx, $input);
+            }
+        })+
+    };
+}
+
+into_core! {
+    Begin {} => Input::Begin;
+    Heard { text, confidence } => Input::Heard { text: text.0, confidence };
+    NotUnderstood {} => Input::NotUnderstood;
+    Interrupted {} => Input::SpeechStarted;
+    Pressed { digit } => Input::Pressed(digit.as_char());
+    Played { id } => Input::Played(id);
+    HandoffWasImpossible {} => Input::HandoffImpossible;
+}

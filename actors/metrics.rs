@@ -1,0 +1,249 @@
+//! Every metric family, once: described, and zero-initialised so that a fault is a change and not an appearance.
+//!
+//! Invariant: no other file names a metric.
+
+use std::time::Duration;
+
+use bellhop_dialogue::ports::TurnInput;
+use bellhop_media::receiver::Drop as Dropped;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::call::ending::Ending;
+
+const CALLS_ACTIVE: &str = "bellhop_calls_active";
+const CALLS_OFFERED: &str = "bellhop_calls_offered_total";
+const CALLS_ENDED: &str = "bellhop_calls_ended_total";
+const CALL_SETUP: &str = "bellhop_call_setup_seconds";
+const CALL_DURATION: &str = "bellhop_call_duration_seconds";
+const TURNS: &str = "bellhop_turns_total";
+const RESPONSES_SKIPPED: &str = "bellhop_responses_skipped_total";
+const BARGE_INS: &str = "bellhop_barge_ins_total";
+const ASSISTANT: &str = "bellhop_assistant_seconds";
+const SPEECH: &str = "bellhop_speech_to_text_seconds";
+const SYNTHESIS: &str = "bellhop_text_to_speech_seconds";
+const HANDOFFS: &str = "bellhop_handoffs_total";
+const HANDOFF_SECONDS: &str = "bellhop_handoff_seconds";
+const SIP_RESPONSES: &str = "bellhop_sip_responses_total";
+const SIP_DROPPED: &str = "bellhop_sip_messages_dropped_total";
+const SIP_TRANSACTIONS: &str = "bellhop_sip_transactions";
+const FAREWELLS: &str = "bellhop_farewells_total";
+const RTP_PACKETS: &str = "bellhop_rtp_packets_total";
+const RTP_DROPPED: &str = "bellhop_rtp_packets_dropped_total";
+const RTP_CONCEALED: &str = "bellhop_rtp_frames_concealed_total";
+const RTP_SEND_FAILED: &str = "bellhop_rtp_send_failures_total";
+const CLOCK_SLIPS: &str = "bellhop_media_clock_slips_total";
+const AUDIO_DROPPED: &str = "bellhop_caller_audio_batches_dropped_total";
+const SAMPLES_HEARD: &str = "bellhop_recognizer_samples_total";
+const PORTS_FREE: &str = "bellhop_rtp_ports_free";
+const CALLS_HUNG: &str = "bellhop_calls_hung_total";
+
+/// The results of a hand-off, as labels.
+pub const HANDOFF_RESULTS: [&str; 4] = ["committed", "refused", "uncertain", "impossible"];
+/// The final SIP responses we give, and the provisional ones.
+pub const SIP_STATUSES: [u16; 18] =
+    [100, 180, 200, 400, 403, 405, 415, 416, 420, 481, 482, 483, 487, 488, 500, 503, 505, 513];
+/// Why SIP bytes were dropped.
+pub const SIP_DROPS: [&str; 3] = ["malformed", "overload", "unsendable"];
+/// The farewells of `bellhop_sip::dialog::leaving`.
+pub const FAREWELL_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
+
+/// Describes every family and sets every known series to zero. Call it once the recorder is installed.
+pub fn describe(tenants: &[&str]) {
+    describe_gauge!(CALLS_ACTIVE, "Calls that are up, per tenant.");
+    describe_counter!(CALLS_OFFERED, "INVITEs that reached a tenant.");
+    describe_counter!(CALLS_ENDED, "Calls that ended, by tenant and why.");
+    describe_histogram!(CALL_SETUP, Unit::Seconds, "From INVITE to 200.");
+    describe_histogram!(CALL_DURATION, Unit::Seconds, "From INVITE to the end.");
+    describe_counter!(TURNS, "Turns sent to the assistant, by what the caller did.");
+    describe_counter!(RESPONSES_SKIPPED, "Responses of a type this channel does not serve.");
+    describe_counter!(BARGE_INS, "Replies the caller cut off.");
+    describe_histogram!(ASSISTANT, Unit::Seconds, "From a turn's request to its reply.");
+    describe_histogram!(SPEECH, Unit::Seconds, "From the end of an utterance to its words.");
+    describe_histogram!(SYNTHESIS, Unit::Seconds, "From a text to its audio.");
+    describe_counter!(HANDOFFS, "Hand-offs to Amazon Connect, by result.");
+    describe_histogram!(HANDOFF_SECONDS, Unit::Seconds, "From the commit to the outcome of UpdateContactAttributes.");
+    describe_counter!(SIP_RESPONSES, "SIP responses sent, by status.");
+    describe_counter!(SIP_DROPPED, "SIP messages dropped, by reason.");
+    describe_gauge!(SIP_TRANSACTIONS, "Live SIP transactions.");
+    describe_counter!(FAREWELLS, "Farewells carried out, by kind: one per call.");
+    describe_counter!(RTP_PACKETS, "RTP packets, by direction.");
+    describe_counter!(RTP_DROPPED, "Inbound RTP packets dropped, by reason.");
+    describe_counter!(RTP_CONCEALED, "Frames of 20 ms filled by concealment: losses as the caller's audio had them.");
+    describe_counter!(RTP_SEND_FAILED, "Outbound RTP packets the kernel refused.");
+    describe_counter!(CLOCK_SLIPS, "Times a media clock fell so far behind that frames were given up.");
+    describe_counter!(AUDIO_DROPPED, "Batches of caller audio a full recognizer mailbox refused.");
+    describe_counter!(SAMPLES_HEARD, "8 kHz samples of caller audio handed to recognizers.");
+    describe_gauge!(PORTS_FREE, "RTP port pairs that can be drawn now.");
+    describe_counter!(CALLS_HUNG, "Calls the watchdog found hung.");
+
+    for tenant in tenants {
+        gauge!(CALLS_ACTIVE, "tenant" => (*tenant).to_owned()).set(0.0);
+        counter!(CALLS_OFFERED, "tenant" => (*tenant).to_owned()).absolute(0);
+        counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
+        counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
+        for ending in Ending::LABELS {
+            counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => ending).absolute(0);
+        }
+        for input in TurnInput::LABELS {
+            counter!(TURNS, "tenant" => (*tenant).to_owned(), "type" => input).absolute(0);
+        }
+        for result in HANDOFF_RESULTS {
+            counter!(HANDOFFS, "tenant" => (*tenant).to_owned(), "result" => result).absolute(0);
+        }
+    }
+    for status in SIP_STATUSES {
+        counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
+    }
+    SIP_DROPS.iter().for_each(|reason| counter!(SIP_DROPPED, "reason" => *reason).absolute(0));
+    FAREWELL_KINDS.iter().for_each(|kind| counter!(FAREWELLS, "kind" => *kind).absolute(0));
+    ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
+    Dropped::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
+    for name in [RTP_CONCEALED, RTP_SEND_FAILED, CLOCK_SLIPS, AUDIO_DROPPED, SAMPLES_HEARD, CALLS_HUNG] {
+        counter!(name).absolute(0);
+    }
+    gauge!(SIP_TRANSACTIONS).set(0.0);
+    gauge!(PORTS_FREE).set(0.0);
+}
+
+/// The buckets of every histogram, in seconds.
+pub const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 60.0, 600.0];
+
+/// What a shard counts between two flushes, in plain integers.
+#[derive(Debug, Default)]
+pub struct MediaCounters {
+    /// Datagrams read.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets the kernel refused.
+    pub send_failed: u64,
+    /// Frames concealed.
+    pub concealed: u64,
+    /// Drops by [`Dropped`].
+    pub dropped: [u64; Dropped::ALL.len()],
+    /// Times the clock gave up frames.
+    pub clock_slips: u64,
+    /// Slices since the last flush.
+    pub slices: u32,
+}
+
+impl MediaCounters {
+    /// Adds everything to the families and starts again.
+    pub fn flush(&mut self) {
+        counter!(RTP_PACKETS, "direction" => "received").increment(self.received);
+        counter!(RTP_PACKETS, "direction" => "sent").increment(self.sent);
+        counter!(RTP_SEND_FAILED).increment(self.send_failed);
+        counter!(RTP_CONCEALED).increment(self.concealed);
+        counter!(CLOCK_SLIPS).increment(self.clock_slips);
+        for (why, count) in Dropped::ALL.into_iter().zip(self.dropped) {
+            if count > 0 {
+                counter!(RTP_DROPPED, "reason" => why.label()).increment(count);
+            }
+        }
+        *self = Self::default();
+    }
+}
+
+/// A call was offered to a tenant.
+pub fn call_offered(tenant: &str) {
+    counter!(CALLS_OFFERED, "tenant" => tenant.to_owned()).increment(1);
+}
+
+/// A call came up.
+pub fn call_began(tenant: &str) {
+    gauge!(CALLS_ACTIVE, "tenant" => tenant.to_owned()).increment(1.0);
+}
+
+/// A call that had begun is over.
+pub fn call_over(tenant: &str, lasted: Duration) {
+    gauge!(CALLS_ACTIVE, "tenant" => tenant.to_owned()).decrement(1.0);
+    histogram!(CALL_DURATION, "tenant" => tenant.to_owned()).record(lasted);
+}
+
+/// Why a call ended.
+pub fn call_ended(tenant: &str, ending: &'static str) {
+    counter!(CALLS_ENDED, "tenant" => tenant.to_owned(), "reason" => ending).increment(1);
+}
+
+/// A call was answered.
+pub fn call_answered(tenant: &str, after: Duration) {
+    histogram!(CALL_SETUP, "tenant" => tenant.to_owned()).record(after);
+}
+
+/// A turn was sent.
+pub fn turn(tenant: &str, input: &'static str) {
+    counter!(TURNS, "tenant" => tenant.to_owned(), "type" => input).increment(1);
+}
+
+/// A response was skipped.
+pub fn response_skipped(tenant: &str) {
+    counter!(RESPONSES_SKIPPED, "tenant" => tenant.to_owned()).increment(1);
+}
+
+/// The caller cut a reply off.
+pub fn barge_in(tenant: &str) {
+    counter!(BARGE_INS, "tenant" => tenant.to_owned()).increment(1);
+}
+
+/// The assistant answered.
+pub fn assistant_answered(tenant: &str, after: Duration) {
+    histogram!(ASSISTANT, "tenant" => tenant.to_owned()).record(after);
+}
+
+/// An utterance was recognised.
+pub fn utterance_recognised(tenant: &str, after: Duration) {
+    histogram!(SPEECH, "tenant" => tenant.to_owned()).record(after);
+}
+
+/// A text was synthesised.
+pub fn text_synthesised(tenant: &str, after: Duration) {
+    histogram!(SYNTHESIS, "tenant" => tenant.to_owned()).record(after);
+}
+
+/// A hand-off ended; `result` is one of [`HANDOFF_RESULTS`].
+pub fn handoff(tenant: &str, result: &'static str, after: Option<Duration>) {
+    counter!(HANDOFFS, "tenant" => tenant.to_owned(), "result" => result).increment(1);
+    if let Some(after) = after {
+        histogram!(HANDOFF_SECONDS, "tenant" => tenant.to_owned()).record(after);
+    }
+}
+
+/// A SIP response was sent.
+pub fn sip_response(status: u16) {
+    counter!(SIP_RESPONSES, "status" => status.to_string()).increment(1);
+}
+
+/// A SIP message was dropped; `reason` is one of [`SIP_DROPS`].
+pub fn sip_dropped(reason: &'static str) {
+    counter!(SIP_DROPPED, "reason" => reason).increment(1);
+}
+
+/// How many SIP transactions live.
+pub fn sip_transactions(count: usize) {
+    gauge!(SIP_TRANSACTIONS).set(count as f64);
+}
+
+/// A farewell was begun.
+pub fn farewell(kind: &'static str) {
+    counter!(FAREWELLS, "kind" => kind).increment(1);
+}
+
+/// Caller audio was refused by a full mailbox.
+pub fn caller_audio_dropped() {
+    counter!(AUDIO_DROPPED).increment(1);
+}
+
+/// Samples were handed to a recognizer.
+pub fn samples_heard(count: usize) {
+    counter!(SAMPLES_HEARD).increment(count as u64);
+}
+
+/// How many RTP port pairs are free.
+pub fn ports_free(count: usize) {
+    gauge!(PORTS_FREE).set(count as f64);
+}
+
+/// The watchdog found a hung call.
+pub fn call_hung() {
+    counter!(CALLS_HUNG).increment(1);
+}

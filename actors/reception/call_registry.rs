@@ -1,0 +1,214 @@
+//! Every call of this process: its will, its beat and how to reach it.
+//!
+//! Shared by all threads (dashmap), so that a will can be opened while its call's thread is stuck. Invariant: a will is
+//! opened at most once; after that nothing can be deposited for the call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::Recipient;
+use bellhop_connect::ports::AttributeBlanker;
+use bellhop_sip::DialogId;
+use bellhop_sip::dialog::leaving::Farewell;
+use dashmap::DashMap;
+
+use crate::call::ending::Ending;
+use crate::call::messages::HangUp;
+
+/// Names one call of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What a call leaves behind.
+#[derive(Clone)]
+pub struct Will {
+    /// The dialog, for the endpoint's routing.
+    pub dialog: DialogId,
+    /// How to leave.
+    pub farewell: Farewell,
+    /// The attribute to take back first, while a key is in flight.
+    pub blank: Option<Blank>,
+}
+
+/// A key whose fate is uncertain.
+#[derive(Clone)]
+pub struct Blank {
+    /// Can only blank.
+    pub blanker: Arc<dyn AttributeBlanker>,
+    /// Of which contact.
+    pub contact_id: String,
+}
+
+impl fmt::Debug for Will {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Will({}, blank: {})", self.farewell.name(), self.blank.is_some())
+    }
+}
+
+/// What is known of a call from outside.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// Its name.
+    pub id: CallId,
+    /// Whose it is.
+    pub tenant: String,
+    /// When it began.
+    pub began: Instant,
+}
+
+#[derive(Debug)]
+struct Entry {
+    tenant: String,
+    began: Instant,
+    will: Option<Will>,
+    beat_ms: AtomicU64,
+    hung: bool,
+    hang_up: Option<Recipient<HangUp>>,
+}
+
+/// The registry.
+#[derive(Debug)]
+pub struct CallRegistry {
+    calls: DashMap<CallId, Entry>,
+    epoch: Instant,
+}
+
+impl CallRegistry {
+    /// An empty registry.
+    pub fn new(now: Instant) -> Self {
+        Self { calls: DashMap::new(), epoch: now }
+    }
+
+    /// A call begins; this is its first will.
+    pub fn open(&self, id: CallId, tenant: &str, now: Instant, will: Will) {
+        let entry = Entry {
+            tenant: tenant.to_owned(),
+            began: now,
+            will: Some(will),
+            beat_ms: AtomicU64::new(self.millis(now)),
+            hung: false,
+            hang_up: None,
+        };
+        self.calls.insert(id, entry);
+    }
+
+    /// How to tell a call to hang up.
+    pub fn reachable(&self, id: CallId, hang_up: Recipient<HangUp>) {
+        if let Some(mut entry) = self.calls.get_mut(&id) {
+            entry.hang_up = Some(hang_up);
+        }
+    }
+
+    /// Replaces a will's farewell; without effect once the will was opened.
+    pub fn deposit(&self, id: CallId, farewell: Farewell) {
+        if let Some(will) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.will.as_mut()) {
+            will.farewell = farewell;
+        }
+    }
+
+    /// While a key is in flight, the will says to take it back; `None` once its fate is known.
+    pub fn deposit_blank(&self, id: CallId, blank: Option<Blank>) {
+        if let Some(will) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.will.as_mut()) {
+            will.blank = blank;
+        }
+    }
+
+    /// Opens the will: the farewell is now somebody's to carry out. `None` if it was opened before.
+    pub fn open_will(&self, id: CallId) -> Option<Will> {
+        self.calls.get_mut(&id)?.will.take()
+    }
+
+    /// The call is alive.
+    pub fn beat(&self, id: CallId, now: Instant) {
+        if let Some(entry) = self.calls.get(&id) {
+            entry.beat_ms.store(self.millis(now), Ordering::Relaxed);
+        }
+    }
+
+    /// Calls without a beat for so long; each is returned once.
+    pub fn hung(&self, now: Instant, after: Duration) -> Vec<CallId> {
+        let limit = self.millis(now).saturating_sub(after.as_millis() as u64);
+        let mut hung = vec![];
+        for mut entry in self.calls.iter_mut() {
+            if !entry.hung && entry.beat_ms.load(Ordering::Relaxed) < limit {
+                entry.hung = true;
+                hung.push(*entry.key());
+            }
+        }
+        hung
+    }
+
+    /// Tells every call to hang up.
+    pub fn hang_up_all(&self, ending: &Ending) {
+        for entry in &self.calls {
+            if let Some(hang_up) = &entry.hang_up {
+                hang_up.do_send(HangUp { ending: ending.clone() });
+            }
+        }
+    }
+
+    /// The call is over.
+    pub fn close(&self, id: CallId) -> Option<Described> {
+        self.calls.remove(&id).map(|(id, entry)| Described { id, tenant: entry.tenant, began: entry.began })
+    }
+
+    /// What is known of a call.
+    pub fn describe(&self, id: CallId) -> Option<Described> {
+        self.calls.get(&id).map(|entry| Described { id, tenant: entry.tenant.clone(), began: entry.began })
+    }
+
+    /// How many calls there are.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn will() -> Will {
+        let dialog = DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
+        Will { dialog, farewell: Farewell::Nothing, blank: None }
+    }
+
+    #[test]
+    fn a_will_is_opened_once_and_then_cannot_be_replaced() {
+        let now = Instant::now();
+        let registry = CallRegistry::new(now);
+        registry.open(CallId(1), "acme", now, will());
+        assert!(registry.open_will(CallId(1)).is_some());
+        registry.deposit(CallId(1), Farewell::Nothing);
+        assert!(registry.open_will(CallId(1)).is_none());
+        assert!(registry.close(CallId(1)).is_some() && registry.is_empty());
+    }
+
+    #[test]
+    fn a_silent_call_is_found_once() {
+        let now = Instant::now();
+        let registry = CallRegistry::new(now);
+        registry.open(CallId(1), "acme", now, will());
+        registry.open(CallId(2), "acme", now, will());
+        let later = now + Duration::from_secs(5);
+        registry.beat(CallId(2), later);
+        assert_eq!(registry.hung(later, Duration::from_secs(4)), [CallId(1)]);
+        assert_eq!(registry.hung(later, Duration::from_secs(4)), []);
+    }
+}

@@ -1,0 +1,361 @@
+//! Reception: what must outlive a call. It admits, starts calls on their shards, hears of their end, and opens the will of
+//! those that cannot leave by themselves.
+//!
+//! Invariant: every call that began is closed exactly once: its will opened, its places and ports returned, its end
+//! counted.
+
+pub mod admission;
+pub mod call_registry;
+pub mod port_pool;
+pub mod sip_endpoint;
+pub mod sip_transport;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix_rt::ArbiterHandle;
+use bellhop_sip::DialogId;
+use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::message::{NameAddr, StatusCode};
+use bellhop_sip::sdp::{self, LocalMedia};
+
+use crate::call::ending::{Ending, Refusal};
+use crate::call::messages::CallEnded;
+use crate::call::supervisor::Call;
+use crate::call::{CallSeed, OpenPort};
+use crate::metrics;
+use crate::supervision::watchdog::HUNG_AFTER;
+use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
+use admission::{Admission, Admitted, Verdict};
+use call_registry::{CallId, CallRegistry, Will};
+use sip_endpoint::{CallOffered, CarryOut, CloseDoors, Respond, SipEndpoint};
+
+/// How long a key's blanking may hold a BYE up.
+pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
+/// How long calls have to leave once the drain's deadline has passed.
+pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// Messages that may wait for a call's supervisor.
+pub const CALL_MAILBOX: usize = 256;
+
+/// What Reception needs to know.
+pub struct ReceptionSettings {
+    /// Tenants, limits and ports.
+    pub admission: Admission,
+    /// The address that session descriptions name.
+    pub media_address: IpAddr,
+    /// Opens a leg's port; called on the call's thread.
+    pub open_port: OpenPort,
+    /// The threads that carry calls, in turn.
+    pub shards: Vec<ArbiterHandle>,
+    /// All calls.
+    pub registry: Arc<CallRegistry>,
+    /// A failure drill: which child dies of what, in which phase.
+    pub drill: Option<Drill>,
+}
+
+/// One failure to rehearse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drill {
+    /// Who.
+    pub child: ChildName,
+    /// In which phase.
+    pub phase: crate::call::phase::PhaseName,
+    /// Of what.
+    pub fault: Fault,
+}
+
+/// The actor.
+pub struct Reception {
+    settings: ReceptionSettings,
+    endpoint: Option<Addr<SipEndpoint>>,
+    next_call: u64,
+    next_shard: usize,
+    drained: Option<Drain>,
+}
+
+/// Tells Reception which endpoint is its own.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Attach(pub Addr<SipEndpoint>);
+
+/// A call did not beat: found by the watchdog.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CallHung(pub CallId);
+
+/// Take no more calls; farewell those still there at `by`, and tell when all are gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain {
+    /// The deadline.
+    pub by: Instant,
+    /// Told when the last call has left.
+    pub done: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+/// A call's own end, reported from its thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct CallDown {
+    id: CallId,
+    dialog: DialogId,
+    down: ChildDown,
+}
+
+impl Reception {
+    /// A reception without an endpoint yet.
+    pub fn new(settings: ReceptionSettings) -> Self {
+        let next_call = rand::random::<u64>() & !0xffff_ffff;
+        Self { settings, endpoint: None, next_call, next_shard: 0, drained: None }
+    }
+
+    fn endpoint(&self) -> &Addr<SipEndpoint> {
+        self.endpoint.as_ref().expect("the endpoint is attached before it offers calls")
+    }
+
+    fn admit(&mut self, offered: CallOffered, admitted: Admitted, ctx: &mut Context<Self>) {
+        let CallOffered { key, invite, hop, local, local_tag } = offered;
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        let now = crate::now();
+        let tenant = admitted.services.tenant.name.clone();
+        let Some(dialog) = dialog_id(&invite, &local_tag) else { return };
+        // The will before the call: should its thread never run, the caller is answered all the same.
+        let refusal = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
+        let farewell = Farewell::Reject { key: key.clone(), response: refusal };
+        self.settings.registry.open(id, &tenant, now, Will { dialog: dialog.clone(), farewell, blank: None });
+        metrics::call_began(&tenant);
+        let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
+        let seed = CallSeed {
+            id,
+            key,
+            invite,
+            hop,
+            local,
+            local_tag,
+            began: now,
+            media: LocalMedia { address: media, session_id: id.0 & 0x7fff_ffff },
+            services: admitted.services,
+            contact: admitted.contact,
+            permits: admitted.permits,
+            ports: admitted.ports,
+            open_port: Arc::clone(&self.settings.open_port),
+            dialled: admitted.dialled,
+            caller: admitted.caller,
+            registry: Arc::clone(&self.settings.registry),
+            endpoint: self.endpoint().clone(),
+            reception: ctx.address(),
+            drill: self.settings.drill,
+        };
+        let reception = ctx.address();
+        let shard = self.next_shard % self.settings.shards.len();
+        self.next_shard += 1;
+        self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
+    }
+
+    fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal) {
+        let CallOffered { key, invite, hop, local, local_tag } = offered;
+        let media = LocalMedia { address: SocketAddr::new(self.settings.media_address, 9), session_id: 1 };
+        let sdp = if invite.body.is_empty() {
+            Ok(sdp::offer(&media))
+        } else {
+            sdp::answer(&invite.body, &media).map(|a| a.0)
+        };
+        let uas = bellhop_sip::dialog::uas::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
+        match (sdp, uas) {
+            (Ok(sdp), Ok(uas)) => {
+                let ending = Ending::Refused(refusal);
+                let policy = bellhop_sip::dialog::uas::BeforeAnswer::AnswerThenBye { sdp: &sdp };
+                let farewell = uas.will(policy, &ending.sip_reason());
+                self.endpoint().do_send(CarryOut { dialog: uas.dialog().id.clone(), farewell });
+            }
+            _ => self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) }),
+        }
+        metrics::call_ended(tenant, Ending::Refused(refusal).label());
+    }
+
+    /// Carries a will out: takes an uncertain key back first, then says goodbye.
+    fn carry_out(&self, will: Will, ctx: &mut Context<Self>) {
+        let endpoint = self.endpoint().clone();
+        let order = CarryOut { dialog: will.dialog, farewell: will.farewell };
+        match will.blank {
+            None => endpoint.do_send(order),
+            Some(blank) => {
+                let blanking = blank.blanker.blank(blank.contact_id);
+                let then = async move {
+                    let _ = tokio::time::timeout(BLANK_WITHIN, blanking).await;
+                    endpoint.do_send(order);
+                };
+                ctx.spawn(then.into_actor(self));
+            }
+        }
+    }
+
+    fn look_for_the_end(&self) {
+        if let Some(drain) = &self.drained
+            && self.settings.registry.is_empty()
+        {
+            let _ = drain.done.send(());
+        }
+    }
+}
+
+/// Runs on the shard's thread: the call lives here from now on.
+fn start_call(seed: CallSeed, dialog: DialogId, reception: Addr<Reception>) {
+    let id = seed.id;
+    let registry = Arc::clone(&seed.registry);
+    let report = move |down| reception.do_send(CallDown { id, dialog, down });
+    let call = spawn_linked(ChildName::Call, CALL_MAILBOX, report, |ctx, link| {
+        registry.reachable(id, ctx.address().recipient());
+        Call::new(seed, link)
+    });
+    CALLS.with_borrow_mut(|calls| {
+        calls.retain(|_, call| call.address.connected());
+        calls.insert(id, call);
+    });
+}
+
+thread_local! {
+    /// The supervisors of this shard; dropping one would end its call.
+    static CALLS: std::cell::RefCell<HashMap<CallId, Linked<Call>>> = std::cell::RefCell::default();
+}
+
+fn dialog_id(invite: &bellhop_sip::Request, local_tag: &str) -> Option<DialogId> {
+    let from = NameAddr::parse(invite.headers.get("From")?).ok()?;
+    Some(DialogId {
+        call_id: invite.headers.get("Call-ID")?.to_owned(),
+        local_tag: local_tag.to_owned(),
+        remote_tag: from.tag().unwrap_or_default().to_owned(),
+    })
+}
+
+impl Actor for Reception {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(4096);
+        ctx.run_interval(Duration::from_secs(1), |this, _| {
+            metrics::ports_free(this.settings.admission.ports.free(crate::now()));
+        });
+    }
+}
+
+impl Handler<Attach> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, Attach(endpoint): Attach, _: &mut Self::Context) {
+        self.endpoint = Some(endpoint);
+    }
+}
+
+impl Handler<CallOffered> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, offered: CallOffered, ctx: &mut Self::Context) {
+        match self.settings.admission.judge(crate::now(), &offered.invite) {
+            Verdict::Admit(admitted) => {
+                metrics::call_offered(&admitted.services.tenant.name);
+                self.admit(offered, *admitted, ctx);
+            }
+            Verdict::AnswerThenBye { tenant, refusal } => {
+                metrics::call_offered(&tenant);
+                self.answer_then_bye(offered, &tenant, refusal);
+            }
+            Verdict::Refuse { status, refusal, tenant } => {
+                let label = Ending::Refused(refusal).label();
+                metrics::call_ended(tenant.as_deref().unwrap_or("none"), label);
+                tracing::info!(tenant, reason = label, status = status.0, "call refused");
+                let response = offered.invite.respond(status, Some(&offered.local_tag));
+                let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };
+                self.endpoint().do_send(Respond { key: offered.key, response });
+            }
+        }
+    }
+}
+
+impl Handler<CallEnded> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, ended: CallEnded, ctx: &mut Self::Context) {
+        if let Some(will) = self.settings.registry.open_will(ended.id) {
+            let will = Will { farewell: will.farewell.because(&ended.ending.sip_reason()), ..will };
+            self.carry_out(will, ctx);
+            if let Some(described) = self.settings.registry.describe(ended.id) {
+                metrics::call_ended(&described.tenant, ended.ending.label());
+            }
+        }
+    }
+}
+
+impl Handler<CallDown> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, CallDown { id, dialog, down }: CallDown, ctx: &mut Self::Context) {
+        if let Some(will) = self.settings.registry.open_will(id) {
+            let ending = Ending::of_supervisor(&down.exit);
+            tracing::error!(call = %id, sip_call_id = dialog.call_id, exit = ?down.exit, "a call's supervisor died");
+            if let Some(described) = self.settings.registry.describe(id) {
+                metrics::call_ended(&described.tenant, ending.label());
+            }
+            let will = Will { farewell: will.farewell.because(&ending.sip_reason()), ..will };
+            self.carry_out(will, ctx);
+        }
+        if let Some(described) = self.settings.registry.close(id) {
+            metrics::call_over(&described.tenant, down.ran_for);
+        }
+        debug_assert!(down.exit != Exit::Overdue || down.child == ChildName::Call);
+        self.look_for_the_end();
+    }
+}
+
+impl Handler<CallHung> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, CallHung(id): CallHung, ctx: &mut Self::Context) {
+        let Some(will) = self.settings.registry.open_will(id) else { return };
+        metrics::call_hung();
+        tracing::error!(call = %id, silent_for = ?HUNG_AFTER, "a call is hung: its will is opened");
+        let ending = Ending::of_supervisor(&Exit::Overdue);
+        if let Some(described) = self.settings.registry.describe(id) {
+            metrics::call_ended(&described.tenant, ending.label());
+        }
+        let will = Will { farewell: will.farewell.because(&ending.sip_reason()), ..will };
+        self.carry_out(will, ctx);
+    }
+}
+
+impl Handler<Drain> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
+        self.settings.admission.open = false;
+        self.endpoint().do_send(CloseDoors);
+        let wait = drain.by.saturating_duration_since(crate::now());
+        self.drained = Some(drain);
+        ctx.run_later(wait, |this, ctx| {
+            this.settings.registry.hang_up_all(&Ending::Drained);
+            ctx.run_later(LEAVE_WITHIN, |this, _| {
+                if let Some(drain) = &this.drained {
+                    let _ = drain.done.send(());
+                }
+            });
+        });
+        self.look_for_the_end();
+    }
+}
+
+/// Stops the actor; for tests that look for leaks.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Close;
+
+impl Handler<Close> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
