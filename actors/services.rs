@@ -8,7 +8,10 @@ use std::sync::Arc;
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_dialogue::transcript::Speaker;
 use bellhop_tenancy::Tenant;
+
+use crate::reception::call_registry::CallId;
 
 /// A tenant with its services.
 #[derive(Clone)]
@@ -29,6 +32,15 @@ pub struct Services {
     pub blanker: Arc<dyn AttributeBlanker>,
     /// Stores session histories.
     pub histories: Arc<dyn HistoryStore>,
+    /// Hears conversations, if somebody wants to.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Hears a conversation as it happens; for the demo and for tools that follow a call. What it does with the words is its
+/// own responsibility: they never go to the log.
+pub trait Observer: Send + Sync {
+    /// Somebody said something, or pressed keys.
+    fn said(&self, call: CallId, speaker: Speaker, words: &str);
 }
 
 impl fmt::Debug for Services {

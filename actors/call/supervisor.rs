@@ -199,6 +199,9 @@ impl Call {
             tenant: this.tenant().to_owned(),
             drive: Drive::new(TurnLoopCore::new(this.seed.began, timeouts)),
             assistant: std::sync::Arc::clone(&this.seed.services.assistant),
+            id: this.seed.id,
+            observer: this.seed.services.observer.clone(),
+            observed: 0,
         });
         let connect_handoff = self.spawn(ctx, ChildName::ConnectHandoff, |this, link| {
             let services = &this.seed.services;

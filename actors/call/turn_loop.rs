@@ -18,6 +18,8 @@ use super::messages::{
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
 use crate::metrics;
+use crate::reception::call_registry::CallId;
+use crate::services::Observer;
 use crate::supervision::{ChildName, Exit, Failure, Link};
 
 /// The actor.
@@ -27,6 +29,21 @@ pub struct TurnLoop {
     pub(super) tenant: String,
     pub(super) drive: Drive<Core>,
     pub(super) assistant: Arc<dyn Assistant>,
+    pub(super) id: CallId,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) observed: usize,
+}
+
+impl TurnLoop {
+    /// Tells the observer what the transcript has gained.
+    fn observe(&mut self) {
+        let Some(observer) = &self.observer else { return };
+        let lines = self.drive.core.transcript().lines();
+        for line in lines.iter().skip(self.observed) {
+            observer.said(self.id, line.speaker, &line.text);
+        }
+        self.observed = lines.len();
+    }
 }
 
 impl Actor for TurnLoop {
@@ -41,6 +58,7 @@ impl Driven for TurnLoop {
     }
 
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
+        self.observe();
         match output {
             Output::Ask(request) => {
                 metrics::turn(&self.tenant, request.input.label());

@@ -146,6 +146,11 @@ impl CallRegistry {
         hung
     }
 
+    /// Whether a call that is still there was found hung.
+    pub fn has_hung(&self) -> bool {
+        self.calls.iter().any(|entry| entry.hung)
+    }
+
     /// Tells every call to hang up.
     pub fn hang_up_all(&self, ending: &Ending) {
         for entry in &self.calls {

@@ -1,1 +1,10 @@
 //! Adapters to the world: speech engines, assistants and storage behind the ports of the pure crates.
+//!
+//! Invariant: an adapter never blocks the thread that asks it; what takes time runs on a bounded pool or as a future with
+//! a deadline.
+
+pub mod assistant;
+pub mod speech_to_text;
+pub mod storage;
+pub mod text_to_speech;
+mod worker_pool;

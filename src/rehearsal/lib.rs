@@ -1,1 +1,7 @@
 //! Stand-ins that behave like the real ones: a caller that speaks and an Amazon Connect that runs a flow.
+//!
+//! Used by `bellhop demo`, by tests and by bench. Invariant: never linked into a serving path.
+
+pub mod caller;
+pub mod connect;
+pub mod flow;

@@ -1,1 +1,8 @@
 //! The shell: configuration, wiring, HTTP and the command line.
+//!
+//! Invariant: no protocol logic here: nothing in this crate matches on SIP messages or on response types.
+
+pub mod config;
+pub mod demo;
+pub mod http;
+pub mod wiring;

@@ -1,2 +1,106 @@
-//! The command line.
-fn main() {}
+//! The command line: `serve`, `check`, `demo`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use bellhop::config::Config;
+use bellhop::http::{self, Shared};
+use bellhop::wiring::{self, Server};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Answers the phone for an AI assistant, and carries the caller and the conversation to an agent in Amazon Connect.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve calls until SIGTERM, then let them finish.
+    Serve {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Tell every mistake of a configuration file, and start nothing.
+    Check {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Place one real call to a server on embedded defaults, and keep serving.
+    Demo {
+        /// Exit after the call: 0 only if the caller reached the agent's queue with the conversation.
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Serve { config } => {
+            log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")));
+            actix_rt::System::new().block_on(serve(&config))
+        }
+        Command::Check { config } => check(&config),
+        Command::Demo { once } => {
+            log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
+            actix_rt::System::new().block_on(bellhop::demo::run(once))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(clippy::print_stderr)] // the one sentence for whoever typed the command
+            {
+                eprintln!("bellhop: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// JSON lines on standard error.
+fn log(filter: EnvFilter) {
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn check(path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    wiring::check(&config, path)?;
+    #[allow(clippy::print_stdout)] // the answer to the command
+    {
+        println!("{}: good: {} tenants", path.display(), config.tenants.len());
+    }
+    Ok(())
+}
+
+async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    let metrics = http::install_metrics()?;
+    let server = Arc::new(Server::start(&config, path, None).await?);
+    let address = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
+    for listen in &server.sip {
+        tracing::info!(transport = listen.transport.token(), address = %listen.address, "SIP is heard");
+    }
+    tracing::info!(%address, public_url = config.http.public_url, tenants = config.tenants.len(), "serving");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(calls = server.registry.len(), "draining: no new calls");
+    tokio::select! {
+        () = server.drain() => tracing::info!("drained"),
+        _ = terminate.recv() => tracing::warn!("a second signal: leaving at once"),
+        _ = interrupt.recv() => tracing::warn!("a second signal: leaving at once"),
+    }
+    Ok(())
+}

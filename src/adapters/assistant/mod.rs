@@ -1,0 +1,3 @@
+//! Assistants.
+
+pub mod scripted;

@@ -1,0 +1,4 @@
+//! Recognizers.
+
+pub mod counting;
+pub mod pocketsphinx;

@@ -1,0 +1,3 @@
+//! Where session histories live.
+
+pub mod sqlite;

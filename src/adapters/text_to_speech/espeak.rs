@@ -1,0 +1,138 @@
+//! espeak-ng: many languages, as a subprocess (it is GPL and never linked), from the Debian package `espeak-ng`.
+//!
+//! Invariant: the text goes in by standard input, never by the command line, where every user of the machine could read
+//! it; at most [`AT_ONCE`] processes run, and one that exceeds its deadline is killed.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, Synthesizer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use super::NoSynthesizer;
+
+/// Processes at once.
+pub const AT_ONCE: usize = 2;
+/// The longest a text may take, waiting included.
+pub const DEADLINE: Duration = Duration::from_secs(6);
+/// The most audio taken from one text: two minutes.
+const BYTES_MAX: u64 = 22_050 * 2 * 120;
+
+/// A voice of espeak-ng.
+pub struct Espeak {
+    voice: String,
+    turns: Arc<Semaphore>,
+}
+
+impl Espeak {
+    /// Checks that the program is there and knows the voice. `turns` is shared by all voices.
+    pub fn open(voice: &str, turns: Arc<Semaphore>) -> Result<Self, NoSynthesizer> {
+        let good_name = !voice.is_empty() && voice.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_+".contains(&b));
+        if !good_name {
+            return Err(NoSynthesizer(format!("`{voice}` is not a voice of espeak-ng: see espeak-ng --voices")));
+        }
+        let tried = std::process::Command::new("espeak-ng").args(["-q", "-v", voice, "--", "a"]).output();
+        match tried {
+            Err(error) => Err(NoSynthesizer(format!(
+                "text_to_speech kind `espeak` needs the program espeak-ng (apt-get install espeak-ng): {error}"
+            ))),
+            Ok(output) if !output.status.success() => {
+                Err(NoSynthesizer(format!("espeak-ng has no voice `{voice}`: see espeak-ng --voices")))
+            }
+            Ok(_) => Ok(Self { voice: voice.to_owned(), turns }),
+        }
+    }
+}
+
+impl Synthesizer for Espeak {
+    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+        let (voice, turns) = (self.voice.clone(), Arc::clone(&self.turns));
+        Box::pin(async move {
+            let work = async {
+                let _turn = turns.acquire().await.map_err(|_| ServiceFailure::Overloaded)?;
+                speak(&voice, &text).await
+            };
+            tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))
+        })
+    }
+}
+
+async fn speak(voice: &str, text: &str) -> Result<Speech, ServiceFailure> {
+    let failed = |why: &str| ServiceFailure::Unavailable { why: why.to_owned() };
+    let mut child = Command::new("espeak-ng")
+        .args(["-v", voice, "--stdin", "--stdout", "-m"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| ServiceFailure::Unavailable { why: format!("espeak-ng cannot be started: {error}") })?;
+    let mut stdin = child.stdin.take().ok_or_else(|| failed("espeak-ng has no input"))?;
+    let stdout = child.stdout.take().ok_or_else(|| failed("espeak-ng has no output"))?;
+    let text = text.as_bytes().to_vec();
+    let feed = async move {
+        let _ = stdin.write_all(&text).await;
+        drop(stdin);
+    };
+    let mut wav = Vec::new();
+    let mut bounded = stdout.take(BYTES_MAX);
+    let (_, read) = tokio::join!(feed, bounded.read_to_end(&mut wav));
+    read.map_err(|_| failed("espeak-ng broke off"))?;
+    read_wav(&wav).ok_or_else(|| failed("espeak-ng gave no audio"))
+}
+
+/// The stream has a WAV header whose lengths are unknown: samples go on to the end.
+fn read_wav(bytes: &[u8]) -> Option<Speech> {
+    let rate = bytes.get(24..28)?;
+    let sample_rate = u32::from_le_bytes(rate.try_into().ok()?);
+    let data = bytes.windows(4).position(|window| window == b"data")? + 8;
+    let samples = bytes.get(data..)?.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    Some(Speech { samples, sample_rate })
+}
+
+/// Texts may hold SSML, which flite would read aloud.
+pub(super) fn without_markup(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' if text[at..].contains('>') => inside = true,
+            '>' if inside => inside = false,
+            _ if !inside => out.push(c),
+            _ => {}
+        }
+    }
+    for (entity, plain) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")] {
+        out = out.replace(entity, plain);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_language_is_spoken() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let voice = Espeak::open("de", Arc::new(Semaphore::new(AT_ONCE))).expect("espeak-ng is installed: see README");
+        let speech = runtime.block_on(voice.synthesize("Guten Tag".into())).expect("audio");
+        assert!(speech.sample_rate >= 8000 && speech.samples.len() > speech.sample_rate as usize / 4, "{speech:?}");
+    }
+
+    #[test]
+    fn a_voice_that_is_none_is_told() {
+        for voice in ["", "xx-nobody", "-f/etc/passwd", "a b"] {
+            assert!(Espeak::open(voice, Arc::new(Semaphore::new(1))).is_err(), "{voice}");
+        }
+    }
+
+    #[test]
+    fn markup_is_not_read_aloud() {
+        assert_eq!(without_markup("<speak>a <break time='1s'/>b &amp; c</speak>"), "a b & c");
+        assert_eq!(without_markup("1 < 2"), "1 < 2");
+    }
+}

@@ -1,0 +1,83 @@
+//! flite: English, in this process, from the Debian package `libflite1`.
+//!
+//! The library is opened at start, so that a missing package is one clear sentence and not a loader's. Invariant: flite is
+//! called by one thread; it keeps global state.
+
+#[allow(unsafe_code)] // the foreign functions, and nothing else
+mod ffi;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, Synthesizer};
+
+use super::NoSynthesizer;
+use crate::worker_pool::WorkerPool;
+
+/// Texts that may wait.
+pub const QUEUE: usize = 256;
+/// The longest a text may take, waiting included.
+pub const DEADLINE: Duration = Duration::from_secs(6);
+
+/// The voices of the package.
+pub const VOICES: [&str; 4] = ["slt", "rms", "awb", "kal"];
+
+/// The engine with all its voices, shared by all calls.
+#[derive(Clone)]
+pub struct Flite {
+    pool: Arc<WorkerPool<ffi::Library>>,
+}
+
+/// One voice of it.
+pub struct FliteVoice {
+    engine: Flite,
+    voice: &'static str,
+}
+
+impl Flite {
+    /// Opens the library.
+    pub fn open() -> Result<Self, NoSynthesizer> {
+        let pool = WorkerPool::start("flite", 1, QUEUE, ffi::Library::open)?;
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// A voice by its short name.
+    pub fn voice(&self, name: &str) -> Result<FliteVoice, NoSynthesizer> {
+        let known = VOICES.into_iter().find(|voice| *voice == name);
+        let voice =
+            known.ok_or_else(|| NoSynthesizer(format!("flite has no voice `{name}`: {}", VOICES.join(", "))))?;
+        Ok(FliteVoice { engine: self.clone(), voice })
+    }
+}
+
+impl Synthesizer for FliteVoice {
+    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+        let voice = self.voice;
+        let plain = super::espeak::without_markup(&text);
+        let answer = self.engine.pool.submit(move |library| library.speak(voice, &plain));
+        Box::pin(async move {
+            match tokio::time::timeout(DEADLINE, answer?).await {
+                Ok(Ok(Some(speech))) => Ok(speech),
+                Ok(Ok(None) | Err(_)) => Err(ServiceFailure::Unavailable { why: "flite gave no audio".into() }),
+                Err(_) => Err(ServiceFailure::Overdue),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_voice_speaks() {
+        let engine = Flite::open().expect("libflite1 is installed: see README");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        for voice in VOICES {
+            let spoken = engine.voice(voice).expect("known").synthesize("Hello <b>there</b>.".into());
+            let speech = runtime.block_on(spoken).expect("audio");
+            assert!(speech.samples.len() > speech.sample_rate as usize / 4, "{voice}: {speech:?}");
+        }
+        assert!(engine.voice("nobody").is_err());
+    }
+}

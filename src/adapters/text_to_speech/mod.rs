@@ -1,0 +1,9 @@
+//! Synthesizers.
+
+pub mod espeak;
+pub mod flite;
+
+/// Why a synthesizer cannot start: a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoSynthesizer(pub String);

@@ -1,0 +1,357 @@
+//! A caller: places one call over real sockets, speaks into RTP, listens, and keeps a record of everything.
+//!
+//! It speaks a line when the far end has been quiet for a while, as people do. Invariant: it hangs up, or is hung up on,
+//! within its time limit. Loopback only.
+
+mod signalling;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bellhop_media::dtmf::Digit;
+use bellhop_media::g711::Law;
+use bellhop_media::receiver::{Receiver, StreamFormat};
+use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
+use bellhop_media::voice_activity::magnitude;
+use bellhop_media::{FRAME_SAMPLES, Frame};
+use bellhop_sip::hop::Transport;
+use bellhop_sip::sdp::Agreed;
+use tokio::net::UdpSocket;
+
+use signalling::{Signalling, Step};
+
+/// Quiet for so long after it spoke: the far end is listening.
+pub const TURN_AFTER: Duration = Duration::from_millis(1200);
+/// The mean magnitude of a frame that is more than silence.
+const SOUND: u32 = 150;
+
+/// What the caller does, in order.
+#[derive(Clone)]
+pub enum Line {
+    /// Waits for its turn and speaks: 8 kHz samples.
+    Say {
+        /// The words, for the record.
+        words: String,
+        /// Their sound.
+        samples: Vec<i16>,
+    },
+    /// Waits for its turn and presses keys.
+    Press(String),
+    /// Speaks or presses the line after this one at once, without waiting for its turn.
+    AtOnce(Duration),
+    /// Hangs up.
+    HangUp,
+}
+
+/// A call to place.
+#[derive(Clone)]
+pub struct CallPlan {
+    /// Where the gateway listens.
+    pub server: SocketAddr,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Whom to call.
+    pub dialled: String,
+    /// Who calls.
+    pub caller: String,
+    /// Headers added to the INVITE.
+    pub headers: Vec<(String, String)>,
+    /// What to do once the call is up; after the last line the caller waits to be hung up on.
+    pub lines: Vec<Line>,
+    /// The longest the call may take.
+    pub limit: Duration,
+}
+
+/// What happens, as it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A SIP message went out or came in.
+    Sip {
+        /// Whether the caller sent it.
+        sent: bool,
+        /// Its first line.
+        line: String,
+    },
+    /// The caller speaks.
+    Says(String),
+    /// The caller presses keys.
+    Presses(String),
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The gateway said goodbye, for this Reason.
+    ByGateway(String),
+    /// The caller hung up.
+    ByCaller,
+    /// The INVITE was refused with this status.
+    Refused(u16),
+    /// The limit passed.
+    TimedOut,
+}
+
+/// What is left of a call.
+#[derive(Clone)]
+pub struct CallReport {
+    /// How it ended.
+    pub ended: Ended,
+    /// What the caller heard, at 8 kHz from the answer on.
+    pub heard: Vec<i16>,
+    /// What the caller said, aligned with it.
+    pub said: Vec<i16>,
+    /// Every event with its time.
+    pub events: Vec<(Duration, Event)>,
+    /// From INVITE to 200.
+    pub answered_after: Option<Duration>,
+}
+
+impl CallReport {
+    /// Writes the call as a stereo WAV: the caller left, the gateway right.
+    pub fn write_wav(&self, path: &std::path::Path) -> Result<(), hound::Error> {
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 8000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(path, spec)?;
+        for (said, heard) in self.said.iter().zip(&self.heard) {
+            writer.write_sample(*said)?;
+            writer.write_sample(*heard)?;
+        }
+        writer.finalize()
+    }
+}
+
+/// Places a call and tells `watch` of every event.
+pub async fn place(plan: CallPlan, mut watch: impl FnMut(Duration, &Event)) -> io::Result<CallReport> {
+    if !plan.server.ip().is_loopback() {
+        return Err(io::Error::other("the rehearsal caller calls loopback addresses only"));
+    }
+    let audio = UdpSocket::bind((plan.server.ip(), 0)).await?;
+    let mut call = Caller::new(&plan, audio).await?;
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut told = 0;
+    let ended = loop {
+        let step = tokio::select! {
+            step = call.signalling.step() => step?,
+            _ = tick.tick() => {
+                call.frame().await?;
+                Step::Nothing
+            }
+        };
+        match step {
+            Step::Nothing => {}
+            Step::Answered(agreed) => call.answered(agreed),
+            Step::Ended(ended) => break ended,
+        }
+        call.note_messages();
+        for (at, event) in &call.events[told..] {
+            watch(*at, event);
+        }
+        told = call.events.len();
+        if call.began.elapsed() > plan.limit {
+            call.signalling.hang_up().await?;
+            break Ended::TimedOut;
+        }
+    };
+    call.signalling.settle().await?;
+    call.note_messages();
+    for (at, event) in &call.events[told..] {
+        watch(*at, event);
+    }
+    let answered_after = call.answered_at.map(|at| at - call.began);
+    Ok(CallReport { ended, heard: call.heard, said: call.said, events: call.events, answered_after })
+}
+
+struct Caller {
+    signalling: Signalling,
+    audio: UdpSocket,
+    lines: std::collections::VecDeque<Line>,
+    began: Instant,
+    answered_at: Option<Instant>,
+    stream: Option<Stream>,
+    heard: Vec<i16>,
+    said: Vec<i16>,
+    events: Vec<(Duration, Event)>,
+    /// Whether the far end has spoken since our last line, and for how long it has been quiet.
+    spoken_to: bool,
+    quiet_for: Duration,
+    at_once_after: Option<Duration>,
+}
+
+struct Stream {
+    receiver: Receiver,
+    agreed: Agreed,
+    law: Law,
+    speaking: Vec<i16>,
+    at: usize,
+    keys: std::collections::VecDeque<Digit>,
+    key: Option<(Digit, u16, u32)>,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+}
+
+impl Caller {
+    async fn new(plan: &CallPlan, audio: UdpSocket) -> io::Result<Self> {
+        let signalling = Signalling::invite(plan, audio.local_addr()?).await?;
+        Ok(Self {
+            signalling,
+            audio,
+            lines: plan.lines.clone().into(),
+            began: Instant::now(),
+            answered_at: None,
+            stream: None,
+            heard: vec![],
+            said: vec![],
+            events: vec![],
+            spoken_to: false,
+            quiet_for: Duration::ZERO,
+            at_once_after: None,
+        })
+    }
+
+    fn note_messages(&mut self) {
+        for (sent, line) in self.signalling.take_messages() {
+            self.events.push((self.began.elapsed(), Event::Sip { sent, line }));
+        }
+    }
+
+    fn answered(&mut self, agreed: Agreed) {
+        self.answered_at = Some(Instant::now());
+        let law = match agreed.codec {
+            bellhop_sip::sdp::Codec::Pcmu => Law::Mu,
+            bellhop_sip::sdp::Codec::Pcma => Law::A,
+        };
+        let format = StreamFormat { law, payload_type: agreed.payload_type, telephone_event: agreed.telephone_event };
+        self.stream = Some(Stream {
+            receiver: Receiver::new(format, Some(agreed.remote)),
+            agreed,
+            law,
+            speaking: vec![],
+            at: 0,
+            keys: std::collections::VecDeque::new(),
+            key: None,
+            sequence: rand::random(),
+            timestamp: rand::random(),
+            ssrc: rand::random(),
+        });
+    }
+
+    /// 20 ms of hearing, thinking and speaking.
+    async fn frame(&mut self) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let mut datagram = [0; 1500];
+        while let Ok((length, source)) = self.audio.try_recv_from(&mut datagram) {
+            stream.receiver.push(Instant::now(), source, &datagram[..length]);
+        }
+        let mut frame: Frame = [0; FRAME_SAMPLES];
+        stream.receiver.frame(Instant::now(), &mut frame);
+        self.heard.extend(frame);
+        if magnitude(&frame) > SOUND {
+            self.spoken_to = true;
+            self.quiet_for = Duration::ZERO;
+        } else {
+            self.quiet_for += Duration::from_millis(20);
+        }
+        if !stream.is_busy() {
+            self.next_line().await?;
+        }
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let said = stream.send(&self.audio).await?;
+        self.said.extend(said);
+        Ok(())
+    }
+
+    async fn next_line(&mut self) -> io::Result<()> {
+        let my_turn = match self.at_once_after {
+            Some(wait) => self.answered_at.is_some_and(|at| at.elapsed() >= wait),
+            None => self.spoken_to && self.quiet_for >= TURN_AFTER,
+        };
+        if let Some(Line::AtOnce(wait)) = self.lines.front() {
+            self.at_once_after = Some(*wait);
+            self.lines.pop_front();
+            return Ok(());
+        }
+        if !my_turn {
+            return Ok(());
+        }
+        let (Some(line), Some(stream)) = (self.lines.pop_front(), &mut self.stream) else { return Ok(()) };
+        (self.spoken_to, self.at_once_after) = (false, None);
+        let event = match line {
+            Line::Say { words, samples } => {
+                (stream.speaking, stream.at) = (samples, 0);
+                Event::Says(words)
+            }
+            Line::Press(keys) => {
+                stream.keys = keys.chars().filter_map(Digit::from_char).collect();
+                Event::Presses(keys)
+            }
+            Line::HangUp => return self.signalling.hang_up().await,
+            Line::AtOnce(_) => return Ok(()),
+        };
+        self.events.push((self.began.elapsed(), event));
+        Ok(())
+    }
+}
+
+/// Frames of one key: 100 ms down, then the three end packets.
+const KEY_FRAMES: u16 = 5;
+
+impl Stream {
+    fn is_busy(&self) -> bool {
+        self.at < self.speaking.len() || !self.keys.is_empty() || self.key.is_some()
+    }
+
+    /// Sends one packet and returns the 20 ms it stands for.
+    async fn send(&mut self, audio: &UdpSocket) -> io::Result<Frame> {
+        let mut frame: Frame = [0; FRAME_SAMPLES];
+        if self.key.is_none() {
+            self.key = self.keys.pop_front().map(|digit| (digit, 0, self.timestamp));
+        }
+        match (self.key, self.agreed.telephone_event) {
+            (Some((digit, frames, began)), Some(payload_type)) => {
+                let ends = frames >= KEY_FRAMES;
+                let duration = (frames.min(KEY_FRAMES) + 1) * FRAME_SAMPLES as u16;
+                let [high, low] = duration.to_be_bytes();
+                let payload = [digit.event(), if ends { 0x8a } else { 0x0a }, high, low];
+                self.packet(audio, payload_type, frames == 0, began, &payload).await?;
+                // A pause of 60 ms follows the last end packet, so that two keys are two.
+                self.key = (frames < KEY_FRAMES + 3).then_some((digit, frames + 1, began));
+            }
+            _ => {
+                self.key = None;
+                let left = &self.speaking[self.at.min(self.speaking.len())..];
+                let take = left.len().min(FRAME_SAMPLES);
+                frame[..take].copy_from_slice(&left[..take]);
+                self.at += take;
+                let codes: [u8; FRAME_SAMPLES] = std::array::from_fn(|n| self.law.encode(frame[n]));
+                self.packet(audio, self.agreed.payload_type, false, self.timestamp, &codes).await?;
+            }
+        }
+        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        Ok(frame)
+    }
+
+    async fn packet(
+        &mut self,
+        audio: &UdpSocket,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        if let Some(length) = packet.write(&mut buffer) {
+            // The far end may be gone already; its BYE is on the way.
+            let _ = audio.send_to(&buffer[..length], self.agreed.remote).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! The caller's SIP: INVITE, ACK, BYE, over one UDP or TCP socket.
+//!
+//! Invariant: every message that went out or came in is in [`Signalling::take_messages`], in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::message::framing::{Framed, Framer};
+use bellhop_sip::message::{Message, Method, Request, Response, StatusCode, parse};
+use bellhop_sip::sdp::{self, Agreed, LocalMedia};
+use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
+use bellhop_sip::{Dialog, DialogId};
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+use super::{CallPlan, Ended};
+
+/// What one step of the signalling brought.
+pub(super) enum Step {
+    Nothing,
+    Answered(Agreed),
+    Ended(Ended),
+}
+
+enum Socket {
+    Udp(UdpSocket),
+    Tcp(TcpStream, Framer),
+}
+
+pub(super) struct Signalling {
+    socket: Socket,
+    layer: Layer,
+    hop: Hop,
+    local: LocalIdentity,
+    invite: Request,
+    key: ClientKey,
+    dialog: Option<Dialog>,
+    bye: Option<ClientKey>,
+    messages: Vec<(bool, String)>,
+    seen_by_ack: Option<DialogId>,
+}
+
+impl Signalling {
+    pub(super) async fn invite(plan: &CallPlan, audio: SocketAddr) -> io::Result<Self> {
+        let (socket, here) = match plan.transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind((plan.server.ip(), 0)).await?;
+                let here = socket.local_addr()?;
+                (Socket::Udp(socket), here)
+            }
+            Transport::Tcp => {
+                let stream = TcpStream::connect(plan.server).await?;
+                let here = stream.local_addr()?;
+                (Socket::Tcp(stream, Framer::default()), here)
+            }
+        };
+        let parameter = if plan.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        let local = LocalIdentity {
+            contact: format!("<sip:{}@{here}{parameter}>", plan.caller),
+            via_sent_by: here.to_string(),
+        };
+        let hop = Hop { transport: plan.transport, remote: plan.server, flow: 0 };
+        let invite = invite(plan, audio, &local);
+        let mut layer = Layer::default();
+        let key = layer.request(Instant::now(), invite.clone(), hop);
+        let mut this = Self {
+            socket,
+            layer,
+            hop,
+            local,
+            invite,
+            key,
+            dialog: None,
+            bye: None,
+            messages: vec![],
+            seen_by_ack: None,
+        };
+        this.flush().await?;
+        Ok(this)
+    }
+
+    pub(super) fn take_messages(&mut self) -> Vec<(bool, String)> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Waits for a message or a timer.
+    pub(super) async fn step(&mut self) -> io::Result<Step> {
+        let deadline = self.layer.deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
+        let received = tokio::time::timeout_at(deadline.into(), receive(&mut self.socket)).await;
+        match received {
+            Err(_) => self.layer.handle_timeout(Instant::now()),
+            Ok(bytes) => {
+                if let Ok(message) = parse::message(&bytes?) {
+                    self.messages.push((false, message.start_line()));
+                    self.layer.receive(Instant::now(), message, self.hop);
+                }
+            }
+        }
+        self.flush().await
+    }
+
+    pub(super) async fn hang_up(&mut self) -> io::Result<()> {
+        match &mut self.dialog {
+            Some(dialog) if self.bye.is_none() => {
+                let (request, _) = dialog.request(Method::Bye, &branch());
+                self.bye = Some(self.layer.request(Instant::now(), request, self.hop));
+            }
+            Some(_) => {}
+            None => {
+                let mut cancel = Request::new(Method::Cancel, self.invite.uri.clone());
+                for name in ["Via", "From", "To", "Call-ID", "Max-Forwards"] {
+                    cancel.headers.push(name, self.invite.headers.get(name).unwrap_or_default());
+                }
+                cancel.headers.push("CSeq", "1 CANCEL");
+                self.layer.request(Instant::now(), cancel, self.hop);
+            }
+        }
+        self.flush().await.map(|_| ())
+    }
+
+    /// Lets the last answers go out.
+    pub(super) async fn settle(&mut self) -> io::Result<()> {
+        let until = Instant::now() + Duration::from_millis(200);
+        while let Ok(step) = tokio::time::timeout_at(until.into(), self.step()).await {
+            if step.is_err() {
+                return Ok(()); // the far end closed the connection: all is said
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<Step> {
+        let mut step = Step::Nothing;
+        while let Some(output) = self.layer.poll() {
+            match output {
+                Output::Transmit { message, bytes, .. } => {
+                    self.messages.push((true, message.start_line()));
+                    self.send(&bytes).await?;
+                }
+                Output::Response { key, response } if key == self.key => {
+                    if let Some(next) = self.answered(response) {
+                        step = next;
+                    }
+                }
+                Output::Response { key, response } => {
+                    if Some(&key) == self.bye.as_ref() && !response.status.is_provisional() {
+                        step = Step::Ended(Ended::ByCaller);
+                    }
+                }
+                Output::NoResponse { .. } => step = Step::Ended(Ended::TimedOut),
+                Output::Request { key, request, .. } => {
+                    if let Some(next) = self.asked(&key, &request) {
+                        step = next;
+                    }
+                }
+                Output::Ack { .. } | Output::Cancelled { .. } | Output::NoAck { .. } => {}
+            }
+        }
+        Ok(step)
+    }
+
+    fn answered(&mut self, response: Response) -> Option<Step> {
+        if response.status.is_provisional() {
+            return None;
+        }
+        if !response.status.is_success() {
+            return Some(Step::Ended(Ended::Refused(response.status.0)));
+        }
+        let mut dialog = Dialog::from_answer(&self.invite, &response, self.hop, &self.local)?;
+        let (ack, _) = dialog.request(Method::Ack, &branch());
+        self.layer.transmit(Message::Request(ack), self.hop);
+        if self.seen_by_ack.replace(dialog.id.clone()).is_some() {
+            return None; // a repeated 200
+        }
+        self.dialog = Some(dialog);
+        sdp::read_answer(&response.body).ok().map(Step::Answered)
+    }
+
+    fn asked(&mut self, key: &ServerKey, request: &Request) -> Option<Step> {
+        let status = if matches!(request.method, Method::Bye | Method::Options) { 200 } else { 501 };
+        self.layer.respond(Instant::now(), key, request.respond(StatusCode(status), None));
+        let reason = request.headers.get("Reason").unwrap_or_default().to_owned();
+        (request.method == Method::Bye).then_some(Step::Ended(Ended::ByGateway(reason)))
+    }
+
+    async fn send(&mut self, bytes: &Bytes) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Udp(socket) => socket.send_to(bytes, self.hop.remote).await.map(|_| ()),
+            Socket::Tcp(stream, _) => stream.write_all(bytes).await,
+        }
+    }
+}
+
+async fn receive(socket: &mut Socket) -> io::Result<Bytes> {
+    match socket {
+        Socket::Udp(socket) => {
+            let mut buffer = vec![0; 65_535];
+            let (length, _) = socket.recv_from(&mut buffer).await?;
+            buffer.truncate(length);
+            Ok(buffer.into())
+        }
+        Socket::Tcp(stream, framer) => loop {
+            match framer.next() {
+                Ok(Some(Framed::Message(bytes))) => return Ok(bytes),
+                Ok(Some(Framed::Ping)) => {}
+                Ok(None) => {
+                    let mut buffer = [0; 8192];
+                    let length = stream.read(&mut buffer).await?;
+                    if length == 0 {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
+                    framer.push(&buffer[..length]);
+                }
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        },
+    }
+}
+
+fn invite(plan: &CallPlan, audio: SocketAddr, local: &LocalIdentity) -> Request {
+    let mut invite = Request::new(Method::Invite, format!("sip:{}@{}", plan.dialled, plan.server));
+    let transport = plan.transport.token();
+    for (name, value) in [
+        ("Via", format!("SIP/2.0/{transport} {};rport;branch={}", local.via_sent_by, branch())),
+        ("Max-Forwards", "70".into()),
+        ("From", format!("<sip:{}@{}>;tag={:016x}", plan.caller, local.via_sent_by, rand::random::<u64>())),
+        ("To", format!("<sip:{}@{}>", plan.dialled, plan.server)),
+        ("Call-ID", format!("{:032x}", rand::random::<u128>())),
+        ("CSeq", "1 INVITE".into()),
+        ("Contact", local.contact.clone()),
+        ("User-Agent", "bellhop rehearsal".into()),
+    ] {
+        invite.headers.push(name, &value);
+    }
+    for (name, value) in &plan.headers {
+        invite.headers.push(name, value);
+    }
+    let media = LocalMedia { address: audio, session_id: 1 };
+    invite.with_body("application/sdp", sdp::offer(&media))
+}
+
+fn branch() -> String {
+    format!("z9hG4bK{:016x}", rand::random::<u64>())
+}

@@ -1,0 +1,459 @@
+//! The configuration: one TOML file, read completely before anything starts.
+//!
+//! Invariant: a [`Config`] is right in itself; every mistake of the file is told at once, with its key and what to do.
+
+mod reader;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellhop_actors::reception::Drill;
+use bellhop_actors::reception::sip_transport::Listen;
+use bellhop_connect::InstanceArn;
+use bellhop_sip::hop::Transport;
+use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
+use bellhop_tenancy::{Number, Secret};
+
+use reader::{Gathered, Section, drill};
+pub use reader::{Mistake, Mistakes};
+
+/// Everything the file says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[media]`
+    pub media: Media,
+    /// `[http]`
+    pub http: Http,
+    /// `[storage]`
+    pub storage: Storage,
+    /// `[[tenants]]`
+    pub tenants: Vec<Tenant>,
+    /// `[drill]`: a failure to rehearse.
+    pub drill: Option<Drill>,
+}
+
+/// `[sip]`
+#[derive(Debug, Clone)]
+pub struct Sip {
+    /// `listen`
+    pub listen: Vec<Listen>,
+    /// `advertise`
+    pub advertise: Option<IpAddr>,
+    /// `max_calls`
+    pub max_calls: usize,
+    /// `drain_seconds`
+    pub drain: Duration,
+}
+
+/// `[media]`
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// `ports`: first and last.
+    pub ports: (u16, u16),
+    /// `advertise`
+    pub advertise: Option<IpAddr>,
+    /// `bind`
+    pub bind: IpAddr,
+    /// `shards`
+    pub shards: usize,
+}
+
+/// `[http]`
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `listen`
+    pub listen: SocketAddr,
+    /// `public_url`, without a slash at its end.
+    pub public_url: String,
+}
+
+/// `[storage]`
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// `url`
+    pub url: String,
+    /// `history_hours`
+    pub time_to_live: Duration,
+}
+
+/// One of `[[tenants]]`
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// `name`
+    pub name: String,
+    /// `numbers`
+    pub numbers: Vec<Number>,
+    /// `max_calls`
+    pub max_calls: usize,
+    /// `language`
+    pub language: String,
+    /// `ring_while_connecting`
+    pub ringing: Ringing,
+    /// `on_setup_failure`
+    pub before_answer: FailureBeforeAnswer,
+    /// `disconnect_on_transfer_failure`
+    pub on_transfer_failure: OnTransferFailure,
+    /// `contact_id_header`
+    pub contact_id_header: Option<String>,
+    /// `frame_ancestors`
+    pub frame_ancestors: Vec<String>,
+    /// `post_response_timeout_ms`
+    pub post_response_timeout: Duration,
+    /// `assistant_timeout_ms`
+    pub assistant_timeout: Duration,
+    /// `[tenants.connect]`
+    pub connect: Connect,
+    /// `[tenants.assistant]`
+    pub assistant: AssistantKind,
+    /// `[tenants.speech_to_text]`
+    pub speech_to_text: RecognizerKind,
+    /// `[tenants.text_to_speech]`
+    pub text_to_speech: SynthesizerKind,
+}
+
+/// `[tenants.connect]`
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// `instance_arn`
+    pub instance: InstanceArn,
+    /// `access_key_id`
+    pub access_key_id: Secret,
+    /// `secret_access_key`
+    pub secret_access_key: Secret,
+    /// `endpoint_url`
+    pub endpoint_url: Option<String>,
+}
+
+/// `[tenants.assistant]`
+#[derive(Debug, Clone)]
+pub enum AssistantKind {
+    /// `kind = "scripted"`
+    Scripted {
+        /// `script`, relative to the file.
+        script: PathBuf,
+    },
+}
+
+/// `[tenants.speech_to_text]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecognizerKind {
+    /// `kind = "pocketsphinx"`
+    Pocketsphinx,
+    /// `kind = "counting"`: for load tests.
+    Counting,
+}
+
+/// `[tenants.text_to_speech]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SynthesizerKind {
+    /// `kind = "flite"`
+    Flite {
+        /// `voice`
+        voice: String,
+    },
+    /// `kind = "espeak"`
+    Espeak {
+        /// `voice`
+        voice: String,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, Mistakes> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) => Err(Mistakes::one(path, "", format!("the file cannot be read: {error}"))),
+        }
+    }
+
+    /// Reads a text; `path` is named in mistakes, and relative paths start at its folder.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Mistakes> {
+        let table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => return Err(Mistakes::one(path, "", format!("not TOML: {error}"))),
+        };
+        let mistakes = Gathered::in_file(path);
+        let root = Section::root(&table, &mistakes);
+        let config = Self {
+            sip: read_sip(&root.section("sip")),
+            media: read_media(&root.section("media")),
+            http: read_http(&root.section("http")),
+            storage: read_storage(&root.section("storage")),
+            tenants: root.sections("tenants").iter().map(|section| read_tenant(section, path)).collect(),
+            drill: root.optional_section("drill").and_then(|section| drill(&section)),
+        };
+        if config.tenants.is_empty() {
+            root.mistake("tenants", "there is no tenant: add a [[tenants]] section");
+        }
+        for (n, tenant) in config.tenants.iter().enumerate() {
+            if config.tenants[..n].iter().any(|other| other.name == tenant.name) {
+                root.mistake(
+                    &format!("tenants[{n}].name"),
+                    &format!("`{}` is the name of another tenant too", tenant.name),
+                );
+            }
+            for number in &tenant.numbers {
+                if let Some(owner) = config.tenants[..n].iter().find(|other| other.numbers.contains(number)) {
+                    let why = format!("{} belongs to tenant `{}` already", number.e164(), owner.name);
+                    root.mistake(&format!("tenants[{n}].numbers"), &why);
+                }
+            }
+        }
+        root.finish();
+        mistakes.into_result(config)
+    }
+}
+
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+fn read_sip(section: &Section<'_>) -> Sip {
+    let default = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tcp:0.0.0.0:5061"];
+    let texts = section.texts("listen").unwrap_or_else(|| default.map(str::to_owned).to_vec());
+    let listen = texts.iter().filter_map(|text| {
+        let parsed = text.split_once(':').and_then(|(transport, address)| {
+            let transport = match transport {
+                "udp" => Transport::Udp,
+                "tcp" => Transport::Tcp,
+                _ => return None,
+            };
+            Some(Listen { transport, address: address.parse().ok()? })
+        });
+        if parsed.is_none() {
+            section.mistake("listen", &format!("`{text}` is not like \"udp:0.0.0.0:5060\" or \"tcp:0.0.0.0:5061\""));
+        }
+        parsed
+    });
+    let sip = Sip {
+        listen: listen.collect(),
+        advertise: section.parsed("advertise", "an IP address like \"203.0.113.7\""),
+        max_calls: section.number("max_calls", 1..=100_000).unwrap_or(1000),
+        drain: Duration::from_secs(section.number("drain_seconds", 0..=86_400).unwrap_or(30) as u64),
+    };
+    section.finish();
+    sip
+}
+
+fn read_media(section: &Section<'_>) -> Media {
+    let text = section.text("ports").unwrap_or_else(|| "20000-29999".to_owned());
+    let ports =
+        text.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    let ports = ports.filter(|(first, last): &(u16, u16)| *first >= 1024 && first < last);
+    if ports.is_none() {
+        section.mistake("ports", &format!("`{text}` is not a range like \"20000-29999\" above 1023"));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let media = Media {
+        ports: ports.unwrap_or((20_000, 29_999)),
+        advertise: section.parsed("advertise", "an IP address like \"203.0.113.7\""),
+        bind: section.parsed("bind", "an IP address like \"0.0.0.0\"").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        shards: section.number("shards", 1..=256).unwrap_or(cores),
+    };
+    section.finish();
+    media
+}
+
+fn read_http(section: &Section<'_>) -> Http {
+    let listen: Option<SocketAddr> = section.parsed("listen", "an address like \"127.0.0.1:8080\"");
+    let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let public_url = section.text("public_url").unwrap_or_else(|| format!("http://{listen}"));
+    if !public_url.starts_with("http://") && !public_url.starts_with("https://") {
+        section.mistake("public_url", &format!("`{public_url}` does not begin with http:// or https://"));
+    }
+    section.finish();
+    Http { listen, public_url: public_url.trim_end_matches('/').to_owned() }
+}
+
+fn read_storage(section: &Section<'_>) -> Storage {
+    let url = section.text("url").unwrap_or_else(|| "sqlite://bellhop.db".to_owned());
+    if !url.starts_with("sqlite:") {
+        section.mistake("url", &format!("`{url}` does not begin with sqlite:"));
+    }
+    let hours = section.number("history_hours", 1..=24 * 365).unwrap_or(24) as u64;
+    section.finish();
+    Storage { url, time_to_live: Duration::from_secs(hours * 3600) }
+}
+
+fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
+    let name = section.required_text("name");
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') || name.len() > 64 {
+        section.mistake("name", "must be of letters, digits, - and _, at most 64");
+    }
+    let numbers: Vec<Number> = section
+        .texts("numbers")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|text| Number::parse(text).map_err(|error| section.mistake("numbers", &error.to_string())).ok())
+        .collect();
+    if numbers.is_empty() {
+        section.mistake("numbers", "there is none: list the numbers callers dial, like [\"+18005550123\"]");
+    }
+    let millis =
+        |key: &str, default: usize| Duration::from_millis(section.number(key, 100..=600_000).unwrap_or(default) as u64);
+    let tenant = Tenant {
+        name,
+        numbers,
+        max_calls: section.number("max_calls", 1..=100_000).unwrap_or(100),
+        language: section.text("language").unwrap_or_else(|| "en-US".to_owned()),
+        ringing: if section.flag("ring_while_connecting").unwrap_or(true) { Ringing::On } else { Ringing::Off },
+        before_answer: match section.choice("on_setup_failure", &["answer_then_bye", "service_unavailable"]) {
+            Some(1) => FailureBeforeAnswer::ServiceUnavailable,
+            _ => FailureBeforeAnswer::AnswerThenBye,
+        },
+        on_transfer_failure: match section.flag("disconnect_on_transfer_failure") {
+            Some(false) => OnTransferFailure::Continue,
+            Some(true) | None => OnTransferFailure::Disconnect,
+        },
+        contact_id_header: section.text("contact_id_header"),
+        frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
+        post_response_timeout: millis("post_response_timeout_ms", 7000),
+        assistant_timeout: millis("assistant_timeout_ms", 5000),
+        connect: read_connect(&section.section("connect")),
+        assistant: read_assistant(&section.section("assistant"), path),
+        speech_to_text: read_recognizer(&section.section("speech_to_text")),
+        text_to_speech: read_synthesizer(&section.section("text_to_speech")),
+    };
+    for origin in &tenant.frame_ancestors {
+        if origin.contains([';', ',', ' ', '\n', '"']) {
+            section.mistake(
+                "frame_ancestors",
+                &format!("`{origin}` is not an origin like \"https://acme.my.connect.aws\""),
+            );
+        }
+    }
+    section.finish();
+    tenant
+}
+
+fn read_connect(section: &Section<'_>) -> Connect {
+    let arn = section.required_text("instance_arn");
+    let instance = arn.parse().unwrap_or_else(|error: bellhop_connect::arn::MalformedArn| {
+        if !arn.is_empty() {
+            section.mistake("instance_arn", &error.to_string());
+        }
+        "arn:aws:connect:us-east-1:000000000000:instance/none".parse().expect("a well-formed ARN")
+    });
+    let connect = Connect {
+        instance,
+        access_key_id: section.secret("access_key_id"),
+        secret_access_key: section.secret("secret_access_key"),
+        endpoint_url: section.text("endpoint_url"),
+    };
+    if connect.endpoint_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        section.mistake("endpoint_url", "does not begin with http:// or https://");
+    }
+    section.finish();
+    connect
+}
+
+fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
+    section.required_choice("kind", &["scripted"]);
+    let script = section.required_text("script");
+    let script = path.parent().unwrap_or(Path::new(".")).join(script);
+    section.finish();
+    AssistantKind::Scripted { script }
+}
+
+fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
+    let kind = section.required_choice("kind", &["pocketsphinx", "counting"]);
+    section.finish();
+    if kind == Some(1) { RecognizerKind::Counting } else { RecognizerKind::Pocketsphinx }
+}
+
+fn read_synthesizer(section: &Section<'_>) -> SynthesizerKind {
+    let kind = section.required_choice("kind", &["flite", "espeak"]);
+    let voice = section.text("voice");
+    section.finish();
+    match kind {
+        Some(1) => SynthesizerKind::Espeak { voice: voice.unwrap_or_else(|| "en-us".to_owned()) },
+        _ => SynthesizerKind::Flite { voice: voice.unwrap_or_else(|| "slt".to_owned()) },
+    }
+}
+
+impl Config {
+    /// The address session descriptions name: configured, or where media is bound, or this machine's own.
+    pub fn media_address(&self) -> IpAddr {
+        let configured = self.media.advertise.or(self.sip.advertise);
+        configured.unwrap_or_else(|| if self.media.bind.is_unspecified() { own_address() } else { self.media.bind })
+    }
+}
+
+/// The address this machine sends from by default; no packet is sent to find out.
+fn own_address() -> IpAddr {
+    let probe = std::net::UdpSocket::bind(NOWHERE).and_then(|socket| {
+        socket.connect(SocketAddr::from(([192, 0, 2, 1], 9)))?;
+        socket.local_addr()
+    });
+    probe.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, Vec<String>> {
+        Config::parse(text, Path::new("b.toml")).map_err(|m| m.list().iter().map(ToString::to_string).collect())
+    }
+
+    const GOOD: &str = r#"
+[[tenants]]
+name = "acme"
+numbers = ["+18005550123"]
+[tenants.connect]
+instance_arn = "arn:aws:connect:eu-west-2:111122223333:instance/abc"
+access_key_id = "AKIA"
+secret_access_key = "secret"
+[tenants.assistant]
+kind = "scripted"
+script = "demo.yaml"
+[tenants.speech_to_text]
+kind = "pocketsphinx"
+[tenants.text_to_speech]
+kind = "flite"
+voice = "slt"
+"#;
+
+    #[test]
+    fn the_least_file_has_sensible_defaults() {
+        let config = read(GOOD).expect("good");
+        assert_eq!(
+            (config.sip.listen.len(), config.media.ports, config.tenants[0].max_calls),
+            (3, (20_000, 29_999), 100)
+        );
+        assert!(!format!("{config:?}").contains("AKIA") && !format!("{config:?}").contains("\"secret\""));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let bad = GOOD
+            .replace("+18005550123", "call me")
+            .replace("instance/abc", "queue/abc")
+            .replace("kind = \"flite\"", "kind = \"siri\"")
+            .replace("secret_access_key = \"secret\"", "secret_access_key = \"env:BELLHOP_NO_SUCH_VARIABLE\"")
+            + "speed = 3\n[sip]\nlisten = [\"udp:nowhere\"]\nmax_calls = 0\n[media]\nports = \"9-3\"\n[nonsense]\n";
+        let mistakes = read(&bad).expect_err("bad");
+        for key in [
+            "tenants[0].numbers",
+            "tenants[0].connect.instance_arn",
+            "tenants[0].connect.secret_access_key",
+            "tenants[0].text_to_speech.kind",
+            "tenants[0].text_to_speech.speed",
+            "sip.listen",
+            "sip.max_calls",
+            "media.ports",
+            "nonsense",
+        ] {
+            assert!(mistakes.iter().any(|m| m.starts_with(&format!("b.toml: {key}: "))), "{key} in {mistakes:#?}");
+        }
+    }
+
+    #[test]
+    fn two_tenants_cannot_share_a_number() {
+        let twice = GOOD.to_owned() + &GOOD.replace("acme", "other").replace("+18005550123", "1 800 555 0123");
+        let mistakes = read(&twice).expect_err("bad");
+        assert_eq!(mistakes, ["b.toml: tenants[1].numbers: +18005550123 belongs to tenant `acme` already"]);
+    }
+}

@@ -1,0 +1,183 @@
+//! `bellhop demo`: one real call on embedded defaults, told as it happens.
+//!
+//! The server is the real one, over real sockets on loopback; the caller speaks with another synthetic voice, Amazon
+//! Connect is a stand-in that runs a contact flow. Invariant: nothing reaches the recognizer but RTP.
+
+mod story;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use bellhop_adapters::text_to_speech::flite::Flite;
+use bellhop_connect::InstanceArn;
+use bellhop_dialogue::ports::Synthesizer;
+use bellhop_media::{SAMPLE_RATE, resample};
+use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
+use bellhop_rehearsal::connect::{AccessKey, StandIn};
+use bellhop_rehearsal::flow::{Stop, TransferOutcome};
+use bellhop_sip::hop::Transport;
+
+use crate::config::Config;
+use crate::http::{self, Shared};
+use crate::wiring::Server;
+use story::Story;
+
+const SCRIPT: &str = include_str!("demo.yaml");
+const TEMPLATE: &str = include_str!("demo.toml");
+const INSTANCE: &str = "arn:aws:connect:us-east-1:111122223333:instance/demo-instance";
+const CALLER: &str = "+12065550100";
+const DIALLED: &str = "+18005550123";
+
+/// The demo's whole set: server, stand-in, and where everything is.
+pub struct Set {
+    /// The stand-in for Amazon Connect.
+    pub connect: StandIn,
+    /// Where SIP is heard.
+    pub sip: SocketAddr,
+    /// Where the agent's page is.
+    pub http: SocketAddr,
+    /// The server.
+    pub server: Arc<Server>,
+}
+
+/// Runs the demo; with `once` it returns after the call.
+pub async fn run(once: bool) -> anyhow::Result<()> {
+    let folder = PathBuf::from("demo-out");
+    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    let story = Story::begin();
+    story.title("Bellhop demo: a caller, an assistant, an agent");
+    let set = set_up(&folder, &story, once).await?;
+    let good = one_call(&set, &folder, &story).await?;
+    if once {
+        set.server.drain().await;
+        if !good {
+            bail!("the caller did not reach the agent's queue with the conversation");
+        }
+        return Ok(());
+    }
+    story.note(&format!("Still serving. Call it with a softphone: sip:1000@{} (UDP or TCP, PCMU or PCMA)", set.sip));
+    story.note("You may ask for opening hours, your balance, or an agent; keys 1, 2, 0 and 9 work too. Ctrl-C ends.");
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+/// Starts the stand-in and the server.
+async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set> {
+    let instance: InstanceArn = INSTANCE.parse()?;
+    let key = AccessKey { id: "AKIADEMODEMODEMODEMO".to_owned(), secret: "demo-secret".to_owned() };
+    let connect = StandIn::new(instance, key, true);
+    let connect_at = connect.serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let script = folder.join("demo.yaml");
+    std::fs::write(&script, SCRIPT)?;
+    // `once` is for scripts and tests: any free port will do. Otherwise people are told the usual ones.
+    let (sip, http_at) = if once { ("127.0.0.1:0", "127.0.0.1:0") } else { ("127.0.0.1:5060", "127.0.0.1:8080") };
+    let toml = TEMPLATE
+        .replace("{sip}", sip)
+        .replace("{http}", http_at)
+        .replace("{connect}", &format!("http://{connect_at}"))
+        .replace("{instance}", INSTANCE)
+        .replace("{database}", &folder.join("bellhop.db").display().to_string())
+        .replace("{script}", "demo.yaml");
+    let path = folder.join("demo.toml");
+    std::fs::write(&path, &toml)?;
+    let config = Config::parse(&toml, &path)?;
+    let metrics = http::install_metrics()?;
+    let server = Arc::new(Server::start(&config, &path, Some(Arc::new(story.clone()))).await?);
+    let http = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
+    let sip = server.sip.iter().find(|listen| listen.transport == Transport::Tcp).context("TCP is configured")?.address;
+    story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));
+    Ok(Set { connect, sip, http, server })
+}
+
+/// Places the call and tells what came of it; true if the agent's queue has the caller and the page the conversation.
+async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<bool> {
+    let contact = format!("{:016x}-demo", rand::random::<u64>());
+    let stop = set.connect.contact_arrives(&contact, CALLER, DIALLED)?;
+    let Stop::Transferring { user_to_user } = stop else { bail!("the flow did not transfer: {stop:?}") };
+    let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
+    story.title("The call");
+    let plan = CallPlan {
+        server: set.sip,
+        transport: Transport::Tcp,
+        dialled: DIALLED.to_owned(),
+        caller: CALLER.to_owned(),
+        headers: vec![
+            ("X-Amzn-ConnectContactId".to_owned(), contact.clone()),
+            ("X-Amzn-ConnectInitialContactId".to_owned(), contact.clone()),
+            ("X-Amzn-SourceArn".to_owned(), INSTANCE.to_owned()),
+            ("User-to-User".to_owned(), format!("{hex};encoding=hex")),
+        ],
+        lines: vec![
+            say("what are your opening hours").await?,
+            say("purple elephants dance on the moon").await?,
+            say("what is my account balance").await?,
+            Line::Press("4711".to_owned()),
+            say("I want to speak to an agent").await?,
+        ],
+        limit: Duration::from_secs(120),
+    };
+    let report = caller::place(plan, |at, event| story.event(at, event)).await?;
+    let outcome = match report.ended {
+        Ended::ByGateway(_) | Ended::ByCaller => TransferOutcome::Success,
+        Ended::Refused(_) => TransferOutcome::CallFailed,
+        Ended::TimedOut => TransferOutcome::Timeout,
+    };
+    let branch = set.connect.call_over(&contact, outcome)?;
+    tell_result(set, folder, story, &contact, &branch, &report)
+}
+
+fn tell_result(
+    set: &Set,
+    folder: &Path,
+    story: &Story,
+    contact: &str,
+    branch: &Stop,
+    report: &CallReport,
+) -> anyhow::Result<bool> {
+    story.title("What Amazon Connect received");
+    let attributes = set.connect.attributes(contact);
+    for (name, value) in &attributes {
+        story.note(&format!("{name} = {value}"));
+    }
+    story.note(&format!("the contact flow went: {}", set.connect.path(contact).join(" → ")));
+    match branch {
+        Stop::Queued { .. } => story.note("the caller is in the agents' queue"),
+        Stop::Disconnected => story.note("the caller was disconnected"),
+        Stop::Transferring { .. } => story.note("the flow is still transferring"),
+    }
+    let wav = folder.join("call.wav");
+    report.write_wav(&wav)?;
+    story.note(&format!("the call's audio: {} (caller left, assistant right)", wav.display()));
+    let Some(key) = attributes.get("SessionHistoryKey").filter(|key| !key.is_empty()) else {
+        story.note("there is no SessionHistoryKey: no conversation to show");
+        return Ok(false);
+    };
+    let address = format!("http://{}/loadAgentAppFrame.html?session_history_key={key}", set.http);
+    story.note(&format!("the agent's page: {address}"));
+    let page = fetch(set.http, &format!("/loadAgentAppFrame.html?session_history_key={key}"))?;
+    let shows = page.starts_with("HTTP/1.1 200") && page.contains("I want to speak to an agent");
+    story.note(if shows { "the page shows the conversation" } else { "the page does not show the conversation" });
+    Ok(shows && matches!(branch, Stop::Queued { .. }))
+}
+
+/// The caller's voice is another than the assistant's.
+async fn say(words: &str) -> anyhow::Result<Line> {
+    let speech = Flite::open()?.voice("rms")?.synthesize(words.to_owned()).await?;
+    let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
+    Ok(Line::Say { words: words.to_owned(), samples })
+}
+
+/// A page of our own server, as a browser would get it. On a thread: the server's worker answers meanwhile.
+fn fetch(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let began = Instant::now();
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5).saturating_sub(began.elapsed())))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
+}

@@ -1,0 +1,125 @@
+//! `GET /loadAgentAppFrame.html?session_history_key=…`: the conversation, for the agent who takes over.
+//!
+//! Invariant: a key that is malformed, unknown or expired gets the same page after the same work.
+
+use actix_web::web::{Data, Query};
+use actix_web::{HttpResponse, HttpResponseBuilder, get, http::StatusCode};
+use askama::Template;
+use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
+use bellhop_dialogue::transcript::{SessionRecord, Speaker};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Shared;
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    session_history_key: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "agent_page.html")]
+struct Page {
+    caller: String,
+    dialled: String,
+    began: String,
+    lines: Vec<Line>,
+}
+
+struct Line {
+    at: String,
+    who: &'static str,
+    class: &'static str,
+    text: String,
+    interrupted: bool,
+}
+
+#[derive(Template)]
+#[template(path = "agent_page_unknown.html")]
+struct Unknown;
+
+#[get("/loadAgentAppFrame.html")]
+pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> HttpResponse {
+    let asked = asked.into_inner().session_history_key.unwrap_or_default();
+    // What can be no key is looked up all the same, under a name that nobody has.
+    let name = filed_under(&asked)
+        .unwrap_or_else(|| SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>()).filed_as());
+    let found = match shared.server.histories.find(&name).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::error!(%error, "a session history could not be read");
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &[])
+                .body("The conversation cannot be read just now. Please try again.");
+        }
+    };
+    let record = found.and_then(|history| Some((history.tenant, SessionRecord::from_json(&history.json)?)));
+    match record {
+        Some((tenant, record)) => {
+            tracing::info!(tenant, "a conversation was viewed");
+            let ancestors = shared.server.tenants.get(&tenant).map(|tenant| tenant.frame_ancestors.clone());
+            answer(StatusCode::OK, &ancestors.unwrap_or_default()).body(show(&record))
+        }
+        None => answer(StatusCode::NOT_FOUND, &[]).body(Unknown.render().unwrap_or_default()),
+    }
+}
+
+fn answer(status: StatusCode, ancestors: &[String]) -> HttpResponseBuilder {
+    let ancestors = if ancestors.is_empty() { "'none'".to_owned() } else { ancestors.join(" ") };
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+    );
+    let mut response = HttpResponse::build(status);
+    response
+        .content_type("text/html; charset=utf-8")
+        .insert_header(("Content-Security-Policy", policy))
+        .insert_header(("Cache-Control", "no-store"))
+        .insert_header(("Referrer-Policy", "no-referrer"))
+        .insert_header(("X-Content-Type-Options", "nosniff"));
+    response
+}
+
+fn show(record: &SessionRecord) -> String {
+    let began = Timestamp::from_millisecond(record.began_unix_ms).unwrap_or_default();
+    let clock = |at_ms: u64, form: &str| {
+        let at = Timestamp::from_millisecond(record.began_unix_ms + at_ms as i64).unwrap_or(began);
+        at.to_zoned(TimeZone::UTC).strftime(form).to_string()
+    };
+    let lines = record.transcript.lines().iter().map(|line| {
+        let (who, class) = match line.speaker {
+            Speaker::Caller => ("Caller", "caller"),
+            Speaker::CallerKeys => ("Caller (keys)", "caller"),
+            Speaker::Assistant => ("Assistant", "assistant"),
+            Speaker::Note => ("Note for you", "note"),
+        };
+        let at = clock(line.at_ms, "%H:%M:%S");
+        Line { at, who, class, text: line.text.clone(), interrupted: line.interrupted }
+    });
+    let html = Page {
+        caller: record.caller.clone(),
+        dialled: record.dialled.clone(),
+        began: clock(0, "%Y-%m-%d %H:%M:%S UTC"),
+        lines: lines.collect(),
+    };
+    html.render().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellhop_dialogue::transcript::Transcript;
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_said_cannot_become_markup() {
+        let mut transcript = Transcript::default();
+        transcript.push(Duration::from_secs(61), Speaker::Caller, "<script>alert(1)</script>");
+        let record = SessionRecord {
+            caller: "+1<b>".into(),
+            dialled: "+2".into(),
+            began_unix_ms: 1_700_000_000_000,
+            transcript,
+        };
+        let html = show(&record);
+        assert!(!html.contains("<script>") && !html.contains("<b>") && html.contains("22:14:21"), "{html}");
+    }
+}

@@ -1,0 +1,303 @@
+//! Wires configuration, adapters and actors into a running server.
+//!
+//! Invariant: everything that can be wrong is found before the first socket is served; a server starts whole or not at
+//! all.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use actix_rt::Arbiter;
+use bellhop_actors::media_shard::PacketPort;
+use bellhop_actors::media_shard::udp_port::UdpPort;
+use bellhop_actors::reception::admission::Admission;
+use bellhop_actors::reception::call_registry::CallRegistry;
+use bellhop_actors::reception::port_pool::PortPool;
+use bellhop_actors::reception::sip_endpoint::SipEndpoint;
+use bellhop_actors::reception::sip_transport::{Bound, Listen};
+use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception, ReceptionSettings};
+use bellhop_actors::services::{Observer, Services};
+use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
+use bellhop_adapters::assistant::scripted::{Script, Scripted};
+use bellhop_adapters::speech_to_text::counting::Counting;
+use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
+use bellhop_adapters::storage::sqlite::SqliteHistories;
+use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
+use bellhop_adapters::text_to_speech::flite::Flite;
+use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::routing::Directory;
+use bellhop_tenancy::tenant::Tenant;
+
+use crate::config::{self, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind};
+
+/// Threads that recognise speech.
+const DECODERS: usize = 2;
+
+/// A server that serves calls.
+pub struct Server {
+    /// Where SIP is heard, with the ports the system chose.
+    pub sip: Vec<Listen>,
+    /// All calls.
+    pub registry: Arc<CallRegistry>,
+    /// The histories, for the agent's page.
+    pub histories: SqliteHistories,
+    /// Tenants by name, for their page policies.
+    pub tenants: HashMap<String, Arc<Tenant>>,
+    /// Whether new calls are welcome.
+    pub open: Arc<AtomicBool>,
+    reception: Addr<Reception>,
+    drain: Duration,
+    _watchdog: Watchdog,
+    _arbiters: Vec<Arbiter>,
+}
+
+/// Why a server did not start: one clear sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration, or what it names.
+    #[error("{0}")]
+    Mistakes(#[from] Mistakes),
+    /// A port is taken or not ours.
+    #[error("sip.listen: {transport} {address} cannot be bound: {error}")]
+    Sip {
+        /// UDP or TCP.
+        transport: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The database.
+    #[error("storage.url: {0}")]
+    Storage(#[from] bellhop_adapters::storage::sqlite::CannotOpen),
+    /// A speech engine panicked while it was loaded.
+    #[error("a speech engine could not be loaded")]
+    Engines,
+    /// The system has no thread to give.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Checks everything a file names without starting anything that serves: scripts, voices, packages.
+pub fn check(config: &Config, path: &Path) -> Result<(), Mistakes> {
+    let assistants = Engines::open(config, path)?;
+    drop(assistants);
+    Ok(())
+}
+
+impl Server {
+    /// Starts a server; must be called on an actix system.
+    pub async fn start(config: &Config, path: &Path, observer: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
+        // Models take a moment to load and packages may be missing: off this thread, and before any socket.
+        let (for_engines, at) = (config.clone(), path.to_owned());
+        let opening = tokio::task::spawn_blocking(move || Engines::open(&for_engines, &at));
+        let engines = opening.await.map_err(|_| StartError::Engines)??;
+        let histories = SqliteHistories::open(&config.storage.url, config.storage.time_to_live).await?;
+        let bound = Bound::bind(&config.sip.listen, config.sip.advertise).await.map_err(|(listen, error)| {
+            StartError::Sip { transport: listen.transport.token(), address: listen.address, error }
+        })?;
+        let limiters = Limiters::default();
+        let mut services = vec![];
+        let tenants: Vec<Tenant> = config.tenants.iter().map(tenant).collect();
+        let directory = Directory::new(tenants)
+            .map_err(|taken| Mistakes::found(path, vec![("tenants".to_owned(), taken.to_string())]))?;
+        for (tenant, settings) in directory.tenants().iter().zip(&config.tenants) {
+            let engine = &engines.of[&settings.name];
+            let credentials = Credentials {
+                access_key_id: settings.connect.access_key_id.expose().to_owned(),
+                secret_access_key: settings.connect.secret_access_key.expose().to_owned(),
+            };
+            let endpoint_url = settings.connect.endpoint_url.as_deref();
+            let client = Client::new(&settings.connect.instance, &credentials, endpoint_url, &limiters);
+            warn_if_unreachable(settings);
+            services.push(Arc::new(Services {
+                tenant: Arc::clone(tenant),
+                instance: settings.connect.instance.clone(),
+                assistant: Arc::clone(&engine.assistant),
+                recognizer: Arc::clone(&engine.recognizer),
+                synthesizer: Arc::clone(&engine.synthesizer),
+                attributes: Arc::new(client.clone()),
+                blanker: Arc::new(client),
+                histories: Arc::new(histories.clone()),
+                observer: observer.clone(),
+            }));
+        }
+        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        bellhop_actors::metrics::describe(&names);
+        let registry = Arc::new(CallRegistry::new(Instant::now()));
+        let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
+        let bind = config.media.bind;
+        let open_port = move |port: u16| {
+            UdpPort::bind(SocketAddr::new(bind, port)).map(|port| Box::new(port) as Box<dyn PacketPort>)
+        };
+        let by_name = directory.tenants().iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
+        let settings = ReceptionSettings {
+            admission: Admission {
+                directory,
+                services,
+                node: Quota::new(config.sip.max_calls),
+                ports: PortPool::new(config.media.ports.0, config.media.ports.1),
+                open: true,
+            },
+            media_address: config.media_address(),
+            open_port: Arc::new(open_port),
+            shards: arbiters.iter().map(Arbiter::handle).collect(),
+            registry: Arc::clone(&registry),
+            drill: config.drill,
+        };
+        let reception = Reception::new(settings).start();
+        let sip = bound.addresses();
+        let (wire, serving) = bound.split();
+        let offers = reception.clone().recipient();
+        let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
+            reception.do_send(Attach(ctx.address()));
+            SipEndpoint::new(Box::new(wire), offers)
+        });
+        serving.start(&endpoint);
+        let (watched, hung_to) = (Arc::clone(&registry), reception.clone());
+        let watchdog = Watchdog::start(move |now| {
+            watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
+        })
+        .map_err(StartError::Thread)?;
+        sweep_now_and_then(histories.clone());
+        Ok(Self {
+            sip,
+            registry,
+            histories,
+            tenants: by_name,
+            open: Arc::new(AtomicBool::new(true)),
+            reception,
+            drain: config.sip.drain,
+            _watchdog: watchdog,
+            _arbiters: arbiters,
+        })
+    }
+
+    /// Takes no more calls, lets those there are finish until the deadline, then farewells the rest.
+    pub async fn drain(&self) {
+        self.open.store(false, Ordering::Release);
+        let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+        self.reception.do_send(Drain { by: Instant::now() + self.drain, done });
+        let limit = self.drain + LEAVE_WITHIN + Duration::from_secs(2);
+        let _ = tokio::time::timeout(limit, told.recv()).await;
+        // The last BYE and its answer.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn sweep_now_and_then(histories: SqliteHistories) {
+    actix_rt::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            if let Err(error) = histories.sweep().await {
+                tracing::warn!(%error, "expired histories could not be deleted");
+            }
+        }
+    });
+}
+
+/// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
+fn warn_if_unreachable(tenant: &config::Tenant) {
+    let region = &tenant.connect.instance.region;
+    let url = tenant.connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
+    let (name, rest) = (tenant.name.clone(), url.split("://").nth(1).unwrap_or_default().to_owned());
+    let authority = rest.split('/').next().unwrap_or_default().to_owned();
+    let port = if url.starts_with("https") { 443 } else { 80 };
+    let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
+    actix_rt::spawn(async move {
+        let connect = tokio::net::TcpStream::connect(&address);
+        if !matches!(tokio::time::timeout(Duration::from_secs(3), connect).await, Ok(Ok(_))) {
+            tracing::warn!(
+                tenant = name,
+                endpoint = address,
+                "Amazon Connect cannot be reached: this tenant's hand-offs will end in a BYE without attribute"
+            );
+        }
+    });
+}
+
+fn tenant(settings: &config::Tenant) -> Tenant {
+    Tenant {
+        name: settings.name.clone(),
+        numbers: settings.numbers.clone(),
+        language: settings.language.clone(),
+        calls: Quota::new(settings.max_calls),
+        ringing: settings.ringing,
+        before_answer: settings.before_answer,
+        on_transfer_failure: settings.on_transfer_failure,
+        contact_id_header: settings.contact_id_header.clone(),
+        frame_ancestors: settings.frame_ancestors.clone(),
+        post_response_timeout: settings.post_response_timeout,
+        assistant_timeout: settings.assistant_timeout,
+    }
+}
+
+/// The speech engines and assistants of all tenants; an engine is opened once and only if somebody uses it.
+struct Engines {
+    of: HashMap<String, TenantEngines>,
+}
+
+struct TenantEngines {
+    assistant: Arc<dyn Assistant>,
+    recognizer: Arc<dyn Recognizer>,
+    synthesizer: Arc<dyn Synthesizer>,
+}
+
+impl Engines {
+    fn open(config: &Config, path: &Path) -> Result<Self, Mistakes> {
+        let mut mistakes = vec![];
+        let espeak_turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let (mut flite, mut sphinx) = (None, None);
+        let mut of = HashMap::new();
+        for (n, tenant) in config.tenants.iter().enumerate() {
+            let mut mistake = |key: &str, why: String| mistakes.push((format!("tenants[{n}].{key}"), why));
+            let AssistantKind::Scripted { script } = &tenant.assistant;
+            let read = std::fs::read_to_string(script)
+                .map_err(|error| format!("{} cannot be read: {error}", script.display()));
+            let parsed =
+                read.and_then(|text| Script::parse(&text).map_err(|error| format!("{}: {error}", script.display())));
+            let script = parsed.map_err(|why| mistake("assistant.script", why)).ok();
+            let recognizer: Option<Arc<dyn Recognizer>> = match tenant.speech_to_text {
+                RecognizerKind::Counting => Some(Arc::new(Counting::default())),
+                RecognizerKind::Pocketsphinx => {
+                    let engine = sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
+                    match engine {
+                        Ok(engine) => {
+                            let unknown = engine.unknown_words(script.iter().flat_map(Script::phrases).collect());
+                            if !unknown.is_empty() {
+                                let why = format!("the recognizer's dictionary lacks: {}", unknown.join(", "));
+                                mistake("assistant.script", why);
+                            }
+                            Some(Arc::new(engine))
+                        }
+                        Err(error) => {
+                            mistake("speech_to_text.kind", error.to_string());
+                            None
+                        }
+                    }
+                }
+            };
+            let synthesizer: Result<Arc<dyn Synthesizer>, _> = match &tenant.text_to_speech {
+                SynthesizerKind::Flite { voice } => {
+                    let engine = flite.get_or_insert_with(Flite::open).clone();
+                    engine.and_then(|engine| engine.voice(voice)).map(|voice| Arc::new(voice) as Arc<dyn Synthesizer>)
+                }
+                SynthesizerKind::Espeak { voice } => {
+                    Espeak::open(voice, Arc::clone(&espeak_turns)).map(|voice| Arc::new(voice) as Arc<dyn Synthesizer>)
+                }
+            };
+            let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();
+            if let (Some(script), Some(recognizer), Some(synthesizer)) = (script, recognizer, synthesizer) {
+                let assistant: Arc<dyn Assistant> = Arc::new(Scripted::new(script));
+                of.insert(tenant.name.clone(), TenantEngines { assistant, recognizer, synthesizer });
+            }
+        }
+        if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }
+    }
+}
