@@ -64,6 +64,8 @@ pub struct Call {
     on_air: Option<OnAir>,
     children: Children,
     last_pong: HashMap<ChildName, Instant>,
+    /// Those who must say that they are there before the key is spent.
+    roll_call: Vec<ChildName>,
     deadline: Option<SpawnHandle>,
 }
 
@@ -110,6 +112,7 @@ impl Call {
             on_air: None,
             children: Children::default(),
             last_pong: HashMap::new(),
+            roll_call: vec![],
             deadline: None,
         }
     }
@@ -348,23 +351,29 @@ impl Call {
         }
     }
 
-    /// Stops everybody but SipDialog and ConnectHandoff: the key is spent last and alone.
+    /// Stops everybody but SipDialog and ConnectHandoff, who must answer a roll call: the key is spent last and alone,
+    /// and never while one of the two is hung without anybody having noticed yet.
     fn quiet(&mut self, ctx: &mut Context<Self>) {
         let by = crate::now() + QUIET_MAX;
+        self.enter(PhaseName::Quieting, ctx);
         tell(&self.children.turn_loop, Stop { by });
         tell(&self.children.tts_playback, Stop { by });
         tell(&self.children.stt_stream, Stop { by });
         tell(&self.children.jitter_buffer, Stop { by });
-        self.enter(PhaseName::Quieting, ctx);
+        self.roll_call = vec![ChildName::SipDialog, ChildName::ConnectHandoff];
+        tell(&self.children.sip_dialog, Ping);
+        tell(&self.children.connect_handoff, Ping);
         self.within(QUIET_MAX, ctx, |this, ctx| {
-            let late = this.children.quieting().first().copied().unwrap_or(ChildName::TurnLoop);
+            let late = this.children.quieting().first().or(this.roll_call.first()).copied();
+            let late = late.unwrap_or(ChildName::TurnLoop);
             this.overdue(late, ctx);
         });
         self.commit_when_quiet(ctx);
     }
 
     fn commit_when_quiet(&mut self, ctx: &mut Context<Self>) {
-        if self.phase != PhaseName::Quieting || !self.children.quieting().is_empty() {
+        let quiet = self.children.quieting().is_empty() && self.roll_call.is_empty();
+        if self.phase != PhaseName::Quieting || !quiet {
             return;
         }
         self.on_air = None;
@@ -379,8 +388,11 @@ impl Call {
         }
         self.enter(PhaseName::Committing, ctx);
         self.within(COMMIT_MAX, ctx, |this, ctx| {
-            let ending = Ending::Failed { child: ChildName::ConnectHandoff, failure: Broken::Overdue };
-            let ending = this.ending.take().unwrap_or(ending);
+            let overdue = Ending::Failed { child: ChildName::ConnectHandoff, failure: Broken::Overdue };
+            let ending = this.ending.take().unwrap_or(overdue);
+            if ending == Ending::CallerHungUp {
+                this.seed.registry.deposit_blank(this.seed.id, None);
+            }
             this.leave(ending, ctx);
         });
     }
@@ -761,8 +773,10 @@ impl Handler<ReplyRead> for Call {
 impl Handler<Pong> for Call {
     type Result = ();
 
-    fn handle(&mut self, Pong(child): Pong, _: &mut Self::Context) {
+    fn handle(&mut self, Pong(child): Pong, ctx: &mut Self::Context) {
         self.last_pong.insert(child, crate::now());
+        self.roll_call.retain(|awaited| *awaited != child);
+        self.commit_when_quiet(ctx);
     }
 }
 

@@ -73,6 +73,7 @@ pub struct Reception {
     endpoint: Option<Addr<SipEndpoint>>,
     next_call: u64,
     next_shard: usize,
+    shard_of: HashMap<CallId, usize>,
     drained: Option<Drain>,
 }
 
@@ -109,7 +110,7 @@ impl Reception {
     /// A reception without an endpoint yet.
     pub fn new(settings: ReceptionSettings) -> Self {
         let next_call = rand::random::<u64>() & !0xffff_ffff;
-        Self { settings, endpoint: None, next_call, next_shard: 0, drained: None }
+        Self { settings, endpoint: None, next_call, next_shard: 0, shard_of: HashMap::new(), drained: None }
     }
 
     fn endpoint(&self) -> &Addr<SipEndpoint> {
@@ -153,6 +154,7 @@ impl Reception {
         let reception = ctx.address();
         let shard = self.next_shard % self.settings.shards.len();
         self.next_shard += 1;
+        self.shard_of.insert(id, shard);
         self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
     }
 
@@ -175,6 +177,16 @@ impl Reception {
             _ => self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) }),
         }
         metrics::call_ended(tenant, Ending::Refused(refusal).label());
+    }
+
+    /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
+    fn close_for(&mut self, id: CallId, ending: &Ending, ctx: &mut Context<Self>) {
+        let Some(will) = self.settings.registry.open_will(id) else { return };
+        if let Some(described) = self.settings.registry.describe(id) {
+            metrics::call_ended(&described.tenant, ending.label());
+        }
+        let farewell = will.farewell.because(&ending.sip_reason());
+        self.carry_out(Will { farewell, ..will }, ctx);
     }
 
     /// Carries a will out: takes an uncertain key back first, then says goodbye.
@@ -207,15 +219,26 @@ impl Reception {
 fn start_call(seed: CallSeed, dialog: DialogId, reception: Addr<Reception>) {
     let id = seed.id;
     let registry = Arc::clone(&seed.registry);
-    let report = move |down| reception.do_send(CallDown { id, dialog, down });
+    let report = move |down| {
+        forget_call(id);
+        reception.do_send(CallDown { id, dialog, down });
+    };
     let call = spawn_linked(ChildName::Call, CALL_MAILBOX, report, |ctx, link| {
         registry.reachable(id, ctx.address().recipient());
         Call::new(seed, link)
     });
-    CALLS.with_borrow_mut(|calls| {
-        calls.retain(|_, call| call.address.connected());
-        calls.insert(id, call);
-    });
+    CALLS.with_borrow_mut(|calls| calls.insert(id, call));
+}
+
+/// Drops a call's supervisor, and with it the call; on the call's thread.
+fn forget_call(id: CallId) {
+    let call = CALLS.with_borrow_mut(|calls| calls.remove(&id));
+    drop(call);
+}
+
+/// How many supervisors live on this thread.
+pub fn calls_on_this_thread() -> usize {
+    CALLS.with_borrow(HashMap::len)
 }
 
 thread_local! {
@@ -280,13 +303,7 @@ impl Handler<CallEnded> for Reception {
     type Result = ();
 
     fn handle(&mut self, ended: CallEnded, ctx: &mut Self::Context) {
-        if let Some(will) = self.settings.registry.open_will(ended.id) {
-            let will = Will { farewell: will.farewell.because(&ended.ending.sip_reason()), ..will };
-            self.carry_out(will, ctx);
-            if let Some(described) = self.settings.registry.describe(ended.id) {
-                metrics::call_ended(&described.tenant, ended.ending.label());
-            }
-        }
+        self.close_for(ended.id, &ended.ending, ctx);
     }
 }
 
@@ -294,19 +311,14 @@ impl Handler<CallDown> for Reception {
     type Result = ();
 
     fn handle(&mut self, CallDown { id, dialog, down }: CallDown, ctx: &mut Self::Context) {
-        if let Some(will) = self.settings.registry.open_will(id) {
-            let ending = Ending::of_supervisor(&down.exit);
+        if down.exit != Exit::Finished {
             tracing::error!(call = %id, sip_call_id = dialog.call_id, exit = ?down.exit, "a call's supervisor died");
-            if let Some(described) = self.settings.registry.describe(id) {
-                metrics::call_ended(&described.tenant, ending.label());
-            }
-            let will = Will { farewell: will.farewell.because(&ending.sip_reason()), ..will };
-            self.carry_out(will, ctx);
         }
+        self.close_for(id, &Ending::of_supervisor(&down.exit), ctx);
+        self.shard_of.remove(&id);
         if let Some(described) = self.settings.registry.close(id) {
             metrics::call_over(&described.tenant, down.ran_for);
         }
-        debug_assert!(down.exit != Exit::Overdue || down.child == ChildName::Call);
         self.look_for_the_end();
     }
 }
@@ -315,15 +327,13 @@ impl Handler<CallHung> for Reception {
     type Result = ();
 
     fn handle(&mut self, CallHung(id): CallHung, ctx: &mut Self::Context) {
-        let Some(will) = self.settings.registry.open_will(id) else { return };
         metrics::call_hung();
-        tracing::error!(call = %id, silent_for = ?HUNG_AFTER, "a call is hung: its will is opened");
-        let ending = Ending::of_supervisor(&Exit::Overdue);
-        if let Some(described) = self.settings.registry.describe(id) {
-            metrics::call_ended(&described.tenant, ending.label());
+        tracing::error!(call = %id, silent_for = ?HUNG_AFTER, "a call is hung");
+        self.close_for(id, &Ending::of_supervisor(&Exit::Overdue), ctx);
+        // Should its thread ever run again, the call is dropped there.
+        if let Some(shard) = self.shard_of.get(&id) {
+            self.settings.shards[*shard].spawn_fn(move || forget_call(id));
         }
-        let will = Will { farewell: will.farewell.because(&ending.sip_reason()), ..will };
-        self.carry_out(will, ctx);
     }
 }
 

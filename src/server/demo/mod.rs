@@ -119,6 +119,7 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
         ],
         limit: Duration::from_secs(120),
     };
+    story.restart();
     let report = caller::place(plan, |at, event| story.event(at, event)).await?;
     let outcome = match report.ended {
         Ended::ByGateway(_) | Ended::ByCaller => TransferOutcome::Success,

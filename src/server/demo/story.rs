@@ -19,8 +19,12 @@ impl Story {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
 
-    pub(super) fn title(&self, text: &str) {
+    /// The clock starts: the INVITE goes out now.
+    pub(super) fn restart(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn title(&self, text: &str) {
         line(&format!("\n── {text} {}", "─".repeat(70usize.saturating_sub(text.chars().count()))));
     }
 

@@ -1,0 +1,141 @@
+//! The far end of the wire: a carrier that keeps every message and answers as carriers do.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use actix::Addr;
+use bellhop_actors::reception::sip_endpoint::{Arrived, SipEndpoint, Wire};
+use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::message::{Message, Method, NameAddr, Request, StatusCode, parse};
+use bytes::Bytes;
+
+/// What the carrier does by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// Acknowledges a 2xx.
+    pub acks: bool,
+    /// Answers a BYE.
+    pub answers_bye: bool,
+}
+
+/// The carrier; clones share its memory.
+#[derive(Clone)]
+pub struct Carrier(Rc<RefCell<Inner>>);
+
+struct Inner {
+    endpoint: Option<Addr<SipEndpoint>>,
+    seen: Vec<Message>,
+    habits: Habits,
+    to_tag: Option<String>,
+}
+
+/// Where the carrier is.
+pub fn hop() -> Hop {
+    Hop { transport: Transport::Udp, remote: "192.0.2.1:5060".parse().expect("an address"), flow: 0 }
+}
+
+impl Carrier {
+    pub(crate) fn new() -> Self {
+        let habits = Habits { acks: true, answers_bye: true };
+        Self(Rc::new(RefCell::new(Inner { endpoint: None, seen: vec![], habits, to_tag: None })))
+    }
+
+    pub(crate) fn attach(&self, endpoint: Addr<SipEndpoint>) {
+        self.0.borrow_mut().endpoint = Some(endpoint);
+    }
+
+    /// Changes its habits.
+    pub fn habits(&self, habits: Habits) {
+        self.0.borrow_mut().habits = habits;
+    }
+
+    /// Sends a text as a message; line ends become CRLF.
+    pub fn sends(&self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        self.deliver(Bytes::copy_from_slice(text.as_bytes()));
+    }
+
+    /// The tag the gateway gave the dialog.
+    pub fn to_tag(&self) -> String {
+        self.0.borrow().to_tag.clone().unwrap_or_default()
+    }
+
+    /// Every message the gateway sent.
+    pub fn seen(&self) -> Vec<Message> {
+        self.0.borrow().seen.clone()
+    }
+
+    /// Forgets what was seen.
+    pub fn forget(&self) {
+        self.0.borrow_mut().seen.clear();
+    }
+
+    /// The distinct requests of a method that were seen, retransmissions left out.
+    pub fn requests(&self, method: &Method) -> Vec<Request> {
+        let mut distinct: Vec<Request> = vec![];
+        for message in self.seen() {
+            if let Message::Request(request) = message
+                && request.method == *method
+                && !distinct.contains(&request)
+            {
+                distinct.push(request);
+            }
+        }
+        distinct
+    }
+
+    /// The statuses seen, in order, retransmissions included.
+    pub fn statuses(&self) -> Vec<u16> {
+        let status = |message: Message| match message {
+            Message::Response(response) => Some(response.status.0),
+            Message::Request(_) => None,
+        };
+        self.seen().into_iter().filter_map(status).collect()
+    }
+
+    fn deliver(&self, bytes: Bytes) {
+        if let Some(endpoint) = &self.0.borrow().endpoint {
+            endpoint.do_send(Arrived { bytes, hop: hop() });
+        }
+    }
+
+    fn took(&self, message: Message) {
+        let habits = self.0.borrow().habits;
+        match &message {
+            Message::Response(response) => {
+                let to = response.headers.get("To").and_then(|to| NameAddr::parse(to).ok());
+                if let Some(tag) = to.and_then(|to| to.tag().map(str::to_owned)) {
+                    self.0.borrow_mut().to_tag = Some(tag);
+                }
+                let of_invite = response.headers.get("CSeq").is_some_and(|cseq| cseq.ends_with("INVITE"));
+                if of_invite && response.status.0 >= 200 && (habits.acks || !response.status.is_success()) {
+                    let mut ack = Request::new(Method::Ack, "sip:gateway");
+                    let branch = if response.status.is_success() { "z9hG4bKack" } else { "z9hG4bKinvite" };
+                    ack.headers.push("Via", &format!("SIP/2.0/UDP 192.0.2.1:5060;branch={branch}"));
+                    for name in ["From", "To", "Call-ID"] {
+                        ack.headers.push(name, response.headers.get(name).unwrap_or_default());
+                    }
+                    ack.headers.push("CSeq", "1 ACK");
+                    self.deliver(ack.to_bytes());
+                }
+            }
+            Message::Request(request) if request.method == Method::Bye && habits.answers_bye => {
+                self.deliver(request.respond(StatusCode(200), None).to_bytes());
+            }
+            Message::Request(_) => {}
+        }
+        self.0.borrow_mut().seen.push(message);
+    }
+}
+
+impl Wire for Carrier {
+    fn transmit(&mut self, _: Hop, bytes: Bytes) {
+        let message = parse::message(&bytes).expect("the gateway sends well-formed messages");
+        self.took(message);
+    }
+
+    fn identity(&self, _: Hop) -> LocalIdentity {
+        LocalIdentity { contact: "<sip:203.0.113.7:5060>".into(), via_sent_by: "203.0.113.7:5060".into() }
+    }
+}

@@ -1,0 +1,235 @@
+//! Services in memory that do as they are told, and fail as they are told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
+use bellhop_connect::ports::{self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore};
+use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
+use bellhop_dialogue::ports::{
+    Assistant, Heard, HeardSink, Pending, Recognizer, RecognizerStream, ServiceFailure, Speech, Synthesizer, TurnInput,
+    TurnReply, TurnRequest,
+};
+use serde_json::{Value, json};
+
+/// How a service behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Behaviour {
+    /// As it should.
+    #[default]
+    Good,
+    /// It never answers.
+    Silent,
+    /// It says no.
+    Refuses,
+    /// It carries the order out and nobody learns of it.
+    Uncertain,
+}
+
+/// All services of the stage; clones share their state.
+#[derive(Clone, Default)]
+pub struct FakeServices(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    assistant: Behaviour,
+    recognizer: Behaviour,
+    synthesizer: Behaviour,
+    store: Behaviour,
+    writer: Behaviour,
+    /// What the assistant answers to a text; `""` is the greeting.
+    replies: BTreeMap<String, Value>,
+    asked: Vec<TurnInput>,
+    said: Vec<String>,
+    sinks: Vec<Arc<HeardSink>>,
+    samples: usize,
+    attributes: BTreeMap<String, String>,
+    writes: usize,
+    blanks: usize,
+    stored: Vec<History>,
+}
+
+/// How long a good service takes.
+const WORK: Duration = Duration::from_millis(50);
+
+impl FakeServices {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the assistant answers when the caller says this; `""` for the greeting.
+    pub fn replies(&self, said: &str, generic: Value) {
+        self.state().replies.insert(said.to_owned(), generic);
+    }
+
+    /// Sets the assistant's behaviour.
+    pub fn assistant(&self, behaviour: Behaviour) {
+        self.state().assistant = behaviour;
+    }
+
+    /// Sets the recognizer's behaviour.
+    pub fn recognizer(&self, behaviour: Behaviour) {
+        self.state().recognizer = behaviour;
+    }
+
+    /// Sets the synthesizer's behaviour.
+    pub fn synthesizer(&self, behaviour: Behaviour) {
+        self.state().synthesizer = behaviour;
+    }
+
+    /// Sets the history store's behaviour.
+    pub fn store(&self, behaviour: Behaviour) {
+        self.state().store = behaviour;
+    }
+
+    /// Sets the attribute writer's behaviour.
+    pub fn writer(&self, behaviour: Behaviour) {
+        self.state().writer = behaviour;
+    }
+
+    /// The recognizer hears something.
+    pub fn hears(&self, heard: &Heard) {
+        let sinks = self.state().sinks.clone();
+        sinks.iter().for_each(|sink| sink(heard.clone()));
+    }
+
+    /// The contact's attributes as the flow would read them now.
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        self.state().attributes.clone()
+    }
+
+    /// Whether a key that is not empty is there.
+    pub fn has_key(&self) -> bool {
+        self.state().attributes.get(ATTRIBUTE).is_some_and(|key| !key.is_empty())
+    }
+
+    /// How often attributes were written, and how often blanked.
+    pub fn writes_and_blanks(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.writes, state.blanks)
+    }
+
+    /// What the assistant was asked.
+    pub fn asked(&self) -> Vec<String> {
+        self.state().asked.iter().map(|input| input.text().to_owned()).collect()
+    }
+
+    /// What was spoken.
+    pub fn said(&self) -> Vec<String> {
+        self.state().said.clone()
+    }
+
+    /// The histories that were stored.
+    pub fn stored(&self) -> Vec<History> {
+        self.state().stored.clone()
+    }
+
+    /// How many samples recognizers heard.
+    pub fn samples(&self) -> usize {
+        self.state().samples
+    }
+}
+
+async fn behave<T>(behaviour: Behaviour, good: T, bad: T) -> T {
+    match behaviour {
+        Behaviour::Good => {
+            tokio::time::sleep(WORK).await;
+            good
+        }
+        Behaviour::Refuses | Behaviour::Uncertain => bad,
+        Behaviour::Silent => std::future::pending().await,
+    }
+}
+
+fn unavailable<T>() -> Result<T, ServiceFailure> {
+    Err(ServiceFailure::Unavailable { why: "as told".into() })
+}
+
+impl Assistant for FakeServices {
+    fn turn(&self, request: TurnRequest) -> Pending<Result<TurnReply, ServiceFailure>> {
+        let mut state = self.state();
+        state.asked.push(request.input.clone());
+        let generic = state.replies.get(request.input.text()).cloned().unwrap_or(json!([]));
+        let reply = TurnReply { generic: generic.as_array().cloned().unwrap_or_default(), ..TurnReply::default() };
+        let behaviour = state.assistant;
+        Box::pin(behave(behaviour, Ok(reply), unavailable()))
+    }
+}
+
+impl Recognizer for FakeServices {
+    fn sample_rate(&self) -> u32 {
+        8000
+    }
+
+    fn open(&self, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+        let (this, behaviour) = (self.clone(), self.state().recognizer);
+        Box::pin(async move {
+            behave(behaviour, Ok(()), unavailable()).await?;
+            this.state().sinks.push(Arc::new(sink));
+            Ok(Box::new(this) as Box<dyn RecognizerStream>)
+        })
+    }
+}
+
+impl RecognizerStream for FakeServices {
+    fn hear(&mut self, samples: &[i16]) {
+        self.state().samples += samples.len();
+    }
+
+    fn utterance_began(&mut self) {}
+
+    fn utterance_ended(&mut self) {}
+
+    fn expect(&mut self, _: Option<Arc<[String]>>) {}
+}
+
+impl Synthesizer for FakeServices {
+    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+        // Ten milliseconds a letter, loud enough to be told from silence.
+        let samples = vec![8000; text.len() * 80];
+        let mut state = self.state();
+        state.said.push(text);
+        let behaviour = state.synthesizer;
+        Box::pin(behave(behaviour, Ok(Speech { samples, sample_rate: 8000 }), unavailable()))
+    }
+}
+
+impl HistoryStore for FakeServices {
+    fn store(&self, _: FiledAs, history: History) -> connect::Pending<Result<(), StoreFailed>> {
+        let mut state = self.state();
+        state.stored.push(history);
+        let behaviour = state.store;
+        Box::pin(behave(behaviour, Ok(()), Err(StoreFailed)))
+    }
+}
+
+impl AttributeWriter for FakeServices {
+    fn write(&self, _: String, attributes: Vec<(String, String)>) -> connect::Pending<WriteOutcome> {
+        let this = self.clone();
+        Box::pin(async move {
+            let behaviour = {
+                let mut state = this.state();
+                state.writes += 1;
+                // The worst case: what was sent lands before anybody hears of it.
+                if state.writer != Behaviour::Refuses {
+                    state.attributes.extend(attributes);
+                }
+                state.writer
+            };
+            let bad = if behaviour == Behaviour::Refuses { WriteOutcome::Refused } else { WriteOutcome::Uncertain };
+            behave(behaviour, WriteOutcome::Done, bad).await
+        })
+    }
+}
+
+impl AttributeBlanker for FakeServices {
+    fn blank(&self, _: String) -> connect::Pending<()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut state = this.state();
+            state.blanks += 1;
+            state.attributes.insert(ATTRIBUTE.to_owned(), String::new());
+        })
+    }
+}

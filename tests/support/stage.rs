@@ -1,0 +1,303 @@
+//! One node on one thread in virtual time.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context};
+use actix_rt::Arbiter;
+use bellhop_actors::call::phase::PhaseName;
+use bellhop_actors::media_shard::{PacketPort, Shard};
+use bellhop_actors::reception::admission::Admission;
+use bellhop_actors::reception::call_registry::CallRegistry;
+use bellhop_actors::reception::port_pool::PortPool;
+use bellhop_actors::reception::sip_endpoint::{CountOpen, SipEndpoint};
+use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSettings, calls_on_this_thread};
+use bellhop_actors::services::Services;
+use bellhop_actors::supervision::watchdog::HUNG_AFTER;
+use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_dialogue::ports::Heard;
+use bellhop_media::rtp::Packet;
+use bellhop_tenancy::Number;
+use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::routing::Directory;
+use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing, Tenant};
+use serde_json::json;
+
+use crate::carrier::Carrier;
+use crate::services::FakeServices;
+
+/// The instance of the stage's tenant.
+pub const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
+
+/// An INVITE as a Voice Connector sends it for Amazon Connect.
+pub const INVITE: &str = "INVITE sip:+18005550123@203.0.113.7:5060 SIP/2.0
+Record-Route: <sip:192.0.2.1;lr>
+Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKinvite
+Max-Forwards: 69
+From: <sip:+12065550100@10.0.58.47:5060>;tag=far
+To: <sip:+18005550123@203.0.113.7:5060>;transport=UDP
+Call-ID: call-1
+CSeq: 1 INVITE
+Contact: <sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>
+X-Amzn-ConnectInitialContactId: contact-1
+X-Amzn-SourceArn: arn:aws:connect:eu-west-2:111122223333:instance/abc
+Content-Type: application/sdp
+
+v=0
+o=- 1 1 IN IP4 192.0.2.1
+s=-
+c=IN IP4 192.0.2.1
+t=0 0
+m=audio 40000 RTP/AVP 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+";
+
+/// Choices made before the curtain rises.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// A failure to rehearse.
+    pub drill: Option<Drill>,
+    /// The tenant's policy before the answer.
+    pub before_answer: FailureBeforeAnswer,
+    /// The tenant's policy when no hand-off is possible.
+    pub on_transfer_failure: OnTransferFailure,
+    /// The tenant's quota; 0 for ten.
+    pub max_calls: usize,
+    /// The node's quota; 0 for ten.
+    pub node_max_calls: usize,
+}
+
+/// The stage.
+pub struct Stage {
+    /// The far end of SIP.
+    pub carrier: Carrier,
+    /// The services.
+    pub services: FakeServices,
+    /// The far end of RTP.
+    pub line: AudioLine,
+    /// Reception, for orders.
+    pub reception: Addr<Reception>,
+    /// The endpoint, for questions.
+    pub endpoint: Addr<SipEndpoint>,
+    registry: Arc<CallRegistry>,
+    ports: PortPool,
+    node: Quota,
+    tenant: Arc<Tenant>,
+}
+
+/// Plays a test on a stage, in virtual time.
+pub fn play<F: Future<Output = ()> + 'static>(choices: Choices, test: impl FnOnce(Stage) -> F + 'static) {
+    let build =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    actix_rt::System::with_tokio_rt(build).block_on(async move {
+        let stage = Stage::new(choices);
+        // The watchdog's look, without its thread: time is virtual.
+        let (registry, reception) = (Arc::clone(&stage.registry), stage.reception.clone());
+        actix_rt::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                for call in registry.hung(bellhop_actors::now(), HUNG_AFTER) {
+                    reception.do_send(CallHung(call));
+                }
+            }
+        });
+        test(stage).await;
+    });
+}
+
+impl Stage {
+    fn new(choices: Choices) -> Self {
+        let or_ten = |n: usize| if n == 0 { 10 } else { n };
+        let tenant = Tenant {
+            name: "acme".into(),
+            numbers: vec![Number::parse("+18005550123").expect("a number")],
+            language: "en-US".into(),
+            calls: Quota::new(or_ten(choices.max_calls)),
+            ringing: Ringing::On,
+            before_answer: choices.before_answer,
+            on_transfer_failure: choices.on_transfer_failure,
+            contact_id_header: None,
+            frame_ancestors: vec![],
+            post_response_timeout: Duration::from_secs(7),
+            assistant_timeout: Duration::from_secs(5),
+        };
+        let services = FakeServices::default();
+        services.replies("", json!([{"response_type": "text", "text": "hello, how can I help"}]));
+        services.replies(
+            "agent",
+            json!([
+                {"response_type": "text", "text": "one moment"},
+                {"response_type": "connect_to_agent",
+                 "transfer_info": {"target": {"amazon_connect": {"custom_data": {"topic": "loan"}}}},
+                 "agent_available": {"message": "transferring you"},
+                 "agent_unavailable": {"message": "nobody is there"}}
+            ]),
+        );
+        services
+            .replies("goodbye", json!([{"response_type": "text", "text": "bye"}, {"response_type": "end_session"}]));
+        let directory = Directory::new(vec![tenant]).expect("one tenant");
+        let tenant = Arc::clone(&directory.tenants()[0]);
+        let shared = Arc::new(services.clone());
+        let wired = Services {
+            tenant: Arc::clone(&tenant),
+            instance: INSTANCE.parse().expect("an ARN"),
+            assistant: shared.clone(),
+            recognizer: shared.clone(),
+            synthesizer: shared.clone(),
+            attributes: shared.clone(),
+            blanker: shared.clone(),
+            histories: shared,
+            observer: None,
+        };
+        let node = Quota::new(or_ten(choices.node_max_calls));
+        let ports = PortPool::new(20_000, 20_099);
+        let registry = Arc::new(CallRegistry::new(bellhop_actors::now()));
+        let line = AudioLine::default();
+        let far_end = line.clone();
+        let settings = ReceptionSettings {
+            admission: Admission {
+                directory,
+                services: vec![Arc::new(wired)],
+                node: node.clone(),
+                ports: ports.clone(),
+                open: true,
+            },
+            media_address: [203, 0, 113, 7].into(),
+            open_port: Arc::new(move |_| Ok(Box::new(far_end.clone()) as Box<dyn PacketPort>)),
+            shards: vec![Arbiter::current()],
+            registry: Arc::clone(&registry),
+            drill: choices.drill,
+        };
+        let reception = Reception::new(settings).start();
+        let carrier = Carrier::new();
+        let (wire, offers) = (Box::new(carrier.clone()), reception.clone().recipient());
+        let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
+            reception.do_send(Attach(ctx.address()));
+            SipEndpoint::new(wire, offers)
+        });
+        carrier.attach(endpoint.clone());
+        Self { carrier, services, line, reception, endpoint, registry, ports, node, tenant }
+    }
+
+    /// Lets virtual time pass.
+    pub async fn pass(&self, milliseconds: u64) {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+
+    /// Places the call and waits until the greeting was heard.
+    pub async fn call_answered(&self) {
+        self.carrier.sends(INVITE);
+        self.pass(2000).await;
+    }
+
+    /// The recognizer understands something.
+    pub async fn caller_says(&self, text: &str) {
+        self.services.hears(&Heard::Final { text: text.to_owned(), confidence: 0.9 });
+        self.pass(10).await;
+    }
+
+    /// Waits until no call is left, two minutes at most.
+    pub async fn settle(&self) {
+        for _ in 0..240 {
+            self.pass(500).await;
+            if self.registry.is_empty() && self.open_dialogs().await == 0 {
+                self.pass(100).await;
+                return;
+            }
+        }
+    }
+
+    /// Everything that could have been left behind, by name; empty if the node is clean.
+    pub async fn leaks(&self) -> Vec<String> {
+        let counts = [
+            ("calls registered", self.registry.len()),
+            ("supervisors", calls_on_this_thread()),
+            ("legs on the clock", Shard::current().legs()),
+            ("ports drawn", self.ports.drawn()),
+            ("node permits", self.node.taken()),
+            ("tenant permits", self.tenant.calls.taken()),
+            ("dialogs", self.open_dialogs().await),
+        ];
+        counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect()
+    }
+
+    async fn open_dialogs(&self) -> usize {
+        self.endpoint.send(CountOpen).await.expect("the endpoint outlives all calls")
+    }
+}
+
+/// Every cell of the failure matrix.
+pub fn drills() -> impl Iterator<Item = Drill> {
+    ChildName::ALL.into_iter().flat_map(|child| {
+        PhaseName::LIVE.into_iter().flat_map(move |phase| {
+            // A blocked thread cannot be rehearsed on one thread: that cell runs against the real binary.
+            let faults = Fault::ALL.into_iter().filter(|fault| *fault != Fault::BlockThread);
+            faults.map(move |fault| Drill { child, phase, fault })
+        })
+    })
+}
+
+/// The far end of RTP: what is put in arrives, what is sent is kept.
+#[derive(Clone, Default)]
+pub struct AudioLine(Arc<Mutex<Line>>);
+
+#[derive(Default)]
+struct Line {
+    towards: VecDeque<(SocketAddr, Vec<u8>)>,
+    sent: Vec<(Duration, Vec<u8>)>,
+    began: Option<std::time::Instant>,
+}
+
+impl AudioLine {
+    /// A packet arrives from the signalled address.
+    pub fn puts(&self, packet: &Packet<'_>) {
+        self.puts_from("192.0.2.1:40000".parse().expect("an address"), packet);
+    }
+
+    /// A packet arrives from anywhere.
+    pub fn puts_from(&self, source: SocketAddr, packet: &Packet<'_>) {
+        let mut buffer = [0; 600];
+        let length = packet.write(&mut buffer).expect("fits");
+        self.line().towards.push_back((source, buffer[..length].to_vec()));
+    }
+
+    /// Every packet sent: when, marker, sequence, timestamp, and whether it sounds.
+    pub fn sent(&self) -> Vec<(Duration, bool, u16, u32, bool)> {
+        let line = self.line();
+        let read = |(at, bytes): &(Duration, Vec<u8>)| {
+            let packet = Packet::parse(bytes)?;
+            Some((
+                *at,
+                packet.marker,
+                packet.sequence,
+                packet.timestamp,
+                packet.payload.iter().any(|code| *code != 0xff),
+            ))
+        };
+        line.sent.iter().filter_map(read).collect()
+    }
+
+    fn line(&self) -> std::sync::MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PacketPort for AudioLine {
+    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &[u8])) {
+        let waiting = std::mem::take(&mut self.line().towards);
+        for (source, bytes) in waiting {
+            deliver(source, &bytes);
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8], _: SocketAddr) -> bool {
+        let now = bellhop_actors::now();
+        let mut line = self.line();
+        let began = *line.began.get_or_insert(now);
+        line.sent.push((now - began, bytes.to_vec()));
+        true
+    }
+}
