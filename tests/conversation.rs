@@ -1,1 +1,241 @@
-//! x
+//! The conversation as caller, assistant and agent live it, in virtual time.
+
+use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::transcript::{SessionRecord, Speaker};
+use bellhop_media::rtp::Packet;
+use bellhop_sip::message::Method;
+use bellhop_tenancy::tenant::OnTransferFailure;
+use bellhop_tests::Stage;
+use bellhop_tests::services::Behaviour;
+use bellhop_tests::stage::{Choices, INVITE, play};
+use serde_json::json;
+
+/// Something a voice detector takes for a voice: harmonics of 120 Hz under a syllabic envelope.
+fn voice(frame: usize) -> [u8; 160] {
+    std::array::from_fn(|k| {
+        let t = (frame * 160 + k) as f32 / 8000.0;
+        let harmonics: f32 = (1..20).map(|h| (t * 120.0 * h as f32 * std::f32::consts::TAU).sin() / h as f32).sum();
+        let envelope = 0.6 + 0.4 * (t * 4.0 * std::f32::consts::TAU).sin();
+        bellhop_media::g711::Law::Mu.encode((harmonics * 6000.0 * envelope) as i16)
+    })
+}
+
+fn audio(n: usize, payload: &[u8]) -> Packet<'_> {
+    Packet { payload_type: 0, marker: n == 0, sequence: n as u16, timestamp: n as u32 * 160, ssrc: 7, payload }
+}
+
+async fn presses(stage: &Stage, at: &mut u16, digit: u8) {
+    for (n, end) in [false, false, true, true, true].into_iter().enumerate() {
+        let payload = [digit, if end { 0x8a } else { 0x0a }, 0, 160 + n as u8];
+        let timestamp = u32::from(*at / 5) * 1000 + 5000;
+        stage.line.puts(&Packet {
+            payload_type: 101,
+            marker: n == 0,
+            sequence: *at,
+            timestamp,
+            ssrc: 7,
+            payload: &payload,
+        });
+        *at += 1;
+        stage.pass(20).await;
+    }
+    stage.pass(40).await;
+}
+
+#[test]
+fn digits_travel_from_rtp_to_the_assistant() {
+    play(Choices::default(), |stage| async move {
+        let collect =
+            json!([{"response_type": "dtmf", "command_info": {"type": "collect", "parameters": {"count": "4"}}}]);
+        stage.services.replies("number", collect);
+        stage.call_answered().await;
+        stage.caller_says("number").await;
+        stage.pass(200).await;
+        let mut at = 0;
+        for digit in [1, 9, 8, 4] {
+            presses(&stage, &mut at, digit).await;
+        }
+        assert_eq!(stage.services.asked(), ["", "number", "1984"]);
+    });
+}
+
+#[test]
+fn speech_silences_the_assistant_within_a_frame_of_the_decision() {
+    play(Choices::default(), |stage| async move {
+        stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(1000)}])); // ten seconds
+        stage.carrier.sends(INVITE);
+        stage.pass(1000).await;
+        for n in 0..40 {
+            stage.line.puts(&audio(n, &voice(n)));
+            stage.pass(20).await;
+        }
+        let sent = stage.line.sent();
+        let first_silent =
+            sent.iter().position(|p| p.4).and_then(|from| sent[from..].iter().position(|p| !p.4).map(|n| from + n));
+        let cut = first_silent.expect("the assistant falls silent");
+        assert!(sent[cut..].iter().all(|packet| !packet.4), "and stays silent");
+        // 4 of 6 voiced frames decide, in batches of three, behind one frame of jitter buffer.
+        let spoken_over = sent[cut].0.as_millis() - sent.iter().find(|p| p.4).expect("spoke").0.as_millis();
+        assert!(spoken_over < 1000 + 20 * 14, "{spoken_over} ms");
+    });
+}
+
+#[test]
+fn a_cut_reaches_the_wire_with_the_next_packet() {
+    play(Choices::default(), |stage| async move {
+        stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(1000)}]));
+        stage.carrier.sends(INVITE);
+        stage.pass(1003).await;
+        let before = stage.line.sent().len();
+        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9 });
+        stage.pass(100).await;
+        let after = stage.line.sent();
+        assert!(after[..before].iter().rev().take(20).all(|packet| packet.4));
+        assert!(after[before..].iter().all(|packet| !packet.4), "every packet after the decision is silence");
+        assert_eq!(stage.services.asked().last().map(String::as_str), Some("stop"));
+    });
+}
+
+#[test]
+fn rtp_goes_out_every_20_ms_with_numbers_that_run_on() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        stage.pass(3000).await;
+        let sent = stage.line.sent();
+        assert!(sent.len() > 200);
+        for pair in sent.windows(2) {
+            let [(t0, _, s0, ts0, _), (t1, _, s1, ts1, _)] = [pair[0], pair[1]];
+            assert_eq!((s1.wrapping_sub(s0), ts1.wrapping_sub(ts0)), (1, 160));
+            let gap = (t1 - t0).as_millis();
+            assert!((19..=21).contains(&gap), "{gap} ms");
+        }
+        let spurts = sent.windows(2).filter(|pair| pair[1].4 && !pair[0].4).count() + usize::from(sent[0].4);
+        assert_eq!(sent.iter().filter(|packet| packet.1).count(), spurts, "a marker begins every talk spurt");
+    });
+}
+
+#[test]
+fn a_stranger_who_injects_rtp_is_not_heard() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        for n in 0..10 {
+            stage.line.puts(&audio(n, &[0xff; 160]));
+            stage.pass(20).await;
+        }
+        let stranger = "198.51.100.66:4000".parse().expect("an address");
+        for n in 0..200 {
+            stage.line.puts_from(stranger, &audio(n, &voice(n)));
+            stage.line.puts(&audio(10 + n, &[0xff; 160]));
+            stage.pass(20).await;
+        }
+        stage.pass(1000).await;
+        assert_eq!(stage.services.asked()[0], "");
+        assert!(!stage.services.asked().iter().any(|text| text == "vgwSTTResultFiltered"));
+    });
+}
+
+#[test]
+fn silence_is_told_to_the_assistant_seven_seconds_after_the_last_sample() {
+    play(Choices::default(), |stage| async move {
+        stage.carrier.sends(INVITE);
+        stage.pass(200).await;
+        stage.pass(6900).await;
+        assert_eq!(stage.services.asked(), [""]);
+        stage.pass(700).await;
+        assert_eq!(stage.services.asked(), ["", "vgwPostResponseTimeout"]);
+    });
+}
+
+#[test]
+fn the_end_of_a_conversation_tells_the_flow_to_hang_up() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        stage.caller_says("goodbye").await;
+        stage.settle().await;
+        assert_eq!(stage.services.attributes()["SessionHistoryKey"], "hangup");
+        let bye = &stage.carrier.requests(&Method::Bye)[0];
+        assert_eq!(bye.headers.get("Reason"), Some("SIP;cause=200;text=\"conversation ended\""));
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn everything_is_spoken_to_its_last_sample_before_the_hand_off() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        stage.caller_says("agent").await;
+        stage.settle().await;
+        assert_eq!(stage.services.said(), ["hello, how can I help", "one moment", "transferring you"]);
+        let sounding = stage.line.sent().iter().filter(|packet| packet.4).count();
+        let samples: usize = stage.services.said().iter().map(|text| text.len() * 80).sum();
+        assert!(sounding >= samples / 160, "{sounding} packets for {samples} samples");
+    });
+}
+
+#[test]
+fn the_history_that_is_stored_is_what_was_said() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        stage.caller_says("agent").await;
+        stage.settle().await;
+        let stored = stage.services.stored();
+        let record = SessionRecord::from_json(&stored[0].json).expect("a record");
+        let said: Vec<(Speaker, &str)> =
+            record.transcript.lines().iter().map(|l| (l.speaker, l.text.as_str())).collect();
+        assert_eq!(record.caller, "+12065550100");
+        assert_eq!(
+            said,
+            [
+                (Speaker::Assistant, "hello, how can I help"),
+                (Speaker::Caller, "agent"),
+                (Speaker::Assistant, "one moment"),
+                (Speaker::Assistant, "transferring you"),
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_hand_off_known_to_be_impossible_follows_the_tenants_wish() {
+    for (wish, said_unavailable) in [(OnTransferFailure::Disconnect, false), (OnTransferFailure::Continue, true)] {
+        for without in ["contact", "store"] {
+            let choices = Choices { on_transfer_failure: wish, ..Choices::default() };
+            play(choices, move |stage| async move {
+                let invite = match without {
+                    "contact" => INVITE.replace("X-Amzn-ConnectInitialContactId: contact-1\n", ""),
+                    _ => {
+                        stage.services.store(Behaviour::Refuses);
+                        INVITE.to_owned()
+                    }
+                };
+                stage.carrier.sends(&invite);
+                stage.pass(2000).await;
+                stage.caller_says("agent").await;
+                stage.pass(5000).await;
+                let what = format!("{wish:?} without {without}");
+                assert_eq!(stage.services.said().contains(&"nobody is there".to_owned()), said_unavailable, "{what}");
+                assert_eq!(
+                    stage.services.asked().contains(&"vgwCallTransferFailed".to_owned()),
+                    said_unavailable,
+                    "{what}"
+                );
+                assert_eq!(stage.carrier.requests(&Method::Bye).len(), usize::from(!said_unavailable), "{what}");
+                assert_eq!(stage.services.writes_and_blanks(), (0, 0), "{what}");
+            });
+        }
+    }
+}
+
+#[test]
+fn every_sample_that_arrives_reaches_the_recognizer() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        let before = stage.services.samples();
+        for n in 0..500 {
+            stage.line.puts(&audio(n, &[0x80 | (n % 64) as u8; 160]));
+            stage.pass(20).await;
+        }
+        let heard = stage.services.samples() - before;
+        assert!(heard.abs_diff(500 * 160) <= 480, "{heard} of {}", 500 * 160);
+    });
+}

@@ -1,1 +1,137 @@
-//! x
+//! Who may know whom: read from `cargo metadata`, told as the sentence of the rule.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+const PURE: [&str; 5] = ["bellhop-sip", "bellhop-media", "bellhop-dialogue", "bellhop-connect", "bellhop-tenancy"];
+
+/// The direct, non-development dependencies of every package of this workspace.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"))
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let names = |package: &Value| {
+        let list = package["dependencies"].as_array().cloned().unwrap_or_default();
+        let normal = list.into_iter().filter(|dependency| dependency["kind"].is_null());
+        normal.filter_map(|dependency| dependency["name"].as_str().map(str::to_owned)).collect()
+    };
+    packages.iter().map(|package| (package["name"].as_str().unwrap_or_default().to_owned(), names(package))).collect()
+}
+
+fn assert_only(of: &str, allowed: &[&str], sentence: &str) {
+    let all = dependencies();
+    let stray: Vec<&String> = all[of].iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(stray.is_empty(), "{of} uses {stray:?}. {sentence}");
+}
+
+fn assert_none(of: &str, forbidden: &[&str], sentence: &str) {
+    let all = dependencies();
+    let seen: Vec<&String> = all[of].iter().filter(|name| forbidden.iter().any(|f| name.starts_with(f))).collect();
+    assert!(seen.is_empty(), "{of} uses {seen:?}. {sentence}");
+}
+
+#[test]
+fn pure_crates_know_no_runtime_and_not_each_other() {
+    let sentence =
+        "Pure crates use std, bytes, thiserror, serde where JSON is the subject, and the codecs and parsers they wrap.";
+    assert_only("bellhop-sip", &["bytes", "rsip", "sdp-types", "thiserror"], sentence);
+    assert_only("bellhop-media", &["rtp-rs", "thiserror", "webrtc-vad"], sentence);
+    assert_only("bellhop-dialogue", &["serde", "serde_json", "thiserror"], sentence);
+    assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
+    assert_only("bellhop-tenancy", &["thiserror"], sentence);
+}
+
+#[test]
+fn adapters_know_no_actors() {
+    for adapters in ["bellhop-adapters", "bellhop-amazon-connect"] {
+        assert_none(
+            adapters,
+            &["actix", "bellhop-actors"],
+            "Adapters serve ports; who lives and dies is not their business.",
+        );
+    }
+}
+
+#[test]
+fn actors_know_no_adapters_and_no_json() {
+    let sentence = "Actors drive cores and speak through ports.";
+    assert_none(
+        "bellhop-actors",
+        &["bellhop-adapters", "bellhop-amazon", "aws", "serde_json", "actix-web", "sqlx"],
+        sentence,
+    );
+}
+
+#[test]
+fn only_actors_server_tests_and_stand_ins_know_actix() {
+    let mut known: Vec<String> = dependencies()
+        .into_iter()
+        .filter(|(_, uses)| uses.iter().any(|name| name == "actix"))
+        .map(|(name, _)| name)
+        .collect();
+    known.sort();
+    assert_eq!(
+        known,
+        ["bellhop", "bellhop-actors", "bellhop-tests"],
+        "actix is the actors' alone; the server starts them."
+    );
+}
+
+/// No file of a pure crate reads the clock, the environment, files or the network.
+#[test]
+fn pure_crates_never_look_around() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("src");
+    for name in PURE.map(|package| package.trim_start_matches("bellhop-")) {
+        for file in rust_files(&root.join(name)) {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            if file.ends_with("tests.rs") {
+                continue;
+            }
+            for forbidden in
+                ["Instant::now", "SystemTime::now", "std::env", "std::fs", "UdpSocket", "TcpStream", "thread::sleep"]
+            {
+                assert!(
+                    !code.contains(forbidden),
+                    "{}: {forbidden}: time, files and sockets are arguments",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_server_matches_on_no_protocol() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("src/server");
+    for file in rust_files(&root) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for forbidden in ["Method::", "Response::Text", "StatusCode(", "sdp::"] {
+            assert!(
+                !text.contains(forbidden),
+                "{}: {forbidden}: protocol logic lives in src/sip and src/dialogue",
+                file.display()
+            );
+        }
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = vec![];
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

@@ -1,1 +1,430 @@
-//! x
+//! The real binary over real sockets: SIPp for signalling, a caller that speaks and presses for the rest.
+//!
+//! Ports are ephemeral and on loopback; every process is ended by its own handle.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use bellhop_actors::call::phase::PhaseName;
+use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_adapters::text_to_speech::flite::Flite;
+use bellhop_dialogue::ports::Synthesizer;
+use bellhop_media::{SAMPLE_RATE, resample};
+use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
+use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
+use bellhop_rehearsal::flow::{Stop, TransferOutcome};
+use bellhop_sip::hop::Transport;
+
+const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
+const SCRIPT: &str = "
+start: greeting
+steps:
+  greeting:
+    respond: [{response_type: text, text: Hello.}]
+    expect: &menu
+      - say: [I want to speak to an agent, let me talk to a person, agent please, connect me to somebody,
+              I need help from a human, can I speak to someone, operator please, I want a real person]
+        press: '0'
+        go: agent
+      - {press: '9', go: goodbye}
+    otherwise: not_understood
+  agent:
+    respond:
+      - {response_type: text, text: Yes.}
+      - response_type: connect_to_agent
+        transfer_info: {target: {amazon_connect: {custom_data: {topic: loan}}}}
+        agent_available: {message: Wait.}
+  goodbye: {respond: [{response_type: end_session}]}
+  not_understood: {respond: [{response_type: text, text: Pardon?}], expect: *menu, otherwise: not_understood}
+";
+
+/// A server process with its files and its Amazon Connect.
+struct Node {
+    process: Child,
+    folder: PathBuf,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    http: SocketAddr,
+    connect: StandIn,
+}
+
+static NODES: AtomicU32 = AtomicU32::new(0);
+
+fn folder() -> PathBuf {
+    let number = NODES.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("bellhop-e2e-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra: &str) -> PathBuf {
+    std::fs::write(folder.join("script.yaml"), SCRIPT).expect("written");
+    let first_port = 20_000 + ((std::process::id() * 7 + NODES.load(Ordering::Relaxed)) % 400) * 100;
+    let text = format!(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\ndrain_seconds = 5\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
+        first_port + 99,
+        folder.join("bellhop.db").display(),
+    );
+    let path = folder.join("bellhop.toml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+impl Node {
+    fn start(recognizer: &str, extra: &str) -> Self {
+        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+        let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let folder = folder();
+        let path = config(&folder, connect_at, recognizer, extra);
+        Self::serve(&path, folder, connect)
+    }
+
+    fn serve(path: &Path, folder: PathBuf, connect: StandIn) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_bellhop"))
+            .args(["serve", "--config"])
+            .arg(path)
+            .env("RUST_LOG", "info")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines();
+        let (mut udp, mut tcp, mut http) = (None, None, None);
+        while http.is_none() {
+            let line = lines.next().expect("the server says where it listens").expect("text");
+            let address = |key: &str| {
+                let rest = line.split(&format!("\"{key}\":\"")).nth(1)?;
+                rest.split('"').next()?.parse::<SocketAddr>().ok()
+            };
+            match () {
+                () if line.contains("SIP is heard") && line.contains("UDP") => udp = address("address"),
+                () if line.contains("SIP is heard") => tcp = address("address"),
+                () if line.contains("\"serving\"") => http = address("address"),
+                () => {}
+            }
+        }
+        // The rest of the log is read so that the pipe never fills; a failing test shows it.
+        let log = folder.join("log");
+        std::thread::spawn(move || {
+            let mut file = std::fs::File::create(log).expect("a log file");
+            for line in lines.map_while(Result::ok) {
+                let _ = writeln!(file, "{line}");
+            }
+        });
+        let (udp, tcp, http) = (udp.expect("UDP"), tcp.expect("TCP"), http.expect("HTTP"));
+        Self { process, folder, udp, tcp, http, connect }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.http).expect("HTTP is served");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: bellhop\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        text
+    }
+
+    /// The value of a metric's series, by the beginning of its line.
+    fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics");
+        let line = text.lines().find(|line| line.starts_with(series));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(f64::NAN)
+    }
+
+    fn wait_until_idle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.metric("bellhop_calls_active{") != 0.0 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+    }
+
+    fn sipp(&self, scenario: &str, transport: Transport, number: &str, calls: u32) {
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/sipp/{scenario}.xml"));
+        let (target, kind) = match transport {
+            Transport::Udp => (self.udp, "u1"),
+            Transport::Tcp => (self.tcp, "t1"),
+        };
+        let output = Command::new("sipp")
+            .arg(target.to_string())
+            .arg("-sf")
+            .arg(&scenario)
+            .args(["-s", number, "-t", kind, "-i", "127.0.0.1", "-nostdin", "-timeout", "60", "-timeout_error"])
+            .args(["-m", &calls.to_string(), "-l", &calls.to_string(), "-r", &calls.to_string()])
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .output()
+            .expect("sipp is installed: see README");
+        let tail = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(output.status.success(), "{} over {transport}: {tail}\n{log}", scenario.display());
+    }
+
+    /// A call through the contact flow, from its transfer to where the flow went.
+    fn call(&self, transport: Transport, contact: &str, lines: Vec<Line>) -> (CallReport, Stop) {
+        let stop = self.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
+        let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
+        let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let plan = CallPlan {
+            server: if transport == Transport::Udp { self.udp } else { self.tcp },
+            transport,
+            dialled: "+18005550123".into(),
+            caller: "+12065550100".into(),
+            headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
+            lines,
+            limit: Duration::from_secs(60),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let report = runtime.block_on(caller::place(plan, |_, _| {})).expect("the call is placed");
+        let outcome = if matches!(report.ended, Ended::Refused(_)) {
+            TransferOutcome::CallFailed
+        } else {
+            TransferOutcome::Success
+        };
+        let stop = self.connect.call_over(contact, outcome).expect("the flow runs on");
+        (report, stop)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn press(keys: &str) -> Vec<Line> {
+    vec![Line::AtOnce(Duration::from_millis(300)), Line::Press(keys.into())]
+}
+
+fn say(words: &str) -> Line {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let voice = Flite::open().and_then(|flite| flite.voice("rms")).expect("flite is installed: see README");
+    let speech = runtime.block_on(voice.synthesize(words.to_owned())).expect("speech");
+    Line::Say { words: words.into(), samples: resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE) }
+}
+
+#[test]
+fn sipp_calls_over_udp_and_tcp() {
+    let node = Node::start("counting", "");
+    for transport in [Transport::Udp, Transport::Tcp] {
+        node.sipp("options", transport, "x", 1);
+        node.sipp("unknown_number", transport, "+19995550000", 1);
+        node.sipp("call_and_hang_up", transport, "+18005550123", 1);
+        node.sipp("call_and_hang_up", transport, "+18005550123", 20);
+    }
+    node.wait_until_idle();
+    assert_eq!(node.metric("bellhop_calls_ended_total{tenant=\"acme\",reason=\"caller_hung_up\"}"), 42.0);
+    assert!(node.connect.written().is_empty(), "a caller who hangs up leaves no attribute");
+    assert!(node.get("/readyz").starts_with("HTTP/1.1 200") && node.get("/healthz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn sipp_cancels_while_it_rings() {
+    // Two hundred sentences take longer to synthesise than a caller waits to cancel.
+    let node = Node::start("counting", "");
+    let long = SCRIPT.replace("text: Hello.", &format!("text: \"{}\"", "This is a long greeting. ".repeat(200)));
+    std::fs::write(node.folder.join("script.yaml"), long).expect("written");
+    let (path, folder, connect) = (node.folder.join("bellhop.toml"), folder(), node.connect.clone());
+    let slow = Node::serve(&path, folder, connect);
+    for transport in [Transport::Udp, Transport::Tcp] {
+        slow.sipp("cancel", transport, "+18005550123", 1);
+    }
+    slow.wait_until_idle();
+    assert_eq!(slow.metric("bellhop_farewells_total{kind=\"nothing\"}"), 2.0);
+}
+
+#[test]
+fn keys_lead_to_the_agents_queue_with_the_conversation() {
+    let node = Node::start("counting", "");
+    for (transport, contact) in [(Transport::Udp, "c-udp"), (Transport::Tcp, "c-tcp")] {
+        let (report, stop) = node.call(transport, contact, press("0"));
+        assert_eq!(report.ended, Ended::ByGateway("SIP;cause=200;text=\"handed off to agent\"".into()));
+        assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+        let attributes = node.connect.attributes(contact);
+        assert_eq!(attributes["topic"], "loan");
+        let key = &attributes["sessionHistoryKey"];
+        for asked in [key.as_str(), &key[1..]] {
+            let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={asked}"));
+            assert!(
+                page.contains("HTTP/1.1 200") && page.contains("Caller (keys)") && page.contains("Wait."),
+                "{page}"
+            );
+            let headers = page.to_ascii_lowercase();
+            assert!(headers.contains("cache-control: no-store") && headers.contains("frame-ancestors 'none'"));
+        }
+    }
+    for unknown in ["", "_nothing", "ffffffffffffffffffffffffffffffffffffffff"] {
+        let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}"));
+        assert!(page.starts_with("HTTP/1.1 404") && page.contains("no conversation under this key"), "{page}");
+    }
+}
+
+#[test]
+fn the_end_of_a_conversation_disconnects_the_flow() {
+    let node = Node::start("counting", "");
+    let (report, stop) = node.call(Transport::Tcp, "c1", press("9"));
+    assert_eq!(report.ended, Ended::ByGateway("SIP;cause=200;text=\"conversation ended\"".into()));
+    assert_eq!((stop, node.connect.attributes("c1")["SessionHistoryKey"].as_str()), (Stop::Disconnected, "hangup"));
+}
+
+#[test]
+fn a_refused_hand_off_is_a_bye_without_a_key_and_the_flow_still_finds_an_agent() {
+    let node = Node::start("counting", "");
+    node.connect.misbehave(Misbehaviour::Refuse(429, "TooManyRequestsException"));
+    let (_, stop) = node.call(Transport::Tcp, "c1", press("0"));
+    assert!(node.connect.attributes("c1").contains_key("SessionHistoryKey"), "429 is tried again: {stop:?}");
+    node.connect.misbehave(Misbehaviour::Refuse(403, "AccessDeniedException"));
+    let (report, stop) = node.call(Transport::Tcp, "c2", press("0"));
+    assert_eq!(report.ended, Ended::ByGateway("SIP;cause=500;text=\"hand-off refused\"".into()));
+    assert!(matches!(stop, Stop::Queued { .. }));
+    assert!(node.connect.attributes("c2").get("SessionHistoryKey").is_none_or(String::is_empty));
+}
+
+/// No text path from caller to recognizer: what is understood came through RTP, and what is not in the script is not.
+#[test]
+fn speech_is_understood_and_a_foreign_phrase_is_not() {
+    let node = Node::start("pocketsphinx", "");
+    let lines = vec![say("purple elephants dance on the moon"), say("I want to speak to an agent")];
+    let (_, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+    let key = node.connect.attributes("c1")["SessionHistoryKey"].clone();
+    let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));
+    let (pardon, agent) = (page.find("Pardon?"), page.find("I want to speak to an agent"));
+    assert!(pardon.is_some() && pardon < agent, "{page}");
+}
+
+#[test]
+fn every_step_of_the_demo_that_listens_offers_eight_alternatives() {
+    let script = include_str!("../src/server/demo/demo.yaml");
+    let script = bellhop_adapters::assistant::scripted::Script::parse(script).expect("the demo's script is good");
+    let alternatives = script.alternatives();
+    assert!(!alternatives.is_empty() && alternatives.values().all(|count| *count >= 8), "{alternatives:?}");
+}
+
+#[test]
+fn killing_the_server_loses_no_finished_conversation() {
+    let mut node = Node::start("counting", "");
+    node.call(Transport::Tcp, "c1", press("0"));
+    let key = node.connect.attributes("c1")["SessionHistoryKey"].clone();
+    node.process.kill().expect("SIGKILL");
+    node.process.wait().expect("dead");
+    let again = Node::serve(&node.folder.join("bellhop.toml"), folder(), node.connect.clone());
+    let page = again.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("Wait."), "{page}");
+}
+
+#[test]
+fn a_terminated_server_lets_its_call_finish() {
+    let mut node = Node::start("counting", "");
+    let pid = nix::unistd::Pid::from_raw(node.process.id() as i32);
+    let terminate = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(900));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
+    });
+    let lines = vec![Line::AtOnce(Duration::from_millis(1500)), Line::Press("0".into())];
+    let (report, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{:?}", report.ended);
+    terminate.join().expect("joined").expect("signalled");
+    assert!(node.process.wait().expect("it ends").success());
+}
+
+fn fails(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_bellhop")).args(arguments).output().expect("the binary runs");
+    assert!(!output.status.success(), "{arguments:?} should fail");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_broken_stops_the_start_with_one_clear_sentence() {
+    let folder = folder();
+    let connect = SocketAddr::from(([127, 0, 0, 1], 9));
+    let good = config(&folder, connect, "counting", "");
+    let text = std::fs::read_to_string(&good).expect("written");
+    let broken = folder.join("broken.toml");
+    let path = broken.to_str().expect("text");
+    let with = |from: &str, to: &str| std::fs::write(&broken, text.replace(from, to)).expect("written");
+
+    with("kind = \"flite\"", "kind = \"flite\"\nvoice = \"nobody\"");
+    assert!(fails(&["check", "--config", path]).contains("tenants[0].text_to_speech: flite has no voice `nobody`"));
+    with("script.yaml", "missing.yaml");
+    assert!(fails(&["serve", "--config", path]).contains("tenants[0].assistant.script: "));
+    with("kind = \"flite\"", "kind = \"siri\"");
+    assert!(
+        fails(&["serve", "--config", path])
+            .contains("tenants[0].text_to_speech.kind: `siri` is none of: flite, espeak")
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, _held) = taken.expect("a port");
+    with("tcp:127.0.0.1:0", &format!("tcp:{address}"));
+    assert!(fails(&["serve", "--config", path]).contains(&format!("sip.listen: TCP {address} cannot be bound")));
+    with("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
+    assert!(fails(&["serve", "--config", path]).contains(&format!("http.listen: {address} cannot be bound")));
+    with("sqlite://", "sqlite:///nowhere");
+    assert!(fails(&["serve", "--config", path]).contains("storage.url: the database"));
+    assert!(fails(&["serve", "--config", "/nowhere.toml"]).contains("/nowhere.toml: the file cannot be read"));
+    with("kind = \"flite\"", "kind = \"espeak\"\nvoice = \"en-us\"");
+    let output = Command::new(env!("CARGO_BIN_EXE_bellhop")).args(["check", "--config", path]).env("PATH", "").output();
+    let said = String::from_utf8_lossy(&output.expect("runs").stderr).into_owned();
+    assert!(said.contains("apt-get install espeak-ng"), "a missing package is named: {said}");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// One cell per child and phase of the failure matrix against the real binary; the kinds of death take turns.
+#[test]
+fn the_failure_matrix_holds_for_the_real_binary() {
+    let kinds = [Fault::Panic, Fault::Error, Fault::Hang];
+    let cells: Vec<(ChildName, PhaseName, Fault)> = ChildName::ALL
+        .into_iter()
+        .flat_map(|child| PhaseName::LIVE.into_iter().map(move |phase| (child, phase)))
+        .enumerate()
+        .map(|(n, (child, phase))| (child, phase, kinds[n % kinds.len()]))
+        .collect();
+    let next = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((child, phase, fault)) = cells.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    one_cell(*child, *phase, *fault);
+                }
+            });
+        }
+    });
+}
+
+/// A thread that truly blocks: only the watchdog can tell; the caller hears a goodbye, and the node says it is not ready.
+#[test]
+fn a_blocked_thread_ends_in_a_farewell_from_outside() {
+    one_cell(ChildName::TurnLoop, PhaseName::Talking, Fault::BlockThread);
+}
+
+fn one_cell(child: ChildName, phase: PhaseName, fault: Fault) {
+    let what = format!("{child} dies of {} while {}", fault.label(), phase.label());
+    let drill = format!("[drill]\nchild = \"{child}\"\nphase = \"{}\"\nfault = \"{}\"\n", phase.label(), fault.label());
+    let node = Node::start("counting", &drill);
+    let (report, stop) = node.call(Transport::Udp, "c1", press("0"));
+    let said_goodbye = matches!(report.ended, Ended::ByGateway(_) | Ended::Refused(_));
+    assert!(said_goodbye, "{what}: {:?}", report.ended);
+    let key = node.connect.attributes("c1").get("SessionHistoryKey").cloned().unwrap_or_default();
+    let handed_off = report.ended == Ended::ByGateway("SIP;cause=200;text=\"handed off to agent\"".into());
+    assert_eq!(!key.is_empty(), handed_off || phase == PhaseName::HandedOff, "{what}: {:?}", report.ended);
+    assert!(matches!(stop, Stop::Queued { .. }), "{what}: the caller reaches an agent: {stop:?}");
+    let farewells: f64 = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"]
+        .iter()
+        .map(|kind| node.metric(&format!("bellhop_farewells_total{{kind=\"{kind}\"}}")))
+        .sum();
+    assert_eq!(farewells, 1.0, "{what}");
+    if fault == Fault::BlockThread {
+        let ready = node.get("/readyz");
+        assert!(ready.contains("a call's thread is stuck"), "{what}: {ready}");
+    } else {
+        node.wait_until_idle();
+        assert_eq!(node.metric("bellhop_calls_active{"), 0.0, "{what}");
+    }
+}

@@ -28,7 +28,7 @@ use bellhop_tenancy::quota::Permit;
 
 use crate::media_shard::PacketPort;
 use crate::reception::call_registry::{CallId, CallRegistry};
-use crate::reception::port_pool::PortPair;
+use crate::reception::port_pool::{PortPair, PortPool};
 use crate::reception::sip_endpoint::SipEndpoint;
 use crate::reception::{Drill, Reception};
 use crate::services::Services;
@@ -52,6 +52,8 @@ pub const PING_EVERY: Duration = Duration::from_secs(1);
 pub const CHILD_HUNG_AFTER: Duration = Duration::from_secs(3);
 /// The oldest a call may become.
 pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
+/// How many port pairs are tried before a call is refused.
+pub const PORT_TRIES: usize = 16;
 /// Messages that may wait for a child.
 pub const CHILD_MAILBOX: usize = 64;
 
@@ -81,6 +83,8 @@ pub struct CallSeed {
     pub permits: [Permit; 2],
     /// Its ports; returned when the call is dropped.
     pub ports: PortPair,
+    /// Where other ports are drawn from when somebody else squats on these.
+    pub port_pool: PortPool,
     /// Opens the leg's port.
     pub open_port: OpenPort,
     /// The dialled number as written.

@@ -42,8 +42,8 @@ use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
 use super::{
-    CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PREPARE_MAX, QUIET_MAX, SETUP_MAX,
-    TEARDOWN_MAX, strike,
+    CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PORT_TRIES, PREPARE_MAX,
+    QUIET_MAX, SETUP_MAX, TEARDOWN_MAX, strike,
 };
 use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, LegMode, OnAir, PacketPort, Shard};
@@ -127,6 +127,7 @@ impl Call {
 
     /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
     fn set_up_media(&mut self) -> Result<(String, Option<Agreed>, Box<dyn PacketPort>), StatusCode> {
+        let port = self.open_port()?;
         let (sdp, agreed) = if self.seed.invite.body.is_empty() {
             (sdp::offer(&self.seed.media), None)
         } else {
@@ -137,11 +138,24 @@ impl Call {
                 })?;
             (sdp, Some(agreed))
         };
-        let port = (self.seed.open_port)(self.seed.ports.rtp()).map_err(|error| {
-            tracing::error!(port = self.seed.ports.rtp(), %error, "an RTP port could not be opened");
-            StatusCode(503)
-        })?;
         Ok((sdp, agreed, port))
+    }
+
+    /// Opens the leg's port; one that somebody else squats on goes back to rest, and another is drawn.
+    fn open_port(&mut self) -> Result<Box<dyn PacketPort>, StatusCode> {
+        for _ in 0..PORT_TRIES {
+            let rtp = self.seed.ports.rtp();
+            match (self.seed.open_port)(rtp) {
+                Ok(port) => {
+                    self.seed.media.address.set_port(rtp);
+                    return Ok(port);
+                }
+                Err(error) => tracing::warn!(port = rtp, %error, "an RTP port could not be opened"),
+            }
+            let Some(another) = self.seed.port_pool.draw(crate::now()) else { break };
+            self.seed.ports = another;
+        }
+        Err(StatusCode(503))
     }
 
     fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), StatusCode> {
@@ -634,8 +648,10 @@ impl Actor for Call {
         );
         if let Err(status) = self.start(ctx) {
             let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
+            let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };
             self.seed.registry.deposit(self.seed.id, Farewell::Reject { key: self.seed.key.clone(), response });
-            return self.leave(Ending::Refused(Refusal::NotAcceptable), ctx);
+            let refusal = if status.0 == 503 { Refusal::NoPorts } else { Refusal::NotAcceptable };
+            return self.leave(Ending::Refused(refusal), ctx);
         }
         ctx.run_interval(PING_EVERY, |this, ctx| this.look_after_children(ctx));
         ctx.run_later(CALL_AGE_MAX, |this, ctx| this.fail(Ending::OperatorHungUp, ctx));

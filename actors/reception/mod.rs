@@ -143,6 +143,7 @@ impl Reception {
             contact: admitted.contact,
             permits: admitted.permits,
             ports: admitted.ports,
+            port_pool: self.settings.admission.ports.clone(),
             open_port: Arc::clone(&self.settings.open_port),
             dialled: admitted.dialled,
             caller: admitted.caller,
