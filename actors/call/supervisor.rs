@@ -4,12 +4,13 @@
 //! the first reason wins; the key is spent after all others have stopped, and nothing after a failure.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix::dev::ToEnvelope;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
@@ -126,7 +127,7 @@ impl Call {
     }
 
     /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
-    fn set_up_media(&mut self) -> Result<(String, Option<Agreed>, Box<dyn PacketPort>), StatusCode> {
+    fn set_up_media(&mut self) -> Result<MediaSetUp, StatusCode> {
         let port = self.open_port()?;
         let (sdp, agreed) = if self.seed.invite.body.is_empty() {
             (sdp::offer(&self.seed.media), None)
@@ -138,7 +139,7 @@ impl Call {
                 })?;
             (sdp, Some(agreed))
         };
-        Ok((sdp, agreed, port))
+        Ok(MediaSetUp { sdp, agreed, port })
     }
 
     /// Opens the leg's port; one that somebody else squats on goes back to rest, and another is drawn.
@@ -159,24 +160,23 @@ impl Call {
     }
 
     fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), StatusCode> {
-        let (sdp, agreed, port) = self.set_up_media()?;
+        let MediaSetUp { sdp, agreed, port } = self.set_up_media()?;
         let seed = &self.seed;
         let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)?;
         let services = &seed.services;
         let tenant = &services.tenant;
         let call = ctx.address();
 
-        let dialog = SipDialogParts { uas, sdp };
         self.children.sip_dialog = Some(self.spawn(ctx, ChildName::SipDialog, |this, link| SipDialog {
             link,
             call: call.clone(),
             id: this.seed.id,
-            drive: Drive::new(dialog.uas),
+            drive: Drive::new(uas),
             invite: this.seed.key.clone(),
-            sdp: dialog.sdp,
+            sdp,
             media: this.seed.media,
             policy: tenant.before_answer,
-            registry: std::sync::Arc::clone(&this.seed.registry),
+            registry: Arc::clone(&this.seed.registry),
             endpoint: this.seed.endpoint.clone(),
         }));
         if tenant.ringing == Ringing::On {
@@ -199,15 +199,15 @@ impl Call {
         });
         let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
             let services = &this.seed.services;
-            SttStream::new(link, call.clone(), &services.tenant.name, std::sync::Arc::clone(&services.recognizer))
+            SttStream::new(link, call.clone(), &services.tenant.name, Arc::clone(&services.recognizer))
         });
         let tts_playback = self.spawn(ctx, ChildName::TtsPlayback, |this, link| TtsPlayback {
             link,
             call: call.clone(),
             tenant: this.tenant().to_owned(),
             cores: Rc::clone(&cores),
-            synthesizer: std::sync::Arc::clone(&this.seed.services.synthesizer),
-            waiting: std::collections::VecDeque::new(),
+            synthesizer: Arc::clone(&this.seed.services.synthesizer),
+            waiting: VecDeque::new(),
         });
         let timeouts = Timeouts { post_response: tenant.post_response_timeout, assistant: tenant.assistant_timeout };
         let turn_loop = self.spawn(ctx, ChildName::TurnLoop, |this, link| TurnLoop {
@@ -215,7 +215,7 @@ impl Call {
             call: call.clone(),
             tenant: this.tenant().to_owned(),
             drive: Drive::new(TurnLoopCore::new(this.seed.began, timeouts)),
-            assistant: std::sync::Arc::clone(&this.seed.services.assistant),
+            assistant: Arc::clone(&this.seed.services.assistant),
             id: this.seed.id,
             observer: this.seed.services.observer.clone(),
             observed: 0,
@@ -227,9 +227,9 @@ impl Call {
                 call: call.clone(),
                 tenant: services.tenant.name.clone(),
                 core: Handoff::new(this.seed.contact.initial_contact_id.clone()),
-                attributes: std::sync::Arc::clone(&services.attributes),
-                blanker: std::sync::Arc::clone(&services.blanker),
-                histories: std::sync::Arc::clone(&services.histories),
+                attributes: Arc::clone(&services.attributes),
+                blanker: Arc::clone(&services.blanker),
+                histories: Arc::clone(&services.histories),
                 history: None,
                 committed_at: None,
             }
@@ -393,7 +393,7 @@ impl Call {
         self.on_air = None;
         let contact_id = self.seed.contact.initial_contact_id.clone();
         // From here on whoever opens the will takes the key back first.
-        let blanker = std::sync::Arc::clone(&self.seed.services.blanker);
+        let blanker = Arc::clone(&self.seed.services.blanker);
         let blank = contact_id.map(|contact_id| Blank { blanker, contact_id });
         self.seed.registry.deposit_blank(self.seed.id, blank);
         match &self.goal {
@@ -526,9 +526,10 @@ impl Call {
     }
 }
 
-struct SipDialogParts {
-    uas: Uas,
+struct MediaSetUp {
     sdp: String,
+    agreed: Option<Agreed>,
+    port: Box<dyn PacketPort>,
 }
 
 const ASSUMED_FORMAT: StreamFormat = StreamFormat { law: Law::Mu, payload_type: 0, telephone_event: Some(101) };
@@ -801,6 +802,3 @@ impl Handler<Ping> for Call {
 
     fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
-
-/// Where a call is reached from other threads.
-pub type CallAddress = Addr<Call>;

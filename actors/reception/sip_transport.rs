@@ -205,7 +205,7 @@ fn serve(stream: TcpStream, hop: Hop, shared: Arc<Shared>, endpoint: Addr<SipEnd
             }
             framer.push(&buffer[..length]);
             loop {
-                match framer.next() {
+                match framer.take() {
                     Ok(None) => break,
                     Ok(Some(Framed::Ping)) => {
                         let _ = queue.try_send(Bytes::from_static(b"\r\n"));

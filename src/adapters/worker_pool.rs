@@ -94,8 +94,8 @@ mod tests {
         open.send(()).expect("the job waits");
         assert!(first.blocking_recv().is_ok());
         assert!(waiting.into_iter().all(|answer| answer.blocking_recv() == Ok(8)));
-        let broken = pool.submit(|_| panic!("one bad text")).expect("free");
-        assert!(broken.blocking_recv().map(|()| ()).is_err());
+        let broken = pool.submit::<()>(|_| panic!("one bad text")).expect("free");
+        assert!(broken.blocking_recv().is_err());
         assert_eq!(pool.submit(|n| *n).expect("free").blocking_recv(), Ok(7));
     }
 

@@ -71,12 +71,11 @@ impl ContactReference {
 pub fn decode_user_to_user(value: &str) -> String {
     let value = value.trim();
     // Parameters come after the data; raw JSON may contain a semicolon itself.
-    let (data, parameters) =
-        if value.starts_with('{') { (value, "") } else { value.split_once(';').unwrap_or((value, "")) };
+    let data = if value.starts_with('{') { value } else { value.split(';').next().unwrap_or_default() };
     let data = data.trim().trim_matches('"');
-    let says_hex = parameters.to_ascii_lowercase().replace(' ', "").contains("encoding=hex");
-    let looks_hex = data.len() >= 2 && data.len() % 2 == 0 && data.bytes().all(|b| b.is_ascii_hexdigit());
-    if (says_hex || looks_hex) && looks_hex {
+    // Said by `encoding=hex` or not: what is all hex is decoded, what is not cannot be.
+    let is_hex = data.len() >= 2 && data.len().is_multiple_of(2) && data.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_hex {
         let bytes: Option<Vec<u8>> =
             (0..data.len()).step_by(2).map(|at| u8::from_str_radix(data.get(at..at + 2)?, 16).ok()).collect();
         if let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {

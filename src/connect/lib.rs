@@ -2,6 +2,7 @@
 //!
 //! Invariant: whether a hand-off can succeed is known here before anything is sent, and nothing here can write. Driver:
 //! `actors/call/connect_handoff.rs`.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod arn;
 pub mod contact;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: one [`turn_loop::TurnLoop`] decides everything the caller hears; ports only carry out. Driver:
 //! `actors/call/turn_loop.rs`.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod dtmf_collector;
 pub mod ports;

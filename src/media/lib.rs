@@ -2,6 +2,7 @@
 //!
 //! Invariant: one leg is [`receiver::Receiver`] in and [`playout::Playout`] out, both called once per 20 ms frame; neither
 //! allocates per frame, knows a socket or reads a clock. Driver: `actors/media_shard/`.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod concealment;
 pub mod dtmf;

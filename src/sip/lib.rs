@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here knows the time, a socket or a runtime. `now`, randomness and bytes are arguments; what to do
 //! comes back as values. The driver is `actors/reception/sip_endpoint.rs` (transactions) and `actors/call/sip_dialog.rs`.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod dialog;
 pub mod hop;

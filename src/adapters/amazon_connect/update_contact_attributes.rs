@@ -45,7 +45,9 @@ impl fmt::Debug for Credentials {
 
 /// The rate limiters of this process, one per account and Region.
 #[derive(Debug, Clone, Default)]
-pub struct Limiters(Arc<Mutex<HashMap<(String, String), Arc<Mutex<RateLimiter>>>>>);
+pub struct Limiters(Arc<Mutex<HashMap<AccountAndRegion, Arc<Mutex<RateLimiter>>>>>);
+
+type AccountAndRegion = (String, String);
 
 impl Limiters {
     /// The limiter that all tenants of this account and Region share.

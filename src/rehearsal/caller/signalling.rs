@@ -204,7 +204,7 @@ async fn receive(socket: &mut Socket) -> io::Result<Bytes> {
             Ok(buffer.into())
         }
         Socket::Tcp(stream, framer) => loop {
-            match framer.next() {
+            match framer.take() {
                 Ok(Some(Framed::Message(bytes))) => return Ok(bytes),
                 Ok(Some(Framed::Ping)) => {}
                 Ok(None) => {

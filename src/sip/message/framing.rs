@@ -47,7 +47,7 @@ impl Framer {
     }
 
     /// The next message, or `None` until more bytes come.
-    pub fn next(&mut self) -> Result<Option<Framed>, FramingError> {
+    pub fn take(&mut self) -> Result<Option<Framed>, FramingError> {
         if self.buffer.starts_with(b"\r\n\r\n") {
             self.buffer.advance(4);
             return Ok(Some(Framed::Ping));
@@ -99,7 +99,7 @@ mod tests {
             let mut seen = Vec::new();
             for segment in stream.as_bytes().chunks(size) {
                 framer.push(segment);
-                while let Some(framed) = framer.next().expect("well-formed") {
+                while let Some(framed) = framer.take().expect("well-formed") {
                     seen.push(framed);
                 }
             }
@@ -112,12 +112,12 @@ mod tests {
     fn the_buffer_is_bounded() {
         let mut framer = Framer::default();
         framer.push(&vec![b'a'; HEAD_BYTES_MAX + 1]);
-        assert_eq!(framer.next(), Err(FramingError::HeadTooLong));
+        assert_eq!(framer.take(), Err(FramingError::HeadTooLong));
         let mut framer = Framer::default();
         framer.push(b"BYE sip:a SIP/2.0\r\nContent-Length: 99999999\r\n\r\n");
-        assert_eq!(framer.next(), Err(FramingError::BodyTooLong));
+        assert_eq!(framer.take(), Err(FramingError::BodyTooLong));
         let mut framer = Framer::default();
         framer.push(b"BYE sip:a SIP/2.0\r\nVia: x\r\n\r\n");
-        assert_eq!(framer.next(), Err(FramingError::NoContentLength));
+        assert_eq!(framer.take(), Err(FramingError::NoContentLength));
     }
 }

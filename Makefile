@@ -1,0 +1,58 @@
+# Two commands do everything: `make demo` and `make test`. Each installs what it needs and says so.
+#   make demo [ONCE=1]            a real call on embedded defaults; keeps serving, or exits after the call
+#   make test                     everything CI runs
+#   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
+#   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+CALLS ?= 200
+SECONDS ?= 20
+SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
+
+RUN_PACKAGES := libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester curl
+BENCH_PACKAGES := $(RUN_PACKAGES) gcc libc6-dev
+
+define install
+	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing from Debian: "$$missing; \
+		$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$missing >/dev/null; \
+	fi
+endef
+
+.PHONY: demo test lint units docs bench sipp
+demo:
+	$(call install,gcc libc6-dev $(RUN_PACKAGES))
+	@echo "building (the first time takes some minutes: the AWS SDK is large)"
+	@cargo build --locked --quiet -p bellhop
+	@target/debug/bellhop demo $(if $(ONCE),--once)
+
+test: lint docs units
+
+lint:
+	$(call install,gcc libc6-dev)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Units, transition tables, the failure matrix, and the real binary end to end; then doc tests.
+units:
+	$(call install,gcc libc6-dev $(TEST_PACKAGES))
+	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
+	cargo nextest run --workspace --locked --no-fail-fast
+	cargo test --doc --workspace --locked --quiet
+
+bench:
+	$(call install,$(BENCH_PACKAGES))
+	@echo "building with optimisation"
+	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
+	@target/release/load --calls $(CALLS) --seconds $(SECONDS)
+
+sipp:
+	$(call install,sip-tester)
+	@test -n "$(SCENARIO)" || { echo "say which: make sipp SCENARIO=call_and_hang_up (`ls tests/sipp | sed 's/.xml//' | tr '\n' ' '`)"; exit 1; }
+	sipp 127.0.0.1:5060 -sf tests/sipp/$(SCENARIO).xml -s +18005550123 -i 127.0.0.1 -m 1 -trace_msg -message_file /dev/stdout -nostdin -timeout 30

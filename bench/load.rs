@@ -1,0 +1,248 @@
+//! `make bench`: N calls held with RTP both ways, ours and the reference floor in the same run.
+//!
+//! The generator and the floor are the C programs in `bench/reference/`, compiled here; the server is the release binary
+//! in a process of its own, pinned to a core where there are two. CPU comes from `/proc/PID/stat` differences over the held
+//! window. Every leg of ours runs its whole speech path: jitter buffer, concealment, voice activity, 16 kHz to a counting
+//! recognizer, paced playout. The last line is one JSON object. Loopback only.
+
+#![allow(clippy::print_stdout)] // a command-line tool
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde_json::{Value, json};
+
+/// Holds calls with RTP both ways and reports what they cost.
+#[derive(Parser)]
+struct Arguments {
+    /// Calls held at once.
+    #[arg(long, default_value_t = 200)]
+    calls: u32,
+    /// Seconds they are held and measured.
+    #[arg(long, default_value_t = 20)]
+    seconds: u32,
+    /// New calls per second while it fills up.
+    #[arg(long, default_value_t = 50)]
+    rate: u32,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let folder = std::env::temp_dir().join(format!("bellhop-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let result = run(&arguments, &folder);
+    std::fs::remove_dir_all(&folder)?;
+    let line = result?;
+    keep(&line)?;
+    println!("{line}");
+    Ok(())
+}
+
+fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference");
+    for (program, libraries) in [("floord", vec![]), ("mediauac", vec!["-lm"])] {
+        let built = Command::new("gcc")
+            .args(["-O2", "-w", "-o"])
+            .arg(folder.join(program))
+            .arg(reference.join(format!("{program}.c")))
+            .args(libraries)
+            .status()
+            .context("gcc is needed for the reference programs")?;
+        if !built.success() {
+            bail!("the reference program {program} does not compile");
+        }
+    }
+    println!("floor: {} calls, a socket per call, decode + 16 kHz + energy + encode …", arguments.calls);
+    let floor_port = free_port()?;
+    let floor = Process::start(
+        Command::new(folder.join("floord")).args([
+            "-p",
+            &floor_port.to_string(),
+            "-m",
+            "tick",
+            "-s",
+            "percall",
+            "-c",
+            "2",
+        ]),
+        0,
+    )?;
+    let at_floor = generate(arguments, folder, floor_port, floor.id())?;
+    drop(floor);
+
+    println!("bellhop: {} calls, the whole speech path …", arguments.calls);
+    let mut server = serve(arguments, folder)?;
+    let (sip, http) = server.addresses()?;
+    let before = metric(http, "bellhop_recognizer_samples_total")?;
+    let ours = generate(arguments, folder, sip.port(), server.id())?;
+    let text = metrics(http)?;
+    let heard = metric(http, "bellhop_recognizer_samples_total")? - before;
+    let received = series(&text, "bellhop_rtp_packets_total{direction=\"received\"}");
+    let sent = ours["rtp"]["sent"].as_f64().unwrap_or_default();
+    println!(
+        "samples: the generator sent {:.0}, the recognizers counted {heard:.0}; packets received {received:.0}",
+        sent * 160.0
+    );
+    println!("bellhop: {ours}");
+    println!("floor:   {at_floor}");
+
+    let cost = |figures: &Value| figures["cpu_per_call_pct"].as_f64().unwrap_or(f64::NAN);
+    let report = json!({
+        "calls": arguments.calls,
+        "seconds": arguments.seconds,
+        "answered": ours["ok"],
+        "cpu_percent_per_call": cost(&ours),
+        "floor_percent_per_call": cost(&at_floor),
+        "ratio": (cost(&ours) / cost(&at_floor) * 100.0).round() / 100.0,
+        "lost": ours["rtp"]["seq_lost"],
+        "gap_p99_ms": ours["gap_ms"]["p99"],
+        "gap_max_ms": ours["gap_ms"]["max"],
+        "setup_p50_ms": ours["setup_ms"]["p50"],
+        "setup_p99_ms": ours["setup_ms"]["p99"],
+        "memory_kib_per_call": ours["rss_per_call_kb"],
+        "samples_sent": sent * 160.0,
+        "samples_counted": heard,
+    });
+    Ok(report.to_string())
+}
+
+/// Runs the generator against a port and returns its figures.
+fn generate(arguments: &Arguments, folder: &Path, port: u16, pid: u32) -> Result<Value> {
+    let local = free_port()?;
+    let output = pinned(&folder.join("mediauac"), 1)
+        .args(["-t", &format!("127.0.0.1:{port}"), "-L", &local.to_string(), "-R", "32000"])
+        .args([
+            "-n",
+            &arguments.calls.to_string(),
+            "-r",
+            &arguments.rate.to_string(),
+            "-d",
+            &arguments.seconds.to_string(),
+        ])
+        .args(["-u", "+18005550123", "-p", &pid.to_string(), "-S", "6"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("the generator said: {text}"))
+}
+
+/// A process that is ended by its own handle.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command, core: usize) -> Result<Self> {
+        let program = PathBuf::from(command.get_program());
+        let mut all = pinned(&program, core);
+        all.args(command.get_args());
+        Ok(Self(
+            all.stderr(Stdio::piped()).spawn().with_context(|| format!("{} cannot be started", program.display()))?,
+        ))
+    }
+
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Reads the server's log until it serves.
+    fn addresses(&mut self) -> Result<(SocketAddr, SocketAddr)> {
+        let mut lines = BufReader::new(self.0.stderr.take().context("its log is piped")?).lines();
+        let mut sip = None;
+        loop {
+            let line = lines.next().context("the server ended")??;
+            let log: Value = serde_json::from_str(&line).unwrap_or_default();
+            let address = log["address"].as_str().and_then(|text| text.parse().ok());
+            match (log["message"].as_str(), address) {
+                (Some("SIP is heard"), Some(address)) => sip = Some(address),
+                (Some("serving"), Some(http)) => {
+                    std::thread::spawn(move || lines.for_each(drop));
+                    return Ok((sip.context("SIP is heard before it serves")?, http));
+                }
+                _ if line.starts_with("bellhop: ") => bail!("{line}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A quiet core for the server and the other for the generator, where there are two.
+fn pinned(program: &Path, core: usize) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores < 2 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", &core.to_string()]).arg(program);
+    command
+}
+
+fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
+    let script = "start: hold\nsteps:\n  hold:\n    respond: [{response_type: text, text: \"All our agents are busy. Please hold the line, somebody will be with you shortly. Your call is important to us.\"}]\n    silence: hold\n";
+    std::fs::write(folder.join("hold.yaml"), script)?;
+    let limit = arguments.calls + 10;
+    let mut config = format!(
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmax_calls = {limit}\n[media]\nports = \"40000-{}\"\nbind = \"127.0.0.1\"\nshards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite::memory:\"\n",
+        40_000 + limit * 2 + 400
+    );
+    let _ = write!(
+        config,
+        "[[tenants]]\nname = \"bench\"\nnumbers = [\"+18005550123\"]\nmax_calls = {limit}\npost_response_timeout_ms = 100\n[tenants.connect]\ninstance_arn = \"arn:aws:connect:us-east-1:111122223333:instance/bench\"\naccess_key_id = \"none\"\nsecret_access_key = \"none\"\nendpoint_url = \"http://127.0.0.1:9\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"hold.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\nvoice = \"kal\"\n"
+    );
+    let path = folder.join("bench.toml");
+    std::fs::write(&path, config)?;
+    let binary = std::env::current_exe()?.with_file_name("bellhop");
+    Process::start(Command::new(binary).args(["serve", "--config"]).arg(path), 0)
+}
+
+fn metrics(http: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(http)?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn metric(http: SocketAddr, name: &str) -> Result<f64> {
+    Ok(series(&metrics(http)?, name))
+}
+
+fn series(text: &str, name: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Adds the figures to `bench/results/load.jsonl` with date, commit, command and machine.
+fn keep(line: &str) -> Result<()> {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_owned()
+    };
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let entry = json!({
+        "date": said("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
+        "commit": said("git", &["rev-parse", "--short", "HEAD"]),
+        "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+        "machine": format!("{} × {}", std::thread::available_parallelism().map_or(1, std::num::NonZero::get), model.trim_start_matches([' ', '\t', ':'])),
+        "figures": serde_json::from_str::<Value>(line)?,
+    });
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/load.jsonl");
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    writeln!(file, "{entry}")?;
+    Ok(())
+}
