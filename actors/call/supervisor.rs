@@ -277,11 +277,15 @@ impl Call {
         }
     }
 
-    /// What shall happen if this phase lasts too long.
-    fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
+    fn no_deadline(&mut self, ctx: &mut Context<Self>) {
         if let Some(handle) = self.deadline.take() {
             ctx.cancel_future(handle);
         }
+    }
+
+    /// What shall happen if this phase lasts too long.
+    fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
+        self.no_deadline(ctx);
         self.deadline = Some(ctx.run_later(limit, move |this, ctx| {
             this.deadline = None;
             then(this, ctx);
@@ -749,7 +753,7 @@ on! {
             PhaseName::Preparing => match this.seed.services.tenant.on_transfer_failure {
                 OnTransferFailure::Continue => {
                     this.goal = None;
-                    this.within(CALL_AGE_MAX, ctx, |_, _| {});
+                    this.no_deadline(ctx);
                     this.enter(PhaseName::Talking, ctx);
                     tell(&this.children.turn_loop, HandoffWasImpossible {});
                 }

@@ -198,7 +198,7 @@ pub trait RecognizerStream: Send {
 #[derive(Clone)]
 pub struct Speech {
     /// Linear 16-bit samples.
-    pub samples: Vec<i16>,
+    pub samples: Arc<[i16]>,
     /// Samples per second.
     pub sample_rate: u32,
 }

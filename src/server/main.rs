@@ -81,7 +81,16 @@ fn check(path: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A call takes a descriptor: the soft limit of most shells is far below what the hard one allows.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
+    raise_descriptor_limit();
     let config = Config::read(path)?;
     let metrics = http::install_metrics()?;
     let server = Arc::new(Server::start(&config, path, None).await?);

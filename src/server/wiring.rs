@@ -26,6 +26,7 @@ use bellhop_adapters::assistant::scripted::{Script, Scripted};
 use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
 use bellhop_adapters::storage::sqlite::SqliteHistories;
+use bellhop_adapters::text_to_speech::cache::Cached;
 use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
@@ -286,10 +287,10 @@ impl Engines {
             let synthesizer: Result<Arc<dyn Synthesizer>, _> = match &tenant.text_to_speech {
                 SynthesizerKind::Flite { voice } => {
                     let engine = flite.get_or_insert_with(Flite::open).clone();
-                    engine.and_then(|engine| engine.voice(voice)).map(|voice| Arc::new(voice) as Arc<dyn Synthesizer>)
+                    engine.and_then(|engine| engine.voice(voice)).map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
                 }
                 SynthesizerKind::Espeak { voice } => {
-                    Espeak::open(voice, Arc::clone(&espeak_turns)).map(|voice| Arc::new(voice) as Arc<dyn Synthesizer>)
+                    Espeak::open(voice, Arc::clone(&espeak_turns)).map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
                 }
             };
             let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();

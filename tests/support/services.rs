@@ -187,7 +187,7 @@ impl RecognizerStream for FakeServices {
 impl Synthesizer for FakeServices {
     fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
         // Ten milliseconds a letter, loud enough to be told from silence.
-        let samples = vec![8000; text.len() * 80];
+        let samples = vec![8000; text.len() * 80].into();
         let mut state = self.state();
         state.said.push(text);
         let behaviour = state.synthesizer;

@@ -1,5 +1,6 @@
 //! Synthesizers.
 
+pub mod cache;
 pub mod espeak;
 pub mod flite;
 
