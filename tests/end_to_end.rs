@@ -335,6 +335,56 @@ fn a_terminated_server_lets_its_call_finish() {
     assert!(node.process.wait().expect("it ends").success());
 }
 
+/// Reads a connection until its text contains all of `until`, or nothing has come for a while.
+fn read_until(stream: &mut TcpStream, until: &[&str]) -> String {
+    stream.set_read_timeout(Some(Duration::from_millis(1500))).expect("a limit");
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    while !until.iter().all(|wanted| text.contains(wanted)) || until.is_empty() {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return text,
+            Ok(length) => text.push_str(&String::from_utf8_lossy(&buffer[..length])),
+        }
+    }
+    text
+}
+
+/// What load balancers do: the ACK takes another connection; messages come in pieces, and several in one.
+#[test]
+fn an_ack_may_come_by_another_connection_and_messages_in_any_segments() {
+    let node = Node::start("counting", "");
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 39998 RTP/AVP 0\r\n";
+    let message = |method: &str, number: u32, tag: &str, body: &str| {
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} sip:+18005550123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5999;branch=z9hG4bK{method}{number}\r\nMax-Forwards: 70\r\nFrom: <sip:+12065550100@127.0.0.1>;tag=far\r\nTo: <sip:+18005550123@127.0.0.1>{tag}\r\nCall-ID: two-connections\r\nCSeq: {number} {method}\r\nContact: <sip:10.0.0.1>\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let mut first = TcpStream::connect(node.tcp).expect("TCP");
+    first.set_nodelay(true).expect("no delay");
+    for piece in message("INVITE", 1, "", sdp).as_bytes().chunks(97) {
+        first.write_all(piece).expect("sent");
+    }
+    let answer = read_until(&mut first, &["SIP/2.0 200 OK", "m=audio"]);
+    let tag = answer
+        .split("200 OK")
+        .nth(1)
+        .and_then(|rest| rest.split("To: ").nth(1)?.split(";tag=").nth(1)?.split("\r\n").next());
+    let tag = format!(";tag={}", tag.expect("a tag of ours"));
+    let mut second = TcpStream::connect(node.tcp).expect("TCP");
+    let ping_and_three = "\r\n\r\n".to_owned()
+        + &message("ACK", 1, &tag, "")
+        + &message("OPTIONS", 2, &tag, "")
+        + &message("OPTIONS", 3, &tag, "");
+    second.write_all(ping_and_three.as_bytes()).expect("sent");
+    let both = read_until(&mut second, &["CSeq: 2 OPTIONS", "CSeq: 3 OPTIONS"]);
+    assert!(both.starts_with("\r\n") && both.matches("SIP/2.0 200 OK").count() == 2, "{both}");
+    let repeated = read_until(&mut first, &[]);
+    assert!(!repeated.contains("200 OK"), "the ACK stopped the repetition of the 200: {repeated}");
+    second.write_all(message("BYE", 4, &tag, "").as_bytes()).expect("sent");
+    assert!(read_until(&mut second, &["CSeq: 4 BYE"]).contains("SIP/2.0 200 OK"));
+}
+
 fn fails(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_bellhop")).args(arguments).output().expect("the binary runs");
     assert!(!output.status.success(), "{arguments:?} should fail");

@@ -287,11 +287,12 @@ impl Engines {
             let synthesizer: Result<Arc<dyn Synthesizer>, _> = match &tenant.text_to_speech {
                 SynthesizerKind::Flite { voice } => {
                     let engine = flite.get_or_insert_with(Flite::open).clone();
-                    engine.and_then(|engine| engine.voice(voice)).map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
+                    engine
+                        .and_then(|engine| engine.voice(voice))
+                        .map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
                 }
-                SynthesizerKind::Espeak { voice } => {
-                    Espeak::open(voice, Arc::clone(&espeak_turns)).map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
-                }
+                SynthesizerKind::Espeak { voice } => Espeak::open(voice, Arc::clone(&espeak_turns))
+                    .map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>),
             };
             let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();
             if let (Some(script), Some(recognizer), Some(synthesizer)) = (script, recognizer, synthesizer) {

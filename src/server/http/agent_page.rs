@@ -19,7 +19,8 @@ struct Asked {
 
 #[derive(Template)]
 #[template(path = "agent_page.html")]
-struct Page {
+struct Page<'a> {
+    nonce: &'a str,
     caller: String,
     dialled: String,
     began: String,
@@ -36,7 +37,9 @@ struct Line {
 
 #[derive(Template)]
 #[template(path = "agent_page_unknown.html")]
-struct Unknown;
+struct Unknown<'a> {
+    nonce: &'a str,
+}
 
 #[get("/loadAgentAppFrame.html")]
 pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> HttpResponse {
@@ -44,11 +47,13 @@ pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> Htt
     // What can be no key is looked up all the same, under a name that nobody has.
     let name = filed_under(&asked)
         .unwrap_or_else(|| SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>()).filed_as());
+    // The one style sheet is named by a value nobody can guess, so that nothing else on the page can style or run.
+    let nonce = format!("{:032x}", rand::random::<u128>());
     let found = match shared.server.histories.find(&name).await {
         Ok(found) => found,
         Err(error) => {
             tracing::error!(%error, "a session history could not be read");
-            return answer(StatusCode::SERVICE_UNAVAILABLE, &[])
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &[], &nonce)
                 .body("The conversation cannot be read just now. Please try again.");
         }
     };
@@ -57,16 +62,19 @@ pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> Htt
         Some((tenant, record)) => {
             tracing::info!(tenant, "a conversation was viewed");
             let ancestors = shared.server.tenants.get(&tenant).map(|tenant| tenant.frame_ancestors.clone());
-            answer(StatusCode::OK, &ancestors.unwrap_or_default()).body(show(&record))
+            answer(StatusCode::OK, &ancestors.unwrap_or_default(), &nonce).body(show(&record, &nonce))
         }
-        None => answer(StatusCode::NOT_FOUND, &[]).body(Unknown.render().unwrap_or_default()),
+        None => {
+            let page = Unknown { nonce: &nonce };
+            answer(StatusCode::NOT_FOUND, &[], &nonce).body(page.render().unwrap_or_default())
+        }
     }
 }
 
-fn answer(status: StatusCode, ancestors: &[String]) -> HttpResponseBuilder {
+fn answer(status: StatusCode, ancestors: &[String], nonce: &str) -> HttpResponseBuilder {
     let ancestors = if ancestors.is_empty() { "'none'".to_owned() } else { ancestors.join(" ") };
     let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
     );
     let mut response = HttpResponse::build(status);
     response
@@ -78,7 +86,7 @@ fn answer(status: StatusCode, ancestors: &[String]) -> HttpResponseBuilder {
     response
 }
 
-fn show(record: &SessionRecord) -> String {
+fn show(record: &SessionRecord, nonce: &str) -> String {
     let began = Timestamp::from_millisecond(record.began_unix_ms).unwrap_or_default();
     let clock = |at_ms: u64, form: &str| {
         let at = Timestamp::from_millisecond(record.began_unix_ms + at_ms as i64).unwrap_or(began);
@@ -95,6 +103,7 @@ fn show(record: &SessionRecord) -> String {
         Line { at, who, class, text: line.text.clone(), interrupted: line.interrupted }
     });
     let html = Page {
+        nonce,
         caller: record.caller.clone(),
         dialled: record.dialled.clone(),
         began: clock(0, "%Y-%m-%d %H:%M:%S UTC"),
@@ -119,7 +128,7 @@ mod tests {
             began_unix_ms: 1_700_000_000_000,
             transcript,
         };
-        let html = show(&record);
+        let html = show(&record, "n");
         assert!(!html.contains("<script>") && !html.contains("<b>") && html.contains("22:14:21"), "{html}");
     }
 }
