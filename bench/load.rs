@@ -188,7 +188,12 @@ fn pinned(program: &Path, core: usize) -> Command {
 }
 
 fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
-    let script = "start: hold\nsteps:\n  hold:\n    respond: [{response_type: text, text: \"All our agents are busy. Please hold the line, somebody will be with you shortly. Your call is important to us.\"}]\n    silence: hold\n";
+    // A reply that ends the call cannot be cut off by the generator's tones: it is spoken for the whole window.
+    let text = "      - {response_type: text, text: \"All our agents are busy. Please hold the line.\"}\n";
+    let script = format!(
+        "start: hold\nsteps:\n  hold:\n    respond:\n{}      - {{response_type: end_session}}\n",
+        text.repeat(60)
+    );
     std::fs::write(folder.join("hold.yaml"), script)?;
     let limit = arguments.calls + 10;
     let mut config = format!(

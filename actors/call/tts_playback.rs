@@ -2,9 +2,10 @@
 //!
 //! Invariant: clips are queued in the order of their texts; after a cut nothing that was asked for before it is queued.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::fut::WrapFuture;
@@ -12,6 +13,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Ha
 use bellhop_dialogue::ports::{ServiceFailure, Speech, Synthesizer};
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::SAMPLE_RATE;
+use bellhop_media::g711::Law;
 use bellhop_media::playout::{Clip, ClipId, Event};
 use bellhop_media::resample;
 
@@ -42,8 +44,7 @@ impl TtsPlayback {
         };
         match result {
             Ok(speech) => {
-                let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
-                *place = Some(self.cores.playout.borrow().law().encode_all(&samples).into());
+                *place = Some(encoded(&speech, self.cores.playout.borrow().law()));
                 self.queue_what_is_ready(ctx);
             }
             Err(failure) => {
@@ -68,6 +69,31 @@ impl TtsPlayback {
         self.link.exit(Exit::Failed(Failure::SynthesizerLost));
         ctx.stop();
     }
+}
+
+/// The code words of a speech. Calls of this thread that play the same speech share them: a greeting is held once.
+fn encoded(speech: &Speech, law: Law) -> Arc<[u8]> {
+    thread_local! {
+        static SHARED: RefCell<HashMap<(*const i16, Law), Shared>> = RefCell::default();
+    }
+    let key = (speech.samples.as_ptr(), law);
+    SHARED.with_borrow_mut(|shared| {
+        // The address is only a hint: the speech that was at it may be gone.
+        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.codes.upgrade()?)));
+        if let Some((_, codes)) = known.filter(|(of, _)| Arc::ptr_eq(of, &speech.samples)) {
+            return codes;
+        }
+        let narrow = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
+        let codes: Arc<[u8]> = law.encode_all(&narrow).into();
+        shared.retain(|_, known| known.codes.strong_count() > 0);
+        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), codes: Arc::downgrade(&codes) });
+        codes
+    })
+}
+
+struct Shared {
+    speech: Weak<[i16]>,
+    codes: Weak<[u8]>,
 }
 
 impl Actor for TtsPlayback {

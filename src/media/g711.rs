@@ -3,7 +3,7 @@
 //! Invariant: decoding then encoding any code word gives it back (negative zero of µ-law aside).
 
 /// Which companding law.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Law {
     /// µ-law, North America and Japan.
     Mu,
