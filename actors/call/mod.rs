@@ -2,12 +2,14 @@
 //!
 //! Invariant: any unasked exit of any child ends the call; the first reason wins.
 
+mod children;
 pub mod connect_handoff;
 pub mod ending;
 pub mod jitter_buffer;
 pub mod leg;
 pub mod messages;
 pub mod phase;
+mod reports;
 pub mod sip_dialog;
 pub mod stt_stream;
 pub mod supervisor;

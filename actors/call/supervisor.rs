@@ -9,8 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use actix::dev::ToEnvelope;
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
@@ -23,20 +22,15 @@ use bellhop_media::receiver::{Receiver, StreamFormat};
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
 use bellhop_sip::message::StatusCode;
-use bellhop_sip::sdp::{self, Agreed, Codec, Direction, SdpRefused};
-use bellhop_tenancy::tenant::{OnTransferFailure, Ringing};
+use bellhop_sip::sdp::{self, Agreed, Codec, SdpRefused};
+use bellhop_tenancy::tenant::Ringing;
 
+use super::children::{Children, tell};
 use super::connect_handoff::ConnectHandoff;
 use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
 use super::leg::LegListeners;
-use super::messages::{
-    Answer, Begin, CallEnded, CallerHungUp, CommitHandoff, Cut, CutSpeech, DialogConfirmed, DigitPressed,
-    EndConversation, HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
-    HandoffWasImpossible, HangUp, Heard, Interrupted, Listen, MarkHangup, MediaMoved, NotUnderstood, PlaybackFinished,
-    PlaybackReady, Played, PrepareHandoff, Pressed, RecognizerReady, ReplyArrived, Ring, Say, Speak, SpeechStarted,
-    UtteranceHeard, UtteranceNotUnderstood,
-};
+use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
@@ -50,54 +44,39 @@ use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, LegMode, OnAir, PacketPort, Shard};
 use crate::metrics;
 use crate::reception::call_registry::Blank;
-use crate::supervision::{ChildDown, ChildName, Exit, Failure, Link, Linked, Ping, Pong, Stop, spawn_linked};
+use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Ping, Stop, spawn_linked};
 
 /// The actor.
 pub struct Call {
-    link: Link,
-    seed: CallSeed,
-    phase: PhaseName,
-    readiness: Readiness,
-    goal: Option<Goal>,
+    pub(super) link: Link,
+    pub(super) seed: CallSeed,
+    pub(super) phase: PhaseName,
+    pub(super) readiness: Readiness,
+    pub(super) goal: Option<Goal>,
     /// Why the call will end once a commit in flight is known.
-    ending: Option<Ending>,
-    cores: Option<Rc<LegCores>>,
-    on_air: Option<OnAir>,
-    children: Children,
-    last_pong: HashMap<ChildName, Instant>,
+    pub(super) ending: Option<Ending>,
+    pub(super) cores: Option<Rc<LegCores>>,
+    pub(super) on_air: Option<OnAir>,
+    pub(super) children: Children,
+    pub(super) last_pong: HashMap<ChildName, Instant>,
     /// Those who must say that they are there before the key is spent.
-    roll_call: Vec<ChildName>,
-    deadline: Option<SpawnHandle>,
-}
-
-#[derive(Default)]
-struct Children {
-    sip_dialog: Option<Linked<SipDialog>>,
-    jitter_buffer: Option<Linked<JitterBuffer>>,
-    stt_stream: Option<Linked<SttStream>>,
-    tts_playback: Option<Linked<TtsPlayback>>,
-    turn_loop: Option<Linked<TurnLoop>>,
-    connect_handoff: Option<Linked<ConnectHandoff>>,
+    pub(super) roll_call: Vec<ChildName>,
+    pub(super) deadline: Option<SpawnHandle>,
 }
 
 /// What must be there before the call is answered.
 #[derive(Default)]
-struct Readiness {
-    recognizer: bool,
-    greeting: bool,
-    says_something: bool,
+pub(super) struct Readiness {
+    pub(super) recognizer: bool,
+    pub(super) greeting: bool,
+    pub(super) says_something: bool,
 }
 
 /// What the conversation ended in.
-enum Goal {
+pub(super) enum Goal {
     HandOff { transfer: ConnectToAgent, transcript: Transcript },
     HangUp,
 }
-
-/// The assistant's first reply has been handed on completely.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct ReplyRead;
 
 impl Call {
     /// A call that has not started.
@@ -118,7 +97,7 @@ impl Call {
         }
     }
 
-    fn tenant(&self) -> &str {
+    pub(super) fn tenant(&self) -> &str {
         &self.seed.services.tenant.name
     }
 
@@ -261,7 +240,7 @@ impl Call {
     }
 
     /// Enters a phase; a failure drill for it strikes now.
-    fn enter(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
+    pub(super) fn enter(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
         self.phase = phase;
         tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
         let Some(drill) = self.seed.drill.filter(|drill| drill.phase == phase) else { return };
@@ -277,7 +256,7 @@ impl Call {
         }
     }
 
-    fn no_deadline(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn no_deadline(&mut self, ctx: &mut Context<Self>) {
         if let Some(handle) = self.deadline.take() {
             ctx.cancel_future(handle);
         }
@@ -292,7 +271,7 @@ impl Call {
         }));
     }
 
-    fn answer_when_ready(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn answer_when_ready(&mut self, ctx: &mut Context<Self>) {
         let ready = self.readiness.recognizer && (self.readiness.greeting || self.goal.is_some());
         if self.phase == PhaseName::Offered && ready {
             self.answer(ctx);
@@ -309,7 +288,7 @@ impl Call {
         self.enter(PhaseName::Answering, ctx);
     }
 
-    fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
+    pub(super) fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Answering {
             return;
         }
@@ -339,7 +318,7 @@ impl Call {
     }
 
     /// Works towards the goal once the call talks.
-    fn pursue(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn pursue(&mut self, ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Talking {
             return;
         }
@@ -371,7 +350,7 @@ impl Call {
 
     /// Stops everybody but SipDialog and ConnectHandoff, who must answer a roll call: the key is spent last and alone,
     /// and never while one of the two is hung without anybody having noticed yet.
-    fn quiet(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn quiet(&mut self, ctx: &mut Context<Self>) {
         let by = crate::now() + QUIET_MAX;
         self.enter(PhaseName::Quieting, ctx);
         tell(&self.children.turn_loop, Stop { by });
@@ -389,7 +368,7 @@ impl Call {
         self.commit_when_quiet(ctx);
     }
 
-    fn commit_when_quiet(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn commit_when_quiet(&mut self, ctx: &mut Context<Self>) {
         let quiet = self.children.quieting().is_empty() && self.roll_call.is_empty();
         if self.phase != PhaseName::Quieting || !quiet {
             return;
@@ -416,7 +395,7 @@ impl Call {
     }
 
     /// A commit in flight is known. `landed` says that the attribute is there.
-    fn outcome(&mut self, landed: bool, ctx: &mut Context<Self>) {
+    pub(super) fn outcome(&mut self, landed: bool, ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Committing {
             return;
         }
@@ -457,11 +436,11 @@ impl Call {
         self.fail(Ending::Failed { child, failure: Broken::Overdue }, ctx);
     }
 
-    fn fail(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+    pub(super) fn fail(&mut self, ending: Ending, ctx: &mut Context<Self>) {
         self.end_as(self.phase.on_failure(), ending, ctx);
     }
 
-    fn end_as(&mut self, how: OnFailure, ending: Ending, ctx: &mut Context<Self>) {
+    pub(super) fn end_as(&mut self, how: OnFailure, ending: Ending, ctx: &mut Context<Self>) {
         match how {
             OnFailure::Leave => self.leave(ending, ctx),
             OnFailure::AwaitOutcomeThenBlank | OnFailure::AwaitOutcome => {
@@ -476,7 +455,7 @@ impl Call {
     }
 
     /// The one way out: say goodbye first, then tear down.
-    fn leave(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+    pub(super) fn leave(&mut self, ending: Ending, ctx: &mut Context<Self>) {
         if self.phase == PhaseName::Leaving {
             return;
         }
@@ -499,7 +478,7 @@ impl Call {
         self.finish_when_empty(ctx);
     }
 
-    fn finish_when_empty(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn finish_when_empty(&mut self, ctx: &mut Context<Self>) {
         if self.children.live().is_empty() {
             self.finish(ctx);
         }
@@ -546,100 +525,6 @@ fn format_of(agreed: &Agreed) -> StreamFormat {
     StreamFormat { law, payload_type: agreed.payload_type, telephone_event: agreed.telephone_event }
 }
 
-/// Orders and reports are control: always delivered, and a child that is gone is reported by its obituary.
-fn tell<A, M>(child: &Option<Linked<A>>, message: M)
-where
-    A: Actor + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    if let Some(child) = child {
-        child.address.do_send(message);
-    }
-}
-
-macro_rules! each_child {
-    ($children:expr, |$slot:ident, $name:ident| $body:expr) => {{
-        // In reverse order of start: SipDialog last.
-        {
-            let ($slot, $name) = (&$children.connect_handoff, ChildName::ConnectHandoff);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.turn_loop, ChildName::TurnLoop);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.tts_playback, ChildName::TtsPlayback);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.stt_stream, ChildName::SttStream);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.jitter_buffer, ChildName::JitterBuffer);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.sip_dialog, ChildName::SipDialog);
-            $body;
-        }
-    }};
-}
-
-impl Children {
-    fn live(&self) -> Vec<ChildName> {
-        let mut live = vec![];
-        each_child!(self, |slot, name| if slot.is_some() {
-            live.push(name);
-        });
-        live
-    }
-
-    /// Those that must be gone before the key is spent, as far as they live.
-    fn quieting(&self) -> Vec<ChildName> {
-        let stays = |name: &ChildName| matches!(name, ChildName::SipDialog | ChildName::ConnectHandoff);
-        self.live().into_iter().filter(|name| !stays(name)).collect()
-    }
-
-    fn stop_all(&self) {
-        let by = crate::now() + TEARDOWN_MAX;
-        each_child!(self, |slot, _name| tell(slot, Stop { by }));
-    }
-
-    fn abandon_all(&self) {
-        each_child!(self, |slot, _name| if let Some(child) = slot {
-            child.abandon();
-        });
-    }
-
-    /// A full mailbox is an error; a closed one is the obituary's to report.
-    fn ping(&self, child: ChildName) -> Result<(), Failure> {
-        let mut result = Ok(());
-        each_child!(self, |slot, name| if name == child
-            && let Some(linked) = slot
-            && let Err(actix::dev::SendError::Full(_)) = linked.address.try_send(Ping)
-        {
-            result = Err(Failure::MailboxFull);
-        });
-        result
-    }
-
-    fn forget(&mut self, child: ChildName) {
-        match child {
-            ChildName::Call => {}
-            ChildName::SipDialog => self.sip_dialog = None,
-            ChildName::JitterBuffer => self.jitter_buffer = None,
-            ChildName::SttStream => self.stt_stream = None,
-            ChildName::TtsPlayback => self.tts_playback = None,
-            ChildName::TurnLoop => self.turn_loop = None,
-            ChildName::ConnectHandoff => self.connect_handoff = None,
-        }
-    }
-}
-
 impl Actor for Call {
     type Context = Context<Self>;
 
@@ -663,146 +548,4 @@ impl Actor for Call {
         self.within(SETUP_MAX, ctx, |this, ctx| this.answer(ctx));
         self.enter(PhaseName::Offered, ctx);
     }
-}
-
-impl Handler<ChildDown> for Call {
-    type Result = ();
-
-    fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
-        self.children.forget(down.child);
-        match self.phase {
-            PhaseName::Leaving => self.finish_when_empty(ctx),
-            PhaseName::Quieting if down.exit == Exit::Finished => self.commit_when_quiet(ctx),
-            _ => {
-                tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
-                self.fail(Ending::of_exit(down.child, &down.exit), ctx);
-            }
-        }
-    }
-}
-
-/// One handler a message: what it means to the call.
-macro_rules! on {
-    ($($message:ident { $($field:ident),* } => |$this:ident, $ctx:ident| $body:expr;)+) => {
-        $(impl Handler<$message> for Call {
-            type Result = ();
-
-            fn handle(&mut self, $message { $($field),* }: $message, $ctx: &mut Self::Context) {
-                let $this = self;
-                $body
-            }
-        })+
-    };
-}
-
-on! {
-    // From SipDialog.
-    DialogConfirmed { body } => |this, ctx| this.confirmed(&body, ctx);
-    CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
-    MediaMoved { agreed } => |this, _ctx| {
-        if let Some(cores) = &this.cores {
-            let sends = matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly);
-            cores.mode.set(if sends { LegMode::Talking } else { LegMode::Listening });
-        }
-        tell(&this.children.jitter_buffer, MediaMoved { agreed });
-    };
-    // From JitterBuffer.
-    DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
-    // From SttStream.
-    RecognizerReady {} => |this, ctx| {
-        this.readiness.recognizer = true;
-        this.answer_when_ready(ctx);
-    };
-    SpeechStarted {} => |this, _ctx| tell(&this.children.turn_loop, Interrupted {});
-    UtteranceHeard { text, confidence } => |this, _ctx| tell(&this.children.turn_loop, Heard { text, confidence });
-    UtteranceNotUnderstood {} => |this, _ctx| tell(&this.children.turn_loop, NotUnderstood {});
-    // From TtsPlayback.
-    PlaybackReady {} => |this, ctx| {
-        this.readiness.greeting = true;
-        this.answer_when_ready(ctx);
-    };
-    PlaybackFinished { id } => |this, _ctx| tell(&this.children.turn_loop, Played { id });
-    // From TurnLoop.
-    Say { id, text } => |this, _ctx| {
-        this.readiness.says_something = true;
-        tell(&this.children.tts_playback, Speak { id, text });
-    };
-    CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
-    ReplyArrived { phrases } => |this, ctx| {
-        tell(&this.children.stt_stream, Listen { phrases });
-        // What the reply says stands behind this message already.
-        ctx.notify(ReplyRead);
-    };
-    HandOff { transfer, transcript } => |this, ctx| {
-        this.goal = Some(Goal::HandOff { transfer, transcript });
-        this.answer_when_ready(ctx);
-        this.pursue(ctx);
-    };
-    EndConversation {} => |this, ctx| {
-        this.goal = Some(Goal::HangUp);
-        this.answer_when_ready(ctx);
-        this.pursue(ctx);
-    };
-    // From ConnectHandoff.
-    HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
-        this.quiet(ctx);
-    };
-    HandoffImpossible { why } => |this, ctx| {
-        tracing::warn!(call = %this.seed.id, tenant = this.tenant(), %why, "no hand-off");
-        match this.phase {
-            PhaseName::Preparing => match this.seed.services.tenant.on_transfer_failure {
-                OnTransferFailure::Continue => {
-                    this.goal = None;
-                    this.no_deadline(ctx);
-                    this.enter(PhaseName::Talking, ctx);
-                    tell(&this.children.turn_loop, HandoffWasImpossible {});
-                }
-                OnTransferFailure::Disconnect => {
-                    let failure = Broken::Failure(Failure::HandoffImpossible);
-                    this.fail(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
-                }
-            },
-            // The conversation ended; without a contact there is nobody to tell.
-            PhaseName::Committing => {
-                this.seed.registry.deposit_blank(this.seed.id, None);
-                let ending = this.ending.take().unwrap_or(Ending::AssistantEnded);
-                this.leave(ending, ctx);
-            }
-            _ => {}
-        }
-    };
-    HandoffCommitted {} => |this, ctx| this.outcome(true, ctx);
-    HandoffRefused {} => |this, ctx| this.outcome(false, ctx);
-    HandoffUncertain {} => |this, ctx| this.outcome(false, ctx);
-    // From Reception.
-    HangUp { ending } => |this, ctx| if this.phase != PhaseName::Committing {
-        this.fail(ending, ctx);
-    };
-}
-
-impl Handler<ReplyRead> for Call {
-    type Result = ();
-
-    fn handle(&mut self, _: ReplyRead, ctx: &mut Self::Context) {
-        if !self.readiness.says_something {
-            self.readiness.greeting = true;
-        }
-        self.answer_when_ready(ctx);
-    }
-}
-
-impl Handler<Pong> for Call {
-    type Result = ();
-
-    fn handle(&mut self, Pong(child): Pong, ctx: &mut Self::Context) {
-        self.last_pong.insert(child, crate::now());
-        self.roll_call.retain(|awaited| *awaited != child);
-        self.commit_when_quiet(ctx);
-    }
-}
-
-impl Handler<Ping> for Call {
-    type Result = ();
-
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }

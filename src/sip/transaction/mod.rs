@@ -1,6 +1,6 @@
 //! Transactions (RFC 3261 section 17, RFC 6026): one layer that matches messages and runs the timers of all.
 //!
-//! Invariant: every message and every expired timer goes through one transition of [`client`] or [`server`]; the layer
+//! Invariant: every message and every expired timer goes through one transition of `client.rs` or `server.rs`; the layer
 //! only finds the transaction, and forgets it when it has terminated. Driver: `actors/reception/sip_endpoint.rs`.
 
 mod client;

@@ -1,0 +1,119 @@
+//! The children of a call, in the order of their start: spoken to, asked, stopped and dropped together.
+//!
+//! Invariant: whoever is in here lives as far as anybody knows; an obituary takes it out.
+
+use actix::dev::{SendError, ToEnvelope};
+use actix::{Actor, Handler, Message};
+
+use super::TEARDOWN_MAX;
+use super::connect_handoff::ConnectHandoff;
+use super::jitter_buffer::JitterBuffer;
+use super::sip_dialog::SipDialog;
+use super::stt_stream::SttStream;
+use super::tts_playback::TtsPlayback;
+use super::turn_loop::TurnLoop;
+use crate::supervision::{ChildName, Failure, Linked, Ping, Stop};
+
+#[derive(Default)]
+pub(super) struct Children {
+    pub(super) sip_dialog: Option<Linked<SipDialog>>,
+    pub(super) jitter_buffer: Option<Linked<JitterBuffer>>,
+    pub(super) stt_stream: Option<Linked<SttStream>>,
+    pub(super) tts_playback: Option<Linked<TtsPlayback>>,
+    pub(super) turn_loop: Option<Linked<TurnLoop>>,
+    pub(super) connect_handoff: Option<Linked<ConnectHandoff>>,
+}
+
+/// Orders and reports are control: always delivered, and a child that is gone is reported by its obituary.
+pub(super) fn tell<A, M>(child: &Option<Linked<A>>, message: M)
+where
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    if let Some(child) = child {
+        child.address.do_send(message);
+    }
+}
+
+macro_rules! each_child {
+    ($children:expr, |$slot:ident, $name:ident| $body:expr) => {{
+        // In reverse order of start: SipDialog last.
+        {
+            let ($slot, $name) = (&$children.connect_handoff, ChildName::ConnectHandoff);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.turn_loop, ChildName::TurnLoop);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.tts_playback, ChildName::TtsPlayback);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.stt_stream, ChildName::SttStream);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.jitter_buffer, ChildName::JitterBuffer);
+            $body;
+        }
+        {
+            let ($slot, $name) = (&$children.sip_dialog, ChildName::SipDialog);
+            $body;
+        }
+    }};
+}
+
+impl Children {
+    pub(super) fn live(&self) -> Vec<ChildName> {
+        let mut live = vec![];
+        each_child!(self, |slot, name| if slot.is_some() {
+            live.push(name);
+        });
+        live
+    }
+
+    /// Those that must be gone before the key is spent, as far as they live.
+    pub(super) fn quieting(&self) -> Vec<ChildName> {
+        let stays = |name: &ChildName| matches!(name, ChildName::SipDialog | ChildName::ConnectHandoff);
+        self.live().into_iter().filter(|name| !stays(name)).collect()
+    }
+
+    pub(super) fn stop_all(&self) {
+        let by = crate::now() + TEARDOWN_MAX;
+        each_child!(self, |slot, _name| tell(slot, Stop { by }));
+    }
+
+    pub(super) fn abandon_all(&self) {
+        each_child!(self, |slot, _name| if let Some(child) = slot {
+            child.abandon();
+        });
+    }
+
+    /// A full mailbox is an error; a closed one is the obituary's to report.
+    pub(super) fn ping(&self, child: ChildName) -> Result<(), Failure> {
+        let mut result = Ok(());
+        each_child!(self, |slot, name| if name == child
+            && let Some(linked) = slot
+            && let Err(SendError::Full(_)) = linked.address.try_send(Ping)
+        {
+            result = Err(Failure::MailboxFull);
+        });
+        result
+    }
+
+    pub(super) fn forget(&mut self, child: ChildName) {
+        match child {
+            ChildName::Call => {}
+            ChildName::SipDialog => self.sip_dialog = None,
+            ChildName::JitterBuffer => self.jitter_buffer = None,
+            ChildName::SttStream => self.stt_stream = None,
+            ChildName::TtsPlayback => self.tts_playback = None,
+            ChildName::TurnLoop => self.turn_loop = None,
+            ChildName::ConnectHandoff => self.connect_handoff = None,
+        }
+    }
+}

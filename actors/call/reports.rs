@@ -1,0 +1,167 @@
+//! What the children report to the call, and what each report means to it.
+//!
+//! Invariant: a report is turned into one call of the supervisor, or handed on to one other child; no report decides.
+
+use actix::{AsyncContext, Context, Handler, Message};
+use bellhop_sip::sdp::Direction;
+use bellhop_tenancy::tenant::OnTransferFailure;
+
+use super::children::tell;
+use super::ending::{Broken, Ending};
+use super::messages::{
+    CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
+    HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HandoffWasImpossible, HangUp, Heard,
+    Interrupted, Listen, MediaMoved, NotUnderstood, PlaybackFinished, PlaybackReady, Played, Pressed, RecognizerReady,
+    ReplyArrived, Say, Speak, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood,
+};
+use super::phase::PhaseName;
+use super::supervisor::{Call, Goal};
+use crate::media_shard::LegMode;
+use crate::supervision::{ChildDown, ChildName, Exit, Failure, Ping, Pong};
+
+/// The assistant's first reply has been handed on completely.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ReplyRead;
+
+impl Handler<ChildDown> for Call {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Context<Self>) {
+        self.children.forget(down.child);
+        match self.phase {
+            PhaseName::Leaving => self.finish_when_empty(ctx),
+            PhaseName::Quieting if down.exit == Exit::Finished => self.commit_when_quiet(ctx),
+            _ => {
+                tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
+                self.fail(Ending::of_exit(down.child, &down.exit), ctx);
+            }
+        }
+    }
+}
+
+/// One handler a message: what it means to the call.
+macro_rules! on {
+    ($($message:ident { $($field:ident),* } => |$this:ident, $ctx:ident| $body:expr;)+) => {
+        $(impl Handler<$message> for Call {
+            type Result = ();
+
+            fn handle(&mut self, $message { $($field),* }: $message, $ctx: &mut Context<Self>) {
+                let $this = self;
+                $body
+            }
+        })+
+    };
+}
+
+on! {
+    // From SipDialog.
+    DialogConfirmed { body } => |this, ctx| this.confirmed(&body, ctx);
+    CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
+    MediaMoved { agreed } => |this, _ctx| {
+        if let Some(cores) = &this.cores {
+            let sends = matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly);
+            cores.mode.set(if sends { LegMode::Talking } else { LegMode::Listening });
+        }
+        tell(&this.children.jitter_buffer, MediaMoved { agreed });
+    };
+    // From JitterBuffer.
+    DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
+    // From SttStream.
+    RecognizerReady {} => |this, ctx| {
+        this.readiness.recognizer = true;
+        this.answer_when_ready(ctx);
+    };
+    SpeechStarted {} => |this, _ctx| tell(&this.children.turn_loop, Interrupted {});
+    UtteranceHeard { text, confidence } => |this, _ctx| tell(&this.children.turn_loop, Heard { text, confidence });
+    UtteranceNotUnderstood {} => |this, _ctx| tell(&this.children.turn_loop, NotUnderstood {});
+    // From TtsPlayback.
+    PlaybackReady {} => |this, ctx| {
+        this.readiness.greeting = true;
+        this.answer_when_ready(ctx);
+    };
+    PlaybackFinished { id } => |this, _ctx| tell(&this.children.turn_loop, Played { id });
+    // From TurnLoop.
+    Say { id, text } => |this, _ctx| {
+        this.readiness.says_something = true;
+        tell(&this.children.tts_playback, Speak { id, text });
+    };
+    CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
+    ReplyArrived { phrases } => |this, ctx| {
+        tell(&this.children.stt_stream, Listen { phrases });
+        // What the reply says stands behind this message already.
+        ctx.notify(ReplyRead);
+    };
+    HandOff { transfer, transcript } => |this, ctx| {
+        this.goal = Some(Goal::HandOff { transfer, transcript });
+        this.answer_when_ready(ctx);
+        this.pursue(ctx);
+    };
+    EndConversation {} => |this, ctx| {
+        this.goal = Some(Goal::HangUp);
+        this.answer_when_ready(ctx);
+        this.pursue(ctx);
+    };
+    // From ConnectHandoff.
+    HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
+        this.quiet(ctx);
+    };
+    HandoffImpossible { why } => |this, ctx| {
+        tracing::warn!(call = %this.seed.id, tenant = this.tenant(), %why, "no hand-off");
+        match this.phase {
+            PhaseName::Preparing => match this.seed.services.tenant.on_transfer_failure {
+                OnTransferFailure::Continue => {
+                    this.goal = None;
+                    this.no_deadline(ctx);
+                    this.enter(PhaseName::Talking, ctx);
+                    tell(&this.children.turn_loop, HandoffWasImpossible {});
+                }
+                OnTransferFailure::Disconnect => {
+                    let failure = Broken::Failure(Failure::HandoffImpossible);
+                    this.fail(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
+                }
+            },
+            // The conversation ended; without a contact there is nobody to tell.
+            PhaseName::Committing => {
+                this.seed.registry.deposit_blank(this.seed.id, None);
+                let ending = this.ending.take().unwrap_or(Ending::AssistantEnded);
+                this.leave(ending, ctx);
+            }
+            _ => {}
+        }
+    };
+    HandoffCommitted {} => |this, ctx| this.outcome(true, ctx);
+    HandoffRefused {} => |this, ctx| this.outcome(false, ctx);
+    HandoffUncertain {} => |this, ctx| this.outcome(false, ctx);
+    // From Reception.
+    HangUp { ending } => |this, ctx| if this.phase != PhaseName::Committing {
+        this.fail(ending, ctx);
+    };
+}
+
+impl Handler<ReplyRead> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: ReplyRead, ctx: &mut Context<Self>) {
+        if !self.readiness.says_something {
+            self.readiness.greeting = true;
+        }
+        self.answer_when_ready(ctx);
+    }
+}
+
+impl Handler<Pong> for Call {
+    type Result = ();
+
+    fn handle(&mut self, Pong(child): Pong, ctx: &mut Context<Self>) {
+        self.last_pong.insert(child, crate::now());
+        self.roll_call.retain(|awaited| *awaited != child);
+        self.commit_when_quiet(ctx);
+    }
+}
+
+impl Handler<Ping> for Call {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
+}
