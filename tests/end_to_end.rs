@@ -287,6 +287,47 @@ fn a_refused_hand_off_is_a_bye_without_a_key_and_the_flow_still_finds_an_agent()
     assert!(node.connect.attributes("c2").get("SessionHistoryKey").is_none_or(String::is_empty));
 }
 
+#[test]
+fn an_unreachable_amazon_connect_is_a_warning_and_its_hand_offs_end_without_attribute() {
+    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+    let nowhere = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+    let folder = folder();
+    let path = config(&folder, SocketAddr::from(([127, 0, 0, 1], 9)), "counting", "");
+    let node = Node::serve(&path, folder, nowhere);
+    let (report, stop) = node.call(Transport::Udp, "c1", press("0"));
+    assert_eq!(report.ended, Ended::ByGateway("SIP;cause=500;text=\"hand-off refused\"".into()));
+    assert!(matches!(stop, Stop::Queued { .. }));
+    let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
+    let warning = log.lines().find(|line| line.contains("Amazon Connect cannot be reached"));
+    assert!(warning.is_some_and(|line| line.contains("\"tenant\":\"acme\"")), "{log}");
+}
+
+/// Every family is described, and every known series is there from the start.
+#[test]
+fn metrics_are_described_and_zero_from_the_start() {
+    let node = Node::start("counting", "");
+    let text = node.get("/metrics");
+    let families: std::collections::BTreeSet<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("bellhop_"))
+        .map(|line| line.split(['{', ' ']).next().unwrap_or_default())
+        .map(|name| name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count"))
+        .collect();
+    for family in &families {
+        assert!(text.contains(&format!("# HELP {family} ")), "{family} is not described");
+    }
+    for series in [
+        "bellhop_calls_active{tenant=\"acme\"} 0",
+        "bellhop_calls_ended_total{tenant=\"acme\",reason=\"handed_off\"} 0",
+        "bellhop_handoffs_total{tenant=\"acme\",result=\"committed\"} 0",
+        "bellhop_sip_responses_total{status=\"503\"} 0",
+        "bellhop_rtp_packets_dropped_total{reason=\"late\"} 0",
+    ] {
+        assert!(text.contains(series), "{series} in {text}");
+    }
+    assert!(families.len() >= 18, "{families:?}");
+}
+
 /// No text path from caller to recognizer: what is understood came through RTP, and what is not in the script is not.
 #[test]
 fn speech_is_understood_and_a_foreign_phrase_is_not() {

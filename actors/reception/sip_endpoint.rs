@@ -308,15 +308,17 @@ impl Handler<Arrived> for SipEndpoint {
     }
 }
 
-/// Stamps the top Via with the source; over UDP that decides where responses go (RFC 3261 section 18.2.2, RFC 3581).
+/// Stamps the top Via with the source, and says where responses go (RFC 3261 section 18.2.2, RFC 3581): over UDP to
+/// `received` and `rport`; over TCP by the same connection, and if that is gone to the port of sent-by.
 fn stamp(request: &mut Request, hop: &mut Hop) {
     let source: SocketAddr = hop.remote;
     let Some(top) = request.headers.get("Via") else { return };
     let stamped = stamp_via(top, source);
-    if hop.transport == Transport::Udp
-        && let Some(via) = Via::parse(&stamped)
-    {
-        hop.remote = via.response_address(source);
+    if let Some(via) = Via::parse(&stamped) {
+        hop.remote = match hop.transport {
+            Transport::Udp => via.response_address(source),
+            Transport::Tcp => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
+        };
     }
     request.headers.set_first("Via", &stamped);
 }

@@ -22,8 +22,8 @@ pub const QUEUE: usize = 64;
 pub const UTTERANCE_MAX: usize = 15 * 16_000;
 /// Audio before the detected beginning that belongs to the utterance: 400 ms.
 const PRE_ROLL: usize = 16_000 * 2 / 5;
-/// An utterance shorter than this is a click or a cough: 250 ms of it beyond what the detector adds.
-const UTTERANCE_MIN: usize = 16_000 / 4;
+/// An utterance with fewer sounding frames of 10 ms is a click, not worth a decoder.
+const SOUNDING_MIN: usize = 10;
 /// How much better, per sounding frame of 10 ms, a sentence's path must score than the free path of phones, whose words
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
@@ -206,7 +206,7 @@ impl RecognizerStream for Stream {
     }
 
     fn utterance_ended(&mut self) {
-        let Some(samples) = self.utterance.take().filter(|samples| samples.len() > PRE_ROLL + UTTERANCE_MIN) else {
+        let Some(samples) = self.utterance.take().filter(|samples| sounding_frames(samples) >= SOUNDING_MIN) else {
             return (self.sink)(Heard::NotUnderstood);
         };
         let sink = Arc::clone(&self.sink);

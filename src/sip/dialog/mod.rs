@@ -179,9 +179,7 @@ impl Dialog {
     /// The first route, else the remote target; back to where the INVITE came from when that address cannot be
     /// reached from here: a name that is not resolved, or a private Contact behind a public source.
     fn next_hop(&self) -> Hop {
-        if self.hop.transport.is_reliable() {
-            return self.hop;
-        }
+        // A connection that is still open serves whatever the address; `remote` is for when it is gone.
         let route = self.route_set.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
         let routed = route.is_some();
         let target = route.or_else(|| Uri::parse(&self.remote_target));

@@ -78,6 +78,21 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
 }
 
 #[test]
+fn over_tcp_the_connection_serves_and_the_route_is_where_to_go_without_it() {
+    let hop = Hop { transport: Transport::Tcp, remote: "3.80.16.13:33333".parse().expect("address"), flow: 70_000 };
+    let local = LocalIdentity { contact: "<sip:h;transport=tcp>".into(), via_sent_by: "h:5061".into() };
+    for (invite, remote) in [
+        (INVITE.to_owned(), "3.80.16.13:5060"),
+        (INVITE.replace("Record-Route", "X-Nothing"), "3.80.16.13:33333"),
+        (INVITE.replace("<sip:3.80.16.13;lr", "<sip:proxy.example;lr"), "3.80.16.13:33333"),
+    ] {
+        let mut dialog = Dialog::from_invite(&parsed(&invite), hop, "ours", &local).expect("good");
+        let (_, next) = dialog.request(Method::Bye, "z9hG4bKx");
+        assert_eq!((next.flow, next.remote), (70_000, remote.parse().expect("address")));
+    }
+}
+
+#[test]
 fn the_answer_is_repeated_until_its_ack() {
     let now = Instant::now();
     let mut uas = uas(now);
