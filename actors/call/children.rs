@@ -78,8 +78,7 @@ impl Children {
 
     /// Those that must be gone before the key is spent, as far as they live.
     pub(super) fn quieting(&self) -> Vec<ChildName> {
-        let stays = |name: &ChildName| matches!(name, ChildName::SipDialog | ChildName::ConnectHandoff);
-        self.live().into_iter().filter(|name| !stays(name)).collect()
+        self.live().into_iter().filter(|name| is_quieted(*name)).collect()
     }
 
     pub(super) fn stop_all(&self) {
@@ -116,4 +115,9 @@ impl Children {
             ChildName::ConnectHandoff => self.connect_handoff = None,
         }
     }
+}
+
+/// Whether a child is stopped before the key is spent.
+pub(super) fn is_quieted(child: ChildName) -> bool {
+    !matches!(child, ChildName::SipDialog | ChildName::ConnectHandoff)
 }

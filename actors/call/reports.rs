@@ -6,7 +6,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 use bellhop_sip::sdp::Direction;
 use bellhop_tenancy::tenant::OnTransferFailure;
 
-use super::children::tell;
+use super::children::{is_quieted, tell};
 use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
@@ -31,7 +31,7 @@ impl Handler<ChildDown> for Call {
         self.children.forget(down.child);
         match self.phase {
             PhaseName::Leaving => self.finish_when_empty(ctx),
-            PhaseName::Quieting if down.exit == Exit::Finished => self.commit_when_quiet(ctx),
+            PhaseName::Quieting if down.exit == Exit::Finished && is_quieted(down.child) => self.commit_when_quiet(ctx),
             _ => {
                 tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
                 self.fail(Ending::of_exit(down.child, &down.exit), ctx);

@@ -295,4 +295,41 @@ mod tests {
             let _ = message(&Bytes::copy_from_slice(&text.as_bytes()[..end]));
         }
     }
+
+    /// Network input never panics: the tortuous INVITE and a plain one, with bytes changed, doubled, cut and swapped.
+    #[test]
+    fn no_mutation_of_a_message_panics() {
+        let mut seed = 7u64;
+        let mut random = move |n: usize| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % n
+        };
+        let interesting = b"\r\n\0 :;,<>\"@%=/[]\xff\xc3;";
+        for original in [TORTUOUS, GOOD] {
+            let original = original.replace('\n', "\r\n").into_bytes();
+            for _ in 0..20_000 {
+                let mut bytes = original.clone();
+                for _ in 0..=random(4) {
+                    let at = random(bytes.len());
+                    match random(4) {
+                        0 => bytes[at] = interesting[random(interesting.len())],
+                        1 => bytes.insert(at, interesting[random(interesting.len())]),
+                        2 => bytes.truncate(at.max(1)),
+                        _ => {
+                            let other = random(bytes.len());
+                            bytes.swap(at, other);
+                        }
+                    }
+                }
+                let bytes = Bytes::from(bytes);
+                if let Ok(Message::Request(request)) = message(&bytes) {
+                    let again = message(&request.to_bytes()).expect("what was understood is written understandably");
+                    assert!(matches!(again, Message::Request(again) if again.method == request.method));
+                    let _ = crate::dialog::vetting::Vetting::default().judge(&request);
+                }
+                let local = crate::sdp::LocalMedia { address: ([127, 0, 0, 1], 9).into(), session_id: 1 };
+                let _ = crate::sdp::answer(&bytes, &local);
+            }
+        }
+    }
 }
