@@ -33,6 +33,9 @@ pub const SPEAKING_MAX: Duration = Duration::from_secs(300);
 /// Keys pressed while nobody waited for them, kept for the next collection.
 pub const TYPE_AHEAD_MAX: usize = 32;
 
+/// What the agent reads where the caller was not understood.
+const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.";
+
 /// Waits of one conversation.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -163,7 +166,12 @@ impl TurnLoop {
                 self.transcript.push(now - self.began, Speaker::Caller, text.trim());
                 self.caller_said(now, TurnInput::Speech { text, confidence });
             }
-            Input::NotUnderstood => self.caller_said(now, TurnInput::NotUnderstood),
+            Input::NotUnderstood => {
+                if matches!(self.state, State::Listening { .. }) {
+                    self.transcript.push(now - self.began, Speaker::Note, NOT_UNDERSTOOD);
+                }
+                self.caller_said(now, TurnInput::NotUnderstood);
+            }
             Input::Pressed(digit) => self.pressed(now, digit),
             Input::Played(id) => self.played(now, id),
             Input::HandoffImpossible => self.handoff_impossible(now),

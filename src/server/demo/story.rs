@@ -51,7 +51,7 @@ impl Observer for Story {
             Speaker::Caller => "understood  ",
             Speaker::CallerKeys => "keys        ",
             Speaker::Assistant => "assistant   ",
-            Speaker::Note => "to the agent",
+            Speaker::Note => "noted       ",
         };
         line(&format!("{at:7.2} s  {who} “{words}”"));
     }

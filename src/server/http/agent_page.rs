@@ -97,7 +97,7 @@ fn show(record: &SessionRecord, nonce: &str) -> String {
             Speaker::Caller => ("Caller", "caller"),
             Speaker::CallerKeys => ("Caller (keys)", "caller"),
             Speaker::Assistant => ("Assistant", "assistant"),
-            Speaker::Note => ("Note for you", "note"),
+            Speaker::Note => ("Note", "note"),
         };
         let at = clock(line.at_ms, "%H:%M:%S");
         Line { at, who, class, text: line.text.clone(), interrupted: line.interrupted }
