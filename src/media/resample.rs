@@ -10,6 +10,7 @@ pub struct Upsampler {
 }
 
 const TAPS: usize = 16;
+const BLOCK: usize = crate::FRAME_SAMPLES;
 /// The odd phase of a 31-tap Hamming-windowed half-band filter; the even phase is the input itself.
 const ODD: [f32; TAPS] = half_band();
 
@@ -22,15 +23,22 @@ impl Upsampler {
 
     /// Appends two samples for each one.
     pub fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
-        for sample in samples {
-            self.history.copy_within(1.., 0);
-            self.history[TAPS - 1] = f32::from(*sample);
-            let even = self.history[TAPS / 2 - 1];
-            let odd: f32 = self.history.iter().zip(ODD).map(|(x, h)| x * h).sum();
-            // The mirror image of a zero-stuffed signal: the same low band, with the sign of odd samples turned.
-            let (even, odd) = (even * (1.0 + self.mirror), odd * (1.0 - self.mirror));
-            out.push(even.clamp(-32768.0, 32767.0) as i16);
-            out.push(odd.clamp(-32768.0, 32767.0) as i16);
+        // The history stands before each block in one array, so that the filter slides over memory instead of moving it.
+        let mut window = [0.0; TAPS + BLOCK];
+        for block in samples.chunks(BLOCK) {
+            window[..TAPS].copy_from_slice(&self.history);
+            for (place, sample) in window[TAPS..].iter_mut().zip(block) {
+                *place = f32::from(*sample);
+            }
+            for past in window[1..=block.len() + TAPS - 1].windows(TAPS) {
+                let odd: f32 = past.iter().zip(&ODD).map(|(x, h)| x * h).sum();
+                // The mirror image of a zero-stuffed signal: the same low band, with the sign of odd samples turned.
+                let (even, odd) = (past[TAPS / 2 - 1] * (1.0 + self.mirror), odd * (1.0 - self.mirror));
+                // `as` saturates.
+                out.push(even as i16);
+                out.push(odd as i16);
+            }
+            self.history.copy_from_slice(&window[block.len()..block.len() + TAPS]);
         }
     }
 }
