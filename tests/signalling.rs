@@ -89,6 +89,21 @@ fn cancel_ends_a_ringing_call() {
     });
 }
 
+/// The CANCEL overtakes the call's coming to be.
+#[test]
+fn cancel_right_behind_the_invite_is_not_lost() {
+    play(Choices::default(), |stage| async move {
+        let cancel = INVITE.split("Content-Type").next().expect("headers").replace("INVITE", "CANCEL") + "\n";
+        stage.carrier.sends(INVITE);
+        stage.carrier.sends(&cancel);
+        stage.settle().await;
+        let statuses = stage.carrier.statuses();
+        assert_eq!(statuses.last(), Some(&487), "{statuses:?}");
+        assert!(stage.carrier.requests(&Method::Bye).is_empty());
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
 #[test]
 fn the_caller_hangs_up_in_the_middle_of_a_sentence() {
     play(Choices::default(), |stage| async move {

@@ -3,7 +3,7 @@
 //! It outlives all calls. Invariant: a dialog has one owner: its call's SipDialog, or, from the farewell on, a
 //! [`Leaving`] machine in here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -112,15 +112,19 @@ pub struct SipEndpoint {
     vetting: Vetting,
     wire: Box<dyn Wire>,
     reception: Recipient<CallOffered>,
-    dialogs: HashMap<DialogId, Owner>,
+    calls: HashMap<DialogId, Owner>,
+    leaving: HashMap<DialogId, Leaving>,
     invites: HashMap<ServerKey, Addr<SipDialog>>,
+    /// Cancelled before their call had come to be: told to its SipDialog as soon as there is one.
+    early_cancels: HashSet<ServerKey>,
     byes: HashMap<ClientKey, DialogId>,
     timer: Option<(Instant, SpawnHandle)>,
 }
 
-enum Owner {
-    Call { owner: Addr<SipDialog>, invite: ServerKey },
-    Leaving(Leaving),
+/// The call a dialog belongs to, and its INVITE's transaction.
+struct Owner {
+    call: Addr<SipDialog>,
+    invite: ServerKey,
 }
 
 impl SipEndpoint {
@@ -131,8 +135,10 @@ impl SipEndpoint {
             vetting: Vetting::default(),
             wire,
             reception,
-            dialogs: HashMap::new(),
+            calls: HashMap::new(),
+            leaving: HashMap::new(),
             invites: HashMap::new(),
+            early_cancels: HashSet::new(),
             byes: HashMap::new(),
             timer: None,
         }
@@ -150,11 +156,12 @@ impl SipEndpoint {
                 }
                 Output::Request { key, request, hop } => self.request(key, request, hop),
                 Output::Ack { request, .. } => self.inside(None, request),
-                Output::Cancelled { invite } => {
-                    if let Some(owner) = self.invites.get(&invite) {
-                        owner.do_send(InviteCancelled {});
+                Output::Cancelled { invite } => match self.invites.get(&invite) {
+                    Some(owner) => owner.do_send(InviteCancelled {}),
+                    None => {
+                        self.early_cancels.insert(invite);
                     }
-                }
+                },
                 Output::Response { key, response } => {
                     if !response.status.is_provisional() {
                         self.bye_ended(&key);
@@ -169,10 +176,7 @@ impl SipEndpoint {
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let leaving = self.dialogs.values().filter_map(|owner| match owner {
-            Owner::Leaving(leaving) => leaving.deadline(),
-            Owner::Call { .. } => None,
-        });
+        let leaving = self.leaving.values().filter_map(Leaving::deadline);
         let deadline = leaving.chain(self.layer.deadline()).min();
         if deadline == self.timer.map(|(at, _)| at) {
             return;
@@ -187,7 +191,7 @@ impl SipEndpoint {
             this.layer.handle_timeout(now);
             let due: Vec<DialogId> = this.leaving_due(now);
             for dialog in due {
-                if let Some(Owner::Leaving(leaving)) = this.dialogs.get_mut(&dialog) {
+                if let Some(leaving) = this.leaving.get_mut(&dialog) {
                     leaving.handle_timeout(now);
                 }
                 this.settle(&dialog);
@@ -198,8 +202,8 @@ impl SipEndpoint {
     }
 
     fn leaving_due(&self, now: Instant) -> Vec<DialogId> {
-        let due = |owner: &Owner| matches!(owner, Owner::Leaving(l) if l.deadline().is_some_and(|at| at <= now));
-        self.dialogs.iter().filter(|(_, owner)| due(owner)).map(|(id, _)| id.clone()).collect()
+        let due = |leaving: &Leaving| leaving.deadline().is_some_and(|at| at <= now);
+        self.leaving.iter().filter(|(_, leaving)| due(leaving)).map(|(id, _)| id.clone()).collect()
     }
 
     fn request(&mut self, key: ServerKey, request: Request, hop: Hop) {
@@ -216,37 +220,42 @@ impl SipEndpoint {
 
     /// A request inside a dialog, or an ACK (which has no transaction).
     fn inside(&mut self, key: Option<ServerKey>, request: Request) {
+        let now = crate::now();
         let dialog = DialogId::of_request(&request);
-        match dialog.as_ref().and_then(|dialog| self.dialogs.get_mut(dialog)) {
-            Some(Owner::Call { owner, .. }) => owner.do_send(RequestInside { key, request }),
-            Some(Owner::Leaving(leaving)) => {
-                let now = crate::now();
-                match (request.method.clone(), key) {
-                    (Method::Ack, _) => leaving.acked(now),
-                    (method, Some(key)) => {
-                        if method == Method::Bye {
-                            leaving.caller_hung_up();
-                        }
-                        let status = if method == Method::Bye { 200 } else { 481 };
-                        self.layer.respond(now, &key, request.respond(StatusCode(status), None));
-                    }
-                    (_, None) => {}
-                }
-                if let Some(dialog) = dialog {
-                    self.settle(&dialog);
-                }
+        // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
+        self.forget_if_gone(dialog.as_ref());
+        if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get(dialog)) {
+            return owner.call.do_send(RequestInside { key, request });
+        }
+        let Some((dialog, leaving)) = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leaving| (id, leaving)))
+        else {
+            if let Some(key) = key {
+                self.layer.respond(now, &key, request.respond(StatusCode(481), None));
             }
-            None => {
-                if let Some(key) = key {
-                    self.layer.respond(crate::now(), &key, request.respond(StatusCode(481), None));
-                }
+            return;
+        };
+        match (&request.method, key) {
+            (Method::Ack, _) => leaving.acked(now),
+            (Method::Bye, Some(key)) => {
+                leaving.caller_hung_up();
+                self.layer.respond(now, &key, request.respond(StatusCode(200), None));
             }
+            (_, Some(key)) => self.layer.respond(now, &key, request.respond(StatusCode(481), None)),
+            (_, None) => {}
+        }
+        self.settle(&dialog);
+    }
+
+    fn forget_if_gone(&mut self, dialog: Option<&DialogId>) {
+        let gone = dialog.filter(|dialog| self.calls.get(dialog).is_some_and(|owner| !owner.call.connected()));
+        if let Some(Owner { invite, .. }) = gone.and_then(|dialog| self.calls.remove(dialog)) {
+            self.invites.remove(&invite);
         }
     }
 
     fn bye_ended(&mut self, key: &ClientKey) {
         let Some(dialog) = self.byes.remove(key) else { return };
-        if let Some(Owner::Leaving(leaving)) = self.dialogs.get_mut(&dialog) {
+        if let Some(leaving) = self.leaving.get_mut(&dialog) {
             leaving.bye_ended();
         }
         self.settle(&dialog);
@@ -255,16 +264,19 @@ impl SipEndpoint {
     /// Carries out what a farewell wants next, and forgets the dialog when all is said.
     fn settle(&mut self, dialog: &DialogId) {
         let now = crate::now();
-        while let Some(Owner::Leaving(leaving)) = self.dialogs.get_mut(dialog) {
+        while let Some(leaving) = self.leaving.get_mut(dialog) {
             match leaving.poll() {
-                Some(leaving::Output::Respond { key, response }) => self.layer.respond(now, &key, response),
+                Some(leaving::Output::Respond { key, response }) => {
+                    self.early_cancels.remove(&key);
+                    self.layer.respond(now, &key, response);
+                }
                 Some(leaving::Output::Request { request, hop }) => {
                     let key = self.layer.request(now, request, hop);
                     self.byes.insert(key, dialog.clone());
                 }
                 None => {
                     if leaving.is_done() {
-                        self.dialogs.remove(dialog);
+                        self.leaving.remove(dialog);
                     }
                     return;
                 }
@@ -337,6 +349,9 @@ impl Handler<Respond> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Respond { key, response }: Respond, ctx: &mut Self::Context) {
+        if !response.status.is_provisional() {
+            self.early_cancels.remove(&key);
+        }
         self.layer.respond(crate::now(), &key, response);
         self.pump(ctx);
     }
@@ -347,9 +362,12 @@ impl Handler<OwnDialog> for SipEndpoint {
 
     fn handle(&mut self, OwnDialog { dialog, invite, owner }: OwnDialog, _: &mut Self::Context) {
         // A farewell that came first keeps the dialog.
-        if !self.dialogs.contains_key(&dialog) {
+        if !self.leaving.contains_key(&dialog) {
+            if self.early_cancels.remove(&invite) {
+                owner.do_send(InviteCancelled {});
+            }
             self.invites.insert(invite.clone(), owner.clone());
-            self.dialogs.insert(dialog, Owner::Call { owner, invite });
+            self.calls.insert(dialog, Owner { call: owner, invite });
         }
     }
 }
@@ -359,12 +377,12 @@ impl Handler<CarryOut> for SipEndpoint {
 
     fn handle(&mut self, CarryOut { dialog, farewell }: CarryOut, ctx: &mut Self::Context) {
         metrics::farewell(farewell.name());
-        if let Some(Owner::Call { invite, .. }) = self.dialogs.get(&dialog) {
-            self.invites.remove(invite);
+        if let Some(Owner { invite, .. }) = self.calls.remove(&dialog) {
+            self.invites.remove(&invite);
         }
         let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
         self.vetting.call_over(&dialog);
-        self.dialogs.insert(dialog.clone(), Owner::Leaving(Leaving::begin(crate::now(), farewell, branch)));
+        self.leaving.insert(dialog.clone(), Leaving::begin(crate::now(), farewell, branch));
         self.settle(&dialog);
         self.pump(ctx);
     }
@@ -382,6 +400,6 @@ impl Handler<CountOpen> for SipEndpoint {
     type Result = usize;
 
     fn handle(&mut self, _: CountOpen, _: &mut Self::Context) -> usize {
-        self.dialogs.len()
+        self.calls.len() + self.leaving.len()
     }
 }
