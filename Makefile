@@ -26,7 +26,7 @@ endef
 demo:
 	$(call install,gcc libc6-dev $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
-	@cargo build --locked --quiet -p bellhop
+	@cargo build --locked --quiet --workspace --bin bellhop
 	@target/debug/bellhop demo $(if $(ONCE),--once)
 
 test: lint docs units
