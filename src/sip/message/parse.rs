@@ -1,7 +1,8 @@
 //! The front parser: bytes from the network become a [`Message`], or a reason why not.
 //!
 //! Invariant: no input panics and none is trusted; what can still be answered is answered with the right 4xx, what
-//! cannot is dropped. rsip's parsers are never called (`numbers.md` section 3 of the design says what they get wrong).
+//! cannot is dropped. rsip's own parsers are never called: they know no compact names, folding,
+//! `tel:` or unknown methods, drop Via values after a comma and ignore Content-Length.
 
 use bytes::Bytes;
 
