@@ -293,11 +293,11 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     }
     let millis =
         |key: &str, default: usize| Duration::from_millis(section.number(key, 100..=600_000).unwrap_or(default) as u64);
+    let language = section.text("language").unwrap_or_else(|| "en-US".to_owned());
     let tenant = Tenant {
         name,
         numbers,
         max_calls: section.number("max_calls", 1..=100_000).unwrap_or(100),
-        language: section.text("language").unwrap_or_else(|| "en-US".to_owned()),
         ringing: if section.flag("ring_while_connecting").unwrap_or(true) { Ringing::On } else { Ringing::Off },
         before_answer: match section.choice("on_setup_failure", &["answer_then_bye", "service_unavailable"]) {
             Some(1) => FailureBeforeAnswer::ServiceUnavailable,
@@ -314,8 +314,17 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         connect: read_connect(&section.section("connect")),
         assistant: read_assistant(&section.section("assistant"), path),
         speech_to_text: read_recognizer(&section.section("speech_to_text")),
-        text_to_speech: read_synthesizer(&section.section("text_to_speech")),
+        text_to_speech: read_synthesizer(&section.section("text_to_speech"), &language),
+        language,
     };
+    if !is_english(&tenant.language) {
+        if tenant.speech_to_text == RecognizerKind::Pocketsphinx {
+            section.mistake("speech_to_text.kind", "pocketsphinx understands English alone");
+        }
+        if matches!(tenant.text_to_speech, SynthesizerKind::Flite { .. }) {
+            section.mistake("text_to_speech.kind", "flite speaks English alone: use espeak");
+        }
+    }
     for origin in &tenant.frame_ancestors {
         if origin.contains([';', ',', ' ', '\n', '"']) {
             section.mistake(
@@ -363,12 +372,25 @@ fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
     if kind == Some(1) { RecognizerKind::Counting } else { RecognizerKind::Pocketsphinx }
 }
 
-fn read_synthesizer(section: &Section<'_>) -> SynthesizerKind {
+fn is_english(language: &str) -> bool {
+    language.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case("en"))
+}
+
+/// espeak-ng names most voices by the primary subtag alone.
+fn espeak_voice(language: &str) -> String {
+    let language = language.to_ascii_lowercase();
+    match language.as_str() {
+        "en-us" | "en-gb" | "pt-br" | "fr-be" | "fr-ch" | "es-419" => language,
+        _ => language.split('-').next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
     let kind = section.required_choice("kind", &["flite", "espeak"]);
     let voice = section.text("voice");
     section.finish();
     match kind {
-        Some(1) => SynthesizerKind::Espeak { voice: voice.unwrap_or_else(|| "en-us".to_owned()) },
+        Some(1) => SynthesizerKind::Espeak { voice: voice.unwrap_or_else(|| espeak_voice(language)) },
         _ => SynthesizerKind::Flite { voice: voice.unwrap_or_else(|| "slt".to_owned()) },
     }
 }
@@ -448,6 +470,18 @@ voice = "slt"
         ] {
             assert!(mistakes.iter().any(|m| m.starts_with(&format!("b.toml: {key}: "))), "{key} in {mistakes:#?}");
         }
+    }
+
+    #[test]
+    fn another_language_needs_engines_that_know_it() {
+        let german = GOOD.replace("name = \"acme\"", "name = \"acme\"\nlanguage = \"de-DE\"");
+        let mistakes = read(&german).expect_err("English engines");
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+        let spoken = german
+            .replace("kind = \"pocketsphinx\"", "kind = \"counting\"")
+            .replace("kind = \"flite\"\nvoice = \"slt\"", "kind = \"espeak\"");
+        let config = read(&spoken).expect("good");
+        assert_eq!(config.tenants[0].text_to_speech, SynthesizerKind::Espeak { voice: "de".into() });
     }
 
     #[test]
