@@ -1,7 +1,7 @@
 //! Why a call ended: closed, classified once.
 //!
-//! Invariant: `label` is the metric's label, `cdr_end_reason` one of the record's four words, `sip_reason` the Reason
-//! header of our BYE (RFC 3326); none of them tells anything personal.
+//! Invariant: `label` is the metric's label, `sip_reason` the Reason header of our BYE (RFC 3326); neither tells anything
+//! personal.
 
 use crate::supervision::{ChildName, Exit, Failure};
 
@@ -123,16 +123,6 @@ impl Ending {
                 Broken::Panic | Broken::Failure(Failure::AudioPath) => "failed_panic",
                 Broken::Overdue | Broken::Vanished => "failed_overdue",
             },
-        }
-    }
-
-    /// `call.end_reason` of the call detail record.
-    pub fn cdr_end_reason(&self) -> &'static str {
-        match self {
-            Self::CallerHungUp => "caller_hangup",
-            Self::AssistantEnded | Self::OperatorHungUp | Self::Drained => "assistant_hangup",
-            Self::HandedOff => "assistant_transfer",
-            Self::Refused(_) | Self::Failed { .. } => "failed",
         }
     }
 

@@ -9,7 +9,6 @@ use bellhop_dialogue::transcript::Transcript;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::dtmf::Digit;
 use bellhop_sip::Request;
-use bellhop_sip::message::StatusCode;
 use bellhop_sip::transaction::ServerKey;
 use bytes::Bytes;
 
@@ -45,11 +44,6 @@ messages! {
     Ring {}
     /// Send the 200.
     Answer {}
-    /// Refuse the call.
-    Reject {
-        /// With this status.
-        status: StatusCode,
-    }
     // SipDialog -> Call
     /// The ACK is here.
     DialogConfirmed {

@@ -13,9 +13,7 @@ use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
 use super::child;
-use super::messages::{
-    Answer, CallerHungUp, DialogConfirmed, InviteCancelled, MediaMoved, Reject, RequestInside, Ring,
-};
+use super::messages::{Answer, CallerHungUp, DialogConfirmed, InviteCancelled, MediaMoved, RequestInside, Ring};
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
@@ -108,14 +106,6 @@ impl Handler<Answer> for SipDialog {
     fn handle(&mut self, _: Answer, ctx: &mut Self::Context) {
         let sdp = self.sdp.clone();
         put(self, ctx, Input::Answer { sdp });
-    }
-}
-
-impl Handler<Reject> for SipDialog {
-    type Result = ();
-
-    fn handle(&mut self, Reject { status }: Reject, ctx: &mut Self::Context) {
-        put(self, ctx, Input::Reject { status });
     }
 }
 

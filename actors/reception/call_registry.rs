@@ -53,21 +53,9 @@ impl fmt::Debug for Will {
     }
 }
 
-/// What is known of a call from outside.
-#[derive(Debug, Clone)]
-pub struct Described {
-    /// Its name.
-    pub id: CallId,
-    /// Whose it is.
-    pub tenant: String,
-    /// When it began.
-    pub began: Instant,
-}
-
 #[derive(Debug)]
 struct Entry {
     tenant: String,
-    began: Instant,
     will: Option<Will>,
     beat_ms: AtomicU64,
     hung: bool,
@@ -91,7 +79,6 @@ impl CallRegistry {
     pub fn open(&self, id: CallId, tenant: &str, now: Instant, will: Will) {
         let entry = Entry {
             tenant: tenant.to_owned(),
-            began: now,
             will: Some(will),
             beat_ms: AtomicU64::new(self.millis(now)),
             hung: false,
@@ -160,14 +147,14 @@ impl CallRegistry {
         }
     }
 
-    /// The call is over.
-    pub fn close(&self, id: CallId) -> Option<Described> {
-        self.calls.remove(&id).map(|(id, entry)| Described { id, tenant: entry.tenant, began: entry.began })
+    /// The call is over; returns whose it was.
+    pub fn close(&self, id: CallId) -> Option<String> {
+        self.calls.remove(&id).map(|(_, entry)| entry.tenant)
     }
 
-    /// What is known of a call.
-    pub fn describe(&self, id: CallId) -> Option<Described> {
-        self.calls.get(&id).map(|entry| Described { id, tenant: entry.tenant.clone(), began: entry.began })
+    /// Whose call it is.
+    pub fn tenant_of(&self, id: CallId) -> Option<String> {
+        self.calls.get(&id).map(|entry| entry.tenant.clone())
     }
 
     /// How many calls there are.

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::ArbiterHandle;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
@@ -183,8 +183,8 @@ impl Reception {
     /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
     fn close_for(&mut self, id: CallId, ending: &Ending, ctx: &mut Context<Self>) {
         let Some(will) = self.settings.registry.open_will(id) else { return };
-        if let Some(described) = self.settings.registry.describe(id) {
-            metrics::call_ended(&described.tenant, ending.label());
+        if let Some(tenant) = self.settings.registry.tenant_of(id) {
+            metrics::call_ended(&tenant, ending.label());
         }
         let farewell = will.farewell.because(&ending.sip_reason());
         self.carry_out(Will { farewell, ..will }, ctx);
@@ -317,8 +317,8 @@ impl Handler<CallDown> for Reception {
         }
         self.close_for(id, &Ending::of_supervisor(&down.exit), ctx);
         self.shard_of.remove(&id);
-        if let Some(described) = self.settings.registry.close(id) {
-            metrics::call_over(&described.tenant, down.ran_for);
+        if let Some(tenant) = self.settings.registry.close(id) {
+            metrics::call_over(&tenant, down.ran_for);
         }
         self.look_for_the_end();
     }
@@ -355,18 +355,5 @@ impl Handler<Drain> for Reception {
             });
         });
         self.look_for_the_end();
-    }
-}
-
-/// Stops the actor; for tests that look for leaks.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Close;
-
-impl Handler<Close> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        ctx.stop();
     }
 }

@@ -49,11 +49,6 @@ impl ChildName {
             Self::ConnectHandoff => "connect_handoff",
         }
     }
-
-    /// The name of a label.
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.label() == label)
-    }
 }
 
 impl fmt::Display for ChildName {

@@ -22,7 +22,7 @@ pub const GAP: i64 = samples(120);
 pub const JUMP: i64 = samples(4000);
 
 const BASE_WINDOW: i64 = samples(2000);
-const DELAY_HALF_LIFE_PACKETS: i64 = 50;
+const DELAY_DECAY_PACKETS: i64 = 50;
 
 const fn samples(ms: i64) -> i64 {
     ms * 8
@@ -63,7 +63,6 @@ pub struct JitterBuffer {
     base: WindowMinimum,
     delay: i64,
     state: State,
-    quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +86,6 @@ impl Default for JitterBuffer {
             base: WindowMinimum::default(),
             delay: DELAY_MIN,
             state: State::Waiting,
-            quiet: true,
         }
     }
 }
@@ -135,19 +133,18 @@ impl JitterBuffer {
     /// What is due. Call it whenever the listener needs more samples; `quiet` says that the last frame played was quiet,
     /// so that a correction of the delay would not be heard.
     pub fn pull(&mut self, now: Instant, quiet: bool) -> Pulled<'_> {
-        self.quiet = quiet;
         let clock = self.clock(now);
         let ideal = clock - self.base.value() - self.delay;
         match self.state {
             State::Waiting => match self.earliest() {
-                Some((_, first)) if first <= ideal => {
+                Some(first) if first <= ideal => {
                     self.state = State::Playing { next: first, last_arrival: clock };
                     self.take(first)
                 }
                 _ => Pulled::Idle,
             },
             State::Playing { next, last_arrival } => {
-                let Some((_, earliest)) = self.earliest() else {
+                let Some(earliest) = self.earliest() else {
                     if clock - last_arrival >= GAP {
                         self.state = State::Waiting;
                         return Pulled::Idle;
@@ -173,7 +170,7 @@ impl JitterBuffer {
                     let next = (earliest + skipped).max(next);
                     self.state = State::Playing { next, last_arrival };
                     return match self.earliest() {
-                        Some((_, then)) if then <= next => self.take(then),
+                        Some(then) if then <= next => self.take(then),
                         _ => self.lose(),
                     };
                 }
@@ -230,9 +227,8 @@ impl JitterBuffer {
         Some(slot.payload.len())
     }
 
-    fn earliest(&self) -> Option<(usize, i64)> {
-        let held = self.slots.iter().enumerate().filter_map(|(at, slot)| Some((at, slot.timestamp?)));
-        held.min_by_key(|(_, timestamp)| *timestamp)
+    fn earliest(&self) -> Option<i64> {
+        self.slots.iter().filter_map(|slot| slot.timestamp).min()
     }
 
     /// The delay follows the spread up at once and down slowly.
@@ -241,7 +237,7 @@ impl JitterBuffer {
         if wanted > self.delay {
             self.delay = wanted;
         } else {
-            self.delay -= (self.delay - wanted + DELAY_HALF_LIFE_PACKETS - 1) / DELAY_HALF_LIFE_PACKETS;
+            self.delay -= (self.delay - wanted + DELAY_DECAY_PACKETS - 1) / DELAY_DECAY_PACKETS;
         }
     }
 

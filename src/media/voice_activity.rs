@@ -72,11 +72,6 @@ impl VoiceActivity {
         self.recent = 0;
         Some(Activity::Ended)
     }
-
-    /// Whether an utterance is under way.
-    pub fn is_speaking(&self) -> bool {
-        self.speaking
-    }
 }
 
 /// The mean magnitude of a frame.

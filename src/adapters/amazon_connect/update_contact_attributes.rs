@@ -151,7 +151,7 @@ enum Try {
     Done,
     /// Said no for good.
     Refused,
-    /// Said no for now; it was not carried out.
+    /// Said no this time; it was not carried out.
     Again,
     /// Never left this machine.
     NotSent,

@@ -157,11 +157,6 @@ impl Dialog {
         &self.contact
     }
 
-    /// The number of our latest request.
-    pub fn local_cseq(&self) -> u32 {
-        self.local_cseq
-    }
-
     /// With a loose first route the Request-URI is the remote target; with a strict one the route takes its place and
     /// the target goes last (RFC 3261 section 12.2.1.1).
     fn request_target(&self) -> (String, Vec<String>) {

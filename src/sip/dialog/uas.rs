@@ -33,11 +33,6 @@ pub enum Input {
         /// The SDP answer, or our offer for an INVITE without one.
         sdp: String,
     },
-    /// Refuse the call.
-    Reject {
-        /// The final status, 300 to 699.
-        status: StatusCode,
-    },
     /// The INVITE's transaction was cancelled.
     Cancelled,
     /// An ACK for our 2xx.
@@ -167,10 +162,6 @@ impl Uas {
                 self.state = State::Answering { answer, again: now + T1, interval: T1, until: now + TIMEOUT };
                 self.outputs.push_back(Output::WillChanged);
             }
-            (State::Offered, Input::Reject { status }) => {
-                self.respond(self.key.clone(), self.final_response(status));
-                self.end();
-            }
             (State::Offered, Input::Cancelled) => {
                 self.respond(self.key.clone(), self.final_response(StatusCode(487)));
                 self.end();
@@ -184,7 +175,7 @@ impl Uas {
             (_, Input::Request { key, request }) => self.inside(key, request),
             // Late or repeated: the state has moved on, nothing is left to do.
             (State::Offered, Input::Acked { .. })
-            | (State::Answering { .. }, Input::Ring | Input::Answer { .. } | Input::Reject { .. } | Input::Cancelled)
+            | (State::Answering { .. }, Input::Ring | Input::Answer { .. } | Input::Cancelled)
             | (State::Confirmed | State::Ended, _) => {}
         }
     }

@@ -57,11 +57,6 @@ impl Headers {
         self.all(name).flat_map(split_list).collect()
     }
 
-    /// Whether a token stands in a comma-separated header.
-    pub fn lists(&self, name: &str, token: &str) -> bool {
-        self.list(name).iter().any(|item| item.eq_ignore_ascii_case(token))
-    }
-
     /// Names and values in wire order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(parts)

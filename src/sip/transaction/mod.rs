@@ -28,8 +28,6 @@ pub const T2: Duration = Duration::from_secs(4);
 pub const T4: Duration = Duration::from_secs(5);
 /// 64·T1: the end of timers B, F, H, J, L and M.
 pub const TIMEOUT: Duration = Duration::from_secs(32);
-/// Wait before the core cancels on its own a transaction that stays in Proceeding for ever (section 16.6, timer C).
-pub const TIMER_C: Duration = Duration::from_secs(180);
 
 /// Names one server transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
