@@ -37,34 +37,19 @@ where
     }
 }
 
+/// In reverse order of start: SipDialog last.
 macro_rules! each_child {
-    ($children:expr, |$slot:ident, $name:ident| $body:expr) => {{
-        // In reverse order of start: SipDialog last.
-        {
-            let ($slot, $name) = (&$children.connect_handoff, ChildName::ConnectHandoff);
+    ($children:expr, |$slot:ident, $name:ident| $body:expr) => {
+        each_child!(@ $children, $slot, $name, $body,
+            connect_handoff ConnectHandoff, turn_loop TurnLoop, tts_playback TtsPlayback, stt_stream SttStream,
+            jitter_buffer JitterBuffer, sip_dialog SipDialog)
+    };
+    (@ $children:expr, $slot:ident, $name:ident, $body:expr, $($field:ident $child:ident),+) => {
+        $({
+            let ($slot, $name) = (&$children.$field, ChildName::$child);
             $body;
-        }
-        {
-            let ($slot, $name) = (&$children.turn_loop, ChildName::TurnLoop);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.tts_playback, ChildName::TtsPlayback);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.stt_stream, ChildName::SttStream);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.jitter_buffer, ChildName::JitterBuffer);
-            $body;
-        }
-        {
-            let ($slot, $name) = (&$children.sip_dialog, ChildName::SipDialog);
-            $body;
-        }
-    }};
+        })+
+    };
 }
 
 impl Children {

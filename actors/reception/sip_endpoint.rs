@@ -4,7 +4,6 @@
 //! [`Leaving`] machine in here.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
@@ -12,9 +11,9 @@ use bellhop_sip::DialogId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
-use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::hop::Hop;
 use bellhop_sip::message::parse::{self, Malformed};
-use bellhop_sip::message::{self, Method, Request, Response, StatusCode, Via, stamp_via};
+use bellhop_sip::message::{self, Method, Request, Response, StatusCode};
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
 use bytes::Bytes;
 
@@ -300,7 +299,7 @@ impl Handler<Arrived> for SipEndpoint {
         match parse::message(&bytes) {
             Ok(mut message) => {
                 if let message::Message::Request(request) = &mut message {
-                    stamp(request, &mut hop);
+                    hop.remote = request.stamp(hop);
                 }
                 self.layer.receive(crate::now(), message, hop);
             }
@@ -308,7 +307,7 @@ impl Handler<Arrived> for SipEndpoint {
                 metrics::sip_dropped("malformed");
                 // Answered without state: garbage earns no transaction (RFC 3261 section 8.2.7). Never an ACK.
                 if request.method != Method::Ack {
-                    stamp(&mut request, &mut hop);
+                    hop.remote = request.stamp(hop);
                     let mut response = request.respond(status, Some("malformed"));
                     why.clone_into(&mut response.reason);
                     self.layer.transmit(message::Message::Response(response), hop);
@@ -318,21 +317,6 @@ impl Handler<Arrived> for SipEndpoint {
         }
         self.pump(ctx);
     }
-}
-
-/// Stamps the top Via with the source, and says where responses go (RFC 3261 section 18.2.2, RFC 3581): over UDP to
-/// `received` and `rport`; over TCP by the same connection, and if that is gone to the port of sent-by.
-fn stamp(request: &mut Request, hop: &mut Hop) {
-    let source: SocketAddr = hop.remote;
-    let Some(top) = request.headers.get("Via") else { return };
-    let stamped = stamp_via(top, source);
-    if let Some(via) = Via::parse(&stamped) {
-        hop.remote = match hop.transport {
-            Transport::Udp => via.response_address(source),
-            Transport::Tcp => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
-        };
-    }
-    request.headers.set_first("Via", &stamped);
 }
 
 impl Handler<TransportFailed> for SipEndpoint {

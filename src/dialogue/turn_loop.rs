@@ -331,6 +331,7 @@ impl TurnLoop {
         let id = SayId(self.next_say);
         self.next_say += 1;
         self.transcript.push(now - self.began, Speaker::Assistant, text.clone());
+        // What is said while the assistant thinks is waited for by nobody.
         if let State::Speaking { playing, until, .. } = &mut self.state {
             playing.push_back(id);
             *until = now + SPEAKING_MAX;
@@ -447,13 +448,8 @@ impl TurnLoop {
     /// The tenant wants the call to go on: say so, then tell the assistant.
     fn handoff_impossible(&mut self, now: Instant) {
         let State::HandingOff { transfer } = &self.state else { return };
-        let message = transfer.agent_unavailable.clone();
+        let message = transfer.agent_unavailable.clone().unwrap_or_default();
         self.ask(now, TurnInput::CallTransferFailed);
-        if let Some(text) = message {
-            let id = SayId(self.next_say);
-            self.next_say += 1;
-            self.transcript.push(now - self.began, Speaker::Assistant, text.clone());
-            self.outputs.push_back(Output::Say { id, text });
-        }
+        self.say(now, message);
     }
 }

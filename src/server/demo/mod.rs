@@ -8,7 +8,7 @@ mod story;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bellhop_adapters::text_to_speech::flite::Flite;
@@ -99,6 +99,8 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
     let Stop::Transferring { user_to_user } = stop else { bail!("the flow did not transfer: {stop:?}") };
     let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
     story.title("The call");
+    // Another voice than the assistant's.
+    let voice = Flite::open()?.voice("rms")?;
     let plan = CallPlan {
         server: set.sip,
         transport: Transport::Tcp,
@@ -111,11 +113,11 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
             ("User-to-User".to_owned(), format!("{hex};encoding=hex")),
         ],
         lines: vec![
-            say("what are your opening hours").await?,
-            say("purple elephants dance on the moon").await?,
-            say("what is my account balance").await?,
+            say(&voice, "what are your opening hours").await?,
+            say(&voice, "purple elephants dance on the moon").await?,
+            say(&voice, "what is my account balance").await?,
             Line::Press("4711".to_owned()),
-            say("I want to speak to an agent").await?,
+            say(&voice, "I want to speak to an agent").await?,
         ],
         limit: Duration::from_secs(120),
     };
@@ -164,19 +166,17 @@ fn tell_result(
     Ok(shows && matches!(branch, Stop::Queued { .. }))
 }
 
-/// The caller's voice is another than the assistant's.
-async fn say(words: &str) -> anyhow::Result<Line> {
-    let speech = Flite::open()?.voice("rms")?.synthesize(words.to_owned()).await?;
+async fn say(voice: &impl Synthesizer, words: &str) -> anyhow::Result<Line> {
+    let speech = voice.synthesize(words.to_owned()).await?;
     let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
     Ok(Line::Say { words: words.to_owned(), samples })
 }
 
-/// A page of our own server, as a browser would get it. On a thread: the server's worker answers meanwhile.
+/// A page of our own server, as a browser would get it; the server's worker is another thread.
 fn fetch(address: SocketAddr, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
-    let began = Instant::now();
     let mut stream = std::net::TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5).saturating_sub(began.elapsed())))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut page = String::new();
     stream.read_to_string(&mut page)?;

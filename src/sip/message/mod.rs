@@ -9,12 +9,15 @@ mod uri;
 mod views;
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::hop::{Hop, Transport};
+
 pub use headers::Headers;
 pub use uri::{Scheme, Uri};
-pub use views::{CSeq, MalformedAddress, NameAddr, Via, stamp_via};
+pub use views::{CSeq, MalformedAddress, NameAddr, Via};
 
 /// A SIP request or response (RFC 3261 section 7).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +121,21 @@ impl Request {
             }
         }
         Response { status, reason: status.reason().to_owned(), headers, body: Bytes::new() }
+    }
+
+    /// Stamps the top Via with where the request came from, and returns where its responses go (RFC 3261 section 18.2,
+    /// RFC 3581): over UDP to `received` and `rport`; over TCP by the same connection, and if that is gone to the port of
+    /// sent-by.
+    pub fn stamp(&mut self, from: Hop) -> SocketAddr {
+        let source = from.remote;
+        let Some(top) = self.headers.get("Via") else { return source };
+        let stamped = views::stamp_via(top, source);
+        self.headers.set_first("Via", &stamped);
+        match (Via::parse(&stamped), from.transport) {
+            (Some(via), Transport::Udp) => via.response_address(source),
+            (Some(via), Transport::Tcp) => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
+            (None, _) => source,
+        }
     }
 
     /// The Timestamp header goes back in a 100 (RFC 3261 section 8.2.6.1).
@@ -297,6 +315,24 @@ impl fmt::Display for StatusCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn responses_go_where_the_transport_says() {
+        let remote = "192.0.2.7:40000".parse().expect("an address");
+        for (transport, via, expected) in [
+            (Transport::Udp, "SIP/2.0/UDP 10.0.0.1:5070;rport;branch=z9hG4bK1", "192.0.2.7:40000"),
+            (Transport::Udp, "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1", "192.0.2.7:5070"),
+            (Transport::Tcp, "SIP/2.0/TCP 10.0.0.1;rport;branch=z9hG4bK1", "192.0.2.7:5060"),
+        ] {
+            let mut request = Request::new(Method::Options, "sip:a@b");
+            request.headers.push("Via", via);
+            request.headers.push("Via", "SIP/2.0/UDP inner");
+            let goes_to = request.stamp(Hop { transport, remote, flow: 0 });
+            assert_eq!(goes_to, expected.parse().expect("an address"), "{via}");
+            let vias: Vec<&str> = request.headers.all("Via").collect();
+            assert!(vias[0].ends_with(";received=192.0.2.7") && vias[1] == "SIP/2.0/UDP inner", "{vias:?}");
+        }
+    }
 
     #[test]
     fn a_response_copies_what_the_rfc_says_and_tags_to() {

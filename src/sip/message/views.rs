@@ -83,7 +83,7 @@ impl Via {
 
 /// Stamps a top Via value with `received` and `rport` as the server that got it from `source`
 /// (RFC 3261 section 18.2.1, RFC 3581 section 4).
-pub fn stamp_via(value: &str, source: SocketAddr) -> String {
+pub(super) fn stamp_via(value: &str, source: SocketAddr) -> String {
     let Some(via) = Via::parse(value) else { return value.to_owned() };
     let mut out = value.to_owned();
     if via.rport_asked {
