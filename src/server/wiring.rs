@@ -103,11 +103,11 @@ impl Server {
         })?;
         let limiters = Limiters::default();
         let mut services = vec![];
-        let tenants: Vec<Tenant> = config.tenants.iter().map(tenant).collect();
+        let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
         let directory = Directory::new(tenants)
             .map_err(|taken| Mistakes::found(path, vec![("tenants".to_owned(), taken.to_string())]))?;
         for (tenant, settings) in directory.tenants().iter().zip(&config.tenants) {
-            let engine = &engines.of[&settings.name];
+            let engine = &engines.of[&settings.tenant.name];
             let credentials = Credentials {
                 access_key_id: settings.connect.access_key_id.expose().to_owned(),
                 secret_access_key: settings.connect.secret_access_key.expose().to_owned(),
@@ -127,7 +127,7 @@ impl Server {
                 observer: observer.clone(),
             }));
         }
-        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bellhop_actors::metrics::describe(&names);
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
@@ -205,7 +205,7 @@ fn sweep_now_and_then(histories: SqliteHistories) {
 fn warn_if_unreachable(tenant: &config::Tenant) {
     let region = &tenant.connect.instance.region;
     let url = tenant.connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
-    let (name, rest) = (tenant.name.clone(), url.split("://").nth(1).unwrap_or_default().to_owned());
+    let (name, rest) = (tenant.tenant.name.clone(), url.split("://").nth(1).unwrap_or_default().to_owned());
     let authority = rest.split('/').next().unwrap_or_default().to_owned();
     let port = if url.starts_with("https") { 443 } else { 80 };
     let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
@@ -219,22 +219,6 @@ fn warn_if_unreachable(tenant: &config::Tenant) {
             );
         }
     });
-}
-
-fn tenant(settings: &config::Tenant) -> Tenant {
-    Tenant {
-        name: settings.name.clone(),
-        numbers: settings.numbers.clone(),
-        language: settings.language.clone(),
-        calls: Quota::new(settings.max_calls),
-        ringing: settings.ringing,
-        before_answer: settings.before_answer,
-        on_transfer_failure: settings.on_transfer_failure,
-        contact_id_header: settings.contact_id_header.clone(),
-        frame_ancestors: settings.frame_ancestors.clone(),
-        post_response_timeout: settings.post_response_timeout,
-        assistant_timeout: settings.assistant_timeout,
-    }
 }
 
 /// The speech engines and assistants of all tenants; an engine is opened once and only if somebody uses it.
@@ -295,7 +279,7 @@ impl Engines {
             let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();
             if let (Some(script), Some(recognizer), Some(synthesizer)) = (script, recognizer, synthesizer) {
                 let assistant: Arc<dyn Assistant> = Arc::new(Scripted::new(script));
-                of.insert(tenant.name.clone(), TenantEngines { assistant, recognizer, synthesizer });
+                of.insert(tenant.tenant.name.clone(), TenantEngines { assistant, recognizer, synthesizer });
             }
         }
         if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }

@@ -6,7 +6,7 @@ use crate::number::Number;
 use crate::quota::Quota;
 
 /// What the engine needs to know of a tenant; its services are wired beside it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tenant {
     /// Its name: letters, digits, `-` and `_`; the label of its metrics.
     pub name: String,

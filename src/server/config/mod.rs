@@ -12,6 +12,7 @@ use bellhop_actors::reception::Drill;
 use bellhop_actors::reception::sip_transport::Listen;
 use bellhop_connect::InstanceArn;
 use bellhop_sip::hop::Transport;
+use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
 use bellhop_tenancy::{Number, Secret};
 
@@ -82,28 +83,8 @@ pub struct Storage {
 /// One of `[[tenants]]`
 #[derive(Debug, Clone)]
 pub struct Tenant {
-    /// `name`
-    pub name: String,
-    /// `numbers`
-    pub numbers: Vec<Number>,
-    /// `max_calls`
-    pub max_calls: usize,
-    /// `language`
-    pub language: String,
-    /// `ring_while_connecting`
-    pub ringing: Ringing,
-    /// `on_setup_failure`
-    pub before_answer: FailureBeforeAnswer,
-    /// `disconnect_on_transfer_failure`
-    pub on_transfer_failure: OnTransferFailure,
-    /// `contact_id_header`
-    pub contact_id_header: Option<String>,
-    /// `frame_ancestors`
-    pub frame_ancestors: Vec<String>,
-    /// `post_response_timeout_ms`
-    pub post_response_timeout: Duration,
-    /// `assistant_timeout_ms`
-    pub assistant_timeout: Duration,
+    /// What the engine needs to know of it.
+    pub tenant: bellhop_tenancy::Tenant,
     /// `[tenants.connect]`
     pub connect: Connect,
     /// `[tenants.assistant]`
@@ -189,15 +170,14 @@ impl Config {
         if config.tenants.is_empty() {
             root.mistake("tenants", "there is no tenant: add a [[tenants]] section");
         }
-        for (n, tenant) in config.tenants.iter().enumerate() {
-            if config.tenants[..n].iter().any(|other| other.name == tenant.name) {
-                root.mistake(
-                    &format!("tenants[{n}].name"),
-                    &format!("`{}` is the name of another tenant too", tenant.name),
-                );
+        for (n, Tenant { tenant, .. }) in config.tenants.iter().enumerate() {
+            let others = || config.tenants[..n].iter().map(|other| &other.tenant);
+            if others().any(|other| other.name == tenant.name) {
+                let why = format!("`{}` is the name of another tenant too", tenant.name);
+                root.mistake(&format!("tenants[{n}].name"), &why);
             }
             for number in &tenant.numbers {
-                if let Some(owner) = config.tenants[..n].iter().find(|other| other.numbers.contains(number)) {
+                if let Some(owner) = others().find(|other| other.numbers.contains(number)) {
                     let why = format!("{} belongs to tenant `{}` already", number.e164(), owner.name);
                     root.mistake(&format!("tenants[{n}].numbers"), &why);
                 }
@@ -294,10 +274,10 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     let millis =
         |key: &str, default: usize| Duration::from_millis(section.number(key, 100..=600_000).unwrap_or(default) as u64);
     let language = section.text("language").unwrap_or_else(|| "en-US".to_owned());
-    let tenant = Tenant {
+    let tenant = bellhop_tenancy::Tenant {
         name,
         numbers,
-        max_calls: section.number("max_calls", 1..=100_000).unwrap_or(100),
+        calls: Quota::new(section.number("max_calls", 1..=100_000).unwrap_or(100)),
         ringing: if section.flag("ring_while_connecting").unwrap_or(true) { Ringing::On } else { Ringing::Off },
         before_answer: match section.choice("on_setup_failure", &["answer_then_bye", "service_unavailable"]) {
             Some(1) => FailureBeforeAnswer::ServiceUnavailable,
@@ -311,17 +291,21 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
         post_response_timeout: millis("post_response_timeout_ms", 7000),
         assistant_timeout: millis("assistant_timeout_ms", 5000),
+        language,
+    };
+    let settings = Tenant {
         connect: read_connect(&section.section("connect")),
         assistant: read_assistant(&section.section("assistant"), path),
         speech_to_text: read_recognizer(&section.section("speech_to_text")),
-        text_to_speech: read_synthesizer(&section.section("text_to_speech"), &language),
-        language,
+        text_to_speech: read_synthesizer(&section.section("text_to_speech"), &tenant.language),
+        tenant,
     };
+    let tenant = &settings.tenant;
     if !is_english(&tenant.language) {
-        if tenant.speech_to_text == RecognizerKind::Pocketsphinx {
+        if settings.speech_to_text == RecognizerKind::Pocketsphinx {
             section.mistake("speech_to_text.kind", "pocketsphinx understands English alone");
         }
-        if matches!(tenant.text_to_speech, SynthesizerKind::Flite { .. }) {
+        if matches!(settings.text_to_speech, SynthesizerKind::Flite { .. }) {
             section.mistake("text_to_speech.kind", "flite speaks English alone: use espeak");
         }
     }
@@ -334,7 +318,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         }
     }
     section.finish();
-    tenant
+    settings
 }
 
 fn read_connect(section: &Section<'_>) -> Connect {
@@ -441,10 +425,9 @@ voice = "slt"
     #[test]
     fn the_least_file_has_sensible_defaults() {
         let config = read(GOOD).expect("good");
-        assert_eq!(
-            (config.sip.listen.len(), config.media.ports, config.tenants[0].max_calls),
-            (3, (20_000, 29_999), 100)
-        );
+        let quota = &config.tenants[0].tenant.calls;
+        let calls: Vec<_> = std::iter::from_fn(|| quota.acquire().ok()).take(1000).collect();
+        assert_eq!((config.sip.listen.len(), config.media.ports, calls.len()), (3, (20_000, 29_999), 100));
         assert!(!format!("{config:?}").contains("AKIA") && !format!("{config:?}").contains("\"secret\""));
     }
 
