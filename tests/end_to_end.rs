@@ -2,202 +2,26 @@
 //!
 //! Ports are ephemeral and on loopback; every process is ended by its own handle.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellhop_actors::call::phase::PhaseName;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_dialogue::ports::Synthesizer;
 use bellhop_media::{SAMPLE_RATE, resample};
-use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
+use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
-use bellhop_rehearsal::flow::{Stop, TransferOutcome};
+use bellhop_rehearsal::flow::Stop;
 use bellhop_sip::hop::Transport;
 
-const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
-const SCRIPT: &str = "
-start: greeting
-steps:
-  greeting:
-    respond: [{response_type: text, text: Hello.}]
-    expect: &menu
-      - say: [I want to speak to an agent, let me talk to a person, agent please, connect me to somebody,
-              I need help from a human, can I speak to someone, operator please, I want a real person]
-        press: '0'
-        go: agent
-      - {press: '9', go: goodbye}
-    otherwise: not_understood
-  agent:
-    respond:
-      - {response_type: text, text: Yes.}
-      - response_type: connect_to_agent
-        transfer_info: {target: {amazon_connect: {custom_data: {topic: loan}}}}
-        agent_available: {message: Wait.}
-  goodbye: {respond: [{response_type: end_session}]}
-  not_understood: {respond: [{response_type: text, text: Pardon?}], expect: *menu, otherwise: not_understood}
-";
+#[path = "support/node.rs"]
+mod node;
 
-/// A server process with its files and its Amazon Connect.
-struct Node {
-    process: Child,
-    folder: PathBuf,
-    udp: SocketAddr,
-    tcp: SocketAddr,
-    http: SocketAddr,
-    connect: StandIn,
-}
-
-static NODES: AtomicU32 = AtomicU32::new(0);
-
-fn folder() -> PathBuf {
-    let number = NODES.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("bellhop-e2e-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
-
-fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra: &str) -> PathBuf {
-    std::fs::write(folder.join("script.yaml"), SCRIPT).expect("written");
-    let first_port = 20_000 + ((std::process::id() * 7 + NODES.load(Ordering::Relaxed)) % 400) * 100;
-    let text = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\ndrain_seconds = 5\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
-        first_port + 99,
-        folder.join("bellhop.db").display(),
-    );
-    let path = folder.join("bellhop.toml");
-    std::fs::write(&path, text).expect("written");
-    path
-}
-
-impl Node {
-    fn start(recognizer: &str, extra: &str) -> Self {
-        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
-        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
-        let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let folder = folder();
-        let path = config(&folder, connect_at, recognizer, extra);
-        Self::serve(&path, folder, connect)
-    }
-
-    fn serve(path: &Path, folder: PathBuf, connect: StandIn) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_bellhop"))
-            .args(["serve", "--config"])
-            .arg(path)
-            .env("RUST_LOG", "info")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let (mut udp, mut tcp, mut http) = (None, None, None);
-        while http.is_none() {
-            let line = lines.next().expect("the server says where it listens").expect("text");
-            let address = |key: &str| {
-                let rest = line.split(&format!("\"{key}\":\"")).nth(1)?;
-                rest.split('"').next()?.parse::<SocketAddr>().ok()
-            };
-            match () {
-                () if line.contains("SIP is heard") && line.contains("UDP") => udp = address("address"),
-                () if line.contains("SIP is heard") => tcp = address("address"),
-                () if line.contains("\"serving\"") => http = address("address"),
-                () => {}
-            }
-        }
-        // The rest of the log is read so that the pipe never fills; a failing test shows it.
-        let log = folder.join("log");
-        std::thread::spawn(move || {
-            let mut file = std::fs::File::create(log).expect("a log file");
-            for line in lines.map_while(Result::ok) {
-                let _ = writeln!(file, "{line}");
-            }
-        });
-        let (udp, tcp, http) = (udp.expect("UDP"), tcp.expect("TCP"), http.expect("HTTP"));
-        Self { process, folder, udp, tcp, http, connect }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.http).expect("HTTP is served");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: bellhop\r\nConnection: close\r\n\r\n").expect("sent");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        text
-    }
-
-    /// The value of a metric's series, by the beginning of its line.
-    fn metric(&self, series: &str) -> f64 {
-        let text = self.get("/metrics");
-        let line = text.lines().find(|line| line.starts_with(series));
-        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(f64::NAN)
-    }
-
-    fn wait_until_idle(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.metric("bellhop_calls_active{") != 0.0 && Instant::now() < deadline {
-            std::thread::yield_now();
-        }
-    }
-
-    fn sipp(&self, scenario: &str, transport: Transport, number: &str, calls: u32) {
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/sipp/{scenario}.xml"));
-        let (target, kind) = match transport {
-            Transport::Udp => (self.udp, "u1"),
-            Transport::Tcp => (self.tcp, "t1"),
-        };
-        let output = Command::new("sipp")
-            .arg(target.to_string())
-            .arg("-sf")
-            .arg(&scenario)
-            .args(["-s", number, "-t", kind, "-i", "127.0.0.1", "-nostdin", "-timeout", "60", "-timeout_error"])
-            .args(["-m", &calls.to_string(), "-l", &calls.to_string(), "-r", &calls.to_string()])
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            .output()
-            .expect("sipp is installed: see README");
-        let tail = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        assert!(output.status.success(), "{} over {transport}: {tail}\n{log}", scenario.display());
-    }
-
-    /// A call through the contact flow, from its transfer to where the flow went.
-    fn call(&self, transport: Transport, contact: &str, lines: Vec<Line>) -> (CallReport, Stop) {
-        let stop = self.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
-        let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
-        let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let plan = CallPlan {
-            server: if transport == Transport::Udp { self.udp } else { self.tcp },
-            transport,
-            dialled: "+18005550123".into(),
-            caller: "+12065550100".into(),
-            headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
-            lines,
-            limit: Duration::from_secs(60),
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let report = runtime.block_on(caller::place(plan, |_, _| {})).expect("the call is placed");
-        let outcome = if matches!(report.ended, Ended::Refused(_)) {
-            TransferOutcome::CallFailed
-        } else {
-            TransferOutcome::Success
-        };
-        let stop = self.connect.call_over(contact, outcome).expect("the flow runs on");
-        (report, stop)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
-}
+use node::{INSTANCE, Node, SCRIPT, config, folder};
 
 fn press(keys: &str) -> Vec<Line> {
     vec![Line::AtOnce(Duration::from_millis(300)), Line::Press(keys.into())]
@@ -365,14 +189,18 @@ fn killing_the_server_loses_no_finished_conversation() {
 fn a_terminated_server_lets_its_call_finish() {
     let mut node = Node::start("counting", "");
     let pid = nix::unistd::Pid::from_raw(node.process.id() as i32);
-    let terminate = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(900));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
+    let (report, stop) = std::thread::scope(|scope| {
+        // As soon as the call is up; its caller presses a key only later.
+        scope.spawn(|| {
+            while node.metric("bellhop_calls_active{") != 1.0 {
+                std::thread::yield_now();
+            }
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signalled");
+        });
+        let lines = vec![Line::AtOnce(Duration::from_millis(1500)), Line::Press("0".into())];
+        node.call(Transport::Udp, "c1", lines)
     });
-    let lines = vec![Line::AtOnce(Duration::from_millis(1500)), Line::Press("0".into())];
-    let (report, stop) = node.call(Transport::Udp, "c1", lines);
     assert!(matches!(stop, Stop::Queued { .. }), "{:?}", report.ended);
-    terminate.join().expect("joined").expect("signalled");
     assert!(node.process.wait().expect("it ends").success());
 }
 
