@@ -10,9 +10,11 @@ CALLS ?= 200
 SECONDS ?= 20
 SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 
-RUN_PACKAGES := libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
+# libopus is linked; pkg-config finds it.
+BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
+RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
 TEST_PACKAGES := $(RUN_PACKAGES) sip-tester curl
-BENCH_PACKAGES := $(RUN_PACKAGES) gcc libc6-dev
+BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 
 define install
 	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -24,7 +26,7 @@ endef
 
 .PHONY: demo test lint units docs bench sipp
 demo:
-	$(call install,gcc libc6-dev $(RUN_PACKAGES))
+	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
 	@cargo build --locked --quiet --workspace --bin bellhop
 	@target/debug/bellhop demo $(if $(ONCE),--once)
@@ -32,7 +34,7 @@ demo:
 test: lint docs units
 
 lint:
-	$(call install,gcc libc6-dev)
+	$(call install,$(BUILD_PACKAGES))
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
@@ -41,7 +43,7 @@ docs:
 
 # Units, transition tables, the failure matrix, and the real binary end to end; then doc tests.
 units:
-	$(call install,gcc libc6-dev $(TEST_PACKAGES))
+	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --doc --workspace --locked --quiet

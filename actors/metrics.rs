@@ -9,6 +9,7 @@ use bellhop_media::receiver::Drop as Dropped;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::call::ending::Ending;
+use crate::call::leg::MediaQuality;
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
 const CALLS_OFFERED: &str = "bellhop_calls_offered_total";
@@ -35,6 +36,10 @@ const CLOCK_SLIPS: &str = "bellhop_media_clock_slips_total";
 const AUDIO_DROPPED: &str = "bellhop_caller_audio_batches_dropped_total";
 const SAMPLES_HEARD: &str = "bellhop_recognizer_samples_total";
 const PORTS_FREE: &str = "bellhop_rtp_ports_free";
+const CALL_MOS: &str = "bellhop_call_mean_opinion_score";
+const CALL_LOSS: &str = "bellhop_call_packet_loss_ratio";
+const CALL_JITTER: &str = "bellhop_call_jitter_seconds";
+const CALL_ROUND_TRIP: &str = "bellhop_call_round_trip_seconds";
 const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 
 /// The results of a hand-off, as labels.
@@ -74,6 +79,10 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(AUDIO_DROPPED, "Batches of caller audio a full recognizer mailbox refused.");
     describe_counter!(SAMPLES_HEARD, "8 kHz samples of caller audio handed to recognizers.");
     describe_gauge!(PORTS_FREE, "RTP port pairs that can be drawn now.");
+    describe_histogram!(CALL_MOS, "Mean opinion score of a call's inbound audio, estimated by the E-model: 1 to 4.5.");
+    describe_histogram!(CALL_LOSS, "Share of a call's inbound packets that were lost or too late: 0 to 1.");
+    describe_histogram!(CALL_JITTER, Unit::Seconds, "Interarrival jitter of a call (RFC 3550).");
+    describe_histogram!(CALL_ROUND_TRIP, Unit::Seconds, "Round trip of a call, by RTCP.");
     describe_counter!(CALLS_HUNG, "Calls the watchdog found hung.");
 
     for tenant in tenants {
@@ -107,6 +116,11 @@ pub fn describe(tenants: &[&str]) {
 
 /// The buckets of every histogram, in seconds.
 pub const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 60.0, 600.0];
+
+/// The buckets of the mean opinion score.
+pub const SCORE_BUCKETS: [f64; 8] = [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.2, 4.5];
+/// The buckets of shares.
+pub const RATIO_BUCKETS: [f64; 8] = [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 
 /// What a shard counts between two flushes, in plain integers.
 #[derive(Debug, Default)]
@@ -168,6 +182,16 @@ pub fn call_ended(tenant: &str, ending: &'static str) {
 /// A call was answered.
 pub fn call_answered(tenant: &str, after: Duration) {
     histogram!(CALL_SETUP, "tenant" => tenant.to_owned()).record(after);
+}
+
+/// The audio of a call was so.
+pub fn call_quality(tenant: &str, quality: &MediaQuality) {
+    histogram!(CALL_MOS, "tenant" => tenant.to_owned()).record(f64::from(quality.mean_opinion_score));
+    histogram!(CALL_LOSS, "tenant" => tenant.to_owned()).record(f64::from(quality.loss));
+    histogram!(CALL_JITTER, "tenant" => tenant.to_owned()).record(quality.jitter);
+    if let Some(round_trip) = quality.round_trip {
+        histogram!(CALL_ROUND_TRIP, "tenant" => tenant.to_owned()).record(round_trip);
+    }
 }
 
 /// A turn was sent.

@@ -4,13 +4,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use bellhop_dialogue::transcript::Speaker;
+pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Tenant;
 
+use crate::call::leg::Silence;
 use crate::reception::call_registry::CallId;
 
 /// A tenant with its services.
@@ -18,6 +21,8 @@ use crate::reception::call_registry::CallId;
 pub struct Services {
     /// The tenant.
     pub tenant: Arc<Tenant>,
+    /// How its calls sound.
+    pub media: MediaPolicy,
     /// Its Amazon Connect instance.
     pub instance: InstanceArn,
     /// Its assistant.
@@ -34,6 +39,31 @@ pub struct Services {
     pub histories: Arc<dyn HistoryStore>,
     /// Hears conversations, if somebody wants to.
     pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// How a tenant's calls sound.
+#[derive(Debug, Clone)]
+pub struct MediaPolicy {
+    /// The codecs, in order of preference.
+    pub codecs: Arc<[Codec]>,
+    /// "Force secure trunking", and its softer forms.
+    pub security: Security,
+    /// What goes out while nobody speaks.
+    pub silence: Silence,
+    /// How long a caller that should send audio may send nothing.
+    pub timeout: Duration,
+}
+
+impl Default for MediaPolicy {
+    /// Every codec, SRTP where offered, a minute of patience.
+    fn default() -> Self {
+        Self {
+            codecs: Codec::ALL.into(),
+            security: Security::default(),
+            silence: Silence::default(),
+            timeout: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Hears a conversation as it happens; for the demo and for tools that follow a call. What it does with the words is its

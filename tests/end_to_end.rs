@@ -30,7 +30,7 @@ fn press(keys: &str) -> Vec<Line> {
 fn say(words: &str) -> Line {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let voice = Flite::open().and_then(|flite| flite.voice("rms")).expect("flite is installed: see README");
-    let speech = runtime.block_on(voice.synthesize(words.to_owned())).expect("speech");
+    let speech = runtime.block_on(voice.synthesize(words.to_owned(), 8000)).expect("speech");
     Line::Say { words: words.into(), samples: resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE) }
 }
 

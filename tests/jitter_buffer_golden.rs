@@ -6,8 +6,9 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bellhop_media::codec::Codec;
 use bellhop_media::g711::Law;
-use bellhop_media::receiver::{Receiver, Source, StreamFormat};
+use bellhop_media::receiver::{EventFormat, Receiver, Source, StreamFormat};
 use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
 use bellhop_media::{FRAME_SAMPLES, Frame};
 
@@ -42,7 +43,9 @@ fn tone(n: u64) -> [u8; FRAME_SAMPLES] {
 /// One line a frame: where it came from, a checksum of its samples, and the delay aimed at.
 fn play(first: u32, trace: Trace) -> (String, Vec<Duration>) {
     let start = Instant::now();
-    let format = StreamFormat { law: Law::Mu, payload_type: 0, telephone_event: None };
+    let telephone_event = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
+    let codec = Codec::G711(Law::Mu);
+    let format = StreamFormat { codec, payload_type: 0, telephone_event, comfort_noise: None };
     let source = "192.0.2.1:4000".parse().expect("an address");
     let mut receiver = Receiver::new(format, Some(source));
     let mut random = Random(42);
@@ -58,7 +61,7 @@ fn play(first: u32, trace: Trace) -> (String, Vec<Duration>) {
             let packet = Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc: 1, payload: &payload };
             let mut buffer = [0; PACKET_BYTES_MAX];
             let length = packet.write(&mut buffer).expect("fits");
-            receiver.push(start + Duration::from_micros(*arrives), source, &buffer[..length]);
+            receiver.push(start + Duration::from_micros(*arrives), source, &mut buffer[..length]);
             at += 1;
         }
         let mut frame: Frame = [0; FRAME_SAMPLES];

@@ -146,7 +146,7 @@ fn an_invite_without_an_offer_gets_ours_and_answers_in_its_ack() {
             _ => None,
         });
         let offer = String::from_utf8_lossy(&offer.expect("a 200")).into_owned();
-        assert!(offer.contains("m=audio 20000 RTP/AVP 0 8 101"), "{offer}");
+        assert!(offer.contains("m=audio 20000 RTP/AVP 0 8 9 96 101 102"), "{offer}");
         // Their answer chooses A-law.
         let answer = body.replace("RTP/AVP 0 101", "RTP/AVP 8 101").replace("rtpmap:0 PCMU", "rtpmap:8 PCMA");
         let ack = inside(&stage, "ACK", 1).replace("Content-Length: 0\n", "Content-Type: application/sdp\n") + &answer;

@@ -57,7 +57,7 @@ pub enum Broken {
 
 impl Ending {
     /// Every label, so that every series exists from the start.
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "caller_hung_up",
         "assistant_ended",
         "handed_off",
@@ -73,6 +73,7 @@ impl Ending {
         "failed_service",
         "failed_handoff",
         "failed_signalling",
+        "failed_media_timeout",
         "failed_panic",
         "failed_overdue",
     ];
@@ -120,6 +121,7 @@ impl Ending {
                 ) => "failed_service",
                 Broken::Failure(Failure::HandoffImpossible | Failure::HandoffRefused) => "failed_handoff",
                 Broken::Failure(Failure::NeverAcked | Failure::NoMedia) => "failed_signalling",
+                Broken::Failure(Failure::MediaTimeout) => "failed_media_timeout",
                 Broken::Panic | Broken::Failure(Failure::AudioPath) => "failed_panic",
                 Broken::Overdue | Broken::Vanished => "failed_overdue",
             },
@@ -143,6 +145,7 @@ impl Ending {
                 Failure::HandoffRefused => (500, "hand-off refused"),
                 Failure::NeverAcked => (408, "ACK timeout"),
                 Failure::NoMedia => (488, "no audio agreed"),
+                Failure::MediaTimeout => (408, "media timeout"),
                 Failure::MailboxFull | Failure::AudioPath | Failure::Injected => (500, "internal failure"),
             },
             Self::Failed { .. } => (500, "internal failure"),

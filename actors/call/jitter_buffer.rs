@@ -5,9 +5,11 @@
 use std::rc::Rc;
 
 use actix::{Actor, ActorContext, Addr, Context, Handler};
+use bellhop_sip::sdp::Agreed;
 
 use super::child;
-use super::messages::{DigitPressed, LegDigit, LegFailed, MediaMoved};
+use super::leg::{self, Silence};
+use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaSilent};
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::supervision::{ChildName, Exit, Failure, Link};
@@ -17,6 +19,8 @@ pub struct JitterBuffer {
     pub(super) link: Link,
     pub(super) call: Addr<Call>,
     pub(super) cores: Rc<LegCores>,
+    pub(super) agreed: Option<Agreed>,
+    pub(super) silence: Silence,
 }
 
 impl Actor for JitterBuffer {
@@ -30,6 +34,14 @@ impl Handler<LegDigit> for JitterBuffer {
 
     fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
         self.call.do_send(DigitPressed { digit: press.digit });
+    }
+}
+
+impl Handler<LegSilent> for JitterBuffer {
+    type Result = ();
+
+    fn handle(&mut self, _: LegSilent, _: &mut Self::Context) {
+        self.call.do_send(MediaSilent {});
     }
 }
 
@@ -47,6 +59,8 @@ impl Handler<MediaMoved> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, MediaMoved { agreed }: MediaMoved, _: &mut Self::Context) {
-        self.cores.receiver.borrow_mut().expect_from(agreed.remote);
+        leg::apply(&self.cores, self.agreed.as_ref(), &agreed, self.silence);
+        self.cores.set_mode(leg::mode_of(agreed.direction), crate::now());
+        self.agreed = Some(agreed);
     }
 }

@@ -64,6 +64,8 @@ messages! {
         /// Which.
         digit: Digit,
     }
+    /// Nothing was heard of the far end for the media timeout, though it should send.
+    MediaSilent {}
 
     // Call -> SttStream
     /// What the caller may say from here on.
@@ -199,10 +201,12 @@ messages! {
     }
 
     // MediaShard -> its actors
-    /// A batch of caller audio at 8 kHz.
+    /// A batch of caller audio.
     CallerAudio {
-        /// Three frames.
+        /// Some frames.
         samples: Samples,
+        /// Samples in one of them: 160 at 8 kHz, 320 at 16 kHz.
+        frame_samples: usize,
     }
     /// A clip started or finished.
     ClipEvent {
@@ -214,7 +218,9 @@ messages! {
         /// The panic's message.
         message: String,
     }
-    /// The far end answered the leg's digits.
+    /// Nothing was heard of the far end for too long.
+    LegSilent {}
+    /// A key was pressed.
     LegDigit {
         /// The press.
         press: bellhop_media::dtmf::rfc4733::Press,

@@ -3,7 +3,6 @@
 //! Invariant: a report is turned into one call of the supervisor, or handed on to one other child; no report decides.
 
 use actix::{AsyncContext, Context, Handler, Message};
-use bellhop_sip::sdp::Direction;
 use bellhop_tenancy::tenant::OnTransferFailure;
 
 use super::children::{is_quieted, tell};
@@ -11,12 +10,11 @@ use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
     HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HandoffWasImpossible, HangUp, Heard,
-    Interrupted, Listen, MediaMoved, NotUnderstood, PlaybackFinished, PlaybackReady, Played, Pressed, RecognizerReady,
-    ReplyArrived, Say, Speak, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood,
+    Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PlaybackFinished, PlaybackReady, Played, Pressed,
+    RecognizerReady, ReplyArrived, Say, Speak, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
-use crate::media_shard::LegMode;
 use crate::supervision::{ChildDown, ChildName, Exit, Failure, Ping, Pong};
 
 /// The assistant's first reply has been handed on completely.
@@ -58,15 +56,13 @@ on! {
     // From SipDialog.
     DialogConfirmed { body } => |this, ctx| this.confirmed(&body, ctx);
     CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
-    MediaMoved { agreed } => |this, _ctx| {
-        if let Some(cores) = &this.cores {
-            let sends = matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly);
-            cores.mode.set(if sends { LegMode::Talking } else { LegMode::Listening });
-        }
-        tell(&this.children.jitter_buffer, MediaMoved { agreed });
-    };
+    MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
     // From JitterBuffer.
     DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
+    MediaSilent {} => |this, ctx| {
+        let failure = Broken::Failure(Failure::MediaTimeout);
+        this.fail(Ending::Failed { child: ChildName::JitterBuffer, failure }, ctx);
+    };
     // From SttStream.
     RecognizerReady {} => |this, ctx| {
         this.readiness.recognizer = true;

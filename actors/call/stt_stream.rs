@@ -3,6 +3,7 @@
 //! Invariant: the recognizer gets every sample that arrived, in order, with the beginning and end of utterances at their
 //! places; a recognizer that is lost for good ends this actor.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Ha
 use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerStream};
 use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Activity, VoiceActivity};
-use bellhop_media::{FRAME_SAMPLES, Frame};
+use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 use super::child;
 use super::messages::{
@@ -37,7 +38,7 @@ pub struct SttStream {
     stream: Option<Box<dyn RecognizerStream>>,
     phrases: Option<Arc<[String]>>,
     activity: VoiceActivity,
-    upsampler: Option<Upsampler>,
+    upsampler: Upsampler,
     wide: Vec<i16>,
     utterance_ended: Option<Instant>,
 }
@@ -49,7 +50,6 @@ struct Reported(Heard);
 
 impl SttStream {
     pub(super) fn new(link: Link, call: Addr<Call>, tenant: &str, recognizer: Arc<dyn Recognizer>) -> Self {
-        let upsampler = (recognizer.sample_rate() == 16_000).then(|| Upsampler::with_mirror(MIRROR_GAIN));
         Self {
             link,
             call,
@@ -58,7 +58,7 @@ impl SttStream {
             stream: None,
             phrases: None,
             activity: VoiceActivity::new(END_OF_PHRASE),
-            upsampler,
+            upsampler: Upsampler::with_mirror(MIRROR_GAIN),
             wide: Vec::new(),
             utterance_ended: None,
         }
@@ -69,8 +69,10 @@ impl SttStream {
         ctx.stop();
     }
 
-    fn hear(&mut self, frame: &Frame) {
-        let change = self.activity.push(frame);
+    /// One 20 ms frame of the line, at 8 or 16 kHz.
+    fn hear(&mut self, frame: &[i16]) {
+        let narrow = narrowed(frame);
+        let change = self.activity.push(&narrow);
         if change == Some(Activity::Began) {
             self.call.do_send(SpeechStarted {});
         }
@@ -78,18 +80,29 @@ impl SttStream {
         if change == Some(Activity::Began) {
             stream.utterance_began();
         }
-        match &mut self.upsampler {
-            Some(upsampler) => {
+        match (self.recognizer.sample_rate() > SAMPLE_RATE, frame.len() > FRAME_SAMPLES) {
+            (true, false) => {
                 self.wide.clear();
-                upsampler.push(frame, &mut self.wide);
+                self.upsampler.push(frame, &mut self.wide);
                 stream.hear(&self.wide);
             }
-            None => stream.hear(frame),
+            (true, true) => stream.hear(frame),
+            (false, _) => stream.hear(narrow.as_slice()),
         }
         if change == Some(Activity::Ended) {
             self.utterance_ended = Some(crate::now());
             stream.utterance_ended();
         }
+    }
+}
+
+/// The frame at 8 kHz: as it is, or each two samples as one.
+fn narrowed(frame: &[i16]) -> Cow<'_, Frame> {
+    match frame.try_into() {
+        Ok(narrow) => Cow::Borrowed(narrow),
+        Err(_) => Cow::Owned(std::array::from_fn(|n| {
+            frame.get(2 * n..2 * n + 2).map_or(0, |pair| ((i32::from(pair[0]) + i32::from(pair[1])) / 2) as i16)
+        })),
     }
 }
 
@@ -120,10 +133,10 @@ child!(SttStream, ChildName::SttStream);
 impl Handler<CallerAudio> for SttStream {
     type Result = ();
 
-    fn handle(&mut self, CallerAudio { samples }: CallerAudio, _: &mut Self::Context) {
+    fn handle(&mut self, CallerAudio { samples, frame_samples }: CallerAudio, _: &mut Self::Context) {
         metrics::samples_heard(samples.0.len());
-        for frame in samples.0.chunks_exact(FRAME_SAMPLES) {
-            self.hear(frame.try_into().expect("chunks are whole frames"));
+        for frame in samples.0.chunks_exact(frame_samples) {
+            self.hear(frame);
         }
     }
 }

@@ -3,7 +3,6 @@
 //! It knows phases and nothing of conversations, codecs or HTTP: too simple to fail. Invariant: `leave` is entered once;
 //! the first reason wins; the key is spent after all others have stopped, and nothing after a failure.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,21 +15,18 @@ use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
 use bellhop_dialogue::turn_loop::Timeouts;
-use bellhop_media::g711::Law;
-use bellhop_media::playout::Playout;
-use bellhop_media::receiver::{Receiver, StreamFormat};
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
 use bellhop_sip::message::StatusCode;
-use bellhop_sip::sdp::{self, Agreed, Codec, SdpRefused};
+use bellhop_sip::sdp::{self, Agreed, SdpRefused};
 use bellhop_tenancy::tenant::Ringing;
 
 use super::children::{Children, tell};
 use super::connect_handoff::ConnectHandoff;
 use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
-use super::leg::LegListeners;
-use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, PrepareHandoff, Ring};
+use super::leg::{self, LegListeners};
+use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, MediaMoved, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
@@ -114,7 +110,7 @@ impl Call {
             let (sdp, agreed) =
                 sdp::answer(&self.seed.invite.body, &self.seed.media).map_err(|refused| match refused {
                     SdpRefused::Malformed => StatusCode(400),
-                    SdpRefused::NothingFits => StatusCode(488),
+                    SdpRefused::NothingFits | SdpRefused::Security => StatusCode(488),
                 })?;
             (sdp, Some(agreed))
         };
@@ -153,7 +149,7 @@ impl Call {
             drive: Drive::new(uas),
             invite: this.seed.key.clone(),
             sdp,
-            media: this.seed.media,
+            media: this.seed.media.clone(),
             policy: tenant.before_answer,
             registry: Arc::clone(&this.seed.registry),
             endpoint: this.seed.endpoint.clone(),
@@ -162,19 +158,15 @@ impl Call {
             tell(&self.children.sip_dialog, Ring {});
         }
 
-        // Without an offer the law is known with the ACK; until then µ-law is assumed.
-        let format = agreed.as_ref().map_or(ASSUMED_FORMAT, format_of);
-        let playout = Playout::new(format.law, format.payload_type, rand::random(), rand::random(), rand::random());
-        let cores = Rc::new(LegCores {
-            receiver: RefCell::new(Receiver::new(format, agreed.as_ref().map(|a| a.remote))),
-            playout: RefCell::new(playout),
-            mode: Cell::new(LegMode::Resting),
-        });
+        let silence = services.media.silence;
+        let cores = Rc::new(leg::cores(crate::now(), agreed.as_ref(), silence, services.media.timeout));
         self.cores = Some(Rc::clone(&cores));
         let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |_, link| JitterBuffer {
             link,
             call: call.clone(),
             cores: Rc::clone(&cores),
+            agreed: agreed.clone(),
+            silence,
         });
         let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
             let services = &this.seed.services;
@@ -293,8 +285,8 @@ impl Call {
             return;
         }
         if self.seed.invite.body.is_empty() {
-            match sdp::read_answer(body) {
-                Ok(agreed) => self.agree(&agreed),
+            match sdp::read_answer(body, &self.seed.media) {
+                Ok(agreed) => tell(&self.children.jitter_buffer, MediaMoved { agreed }),
                 Err(_) => {
                     let failure = Broken::Failure(Failure::NoMedia);
                     return self.fail(Ending::Failed { child: ChildName::SipDialog, failure }, ctx);
@@ -302,19 +294,10 @@ impl Call {
             }
         }
         if let Some(cores) = &self.cores {
-            cores.mode.set(LegMode::Talking);
+            cores.set_mode(LegMode::Talking, crate::now());
         }
         self.enter(PhaseName::Talking, ctx);
         self.pursue(ctx);
-    }
-
-    /// The answer to our offer names the codec and the address.
-    fn agree(&self, agreed: &Agreed) {
-        if let Some(cores) = &self.cores {
-            let format = format_of(agreed);
-            cores.playout.borrow_mut().reformat(format.law, format.payload_type);
-            *cores.receiver.borrow_mut() = Receiver::new(format, Some(agreed.remote));
-        }
     }
 
     /// Works towards the goal once the call talks.
@@ -468,6 +451,17 @@ impl Call {
             detail = ?ending,
             "call ended"
         );
+        if let Some(quality) = self.cores.as_deref().and_then(leg::quality) {
+            metrics::call_quality(self.tenant(), &quality);
+            tracing::info!(
+                call = %self.seed.id,
+                loss = quality.loss,
+                jitter_ms = quality.jitter.as_millis(),
+                round_trip_ms = quality.round_trip.map(|trip| trip.as_millis()),
+                mos = quality.mean_opinion_score,
+                "call audio"
+            );
+        }
         self.seed.reception.do_send(CallEnded { id: self.seed.id, ending });
         self.on_air = None;
         self.children.stop_all();
@@ -513,16 +507,6 @@ struct MediaSetUp {
     sdp: String,
     agreed: Option<Agreed>,
     port: Box<dyn PacketPort>,
-}
-
-const ASSUMED_FORMAT: StreamFormat = StreamFormat { law: Law::Mu, payload_type: 0, telephone_event: Some(101) };
-
-fn format_of(agreed: &Agreed) -> StreamFormat {
-    let law = match agreed.codec {
-        Codec::Pcmu => Law::Mu,
-        Codec::Pcma => Law::A,
-    };
-    StreamFormat { law, payload_type: agreed.payload_type, telephone_event: agreed.telephone_event }
 }
 
 impl Actor for Call {

@@ -12,9 +12,9 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
 use bellhop_dialogue::ports::{ServiceFailure, Speech, Synthesizer};
 use bellhop_dialogue::turn_loop::SayId;
-use bellhop_media::SAMPLE_RATE;
+use bellhop_media::codec::Codec;
 use bellhop_media::g711::Law;
-use bellhop_media::playout::{Clip, ClipId, Event};
+use bellhop_media::playout::{Clip, ClipId, Event, Sound};
 use bellhop_media::resample;
 
 use super::child;
@@ -34,7 +34,7 @@ pub struct TtsPlayback {
     pub(super) tenant: String,
     pub(super) cores: Rc<LegCores>,
     pub(super) synthesizer: Arc<dyn Synthesizer>,
-    pub(super) waiting: VecDeque<(SayId, Option<Arc<[u8]>>)>,
+    pub(super) waiting: VecDeque<(SayId, Option<Sound>)>,
 }
 
 impl TtsPlayback {
@@ -44,7 +44,7 @@ impl TtsPlayback {
         };
         match result {
             Ok(speech) => {
-                *place = Some(encoded(&speech, self.cores.playout.borrow().law()));
+                *place = Some(encoded(&speech, self.cores.playout.borrow().format().codec));
                 self.queue_what_is_ready(ctx);
             }
             Err(failure) => {
@@ -55,8 +55,8 @@ impl TtsPlayback {
     }
 
     fn queue_what_is_ready(&mut self, ctx: &mut Context<Self>) {
-        while let Some((id, Some(codes))) = self.waiting.front() {
-            let clip = Clip { id: ClipId(id.0), codes: Arc::clone(codes) };
+        while let Some((id, Some(sound))) = self.waiting.front() {
+            let clip = Clip { id: ClipId(id.0), sound: sound.clone() };
             if !self.cores.playout.borrow_mut().enqueue(clip) {
                 return self.lost(ctx);
             }
@@ -71,29 +71,52 @@ impl TtsPlayback {
     }
 }
 
-/// The code words of a speech. Calls of this thread that play the same speech share them: a greeting is held once.
-fn encoded(speech: &Speech, law: Law) -> Arc<[u8]> {
+/// A speech as the codec plays it. Calls of this thread that play the same speech share it: a greeting is held once.
+fn encoded(speech: &Speech, codec: Codec) -> Sound {
     thread_local! {
-        static SHARED: RefCell<HashMap<(*const i16, Law), Shared>> = RefCell::default();
+        static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
     }
-    let key = (speech.samples.as_ptr(), law);
+    if speech.sample_rate == codec.sample_rate() && !matches!(codec, Codec::G711(_)) {
+        return Sound::Linear(Arc::clone(&speech.samples));
+    }
+    let key = (speech.samples.as_ptr(), codec);
     SHARED.with_borrow_mut(|shared| {
         // The address is only a hint: the speech that was at it may be gone.
-        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.codes.upgrade()?)));
-        if let Some((_, codes)) = known.filter(|(of, _)| Arc::ptr_eq(of, &speech.samples)) {
-            return codes;
+        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.sound.upgrade()?)));
+        if let Some((_, sound)) = known.filter(|(of, _)| Arc::ptr_eq(of, &speech.samples)) {
+            return sound;
         }
-        let narrow = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
-        let codes: Arc<[u8]> = law.encode_all(&narrow).into();
-        shared.retain(|_, known| known.codes.strong_count() > 0);
-        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), codes: Arc::downgrade(&codes) });
-        codes
+        let sound = Sound::of(&resample::clip(&speech.samples, speech.sample_rate, codec.sample_rate()), codec);
+        shared.retain(|_, known| known.sound.upgrade().is_some());
+        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), sound: WeakSound::of(&sound) });
+        sound
     })
 }
 
 struct Shared {
     speech: Weak<[i16]>,
-    codes: Weak<[u8]>,
+    sound: WeakSound,
+}
+
+enum WeakSound {
+    Coded(Law, Weak<[u8]>),
+    Linear(Weak<[i16]>),
+}
+
+impl WeakSound {
+    fn of(sound: &Sound) -> Self {
+        match sound {
+            Sound::Coded(law, codes) => Self::Coded(*law, Arc::downgrade(codes)),
+            Sound::Linear(samples) => Self::Linear(Arc::downgrade(samples)),
+        }
+    }
+
+    fn upgrade(&self) -> Option<Sound> {
+        match self {
+            Self::Coded(law, codes) => codes.upgrade().map(|codes| Sound::Coded(*law, codes)),
+            Self::Linear(samples) => samples.upgrade().map(Sound::Linear),
+        }
+    }
 }
 
 impl Actor for TtsPlayback {
@@ -108,7 +131,8 @@ impl Handler<Speak> for TtsPlayback {
     fn handle(&mut self, Speak { id, text }: Speak, ctx: &mut Self::Context) {
         self.waiting.push_back((id, None));
         let asked = crate::now();
-        let work = tokio::time::timeout(SYNTHESIS_MAX, self.synthesizer.synthesize(text.0)).into_actor(self);
+        let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
+        let work = tokio::time::timeout(SYNTHESIS_MAX, self.synthesizer.synthesize(text.0, line_rate)).into_actor(self);
         ctx.spawn(work.map(move |result, this, ctx| {
             metrics::text_synthesised(&this.tenant, crate::now() - asked);
             this.synthesised(id, result.unwrap_or(Err(ServiceFailure::Overdue)), ctx);

@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// Hands over every datagram that waits on the socket.
-pub(super) fn drain(socket: RawFd, deliver: &mut dyn FnMut(SocketAddr, &[u8])) {
+pub(super) fn drain(socket: RawFd, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
     BUFFERS.with_borrow_mut(|buffers| {
         loop {
             let received = receive(socket, buffers, deliver);
@@ -36,7 +36,7 @@ pub(super) fn drain(socket: RawFd, deliver: &mut dyn FnMut(SocketAddr, &[u8])) {
     });
 }
 
-fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut dyn FnMut(SocketAddr, &[u8])) -> usize {
+fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) -> usize {
     let mut vectors: [libc::iovec; AT_ONCE] =
         std::array::from_fn(|n| libc::iovec { iov_base: buffers.bytes[n].as_mut_ptr().cast(), iov_len: DATAGRAM_MAX });
     // SAFETY: an all-zero mmsghdr is a valid value of that plain C structure.
@@ -57,7 +57,7 @@ fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut dyn FnMut(SocketA
         // SAFETY: the kernel filled the name; the storage was zeroed before its first use.
         let name = unsafe { buffers.names[n].assume_init_ref() };
         if let Some(source) = address(name) {
-            deliver(source, &buffers.bytes[n][..(header.msg_len as usize).min(DATAGRAM_MAX)]);
+            deliver(source, &mut buffers.bytes[n][..(header.msg_len as usize).min(DATAGRAM_MAX)]);
         }
     }
     received

@@ -13,13 +13,14 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::playout::{self, Playout};
 use bellhop_media::receiver::{Arrival, Drop as Dropped, Receiver, Source};
+use bellhop_media::rtcp::{self, CONTROL_BYTES_MAX, Control, Heard, Time};
 use bellhop_media::rtp::PACKET_BYTES_MAX;
-use bellhop_media::{FRAME_SAMPLES, Frame};
+use bellhop_media::srtp::OVERHEAD_BYTES_MAX;
 use tokio::sync::Notify;
 
 use crate::metrics;
@@ -31,25 +32,37 @@ pub const SLICE: Duration = Duration::from_millis(5);
 pub const PHASES: usize = 4;
 /// Frames of caller audio handed over at once.
 pub const BATCH_FRAMES: usize = 3;
+/// Frames between two looks at what is slow: RTCP, and whether the far end is still there. One second.
+pub const FRAMES_PER_LOOK: u32 = 50;
+/// Looks between two RTCP reports.
+const LOOKS_PER_REPORT: u32 = (rtcp::REPORT_EVERY.as_millis() / 1000) as u32;
+/// Frames between two drains of a leg that rests.
+const FRAMES_PER_REST: u32 = 5;
 /// A clock this far behind gives up what it missed: the machine was suspended or overloaded.
 pub const CATCH_UP_MAX: Duration = Duration::from_millis(200);
 
 /// Where a leg's packets come and go: a UDP socket, or a test's carrier.
 pub trait PacketPort {
-    /// Hands over every datagram that has arrived.
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &[u8]));
+    /// Hands over every datagram that has arrived; it may be worked on in place.
+    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8]));
+    /// The same for the RTCP port.
+    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8]));
     /// Sends one datagram; `false` if it could not be sent.
     fn send(&mut self, bytes: &[u8], to: SocketAddr) -> bool;
+    /// Sends one datagram from the RTCP port.
+    fn send_control(&mut self, bytes: &[u8], to: SocketAddr) -> bool;
 }
 
 /// What a leg reports; called on the shard's thread, must not block.
 pub trait LegEvents {
     /// A key was pressed.
     fn digit(&self, press: Press);
-    /// Caller audio: [`BATCH_FRAMES`] frames, silence included.
-    fn audio(&self, samples: Vec<i16>);
+    /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included.
+    fn audio(&self, samples: Vec<i16>, frame_samples: usize);
     /// A clip started or finished.
     fn clip(&self, event: playout::Event);
+    /// Nothing was heard of the far end for the media timeout, though it should send. Told once.
+    fn silent(&self);
     /// The leg's slice panicked; it has been taken off the clock.
     fn failed(&self, message: String);
 }
@@ -61,8 +74,58 @@ pub struct LegCores {
     pub receiver: RefCell<Receiver>,
     /// Outbound; the TtsPlayback actor's.
     pub playout: RefCell<Playout>,
+    /// RTCP.
+    pub control: RefCell<Control>,
+    /// Where RTCP goes.
+    pub control_path: Cell<ControlPath>,
+    /// What the leg does, and since when.
+    mode: Cell<(LegMode, Instant)>,
+    /// How long the far end may be silent while it should send.
+    pub media_timeout: Duration,
+}
+
+impl LegCores {
+    /// Cores that rest.
+    pub fn new(now: Instant, receiver: Receiver, playout: Playout, control: Control, media_timeout: Duration) -> Self {
+        Self {
+            receiver: RefCell::new(receiver),
+            playout: RefCell::new(playout),
+            control: RefCell::new(control),
+            control_path: Cell::new(ControlPath::Nowhere),
+            mode: Cell::new((LegMode::Resting, now)),
+            media_timeout,
+        }
+    }
+
     /// What the leg does.
-    pub mode: Cell<LegMode>,
+    pub fn mode(&self) -> LegMode {
+        self.mode.get().0
+    }
+
+    /// From here on the leg does this.
+    pub fn set_mode(&self, mode: LegMode, now: Instant) {
+        if self.mode() != mode {
+            self.mode.set((mode, now));
+        }
+    }
+
+    /// Whether the far end should send, does not, and has not for too long.
+    fn is_silent(&self, now: Instant) -> bool {
+        let (mode, since) = self.mode.get();
+        let heard = self.receiver.borrow().last_heard().map_or(since, |heard| heard.max(since));
+        mode == LegMode::Talking && now.saturating_duration_since(heard) >= self.media_timeout
+    }
+}
+
+/// Where a leg's RTCP goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlPath {
+    /// Nobody told.
+    Nowhere,
+    /// Over the RTP port (RFC 5761).
+    Muxed,
+    /// From our RTCP port to this one.
+    Apart(SocketAddr),
 }
 
 /// What a leg does on the wire.
@@ -72,8 +135,22 @@ pub enum LegMode {
     Resting,
     /// Hears and sends.
     Talking,
-    /// Hears, but sends nothing: the far end is on hold.
+    /// Hears, but sends nothing: the far end has put us on hold, perhaps with music.
     Listening,
+    /// Sends, but nothing is expected: the far end is muted, or held by us.
+    Speaking,
+    /// Neither: held from both sides.
+    Held,
+}
+
+impl LegMode {
+    fn hears(self) -> bool {
+        matches!(self, Self::Talking | Self::Listening)
+    }
+
+    fn sends(self) -> bool {
+        matches!(self, Self::Talking | Self::Speaking)
+    }
 }
 
 /// One leg as it is put on the clock.
@@ -90,6 +167,8 @@ struct OnClock {
     number: u64,
     leg: Leg,
     batch: Vec<i16>,
+    frames: u32,
+    told_silent: bool,
 }
 
 /// The shard of this thread.
@@ -153,8 +232,7 @@ impl Shard {
     pub fn register(self: &Rc<Self>, leg: Leg) -> OnAir {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
-        let batch = Vec::with_capacity(BATCH_FRAMES * FRAME_SAMPLES);
-        self.joining.borrow_mut().push(OnClock { number, leg, batch });
+        self.joining.borrow_mut().push(OnClock { number, leg, batch: vec![], frames: 0, told_silent: false });
         self.wake.notify_one();
         OnAir { shard: Rc::downgrade(self), number }
     }
@@ -196,7 +274,11 @@ impl Shard {
             }
         }
         for number in self.leaving.borrow_mut().drain(..) {
-            phases.iter_mut().for_each(|legs| legs.retain(|leg| leg.number != number));
+            for legs in phases.iter_mut() {
+                if let Some(at) = legs.iter().position(|leg| leg.number == number) {
+                    legs.swap_remove(at).goodbye();
+                }
+            }
         }
     }
 
@@ -224,54 +306,161 @@ impl Shard {
 
 impl OnClock {
     fn frame(&mut self, now: Instant, counters: &mut metrics::MediaCounters) {
+        self.frames = self.frames.wrapping_add(1);
+        let mode = self.leg.cores.mode();
+        if !mode.hears() && !mode.sends() {
+            return self.rest(mode, now, counters);
+        }
+        self.hear(mode, now, counters);
+        self.speak(mode, counters);
+        if self.frames.is_multiple_of(FRAMES_PER_LOOK) {
+            self.look(now);
+        }
+    }
+
+    /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.
+    fn rest(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
+        if self.frames.is_multiple_of(FRAMES_PER_REST) {
+            self.leg.port.drain(&mut |_, _| counters.received += 1);
+        }
+        if mode == LegMode::Held {
+            self.leg.cores.playout.borrow_mut().skip();
+            if self.frames.is_multiple_of(FRAMES_PER_LOOK) {
+                self.look(now);
+            }
+        }
+    }
+
+    fn hear(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
         let Leg { port, cores, events } = &mut self.leg;
-        let mode = cores.mode.get();
         let mut receiver = cores.receiver.borrow_mut();
         port.drain(&mut |source, datagram| {
             counters.received += 1;
-            if mode == LegMode::Resting {
-                return;
-            }
             match receiver.push(now, source, datagram) {
-                Arrival::Audio | Arrival::Event(None) => {}
+                Arrival::Audio | Arrival::ComfortNoise | Arrival::Event(None) => {}
                 Arrival::Event(Some(press)) => events.digit(press),
+                Arrival::Control => hear_control(cores, &mut receiver, now, source, datagram),
                 Arrival::Dropped(why) => counters.dropped[why as usize] += 1,
             }
         });
-        if mode == LegMode::Resting {
+        if !mode.hears() {
             return;
         }
+        let samples = receiver.frame_samples();
         let start = self.batch.len();
-        self.batch.resize(start + FRAME_SAMPLES, 0);
-        let frame: &mut Frame = (&mut self.batch[start..]).try_into().expect("one frame was added");
-        let (source, press) = receiver.frame(now, frame);
+        if start == 0 {
+            self.batch.reserve_exact(BATCH_FRAMES * samples);
+        }
+        self.batch.resize(start + samples, 0);
+        let (source, press) = receiver.frame(now, &mut self.batch[start..]);
         if let Some(press) = press {
             events.digit(press);
         }
         if source == Source::Concealed {
             counters.concealed += 1;
         }
-        if self.batch.len() >= BATCH_FRAMES * FRAME_SAMPLES {
-            let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_FRAMES * FRAME_SAMPLES));
-            events.audio(full);
+        if self.batch.len() >= BATCH_FRAMES * samples {
+            events.audio(std::mem::take(&mut self.batch), samples);
         }
-        let Some(destination) = receiver.destination() else { return };
-        drop(receiver);
+    }
+
+    fn speak(&mut self, mode: LegMode, counters: &mut metrics::MediaCounters) {
+        let Leg { port, cores, events } = &mut self.leg;
+        let Some(destination) = cores.receiver.borrow().destination() else { return };
         let mut playout = cores.playout.borrow_mut();
-        if mode == LegMode::Listening {
+        if !mode.sends() {
             return playout.skip();
         }
+        playout.tick();
         let mut packet = [0; PACKET_BYTES_MAX];
-        let length = playout.packet(&mut packet);
-        if port.send(&packet[..length], destination) {
-            counters.sent += 1;
-        } else {
-            counters.send_failed += 1;
+        while let Some(length) = playout.packet(&mut packet) {
+            if port.send(&packet[..length], destination) {
+                counters.sent += 1;
+            } else {
+                counters.send_failed += 1;
+            }
         }
         while let Some(event) = playout.poll_event() {
             events.clip(event);
         }
     }
+
+    /// Once a second: what the far end reports, our own report, and whether the far end is still there.
+    fn look(&mut self, now: Instant) {
+        let Leg { port, cores, events } = &mut self.leg;
+        port.drain_control(&mut |source, datagram| {
+            if rtcp::is_control(datagram) {
+                hear_control(cores, &mut cores.receiver.borrow_mut(), now, source, datagram);
+            }
+        });
+        if cores.is_silent(now) {
+            if !self.told_silent {
+                events.silent();
+            }
+            self.told_silent = true;
+        }
+        if (self.frames / FRAMES_PER_LOOK).is_multiple_of(LOOKS_PER_REPORT) {
+            let (mut receiver, playout) = (cores.receiver.borrow_mut(), cores.playout.borrow_mut());
+            let mut packet = [0; CONTROL_BYTES_MAX];
+            let mut sent = playout.sent();
+            drop(playout);
+            if !cores.mode().sends() {
+                sent.packets = 0;
+            }
+            let time = Time { now, ntp: ntp_now() };
+            let length = cores.control.borrow().report(time, sent, receiver.reception(), &mut packet[..]);
+            drop(receiver);
+            self.send_control(&mut packet, length);
+        }
+    }
+
+    /// The leg has left the clock: the far end's RTCP hears of it.
+    fn goodbye(mut self) {
+        if self.leg.cores.mode() != LegMode::Resting {
+            let mut packet = [0; CONTROL_BYTES_MAX];
+            let ssrc = self.leg.cores.playout.borrow().sent().ssrc;
+            let length = self.leg.cores.control.borrow().bye(ssrc, &mut packet);
+            self.send_control(&mut packet, length);
+        }
+    }
+
+    fn send_control(&mut self, packet: &mut [u8; CONTROL_BYTES_MAX], length: usize) {
+        let Leg { port, cores, .. } = &mut self.leg;
+        let Some(destination) = cores.receiver.borrow().destination() else { return };
+        if length == 0 || length + OVERHEAD_BYTES_MAX > packet.len() {
+            return;
+        }
+        let length = cores.playout.borrow_mut().seal_control(packet, length);
+        match cores.control_path.get() {
+            ControlPath::Nowhere => {}
+            ControlPath::Muxed => {
+                port.send(&packet[..length], destination);
+            }
+            // Behind NAT the signalled address is no use; the port above the pinned one is the best guess.
+            ControlPath::Apart(signalled) if signalled.ip() == destination.ip() => {
+                port.send_control(&packet[..length], signalled);
+            }
+            ControlPath::Apart(_) => {
+                let above = SocketAddr::new(destination.ip(), destination.port().saturating_add(1));
+                port.send_control(&packet[..length], above);
+            }
+        }
+    }
 }
 
-const _: () = assert!(Dropped::ALL.len() == 7);
+fn hear_control(cores: &LegCores, receiver: &mut Receiver, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
+    let Some(length) = receiver.open_control(source, datagram) else { return };
+    let ssrc = cores.playout.borrow().sent().ssrc;
+    if cores.control.borrow_mut().receive(Time { now, ntp: ntp_now() }, ssrc, &datagram[..length]) == Heard::Alive {
+        receiver.control_heard(now);
+    }
+}
+
+/// The time of day in NTP format: seconds since 1900 in the upper half (RFC 3550 section 4).
+fn ntp_now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
+    (since_1970.as_secs() + 2_208_988_800) << 32 | fraction
+}
+
+const _: () = assert!(Dropped::ALL.len() == 9);

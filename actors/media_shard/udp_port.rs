@@ -1,4 +1,4 @@
-//! A leg's real port: one UDP socket.
+//! A leg's real port: a UDP socket for RTP and one for RTCP.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -6,25 +6,39 @@ use std::os::fd::AsRawFd;
 
 use super::{PacketPort, batch_io};
 
-/// A bound, non-blocking UDP socket.
+/// Two bound, non-blocking UDP sockets: RTP, and RTCP on the port above.
 #[derive(Debug)]
-pub struct UdpPort(UdpSocket);
+pub struct UdpPort {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
 
 impl UdpPort {
-    /// Binds the address.
+    /// Binds the address and the one above.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = UdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+        let bound = |port| {
+            let socket = UdpSocket::bind(SocketAddr::new(address.ip(), port))?;
+            socket.set_nonblocking(true)?;
+            Ok::<_, io::Error>(socket)
+        };
+        Ok(Self { rtp: bound(address.port())?, rtcp: bound(address.port().saturating_add(1))? })
     }
 }
 
 impl PacketPort for UdpPort {
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &[u8])) {
-        batch_io::drain(self.0.as_raw_fd(), deliver);
+    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+        batch_io::drain(self.rtp.as_raw_fd(), deliver);
+    }
+
+    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+        batch_io::drain(self.rtcp.as_raw_fd(), deliver);
     }
 
     fn send(&mut self, bytes: &[u8], to: SocketAddr) -> bool {
-        self.0.send_to(bytes, to).is_ok()
+        self.rtp.send_to(bytes, to).is_ok()
+    }
+
+    fn send_control(&mut self, bytes: &[u8], to: SocketAddr) -> bool {
+        self.rtcp.send_to(bytes, to).is_ok()
     }
 }

@@ -20,6 +20,7 @@ use actix_rt::ArbiterHandle;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::message::{NameAddr, StatusCode};
+use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::sdp::{self, LocalMedia};
 
 use crate::call::ending::{Ending, Refusal};
@@ -130,6 +131,7 @@ impl Reception {
         self.settings.registry.open(id, &tenant, now, Will { dialog: dialog.clone(), farewell, blank: None });
         metrics::call_began(&tenant);
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
+        let policy = admitted.services.media.clone();
         let seed = CallSeed {
             id,
             key,
@@ -138,7 +140,11 @@ impl Reception {
             local,
             local_tag,
             began: now,
-            media: LocalMedia { address: media, session_id: id.0 & 0x7fff_ffff },
+            media: LocalMedia {
+                codecs: Arc::clone(&policy.codecs),
+                security: policy.security,
+                ..LocalMedia::new(media, id.0 & 0x7fff_ffff, key_material())
+            },
             services: admitted.services,
             contact: admitted.contact,
             permits: admitted.permits,
@@ -161,7 +167,7 @@ impl Reception {
 
     fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal) {
         let CallOffered { key, invite, hop, local, local_tag } = offered;
-        let media = LocalMedia { address: SocketAddr::new(self.settings.media_address, 9), session_id: 1 };
+        let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
         let sdp = if invite.body.is_empty() {
             Ok(sdp::offer(&media))
         } else {
@@ -214,6 +220,13 @@ impl Reception {
             let _ = drain.done.send(());
         }
     }
+}
+
+/// What the keys of one call are made of.
+fn key_material() -> KeyMaterial {
+    let mut bytes = [0; 92];
+    rand::fill(&mut bytes[..]);
+    KeyMaterial(bytes)
 }
 
 /// Runs on the shard's thread: the call lives here from now on.

@@ -75,6 +75,9 @@ pub enum Failure {
     /// The far end's session description is unusable.
     #[error("no audio could be agreed on")]
     NoMedia,
+    /// The far end sends no audio any more.
+    #[error("no audio from the far end")]
+    MediaTimeout,
     /// Too much was waiting for it.
     #[error("its mailbox was full")]
     MailboxFull,

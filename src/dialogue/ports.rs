@@ -211,6 +211,6 @@ impl fmt::Debug for Speech {
 
 /// A speech synthesizer.
 pub trait Synthesizer: Send + Sync {
-    /// Speaks a text.
-    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>>;
+    /// Speaks a text, for a line of so many samples per second. The speech may have another rate: that of the voice.
+    fn synthesize(&self, text: String, line_rate: u32) -> Pending<Result<Speech, ServiceFailure>>;
 }

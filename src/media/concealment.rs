@@ -3,11 +3,10 @@
 //! Invariant: a gap begins and ends without a step: both edges are overlapped, and after [`SILENT_AFTER_FRAMES`] lost
 //! frames the bridge has faded out.
 
-use crate::{FRAME_SAMPLES, Frame};
-
 /// Frames after which a gap is silence.
 pub const SILENT_AFTER_FRAMES: u32 = 3;
 
+// Samples at 8 kHz; doubled at 16 kHz.
 const HISTORY: usize = 400;
 const PITCH_MIN: usize = 40; // 200 Hz at the highest voice that matters for a bridge of 60 ms
 const PITCH_MAX: usize = 120; // 66 Hz
@@ -16,45 +15,47 @@ const OVERLAP: usize = 32; // 4 ms
 /// Conceals the losses of one stream.
 #[derive(Debug)]
 pub struct Concealer {
-    history: [i16; HISTORY],
+    scale: usize,
+    history: Vec<i16>,
     pitch: usize,
     at: usize,
     lost_frames: u32,
 }
 
-impl Default for Concealer {
-    fn default() -> Self {
-        Self { history: [0; HISTORY], pitch: PITCH_MIN, at: 0, lost_frames: 0 }
-    }
-}
-
 impl Concealer {
-    /// A frame arrived: remembers it, and blends it with the bridge if it ends a gap.
-    pub fn good(&mut self, frame: &mut Frame) {
+    /// A concealer for audio at this rate: 8000 or 16000.
+    pub fn new(sample_rate: u32) -> Self {
+        let scale = (sample_rate / 8000).max(1) as usize;
+        Self { scale, history: vec![0; HISTORY * scale], pitch: PITCH_MIN * scale, at: 0, lost_frames: 0 }
+    }
+
+    /// A 20 ms frame arrived: remembers it, and blends it with the bridge if it ends a gap.
+    pub fn good(&mut self, frame: &mut [i16]) {
         if self.lost_frames > 0 {
-            let gain = self.gain();
-            for (n, sample) in frame.iter_mut().take(OVERLAP).enumerate() {
+            let (gain, overlap) = (self.gain(), OVERLAP * self.scale);
+            for (n, sample) in frame.iter_mut().take(overlap).enumerate() {
                 let bridge = f32::from(self.bridge_sample()) * gain;
-                let share = n as f32 / OVERLAP as f32;
+                let share = n as f32 / overlap as f32;
                 *sample = (f32::from(*sample) * share + bridge * (1.0 - share)) as i16;
             }
             self.lost_frames = 0;
         }
-        self.history.copy_within(FRAME_SAMPLES.., 0);
-        self.history[HISTORY - FRAME_SAMPLES..].copy_from_slice(frame);
+        let keep = self.history.len() - frame.len();
+        self.history.copy_within(frame.len().., 0);
+        self.history[keep..].copy_from_slice(frame);
     }
 
     /// A frame is missing: fills in a bridge.
-    pub fn conceal(&mut self, frame: &mut Frame) {
+    pub fn conceal(&mut self, frame: &mut [i16]) {
         if self.lost_frames == 0 {
-            self.pitch = self.estimate_pitch();
+            self.pitch = self.estimate_pitch(frame.len());
             self.at = 0;
         }
         let from = self.gain();
         self.lost_frames += 1;
-        let to = self.gain();
+        let (to, length) = (self.gain(), frame.len() as f32);
         for (n, sample) in frame.iter_mut().enumerate() {
-            let gain = from + (to - from) * n as f32 / FRAME_SAMPLES as f32;
+            let gain = from + (to - from) * n as f32 / length;
             *sample = (f32::from(self.bridge_sample()) * gain) as i16;
         }
     }
@@ -69,11 +70,11 @@ impl Concealer {
 
     /// The last pitch period over and over; its seam is overlapped with the samples before it.
     fn bridge_sample(&mut self) -> i16 {
-        let period = HISTORY - self.pitch;
+        let (period, seam) = (self.history.len() - self.pitch, OVERLAP * self.scale / 2);
         let sample = f32::from(self.history[period + self.at]);
         let until_seam = self.pitch - self.at;
-        let blended = if until_seam <= OVERLAP / 2 {
-            let share = until_seam as f32 / (OVERLAP / 2) as f32;
+        let blended = if until_seam <= seam {
+            let share = until_seam as f32 / seam as f32;
             sample * share + f32::from(self.history[period + self.at - self.pitch]) * (1.0 - share)
         } else {
             sample
@@ -82,24 +83,27 @@ impl Concealer {
         blended as i16
     }
 
-    fn estimate_pitch(&self) -> usize {
-        let tail = &self.history[HISTORY - FRAME_SAMPLES..];
+    fn estimate_pitch(&self, frame: usize) -> usize {
+        let end = self.history.len();
+        let tail = &self.history[end - frame..];
         let score = |lag: usize| {
-            let shifted = &self.history[HISTORY - FRAME_SAMPLES - lag..HISTORY - lag];
+            let shifted = &self.history[end - frame - lag..end - lag];
             let (mut cross, mut energy) = (0f32, 1f32);
-            for (a, b) in tail.iter().zip(shifted).step_by(2) {
+            for (a, b) in tail.iter().zip(shifted).step_by(2 * self.scale) {
                 cross += f32::from(*a) * f32::from(*b);
                 energy += f32::from(*b) * f32::from(*b);
             }
             cross / energy.sqrt()
         };
-        (PITCH_MIN..=PITCH_MAX).max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(PITCH_MIN)
+        let lags = (PITCH_MIN..=PITCH_MAX).map(|lag| lag * self.scale);
+        lags.max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(PITCH_MIN * self.scale)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{FRAME_SAMPLES, Frame};
 
     fn tone(frame: usize) -> Frame {
         std::array::from_fn(|n| {
@@ -114,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_short_gap_in_a_voiced_sound_is_hardly_there() {
-        let mut concealer = Concealer::default();
+        let mut concealer = Concealer::new(8000);
         let mut out = vec![];
         for n in 0..12 {
             let mut frame = tone(n);
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_long_gap_fades_to_silence() {
-        let mut concealer = Concealer::default();
+        let mut concealer = Concealer::new(8000);
         (0..5).for_each(|n| concealer.good(&mut tone(n)));
         let mut frame = [0; FRAME_SAMPLES];
         (0..SILENT_AFTER_FRAMES + 1).for_each(|_| concealer.conceal(&mut frame));

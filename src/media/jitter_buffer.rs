@@ -54,9 +54,11 @@ pub enum Pulled<'a> {
     Idle,
 }
 
-/// The buffer of one stream with an 8 kHz clock.
+/// The buffer of one stream. Times are kept in eighths of a millisecond, whatever the clock of its timestamps.
 #[derive(Debug)]
 pub struct JitterBuffer {
+    /// Ticks of the stream's clock in an eighth of a millisecond.
+    scale: i64,
     slots: Vec<Slot>,
     epoch: Option<Instant>,
     last_timestamp: Option<(u32, i64)>,
@@ -74,12 +76,14 @@ enum State {
 #[derive(Debug, Default)]
 struct Slot {
     timestamp: Option<i64>,
+    ticks: i64,
     payload: Vec<u8>,
 }
 
 impl Default for JitterBuffer {
     fn default() -> Self {
         Self {
+            scale: 1,
             slots: Vec::new(),
             epoch: None,
             last_timestamp: None,
@@ -91,24 +95,28 @@ impl Default for JitterBuffer {
 }
 
 impl JitterBuffer {
-    /// Takes a packet: its RTP timestamp and payload, one byte a sample.
-    pub fn push(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Pushed {
-        if payload.is_empty() {
+    /// A buffer for timestamps that count at this rate: 8000 or a multiple of it.
+    pub fn with_clock(clock_rate: u32) -> Self {
+        Self { scale: i64::from(clock_rate / 8000).max(1), ..Self::default() }
+    }
+
+    /// Takes a packet: its RTP timestamp, how long it sounds in eighths of a millisecond, and its payload.
+    pub fn push(&mut self, now: Instant, timestamp: u32, ticks: i64, payload: &[u8]) -> Pushed {
+        if payload.is_empty() || ticks <= 0 {
             return Pushed::Overflow;
         }
         let arrival = self.clock(now);
         let mut extended = self.extend(timestamp);
         if self.jumped(extended) {
             self.restart();
-            self.last_timestamp = Some((timestamp, i64::from(timestamp)));
-            extended = i64::from(timestamp);
+            extended = self.extend(timestamp);
         }
         let transit = arrival - extended;
         let base = self.base.push(arrival, transit);
         self.widen(transit - base);
         if let State::Playing { next, last_arrival } = &mut self.state {
             *last_arrival = arrival;
-            if extended + payload.len() as i64 <= *next {
+            if extended + ticks <= *next {
                 return Pushed::Late;
             }
         }
@@ -125,6 +133,7 @@ impl JitterBuffer {
         };
         let slot = &mut self.slots[free];
         slot.timestamp = Some(extended);
+        slot.ticks = ticks;
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         Pushed::Held
@@ -166,7 +175,7 @@ impl JitterBuffer {
                 }
                 if -early > samples(40) && (quiet || -early > samples(100)) {
                     // Too much delay: leave one packet out.
-                    let skipped = self.remove(earliest).map_or(0, |length| length as i64);
+                    let skipped = self.remove(earliest).unwrap_or(0);
                     let next = (earliest + skipped).max(next);
                     self.state = State::Playing { next, last_arrival };
                     return match self.earliest() {
@@ -210,7 +219,7 @@ impl JitterBuffer {
         };
         let slot = &mut self.slots[at];
         slot.timestamp = None;
-        self.state = State::Playing { next: timestamp + slot.payload.len() as i64, last_arrival };
+        self.state = State::Playing { next: timestamp + slot.ticks, last_arrival };
         Pulled::Payload(&self.slots[at].payload)
     }
 
@@ -221,10 +230,10 @@ impl JitterBuffer {
         Pulled::Lost
     }
 
-    fn remove(&mut self, timestamp: i64) -> Option<usize> {
+    fn remove(&mut self, timestamp: i64) -> Option<i64> {
         let slot = self.slots.iter_mut().find(|slot| slot.timestamp == Some(timestamp))?;
         slot.timestamp = None;
-        Some(slot.payload.len())
+        Some(slot.ticks)
     }
 
     fn earliest(&self) -> Option<i64> {
@@ -246,20 +255,21 @@ impl JitterBuffer {
         (now.saturating_duration_since(epoch).as_micros() / 125) as i64
     }
 
-    /// 32-bit timestamps to a line without wrap.
+    /// 32-bit timestamps to a line without wrap, in eighths of a millisecond.
     fn extend(&mut self, timestamp: u32) -> i64 {
         let extended = match self.last_timestamp {
             Some((last, line)) => line + i64::from(timestamp.wrapping_sub(last) as i32),
             None => i64::from(timestamp),
         };
-        if self.last_timestamp.is_none_or(|(_, line)| extended > line && extended - line <= JUMP) {
+        let ahead = |line: i64| extended > line && extended - line <= JUMP * self.scale;
+        if self.last_timestamp.is_none_or(|(_, line)| ahead(line)) {
             self.last_timestamp = Some((timestamp, extended));
         }
-        extended
+        extended / self.scale
     }
 
     fn jumped(&self, extended: i64) -> bool {
-        self.last_timestamp.is_some_and(|(_, line)| (extended - line).abs() > JUMP)
+        self.last_timestamp.is_some_and(|(_, line)| (extended - line / self.scale).abs() > JUMP)
     }
 }
 
@@ -307,7 +317,7 @@ mod tests {
         let (mut log, mut heard, mut at) = (String::new(), vec![], 0);
         for ms in 0..until_ms {
             while let Some((_, n)) = due.get(at).filter(|(when, _)| *when <= ms) {
-                buffer.push(start + MS * ms as u32, ts0.wrapping_add(n * 160), &[*n as u8; 160]);
+                buffer.push(start + MS * ms as u32, ts0.wrapping_add(n * 160), 160, &[*n as u8; 160]);
                 at += 1;
             }
             if ms % 20 == 10 {
@@ -349,8 +359,8 @@ mod tests {
         assert!(heard.len() >= 26, "{heard:?}");
         let now = Instant::now();
         let mut fresh = JitterBuffer::default();
-        assert_eq!(fresh.push(now, 0, &[0; 160]), Pushed::Held);
-        assert_eq!(fresh.push(now, 0, &[0; 160]), Pushed::Duplicate);
+        assert_eq!(fresh.push(now, 0, 160, &[0; 160]), Pushed::Held);
+        assert_eq!(fresh.push(now, 0, 160, &[0; 160]), Pushed::Duplicate);
         assert!(buffer.pull(now, true) != Pulled::Lost || !buffer.is_empty());
     }
 
@@ -384,10 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_of_48_khz_is_the_same_time() {
+        let start = Instant::now();
+        let mut buffer = JitterBuffer::with_clock(48_000);
+        let mut heard = 0;
+        for n in 0..50u32 {
+            let now = start + MS * 20 * n;
+            let timestamp = (u32::MAX - 10_000).wrapping_add(n * 960);
+            assert_eq!(buffer.push(now, timestamp, 160, &[n as u8; 60]), Pushed::Held);
+            heard += u32::from(matches!(buffer.pull(now, true), Pulled::Payload(_)));
+        }
+        assert!(heard >= 48, "{heard} of 50, across the wrap");
+    }
+
+    #[test]
     fn what_is_held_is_bounded() {
         let now = Instant::now();
         let mut buffer = JitterBuffer::default();
-        let held = (0..1000u32).filter(|n| buffer.push(now, n * 8, &[0; 8]) == Pushed::Held).count();
+        let held = (0..1000u32).filter(|n| buffer.push(now, n * 8, 8, &[0; 8]) == Pushed::Held).count();
         assert!(held <= PACKETS_MAX + 8, "{held}");
         assert!(buffer.len() <= PACKETS_MAX);
     }

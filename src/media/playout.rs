@@ -1,39 +1,116 @@
-//! One leg outbound: a queue of clips becomes one paced RTP packet every 20 ms.
+//! One leg outbound: a queue of clips and keys becomes paced RTP packets.
 //!
-//! Invariant: while the leg sends, every call of [`Playout::packet`] writes one frame, silence when idle; sequence numbers
-//! rise by one and timestamps by 160 whatever is played, and the marker stands on the first frame of every talk spurt. At
-//! most one frame has left this queue and is still unheard, so a cut is silence on the wire with the next packet.
-//! Driver: `actors/media_shard/`; the actor beside it is `actors/call/tts_playback.rs`.
+//! Invariant: while the leg sends, every 20 ms given by [`Playout::tick`] become packets of the agreed length, silence when
+//! idle (or one comfort noise packet a second, where DTX was agreed); sequence numbers rise by one, timestamps by what was
+//! played, and the marker stands on the first packet of every talk spurt. At most one packet has left this queue and is
+//! still unheard, so a cut is silence on the wire with the next packet. Driver: `actors/media_shard/`; the actor beside it
+//! is `actors/call/tts_playback.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::FRAME_SAMPLES;
+use crate::codec::{Codec, Encoder};
+use crate::dtmf::Digit;
 use crate::g711::Law;
+use crate::receiver::EventFormat;
+use crate::resample;
+use crate::rtcp::Sent;
 use crate::rtp::{PACKET_BYTES_MAX, Packet};
+use crate::srtp::Outbound;
 
-/// Most clips waiting; more is a dialogue that never listens.
-pub const CLIPS_MAX: usize = 64;
+/// Most clips and keys waiting; more is a dialogue that never listens.
+pub const ITEMS_MAX: usize = 64;
+/// How often comfort noise is repeated while idle.
+const NOISE_EVERY_MS: usize = 1000;
+/// The level of comfort noise we send, in −dBov.
+const NOISE_LEVEL: u8 = 70;
+/// How often the end of a key is repeated (RFC 4733 section 2.5.1.4).
+const END_PACKETS: u8 = 3;
+/// Samples of the longest packet: 60 ms at 16 kHz.
+const SAMPLES_MAX: usize = 960;
 
-/// Names one clip of one call.
+/// Names one clip or key of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClipId(pub u64);
 
-/// Encoded audio, one byte a sample.
+/// How our stream is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendFormat {
+    /// The codec.
+    pub codec: Codec,
+    /// The payload type of audio.
+    pub payload_type: u8,
+    /// Milliseconds of audio a packet: 10 to 60.
+    pub ptime_ms: u8,
+    /// telephone-event, if negotiated; without it keys are sent as tones.
+    pub telephone_event: Option<EventFormat>,
+    /// The payload type of comfort noise, if silence shall not be sent.
+    pub comfort_noise: Option<u8>,
+}
+
+/// Audio of a clip.
+#[derive(Debug, Clone)]
+pub enum Sound {
+    /// Code words of G.711, one a sample.
+    Coded(Law, Arc<[u8]>),
+    /// Linear samples at the rate of the codec.
+    Linear(Arc<[i16]>),
+}
+
+impl Sound {
+    fn samples(&self) -> usize {
+        match self {
+            Self::Coded(_, codes) => codes.len(),
+            Self::Linear(samples) => samples.len(),
+        }
+    }
+
+    /// The same sound for another codec.
+    fn converted(&self, from: Codec, to: Codec) -> Self {
+        let linear: Vec<i16> = match self {
+            Self::Coded(law, codes) => codes.iter().map(|code| law.decode(*code)).collect(),
+            Self::Linear(samples) => samples.to_vec(),
+        };
+        Self::of(&resample::clip(&linear, from.sample_rate(), to.sample_rate()), to)
+    }
+
+    /// Samples at the codec's rate, in the form that the codec plays best.
+    pub fn of(samples: &[i16], codec: Codec) -> Self {
+        match codec {
+            Codec::G711(law) => Self::Coded(law, law.encode_all(samples).into()),
+            Codec::G722 | Codec::Opus => Self::Linear(samples.into()),
+        }
+    }
+}
+
+/// Something to be heard, with a name.
 #[derive(Debug, Clone)]
 pub struct Clip {
     /// Its name.
     pub id: ClipId,
-    /// Code words of the leg's law.
-    pub codes: Arc<[u8]>,
+    /// What is heard.
+    pub sound: Sound,
+}
+
+/// A key to press.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Which.
+    pub digit: Digit,
+    /// How long it is held, in milliseconds.
+    pub hold_ms: u32,
+    /// The pause after it, in milliseconds.
+    pub pause_ms: u32,
+    /// Its level in −dBm0, 0 to 63.
+    pub volume: u8,
 }
 
 /// What happened to clips since the last look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The first frame of a clip was sent.
+    /// The first packet of a clip was sent.
     Started(ClipId),
-    /// The last sample of a clip was sent.
+    /// The last sample of a clip, or the last of a key, was sent.
     Finished(ClipId),
 }
 
@@ -48,73 +125,136 @@ pub struct Cut {
     pub of: usize,
 }
 
+#[derive(Debug)]
+enum Item {
+    Clip(Clip),
+    Key(ClipId, Key),
+}
+
+/// A key on its way.
+#[derive(Debug, Clone, Copy)]
+struct Pressed {
+    began: u32,
+    held_ms: u32,
+    ends_sent: u8,
+    pause_ms: u32,
+}
+
 /// The sending side of one leg.
 #[derive(Debug)]
 pub struct Playout {
-    law: Law,
-    payload_type: u8,
+    format: SendFormat,
+    encoder: Encoder,
+    security: Option<Box<Outbound>>,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
-    clips: VecDeque<Clip>,
+    due_samples: usize,
+    items: VecDeque<Item>,
     at: usize,
+    key: Option<Pressed>,
     talking: bool,
+    idle_ms: usize,
     events: VecDeque<Event>,
+    packets: u32,
+    bytes: u32,
 }
 
 impl Playout {
     /// A sender with random starting values (RFC 3550 section 5.1).
-    pub fn new(law: Law, payload_type: u8, ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+    pub fn new(format: SendFormat, ssrc: u32, sequence: u16, timestamp: u32) -> Self {
         Self {
-            law,
-            payload_type,
+            format,
+            encoder: Encoder::new(format.codec),
+            security: None,
             ssrc,
             sequence,
             timestamp,
-            clips: VecDeque::new(),
+            due_samples: 0,
+            items: VecDeque::new(),
             at: 0,
+            key: None,
             talking: false,
+            idle_ms: 0,
             events: VecDeque::new(),
+            packets: 0,
+            bytes: 0,
         }
     }
 
-    /// Puts a clip at the end of the queue; `false` when [`CLIPS_MAX`] wait already.
+    /// What is sent is protected by this from here on; `None` for a stream in the clear.
+    pub fn secure(&mut self, security: Option<Outbound>) {
+        self.security = security.map(Box::new);
+    }
+
+    /// Protects an RTCP packet, if the stream is secure; its new length.
+    pub fn seal_control(&mut self, buffer: &mut [u8], length: usize) -> usize {
+        match &mut self.security {
+            None => length,
+            Some(security) => security.protect_control(buffer, length),
+        }
+    }
+
+    /// Puts a clip at the end of the queue; `false` when [`ITEMS_MAX`] wait already.
     #[must_use]
     pub fn enqueue(&mut self, clip: Clip) -> bool {
-        if self.clips.len() >= CLIPS_MAX {
-            return false;
+        self.push(Item::Clip(clip))
+    }
+
+    /// Puts a key at the end of the queue: as telephone-event where negotiated, as a tone elsewhere. `false` when
+    /// [`ITEMS_MAX`] wait already.
+    #[must_use]
+    pub fn press(&mut self, id: ClipId, key: Key) -> bool {
+        if self.format.telephone_event.is_some() {
+            return self.push(Item::Key(id, key));
         }
-        self.clips.push_back(clip);
-        true
+        let tone = tone(key, self.format.codec.sample_rate());
+        self.push(Item::Clip(Clip { id, sound: Sound::of(&tone, self.format.codec) }))
     }
 
-    /// The law that clips must be coded in.
-    pub fn law(&self) -> Law {
-        self.law
+    fn push(&mut self, item: Item) -> bool {
+        let room = self.items.len() < ITEMS_MAX;
+        if room {
+            self.items.push_back(item);
+        }
+        room
     }
 
-    /// Another codec was agreed on: what waits is coded anew.
-    pub fn reformat(&mut self, law: Law, payload_type: u8) {
-        let old = std::mem::replace(&mut self.law, law);
-        self.payload_type = payload_type;
-        if old != law {
-            for clip in &mut self.clips {
-                clip.codes = clip.codes.iter().map(|code| law.encode(old.decode(*code))).collect();
+    /// How the stream is coded now.
+    pub fn format(&self) -> SendFormat {
+        self.format
+    }
+
+    /// Another format was agreed on: what waits is coded anew.
+    pub fn reformat(&mut self, format: SendFormat) {
+        let old = std::mem::replace(&mut self.format, format);
+        if old.codec == format.codec {
+            return;
+        }
+        self.encoder = Encoder::new(format.codec);
+        self.at = self.at * format.codec.sample_rate() as usize / old.codec.sample_rate() as usize;
+        self.due_samples = 0;
+        for item in &mut self.items {
+            if let Item::Clip(clip) = item {
+                clip.sound = clip.sound.converted(old.codec, format.codec);
             }
         }
     }
 
     /// Drops everything that waits or sounds.
     pub fn cut(&mut self) -> Option<Cut> {
-        let cut = self.clips.front().map(|clip| Cut { id: clip.id, heard: self.at, of: clip.codes.len() });
-        self.clips.clear();
-        self.at = 0;
+        let cut = self.items.front().map(|item| match item {
+            Item::Clip(clip) => Cut { id: clip.id, heard: self.at, of: clip.sound.samples() },
+            Item::Key(id, _) => Cut { id: *id, heard: 0, of: 0 },
+        });
+        self.items.clear();
+        (self.at, self.key) = (0, None);
         cut
     }
 
     /// Whether something waits or sounds.
     pub fn is_playing(&self) -> bool {
-        !self.clips.is_empty()
+        !self.items.is_empty()
     }
 
     /// What happened to clips; drain until `None`.
@@ -122,118 +262,338 @@ impl Playout {
         self.events.pop_front()
     }
 
-    /// Writes the next packet; call it every 20 ms. Returns its length.
-    pub fn packet(&mut self, buffer: &mut [u8; PACKET_BYTES_MAX]) -> usize {
-        let mut frame = [self.law.silence(); FRAME_SAMPLES];
-        let spoke = self.fill(&mut frame);
-        let marker = spoke && !self.talking;
-        self.talking = spoke;
-        let packet = Packet {
-            payload_type: self.payload_type,
-            marker,
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            ssrc: self.ssrc,
-            payload: &frame,
-        };
-        self.advance();
-        packet.write(buffer).expect("a 20 ms frame fits the buffer")
+    /// What was sent so far, for sender reports.
+    pub fn sent(&self) -> Sent {
+        Sent { ssrc: self.ssrc, packets: self.packets, bytes: self.bytes, timestamp: self.timestamp }
+    }
+
+    /// 20 ms have passed: their audio is due.
+    pub fn tick(&mut self) {
+        self.due_samples += self.format.codec.frame_samples();
+    }
+
+    /// Writes the next packet that is due, drain until `None`. Returns its length.
+    pub fn packet(&mut self, buffer: &mut [u8; PACKET_BYTES_MAX]) -> Option<usize> {
+        let samples = self.packet_samples();
+        while self.due_samples >= samples {
+            self.due_samples -= samples;
+            if let Some(length) = self.next(samples, buffer) {
+                return Some(length);
+            }
+        }
+        None
     }
 
     /// Time passes without a packet: the leg is on hold, the clock of the stream goes on.
     pub fn skip(&mut self) {
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.ticks(self.format.codec.frame_samples()));
         self.talking = false;
     }
 
-    fn advance(&mut self) {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+    fn packet_samples(&self) -> usize {
+        self.format.codec.sample_rate() as usize / 1000 * usize::from(self.format.ptime_ms.clamp(10, 60))
     }
 
-    /// Fills a frame from the queue; clips follow each other without a gap.
-    fn fill(&mut self, frame: &mut [u8; FRAME_SAMPLES]) -> bool {
+    /// Samples on the clock of the timestamps.
+    fn ticks(&self, samples: usize) -> u32 {
+        let codec = self.format.codec;
+        (samples as u64 * u64::from(codec.clock_rate()) / u64::from(codec.sample_rate())) as u32
+    }
+
+    fn next(&mut self, samples: usize, buffer: &mut [u8; PACKET_BYTES_MAX]) -> Option<usize> {
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(self.ticks(samples));
+        if let Some(&Item::Key(id, key)) = self.items.front()
+            && let Some(event) = self.format.telephone_event
+        {
+            return self.key_packet(id, key, event, timestamp, buffer);
+        }
+        let mut payload = [0; 480];
+        let (length, spoke) = match self.format.codec {
+            Codec::G711(law) => {
+                let codes = &mut payload[..samples];
+                let filled = self.fill(samples, |sound, from, at, take| match sound {
+                    Sound::Coded(_, coded) => codes[at..at + take].copy_from_slice(&coded[from..from + take]),
+                    Sound::Linear(linear) => {
+                        for (code, sample) in codes[at..at + take].iter_mut().zip(&linear[from..from + take]) {
+                            *code = law.encode(*sample);
+                        }
+                    }
+                });
+                codes[filled..].fill(law.silence());
+                (samples, filled > 0)
+            }
+            Codec::G722 | Codec::Opus => {
+                let mut linear = [0; SAMPLES_MAX];
+                let filled = self.fill(samples, |sound, from, at, take| match sound {
+                    Sound::Linear(sound) => linear[at..at + take].copy_from_slice(&sound[from..from + take]),
+                    Sound::Coded(law, codes) => law.decode_into(&codes[from..from + take], &mut linear[at..at + take]),
+                });
+                let length = self.encoder.encode(&linear[..samples], &mut payload);
+                (length, filled > 0)
+            }
+        };
+        if let Some(payload_type) = self.format.comfort_noise {
+            if spoke {
+                self.idle_ms = 0;
+            } else {
+                let due = self.idle_ms.is_multiple_of(NOISE_EVERY_MS);
+                self.idle_ms = (self.idle_ms + usize::from(self.format.ptime_ms)) % NOISE_EVERY_MS;
+                self.talking = false;
+                return due.then(|| self.write(payload_type, false, timestamp, &[NOISE_LEVEL], buffer));
+            }
+        }
+        let marker = spoke && !self.talking;
+        self.talking = spoke;
+        Some(self.write(self.format.payload_type, marker, timestamp, &payload[..length], buffer))
+    }
+
+    /// One packet of a key: its timestamp stands still, its duration grows (RFC 4733 section 2.5.1).
+    fn key_packet(
+        &mut self,
+        id: ClipId,
+        key: Key,
+        event: EventFormat,
+        timestamp: u32,
+        buffer: &mut [u8; PACKET_BYTES_MAX],
+    ) -> Option<usize> {
+        let ptime = u32::from(self.format.ptime_ms);
+        let first = self.key.is_none();
+        let pressed = self.key.get_or_insert(Pressed { began: timestamp, held_ms: 0, ends_sent: 0, pause_ms: 0 });
+        if pressed.ends_sent == END_PACKETS {
+            pressed.pause_ms += ptime;
+            if pressed.pause_ms >= key.pause_ms {
+                self.key = None;
+                self.items.pop_front();
+                self.events.push_back(Event::Finished(id));
+            }
+            return None; // nothing is heard between two keys
+        }
+        pressed.held_ms = (pressed.held_ms + ptime).min(key.hold_ms.max(ptime));
+        let ends = pressed.held_ms >= key.hold_ms;
+        pressed.ends_sent += u8::from(ends);
+        let duration = (pressed.held_ms * (event.clock_rate / 1000)).min(0xffff) as u16;
+        let [high, low] = duration.to_be_bytes();
+        let flags = (if ends { 0x80 } else { 0 }) | key.volume.min(63);
+        let began = pressed.began;
+        if first {
+            self.events.push_back(Event::Started(id));
+        }
+        self.talking = false;
+        Some(self.write(event.payload_type, first, began, &[key.digit.event(), flags, high, low], buffer))
+    }
+
+    fn write(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        timestamp: u32,
+        payload: &[u8],
+        buffer: &mut [u8; PACKET_BYTES_MAX],
+    ) -> usize {
+        let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
+        let length = packet.write(buffer).expect("60 ms fit the buffer");
+        self.sequence = self.sequence.wrapping_add(1);
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(payload.len() as u32);
+        match &mut self.security {
+            Some(security) => security.protect(buffer, length),
+            None => length,
+        }
+    }
+
+    /// Takes up to `wanted` samples from the clips at the front; they follow each other without a gap. `copy` gets the
+    /// sound, where in it to begin, where to put it, and how many samples.
+    fn fill(&mut self, wanted: usize, mut copy: impl FnMut(&Sound, usize, usize, usize)) -> usize {
         let mut filled = 0;
-        while filled < FRAME_SAMPLES
-            && let Some(clip) = self.clips.front()
+        while filled < wanted
+            && let Some(Item::Clip(clip)) = self.items.front()
         {
             if self.at == 0 {
                 self.events.push_back(Event::Started(clip.id));
             }
-            let take = (clip.codes.len() - self.at).min(FRAME_SAMPLES - filled);
-            frame[filled..filled + take].copy_from_slice(&clip.codes[self.at..self.at + take]);
+            let take = (clip.sound.samples() - self.at).min(wanted - filled);
+            copy(&clip.sound, self.at, filled, take);
             filled += take;
             self.at += take;
-            if self.at == clip.codes.len() {
+            if self.at == clip.sound.samples() {
                 self.events.push_back(Event::Finished(clip.id));
-                self.clips.pop_front();
+                self.items.pop_front();
                 self.at = 0;
             }
         }
-        filled > 0
+        filled
     }
+}
+
+/// The tone pair of a key (ITU-T Q.23) with its pause.
+fn tone(key: Key, sample_rate: u32) -> Vec<i16> {
+    let (row, column) = key.digit.tone_hz();
+    let per_ms = sample_rate / 1000;
+    let level = 9000.0 * 10f64.powf(-f64::from(key.volume) / 20.0);
+    let at = |n: u32, hz: f64| (f64::from(n) / f64::from(sample_rate) * hz * std::f64::consts::TAU).sin() * level;
+    let mut samples: Vec<i16> = (0..key.hold_ms * per_ms).map(|n| (at(n, row) + at(n, column)) as i16).collect();
+    samples.resize(samples.len() + (key.pause_ms * per_ms) as usize, 0);
+    samples
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtmf::in_band::ToneDetector;
+    use crate::dtmf::rfc4733::EventReceiver;
 
-    fn playout() -> Playout {
-        Playout::new(Law::Mu, 0, 7, 65534, u32::MAX - 200)
+    const MU: SendFormat = SendFormat {
+        codec: Codec::G711(Law::Mu),
+        payload_type: 0,
+        ptime_ms: 20,
+        telephone_event: None,
+        comfort_noise: None,
+    };
+    const EVENTS: Option<EventFormat> = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
+
+    fn playout(format: SendFormat) -> Playout {
+        Playout::new(format, 7, 65534, u32::MAX - 200)
     }
 
     fn clip(id: u64, length: usize) -> Clip {
-        Clip { id: ClipId(id), codes: vec![id as u8; length].into() }
+        Clip { id: ClipId(id), sound: Sound::Coded(Law::Mu, vec![id as u8; length].into()) }
     }
 
-    fn next(playout: &mut Playout) -> (u16, u32, bool, u8, u8) {
+    /// What one tick sends: sequence, timestamp, marker, first and last byte of each packet.
+    fn tick(playout: &mut Playout) -> Vec<(u16, u32, bool, u8, u8)> {
+        playout.tick();
         let mut buffer = [0; PACKET_BYTES_MAX];
-        let length = playout.packet(&mut buffer);
-        let p = Packet::parse(&buffer[..length]).expect("RTP");
-        (p.sequence, p.timestamp, p.marker, p.payload[0], p.payload[159])
+        std::iter::from_fn(|| {
+            let length = playout.packet(&mut buffer)?;
+            let p = Packet::parse(&buffer[..length]).expect("RTP");
+            Some((p.sequence, p.timestamp, p.marker, p.payload[0], p.payload[p.payload.len() - 1]))
+        })
+        .collect()
     }
 
     #[test]
     fn numbers_run_on_across_talk_spurts_and_wraps() {
-        let mut playout = playout();
+        let mut playout = playout(MU);
         let t = u32::MAX - 200;
-        assert_eq!(next(&mut playout), (65534, t, false, 0xff, 0xff));
+        assert_eq!(tick(&mut playout), [(65534, t, false, 0xff, 0xff)]);
         assert!(playout.enqueue(clip(1, 200)) && playout.enqueue(clip(2, 120)));
-        assert_eq!(next(&mut playout), (65535, t.wrapping_add(160), true, 1, 1));
-        assert_eq!(next(&mut playout), (0, t.wrapping_add(320), false, 1, 2));
-        assert_eq!(next(&mut playout), (1, t.wrapping_add(480), false, 0xff, 0xff));
+        assert_eq!(tick(&mut playout), [(65535, t.wrapping_add(160), true, 1, 1)]);
+        assert_eq!(tick(&mut playout), [(0, t.wrapping_add(320), false, 1, 2)]);
+        assert_eq!(tick(&mut playout), [(1, t.wrapping_add(480), false, 0xff, 0xff)]);
         playout.skip();
         assert!(playout.enqueue(clip(3, 10)));
-        assert_eq!(next(&mut playout), (2, t.wrapping_add(800), true, 3, 0xff));
+        assert_eq!(tick(&mut playout), [(2, t.wrapping_add(800), true, 3, 0xff)]);
         let events: Vec<_> = std::iter::from_fn(|| playout.poll_event()).collect();
         let expected = [1, 2, 3].map(|id| [Event::Started(ClipId(id)), Event::Finished(ClipId(id))]).concat();
         assert_eq!(events, expected);
+        assert_eq!((playout.sent().packets, playout.sent().bytes), (5, 800));
+    }
+
+    #[test]
+    fn packets_have_the_length_that_was_agreed() {
+        for (ptime_ms, per_second) in [(10, 100), (20, 50), (30, 33), (40, 25), (60, 16)] {
+            for codec in [Codec::G711(Law::A), Codec::G722] {
+                let mut playout = playout(SendFormat { codec, ptime_ms, ..MU });
+                let sent: Vec<_> = (0..50).flat_map(|_| tick(&mut playout)).collect();
+                assert_eq!(sent.len(), per_second, "{codec:?} {ptime_ms} ms");
+                let steps: Vec<u32> = sent.windows(2).map(|w| w[1].1.wrapping_sub(w[0].1)).collect();
+                assert!(steps.iter().all(|step| *step == u32::from(ptime_ms) * 8), "{steps:?}");
+            }
+        }
+        let mut opus = playout(SendFormat { codec: Codec::Opus, ..MU });
+        let sent: Vec<_> = (0..10).flat_map(|_| tick(&mut opus)).collect();
+        assert!(sent.windows(2).all(|w| w[1].1.wrapping_sub(w[0].1) == 960), "a clock of 48 kHz");
     }
 
     #[test]
     fn a_cut_is_silence_with_the_next_packet() {
-        let mut playout = playout();
+        let mut playout = playout(MU);
         assert!(playout.enqueue(clip(1, 1600)) && playout.enqueue(clip(2, 1600)));
-        next(&mut playout);
+        tick(&mut playout);
         assert_eq!(playout.cut(), Some(Cut { id: ClipId(1), heard: 160, of: 1600 }));
-        assert_eq!(next(&mut playout).3, 0xff);
+        assert_eq!(tick(&mut playout)[0].3, 0xff);
         assert!(!playout.is_playing());
         assert_eq!(playout.cut(), None);
     }
 
     #[test]
-    fn another_law_is_heard_the_same() {
-        let mut playout = playout();
+    fn another_codec_is_heard_the_same() {
+        let mut playout = playout(MU);
         let loud = Law::Mu.encode(8000);
-        assert!(playout.enqueue(Clip { id: ClipId(1), codes: vec![loud; 160].into() }));
-        playout.reformat(Law::A, 8);
-        let (_, _, _, first, _) = next(&mut playout);
-        assert!((Law::A.decode(first) - 8000).abs() < 300);
+        assert!(playout.enqueue(Clip { id: ClipId(1), sound: Sound::Coded(Law::Mu, vec![loud; 1600].into()) }));
+        playout.reformat(SendFormat { codec: Codec::G711(Law::A), payload_type: 8, ..MU });
+        assert!((Law::A.decode(tick(&mut playout)[0].3) - 8000).abs() < 300);
+        playout.reformat(SendFormat { codec: Codec::G722, payload_type: 9, ..MU });
+        tick(&mut playout);
+        assert_eq!(playout.cut(), Some(Cut { id: ClipId(1), heard: 640, of: 3200 }));
+    }
+
+    #[test]
+    fn keys_are_events_that_a_receiver_understands() {
+        for (clock_rate, codec) in [(8000, Codec::G711(Law::Mu)), (48_000, Codec::Opus)] {
+            let telephone_event = Some(EventFormat { payload_type: 101, clock_rate });
+            let mut playout = playout(SendFormat { codec, telephone_event, ..MU });
+            for (n, key) in "11#".chars().enumerate() {
+                let digit = Digit::from_char(key).expect("a key");
+                let key = Key { digit, hold_ms: 100, pause_ms: 60, volume: 10 };
+                assert!(playout.press(ClipId(n as u64), key));
+            }
+            let mut receiver = EventReceiver::new(clock_rate);
+            let (mut heard, mut held) = (String::new(), vec![]);
+            let mut buffer = [0; PACKET_BYTES_MAX];
+            for _ in 0..60 {
+                playout.tick();
+                while let Some(length) = playout.packet(&mut buffer) {
+                    let packet = Packet::parse(&buffer[..length]).expect("RTP");
+                    if packet.payload_type == 101
+                        && let Some(press) = receiver.push(&packet)
+                    {
+                        heard.push(press.digit.as_char());
+                        held.push(press.held.as_millis());
+                    }
+                }
+            }
+            assert_eq!((heard.as_str(), held), ("11#", vec![100, 100, 100]));
+            let finished = std::iter::from_fn(|| playout.poll_event()).filter(|e| matches!(e, Event::Finished(_)));
+            assert_eq!(finished.count(), 3);
+        }
+    }
+
+    #[test]
+    fn without_telephone_event_keys_are_tones() {
+        let mut playout = playout(MU);
+        for key in "0D".chars() {
+            let digit = Digit::from_char(key).expect("a key");
+            assert!(playout.press(ClipId(1), Key { digit, hold_ms: 80, pause_ms: 60, volume: 3 }));
+        }
+        let (mut detector, mut heard) = (ToneDetector::default(), String::new());
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        for _ in 0..30 {
+            playout.tick();
+            let length = playout.packet(&mut buffer).expect("a packet a frame");
+            let mut samples = [0; 160];
+            Law::Mu.decode_into(Packet::parse(&buffer[..length]).expect("RTP").payload, &mut samples);
+            heard.extend(detector.push(&samples).map(|p| p.digit.as_char()));
+        }
+        assert_eq!(heard, "0D");
+    }
+
+    #[test]
+    fn with_dtx_silence_is_one_packet_a_second() {
+        let mut playout = playout(SendFormat { comfort_noise: Some(13), telephone_event: EVENTS, ..MU });
+        let idle: usize = (0..100).map(|_| tick(&mut playout).len()).sum();
+        assert_eq!(idle, 2);
+        assert!(playout.enqueue(clip(1, 320)));
+        let first = tick(&mut playout);
+        assert!(first[0].2, "a talk spurt begins with the marker");
+        assert_eq!(tick(&mut playout).len(), 1);
+        assert_eq!(tick(&mut playout), [(65534u16.wrapping_add(4), first[0].1.wrapping_add(320), false, 70, 70)]);
     }
 
     #[test]
     fn the_queue_is_bounded() {
-        let mut playout = playout();
-        assert_eq!((0..100).filter(|n| playout.enqueue(clip(*n, 1))).count(), CLIPS_MAX);
+        let mut playout = playout(MU);
+        assert_eq!((0..100).filter(|n| playout.enqueue(clip(*n, 1))).count(), ITEMS_MAX);
     }
 }

@@ -4,8 +4,8 @@
 
 use rtp_rs::{RtpPacketBuilder, RtpReader};
 
-/// The longest packet written: header and 60 ms of G.711.
-pub const PACKET_BYTES_MAX: usize = 12 + 480;
+/// The longest packet written: header, 60 ms of G.711 or G.722, and what SRTP adds.
+pub const PACKET_BYTES_MAX: usize = 12 + 480 + crate::srtp::OVERHEAD_BYTES_MAX;
 
 /// One packet as it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Packet<'a> {
     pub marker: bool,
     /// Sequence number.
     pub sequence: u16,
-    /// Timestamp in units of the RTP clock (8 kHz here).
+    /// Timestamp in units of the RTP clock.
     pub timestamp: u32,
     /// Synchronisation source.
     pub ssrc: u32,

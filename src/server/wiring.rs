@@ -117,6 +117,7 @@ impl Server {
             warn_if_unreachable(settings);
             services.push(Arc::new(Services {
                 tenant: Arc::clone(tenant),
+                media: settings.media.clone(),
                 instance: settings.connect.instance.clone(),
                 assistant: Arc::clone(&engine.assistant),
                 recognizer: Arc::clone(&engine.recognizer),

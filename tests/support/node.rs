@@ -13,6 +13,7 @@ use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, StandIn};
 use bellhop_rehearsal::flow::{Stop, TransferOutcome};
 use bellhop_sip::hop::Transport;
+use bellhop_sip::sdp::{Codec, Security};
 
 pub(crate) const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
 pub(crate) const SCRIPT: &str = "
@@ -164,6 +165,8 @@ impl Node {
         let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
         let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
         let plan = CallPlan {
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            security: Security::Off,
             server: if transport == Transport::Udp { self.udp } else { self.tcp },
             transport,
             dialled: "+18005550123".into(),

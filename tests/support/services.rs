@@ -185,7 +185,7 @@ impl RecognizerStream for FakeServices {
 }
 
 impl Synthesizer for FakeServices {
-    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
         // Ten milliseconds a letter, loud enough to be told from silence.
         let samples = vec![8000; text.len() * 80].into();
         let mut state = self.state();

@@ -14,7 +14,7 @@ use bellhop_actors::reception::call_registry::CallRegistry;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::{CountOpen, SipEndpoint};
 use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSettings, calls_on_this_thread};
-use bellhop_actors::services::Services;
+use bellhop_actors::services::{MediaPolicy, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_dialogue::ports::Heard;
@@ -56,7 +56,7 @@ a=rtpmap:101 telephone-event/8000
 ";
 
 /// Choices made before the curtain rises.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Choices {
     /// A failure to rehearse.
     pub drill: Option<Drill>,
@@ -68,6 +68,8 @@ pub struct Choices {
     pub max_calls: usize,
     /// The node's quota; 0 for ten.
     pub node_max_calls: usize,
+    /// How calls sound.
+    pub media: MediaPolicy,
 }
 
 /// The stage.
@@ -143,6 +145,7 @@ impl Stage {
         let shared = Arc::new(services.clone());
         let wired = Services {
             tenant: Arc::clone(&tenant),
+            media: choices.media.clone(),
             instance: INSTANCE.parse().expect("an ARN"),
             assistant: shared.clone(),
             recognizer: shared.clone(),
@@ -248,6 +251,8 @@ pub struct AudioLine(Arc<Mutex<Line>>);
 struct Line {
     towards: VecDeque<(SocketAddr, Vec<u8>)>,
     sent: Vec<(Duration, Vec<u8>)>,
+    control_towards: VecDeque<(SocketAddr, Vec<u8>)>,
+    control_sent: Vec<(SocketAddr, Vec<u8>)>,
     began: Option<std::time::Instant>,
 }
 
@@ -286,11 +291,23 @@ impl AudioLine {
 }
 
 impl PacketPort for AudioLine {
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &[u8])) {
+    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
         let waiting = std::mem::take(&mut self.line().towards);
-        for (source, bytes) in waiting {
-            deliver(source, &bytes);
+        for (source, mut bytes) in waiting {
+            deliver(source, &mut bytes);
         }
+    }
+
+    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+        let waiting = std::mem::take(&mut self.line().control_towards);
+        for (source, mut bytes) in waiting {
+            deliver(source, &mut bytes);
+        }
+    }
+
+    fn send_control(&mut self, bytes: &[u8], to: SocketAddr) -> bool {
+        self.line().control_sent.push((to, bytes.to_vec()));
+        true
     }
 
     fn send(&mut self, bytes: &[u8], _: SocketAddr) -> bool {

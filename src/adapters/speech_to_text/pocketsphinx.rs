@@ -260,7 +260,7 @@ mod tests {
     fn on_the_line(voice: &str, text: &str) -> Vec<i16> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         let speech =
-            runtime.block_on(Flite::open().and_then(|f| f.voice(voice)).expect("flite").synthesize(text.into()));
+            runtime.block_on(Flite::open().and_then(|f| f.voice(voice)).expect("flite").synthesize(text.into(), 8000));
         let speech = speech.expect("audio");
         // To µ-law at 8 kHz and back, as a telephone carries it.
         let narrow = narrow(&speech.samples, speech.sample_rate);

@@ -48,7 +48,7 @@ impl Espeak {
 }
 
 impl Synthesizer for Espeak {
-    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
         let (voice, turns) = (self.voice.clone(), Arc::clone(&self.turns));
         Box::pin(async move {
             let work = async {
@@ -119,7 +119,7 @@ mod tests {
     fn another_language_is_spoken() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let voice = Espeak::open("de", Arc::new(Semaphore::new(AT_ONCE))).expect("espeak-ng is installed: see README");
-        let speech = runtime.block_on(voice.synthesize("Guten Tag".into())).expect("audio");
+        let speech = runtime.block_on(voice.synthesize("Guten Tag".into(), 8000)).expect("audio");
         assert!(speech.sample_rate >= 8000 && speech.samples.len() > speech.sample_rate as usize / 4, "{speech:?}");
     }
 

@@ -51,7 +51,7 @@ impl Flite {
 }
 
 impl Synthesizer for FliteVoice {
-    fn synthesize(&self, text: String) -> Pending<Result<Speech, ServiceFailure>> {
+    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
         let voice = self.voice;
         let plain = super::espeak::without_markup(&text);
         let answer = self.engine.pool.submit(move |library| library.speak(voice, &plain));
@@ -74,7 +74,7 @@ mod tests {
         let engine = Flite::open().expect("libflite1 is installed: see README");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         for voice in VOICES {
-            let spoken = engine.voice(voice).expect("known").synthesize("Hello <b>there</b>.".into());
+            let spoken = engine.voice(voice).expect("known").synthesize("Hello <b>there</b>.".into(), 8000);
             let speech = runtime.block_on(spoken).expect("audio");
             assert!(speech.samples.len() > speech.sample_rate as usize / 4, "{voice}: {speech:?}");
         }

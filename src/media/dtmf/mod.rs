@@ -1,5 +1,6 @@
 //! Digits: the keys of a telephone, and how they travel.
 
+pub mod in_band;
 pub mod rfc4733;
 
 use std::fmt;
@@ -28,6 +29,14 @@ impl Digit {
     /// Its event code.
     pub fn event(self) -> u8 {
         b"0123456789*#ABCD".iter().position(|c| *c as char == self.0).unwrap_or(0) as u8
+    }
+}
+
+impl Digit {
+    /// The two frequencies of its tone (ITU-T Q.23): row and column.
+    pub fn tone_hz(self) -> (f64, f64) {
+        let at = "123A456B789C*0#D".find(self.0).unwrap_or(0);
+        ([697.0, 770.0, 852.0, 941.0][at / 4], [1209.0, 1336.0, 1477.0, 1633.0][at % 4])
     }
 }
 

@@ -22,8 +22,9 @@ pub struct Press {
 }
 
 /// The receiving side of telephone-event.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct EventReceiver {
+    ticks_per_ms: u64,
     current: Option<Current>,
     last_ended: Option<u32>,
 }
@@ -37,6 +38,11 @@ struct Current {
 }
 
 impl EventReceiver {
+    /// A receiver of events that count at this rate: 8000, 16000 or 48000.
+    pub fn new(clock_rate: u32) -> Self {
+        Self { ticks_per_ms: u64::from(clock_rate / 1000).max(1), current: None, last_ended: None }
+    }
+
     /// Takes a telephone-event packet; returns the press that it ends, or the one that a new event proves ended.
     pub fn push(&mut self, packet: &Packet<'_>) -> Option<Press> {
         let [event, flags, high, low, ..] = packet.payload else { return None };
@@ -76,7 +82,10 @@ impl EventReceiver {
     fn end(&mut self) -> Option<Press> {
         let current = self.current.take()?;
         self.last_ended = Some(current.timestamp);
-        Some(Press { digit: current.digit, held: Duration::from_millis(u64::from(current.duration) / 8) })
+        Some(Press {
+            digit: current.digit,
+            held: Duration::from_millis(u64::from(current.duration) / self.ticks_per_ms),
+        })
     }
 }
 
@@ -89,7 +98,7 @@ mod tests {
     use super::*;
 
     fn digits(plan: &[(u32, u8, bool, u16)]) -> String {
-        let mut receiver = EventReceiver::default();
+        let mut receiver = EventReceiver::new(8000);
         let mut heard = String::new();
         for (timestamp, event, end, duration) in plan {
             let [high, low] = duration.to_be_bytes();
@@ -138,9 +147,11 @@ mod tests {
 
     #[test]
     fn the_time_held_is_the_events_own() {
-        let mut receiver = EventReceiver::default();
+        let mut receiver = EventReceiver::new(8000);
         let packet =
             Packet { payload_type: 101, marker: true, sequence: 0, timestamp: 1, ssrc: 1, payload: &[3, 0x80, 3, 32] };
         assert_eq!(receiver.push(&packet).expect("a press").held, Duration::from_millis(100));
+        let mut of_opus = EventReceiver::new(48_000);
+        assert_eq!(of_opus.push(&packet).expect("a press").held.as_millis(), 16);
     }
 }

@@ -9,14 +9,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bellhop_media::codec::{Codec, Encoder};
 use bellhop_media::dtmf::Digit;
 use bellhop_media::g711::Law;
-use bellhop_media::receiver::{Receiver, StreamFormat};
+use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
+use bellhop_media::resample;
 use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
+use bellhop_media::srtp::{Inbound, MasterKey, Outbound, Suite};
 use bellhop_media::voice_activity::magnitude;
 use bellhop_media::{FRAME_SAMPLES, Frame};
 use bellhop_sip::hop::Transport;
-use bellhop_sip::sdp::Agreed;
+use bellhop_sip::sdp::crypto::{CryptoKey, CryptoSuite};
+use bellhop_sip::sdp::{self, Agreed, Security};
 use tokio::net::UdpSocket;
 
 use signalling::{Signalling, Step};
@@ -59,6 +63,10 @@ pub struct CallPlan {
     pub headers: Vec<(String, String)>,
     /// What to do once the call is up; after the last line the caller waits to be hung up on.
     pub lines: Vec<Line>,
+    /// The codecs offered, in order.
+    pub codecs: Vec<sdp::Codec>,
+    /// Whether keys for SRTP are offered, or demanded.
+    pub security: Security,
     /// The longest the call may take.
     pub limit: Duration,
 }
@@ -186,7 +194,9 @@ struct Caller {
 struct Stream {
     receiver: Receiver,
     agreed: Agreed,
-    law: Law,
+    codec: Codec,
+    encoder: Encoder,
+    seal: Option<Outbound>,
     speaking: Vec<i16>,
     at: usize,
     keys: std::collections::VecDeque<Digit>,
@@ -223,15 +233,25 @@ impl Caller {
 
     fn answered(&mut self, agreed: Agreed) {
         self.answered_at = Some(Instant::now());
-        let law = match agreed.codec {
-            bellhop_sip::sdp::Codec::Pcmu => Law::Mu,
-            bellhop_sip::sdp::Codec::Pcma => Law::A,
+        let codec = match agreed.codec {
+            sdp::Codec::Pcmu => Codec::G711(Law::Mu),
+            sdp::Codec::Pcma => Codec::G711(Law::A),
+            sdp::Codec::G722 => Codec::G722,
+            sdp::Codec::Opus => Codec::Opus,
         };
-        let format = StreamFormat { law, payload_type: agreed.payload_type, telephone_event: agreed.telephone_event };
+        let telephone_event = agreed
+            .telephone_event
+            .map(|event| EventFormat { payload_type: event.payload_type, clock_rate: event.clock_rate });
+        let format = StreamFormat { codec, payload_type: agreed.payload_type, telephone_event, comfort_noise: None };
+        let mut receiver = Receiver::new(format, Some(agreed.remote));
+        let keys = agreed.keys.clone();
+        receiver.secure(keys.as_ref().and_then(|keys| Some(Inbound::new(&master(&keys.remote)?, 0))));
         self.stream = Some(Stream {
-            receiver: Receiver::new(format, Some(agreed.remote)),
+            receiver,
             agreed,
-            law,
+            codec,
+            encoder: Encoder::new(codec),
+            seal: keys.and_then(|keys| Some(Outbound::new(&master(&keys.local)?))),
             speaking: vec![],
             at: 0,
             keys: std::collections::VecDeque::new(),
@@ -247,10 +267,13 @@ impl Caller {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let mut datagram = [0; 1500];
         while let Ok((length, source)) = self.audio.try_recv_from(&mut datagram) {
-            stream.receiver.push(Instant::now(), source, &datagram[..length]);
+            stream.receiver.push(Instant::now(), source, &mut datagram[..length]);
         }
-        let mut frame: Frame = [0; FRAME_SAMPLES];
-        stream.receiver.frame(Instant::now(), &mut frame);
+        let mut line = vec![0; stream.receiver.frame_samples()];
+        stream.receiver.frame(Instant::now(), &mut line);
+        // What is kept is at 8 kHz, whatever the line.
+        let step = line.len() / FRAME_SAMPLES;
+        let frame: Frame = std::array::from_fn(|n| line[n * step]);
         self.heard.extend(frame);
         if magnitude(&frame) > SOUND {
             self.spoken_to = true;
@@ -299,6 +322,18 @@ impl Caller {
     }
 }
 
+fn master(key: &CryptoKey) -> Option<MasterKey> {
+    let suite = match key.suite {
+        CryptoSuite::AesCm128HmacSha1_80 => Suite::AesCm128HmacSha1_80,
+        CryptoSuite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_32,
+        CryptoSuite::AesCm256HmacSha1_80 => Suite::AesCm256HmacSha1_80,
+        CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
+        CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
+        CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
+    };
+    MasterKey::new(suite, &key.key_and_salt)
+}
+
 /// Frames of one key: 100 ms down, then the three end packets.
 const KEY_FRAMES: u16 = 5;
 
@@ -314,9 +349,10 @@ impl Stream {
             self.key = self.keys.pop_front().map(|digit| (digit, 0, self.timestamp));
         }
         match (self.key, self.agreed.telephone_event) {
-            (Some((digit, frames, began)), Some(payload_type)) => {
+            (Some((digit, frames, began)), Some(event)) => {
                 let ends = frames >= KEY_FRAMES;
-                let duration = (frames.min(KEY_FRAMES) + 1) * FRAME_SAMPLES as u16;
+                let payload_type = event.payload_type;
+                let duration = (frames.min(KEY_FRAMES) + 1) * (event.clock_rate / 50) as u16;
                 let [high, low] = duration.to_be_bytes();
                 let payload = [digit.event(), if ends { 0x8a } else { 0x0a }, high, low];
                 self.packet(audio, payload_type, frames == 0, began, &payload).await?;
@@ -329,11 +365,13 @@ impl Stream {
                 let take = left.len().min(FRAME_SAMPLES);
                 frame[..take].copy_from_slice(&left[..take]);
                 self.at += take;
-                let codes: [u8; FRAME_SAMPLES] = std::array::from_fn(|n| self.law.encode(frame[n]));
-                self.packet(audio, self.agreed.payload_type, false, self.timestamp, &codes).await?;
+                let line = resample::clip(&frame, 8000, self.codec.sample_rate());
+                let mut payload = [0; 480];
+                let length = self.encoder.encode(&line, &mut payload);
+                self.packet(audio, self.agreed.payload_type, false, self.timestamp, &payload[..length]).await?;
             }
         }
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.codec.clock_rate() / 50);
         Ok(frame)
     }
 
@@ -349,6 +387,7 @@ impl Stream {
         self.sequence = self.sequence.wrapping_add(1);
         let mut buffer = [0; PACKET_BYTES_MAX];
         if let Some(length) = packet.write(&mut buffer) {
+            let length = self.seal.as_mut().map_or(length, |seal| seal.protect(&mut buffer, length));
             // The far end may be gone already; its BYE is on the way.
             let _ = audio.send_to(&buffer[..length], self.agreed.remote).await;
         }

@@ -10,6 +10,7 @@ use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
 use bellhop_sip::message::{Message, Method, Request, Response, StatusCode, parse};
+use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::sdp::{self, Agreed, LocalMedia};
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
 use bellhop_sip::{Dialog, DialogId};
@@ -41,6 +42,7 @@ pub(super) struct Signalling {
     dialog: Option<Dialog>,
     bye: Option<ClientKey>,
     messages: Vec<(bool, String)>,
+    media: LocalMedia,
     seen_by_ack: Option<DialogId>,
 }
 
@@ -64,7 +66,14 @@ impl Signalling {
             via_sent_by: here.to_string(),
         };
         let hop = Hop { transport: plan.transport, remote: plan.server, flow: 0 };
-        let invite = invite(plan, audio, &local);
+        let mut keys = [0; 92];
+        rand::fill(&mut keys[..]);
+        let media = LocalMedia {
+            codecs: plan.codecs.as_slice().into(),
+            security: plan.security,
+            ..LocalMedia::new(audio, 1, KeyMaterial(keys))
+        };
+        let invite = invite(plan, &media, &local);
         let mut layer = Layer::default();
         let key = layer.request(Instant::now(), invite.clone(), hop);
         let mut this = Self {
@@ -77,6 +86,7 @@ impl Signalling {
             dialog: None,
             bye: None,
             messages: vec![],
+            media,
             seen_by_ack: None,
         };
         this.flush().await?;
@@ -177,7 +187,7 @@ impl Signalling {
             return None; // a repeated 200
         }
         self.dialog = Some(dialog);
-        sdp::read_answer(&response.body).ok().map(Step::Answered)
+        sdp::read_answer(&response.body, &self.media).ok().map(Step::Answered)
     }
 
     fn asked(&mut self, key: &ServerKey, request: &Request) -> Option<Step> {
@@ -221,7 +231,7 @@ async fn receive(socket: &mut Socket) -> io::Result<Bytes> {
     }
 }
 
-fn invite(plan: &CallPlan, audio: SocketAddr, local: &LocalIdentity) -> Request {
+fn invite(plan: &CallPlan, media: &LocalMedia, local: &LocalIdentity) -> Request {
     let mut invite = Request::new(Method::Invite, format!("sip:{}@{}", plan.dialled, plan.server));
     let transport = plan.transport.token();
     for (name, value) in [
@@ -239,8 +249,7 @@ fn invite(plan: &CallPlan, audio: SocketAddr, local: &LocalIdentity) -> Request 
     for (name, value) in &plan.headers {
         invite.headers.push(name, value);
     }
-    let media = LocalMedia { address: audio, session_id: 1 };
-    invite.with_body("application/sdp", sdp::offer(&media))
+    invite.with_body("application/sdp", sdp::offer(media))
 }
 
 fn branch() -> String {

@@ -8,8 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellhop_actors::call::leg::Silence;
 use bellhop_actors::reception::Drill;
 use bellhop_actors::reception::sip_transport::Listen;
+use bellhop_actors::services::{Codec, MediaPolicy, Security};
 use bellhop_connect::InstanceArn;
 use bellhop_sip::hop::Transport;
 use bellhop_tenancy::quota::Quota;
@@ -85,6 +87,8 @@ pub struct Storage {
 pub struct Tenant {
     /// What the engine needs to know of it.
     pub tenant: bellhop_tenancy::Tenant,
+    /// `[tenants.media]`
+    pub media: MediaPolicy,
     /// `[tenants.connect]`
     pub connect: Connect,
     /// `[tenants.assistant]`
@@ -294,6 +298,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         language,
     };
     let settings = Tenant {
+        media: read_media_policy(&section.section("media")),
         connect: read_connect(&section.section("connect")),
         assistant: read_assistant(&section.section("assistant"), path),
         speech_to_text: read_recognizer(&section.section("speech_to_text")),
@@ -319,6 +324,36 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     }
     section.finish();
     settings
+}
+
+fn read_media_policy(section: &Section<'_>) -> MediaPolicy {
+    let default = MediaPolicy::default();
+    let named = |text: &String| {
+        let codec = Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(text));
+        if codec.is_none() {
+            section.mistake("codecs", &format!("`{text}` is none of pcmu, pcma, g722, opus"));
+        }
+        codec
+    };
+    let codecs: Option<Vec<Codec>> = section.texts("codecs").map(|texts| texts.iter().filter_map(named).collect());
+    if codecs.as_ref().is_some_and(Vec::is_empty) {
+        section.mistake("codecs", "there is none: list some of pcmu, pcma, g722, opus, the preferred one first");
+    }
+    let policy = MediaPolicy {
+        codecs: codecs.map_or(default.codecs, Into::into),
+        security: match section.choice("srtp", &["off", "preferred", "required"]) {
+            Some(0) => Security::Off,
+            Some(2) => Security::Required,
+            _ => Security::Preferred,
+        },
+        silence: match section.flag("suppress_silence") {
+            Some(true) => Silence::Suppressed,
+            Some(false) | None => Silence::Sent,
+        },
+        timeout: Duration::from_secs(section.number("timeout_seconds", 5..=86_400).unwrap_or(60) as u64),
+    };
+    section.finish();
+    policy
 }
 
 fn read_connect(section: &Section<'_>) -> Connect {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bellhop_actors::services::{Codec, Security};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::ports::Synthesizer;
@@ -102,6 +103,8 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
     // Another voice than the assistant's.
     let voice = Flite::open()?.voice("rms")?;
     let plan = CallPlan {
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        security: Security::Off,
         server: set.sip,
         transport: Transport::Tcp,
         dialled: DIALLED.to_owned(),
@@ -167,7 +170,7 @@ fn tell_result(
 }
 
 async fn say(voice: &impl Synthesizer, words: &str) -> anyhow::Result<Line> {
-    let speech = voice.synthesize(words.to_owned()).await?;
+    let speech = voice.synthesize(words.to_owned(), 8000).await?;
     let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
     Ok(Line::Say { words: words.to_owned(), samples })
 }

@@ -26,7 +26,9 @@ pub struct Shared {
 /// Installs the recorder of all metrics; once per process.
 pub fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &bellhop_actors::metrics::BUCKETS)?;
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &bellhop_actors::metrics::BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_ratio".to_owned()), &bellhop_actors::metrics::RATIO_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_score".to_owned()), &bellhop_actors::metrics::SCORE_BUCKETS)?;
     Ok(builder.install_recorder()?)
 }
 

@@ -328,7 +328,8 @@ mod tests {
                     assert!(matches!(again, Message::Request(again) if again.method == request.method));
                     let _ = crate::dialog::vetting::Vetting::default().judge(&request);
                 }
-                let local = crate::sdp::LocalMedia { address: ([127, 0, 0, 1], 9).into(), session_id: 1 };
+                let keys = crate::sdp::crypto::KeyMaterial([0; 92]);
+                let local = crate::sdp::LocalMedia::new(([127, 0, 0, 1], 9).into(), 1, keys);
                 let _ = crate::sdp::answer(&bytes, &local);
             }
         }
