@@ -45,10 +45,12 @@ const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 /// The results of a hand-off, as labels.
 pub const HANDOFF_RESULTS: [&str; 4] = ["committed", "refused", "uncertain", "impossible"];
 /// The final SIP responses we give, and the provisional ones.
-pub const SIP_STATUSES: [u16; 18] =
-    [100, 180, 200, 400, 403, 405, 415, 416, 420, 481, 482, 483, 487, 488, 500, 503, 505, 513];
+pub const SIP_STATUSES: [u16; 24] = [
+    100, 180, 200, 302, 400, 401, 403, 405, 415, 416, 420, 422, 469, 481, 482, 483, 487, 488, 491, 500, 503, 504, 505,
+    513,
+];
 /// Why SIP bytes were dropped.
-pub const SIP_DROPS: [&str; 3] = ["malformed", "overload", "unsendable"];
+pub const SIP_DROPS: [&str; 7] = ["malformed", "overload", "unsendable", "source", "shut_out", "tls", "protocol"];
 /// The farewells of `bellhop_sip::dialog::leaving`.
 pub const FAREWELL_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
 

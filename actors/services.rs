@@ -23,8 +23,8 @@ pub struct Services {
     pub tenant: Arc<Tenant>,
     /// How its calls sound.
     pub media: MediaPolicy,
-    /// Its Amazon Connect instance.
-    pub instance: InstanceArn,
+    /// Its Amazon Connect instance; none where calls come from elsewhere.
+    pub instance: Option<InstanceArn>,
     /// Its assistant.
     pub assistant: Arc<dyn Assistant>,
     /// Its recognizer.

@@ -47,7 +47,7 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
     assert_only("bellhop-dialogue", &["serde", "serde_json", "thiserror"], sentence);
     assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
-    assert_only("bellhop-tenancy", &["thiserror"], sentence);
+    assert_only("bellhop-tenancy", &["ipnet", "thiserror"], sentence);
 }
 
 #[test]

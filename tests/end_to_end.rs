@@ -17,6 +17,7 @@ use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
 use bellhop_rehearsal::flow::Stop;
 use bellhop_sip::hop::Transport;
+use bellhop_sip::sdp::{Codec, Security};
 
 #[path = "support/node.rs"]
 mod node;
@@ -88,6 +89,55 @@ fn keys_lead_to_the_agents_queue_with_the_conversation() {
         let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}"));
         assert!(page.starts_with("HTTP/1.1 404") && page.contains("no conversation under this key"), "{page}");
     }
+}
+
+#[test]
+fn tls_and_srtp_carry_every_codec_on_the_port_of_plain_tcp() {
+    let node = Node::start("counting", "");
+    let everything = [
+        (Transport::Tls, Codec::Pcmu, Security::Required),
+        (Transport::Tls, Codec::Opus, Security::Required),
+        (Transport::Tls, Codec::G722, Security::Preferred),
+        (Transport::Tcp, Codec::Pcma, Security::Off),
+        (Transport::Tcp, Codec::Opus, Security::Off),
+    ];
+    for (n, (transport, codec, security)) in everything.into_iter().enumerate() {
+        let contact = format!("c{n}");
+        let (report, stop) = node.call_with(transport, &[codec], security, &contact, press("0"));
+        assert_eq!(report.ended, Ended::ByGateway("SIP;cause=200;text=\"handed off to agent\"".into()), "{codec:?}");
+        assert!(matches!(stop, Stop::Queued { .. }), "{codec:?}: {stop:?}");
+        let loud = report.heard.iter().filter(|sample| sample.unsigned_abs() > 1000).count();
+        assert!(loud > 2000, "{codec:?} over {transport}: the greeting was heard: {loud} samples");
+    }
+}
+
+#[test]
+fn another_certificate_serves_from_the_next_connection_on_and_a_bad_one_never() {
+    let node = Node::start("counting", "");
+    let old = std::fs::read(node.folder.join("certificate.pem")).expect("there");
+    let reload = |node: &Node| {
+        let pid = nix::unistd::Pid::from_raw(node.process.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).expect("signalled");
+    };
+    let says = |node: &Node, text: &str| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let log = node.folder.join("log");
+        while !std::fs::read_to_string(&log).unwrap_or_default().contains(text) {
+            assert!(std::time::Instant::now() < deadline, "the log does not say: {text}");
+            std::thread::yield_now();
+        }
+    };
+    std::fs::write(node.folder.join("key.pem"), "not a key").expect("written");
+    reload(&node);
+    says(&node, "the TLS certificate is bad");
+    let (report, _) = node.call_with(Transport::Tls, &[Codec::Pcmu], Security::Required, "c1", press("9"));
+    assert!(matches!(report.ended, Ended::ByGateway(_)), "the old one goes on: {:?}", report.ended);
+    node::write_certificate(&node.folder);
+    reload(&node);
+    says(&node, "has been read anew");
+    let (report, _) = node.call_with(Transport::Tls, &[Codec::Pcmu], Security::Required, "c2", press("9"));
+    assert!(matches!(report.ended, Ended::ByGateway(_)), "the new one serves: {:?}", report.ended);
+    assert_ne!(old, std::fs::read(node.folder.join("certificate.pem")).expect("there"));
 }
 
 #[test]
@@ -281,8 +331,10 @@ fn what_is_broken_stops_the_start_with_one_clear_sentence() {
     );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, _held) = taken.expect("a port");
-    with("tcp:127.0.0.1:0", &format!("tcp:{address}"));
-    assert!(fails(&["serve", "--config", path]).contains(&format!("sip.listen: TCP {address} cannot be bound")));
+    with("tcp+tls:127.0.0.1:0", &format!("tcp+tls:{address}"));
+    assert!(fails(&["serve", "--config", path]).contains(&format!("sip.listen: tcp+tls {address} cannot be bound")));
+    with("key.pem", "certificate.pem");
+    assert!(fails(&["check", "--config", path]).contains("sip.tls: the key file holds no private key"));
     with("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
     assert!(fails(&["serve", "--config", path]).contains(&format!("http.listen: {address} cannot be bound")));
     with("sqlite://", "sqlite:///nowhere");
@@ -317,6 +369,22 @@ fn the_failure_matrix_holds_for_the_real_binary() {
     });
 }
 
+/// The thread that carries the calls ends, with its media shard: farewells from outside, and the next call finds another.
+#[test]
+fn a_media_shard_that_dies_ends_its_calls_and_is_replaced() {
+    let node =
+        Node::start("counting", "[drill]\nchild = \"jitter_buffer\"\nphase = \"talking\"\nfault = \"kill_shard\"\n");
+    for contact in ["c1", "c2", "c3"] {
+        let (report, stop) = node.call_with(Transport::Tls, &[Codec::Pcmu], Security::Required, contact, press("0"));
+        assert!(matches!(report.ended, Ended::ByGateway(_)), "{:?}", report.ended);
+        assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+        assert!(node.connect.attributes(contact).get("SessionHistoryKey").is_none_or(String::is_empty));
+    }
+    node.wait_until_idle();
+    assert_eq!(node.metric("bellhop_farewells_total{kind=\"bye\"}"), 3.0);
+    assert_eq!(node.metric("bellhop_calls_active{"), 0.0);
+}
+
 /// A thread that truly blocks: only the watchdog can tell; the caller hears a goodbye, and the node says it is not ready.
 #[test]
 fn a_blocked_thread_ends_in_a_farewell_from_outside() {
@@ -327,7 +395,11 @@ fn one_cell(child: ChildName, phase: PhaseName, fault: Fault) {
     let what = format!("{child} dies of {} while {}", fault.label(), phase.label());
     let drill = format!("[drill]\nchild = \"{child}\"\nphase = \"{}\"\nfault = \"{}\"\n", phase.label(), fault.label());
     let node = Node::start("counting", &drill);
-    let (report, stop) = node.call(Transport::Udp, "c1", press("0"));
+    // Half of the cells over TLS with SRTP: the promise is the same.
+    let secure = (child as usize + phase as usize).is_multiple_of(2);
+    let (transport, security) =
+        if secure { (Transport::Tls, Security::Required) } else { (Transport::Udp, Security::Off) };
+    let (report, stop) = node.call_with(transport, &[Codec::Pcmu], security, "c1", press("0"));
     let said_goodbye = matches!(report.ended, Ended::ByGateway(_) | Ended::Refused(_));
     assert!(said_goodbye, "{what}: {:?}", report.ended);
     let key = node.connect.attributes("c1").get("SessionHistoryKey").cloned().unwrap_or_default();

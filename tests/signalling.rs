@@ -43,7 +43,8 @@ fn what_cannot_become_a_call_gets_its_status() {
         ("Max-Forwards: 69", "Max-Forwards: 0", 483),
         ("CSeq: 1 INVITE", "CSeq: 1 BYE", 400),
         ("sip:+18005550123@203.0.113.7:5060 SIP", "http://x SIP", 416),
-        ("Max-Forwards: 69", "Require: 100rel", 420),
+        ("Max-Forwards: 69", "Require: 100rel, nonsense", 420),
+        ("Max-Forwards: 69", "Supported: timer\nSession-Expires: 30", 422),
     ] {
         let statuses = statuses_of(&INVITE.replace(from, to));
         assert_eq!(statuses.last(), Some(&expected), "{from} -> {to}: {statuses:?}");
@@ -122,8 +123,14 @@ fn the_caller_hangs_up_in_the_middle_of_a_sentence() {
 fn requests_inside_a_dialog_are_answered() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
-        for (method, number, expected) in [("OPTIONS", 2, 200), ("INFO", 3, 405), ("INFO", 3, 405), ("OPTIONS", 1, 500)]
-        {
+        for (method, number, expected) in [
+            ("OPTIONS", 2, 200),
+            ("INFO", 3, 200),
+            ("INFO", 3, 200),
+            ("REFER", 4, 405),
+            ("NOTIFY", 5, 481),
+            ("OPTIONS", 1, 500),
+        ] {
             stage.carrier.sends(&inside(&stage, method, number));
             stage.pass(10).await;
             assert_eq!(stage.carrier.statuses().last(), Some(&expected), "{method} {number}");

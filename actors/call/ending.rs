@@ -14,6 +14,8 @@ pub enum Ending {
     AssistantEnded,
     /// The contact was handed to the flow with its history.
     HandedOff,
+    /// The caller was transferred by SIP.
+    Transferred,
     /// An operator hung up.
     OperatorHungUp,
     /// The node was drained and the call outlasted the deadline.
@@ -57,10 +59,11 @@ pub enum Broken {
 
 impl Ending {
     /// Every label, so that every series exists from the start.
-    pub const LABELS: [&'static str; 18] = [
+    pub const LABELS: [&'static str; 20] = [
         "caller_hung_up",
         "assistant_ended",
         "handed_off",
+        "transferred",
         "operator_hung_up",
         "drained",
         "refused_unknown_number",
@@ -73,6 +76,7 @@ impl Ending {
         "failed_service",
         "failed_handoff",
         "failed_signalling",
+        "failed_transfer",
         "failed_media_timeout",
         "failed_panic",
         "failed_overdue",
@@ -100,6 +104,7 @@ impl Ending {
             Self::CallerHungUp => "caller_hung_up",
             Self::AssistantEnded => "assistant_ended",
             Self::HandedOff => "handed_off",
+            Self::Transferred => "transferred",
             Self::OperatorHungUp => "operator_hung_up",
             Self::Drained => "drained",
             Self::Refused(refusal) => match refusal {
@@ -120,7 +125,10 @@ impl Ending {
                     | Failure::Injected,
                 ) => "failed_service",
                 Broken::Failure(Failure::HandoffImpossible | Failure::HandoffRefused) => "failed_handoff",
-                Broken::Failure(Failure::NeverAcked | Failure::NoMedia) => "failed_signalling",
+                Broken::Failure(Failure::NeverAcked | Failure::NoMedia | Failure::SessionExpired) => {
+                    "failed_signalling"
+                }
+                Broken::Failure(Failure::TransferFailed) => "failed_transfer",
                 Broken::Failure(Failure::MediaTimeout) => "failed_media_timeout",
                 Broken::Panic | Broken::Failure(Failure::AudioPath) => "failed_panic",
                 Broken::Overdue | Broken::Vanished => "failed_overdue",
@@ -134,6 +142,7 @@ impl Ending {
             Self::CallerHungUp => (200, "caller hung up"),
             Self::AssistantEnded => (200, "conversation ended"),
             Self::HandedOff => (200, "handed off to agent"),
+            Self::Transferred => (200, "transferred"),
             Self::OperatorHungUp => (200, "operator hung up"),
             Self::Drained => (503, "node draining"),
             Self::Refused(_) => (503, "call refused"),
@@ -146,6 +155,8 @@ impl Ending {
                 Failure::NeverAcked => (408, "ACK timeout"),
                 Failure::NoMedia => (488, "no audio agreed"),
                 Failure::MediaTimeout => (408, "media timeout"),
+                Failure::SessionExpired => (408, "session expired"),
+                Failure::TransferFailed => (500, "transfer failed"),
                 Failure::MailboxFull | Failure::AudioPath | Failure::Injected => (500, "internal failure"),
             },
             Self::Failed { .. } => (500, "internal failure"),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use actix::Message;
 use bellhop_connect::handoff::Impossible;
-use bellhop_dialogue::response::ConnectToAgent;
+use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
 use bellhop_dialogue::transcript::Transcript;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::dtmf::Digit;
-use bellhop_sip::Request;
+use bellhop_sip::dialog::refer::Transfer;
+use bellhop_sip::hop::Hop;
 use bellhop_sip::transaction::ServerKey;
-use bytes::Bytes;
+use bellhop_sip::{Method, Request, Response, StatusCode};
 
 use super::ending::Ending;
 use crate::reception::call_registry::CallId;
@@ -35,6 +36,20 @@ messages! {
         key: Option<ServerKey>,
         /// The request.
         request: Request,
+        /// Where it came from.
+        hop: Hop,
+    }
+    /// A request of ours was answered.
+    ResponseInside {
+        /// The response.
+        response: Response,
+    }
+    /// A request of ours was not answered.
+    NoResponseInside {
+        /// Its method.
+        method: Method,
+        /// Its CSeq number.
+        number: u32,
     }
     /// The INVITE was cancelled.
     InviteCancelled {}
@@ -44,11 +59,34 @@ messages! {
     Ring {}
     /// Send the 200.
     Answer {}
+    /// Put the far end on hold.
+    Hold {}
+    /// End the hold.
+    Resume {}
+    /// Ask the far end to call somebody else.
+    Refer {
+        /// Whom, and how.
+        transfer: Transfer,
+    }
+    /// Press keys by INFO.
+    PressByInfo {
+        /// Which.
+        keys: DtmfSend,
+    }
     // SipDialog -> Call
-    /// The ACK is here.
-    DialogConfirmed {
-        /// The session description it carried, if any.
-        body: Bytes,
+    /// The ACK is here, and audio is agreed on.
+    DialogConfirmed {}
+    /// Our hold, or its end, was answered; what the far end does not accept changes nothing.
+    HoldAnswered {}
+    /// The far end tells how the transfer goes.
+    TransferProgressed {
+        /// The status of the target so far.
+        status: StatusCode,
+    }
+    /// The transfer has its outcome.
+    TransferEnded {
+        /// A failure is the target's status, or that of the REFER itself.
+        outcome: Result<(), StatusCode>,
     }
     /// BYE or CANCEL came.
     CallerHungUp {}
@@ -95,6 +133,13 @@ messages! {
         id: SayId,
         /// The words.
         text: Words,
+    }
+    /// Press these after what waits.
+    PressKeys {
+        /// Their name.
+        id: SayId,
+        /// Which.
+        keys: DtmfSend,
     }
     /// Silence now; forget what waits.
     Cut {}
@@ -155,8 +200,18 @@ messages! {
         /// What was said.
         transcript: Transcript,
     }
+    /// Press keys towards the caller.
+    SendKeys {
+        /// Their name.
+        id: SayId,
+        /// Which.
+        keys: DtmfSend,
+    }
     /// Hang up.
-    EndConversation {}
+    EndConversation {
+        /// Headers of the BYE.
+        headers: Vec<(String, String)>,
+    }
 
     // Call -> ConnectHandoff
     /// Store the history and have a key ready.
@@ -198,6 +253,8 @@ messages! {
         id: CallId,
         /// Why.
         ending: Ending,
+        /// Headers of the BYE: names and values.
+        headers: Vec<(String, String)>,
     }
 
     // MediaShard -> its actors

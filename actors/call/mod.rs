@@ -13,6 +13,7 @@ mod reports;
 pub mod sip_dialog;
 pub mod stt_stream;
 pub mod supervisor;
+mod transfer;
 pub mod tts_playback;
 pub mod turn_loop;
 
@@ -155,5 +156,8 @@ where
             while address.try_send(Ping).is_ok() {}
         }
         Fault::BlockThread => std::thread::sleep(Duration::from_secs(30)),
+        Fault::KillShard => {
+            actix_rt::Arbiter::current().stop();
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! Offered -> Answering -> Talking -> Preparing -> Quieting -> Committing -> HandedOff
 //!    \___________\___________\__________\____________\____________\____________\-> Leaving
+//! Talking -> Transferring (by SIP);  a failure where no contact flow takes over -> FailingOver -> Transferring
 //! ```
 //! Invariant: a key can only be on the wire in `Committing`, and stays there only through `HandedOff`.
 
@@ -15,6 +16,10 @@ pub enum PhaseName {
     Answering,
     /// The conversation.
     Talking,
+    /// The far end has been asked to call somebody else.
+    Transferring,
+    /// Something broke, and the caller is told before they are transferred or the call ends.
+    FailingOver,
     /// The history is being stored.
     Preparing,
     /// The other children are being stopped, the key in hand.
@@ -28,7 +33,7 @@ pub enum PhaseName {
 }
 
 impl PhaseName {
-    /// All but the last, in order.
+    /// Those that every call with a hand-off goes through, in order.
     pub const LIVE: [Self; 7] = [
         Self::Offered,
         Self::Answering,
@@ -45,6 +50,8 @@ impl PhaseName {
             Self::Offered => "offered",
             Self::Answering => "answering",
             Self::Talking => "talking",
+            Self::Transferring => "transferring",
+            Self::FailingOver => "failing_over",
             Self::Preparing => "preparing",
             Self::Quieting => "quieting",
             Self::Committing => "committing",
@@ -56,7 +63,13 @@ impl PhaseName {
     /// What a failure in this phase demands before the BYE.
     pub fn on_failure(self) -> OnFailure {
         match self {
-            Self::Offered | Self::Answering | Self::Talking | Self::Preparing | Self::Quieting => OnFailure::Leave,
+            Self::Offered
+            | Self::Answering
+            | Self::Talking
+            | Self::Transferring
+            | Self::FailingOver
+            | Self::Preparing
+            | Self::Quieting => OnFailure::Leave,
             Self::Committing => OnFailure::AwaitOutcomeThenBlank,
             Self::HandedOff => OnFailure::LeaveHandedOff,
             Self::Leaving => OnFailure::Ignore,
@@ -70,7 +83,13 @@ impl PhaseName {
             Self::Committing => OnFailure::AwaitOutcome,
             Self::HandedOff => OnFailure::LeaveHandedOff,
             Self::Leaving => OnFailure::Ignore,
-            Self::Offered | Self::Answering | Self::Talking | Self::Preparing | Self::Quieting => OnFailure::Leave,
+            Self::Offered
+            | Self::Answering
+            | Self::Talking
+            | Self::Transferring
+            | Self::FailingOver
+            | Self::Preparing
+            | Self::Quieting => OnFailure::Leave,
         }
     }
 }
@@ -98,7 +117,7 @@ mod tests {
     fn the_table_of_failures_is_as_written() {
         let table: Vec<String> = PhaseName::LIVE
             .into_iter()
-            .chain([PhaseName::Leaving])
+            .chain([PhaseName::Transferring, PhaseName::FailingOver, PhaseName::Leaving])
             .map(|p| {
                 format!(
                     "{:<10} any child dies: {:?}; caller hangs up: {:?}",

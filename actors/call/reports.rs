@@ -10,11 +10,13 @@ use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
     HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HandoffWasImpossible, HangUp, Heard,
-    Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PlaybackFinished, PlaybackReady, Played, Pressed,
-    RecognizerReady, ReplyArrived, Say, Speak, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood,
+    HoldAnswered, Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PlaybackFinished, PlaybackReady, Played,
+    PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Say, SendKeys, Speak, SpeechStarted, TransferEnded,
+    TransferProgressed, UtteranceHeard, UtteranceNotUnderstood,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
+use super::transfer::LAST_WORDS;
 use crate::supervision::{ChildDown, ChildName, Exit, Failure, Ping, Pong};
 
 /// The assistant's first reply has been handed on completely.
@@ -30,6 +32,9 @@ impl Handler<ChildDown> for Call {
         match self.phase {
             PhaseName::Leaving => self.finish_when_empty(ctx),
             PhaseName::Quieting if down.exit == Exit::Finished && is_quieted(down.child) => self.commit_when_quiet(ctx),
+            // Those who are not needed any more have been stopped; without a voice the last words are left out.
+            _ if self.is_failing_over() && down.exit == Exit::Finished => {}
+            PhaseName::FailingOver if down.child == ChildName::TtsPlayback => self.words_said(ctx),
             _ => {
                 tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
                 self.fail(Ending::of_exit(down.child, &down.exit), ctx);
@@ -54,7 +59,14 @@ macro_rules! on {
 
 on! {
     // From SipDialog.
-    DialogConfirmed { body } => |this, ctx| this.confirmed(&body, ctx);
+    DialogConfirmed {} => |this, ctx| this.confirmed(ctx);
+    HoldAnswered {} => |this, _ctx| this.held();
+    TransferProgressed { status } => |this, _ctx| {
+        tracing::info!(call = %this.seed.id, tenant = this.tenant(), status = status.0, "the transfer goes on");
+    };
+    TransferEnded { outcome } => |this, ctx| if this.phase == PhaseName::Transferring {
+        this.transfer_ended(outcome, ctx);
+    };
     CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
     MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
     // From JitterBuffer.
@@ -76,7 +88,11 @@ on! {
         this.readiness.greeting = true;
         this.answer_when_ready(ctx);
     };
-    PlaybackFinished { id } => |this, _ctx| tell(&this.children.turn_loop, Played { id });
+    PlaybackFinished { id } => |this, ctx| if id == LAST_WORDS {
+        this.words_said(ctx);
+    } else {
+        tell(&this.children.turn_loop, Played { id });
+    };
     // From TurnLoop.
     Say { id, text } => |this, _ctx| {
         this.readiness.says_something = true;
@@ -93,8 +109,17 @@ on! {
         this.answer_when_ready(ctx);
         this.pursue(ctx);
     };
-    EndConversation {} => |this, ctx| {
-        this.goal = Some(Goal::HangUp);
+    SendKeys { id, keys } => |this, _ctx| {
+        this.readiness.says_something = true;
+        if this.keys_go_by_info() {
+            tell(&this.children.sip_dialog, PressByInfo { keys });
+            tell(&this.children.turn_loop, Played { id });
+        } else {
+            tell(&this.children.tts_playback, PressKeys { id, keys });
+        }
+    };
+    EndConversation { headers } => |this, ctx| {
+        this.goal = Some(Goal::HangUp { headers });
         this.answer_when_ready(ctx);
         this.pursue(ctx);
     };

@@ -1,4 +1,4 @@
-//! SipDialog: drives the dialog's core, and keeps the call's will up to date.
+//! SipDialog: drives the dialog's core, keeps the call's will up to date, and knows what audio was agreed on.
 //!
 //! Started first, stopped last. Invariant: whenever the way to leave changes, the new will is deposited before anybody is
 //! told of the change.
@@ -6,18 +6,23 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use bellhop_media::dtmf::Digit;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
-use bellhop_sip::message::StatusCode;
-use bellhop_sip::sdp::{self, LocalMedia};
+use bellhop_sip::message::{Request, StatusCode};
+use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
 use super::child;
-use super::messages::{Answer, CallerHungUp, DialogConfirmed, InviteCancelled, MediaMoved, RequestInside, Ring};
+use super::messages::{
+    Answer, CallerHungUp, DialogConfirmed, DigitPressed, Hold, HoldAnswered, InviteCancelled, MediaMoved,
+    NoResponseInside, PressByInfo, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
+    TransferProgressed,
+};
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
-use crate::reception::sip_endpoint::{OwnDialog, Respond, SipEndpoint};
+use crate::reception::sip_endpoint::{OwnDialog, Respond, SendAck, SendInside, SipEndpoint};
 use crate::supervision::{ChildName, Exit, Failure, Link};
 
 /// The actor.
@@ -29,6 +34,8 @@ pub struct SipDialog {
     pub(super) invite: ServerKey,
     pub(super) sdp: String,
     pub(super) media: LocalMedia,
+    /// What audio was agreed on; nothing yet where the offer is ours.
+    pub(super) agreed: Option<Agreed>,
     pub(super) policy: FailureBeforeAnswer,
     pub(super) registry: Arc<CallRegistry>,
     pub(super) endpoint: Addr<SipEndpoint>,
@@ -41,6 +48,68 @@ impl SipDialog {
             FailureBeforeAnswer::ServiceUnavailable => BeforeAnswer::Reject(StatusCode(503)),
         };
         self.registry.deposit(self.id, self.drive.core.will(before_answer, ""));
+    }
+
+    fn fail(&self, failure: Failure, ctx: &mut Context<Self>) {
+        self.link.exit(Exit::Failed(failure));
+        ctx.stop();
+    }
+
+    fn move_media(&mut self, agreed: Agreed) {
+        self.agreed = Some(agreed.clone());
+        self.call.do_send(MediaMoved { agreed });
+    }
+
+    /// The far end's answer to an offer of ours.
+    fn read_answer(&mut self, body: &[u8]) -> bool {
+        match sdp::read_answer(body, &self.media) {
+            Ok(agreed) => {
+                self.move_media(agreed);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
+        match self.agreed.clone() {
+            Some(agreed) => self.move_media(agreed),
+            None if self.read_answer(body) => {}
+            None => return self.fail(Failure::NoMedia, ctx),
+        }
+        self.call.do_send(DialogConfirmed {});
+    }
+
+    /// A description of ours: the version counts up when something in it changed (RFC 3264 section 8).
+    fn described(&mut self, describe: impl Fn(&LocalMedia) -> String) -> String {
+        let same = describe(&self.media);
+        if same == self.sdp {
+            return same;
+        }
+        self.media.version += 1;
+        self.sdp = describe(&self.media);
+        self.sdp.clone()
+    }
+
+    fn reinvited(&mut self, key: ServerKey, request: &Request) {
+        let outcome = if request.body.is_empty() {
+            Ok(self.described(sdp::offer))
+        } else {
+            sdp::answer(&request.body, &self.media).map_err(|_| StatusCode(488)).map(|(_, agreed)| {
+                let sdp = self.described(|media| {
+                    sdp::answer(&request.body, media).map_or_else(|_| String::new(), |(answer, _)| answer)
+                });
+                self.move_media(agreed);
+                sdp
+            })
+        };
+        self.drive.core.answer_reinvite(crate::now(), key, request, outcome);
+    }
+
+    fn reoffer(&mut self, direction: Direction, ctx: &mut Context<Self>) {
+        let Some(agreed) = self.agreed.clone() else { return self.call.do_send(HoldAnswered {}) };
+        let sdp = self.described(|media| sdp::reoffer(media, &agreed, direction));
+        put(self, ctx, Input::Reoffer { sdp });
     }
 }
 
@@ -64,40 +133,63 @@ impl Driven for SipDialog {
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         match output {
             Output::Respond { key, response } => self.endpoint.do_send(Respond { key, response }),
+            Output::Send { request, hop } => {
+                let dialog = self.drive.core.dialog().id.clone();
+                self.endpoint.do_send(SendInside { dialog, request, hop, owner: ctx.address() });
+            }
+            Output::Acknowledge { request, hop } => self.endpoint.do_send(SendAck { request, hop }),
             Output::WillChanged => self.deposit_will(),
-            Output::Confirmed { body } => self.call.do_send(DialogConfirmed { body }),
-            Output::NeverAcked => {
-                self.link.exit(Exit::Failed(Failure::NeverAcked));
-                ctx.stop();
-            }
+            Output::Confirmed { body } => self.confirmed(&body, ctx),
+            Output::NeverAcked => self.fail(Failure::NeverAcked, ctx),
+            Output::SessionExpired => self.fail(Failure::SessionExpired, ctx),
             Output::CallerCancelled | Output::CallerHungUp { .. } => self.call.do_send(CallerHungUp {}),
-            Output::Reinvited { key, request } => {
-                // The same port and codecs again; a new address of the far end moves the leg.
-                let outcome = if request.body.is_empty() {
-                    Ok(sdp::offer(&self.media))
-                } else {
-                    match sdp::answer(&request.body, &self.media) {
-                        Ok((sdp, agreed)) => {
-                            self.call.do_send(MediaMoved { agreed });
-                            Ok(sdp)
-                        }
-                        Err(_) => Err(StatusCode(488)),
-                    }
-                };
-                self.drive.core.answer_reinvite(key, &request, outcome);
+            Output::Reinvited { key, request } => self.reinvited(key, &request),
+            // An answer that cannot be read leaves the audio as it was.
+            Output::Reanswered { body } => {
+                self.read_answer(&body);
             }
+            Output::Reoffered(outcome) => {
+                if let Ok(body) = outcome {
+                    self.read_answer(&body);
+                }
+                self.call.do_send(HoldAnswered {});
+            }
+            Output::Key { digit, held: _ } => {
+                if let Some(digit) = Digit::from_char(digit) {
+                    self.call.do_send(DigitPressed { digit });
+                }
+            }
+            Output::TransferProgressed { status } => self.call.do_send(TransferProgressed { status }),
+            Output::TransferEnded(outcome) => self.call.do_send(TransferEnded { outcome }),
         }
     }
 }
 
 child!(SipDialog, ChildName::SipDialog);
 
-impl Handler<Ring> for SipDialog {
-    type Result = ();
+/// Orders and reports that go into the core as they are.
+macro_rules! into_core {
+    ($($message:ident { $($field:ident),* } => $input:expr;)+) => {
+        $(impl Handler<$message> for SipDialog {
+            type Result = ();
 
-    fn handle(&mut self, _: Ring, ctx: &mut Self::Context) {
-        put(self, ctx, Input::Ring);
-    }
+            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
+                put(self, ctx, $input);
+            }
+        })+
+    };
+}
+
+into_core! {
+    Ring {} => Input::Ring;
+    InviteCancelled {} => Input::Cancelled;
+    Refer { transfer } => Input::Refer(transfer);
+    ResponseInside { response } => Input::Response(response);
+    NoResponseInside { method, number } => Input::NoResponse { method, number };
+    RequestInside { key, request, hop } => match key {
+        Some(key) => Input::Request { key, request, hop },
+        None => Input::Acked { ack: request },
+    };
 }
 
 impl Handler<Answer> for SipDialog {
@@ -109,21 +201,28 @@ impl Handler<Answer> for SipDialog {
     }
 }
 
-impl Handler<InviteCancelled> for SipDialog {
+impl Handler<Hold> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, _: InviteCancelled, ctx: &mut Self::Context) {
-        put(self, ctx, Input::Cancelled);
+    fn handle(&mut self, _: Hold, ctx: &mut Self::Context) {
+        self.reoffer(Direction::SendOnly, ctx);
     }
 }
 
-impl Handler<RequestInside> for SipDialog {
+impl Handler<Resume> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, RequestInside { key, request }: RequestInside, ctx: &mut Self::Context) {
-        match key {
-            Some(key) => put(self, ctx, Input::Request { key, request }),
-            None => put(self, ctx, Input::Acked { ack: request }),
+    fn handle(&mut self, _: Resume, ctx: &mut Self::Context) {
+        self.reoffer(Direction::SendRecv, ctx);
+    }
+}
+
+impl Handler<PressByInfo> for SipDialog {
+    type Result = ();
+
+    fn handle(&mut self, PressByInfo { keys }: PressByInfo, ctx: &mut Self::Context) {
+        for press in keys.keys {
+            put(self, ctx, Input::SendKey(press.key, std::time::Duration::from_millis(u64::from(press.duration_ms))));
         }
     }
 }

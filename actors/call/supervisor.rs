@@ -26,10 +26,11 @@ use super::connect_handoff::ConnectHandoff;
 use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
 use super::leg::{self, LegListeners};
-use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, MediaMoved, PrepareHandoff, Ring};
+use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
+use super::transfer::WayOut;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
 use super::{
@@ -37,7 +38,7 @@ use super::{
     QUIET_MAX, SETUP_MAX, TEARDOWN_MAX, strike,
 };
 use crate::drive::Drive;
-use crate::media_shard::{Leg, LegCores, LegMode, OnAir, PacketPort, Shard};
+use crate::media_shard::{Leg, LegCores, OnAir, PacketPort, Shard};
 use crate::metrics;
 use crate::reception::call_registry::Blank;
 use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Ping, Stop, spawn_linked};
@@ -49,6 +50,7 @@ pub struct Call {
     pub(super) phase: PhaseName,
     pub(super) readiness: Readiness,
     pub(super) goal: Option<Goal>,
+    pub(super) way_out: WayOut,
     /// Why the call will end once a commit in flight is known.
     pub(super) ending: Option<Ending>,
     pub(super) cores: Option<Rc<LegCores>>,
@@ -71,7 +73,7 @@ pub(super) struct Readiness {
 /// What the conversation ended in.
 pub(super) enum Goal {
     HandOff { transfer: ConnectToAgent, transcript: Transcript },
-    HangUp,
+    HangUp { headers: Vec<(String, String)> },
 }
 
 impl Call {
@@ -83,6 +85,7 @@ impl Call {
             phase: PhaseName::Offered,
             readiness: Readiness::default(),
             goal: None,
+            way_out: WayOut::default(),
             ending: None,
             cores: None,
             on_air: None,
@@ -150,6 +153,7 @@ impl Call {
             invite: this.seed.key.clone(),
             sdp,
             media: this.seed.media.clone(),
+            agreed: agreed.clone(),
             policy: tenant.before_answer,
             registry: Arc::clone(&this.seed.registry),
             endpoint: this.seed.endpoint.clone(),
@@ -255,12 +259,19 @@ impl Call {
     }
 
     /// What shall happen if this phase lasts too long.
-    fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
+    pub(super) fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
         self.no_deadline(ctx);
         self.deadline = Some(ctx.run_later(limit, move |this, ctx| {
             this.deadline = None;
             then(this, ctx);
         }));
+    }
+
+    /// Keys go by INFO where telephone-event was not agreed on and the far end says that it takes INFO.
+    pub(super) fn keys_go_by_info(&self) -> bool {
+        let allow = self.seed.invite.headers.list("Allow");
+        let events = self.cores.as_ref().is_some_and(|cores| cores.playout.borrow().format().telephone_event.is_some());
+        !events && allow.iter().any(|method| method.eq_ignore_ascii_case("INFO"))
     }
 
     pub(super) fn answer_when_ready(&mut self, ctx: &mut Context<Self>) {
@@ -270,7 +281,7 @@ impl Call {
         }
     }
 
-    fn answer(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn answer(&mut self, ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Offered {
             return;
         }
@@ -280,21 +291,12 @@ impl Call {
         self.enter(PhaseName::Answering, ctx);
     }
 
-    pub(super) fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
+    pub(super) fn confirmed(&mut self, ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Answering {
             return;
         }
-        if self.seed.invite.body.is_empty() {
-            match sdp::read_answer(body, &self.seed.media) {
-                Ok(agreed) => tell(&self.children.jitter_buffer, MediaMoved { agreed }),
-                Err(_) => {
-                    let failure = Broken::Failure(Failure::NoMedia);
-                    return self.fail(Ending::Failed { child: ChildName::SipDialog, failure }, ctx);
-                }
-            }
-        }
-        if let Some(cores) = &self.cores {
-            cores.set_mode(LegMode::Talking, crate::now());
+        if self.is_failing_over() {
+            return self.last_words_of_failure(ctx);
         }
         self.enter(PhaseName::Talking, ctx);
         self.pursue(ctx);
@@ -307,6 +309,12 @@ impl Call {
         }
         match &self.goal {
             None => {}
+            Some(Goal::HandOff { transfer: ConnectToAgent { sip: Some(target), .. }, .. })
+                if self.seed.services.instance.is_none() =>
+            {
+                let target = target.clone();
+                self.transfer_by_sip(&target, ctx);
+            }
             Some(Goal::HandOff { transfer, transcript }) => {
                 let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };
                 let order = PrepareHandoff { transfer: transfer.clone(), history };
@@ -316,7 +324,7 @@ impl Call {
                     this.overdue(ChildName::ConnectHandoff, ctx);
                 });
             }
-            Some(Goal::HangUp) => self.quiet(ctx),
+            Some(Goal::HangUp { .. }) => self.quiet(ctx),
         }
     }
 
@@ -411,7 +419,7 @@ impl Call {
     fn success(&self) -> Ending {
         match self.goal {
             Some(Goal::HandOff { .. }) => Ending::HandedOff,
-            Some(Goal::HangUp) | None => Ending::AssistantEnded,
+            Some(Goal::HangUp { .. }) | None => Ending::AssistantEnded,
         }
     }
 
@@ -420,6 +428,9 @@ impl Call {
     }
 
     pub(super) fn fail(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        if self.can_fail_over(&ending) {
+            return self.fail_over(ending, ctx);
+        }
         self.end_as(self.phase.on_failure(), ending, ctx);
     }
 
@@ -439,6 +450,15 @@ impl Call {
 
     /// The one way out: say goodbye first, then tear down.
     pub(super) fn leave(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        let headers = match (&self.goal, &ending) {
+            (Some(Goal::HangUp { headers }), Ending::AssistantEnded) => headers.clone(),
+            _ => vec![],
+        };
+        self.leave_with(ending, headers, ctx);
+    }
+
+    /// The same, with headers of the tenant's own on the BYE.
+    pub(super) fn leave_with(&mut self, ending: Ending, headers: Vec<(String, String)>, ctx: &mut Context<Self>) {
         if self.phase == PhaseName::Leaving {
             return;
         }
@@ -462,7 +482,7 @@ impl Call {
                 "call audio"
             );
         }
-        self.seed.reception.do_send(CallEnded { id: self.seed.id, ending });
+        self.seed.reception.do_send(CallEnded { id: self.seed.id, ending, headers });
         self.on_air = None;
         self.children.stop_all();
         self.within(TEARDOWN_MAX, ctx, |this, ctx| {

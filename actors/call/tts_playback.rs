@@ -11,14 +11,16 @@ use std::time::Duration;
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
 use bellhop_dialogue::ports::{ServiceFailure, Speech, Synthesizer};
+use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::codec::Codec;
+use bellhop_media::dtmf::Digit;
 use bellhop_media::g711::Law;
-use bellhop_media::playout::{Clip, ClipId, Event, Sound};
+use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
 use super::child;
-use super::messages::{ClipEvent, Cut, PlaybackFinished, PlaybackReady, Speak};
+use super::messages::{ClipEvent, Cut, PlaybackFinished, PlaybackReady, PressKeys, Speak};
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::metrics;
@@ -34,7 +36,7 @@ pub struct TtsPlayback {
     pub(super) tenant: String,
     pub(super) cores: Rc<LegCores>,
     pub(super) synthesizer: Arc<dyn Synthesizer>,
-    pub(super) waiting: VecDeque<(SayId, Option<Sound>)>,
+    pub(super) waiting: VecDeque<(SayId, Waiting)>,
 }
 
 impl TtsPlayback {
@@ -44,7 +46,7 @@ impl TtsPlayback {
         };
         match result {
             Ok(speech) => {
-                *place = Some(encoded(&speech, self.cores.playout.borrow().format().codec));
+                *place = Waiting::Sound(encoded(&speech, self.cores.playout.borrow().format().codec));
                 self.queue_what_is_ready(ctx);
             }
             Err(failure) => {
@@ -55,9 +57,15 @@ impl TtsPlayback {
     }
 
     fn queue_what_is_ready(&mut self, ctx: &mut Context<Self>) {
-        while let Some((id, Some(sound))) = self.waiting.front() {
-            let clip = Clip { id: ClipId(id.0), sound: sound.clone() };
-            if !self.cores.playout.borrow_mut().enqueue(clip) {
+        while let Some((id, waiting)) = self.waiting.front() {
+            let mut playout = self.cores.playout.borrow_mut();
+            let queued = match waiting {
+                Waiting::Synthesis => return,
+                Waiting::Sound(sound) => playout.enqueue(Clip { id: ClipId(id.0), sound: sound.clone() }),
+                Waiting::Keys(keys) => press(&mut playout, *id, keys),
+            };
+            drop(playout);
+            if !queued {
                 return self.lost(ctx);
             }
             self.waiting.pop_front();
@@ -70,6 +78,30 @@ impl TtsPlayback {
         ctx.stop();
     }
 }
+
+/// What stands in the queue of things to be heard.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A text that is being made audio.
+    Synthesis,
+    /// Audio.
+    Sound(Sound),
+    /// Keys.
+    Keys(DtmfSend),
+}
+
+/// Queues keys; only the last has the name that is waited for.
+fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
+    let last = keys.keys.len().saturating_sub(1);
+    keys.keys.iter().enumerate().all(|(n, press)| {
+        let Some(digit) = Digit::from_char(press.key) else { return true };
+        let key = Key { digit, hold_ms: press.duration_ms, pause_ms: keys.interval_ms, volume: press.volume };
+        playout.press(ClipId(if n == last { id.0 } else { UNNAMED }), key)
+    })
+}
+
+/// The name of what nobody waits for.
+const UNNAMED: u64 = u64::MAX;
 
 /// A speech as the codec plays it. Calls of this thread that play the same speech share it: a greeting is held once.
 fn encoded(speech: &Speech, codec: Codec) -> Sound {
@@ -129,7 +161,7 @@ impl Handler<Speak> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, Speak { id, text }: Speak, ctx: &mut Self::Context) {
-        self.waiting.push_back((id, None));
+        self.waiting.push_back((id, Waiting::Synthesis));
         let asked = crate::now();
         let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
         let work = tokio::time::timeout(SYNTHESIS_MAX, self.synthesizer.synthesize(text.0, line_rate)).into_actor(self);
@@ -137,6 +169,15 @@ impl Handler<Speak> for TtsPlayback {
             metrics::text_synthesised(&this.tenant, crate::now() - asked);
             this.synthesised(id, result.unwrap_or(Err(ServiceFailure::Overdue)), ctx);
         }));
+    }
+}
+
+impl Handler<PressKeys> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, PressKeys { id, keys }: PressKeys, ctx: &mut Self::Context) {
+        self.waiting.push_back((id, Waiting::Keys(keys)));
+        self.queue_what_is_ready(ctx);
     }
 }
 

@@ -13,7 +13,7 @@ use bellhop_dialogue::turn_loop::{Input, Output};
 use super::child;
 use super::messages::{
     Begin, CutSpeech, EndConversation, HandOff, HandoffWasImpossible, Heard, Interrupted, NotUnderstood, Played,
-    Pressed, ReplyArrived, Say, Words,
+    Pressed, ReplyArrived, Say, SendKeys, Words,
 };
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
@@ -82,7 +82,8 @@ impl Driven for TurnLoop {
                 let transcript = self.drive.core.transcript().clone();
                 self.call.do_send(HandOff { transfer, transcript });
             }
-            Output::EndConversation => self.call.do_send(EndConversation {}),
+            Output::SendKeys { id, keys } => self.call.do_send(SendKeys { id, keys }),
+            Output::EndConversation { headers } => self.call.do_send(EndConversation { headers }),
             Output::Skipped { response_type } => {
                 metrics::response_skipped(&self.tenant);
                 tracing::warn!(tenant = self.tenant, response_type, "a response of this type is not served");

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bellhop_connect::ContactReference;
+use bellhop_sip::digest::{self, Challenger};
+use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
+use bellhop_tenancy::Tenant;
 use bellhop_tenancy::quota::{Permit, Quota};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
@@ -46,6 +49,18 @@ pub enum Verdict {
         /// Whose call it would have been.
         tenant: Option<String>,
     },
+    /// Whoever calls must say who they are first: 401.
+    Challenge {
+        /// The WWW-Authenticate values.
+        challenges: [String; 2],
+    },
+    /// There is no port left, and the tenant named somebody else to call: 302.
+    Redirect {
+        /// Whom.
+        target: String,
+        /// Whose call it would have been.
+        tenant: String,
+    },
     /// The tenant has no place left and its contact flow knows better what to do: answer, then BYE.
     AnswerThenBye {
         /// Whose call it would have been.
@@ -68,29 +83,57 @@ pub struct Admission {
     pub ports: PortPool,
     /// Whether the node takes calls.
     pub open: bool,
+    /// Makes and judges the nonces of digest authentication.
+    pub challenger: Challenger,
+    /// When the process began: the zero of nonces.
+    pub epoch: Instant,
+}
+
+/// Where an INVITE came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The hop.
+    pub hop: Hop,
+    /// The host name that was asked for in TLS.
+    pub server_name: Option<&'a str>,
 }
 
 impl Admission {
     /// Judges an INVITE.
-    pub fn judge(&self, now: Instant, invite: &Request) -> Verdict {
+    pub fn judge(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
         let refuse = |status, refusal, tenant| Verdict::Refuse { status: StatusCode(status), refusal, tenant };
         if !self.open {
             return refuse(503, Refusal::Draining, None);
         }
         let users = [Uri::parse(&invite.uri), address(invite, "To")].map(|uri| uri.and_then(|uri| uri.user));
-        let found = users.iter().flatten().find_map(|user| Some((user, self.directory.route(user)?)));
-        let Some((dialled, tenant)) = found else { return refuse(403, Refusal::UnknownNumber, None) };
-        let Some(services) = self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant)) else {
-            return refuse(403, Refusal::UnknownNumber, None);
+        let found = users.iter().flatten().find_map(|user| {
+            let tenant = self.directory.route(user)?;
+            let services = self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant))?;
+            Some((user.clone(), Arc::clone(services)))
+        });
+        let Some((dialled, services)) = found.filter(|(_, services)| may_call(&services.tenant, origin)) else {
+            return self.unknown(now, invite);
         };
+        let tenant = &services.tenant;
         let name = || Some(tenant.name.clone());
-        let headers = invite.headers.iter().collect::<Vec<_>>();
-        let read = ContactReference::from_headers(
-            headers.iter().copied(),
-            tenant.contact_id_header.as_deref(),
-            &services.instance,
-        );
-        let Ok(contact) = read else { return refuse(403, Refusal::ForeignInstance, name()) };
+        if let Some(login) = &tenant.login {
+            let login = digest::Login { realm: &login.realm, user: &login.user, password: login.password.expose() };
+            match self.authenticate(now, invite, login) {
+                Ok(()) => {}
+                Err(verdict) => return verdict,
+            }
+        }
+        let contact = match &services.instance {
+            None => ContactReference { initial_contact_id: None },
+            Some(instance) => {
+                let headers = invite.headers.iter().collect::<Vec<_>>();
+                let own = tenant.contact_id_header.as_deref();
+                match ContactReference::from_headers(headers.iter().copied(), own, instance) {
+                    Ok(contact) => contact,
+                    Err(_) => return refuse(403, Refusal::ForeignInstance, name()),
+                }
+            }
+        };
         let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name()) };
         let Ok(place) = tenant.calls.acquire() else {
             return match tenant.before_answer {
@@ -100,17 +143,54 @@ impl Admission {
                 FailureBeforeAnswer::ServiceUnavailable => refuse(503, Refusal::QuotaExceeded, name()),
             };
         };
-        let Some(ports) = self.ports.draw(now) else { return refuse(503, Refusal::NoPorts, name()) };
+        let Some(ports) = self.ports.draw(now) else {
+            let target = tenant.failover.as_ref().and_then(|failover| failover.target.clone());
+            return match target {
+                Some(target) => Verdict::Redirect { target, tenant: tenant.name.clone() },
+                None => refuse(503, Refusal::NoPorts, name()),
+            };
+        };
         let caller = address(invite, "From").and_then(|uri| uri.user).unwrap_or_else(|| "anonymous".to_owned());
-        Verdict::Admit(Box::new(Admitted {
-            services: Arc::clone(services),
-            contact,
-            permits: [node, place],
-            ports,
-            dialled: dialled.clone(),
-            caller,
-        }))
+        Verdict::Admit(Box::new(Admitted { services, contact, permits: [node, place], ports, dialled, caller }))
     }
+
+    /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside.
+    fn unknown(&mut self, now: Instant, invite: &Request) -> Verdict {
+        let refused = Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None };
+        let login = self.services.iter().find_map(|services| services.tenant.login.as_ref());
+        let Some(login) = login.filter(|_| invite.headers.get("Authorization").is_none()) else { return refused };
+        let challenges = self.challenger.challenge(now.saturating_duration_since(self.epoch), &login.realm, false);
+        Verdict::Challenge { challenges }
+    }
+
+    fn authenticate(&mut self, now: Instant, invite: &Request, login: digest::Login<'_>) -> Result<(), Verdict> {
+        let now = now.saturating_duration_since(self.epoch);
+        let challenge = |stale| Verdict::Challenge { challenges: self.challenger.challenge(now, login.realm, stale) };
+        let ours = |value: &&str| value.contains(&format!("realm=\"{}\"", login.realm));
+        let Some(answer) = invite.headers.all("Authorization").find(ours) else { return Err(challenge(false)) };
+        match self.challenger.judge(now, invite.method.token(), answer, login) {
+            digest::Verdict::Accepted => Ok(()),
+            digest::Verdict::Stale => {
+                Err(Verdict::Challenge { challenges: self.challenger.challenge(now, login.realm, true) })
+            }
+            digest::Verdict::Refused => {
+                Err(Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None })
+            }
+        }
+    }
+}
+
+/// Whether somebody may call a tenant from there at all.
+fn may_call(tenant: &Tenant, origin: Origin<'_>) -> bool {
+    let ip = origin.hop.remote.ip().to_canonical();
+    let from_there = tenant.sources.is_empty() || tenant.sources.iter().any(|net| net.contains(&ip));
+    let named = match &tenant.server_name {
+        None => true,
+        Some(name) => origin.server_name.is_some_and(|asked| asked.eq_ignore_ascii_case(name)),
+    };
+    // A password over a line that anybody reads is none.
+    let secure = tenant.login.is_none() || origin.hop.transport == Transport::Tls;
+    from_there && named && secure
 }
 
 fn address(invite: &Request, name: &str) -> Option<Uri> {

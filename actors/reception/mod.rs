@@ -9,6 +9,7 @@ pub mod call_registry;
 pub mod port_pool;
 pub mod sip_endpoint;
 pub mod sip_transport;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -30,9 +31,9 @@ use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
-use admission::{Admission, Admitted, Verdict};
+use admission::{Admission, Admitted, Origin, Verdict};
 use call_registry::{CallId, CallRegistry, Will};
-use sip_endpoint::{CallOffered, CarryOut, CloseDoors, Respond, SipEndpoint};
+use sip_endpoint::{CallOffered, CarryOut, CloseDoors, Judged, Respond, SipEndpoint};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
@@ -51,6 +52,8 @@ pub struct ReceptionSettings {
     pub open_port: OpenPort,
     /// The threads that carry calls, in turn.
     pub shards: Vec<ArbiterHandle>,
+    /// Starts another such thread, where one has ended.
+    pub new_shard: Arc<dyn Fn() -> ArbiterHandle + Send + Sync>,
     /// All calls.
     pub registry: Arc<CallRegistry>,
     /// A failure drill: which child dies of what, in which phase.
@@ -119,7 +122,7 @@ impl Reception {
     }
 
     fn admit(&mut self, offered: CallOffered, admitted: Admitted, ctx: &mut Context<Self>) {
-        let CallOffered { key, invite, hop, local, local_tag } = offered;
+        let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
         let id = CallId(self.next_call);
         self.next_call += 1;
         let now = crate::now();
@@ -162,11 +165,15 @@ impl Reception {
         let shard = self.next_shard % self.settings.shards.len();
         self.next_shard += 1;
         self.shard_of.insert(id, shard);
+        if !self.settings.shards[shard].spawn_fn(|| {}) {
+            tracing::error!(shard, "a thread that carried calls has ended: another takes its place");
+            self.settings.shards[shard] = (self.settings.new_shard)();
+        }
         self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
     }
 
     fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal) {
-        let CallOffered { key, invite, hop, local, local_tag } = offered;
+        let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
         let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
         let sdp = if invite.body.is_empty() {
             Ok(sdp::offer(&media))
@@ -187,12 +194,12 @@ impl Reception {
     }
 
     /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
-    fn close_for(&mut self, id: CallId, ending: &Ending, ctx: &mut Context<Self>) {
+    fn close_for(&mut self, id: CallId, ending: &Ending, headers: Vec<(String, String)>, ctx: &mut Context<Self>) {
         let Some(will) = self.settings.registry.open_will(id) else { return };
         if let Some(tenant) = self.settings.registry.tenant_of(id) {
             metrics::call_ended(&tenant, ending.label());
         }
-        let farewell = will.farewell.because(&ending.sip_reason());
+        let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
         self.carry_out(Will { farewell, ..will }, ctx);
     }
 
@@ -292,8 +299,13 @@ impl Handler<CallOffered> for Reception {
     type Result = ();
 
     fn handle(&mut self, offered: CallOffered, ctx: &mut Self::Context) {
-        match self.settings.admission.judge(crate::now(), &offered.invite) {
+        let origin = Origin { hop: offered.hop, server_name: offered.server_name.as_deref() };
+        let verdict = self.settings.admission.judge(crate::now(), &offered.invite, origin);
+        let source = offered.hop.remote.ip();
+        let respond = |response| Respond { key: offered.key.clone(), response };
+        match verdict {
             Verdict::Admit(admitted) => {
+                self.endpoint().do_send(Judged { source, welcome: true });
                 metrics::call_offered(&admitted.services.tenant.name);
                 self.admit(offered, *admitted, ctx);
             }
@@ -301,13 +313,27 @@ impl Handler<CallOffered> for Reception {
                 metrics::call_offered(&tenant);
                 self.answer_then_bye(offered, &tenant, refusal);
             }
+            Verdict::Challenge { challenges } => {
+                let response = offered.invite.respond(StatusCode(401), Some(&offered.local_tag));
+                let response = challenges.iter().fold(response, |r, value| r.with("WWW-Authenticate", value));
+                self.endpoint().do_send(respond(response));
+            }
+            Verdict::Redirect { target, tenant } => {
+                metrics::call_offered(&tenant);
+                metrics::call_ended(&tenant, Ending::Refused(Refusal::NoPorts).label());
+                let response = offered.invite.respond(StatusCode(302), Some(&offered.local_tag));
+                self.endpoint().do_send(respond(response.with("Contact", format!("<{target}>"))));
+            }
             Verdict::Refuse { status, refusal, tenant } => {
+                if refusal == Refusal::UnknownNumber {
+                    self.endpoint().do_send(Judged { source, welcome: false });
+                }
                 let label = Ending::Refused(refusal).label();
                 metrics::call_ended(tenant.as_deref().unwrap_or("none"), label);
                 tracing::info!(tenant, reason = label, status = status.0, "call refused");
                 let response = offered.invite.respond(status, Some(&offered.local_tag));
                 let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };
-                self.endpoint().do_send(Respond { key: offered.key, response });
+                self.endpoint().do_send(respond(response));
             }
         }
     }
@@ -317,7 +343,7 @@ impl Handler<CallEnded> for Reception {
     type Result = ();
 
     fn handle(&mut self, ended: CallEnded, ctx: &mut Self::Context) {
-        self.close_for(ended.id, &ended.ending, ctx);
+        self.close_for(ended.id, &ended.ending, ended.headers, ctx);
     }
 }
 
@@ -328,7 +354,7 @@ impl Handler<CallDown> for Reception {
         if down.exit != Exit::Finished {
             tracing::error!(call = %id, sip_call_id = dialog.call_id, exit = ?down.exit, "a call's supervisor died");
         }
-        self.close_for(id, &Ending::of_supervisor(&down.exit), ctx);
+        self.close_for(id, &Ending::of_supervisor(&down.exit), vec![], ctx);
         self.shard_of.remove(&id);
         if let Some(tenant) = self.settings.registry.close(id) {
             metrics::call_over(&tenant, down.ran_for);
@@ -343,7 +369,7 @@ impl Handler<CallHung> for Reception {
     fn handle(&mut self, CallHung(id): CallHung, ctx: &mut Self::Context) {
         metrics::call_hung();
         tracing::error!(call = %id, silent_for = ?HUNG_AFTER, "a call is hung");
-        self.close_for(id, &Ending::of_supervisor(&Exit::Overdue), ctx);
+        self.close_for(id, &Ending::of_supervisor(&Exit::Overdue), vec![], ctx);
         // Should its thread ever run again, the call is dropped there.
         if let Some(shard) = self.shard_of.get(&id) {
             self.settings.shards[*shard].spawn_fn(move || forget_call(id));

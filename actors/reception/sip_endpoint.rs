@@ -4,6 +4,8 @@
 //! [`Leaving`] machine in here.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
@@ -13,11 +15,12 @@ use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::parse::{self, Malformed};
-use bellhop_sip::message::{self, Method, Request, Response, StatusCode};
+use bellhop_sip::message::{self, CSeq, Method, Request, Response, StatusCode};
+use bellhop_sip::source_guard::SourceGuard;
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
 use bytes::Bytes;
 
-use crate::call::messages::{InviteCancelled, RequestInside};
+use crate::call::messages::{InviteCancelled, NoResponseInside, RequestInside, ResponseInside};
 use crate::call::sip_dialog::SipDialog;
 use crate::metrics;
 
@@ -30,6 +33,14 @@ pub trait Wire {
     fn transmit(&mut self, hop: Hop, bytes: Bytes);
     /// How we name ourselves to this hop.
     fn identity(&self, hop: Hop) -> LocalIdentity;
+    /// The host name that the far end of this hop asked for in TLS (SNI).
+    fn server_name(&self, _: Hop) -> Option<Arc<str>> {
+        None
+    }
+    /// Whether a source stands on an allow-list: it is listened to whatever it does.
+    fn is_trusted(&self, _: IpAddr) -> bool {
+        false
+    }
 }
 
 /// Bytes of one message arrived.
@@ -69,6 +80,30 @@ pub struct OwnDialog {
     pub owner: Addr<SipDialog>,
 }
 
+/// Send a request inside a dialog, in a transaction; its outcome goes to `owner`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SendInside {
+    /// The dialog.
+    pub dialog: DialogId,
+    /// The request.
+    pub request: Request,
+    /// To where.
+    pub hop: Hop,
+    /// Who asks.
+    pub owner: Addr<SipDialog>,
+}
+
+/// Send an ACK.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SendAck {
+    /// The ACK.
+    pub request: Request,
+    /// To where.
+    pub hop: Hop,
+}
+
 /// Carry out a farewell: the dialog is ours from here on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -93,6 +128,18 @@ pub struct CallOffered {
     pub local: LocalIdentity,
     /// A fresh tag of ours.
     pub local_tag: String,
+    /// The host name that was asked for in TLS.
+    pub server_name: Option<Arc<str>>,
+}
+
+/// What Reception made of a call: refusals shut a source out in the end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Judged {
+    /// Where the INVITE came from.
+    pub source: IpAddr,
+    /// Whether it was taken, or refused for what it is.
+    pub welcome: bool,
 }
 
 /// From here on OPTIONS outside dialogs get 503.
@@ -109,6 +156,7 @@ pub struct CountOpen;
 pub struct SipEndpoint {
     layer: Layer,
     vetting: Vetting,
+    guard: SourceGuard,
     wire: Box<dyn Wire>,
     reception: Recipient<CallOffered>,
     calls: HashMap<DialogId, Owner>,
@@ -117,6 +165,8 @@ pub struct SipEndpoint {
     /// Cancelled before their call had come to be: told to its SipDialog as soon as there is one.
     early_cancels: HashSet<ServerKey>,
     byes: HashMap<ClientKey, DialogId>,
+    /// Requests that calls sent inside their dialogs.
+    asked: HashMap<ClientKey, Asked>,
     timer: Option<(Instant, SpawnHandle)>,
 }
 
@@ -126,12 +176,21 @@ struct Owner {
     invite: ServerKey,
 }
 
+/// A request that waits for its outcome.
+struct Asked {
+    dialog: DialogId,
+    owner: Addr<SipDialog>,
+    method: Method,
+    number: u32,
+}
+
 impl SipEndpoint {
     /// An endpoint that offers calls to `reception` and sends by `wire`.
     pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>) -> Self {
         Self {
             layer: Layer::default(),
             vetting: Vetting::default(),
+            guard: SourceGuard::default(),
             wire,
             reception,
             calls: HashMap::new(),
@@ -139,6 +198,7 @@ impl SipEndpoint {
             invites: HashMap::new(),
             early_cancels: HashSet::new(),
             byes: HashMap::new(),
+            asked: HashMap::new(),
             timer: None,
         }
     }
@@ -154,19 +214,18 @@ impl SipEndpoint {
                     self.wire.transmit(hop, bytes);
                 }
                 Output::Request { key, request, hop } => self.request(key, request, hop),
-                Output::Ack { request, .. } => self.inside(None, request),
+                Output::Ack { request, hop } => self.inside(None, request, hop),
                 Output::Cancelled { invite } => match self.invites.get(&invite) {
                     Some(owner) => owner.do_send(InviteCancelled {}),
                     None => {
                         self.early_cancels.insert(invite);
                     }
                 },
-                Output::Response { key, response } => {
-                    if !response.status.is_provisional() {
-                        self.bye_ended(&key);
-                    }
-                }
-                Output::NoResponse { key } => self.bye_ended(&key),
+                Output::Response { key, response } => self.answered(&key, response),
+                Output::NoResponse { key } => match self.asked.remove(&key) {
+                    Some(Asked { owner, method, number, .. }) => owner.do_send(NoResponseInside { method, number }),
+                    None => self.bye_ended(&key),
+                },
                 Output::NoAck { .. } => {}
             }
         }
@@ -207,24 +266,47 @@ impl SipEndpoint {
 
     fn request(&mut self, key: ServerKey, request: Request, hop: Hop) {
         match self.vetting.judge(&request) {
-            Vetted::Answer(response) => self.layer.respond(crate::now(), &key, *response),
-            Vetted::Inside => self.inside(Some(key), request),
+            Vetted::Answer(response) => {
+                // What no caller of ours would ask: a scanner's questions.
+                if matches!(response.status.0, 403 | 405 | 416 | 481) {
+                    self.guard.refused(crate::now(), hop.remote.ip());
+                }
+                self.layer.respond(crate::now(), &key, *response);
+            }
+            Vetted::Inside => self.inside(Some(key), request, hop),
             Vetted::NewCall => {
                 let local = self.wire.identity(hop);
                 let local_tag = format!("{:016x}", rand::random::<u64>());
-                self.reception.do_send(CallOffered { key, invite: request, hop, local, local_tag });
+                let server_name = self.wire.server_name(hop);
+                self.reception.do_send(CallOffered { key, invite: request, hop, local, local_tag, server_name });
             }
         }
     }
 
+    fn answered(&mut self, key: &ClientKey, response: Response) {
+        let is_final = !response.status.is_provisional();
+        let Some(asked) = self.asked.get(key) else {
+            if is_final {
+                self.bye_ended(key);
+            }
+            return;
+        };
+        // A 2xx to an INVITE may come again, and wants another ACK then: it is forgotten with the dialog.
+        let over = is_final && !(asked.method == Method::Invite && response.status.is_success());
+        asked.owner.do_send(ResponseInside { response });
+        if over {
+            self.asked.remove(key);
+        }
+    }
+
     /// A request inside a dialog, or an ACK (which has no transaction).
-    fn inside(&mut self, key: Option<ServerKey>, request: Request) {
+    fn inside(&mut self, key: Option<ServerKey>, request: Request, hop: Hop) {
         let now = crate::now();
         let dialog = DialogId::of_request(&request);
         // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
         self.forget_if_gone(dialog.as_ref());
         if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get(dialog)) {
-            return owner.call.do_send(RequestInside { key, request });
+            return owner.call.do_send(RequestInside { key, request, hop });
         }
         let Some((dialog, leaving)) = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leaving| (id, leaving)))
         else {
@@ -296,6 +378,10 @@ impl Handler<Arrived> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Arrived { bytes, mut hop }: Arrived, ctx: &mut Self::Context) {
+        let source = hop.remote.ip();
+        if self.guard.is_shut_out(crate::now(), source) && !self.wire.is_trusted(source) {
+            return metrics::sip_dropped("shut_out");
+        }
         match parse::message(&bytes) {
             Ok(mut message) => {
                 if let message::Message::Request(request) = &mut message {
@@ -356,6 +442,42 @@ impl Handler<OwnDialog> for SipEndpoint {
     }
 }
 
+impl Handler<Judged> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, Judged { source, welcome }: Judged, _: &mut Self::Context) {
+        if welcome {
+            self.guard.accepted(source);
+        } else {
+            self.guard.refused(crate::now(), source);
+        }
+    }
+}
+
+impl Handler<SendInside> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, SendInside { dialog, request, hop, owner }: SendInside, ctx: &mut Self::Context) {
+        // Whoever asks too late, after the farewell, asks nobody.
+        if self.calls.contains_key(&dialog) {
+            let method = request.method.clone();
+            let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
+            let key = self.layer.request(crate::now(), request, hop);
+            self.asked.insert(key, Asked { dialog, owner, method, number });
+            self.pump(ctx);
+        }
+    }
+}
+
+impl Handler<SendAck> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, SendAck { request, hop }: SendAck, ctx: &mut Self::Context) {
+        self.layer.transmit(message::Message::Request(request), hop);
+        self.pump(ctx);
+    }
+}
+
 impl Handler<CarryOut> for SipEndpoint {
     type Result = ();
 
@@ -366,6 +488,7 @@ impl Handler<CarryOut> for SipEndpoint {
         }
         let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
         self.vetting.call_over(&dialog);
+        self.asked.retain(|_, asked| asked.dialog != dialog);
         self.leaving.insert(dialog.clone(), Leaving::begin(crate::now(), farewell, branch));
         self.settle(&dialog);
         self.pump(ctx);

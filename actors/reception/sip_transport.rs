@@ -1,4 +1,6 @@
-//! Real sockets for SIP: UDP and TCP listeners, and the connections they accept or we open.
+//! Real sockets for SIP: UDP, TCP and TLS listeners, and the connections they accept or we open.
+//!
+//! TCP and TLS may share a port: the first byte of a TLS connection is 0x16, which begins no SIP message.
 //!
 //! Invariant: everything is bounded: the endpoint's mailbox, a connection's write queue, the number of connections, the
 //! bytes of an unfinished message, and how long a connection may be idle. What does not fit is dropped with a count.
@@ -15,11 +17,13 @@ use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ipnet::IpNet;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 use super::sip_endpoint::{Arrived, SipEndpoint, TransportFailed, Wire};
+use super::tls::TlsIdentity;
 use crate::metrics;
 
 /// Messages that may wait for one connection to take them.
@@ -28,18 +32,60 @@ pub const WRITE_QUEUE: usize = 64;
 pub const CONNECTIONS_MAX: usize = 4096;
 /// A connection without a byte for this long is closed. Longer than any session timer in use.
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
+/// How long a new connection may take to say its first byte, and to shake hands.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// The first byte of a TLS connection: a handshake record (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 /// How long opening a connection may take.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 /// The largest datagram.
 const DATAGRAM_MAX: usize = 65_535;
 
 /// A listening address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
-    /// UDP or TCP.
-    pub transport: Transport,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// Where.
     pub address: SocketAddr,
+    /// Who may speak there; empty for anybody. Others are not answered at all.
+    pub sources: Vec<IpNet>,
+}
+
+/// What is spoken at a listening address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Datagrams.
+    Udp,
+    /// Plain TCP alone.
+    Tcp,
+    /// TLS alone.
+    Tls,
+    /// Plain TCP or TLS, told apart by the first byte.
+    Either,
+}
+
+impl Protocol {
+    /// The word in the configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Either => "tcp+tls",
+        }
+    }
+}
+
+impl Listen {
+    fn takes(&self, source: SocketAddr) -> bool {
+        let ip = source.ip().to_canonical();
+        self.sources.is_empty() || self.sources.iter().any(|net| net.contains(&ip))
+    }
+
+    fn is_trusted(&self, source: IpAddr) -> bool {
+        self.sources.iter().any(|net| net.contains(&source.to_canonical()))
+    }
 }
 
 /// Sockets that are bound but not served yet, so that a taken port is known before anything starts.
@@ -47,30 +93,36 @@ pub struct Listen {
 pub struct Bound {
     listeners: Vec<Listener>,
     advertise: Option<IpAddr>,
+    tls: Option<Arc<TlsIdentity>>,
 }
 
 #[derive(Debug)]
 enum Listener {
-    Udp(Arc<UdpSocket>, SocketAddr),
-    Tcp(TcpListener, SocketAddr),
+    Udp(Arc<UdpSocket>, Listen),
+    Tcp(TcpListener, Listen),
 }
 
 impl Bound {
-    /// Binds every address; the error names the one that failed.
-    pub async fn bind(listen: &[Listen], advertise: Option<IpAddr>) -> Result<Self, (Listen, io::Error)> {
+    /// Binds every address; the error names the one that failed. Without an identity no listener serves TLS.
+    pub async fn bind(
+        listen: &[Listen],
+        advertise: Option<IpAddr>,
+        tls: Option<Arc<TlsIdentity>>,
+    ) -> Result<Self, (Listen, io::Error)> {
         let mut listeners = vec![];
         for one in listen {
-            let bound = match one.transport {
-                Transport::Udp => UdpSocket::bind(one.address)
+            let at = |address| Listen { address, ..one.clone() };
+            let bound = match one.protocol {
+                Protocol::Udp => UdpSocket::bind(one.address)
                     .await
-                    .and_then(|socket| socket.local_addr().map(|at| Listener::Udp(Arc::new(socket), at))),
-                Transport::Tcp => TcpListener::bind(one.address)
+                    .and_then(|socket| socket.local_addr().map(|address| Listener::Udp(Arc::new(socket), at(address)))),
+                Protocol::Tcp | Protocol::Tls | Protocol::Either => TcpListener::bind(one.address)
                     .await
-                    .and_then(|socket| socket.local_addr().map(|at| Listener::Tcp(socket, at))),
+                    .and_then(|socket| socket.local_addr().map(|address| Listener::Tcp(socket, at(address)))),
             };
-            listeners.push(bound.map_err(|error| (*one, error))?);
+            listeners.push(bound.map_err(|error| (one.clone(), error))?);
         }
-        Ok(Self { listeners, advertise })
+        Ok(Self { listeners, advertise, tls })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -78,8 +130,7 @@ impl Bound {
         self.listeners
             .iter()
             .map(|listener| match listener {
-                Listener::Udp(_, address) => Listen { transport: Transport::Udp, address: *address },
-                Listener::Tcp(_, address) => Listen { transport: Transport::Tcp, address: *address },
+                Listener::Udp(_, listen) | Listener::Tcp(_, listen) => listen.clone(),
             })
             .collect()
     }
@@ -89,6 +140,7 @@ impl Bound {
         let shared = Arc::new(Shared {
             listeners: self.addresses(),
             advertise: self.advertise,
+            tls: self.tls,
             udp: self
                 .listeners
                 .iter()
@@ -110,6 +162,7 @@ impl Bound {
 struct Shared {
     listeners: Vec<Listen>,
     advertise: Option<IpAddr>,
+    tls: Option<Arc<TlsIdentity>>,
     udp: HashMap<u64, Arc<UdpSocket>>,
     connections: Mutex<HashMap<u64, Connection>>,
     next_flow: AtomicU64,
@@ -121,6 +174,8 @@ struct Shared {
 struct Connection {
     queue: mpsc::Sender<Bytes>,
     local: SocketAddr,
+    /// The host name that the far end asked for (SNI).
+    server_name: Option<Arc<str>>,
 }
 
 /// The endpoint's way out.
@@ -140,18 +195,18 @@ impl Serving {
             let shared = Arc::clone(&self.shared);
             let endpoint = endpoint.clone();
             match listener {
-                Listener::Udp(socket, _) => {
-                    actix_rt::spawn(read_datagrams(socket, number as u64, endpoint));
+                Listener::Udp(socket, listen) => {
+                    actix_rt::spawn(read_datagrams(socket, number as u64, listen, endpoint));
                 }
-                Listener::Tcp(listener, _) => {
-                    actix_rt::spawn(accept(listener, shared, endpoint));
+                Listener::Tcp(listener, listen) => {
+                    actix_rt::spawn(accept(listener, Arc::new(listen), shared, endpoint));
                 }
             }
         }
     }
 }
 
-async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, endpoint: Addr<SipEndpoint>) {
+async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, listen: Listen, endpoint: Addr<SipEndpoint>) {
     let mut buffer = vec![0; DATAGRAM_MAX];
     loop {
         // An error here is an ICMP message about something we sent; the socket goes on.
@@ -160,6 +215,10 @@ async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, endpoint: Addr<SipEnd
         if bytes.iter().all(|b| b"\r\n\0 ".contains(b)) {
             continue; // keep-alive
         }
+        if !listen.takes(remote) {
+            metrics::sip_dropped("source");
+            continue;
+        }
         let hop = Hop { transport: Transport::Udp, remote, flow };
         if endpoint.try_send(Arrived { bytes: Bytes::copy_from_slice(bytes), hop }).is_err() {
             metrics::sip_dropped("overload");
@@ -167,12 +226,17 @@ async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, endpoint: Addr<SipEnd
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, endpoint: Addr<SipEndpoint>) {
+async fn accept(listener: TcpListener, listen: Arc<Listen>, shared: Arc<Shared>, endpoint: Addr<SipEndpoint>) {
     loop {
         match listener.accept().await {
+            Ok((_, remote)) if !listen.takes(remote) => metrics::sip_dropped("source"),
             Ok((stream, remote)) if shared.open.load(Ordering::Relaxed) < CONNECTIONS_MAX => {
-                let flow = shared.next_flow.fetch_add(1, Ordering::Relaxed);
-                serve(stream, Hop { transport: Transport::Tcp, remote, flow }, Arc::clone(&shared), endpoint.clone());
+                let (listen, shared, endpoint) = (Arc::clone(&listen), Arc::clone(&shared), endpoint.clone());
+                shared.open.fetch_add(1, Ordering::Relaxed);
+                actix_rt::spawn(async move {
+                    let open = OpenConnection(Arc::clone(&shared));
+                    welcome(stream, remote, &listen, shared, endpoint, open).await;
+                });
             }
             Ok(_) => metrics::sip_dropped("overload"),
             // Out of descriptors, most likely: wait for some to come back.
@@ -181,20 +245,80 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, endpoint: Addr<SipEn
     }
 }
 
-/// Serves one connection, reading and writing, until it ends.
-fn serve(stream: TcpStream, hop: Hop, shared: Arc<Shared>, endpoint: Addr<SipEndpoint>) {
+/// One of the connections that may be open at once, from its first byte to its last.
+struct OpenConnection(Arc<Shared>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Finds out by the first byte what is spoken, and shakes hands.
+async fn welcome(
+    stream: TcpStream,
+    remote: SocketAddr,
+    listen: &Listen,
+    shared: Arc<Shared>,
+    endpoint: Addr<SipEndpoint>,
+    open: OpenConnection,
+) {
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
+    let mut first = [0];
+    let peeked = tokio::time::timeout(HANDSHAKE_WITHIN, stream.peek(&mut first)).await;
+    if !matches!(peeked, Ok(Ok(1))) {
+        return;
+    }
+    let flow = shared.next_flow.fetch_add(1, Ordering::Relaxed);
+    let secure = first[0] == TLS_HANDSHAKE;
+    match (listen.protocol, secure, shared.tls.clone()) {
+        (Protocol::Tcp | Protocol::Either, false, _) => {
+            let hop = Hop { transport: Transport::Tcp, remote, flow };
+            serve(stream, Connected { local, server_name: None, open }, hop, shared, endpoint);
+        }
+        (Protocol::Tls | Protocol::Either, true, Some(identity)) => {
+            match tokio::time::timeout(HANDSHAKE_WITHIN, identity.acceptor().accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let server_name = stream.get_ref().1.server_name().map(Arc::from);
+                    let hop = Hop { transport: Transport::Tls, remote, flow };
+                    serve(stream, Connected { local, server_name, open }, hop, shared, endpoint);
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a TLS handshake failed");
+                    metrics::sip_dropped("tls");
+                }
+                Err(_) => metrics::sip_dropped("tls"),
+            }
+        }
+        // What is not spoken here is not answered.
+        (Protocol::Udp | Protocol::Tcp | Protocol::Tls | Protocol::Either, _, _) => metrics::sip_dropped("protocol"),
+    }
+}
+
+/// What is known of a connection besides its bytes.
+struct Connected {
+    local: SocketAddr,
+    server_name: Option<Arc<str>>,
+    open: OpenConnection,
+}
+
+/// Serves one connection, reading and writing, until it ends.
+fn serve<S>(stream: S, connected: Connected, hop: Hop, shared: Arc<Shared>, endpoint: Addr<SipEndpoint>)
+where
+    S: AsyncRead + AsyncWrite + 'static,
+{
+    let Connected { local, server_name, open } = connected;
     let (queue, mut waiting) = mpsc::channel::<Bytes>(WRITE_QUEUE);
-    lock(&shared.connections).insert(hop.flow, Connection { queue: queue.clone(), local });
-    shared.open.fetch_add(1, Ordering::Relaxed);
-    let (mut reader, mut writer) = stream.into_split();
+    lock(&shared.connections).insert(hop.flow, Connection { queue: queue.clone(), local, server_name });
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let writing = actix_rt::spawn(async move {
         while let Some(bytes) = waiting.recv().await {
-            if writer.write_all(&bytes).await.is_err() {
+            if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
                 return;
             }
         }
+        let _ = writer.shutdown().await;
     });
     actix_rt::spawn(async move {
         let mut framer = Framer::default();
@@ -224,10 +348,10 @@ fn serve(stream: TcpStream, hop: Hop, shared: Arc<Shared>, endpoint: Addr<SipEnd
             }
         }
         lock(&shared.connections).remove(&hop.flow);
-        shared.open.fetch_sub(1, Ordering::Relaxed);
         drop(queue);
         // Whatever is queued still goes out; then the writer ends with the last sender.
         let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
+        drop(open);
     });
 }
 
@@ -240,7 +364,7 @@ impl Wire for SocketWire {
                     metrics::sip_dropped("unsendable");
                 }
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let open = lock(&self.0.connections).get(&hop.flow).cloned();
                 match open {
                     Some(connection) => {
@@ -249,7 +373,9 @@ impl Wire for SocketWire {
                         }
                     }
                     // The connection is gone: the far end listens where it came from, or nowhere.
-                    None => self.reconnect(hop, bytes),
+                    None if hop.transport == Transport::Tcp => self.reconnect(hop, bytes),
+                    // Whose certificate would be believed for an address alone?
+                    None => self.failed(hop),
                 }
             }
         }
@@ -259,9 +385,9 @@ impl Wire for SocketWire {
         let shared = &self.0;
         let listener = match hop.transport {
             Transport::Udp => shared.listeners.get(hop.flow as usize).map(|listen| listen.address),
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 let local = lock(&shared.connections).get(&hop.flow).map(|connection| connection.local);
-                let listening = shared.listeners.iter().filter(|l| l.transport == Transport::Tcp).map(|l| l.address);
+                let listening = shared.listeners.iter().filter(|l| l.protocol != Protocol::Udp).map(|l| l.address);
                 let same_port = local.and_then(|local| listening.clone().find(|l| l.port() == local.port()));
                 same_port.map(|l| SocketAddr::new(local.map_or(l.ip(), |local| local.ip()), l.port()))
             }
@@ -276,8 +402,17 @@ impl Wire for SocketWire {
         let parameter = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
         };
         LocalIdentity { contact: format!("<sip:{host_port}{parameter}>"), via_sent_by: host_port.to_string() }
+    }
+
+    fn server_name(&self, hop: Hop) -> Option<Arc<str>> {
+        lock(&self.0.connections).get(&hop.flow)?.server_name.clone()
+    }
+
+    fn is_trusted(&self, source: IpAddr) -> bool {
+        self.0.listeners.iter().any(|listen| listen.is_trusted(source))
     }
 }
 
@@ -289,7 +424,11 @@ impl SocketWire {
         actix_rt::spawn(async move {
             match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(hop.remote)).await {
                 Ok(Ok(stream)) => {
-                    serve(stream, hop, Arc::clone(&shared), endpoint);
+                    let Ok(local) = stream.local_addr() else { return };
+                    let _ = stream.set_nodelay(true);
+                    shared.open.fetch_add(1, Ordering::Relaxed);
+                    let open = OpenConnection(Arc::clone(&shared));
+                    serve(stream, Connected { local, server_name: None, open }, hop, Arc::clone(&shared), endpoint);
                     let open = lock(&shared.connections).get(&hop.flow).cloned();
                     if let Some(connection) = open {
                         let _ = connection.queue.try_send(bytes);

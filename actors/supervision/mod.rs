@@ -75,6 +75,12 @@ pub enum Failure {
     /// The far end's session description is unusable.
     #[error("no audio could be agreed on")]
     NoMedia,
+    /// The session timer ran out, or the far end does not know the dialog any more.
+    #[error("the session has expired")]
+    SessionExpired,
+    /// The caller could not be transferred.
+    #[error("the transfer failed")]
+    TransferFailed,
     /// The far end sends no audio any more.
     #[error("no audio from the far end")]
     MediaTimeout,
@@ -155,11 +161,14 @@ pub enum Fault {
     FullMailbox,
     /// It blocks its whole thread for good: only the watchdog can tell.
     BlockThread,
+    /// Ends the thread that carries the call, its media shard and every other call on it.
+    KillShard,
 }
 
 impl Fault {
     /// The kinds that any child can die of.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Panic, Self::Hang, Self::FullMailbox, Self::BlockThread];
+    pub const ALL: [Self; 6] =
+        [Self::Error, Self::Panic, Self::Hang, Self::FullMailbox, Self::BlockThread, Self::KillShard];
 
     /// The word in configuration.
     pub fn label(self) -> &'static str {
@@ -169,6 +178,7 @@ impl Fault {
             Self::Hang => "hang",
             Self::FullMailbox => "full_mailbox",
             Self::BlockThread => "block_thread",
+            Self::KillShard => "kill_shard",
         }
     }
 }

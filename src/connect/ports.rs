@@ -23,6 +23,22 @@ pub trait AttributeBlanker: Send + Sync {
     fn blank(&self, contact_id: String) -> Pending<()>;
 }
 
+/// The ports of a tenant whose calls do not come from Amazon Connect: there is no contact to write to.
+#[derive(Debug, Clone, Copy)]
+pub struct NoContacts;
+
+impl AttributeWriter for NoContacts {
+    fn write(&self, _: String, _: Vec<(String, String)>) -> Pending<WriteOutcome> {
+        Box::pin(async { WriteOutcome::Refused })
+    }
+}
+
+impl AttributeBlanker for NoContacts {
+    fn blank(&self, _: String) -> Pending<()> {
+        Box::pin(async {})
+    }
+}
+
 /// Stores session histories.
 pub trait HistoryStore: Send + Sync {
     /// Stores a history so that it survives a crash once this resolves.

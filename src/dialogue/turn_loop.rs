@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::dtmf_collector::{Collected, DtmfCollector};
 use crate::ports::{ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use crate::response::{ConnectToAgent, Response, read};
+use crate::response::{ConnectToAgent, DtmfSend, Response, read};
 use crate::transcript::{Speaker, Transcript};
 
 /// Tries of one turn.
@@ -98,8 +98,18 @@ pub enum Output {
     Expect(Option<Arc<[String]>>),
     /// Hand the caller over; everything before has been heard.
     HandOff(ConnectToAgent),
+    /// Press keys after what is being said; report [`Input::Played`].
+    SendKeys {
+        /// Their name.
+        id: SayId,
+        /// The keys.
+        keys: DtmfSend,
+    },
     /// Hang up; everything before has been heard.
-    EndConversation,
+    EndConversation {
+        /// Headers of the BYE.
+        headers: Vec<(String, String)>,
+    },
     /// A response of a type that is not served was skipped.
     Skipped {
         /// Its type.
@@ -287,6 +297,13 @@ impl TurnLoop {
                     then.pop_front();
                     self.say(now, text);
                 }
+                Some(Response::SendKeys(keys)) => {
+                    let (keys, id) = (keys.clone(), SayId(self.next_say));
+                    then.pop_front();
+                    playing.push_back(id);
+                    self.next_say += 1;
+                    self.outputs.push_back(Output::SendKeys { id, keys });
+                }
                 Some(Response::Dtmf(wanted)) => {
                     *collector = Some(DtmfCollector::new(wanted.clone()));
                     then.pop_front();
@@ -295,7 +312,7 @@ impl TurnLoop {
                     self.outputs.push_back(Output::Skipped { response_type: response_type.clone() });
                     then.pop_front();
                 }
-                Some(Response::ConnectToAgent(_) | Response::EndSession) | None if !playing.is_empty() => return,
+                Some(Response::ConnectToAgent(_) | Response::EndSession { .. }) | None if !playing.is_empty() => return,
                 Some(Response::ConnectToAgent(transfer)) => {
                     let mut transfer = transfer.clone();
                     if let Some(message) = transfer.agent_available.take() {
@@ -311,9 +328,10 @@ impl TurnLoop {
                     self.state = State::HandingOff { transfer };
                     return;
                 }
-                Some(Response::EndSession) => {
+                Some(Response::EndSession { headers }) => {
+                    let headers = headers.clone();
                     self.state = State::Ended;
-                    self.outputs.push_back(Output::EndConversation);
+                    self.outputs.push_back(Output::EndConversation { headers });
                     return;
                 }
                 None => {

@@ -96,7 +96,7 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     let server = Arc::new(Server::start(&config, path, None).await?);
     let address = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
     for listen in &server.sip {
-        tracing::info!(transport = listen.transport.token(), address = %listen.address, "SIP is heard");
+        tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");
     }
     tracing::info!(%address, public_url = config.http.public_url, tenants = config.tenants.len(), "serving");
     let mut terminate = signal(SignalKind::terminate())?;

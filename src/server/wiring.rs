@@ -30,12 +30,16 @@ use bellhop_adapters::text_to_speech::cache::Cached;
 use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_connect::InstanceArn;
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_sip::digest::Challenger;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
 
 use crate::config::{self, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind};
+use crate::tls_identity;
 
 /// Threads that recognise speech.
 const DECODERS: usize = 2;
@@ -65,14 +69,20 @@ pub enum StartError {
     #[error("{0}")]
     Mistakes(#[from] Mistakes),
     /// A port is taken or not ours.
-    #[error("sip.listen: {transport} {address} cannot be bound: {error}")]
+    #[error("sip.listen: {protocol} {address} cannot be bound: {error}")]
     Sip {
-        /// UDP or TCP.
-        transport: &'static str,
+        /// What was to be spoken.
+        protocol: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why.
         error: std::io::Error,
+    },
+    /// Certificate or key of SIP.
+    #[error("sip.tls: {why}")]
+    Tls {
+        /// Which file, and why.
+        why: String,
     },
     /// The database.
     #[error("storage.url: {0}")]
@@ -87,6 +97,9 @@ pub enum StartError {
 
 /// Checks everything a file names without starting anything that serves: scripts, voices, packages.
 pub fn check(config: &Config, path: &Path) -> Result<(), Mistakes> {
+    if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
+        return Err(Mistakes::found(path, vec![("sip.tls".to_owned(), why)]));
+    }
     Engines::open(config, path).map(|_| ())
 }
 
@@ -98,9 +111,14 @@ impl Server {
         let opening = tokio::task::spawn_blocking(move || Engines::open(&for_engines, &at));
         let engines = opening.await.map_err(|_| StartError::Engines)??;
         let histories = SqliteHistories::open(&config.storage.url, config.storage.time_to_live).await?;
-        let bound = Bound::bind(&config.sip.listen, config.sip.advertise).await.map_err(|(listen, error)| {
-            StartError::Sip { transport: listen.transport.token(), address: listen.address, error }
-        })?;
+        let identity = match &config.sip.tls {
+            None => None,
+            Some(files) => Some(tls_identity::serve(files).map_err(|why| StartError::Tls { why })?),
+        };
+        let bound =
+            Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
+                StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
+            })?;
         let limiters = Limiters::default();
         let mut services = vec![];
         let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
@@ -108,22 +126,16 @@ impl Server {
             .map_err(|taken| Mistakes::found(path, vec![("tenants".to_owned(), taken.to_string())]))?;
         for (tenant, settings) in directory.tenants().iter().zip(&config.tenants) {
             let engine = &engines.of[&settings.tenant.name];
-            let credentials = Credentials {
-                access_key_id: settings.connect.access_key_id.expose().to_owned(),
-                secret_access_key: settings.connect.secret_access_key.expose().to_owned(),
-            };
-            let endpoint_url = settings.connect.endpoint_url.as_deref();
-            let client = Client::new(&settings.connect.instance, &credentials, endpoint_url, &limiters);
-            warn_if_unreachable(settings);
+            let contacts = Contacts::of(settings, &limiters);
             services.push(Arc::new(Services {
                 tenant: Arc::clone(tenant),
                 media: settings.media.clone(),
-                instance: settings.connect.instance.clone(),
+                instance: contacts.instance,
                 assistant: Arc::clone(&engine.assistant),
                 recognizer: Arc::clone(&engine.recognizer),
                 synthesizer: Arc::clone(&engine.synthesizer),
-                attributes: Arc::new(client.clone()),
-                blanker: Arc::new(client),
+                attributes: contacts.attributes,
+                blanker: contacts.blanker,
                 histories: Arc::new(histories.clone()),
                 observer: observer.clone(),
             }));
@@ -144,10 +156,13 @@ impl Server {
                 node: Quota::new(config.sip.max_calls),
                 ports: PortPool::new(config.media.ports.0, config.media.ports.1),
                 open: true,
+                challenger: Challenger::new(rand::random()),
+                epoch: Instant::now(),
             },
             media_address: config.media_address(),
             open_port: Arc::new(open_port),
             shards: arbiters.iter().map(Arbiter::handle).collect(),
+            new_shard: Arc::new(|| Arbiter::new().handle()),
             registry: Arc::clone(&registry),
             drill: config.drill,
         };
@@ -191,6 +206,29 @@ impl Server {
     }
 }
 
+/// The ports to a tenant's contacts.
+struct Contacts {
+    instance: Option<InstanceArn>,
+    attributes: Arc<dyn AttributeWriter>,
+    blanker: Arc<dyn AttributeBlanker>,
+}
+
+impl Contacts {
+    fn of(settings: &config::Tenant, limiters: &Limiters) -> Self {
+        let Some(connect) = &settings.connect else {
+            return Self { instance: None, attributes: Arc::new(NoContacts), blanker: Arc::new(NoContacts) };
+        };
+        let credentials = Credentials {
+            access_key_id: connect.access_key_id.expose().to_owned(),
+            secret_access_key: connect.secret_access_key.expose().to_owned(),
+        };
+        let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
+        warn_if_unreachable(&settings.tenant.name, connect);
+        let instance = Some(connect.instance.clone());
+        Self { instance, attributes: Arc::new(client.clone()), blanker: Arc::new(client) }
+    }
+}
+
 fn sweep_now_and_then(histories: SqliteHistories) {
     actix_rt::spawn(async move {
         loop {
@@ -203,10 +241,10 @@ fn sweep_now_and_then(histories: SqliteHistories) {
 }
 
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
-fn warn_if_unreachable(tenant: &config::Tenant) {
-    let region = &tenant.connect.instance.region;
-    let url = tenant.connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
-    let (name, rest) = (tenant.tenant.name.clone(), url.split("://").nth(1).unwrap_or_default().to_owned());
+fn warn_if_unreachable(tenant: &str, connect: &config::Connect) {
+    let region = &connect.instance.region;
+    let url = connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
+    let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());
     let authority = rest.split('/').next().unwrap_or_default().to_owned();
     let port = if url.starts_with("https") { 443 } else { 80 };
     let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };

@@ -10,12 +10,14 @@ pub enum Transport {
     Udp,
     /// A byte stream: framed by Content-Length, never retransmitted.
     Tcp,
+    /// The same inside TLS.
+    Tls,
 }
 
 impl Transport {
     /// Whether the transport itself delivers: timers A, E and G stay off, D, I, J and K are zero.
     pub fn is_reliable(self) -> bool {
-        self == Self::Tcp
+        self != Self::Udp
     }
 
     /// The token of the Via header.
@@ -23,6 +25,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct Hop {
     pub transport: Transport,
     /// The far end's address as seen from here.
     pub remote: SocketAddr,
-    /// Which socket: the listener's number for UDP, the connection's for TCP. The transport falls back to a new
+    /// Which socket: the listener's number for UDP, the connection's for TCP and TLS. The transport falls back to a new
     /// connection to `remote` when that connection is gone.
     pub flow: u64,
 }

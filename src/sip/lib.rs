@@ -5,9 +5,11 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod dialog;
+pub mod digest;
 pub mod hop;
 pub mod message;
 pub mod sdp;
+pub mod source_guard;
 pub mod transaction;
 
 pub use dialog::{Dialog, DialogId};

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::number::Number;
 use crate::quota::Quota;
+use crate::secret::Secret;
 
 /// What the engine needs to know of a tenant; its services are wired beside it.
 #[derive(Debug, Clone)]
@@ -20,8 +23,20 @@ pub struct Tenant {
     pub ringing: Ringing,
     /// What happens to a call that fails before it was answered.
     pub before_answer: FailureBeforeAnswer,
-    /// What happens when a hand-off is known to be impossible.
+    /// What happens when a hand-off is known to be impossible, or a transfer fails.
     pub on_transfer_failure: OnTransferFailure,
+    /// "Don't place callers on hold while transferring to a live agent".
+    pub hold: HoldOnTransfer,
+    /// "Transfer failure message": spoken before a call ends for a failed transfer; none for silence.
+    pub transfer_failure_message: Option<String>,
+    /// What happens to a call that fails, for tenants whose calls do not come from Amazon Connect.
+    pub failover: Option<Failover>,
+    /// "Enable SIP authentication": what a caller's side must know; over TLS alone.
+    pub login: Option<Login>,
+    /// Where calls may come from; empty for anywhere.
+    pub sources: Vec<IpNet>,
+    /// The host name that the caller's side must have asked for in TLS (SNI), as a shared secret.
+    pub server_name: Option<String>,
     /// The header that carries the contact id, if the tenant has one of its own.
     pub contact_id_header: Option<String>,
     /// Who may show the agent page in a frame: origins of the `frame-ancestors` policy.
@@ -52,6 +67,36 @@ pub enum FailureBeforeAnswer {
     ServiceUnavailable,
 }
 
+/// A user name and password of digest authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The realm of the challenge.
+    pub realm: String,
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// Whether the caller hears nothing, or is left as they are, while a transfer is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HoldOnTransfer {
+    /// A re-INVITE holds the call before the REFER.
+    #[default]
+    Hold,
+    /// The REFER goes out at once.
+    Leave,
+}
+
+/// What becomes of a call that fails, where no contact flow takes over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failover {
+    /// "Call failure message": spoken first.
+    pub message: Option<String>,
+    /// "SIP target when a call fails": where the caller is referred to; without one the call ends.
+    pub target: Option<String>,
+}
+
 /// "Disconnect call on transfer failure".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnTransferFailure {
@@ -75,6 +120,12 @@ pub(crate) mod tests {
             ringing: Ringing::On,
             before_answer: FailureBeforeAnswer::default(),
             on_transfer_failure: OnTransferFailure::default(),
+            hold: HoldOnTransfer::default(),
+            transfer_failure_message: None,
+            failover: None,
+            login: None,
+            sources: vec![],
+            server_name: None,
             contact_id_header: None,
             frame_ancestors: vec![],
             post_response_timeout: Duration::from_secs(7),

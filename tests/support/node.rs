@@ -60,14 +60,22 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra: &str) -> PathBuf {
     std::fs::write(folder.join("script.yaml"), SCRIPT).expect("written");
     let first_port = 20_000 + ((std::process::id() * 7 + NODES.load(Ordering::Relaxed)) % 400) * 100;
+    write_certificate(folder);
     let text = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\ndrain_seconds = 5\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp+tls:127.0.0.1:0\"]\ndrain_seconds = 5\n[sip.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
         first_port + 99,
         folder.join("bellhop.db").display(),
     );
     let path = folder.join("bellhop.toml");
     std::fs::write(&path, text).expect("written");
     path
+}
+
+/// A certificate for `localhost`, of its own making.
+pub(crate) fn write_certificate(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    std::fs::write(folder.join("certificate.pem"), made.cert.pem()).expect("written");
 }
 
 impl Node {
@@ -97,7 +105,7 @@ impl Node {
                 rest.split('"').next()?.parse::<SocketAddr>().ok()
             };
             match () {
-                () if line.contains("SIP is heard") && line.contains("UDP") => udp = address("address"),
+                () if line.contains("SIP is heard") && line.contains("\"udp\"") => udp = address("address"),
                 () if line.contains("SIP is heard") => tcp = address("address"),
                 () if line.contains("\"serving\"") => http = address("address"),
                 () => {}
@@ -142,7 +150,7 @@ impl Node {
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/sipp/{scenario}.xml"));
         let (target, kind) = match transport {
             Transport::Udp => (self.udp, "u1"),
-            Transport::Tcp => (self.tcp, "t1"),
+            Transport::Tcp | Transport::Tls => (self.tcp, "t1"), // Debian's SIPp has no TLS
         };
         let output = Command::new("sipp")
             .arg(target.to_string())
@@ -159,14 +167,28 @@ impl Node {
         assert!(output.status.success(), "{} over {transport}: {tail}\n{log}", scenario.display());
     }
 
-    /// A call through the contact flow, from its transfer to where the flow went.
+    /// A call through the contact flow, from its transfer to where the flow went; G.711 in the clear.
     pub(crate) fn call(&self, transport: Transport, contact: &str, lines: Vec<Line>) -> (CallReport, Stop) {
+        self.call_with(transport, &[Codec::Pcmu, Codec::Pcma], Security::Off, contact, lines)
+    }
+
+    /// The same with other audio.
+    pub(crate) fn call_with(
+        &self,
+        transport: Transport,
+        codecs: &[Codec],
+        security: Security,
+        contact: &str,
+        lines: Vec<Line>,
+    ) -> (CallReport, Stop) {
         let stop = self.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
         let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
         let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
         let plan = CallPlan {
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
-            security: Security::Off,
+            codecs: codecs.to_vec(),
+            security,
+            certificate: std::fs::read(self.folder.join("certificate.pem")).ok(),
+            server_name: "localhost".to_owned(),
             server: if transport == Transport::Udp { self.udp } else { self.tcp },
             transport,
             dialled: "+18005550123".into(),

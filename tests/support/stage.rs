@@ -19,10 +19,14 @@ use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_dialogue::ports::Heard;
 use bellhop_media::rtp::Packet;
+use bellhop_sip::digest::Challenger;
 use bellhop_tenancy::Number;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::routing::Directory;
-use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing, Tenant};
+use bellhop_tenancy::tenant::{
+    Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
+};
+use ipnet::IpNet;
 use serde_json::json;
 
 use crate::carrier::Carrier;
@@ -70,6 +74,14 @@ pub struct Choices {
     pub node_max_calls: usize,
     /// How calls sound.
     pub media: MediaPolicy,
+    /// A tenant without Amazon Connect, and its way out.
+    pub failover: Option<Failover>,
+    /// Whether callers are held while they are transferred.
+    pub hold: HoldOnTransfer,
+    /// Digest authentication.
+    pub login: Option<Login>,
+    /// Where calls may come from.
+    pub sources: Vec<IpNet>,
 }
 
 /// The stage.
@@ -121,6 +133,12 @@ impl Stage {
             ringing: Ringing::On,
             before_answer: choices.before_answer,
             on_transfer_failure: choices.on_transfer_failure,
+            hold: choices.hold,
+            transfer_failure_message: Some("the transfer failed".into()),
+            failover: choices.failover.clone(),
+            login: choices.login.clone(),
+            sources: choices.sources.clone(),
+            server_name: None,
             contact_id_header: None,
             frame_ancestors: vec![],
             post_response_timeout: Duration::from_secs(7),
@@ -146,7 +164,7 @@ impl Stage {
         let wired = Services {
             tenant: Arc::clone(&tenant),
             media: choices.media.clone(),
-            instance: INSTANCE.parse().expect("an ARN"),
+            instance: choices.failover.is_none().then(|| INSTANCE.parse().expect("an ARN")),
             assistant: shared.clone(),
             recognizer: shared.clone(),
             synthesizer: shared.clone(),
@@ -167,10 +185,13 @@ impl Stage {
                 node: node.clone(),
                 ports: ports.clone(),
                 open: true,
+                challenger: Challenger::new([7; 32]),
+                epoch: bellhop_actors::now(),
             },
             media_address: [203, 0, 113, 7].into(),
             open_port: Arc::new(move |_| Ok(Box::new(far_end.clone()) as Box<dyn PacketPort>)),
             shards: vec![Arbiter::current()],
+            new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
             drill: choices.drill,
         };
@@ -236,8 +257,9 @@ impl Stage {
 pub fn drills() -> impl Iterator<Item = Drill> {
     ChildName::ALL.into_iter().flat_map(|child| {
         PhaseName::LIVE.into_iter().flat_map(move |phase| {
-            // A blocked thread cannot be rehearsed on one thread: that cell runs against the real binary.
-            let faults = Fault::ALL.into_iter().filter(|fault| *fault != Fault::BlockThread);
+            // A thread that blocks or ends cannot be rehearsed on one thread: those cells run against the real binary.
+            let of_threads = [Fault::BlockThread, Fault::KillShard];
+            let faults = Fault::ALL.into_iter().filter(move |fault| !of_threads.contains(fault));
             faults.map(move |fault| Drill { child, phase, fault })
         })
     })

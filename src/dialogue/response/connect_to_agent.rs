@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Response;
+use super::sip_target::{self, SipTarget};
 
 /// A transfer as the assistant asks for it.
 #[derive(Clone, PartialEq, Default)]
@@ -15,6 +16,8 @@ pub struct ConnectToAgent {
     pub message_to_human_agent: Option<String>,
     /// `transfer_info.target.amazon_connect.custom_data`.
     pub custom_data: Option<Value>,
+    /// `transfer_info.target.service_desk.sip`, for tenants without Amazon Connect.
+    pub sip: Option<SipTarget>,
 }
 
 impl std::fmt::Debug for ConnectToAgent {
@@ -33,6 +36,7 @@ pub(super) fn read(item: &Value) -> Response {
         agent_unavailable: text("/agent_unavailable/message"),
         message_to_human_agent: text("/message_to_human_agent"),
         custom_data: item.pointer("/transfer_info/target/amazon_connect/custom_data").cloned(),
+        sip: sip_target::read(item),
     })
 }
 

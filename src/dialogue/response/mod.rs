@@ -6,12 +6,14 @@
 mod connect_to_agent;
 mod dtmf;
 mod end_session;
+pub mod sip_target;
 mod text;
 
 use serde_json::Value;
 
 pub use connect_to_agent::ConnectToAgent;
-pub use dtmf::DtmfCollect;
+pub use dtmf::{DtmfCollect, DtmfSend, KeyPress};
+pub use sip_target::SipTarget;
 
 /// The name of our channel in a `channels` filter.
 pub const CHANNEL: &str = "voice_telephony";
@@ -28,8 +30,13 @@ pub enum Response {
     Dtmf(DtmfCollect),
     /// Hand the caller over.
     ConnectToAgent(ConnectToAgent),
+    /// Press keys towards the caller.
+    SendKeys(DtmfSend),
     /// Hang up.
-    EndSession,
+    EndSession {
+        /// Headers of the BYE: names and values.
+        headers: Vec<(String, String)>,
+    },
     /// A type or command that this channel does not serve; counted and skipped.
     Unsupported {
         /// Its `response_type`.
@@ -40,7 +47,7 @@ pub enum Response {
 impl Response {
     /// Whether it ends the conversation.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::ConnectToAgent(_) | Self::EndSession)
+        matches!(self, Self::ConnectToAgent(_) | Self::EndSession { .. })
     }
 }
 
@@ -55,7 +62,7 @@ fn read_one(item: &Value) -> Response {
         "text" => text::read(item),
         "dtmf" => dtmf::read(item),
         "connect_to_agent" => Some(connect_to_agent::read(item)),
-        "end_session" => end_session::read(item),
+        "end_session" => Some(end_session::read(item)),
         _ => None,
     };
     known.unwrap_or_else(|| Response::Unsupported { response_type: response_type.to_owned() })
@@ -94,7 +101,7 @@ mod tests {
             [
                 Response::Text { text: "a".into() },
                 Response::Unsupported { response_type: "hologram".into() },
-                Response::EndSession
+                Response::EndSession { headers: vec![] }
             ]
         );
     }

@@ -69,7 +69,8 @@ impl Talk {
                 }
                 Output::Expect(_) => continue,
                 Output::HandOff(_) => "handoff".into(),
-                Output::EndConversation => "end".into(),
+                Output::EndConversation { .. } => "end".into(),
+                Output::SendKeys { id, keys } => format!("keys {} {}", id.0, keys.keys.len()),
                 Output::Skipped { response_type } => format!("skip:{response_type}"),
                 Output::Failed(failure) => format!("failed:{failure:?}"),
             });

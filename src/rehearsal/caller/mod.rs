@@ -53,7 +53,7 @@ pub enum Line {
 pub struct CallPlan {
     /// Where the gateway listens.
     pub server: SocketAddr,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// Whom to call.
     pub dialled: String,
@@ -63,6 +63,10 @@ pub struct CallPlan {
     pub headers: Vec<(String, String)>,
     /// What to do once the call is up; after the last line the caller waits to be hung up on.
     pub lines: Vec<Line>,
+    /// The certificate of a server that speaks TLS, in PEM.
+    pub certificate: Option<Vec<u8>>,
+    /// The host name asked for in TLS.
+    pub server_name: String,
     /// The codecs offered, in order.
     pub codecs: Vec<sdp::Codec>,
     /// Whether keys for SRTP are offered, or demanded.

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellhop_sip::dialog::LocalIdentity;
@@ -15,8 +16,12 @@ use bellhop_sip::sdp::{self, Agreed, LocalMedia};
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
 use bellhop_sip::{Dialog, DialogId};
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{CallPlan, Ended};
 
@@ -27,9 +32,14 @@ pub(super) enum Step {
     Ended(Ended),
 }
 
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 enum Socket {
     Udp(UdpSocket),
-    Tcp(TcpStream, Framer),
+    Stream(Box<dyn Stream>, Framer),
 }
 
 pub(super) struct Signalling {
@@ -57,10 +67,19 @@ impl Signalling {
             Transport::Tcp => {
                 let stream = TcpStream::connect(plan.server).await?;
                 let here = stream.local_addr()?;
-                (Socket::Tcp(stream, Framer::default()), here)
+                (Socket::Stream(Box::new(stream), Framer::default()), here)
+            }
+            Transport::Tls => {
+                let stream = TcpStream::connect(plan.server).await?;
+                let here = stream.local_addr()?;
+                (Socket::Stream(Box::new(shake_hands(stream, plan).await?), Framer::default()), here)
             }
         };
-        let parameter = if plan.transport == Transport::Tcp { ";transport=tcp" } else { "" };
+        let parameter = match plan.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        };
         let local = LocalIdentity {
             contact: format!("<sip:{}@{here}{parameter}>", plan.caller),
             via_sent_by: here.to_string(),
@@ -200,7 +219,10 @@ impl Signalling {
     async fn send(&mut self, bytes: &Bytes) -> io::Result<()> {
         match &mut self.socket {
             Socket::Udp(socket) => socket.send_to(bytes, self.hop.remote).await.map(|_| ()),
-            Socket::Tcp(stream, _) => stream.write_all(bytes).await,
+            Socket::Stream(stream, _) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
         }
     }
 }
@@ -213,7 +235,7 @@ async fn receive(socket: &mut Socket) -> io::Result<Bytes> {
             buffer.truncate(length);
             Ok(buffer.into())
         }
-        Socket::Tcp(stream, framer) => loop {
+        Socket::Stream(stream, framer) => loop {
             match framer.take() {
                 Ok(Some(Framed::Message(bytes))) => return Ok(bytes),
                 Ok(Some(Framed::Ping)) => {}
@@ -229,6 +251,23 @@ async fn receive(socket: &mut Socket) -> io::Result<Bytes> {
             }
         },
     }
+}
+
+/// TLS with a server whose certificate is the one given, and none other.
+async fn shake_hands(stream: TcpStream, plan: &CallPlan) -> io::Result<TlsStream<TcpStream>> {
+    let bad = |error: rustls::Error| io::Error::other(error.to_string());
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = plan.certificate.as_deref().unwrap_or_default();
+    let known = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    roots.add_parsable_certificates(known);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(bad)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(plan.server_name.clone()).map_err(|_| io::Error::other("no host name"))?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 fn invite(plan: &CallPlan, media: &LocalMedia, local: &LocalIdentity) -> Request {

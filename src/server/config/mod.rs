@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] is right in itself; every mistake of the file is told at once, with its key and what to do.
 
 mod reader;
+mod sip;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,16 +11,15 @@ use std::time::Duration;
 
 use bellhop_actors::call::leg::Silence;
 use bellhop_actors::reception::Drill;
-use bellhop_actors::reception::sip_transport::Listen;
 use bellhop_actors::services::{Codec, MediaPolicy, Security};
 use bellhop_connect::InstanceArn;
-use bellhop_sip::hop::Transport;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
 use bellhop_tenancy::{Number, Secret};
 
 use reader::{Gathered, Section, drill};
 pub use reader::{Mistake, Mistakes};
+pub use sip::{Sip, Tls};
 
 /// Everything the file says.
 #[derive(Debug, Clone)]
@@ -36,19 +36,6 @@ pub struct Config {
     pub tenants: Vec<Tenant>,
     /// `[drill]`: a failure to rehearse.
     pub drill: Option<Drill>,
-}
-
-/// `[sip]`
-#[derive(Debug, Clone)]
-pub struct Sip {
-    /// `listen`
-    pub listen: Vec<Listen>,
-    /// `advertise`
-    pub advertise: Option<IpAddr>,
-    /// `max_calls`
-    pub max_calls: usize,
-    /// `drain_seconds`
-    pub drain: Duration,
 }
 
 /// `[media]`
@@ -89,8 +76,8 @@ pub struct Tenant {
     pub tenant: bellhop_tenancy::Tenant,
     /// `[tenants.media]`
     pub media: MediaPolicy,
-    /// `[tenants.connect]`
-    pub connect: Connect,
+    /// `[tenants.connect]`; none where calls come from elsewhere.
+    pub connect: Option<Connect>,
     /// `[tenants.assistant]`
     pub assistant: AssistantKind,
     /// `[tenants.speech_to_text]`
@@ -164,7 +151,7 @@ impl Config {
         let mistakes = Gathered::in_file(path);
         let root = Section::root(&table, &mistakes);
         let config = Self {
-            sip: read_sip(&root.section("sip")),
+            sip: sip::read_sip(&root.section("sip"), path),
             media: read_media(&root.section("media")),
             http: read_http(&root.section("http")),
             storage: read_storage(&root.section("storage")),
@@ -193,33 +180,6 @@ impl Config {
 }
 
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-
-fn read_sip(section: &Section<'_>) -> Sip {
-    let default = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "tcp:0.0.0.0:5061"];
-    let texts = section.texts("listen").unwrap_or_else(|| default.map(str::to_owned).to_vec());
-    let listen = texts.iter().filter_map(|text| {
-        let parsed = text.split_once(':').and_then(|(transport, address)| {
-            let transport = match transport {
-                "udp" => Transport::Udp,
-                "tcp" => Transport::Tcp,
-                _ => return None,
-            };
-            Some(Listen { transport, address: address.parse().ok()? })
-        });
-        if parsed.is_none() {
-            section.mistake("listen", &format!("`{text}` is not like \"udp:0.0.0.0:5060\" or \"tcp:0.0.0.0:5061\""));
-        }
-        parsed
-    });
-    let sip = Sip {
-        listen: listen.collect(),
-        advertise: section.parsed("advertise", "an IP address like \"203.0.113.7\""),
-        max_calls: section.number("max_calls", 1..=100_000).unwrap_or(1000),
-        drain: Duration::from_secs(section.number("drain_seconds", 0..=86_400).unwrap_or(30) as u64),
-    };
-    section.finish();
-    sip
-}
 
 fn read_media(section: &Section<'_>) -> Media {
     let text = section.text("ports").unwrap_or_else(|| "20000-29999".to_owned());
@@ -277,6 +237,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     }
     let millis =
         |key: &str, default: usize| Duration::from_millis(section.number(key, 100..=600_000).unwrap_or(default) as u64);
+    let sip = sip::read_tenant_sip(&section.section("sip"));
     let language = section.text("language").unwrap_or_else(|| "en-US".to_owned());
     let tenant = bellhop_tenancy::Tenant {
         name,
@@ -291,6 +252,13 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
             Some(false) => OnTransferFailure::Continue,
             Some(true) | None => OnTransferFailure::Disconnect,
         },
+        hold: sip.hold,
+        transfer_failure_message: sip.transfer_failure_message,
+        // Where a contact flow takes over, it knows better.
+        failover: section.optional_section("connect").is_none().then_some(sip.failover),
+        login: sip.login,
+        sources: sip.sources,
+        server_name: sip.server_name,
         contact_id_header: section.text("contact_id_header"),
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
         post_response_timeout: millis("post_response_timeout_ms", 7000),
@@ -299,7 +267,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     };
     let settings = Tenant {
         media: read_media_policy(&section.section("media")),
-        connect: read_connect(&section.section("connect")),
+        connect: section.optional_section("connect").map(|section| read_connect(&section)),
         assistant: read_assistant(&section.section("assistant"), path),
         speech_to_text: read_recognizer(&section.section("speech_to_text")),
         text_to_speech: read_synthesizer(&section.section("text_to_speech"), &tenant.language),
@@ -488,6 +456,33 @@ voice = "slt"
         ] {
             assert!(mistakes.iter().any(|m| m.starts_with(&format!("b.toml: {key}: "))), "{key} in {mistakes:#?}");
         }
+    }
+
+    #[test]
+    fn sip_is_read_with_networks_tls_and_logins() {
+        let more = GOOD.replace("[tenants.connect]", "[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"\nsources = [\"192.0.2.0/24\", \"2001:db8::1\"]\nhold_on_transfer = false\n[tenants.connect]")
+            + "[sip]\nlisten = [\"tcp+tls:0.0.0.0:5061 from 192.0.2.0/24, 198.51.100.7\"]\n[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+        let config = read(&more).expect("good");
+        assert_eq!(config.sip.listen[0].sources.len(), 2);
+        assert_eq!(config.sip.tls.as_ref().map(|tls| tls.key.clone()), Some("k.pem".into()));
+        let tenant = &config.tenants[0].tenant;
+        assert_eq!((tenant.sources.len(), tenant.login.as_ref().map(|l| l.realm.as_str())), (2, Some("bellhop")));
+        assert_eq!(tenant.failover, None, "the contact flow takes over");
+        let without = more.replace("[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", "");
+        assert!(read(&without).expect_err("no certificate")[0].starts_with("b.toml: sip.listen: TLS"));
+    }
+
+    #[test]
+    fn a_tenant_without_amazon_connect_fails_over_by_sip() {
+        let (head, tail) = GOOD.split_once("[tenants.connect]").expect("a section");
+        let (_, tail) = tail.split_once("[tenants.assistant]").expect("a section");
+        let text = format!(
+            "{head}[tenants.sip]\nfailure_target = \"sip:desk@pbx\"\nfailure_message = \"\"\n[tenants.assistant]{tail}"
+        );
+        let failover = read(&text).expect("good").tenants[0].tenant.failover.clone().expect("it has a way out");
+        assert_eq!((failover.target.as_deref(), failover.message), (Some("sip:desk@pbx"), None));
+        let bad = read(&text.replace("sip:desk@pbx", "desk")).expect_err("no URI");
+        assert!(bad[0].contains("failure_target"), "{bad:?}");
     }
 
     #[test]

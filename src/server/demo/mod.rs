@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bellhop_actors::reception::sip_transport::Protocol;
 use bellhop_actors::services::{Codec, Security};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_connect::InstanceArn;
@@ -88,7 +89,7 @@ async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set>
     let metrics = http::install_metrics()?;
     let server = Arc::new(Server::start(&config, &path, Some(Arc::new(story.clone()))).await?);
     let http = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
-    let sip = server.sip.iter().find(|listen| listen.transport == Transport::Tcp).context("TCP is configured")?.address;
+    let sip = server.sip.iter().find(|listen| listen.protocol == Protocol::Tcp).context("TCP is configured")?.address;
     story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));
     Ok(Set { connect, sip, http, server })
 }
@@ -105,6 +106,8 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
     let plan = CallPlan {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         security: Security::Off,
+        certificate: None,
+        server_name: "localhost".to_owned(),
         server: set.sip,
         transport: Transport::Tcp,
         dialled: DIALLED.to_owned(),

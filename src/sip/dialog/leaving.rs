@@ -56,6 +56,8 @@ pub enum Farewell {
         dialog: Dialog,
         /// The Reason header of the BYE.
         reason: String,
+        /// Headers of the tenant's own: names and values, checked.
+        headers: Vec<(String, String)>,
     },
     /// The far end said goodbye first, or was told already.
     Nothing,
@@ -69,6 +71,17 @@ impl Farewell {
                 text.clone_into(reason);
             }
             Self::Reject { .. } | Self::Nothing => {}
+        }
+        self
+    }
+
+    /// The same farewell with headers of the tenant's own on the BYE. Those that do not belong there are left out, and so
+    /// are all where no BYE is sent from an established dialog.
+    pub fn with_headers(mut self, more: Vec<(String, String)>) -> Self {
+        if let Self::Bye { headers, .. } = &mut self {
+            headers.extend(
+                more.into_iter().filter(|header| super::refer::check_headers(std::slice::from_ref(header)).is_ok()),
+            );
         }
         self
     }
@@ -152,7 +165,7 @@ impl Leaving {
             Farewell::ByeOnceAcked { key, answer, dialog, reason, until } => {
                 this.state = await_ack(key, answer, dialog, reason, until);
             }
-            Farewell::Bye { dialog, reason } => this.bye(now, dialog, &reason),
+            Farewell::Bye { dialog, reason, headers } => this.bye(now, dialog, &reason, &headers),
         }
         this
     }
@@ -161,7 +174,7 @@ impl Leaving {
     pub fn acked(&mut self, now: Instant) {
         if let State::AwaitingAck { dialog, reason, .. } = &self.state {
             let (dialog, reason) = (dialog.clone(), reason.clone());
-            self.bye(now, dialog, &reason);
+            self.bye(now, dialog, &reason, &[]);
         }
     }
 
@@ -180,7 +193,7 @@ impl Leaving {
         match &mut self.state {
             State::AwaitingAck { dialog, reason, until, .. } if *until <= now => {
                 let (dialog, reason) = (dialog.clone(), reason.clone());
-                self.bye(now, dialog, &reason);
+                self.bye(now, dialog, &reason, &[]);
             }
             State::AwaitingAck { key, answer, again, interval, .. } if *again <= now => {
                 *interval = (*interval * 2).min(T2);
@@ -211,11 +224,12 @@ impl Leaving {
         matches!(self.state, State::Done)
     }
 
-    fn bye(&mut self, now: Instant, mut dialog: Dialog, reason: &str) {
+    fn bye(&mut self, now: Instant, mut dialog: Dialog, reason: &str, headers: &[(String, String)]) {
         let (mut request, hop) = dialog.request(Method::Bye, &self.branch);
         if !reason.is_empty() {
             request.headers.push("Reason", reason);
         }
+        headers.iter().for_each(|(name, value)| request.headers.push(name, value));
         self.outputs.push_back(Output::Request { request, hop });
         // The client transaction gives up after 64·T1; a little longer, and nobody is left to tell us.
         self.state = State::ByeSent { until: now + TIMEOUT + T1 };

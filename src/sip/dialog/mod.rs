@@ -4,7 +4,12 @@
 //! dialog's. [`uas`] is the life of an INVITE we answer, [`leaving`] how any call ends. Drivers:
 //! `actors/call/sip_dialog.rs` and `actors/reception/sip_endpoint.rs`.
 
+pub mod info;
 pub mod leaving;
+mod own_requests;
+pub mod refer;
+pub mod reliable;
+pub mod session_timer;
 #[cfg(test)]
 mod tests;
 pub mod uas;
@@ -135,6 +140,39 @@ impl Dialog {
         headers.push("CSeq", &format!("{} {}", self.local_cseq, request.method));
         headers.push("Contact", &self.contact);
         (request, self.next_hop())
+    }
+
+    /// The ACK of a 2xx to our INVITE with this number (RFC 3261 section 13.2.2.4): other requests may have gone out since.
+    pub fn acknowledge(&mut self, invite: u32, branch: &str) -> (Request, Hop) {
+        let (mut ack, hop) = self.request(Method::Ack, branch);
+        ack.headers.set("CSeq", &format!("{invite} ACK"));
+        (ack, hop)
+    }
+
+    /// The number of the last request that was built.
+    pub fn last_number(&self) -> u32 {
+        self.local_cseq
+    }
+
+    /// Who we are, for Referred-By: our address without its tag.
+    pub fn own_address(&self) -> String {
+        NameAddr::parse(&self.local_address)
+            .map_or_else(|_| self.contact.clone(), |address| format!("<{}>", address.uri))
+    }
+
+    /// A target refresh request, or a 2xx to one of ours, names where the far end is now (RFC 3261 section 12.2).
+    pub fn refresh_target(&mut self, headers: &crate::message::Headers) {
+        let contact = headers.list("Contact").first().and_then(|contact| NameAddr::parse(contact).ok());
+        if let Some(contact) = contact {
+            self.remote_target = contact.uri.to_string();
+        }
+    }
+
+    /// A request of the far end came over this hop: what we send goes back by it.
+    pub fn came_by(&mut self, hop: Hop) {
+        if hop.transport == self.hop.transport {
+            self.hop = hop;
+        }
     }
 
     /// Checks a request of the far end against the dialog: its number must grow (RFC 3261 section 12.2.2), ACK aside.

@@ -20,11 +20,19 @@ fn parsed(text: &str) -> Request {
     }
 }
 
+fn hop() -> Hop {
+    Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 }
+}
+
 fn uas(now: Instant) -> Uas {
-    let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
+    uas_of(now, INVITE)
+}
+
+fn uas_of(now: Instant, invite: &str) -> Uas {
+    let hop = hop();
     let local = LocalIdentity { contact: "<sip:203.0.113.7:5060>".into(), via_sent_by: "203.0.113.7:5060".into() };
     let mut layer = Layer::default();
-    layer.receive(now, Message::Request(parsed(INVITE)), hop);
+    layer.receive(now, Message::Request(parsed(invite)), hop);
     let request = std::iter::from_fn(|| layer.poll()).find_map(|output| match output {
         Layered::Request { key, request, .. } => Some((key, request)),
         _ => None,
@@ -37,6 +45,8 @@ fn drain(uas: &mut Uas) -> Vec<String> {
     std::iter::from_fn(|| uas.poll())
         .filter_map(|output| match output {
             Output::Respond { response, .. } => Some(response.status.0.to_string()),
+            Output::Send { request, .. } => Some(request.method.to_string()),
+            Output::Acknowledge { .. } => Some("ACK".to_owned()),
             Output::WillChanged => None,
             other => Some(format!("{other:?}").split([' ', '{']).next().unwrap_or_default().to_owned()),
         })
@@ -120,6 +130,11 @@ fn requests_inside_are_answered_in_every_state() {
         ("confirmed", "INVITE", 52215687, vec!["Reinvited"]),
         ("answering", "INVITE", 52215687, vec!["500"]),
         ("confirmed", "REFER", 52215687, vec!["405"]),
+        ("confirmed", "UPDATE", 52215687, vec!["200"]),
+        ("offered", "UPDATE", 52215687, vec!["200"]),
+        ("confirmed", "INFO", 52215687, vec!["200"]),
+        ("confirmed", "NOTIFY", 52215687, vec!["481"]),
+        ("offered", "PRACK", 52215687, vec!["481"]),
         ("ended", "OPTIONS", 52215699, vec!["481"]),
     ] {
         let mut uas = uas(now);
@@ -131,11 +146,11 @@ fn requests_inside_are_answered_in_every_state() {
         }
         if prepare == "ended" {
             let bye = inside("BYE", 52215686);
-            uas.handle(now, Input::Request { key: some_key(now, &bye), request: bye });
+            uas.handle(now, Input::Request { key: some_key(now, &bye), request: bye, hop: hop() });
         }
         drain(&mut uas);
         let request = inside(method, number);
-        uas.handle(now, Input::Request { key: some_key(now, &request), request });
+        uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: hop() });
         assert_eq!(drain(&mut uas), expected, "{prepare} {method}");
     }
 }
@@ -193,4 +208,190 @@ fn strict_routes_take_the_request_uri() {
     let (request, _) = dialog.request(Method::Bye, "z9hG4bKx");
     assert_eq!(request.uri, "sip:3.80.16.13;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes");
     assert_eq!(request.headers.get("Route"), Some("<sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>"));
+}
+
+fn confirmed(now: Instant, invite: &str) -> Uas {
+    let mut uas = uas_of(now, invite);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    drain(&mut uas);
+    uas
+}
+
+fn sent(uas: &mut Uas) -> Request {
+    std::iter::from_fn(|| uas.poll())
+        .find_map(|output| if let Output::Send { request, .. } = output { Some(request) } else { None })
+        .expect("a request")
+}
+
+fn asks(now: Instant, uas: &mut Uas, request: Request) -> Vec<String> {
+    uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: hop() });
+    drain(uas)
+}
+
+#[test]
+fn a_required_180_is_repeated_until_its_prack() {
+    let now = Instant::now();
+    let reliable = INVITE.replace("Content-Length", "Require: 100rel\r\nContent-Length");
+    let mut uas = uas_of(now, &reliable);
+    uas.handle(now, Input::Ring);
+    let Some(Output::Respond { response, .. }) = uas.poll() else { panic!("a 180") };
+    let rseq = response.headers.get("RSeq").expect("numbered").to_owned();
+    assert_eq!(response.headers.get("Require"), Some("100rel"));
+    uas.handle_timeout(now + Duration::from_millis(500));
+    assert_eq!(drain(&mut uas), ["180"]);
+    let mut prack = inside("PRACK", 52215686);
+    prack.headers.set("RAck", &format!("{rseq} 52215685 INVITE"));
+    assert_eq!(asks(now, &mut uas, prack), ["200"]);
+    assert_eq!(uas.deadline(), None, "nothing is repeated any more");
+    let mut forgotten = uas_of(now, &reliable);
+    forgotten.handle(now, Input::Ring);
+    forgotten.handle_timeout(now + Duration::from_secs(32));
+    assert_eq!(drain(&mut forgotten), ["180", "504", "NeverAcked"]);
+}
+
+#[test]
+fn the_200_of_a_reinvite_is_repeated_until_its_own_ack() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    let reinvite = inside("INVITE", 52215690);
+    let key = some_key(now, &reinvite);
+    assert_eq!(asks(now, &mut uas, reinvite.clone()), ["Reinvited"]);
+    assert_eq!(asks(now, &mut uas, inside("INVITE", 52215691)), ["500"], "one at a time");
+    uas.answer_reinvite(now, key, &reinvite, Ok("v=1".into()));
+    uas.handle_timeout(now + T1_);
+    assert_eq!(drain(&mut uas), ["200", "200"]);
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    assert!(uas.deadline().is_some(), "an old ACK is not the one");
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215690) });
+    assert_eq!((drain(&mut uas), uas.deadline()), (vec!["Reanswered".to_owned()], None));
+}
+
+const T1_: Duration = crate::transaction::T1;
+
+#[test]
+fn offers_that_cross_are_refused_and_tried_again() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    let ours = sent(&mut uas);
+    assert_eq!((ours.method.token(), &ours.body[..]), ("INVITE", &b"v=2"[..]));
+    assert_eq!(asks(now, &mut uas, inside("INVITE", 52215690)), ["491"]);
+    uas.handle(now, Input::Response(ours.respond(StatusCode(491), None)));
+    assert_eq!(drain(&mut uas), Vec::<String>::new());
+    let again = uas.deadline().expect("tried again");
+    assert!(again <= now + Duration::from_secs(2));
+    uas.handle_timeout(again);
+    let second = sent(&mut uas);
+    uas.handle(now, Input::Response(second.respond(StatusCode(200), None)));
+    assert_eq!(drain(&mut uas), ["ACK", "Reoffered(Ok(b\"\"))"]);
+    uas.handle(now, Input::Response(second.respond(StatusCode(200), None)));
+    assert_eq!(drain(&mut uas), ["ACK"], "a repeated 200 is acknowledged again");
+}
+
+#[test]
+fn an_ack_of_ours_has_the_number_of_its_invite() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    let ours = sent(&mut uas);
+    uas.handle(now, Input::SendKey('5', Duration::from_millis(200)));
+    assert_eq!(sent(&mut uas).method, Method::Info);
+    uas.handle(now, Input::Response(ours.respond(StatusCode(200), None)));
+    let ack = std::iter::from_fn(|| uas.poll())
+        .find_map(|o| if let Output::Acknowledge { request, .. } = o { Some(request) } else { None });
+    assert_eq!(ack.expect("an ACK").headers.get("CSeq"), Some("1 ACK"));
+}
+
+#[test]
+fn the_session_is_refreshed_by_whoever_agreed_to() {
+    let now = Instant::now();
+    let at = |s| now + Duration::from_secs(s);
+    let timer = |more: &str| INVITE.replace("Content-Length", &format!("Supported: timer\r\n{more}Content-Length"));
+    // They refresh: the call is over when they do not.
+    let mut watched = confirmed(now, &timer("Session-Expires: 90\r\n"));
+    watched.handle_timeout(at(59));
+    assert_eq!(drain(&mut watched), Vec::<String>::new());
+    let mut refresh = inside("UPDATE", 52215690);
+    refresh.headers.set("Supported", "timer");
+    refresh.headers.set("Session-Expires", "90;refresher=uac");
+    assert_eq!(asks(at(50), &mut watched, refresh), ["200"]);
+    watched.handle_timeout(at(109));
+    assert_eq!(drain(&mut watched), Vec::<String>::new());
+    watched.handle_timeout(at(110));
+    assert_eq!(drain(&mut watched), ["SessionExpired"]);
+    // We refresh: by UPDATE where allowed, else by a re-INVITE with the same description.
+    for (allow, method) in [("Allow: INVITE, UPDATE\r\n", "UPDATE"), ("Allow: INVITE\r\n", "INVITE"), ("", "INVITE")] {
+        let mut ours = confirmed(now, &timer(&format!("Session-Expires: 1800;refresher=uas\r\n{allow}")));
+        ours.handle_timeout(at(900));
+        let request = sent(&mut ours);
+        assert_eq!(request.method.token(), method);
+        assert_eq!(request.headers.get("Session-Expires"), Some("1800;refresher=uac"));
+        assert_eq!(request.body.is_empty(), method == "UPDATE");
+        ours.handle(at(901), Input::Response(request.respond(StatusCode(200), None)));
+        assert_eq!(ours.deadline(), Some(at(1801)), "{method}");
+        ours.handle_timeout(at(1801));
+        let second = sent(&mut ours);
+        ours.handle(at(1802), Input::Response(second.respond(StatusCode(481), None)));
+        assert_eq!(drain(&mut ours), ["SessionExpired"]);
+    }
+}
+
+#[test]
+fn a_transfer_is_what_its_notify_says() {
+    let now = Instant::now();
+    let transfer =
+        refer::Transfer { target: "sip:+1800@pbx".into(), headers: vec![], send_method: refer::SendMethod::Custom };
+    for (status, fragment, state, expected) in [
+        (202, "SIP/2.0 200 OK", "terminated", vec!["TransferProgressed", "200", "TransferEnded(Ok(()))"]),
+        (202, "SIP/2.0 180 Ringing", "active", vec!["TransferProgressed", "200", "TransferProgressed"]),
+        (
+            202,
+            "SIP/2.0 486 Busy Here",
+            "terminated",
+            vec!["TransferProgressed", "200", "TransferEnded(Err(StatusCode(486)))"],
+        ),
+        (603, "SIP/2.0 200 OK", "terminated", vec!["TransferEnded(Err(StatusCode(603)))", "481"]),
+    ] {
+        let mut uas = confirmed(now, INVITE);
+        uas.handle(now, Input::Refer(transfer.clone()));
+        let refer = sent(&mut uas);
+        assert_eq!(refer.headers.get("Refer-To"), Some("<sip:+1800@pbx>"));
+        assert_eq!(refer.headers.get("Referred-By"), Some("<sip:+16185558387@198.51.100.204:5060>"));
+        uas.handle(now, Input::Response(refer.respond(StatusCode(status), None)));
+        let mut seen = drain(&mut uas);
+        let mut notify = inside("NOTIFY", 52215690);
+        notify.headers.push("Event", "refer");
+        notify.headers.push("Subscription-State", state);
+        notify.body = Bytes::copy_from_slice(fragment.as_bytes());
+        seen.extend(asks(now, &mut uas, notify));
+        assert_eq!(seen, expected, "{status} {fragment}");
+    }
+    // Nobody reports: not for ever.
+    let mut silent = confirmed(now, INVITE);
+    silent.handle(now, Input::Refer(transfer.clone()));
+    let refer = sent(&mut silent);
+    silent.handle(now, Input::Response(refer.respond(StatusCode(202), None)));
+    silent.handle_timeout(now + super::own_requests::TRANSFER_MAX);
+    assert_eq!(drain(&mut silent), ["TransferProgressed", "TransferEnded(Err(StatusCode(408)))"]);
+    // One who accepted and hangs up has gone where it was sent.
+    let mut gone = confirmed(now, INVITE);
+    gone.handle(now, Input::Refer(transfer));
+    let refer = sent(&mut gone);
+    gone.handle(now, Input::Response(refer.respond(StatusCode(202), None)));
+    assert_eq!(
+        asks(now, &mut gone, inside("BYE", 52215690)),
+        ["TransferProgressed", "200", "TransferEnded(Ok(()))", "CallerHungUp"]
+    );
+}
+
+#[test]
+fn a_new_contact_is_where_requests_go() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    let mut update = inside("UPDATE", 52215690);
+    update.headers.set("Contact", "<sip:203.0.113.99:5070>");
+    assert_eq!(asks(now, &mut uas, update), ["200"]);
+    uas.handle(now, Input::SendKey('1', Duration::from_millis(100)));
+    assert_eq!(sent(&mut uas).uri, "sip:203.0.113.99:5070");
 }

@@ -4,22 +4,27 @@
 //! Offered -answer-> Answering -ACK-> Confirmed -BYE-> Ended
 //!    | CANCEL/reject -> Ended   | 64*T1 without ACK: reported, the call then leaves
 //! ```
-//! Invariant: [`Uas::will`] always says how to leave from here, so that somebody else can. Driver:
-//! `actors/call/sip_dialog.rs`.
+//! What we ask inside the dialog ourselves is in `own_requests.rs`. Invariant: [`Uas::will`] always says how to leave from
+//! here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::info::{self, Info};
 use super::leaving::Farewell;
+use super::own_requests::Own;
+use super::refer::{self, Transfer};
+use super::reliable::{self, Unacknowledged};
+use super::session_timer::{self, Agreement, MIN_SE, SessionTimer};
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
-use crate::message::{Method, Request, Response, StatusCode};
+use crate::message::{CSeq, Method, Request, Response, StatusCode};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
 /// The methods we serve, for the Allow header.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
-/// The extensions we support; none yet.
-pub const SUPPORTED: &str = "";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY";
+/// The extensions we support.
+pub const SUPPORTED: &str = "timer, 100rel";
 /// The bodies we accept.
 pub const ACCEPT: &str = "application/sdp";
 
@@ -35,7 +40,7 @@ pub enum Input {
     },
     /// The INVITE's transaction was cancelled.
     Cancelled,
-    /// An ACK for our 2xx.
+    /// An ACK for a 2xx of ours.
     Acked {
         /// The ACK: it carries the answer when the offer was ours.
         ack: Request,
@@ -46,6 +51,26 @@ pub enum Input {
         key: ServerKey,
         /// The request.
         request: Request,
+        /// Where it came from.
+        hop: Hop,
+    },
+    /// Offer this session description: hold, or its end.
+    Reoffer {
+        /// The offer.
+        sdp: String,
+    },
+    /// Ask the far end to call somebody else.
+    Refer(Transfer),
+    /// Press a key, by INFO.
+    SendKey(char, Duration),
+    /// A request of ours was answered.
+    Response(Response),
+    /// A request of ours was not answered.
+    NoResponse {
+        /// Its method.
+        method: Method,
+        /// Its CSeq number.
+        number: u32,
     },
 }
 
@@ -59,6 +84,20 @@ pub enum Output {
         /// With what.
         response: Response,
     },
+    /// Send a request in a client transaction; its outcome comes back as [`Input::Response`] or [`Input::NoResponse`].
+    Send {
+        /// The request.
+        request: Request,
+        /// To where.
+        hop: Hop,
+    },
+    /// Send an ACK.
+    Acknowledge {
+        /// The ACK.
+        request: Request,
+        /// To where.
+        hop: Hop,
+    },
     /// The way to leave has changed: deposit the new will.
     WillChanged,
     /// The ACK has come. `body` is the SDP answer if the offer was ours.
@@ -66,8 +105,10 @@ pub enum Output {
         /// The ACK's body, empty without one.
         body: bytes::Bytes,
     },
-    /// No ACK within 64·T1.
+    /// No ACK within 64·T1, or no PRACK.
     NeverAcked,
+    /// The session timer ran out, or the far end does not know the dialog any more.
+    SessionExpired,
     /// CANCEL: the INVITE has been answered with 487.
     CallerCancelled,
     /// BYE: it has been answered with 200.
@@ -75,35 +116,105 @@ pub enum Output {
         /// The Reason header of the BYE (RFC 3326), if any.
         reason: Option<String>,
     },
-    /// A re-INVITE with this offer; answer it with [`Uas::answer_reinvite`].
+    /// A re-INVITE or UPDATE with an offer, or a re-INVITE that asks for ours; answer it with [`Uas::answer_reinvite`].
     Reinvited {
         /// Its transaction.
         key: ServerKey,
         /// The request.
         request: Request,
     },
+    /// The ACK of a re-INVITE brought the answer to our offer.
+    Reanswered {
+        /// The SDP answer.
+        body: bytes::Bytes,
+    },
+    /// Our own offer was answered, or was not accepted and nothing has changed.
+    Reoffered(Result<bytes::Bytes, StatusCode>),
+    /// A key came by INFO.
+    Key {
+        /// Which.
+        digit: char,
+        /// How long it was held.
+        held: Duration,
+    },
+    /// The transfer goes on.
+    TransferProgressed {
+        /// The status the far end reports.
+        status: StatusCode,
+    },
+    /// The transfer has its outcome: a failure is the status of the target, or of the REFER.
+    TransferEnded(Result<(), StatusCode>),
 }
 
 /// The machine.
 #[derive(Debug)]
 pub struct Uas {
-    dialog: Dialog,
+    pub(super) dialog: Dialog,
     invite: Request,
     key: ServerKey,
-    state: State,
-    outputs: VecDeque<Output>,
+    pub(super) state: State,
+    provisional: Option<Unacknowledged>,
+    rseq: u32,
+    asked_timer: Option<Agreement>,
+    pub(super) timer: SessionTimer,
+    /// A re-INVITE of the far end whose 2xx awaits its ACK.
+    reanswer: Option<Repeated>,
+    /// A re-INVITE or UPDATE of the far end that we have not answered yet.
+    unanswered: bool,
+    pub(super) own: Own,
+    /// Our last session description.
+    pub(super) sdp: String,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Offered,
-    Answering { answer: Response, again: Instant, interval: Duration, until: Instant },
+    Answering(Repeated),
     Confirmed,
     Ended,
 }
 
+/// A 2xx to an INVITE, repeated until its ACK (RFC 3261 section 13.3.1.4).
+#[derive(Debug, Clone)]
+pub(super) struct Repeated {
+    key: ServerKey,
+    number: u32,
+    answer: Response,
+    again: Instant,
+    interval: Duration,
+    until: Instant,
+    offered: bool,
+}
+
+impl Repeated {
+    fn new(now: Instant, key: ServerKey, number: u32, answer: Response, offered: bool) -> Self {
+        Self { key, number, answer, again: now + T1, interval: T1, until: now + TIMEOUT, offered }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.again.min(self.until)
+    }
+
+    /// `false` when no ACK came in time.
+    fn repeat(&mut self, now: Instant, outputs: &mut VecDeque<Output>) -> bool {
+        if self.until <= now {
+            // Leaving sends the BYE at once: its own `until` is the same instant.
+            self.until = now + TIMEOUT;
+            self.again = now + TIMEOUT;
+            return false;
+        }
+        if self.again <= now {
+            self.interval = (self.interval * 2).min(T2);
+            self.again = now + self.interval;
+            outputs.push_back(Output::Respond { key: self.key.clone(), response: self.answer.clone() });
+        }
+        true
+    }
+}
+
 impl Uas {
-    /// Takes over an INVITE. Errors are the status to refuse it with.
+    /// Takes over an INVITE. `local_tag` is random. Errors are the status to refuse it with.
     pub fn new(
         invite: Request,
         key: ServerKey,
@@ -112,7 +223,25 @@ impl Uas {
         local: &LocalIdentity,
     ) -> Result<Self, StatusCode> {
         let dialog = Dialog::from_invite(&invite, hop, local_tag, local)?;
-        Ok(Self { dialog, invite, key, state: State::Offered, outputs: VecDeque::new() })
+        let asked_timer = session_timer::asked(&invite).map_err(|_| StatusCode(422))?;
+        let own = Own::new(local_tag, &invite);
+        // Any number will do to begin with (RFC 3262 section 3); it may not be foreseen by those off the path.
+        let rseq = u32::from_str_radix(local_tag.get(..7).unwrap_or("1"), 16).unwrap_or(1).max(1);
+        Ok(Self {
+            dialog,
+            invite,
+            key,
+            state: State::Offered,
+            provisional: None,
+            rseq,
+            asked_timer,
+            timer: SessionTimer::Off,
+            reanswer: None,
+            unanswered: false,
+            own,
+            sdp: String::new(),
+            outputs: VecDeque::new(),
+        })
     }
 
     /// The dialog.
@@ -134,14 +263,16 @@ impl Uas {
                     reason: reason.to_owned(),
                 },
             },
-            State::Answering { answer, until, .. } => Farewell::ByeOnceAcked {
+            State::Answering(Repeated { answer, until, .. }) => Farewell::ByeOnceAcked {
                 key: self.key.clone(),
                 answer: answer.clone(),
                 dialog: self.dialog.clone(),
                 reason: reason.to_owned(),
                 until: *until,
             },
-            State::Confirmed => Farewell::Bye { dialog: self.dialog.clone(), reason: reason.to_owned() },
+            State::Confirmed => {
+                Farewell::Bye { dialog: self.dialog.clone(), reason: reason.to_owned(), headers: vec![] }
+            }
             State::Ended => Farewell::Nothing,
         }
     }
@@ -149,17 +280,15 @@ impl Uas {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match (&self.state, input) {
-            (State::Offered, Input::Ring) => {
-                let response = self
-                    .invite
-                    .respond(StatusCode(180), Some(&self.dialog.id.local_tag))
-                    .with("Contact", self.dialog.contact());
-                self.respond(self.key.clone(), response);
-            }
+            (State::Offered, Input::Ring) => self.ring(now),
             (State::Offered, Input::Answer { sdp }) => {
+                self.provisional = None;
                 let answer = self.answer(&sdp);
                 self.respond(self.key.clone(), answer.clone());
-                self.state = State::Answering { answer, again: now + T1, interval: T1, until: now + TIMEOUT };
+                let number = self.invite.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
+                self.sdp = sdp;
+                self.timer = SessionTimer::restart(now, self.asked_timer);
+                self.state = State::Answering(Repeated::new(now, self.key.clone(), number, answer, false));
                 self.outputs.push_back(Output::WillChanged);
             }
             (State::Offered, Input::Cancelled) => {
@@ -167,32 +296,61 @@ impl Uas {
                 self.end();
                 self.outputs.push_back(Output::CallerCancelled);
             }
-            (State::Answering { .. }, Input::Acked { ack }) => {
+            (State::Answering(_), Input::Acked { ack }) => {
                 self.state = State::Confirmed;
                 self.outputs.push_back(Output::WillChanged);
                 self.outputs.push_back(Output::Confirmed { body: ack.body });
             }
-            (_, Input::Request { key, request }) => self.inside(key, request),
+            (State::Confirmed, Input::Acked { ack }) => self.reacked(&ack),
+            (_, Input::Request { key, request, hop }) => self.inside(now, key, request, hop),
+            (State::Confirmed, Input::Reoffer { sdp }) => self.reoffer(now, sdp),
+            (State::Confirmed, Input::Refer(transfer)) => self.refer(now, &transfer),
+            (State::Confirmed, Input::SendKey(digit, held)) => self.send_key(digit, held),
+            (State::Confirmed, Input::Response(response)) => self.answered(now, &response),
+            (State::Confirmed, Input::NoResponse { method, number }) => self.unanswered(now, &method, number),
             // Late or repeated: the state has moved on, nothing is left to do.
             (State::Offered, Input::Acked { .. })
-            | (State::Answering { .. }, Input::Ring | Input::Answer { .. } | Input::Cancelled)
-            | (State::Confirmed | State::Ended, _) => {}
+            | (State::Answering(_), Input::Ring | Input::Answer { .. } | Input::Cancelled)
+            | (
+                State::Offered | State::Answering(_),
+                Input::Reoffer { .. }
+                | Input::Refer(_)
+                | Input::SendKey(..)
+                | Input::Response(_)
+                | Input::NoResponse { .. },
+            )
+            | (State::Confirmed, Input::Ring | Input::Answer { .. } | Input::Cancelled)
+            | (State::Ended, _) => {}
         }
     }
 
-    /// The deadline passed: repeat the 2xx, or report that no ACK came (RFC 3261 section 13.3.1.4).
+    /// The deadline passed: repeat what awaits an ACK or PRACK, refresh the session, or report that it is over.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let State::Answering { answer, again, interval, until } = &mut self.state else { return };
-        if *until <= now {
-            self.outputs.push_back(Output::NeverAcked);
-            // Leaving sends the BYE at once: its own `until` is the same instant.
-            *until = now + TIMEOUT;
-            *again = now + TIMEOUT;
-        } else if *again <= now {
-            *interval = (*interval * 2).min(T2);
-            *again = now + *interval;
-            let response = answer.clone();
-            self.outputs.push_back(Output::Respond { key: self.key.clone(), response });
+        match &mut self.state {
+            State::Offered => self.repeat_provisional(now),
+            State::Answering(repeated) => {
+                if !repeated.repeat(now, &mut self.outputs) {
+                    self.outputs.push_back(Output::NeverAcked);
+                }
+            }
+            State::Confirmed => {
+                if let Some(repeated) = &mut self.reanswer
+                    && !repeated.repeat(now, &mut self.outputs)
+                {
+                    self.reanswer = None;
+                    self.outputs.push_back(Output::NeverAcked);
+                }
+                match self.timer.due(now) {
+                    Some(session_timer::Due::Refresh) => self.refresh(now),
+                    Some(session_timer::Due::Expired) => {
+                        self.timer = SessionTimer::Off;
+                        self.outputs.push_back(Output::SessionExpired);
+                    }
+                    None => {}
+                }
+                self.own_timeout(now);
+            }
+            State::Ended => {}
         }
     }
 
@@ -204,55 +362,199 @@ impl Uas {
     /// When to wake.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Answering { again, until, .. } => Some(*again.min(until)),
-            State::Offered | State::Confirmed | State::Ended => None,
+            State::Offered => self.provisional.as_ref().map(Unacknowledged::deadline),
+            State::Answering(repeated) => Some(repeated.deadline()),
+            State::Confirmed => {
+                let repeated = self.reanswer.as_ref().map(Repeated::deadline);
+                [repeated, self.timer.deadline(), self.own.deadline()].into_iter().flatten().min()
+            }
+            State::Ended => None,
         }
     }
 
-    /// Answers a re-INVITE: with a session description, or with the status that leaves the session as it was.
-    pub fn answer_reinvite(&mut self, key: ServerKey, request: &Request, outcome: Result<String, StatusCode>) {
-        let response = match outcome {
-            Ok(sdp) => request
-                .respond(StatusCode(200), None)
-                .with("Contact", self.dialog.contact())
-                .with("Allow", ALLOW)
-                .with_body(ACCEPT, sdp),
-            Err(status) => request.respond(status, None),
-        };
-        self.respond(key, response);
+    /// Answers what was reported as [`Output::Reinvited`]: with a session description, or with the status that leaves the
+    /// session as it was.
+    pub fn answer_reinvite(
+        &mut self,
+        now: Instant,
+        key: ServerKey,
+        request: &Request,
+        outcome: Result<String, StatusCode>,
+    ) {
+        self.unanswered = false;
+        match outcome {
+            Ok(sdp) => {
+                let response = self.accept(now, request).with_body(ACCEPT, sdp.clone());
+                self.sdp = sdp;
+                if request.method == Method::Invite {
+                    let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
+                    let offered = request.body.is_empty();
+                    self.reanswer = Some(Repeated::new(now, key.clone(), number, response.clone(), offered));
+                }
+                self.respond(key, response);
+            }
+            Err(status) => self.respond(key, request.respond(status, None)),
+        }
     }
 
-    fn inside(&mut self, key: ServerKey, request: Request) {
+    fn ring(&mut self, now: Instant) {
+        let ringing = self.invite.respond(StatusCode(180), Some(&self.dialog.id.local_tag));
+        let ringing = ringing.with("Contact", self.dialog.contact()).with("Allow", ALLOW);
+        if reliable::is_required(&self.invite) && self.provisional.is_none() {
+            self.rseq += 1;
+            let waiting = Unacknowledged::new(now, ringing, self.rseq);
+            self.respond(self.key.clone(), waiting.response.clone());
+            self.provisional = Some(waiting);
+        } else {
+            self.respond(self.key.clone(), ringing);
+        }
+    }
+
+    fn repeat_provisional(&mut self, now: Instant) {
+        let Some(waiting) = &mut self.provisional else { return };
+        match waiting.due(now) {
+            Some(reliable::Due::Repeat) => {
+                let response = waiting.response.clone();
+                self.respond(self.key.clone(), response);
+            }
+            Some(reliable::Due::GiveUp) => {
+                self.provisional = None;
+                self.respond(self.key.clone(), self.final_response(StatusCode(504)));
+                self.end();
+                self.outputs.push_back(Output::NeverAcked);
+            }
+            None => {}
+        }
+    }
+
+    fn reacked(&mut self, ack: &Request) {
+        let number = ack.headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
+        if let Some(repeated) = self.reanswer.take_if(|repeated| Some(repeated.number) == number)
+            && repeated.offered
+        {
+            self.outputs.push_back(Output::Reanswered { body: ack.body.clone() });
+        }
+    }
+
+    fn inside(&mut self, now: Instant, key: ServerKey, request: Request, hop: Hop) {
         if matches!(self.state, State::Ended) {
             return self.respond(key, request.respond(StatusCode(481), None));
         }
         if let Err(status) = self.dialog.admit(&request) {
             return self.respond(key, request.respond(status, None));
         }
+        self.dialog.came_by(hop);
         match request.method {
-            Method::Bye => {
-                self.respond(key, request.respond(StatusCode(200), None));
-                if matches!(self.state, State::Offered) {
-                    // BYE inside an early dialog ends the INVITE too (RFC 3261 section 15.1.2).
-                    self.respond(self.key.clone(), self.final_response(StatusCode(487)));
-                }
-                self.end();
-                let reason = request.headers.get("Reason").map(str::to_owned);
-                self.outputs.push_back(Output::CallerHungUp { reason });
-            }
+            Method::Bye => self.bye(key, &request),
             Method::Options => self.respond(key, capabilities(request.respond(StatusCode(200), None))),
-            Method::Invite => match self.state {
-                State::Confirmed => self.outputs.push_back(Output::Reinvited { key, request }),
-                // An INVITE is still open here (RFC 3261 section 14.2).
-                _ => self.respond(key, request.respond(StatusCode(500), None).with("Retry-After", "2")),
-            },
+            Method::Invite | Method::Update => self.offered_anew(now, key, request),
+            Method::Prack => self.prack(key, &request),
+            Method::Info => self.info(key, &request),
+            Method::Notify => self.notified(key, &request),
             _ => self.respond(key, request.respond(StatusCode(405), None).with("Allow", ALLOW)),
+        }
+    }
+
+    fn bye(&mut self, key: ServerKey, request: &Request) {
+        self.respond(key, request.respond(StatusCode(200), None));
+        if matches!(self.state, State::Offered) {
+            // BYE inside an early dialog ends the INVITE too (RFC 3261 section 15.1.2).
+            self.respond(self.key.clone(), self.final_response(StatusCode(487)));
+        }
+        self.end();
+        // One who accepted the REFER and hangs up has gone where it was sent.
+        if self.own.transfer_accepted() {
+            self.outputs.push_back(Output::TransferEnded(Ok(())));
+        }
+        let reason = request.headers.get("Reason").map(str::to_owned);
+        self.outputs.push_back(Output::CallerHungUp { reason });
+    }
+
+    /// A re-INVITE or an UPDATE: an offer, or a refresh of the session.
+    fn offered_anew(&mut self, now: Instant, key: ServerKey, request: Request) {
+        let refuse = |status| request.respond(StatusCode(status), None);
+        if session_timer::asked(&request).is_err() {
+            return self.respond(key, refuse(422).with("Min-SE", MIN_SE.to_string()));
+        }
+        let is_offer = request.method == Method::Invite || !request.body.is_empty();
+        match self.state {
+            // Ours crossed theirs (RFC 3261 section 14.1, RFC 3311 section 5.2).
+            State::Confirmed if is_offer && self.own.is_offering() => self.respond(key, refuse(491)),
+            // One of theirs is still open (RFC 3261 section 14.2).
+            State::Confirmed if is_offer && (self.unanswered || self.reanswer.is_some()) => {
+                self.respond(key, refuse(500).with("Retry-After", "2"));
+            }
+            State::Confirmed | State::Offered | State::Answering(_) if !is_offer => {
+                let response = self.accept(now, &request);
+                self.respond(key, response);
+            }
+            State::Confirmed => {
+                self.unanswered = true;
+                self.outputs.push_back(Output::Reinvited { key, request });
+            }
+            // The first INVITE is still open here.
+            State::Offered | State::Answering(_) => self.respond(key, refuse(500).with("Retry-After", "2")),
+            State::Ended => self.respond(key, refuse(481)),
+        }
+    }
+
+    /// The 200 to a re-INVITE or UPDATE, without a body yet; the session timer runs anew.
+    fn accept(&mut self, now: Instant, request: &Request) -> Response {
+        self.dialog.refresh_target(&request.headers);
+        self.outputs.push_back(Output::WillChanged);
+        let response = request.respond(StatusCode(200), None).with("Contact", self.dialog.contact());
+        let response = response.with("Allow", ALLOW).with("Supported", SUPPORTED);
+        let asked = session_timer::asked(request).ok().flatten();
+        if let State::Confirmed | State::Answering(_) = self.state {
+            self.timer = SessionTimer::restart(now, asked);
+        } else if asked.is_some() {
+            self.asked_timer = asked;
+        }
+        match asked {
+            Some(agreed) => agreed.in_answer(response),
+            None => response,
+        }
+    }
+
+    fn prack(&mut self, key: ServerKey, request: &Request) {
+        let invite = self.invite.headers.get("CSeq").and_then(CSeq::parse);
+        let mine = |waiting: &mut Unacknowledged| {
+            invite.as_ref().is_some_and(|invite| reliable::acknowledges(request, waiting.rseq, invite))
+        };
+        let status = if self.provisional.take_if(mine).is_some() { 200 } else { 481 };
+        self.respond(key, request.respond(StatusCode(status), None));
+    }
+
+    fn info(&mut self, key: ServerKey, request: &Request) {
+        let response = |status| request.respond(StatusCode(status), None);
+        match info::read(request) {
+            Info::Key(digit, held) => {
+                self.respond(key, response(200));
+                self.outputs.push_back(Output::Key { digit, held });
+            }
+            Info::Empty => self.respond(key, response(200)),
+            Info::Foreign => self.respond(key, response(415).with("Accept", info::ACCEPTED)),
+            Info::Package => self.respond(key, response(469).with("Recv-Info", "")),
+        }
+    }
+
+    fn notified(&mut self, key: ServerKey, request: &Request) {
+        let progress = refer::progress(request).filter(|_| self.own.is_transferring());
+        let status = if progress.is_some() { 200 } else { 481 };
+        self.respond(key, request.respond(StatusCode(status), None));
+        if let Some(progress) = progress {
+            self.transfer_progressed(progress);
         }
     }
 
     fn answer(&self, sdp: &str) -> Response {
         let response = self.invite.respond(StatusCode(200), Some(&self.dialog.id.local_tag));
-        capabilities(response.with("Contact", self.dialog.contact())).with_body(ACCEPT, sdp.to_owned())
+        let response = capabilities(response.with("Contact", self.dialog.contact()));
+        let response = match &self.asked_timer {
+            Some(agreed) => agreed.in_answer(response),
+            None => response,
+        };
+        response.with_body(ACCEPT, sdp.to_owned())
     }
 
     fn final_response(&self, status: StatusCode) -> Response {

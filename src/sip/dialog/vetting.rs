@@ -6,7 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::DialogId;
-use super::uas::{ACCEPT, ALLOW, capabilities};
+use super::session_timer::{self, MIN_SE};
+use super::uas::{ACCEPT, ALLOW, SUPPORTED, capabilities};
 use crate::message::{CSeq, Method, NameAddr, Request, Response, Scheme, StatusCode, Uri};
 
 /// INVITEs remembered to find merged requests; older ones are forgotten.
@@ -47,8 +48,10 @@ impl Vetting {
         let address = |name| request.headers.get(name).and_then(|value| NameAddr::parse(value).ok());
         let inside = address("To").is_some_and(|to| to.tag().is_some());
         let required = request.headers.list("Require");
-        if !required.is_empty() && request.method != Method::Ack {
-            return Vetted::Answer(Box::new(answer(420).with("Unsupported", required.join(", "))));
+        let known = |tag: &&&str| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(tag));
+        let unknown: Vec<&str> = required.iter().filter(known).copied().collect();
+        if !unknown.is_empty() && !matches!(request.method, Method::Ack | Method::Cancel) {
+            return Vetted::Answer(Box::new(answer(420).with("Unsupported", unknown.join(", "))));
         }
         if inside {
             return Vetted::Inside;
@@ -79,6 +82,9 @@ impl Vetting {
         }
         if request.headers.list("Contact").is_empty() {
             return Vetted::Answer(Box::new(answer(400).with("Warning", "399 bellhop \"Missing Contact\"")));
+        }
+        if session_timer::asked(request).is_err() {
+            return Vetted::Answer(Box::new(answer(422).with("Min-SE", MIN_SE.to_string())));
         }
         if self.is_merged(request) {
             return Vetted::Answer(Box::new(answer(482)));
@@ -172,6 +178,8 @@ mod tests {
             ("INVITE", &[("body", "x"), ("Content-Type", "application/SDP;charset=utf-8")], "NewCall"),
             ("INVITE", &[("body", "x"), ("Content-Type", "application/sdp"), ("Content-Encoding", "gzip")], "415"),
             ("INVITE", &[("Require", "100rel, x")], "420"),
+            ("INVITE", &[("Require", "100rel, timer")], "NewCall"),
+            ("INVITE", &[("Supported", "timer"), ("Session-Expires", "60")], "422"),
             ("INVITE", &[("Contact", "")], "400"),
         ] {
             assert_eq!(status(&Vetting::default().judge(&request(method, extra))), expected, "{method} {extra:?}");

@@ -134,6 +134,7 @@ impl Request {
         match (Via::parse(&stamped), from.transport) {
             (Some(via), Transport::Udp) => via.response_address(source),
             (Some(via), Transport::Tcp) => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
+            (Some(via), Transport::Tls) => SocketAddr::new(source.ip(), via.port.unwrap_or(5061)),
             (None, _) => source,
         }
     }
@@ -276,6 +277,7 @@ impl StatusCode {
             180 => "Ringing",
             183 => "Session Progress",
             200 => "OK",
+            202 => "Accepted",
             302 => "Moved Temporarily",
             400 => "Bad Request",
             403 => "Forbidden",
@@ -286,6 +288,10 @@ impl StatusCode {
             415 => "Unsupported Media Type",
             416 => "Unsupported URI Scheme",
             420 => "Bad Extension",
+            401 => "Unauthorized",
+            422 => "Session Interval Too Small",
+            429 => "Provide Referrer Identity",
+            469 => "Bad Info Package",
             480 => "Temporarily Unavailable",
             481 => "Call/Transaction Does Not Exist",
             482 => "Loop Detected",
@@ -297,6 +303,7 @@ impl StatusCode {
             500 => "Server Internal Error",
             501 => "Not Implemented",
             503 => "Service Unavailable",
+            504 => "Server Time-out",
             505 => "Version Not Supported",
             513 => "Message Too Large",
             600 => "Busy Everywhere",

@@ -1,0 +1,198 @@
+//! What the call does besides Amazon Connect: transfer by SIP, and the way out of a failure where no contact flow takes
+//! over.
+//!
+//! ```text
+//! Talking -hold, REFER-> Transferring -outcome-> BYE | back to Talking | last words, BYE
+//! a failure -> FailingOver: last words -> REFER to the tenant's target | BYE
+//! ```
+//! Invariant: the BYE of a transfer follows its outcome, never precedes it; a call that is failing over is not saved twice.
+
+use std::time::Duration;
+
+use actix::Context;
+use bellhop_dialogue::response::SipTarget;
+use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
+use bellhop_dialogue::turn_loop::SayId;
+use bellhop_sip::dialog::refer::{SendMethod, Transfer};
+use bellhop_sip::message::StatusCode;
+use bellhop_tenancy::tenant::{FailureBeforeAnswer, HoldOnTransfer, OnTransferFailure};
+
+use super::children::tell;
+use super::ending::{Broken, Ending};
+use super::messages::{Cut, HandoffWasImpossible, Hold, Refer, Resume, Speak, Words};
+use super::phase::PhaseName;
+use super::supervisor::Call;
+use crate::supervision::{ChildName, Failure, Stop};
+
+/// The longest the last words of a call may take.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(20);
+/// The longest a transfer may take; SipDialog bounds the REFER itself.
+const TRANSFER_MAX: Duration = Duration::from_secs(120);
+/// The name of the last words.
+pub(super) const LAST_WORDS: SayId = SayId(u64::MAX - 1);
+
+/// What is under way.
+#[derive(Default)]
+pub(super) struct WayOut {
+    /// The failure that the call is being led out of.
+    failing: Option<Ending>,
+    /// A REFER that waits for the hold.
+    transfer: Option<Transfer>,
+    /// What follows the last words.
+    after_words: Option<AfterWords>,
+}
+
+enum AfterWords {
+    Transfer(Transfer),
+    Leave(Ending),
+}
+
+impl Call {
+    /// Hands the caller over by SIP, as the assistant asked.
+    pub(super) fn transfer_by_sip(&mut self, target: &SipTarget, ctx: &mut Context<Self>) {
+        match &target.method {
+            TransferMethod::Hangup { target_header } => {
+                let mut headers: Vec<(String, String)> =
+                    target.uri.iter().map(|uri| (target_header.clone(), uri.clone())).collect();
+                headers.extend(target.headers.clone());
+                self.leave_with(Ending::Transferred, headers, ctx);
+            }
+            TransferMethod::Refer(headers_by) => {
+                let send_method = match headers_by {
+                    HeadersBy::Custom => SendMethod::Custom,
+                    HeadersBy::Contact => SendMethod::Contact,
+                    HeadersBy::ReferTo => SendMethod::ReferTo,
+                };
+                let target_uri = target.uri.clone().unwrap_or_default();
+                let transfer = Transfer { target: target_uri, headers: target.headers.clone(), send_method };
+                self.start_transfer(transfer, ctx);
+            }
+        }
+    }
+
+    fn start_transfer(&mut self, transfer: Transfer, ctx: &mut Context<Self>) {
+        if let Err(why) = transfer.check() {
+            tracing::warn!(call = %self.seed.id, tenant = self.tenant(), %why, "no transfer");
+            return self.transfer_ended(Err(StatusCode(400)), ctx);
+        }
+        self.enter(PhaseName::Transferring, ctx);
+        self.within(TRANSFER_MAX, ctx, |this, ctx| this.transfer_ended(Err(StatusCode(408)), ctx));
+        match self.seed.services.tenant.hold {
+            HoldOnTransfer::Hold => {
+                self.way_out.transfer = Some(transfer);
+                tell(&self.children.sip_dialog, Hold {});
+            }
+            HoldOnTransfer::Leave => tell(&self.children.sip_dialog, Refer { transfer }),
+        }
+    }
+
+    /// The hold was answered; a far end that does not let itself be held is transferred all the same.
+    pub(super) fn held(&mut self) {
+        if let Some(transfer) = self.way_out.transfer.take() {
+            tell(&self.children.sip_dialog, Refer { transfer });
+        }
+    }
+
+    pub(super) fn transfer_ended(&mut self, outcome: Result<(), StatusCode>, ctx: &mut Context<Self>) {
+        if !matches!(self.phase, PhaseName::Transferring | PhaseName::Talking | PhaseName::FailingOver) {
+            return;
+        }
+        self.no_deadline(ctx);
+        let Err(status) = outcome else {
+            let ending = self.way_out.failing.take().unwrap_or(Ending::Transferred);
+            return self.leave(ending, ctx);
+        };
+        tracing::warn!(call = %self.seed.id, tenant = self.tenant(), status = status.0, "the transfer failed");
+        if self.phase == PhaseName::Transferring && self.seed.services.tenant.hold == HoldOnTransfer::Hold {
+            tell(&self.children.sip_dialog, Resume {});
+        }
+        let tenant = &self.seed.services.tenant;
+        let message = tenant.transfer_failure_message.clone();
+        if let Some(ending) = self.way_out.failing.take() {
+            return self.say_last(message, AfterWords::Leave(ending), ctx);
+        }
+        match tenant.on_transfer_failure {
+            OnTransferFailure::Continue => {
+                self.goal = None;
+                self.enter(PhaseName::Talking, ctx);
+                tell(&self.children.turn_loop, HandoffWasImpossible {});
+            }
+            OnTransferFailure::Disconnect => {
+                let failure = Broken::Failure(Failure::TransferFailed);
+                let ending = Ending::Failed { child: ChildName::SipDialog, failure };
+                self.say_last(message, AfterWords::Leave(ending), ctx);
+            }
+        }
+    }
+
+    /// Whether a failure now is one that the caller can be led out of.
+    pub(super) fn can_fail_over(&self, ending: &Ending) -> bool {
+        let tenant = &self.seed.services.tenant;
+        let far_end_is_there = match ending {
+            Ending::Failed { failure: Broken::Failure(failure), .. } => !matches!(
+                failure,
+                Failure::NeverAcked | Failure::NoMedia | Failure::SessionExpired | Failure::MediaTimeout
+            ),
+            Ending::Failed { .. } => true,
+            _ => false,
+        };
+        let in_time = match self.phase {
+            PhaseName::Offered | PhaseName::Answering => tenant.before_answer == FailureBeforeAnswer::AnswerThenBye,
+            PhaseName::Talking => true,
+            _ => false,
+        };
+        let alive = self.children.sip_dialog.is_some() && self.children.jitter_buffer.is_some();
+        tenant.failover.is_some() && self.way_out.failing.is_none() && far_end_is_there && in_time && alive
+    }
+
+    /// Leads the caller out: answers if need be, says what is to be said, refers them on.
+    pub(super) fn fail_over(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        tracing::warn!(call = %self.seed.id, tenant = self.tenant(), reason = ending.label(), "failing over");
+        self.way_out.failing = Some(ending);
+        match self.phase {
+            PhaseName::Offered => self.answer(ctx),
+            PhaseName::Answering => {}
+            _ => self.last_words_of_failure(ctx),
+        }
+    }
+
+    /// Whether the call is being led out of a failure.
+    pub(super) fn is_failing_over(&self) -> bool {
+        self.way_out.failing.is_some() || self.phase == PhaseName::FailingOver
+    }
+
+    pub(super) fn last_words_of_failure(&mut self, ctx: &mut Context<Self>) {
+        let by = crate::now() + LAST_WORDS_MAX;
+        tell(&self.children.turn_loop, Stop { by });
+        tell(&self.children.stt_stream, Stop { by });
+        let failover = self.seed.services.tenant.failover.clone().unwrap_or_default();
+        let after = match failover.target {
+            Some(target) => AfterWords::Transfer(Transfer { target, headers: vec![], send_method: SendMethod::Custom }),
+            None => match self.way_out.failing.take() {
+                Some(ending) => AfterWords::Leave(ending),
+                None => return,
+            },
+        };
+        self.say_last(failover.message, after, ctx);
+    }
+
+    /// The last thing the caller hears; without a voice it is left out.
+    fn say_last(&mut self, message: Option<String>, after: AfterWords, ctx: &mut Context<Self>) {
+        self.enter(PhaseName::FailingOver, ctx);
+        self.way_out.after_words = Some(after);
+        let Some(text) = message.filter(|_| self.children.tts_playback.is_some()) else {
+            return self.words_said(ctx);
+        };
+        self.within(LAST_WORDS_MAX, ctx, Self::words_said);
+        tell(&self.children.tts_playback, Cut {});
+        tell(&self.children.tts_playback, Speak { id: LAST_WORDS, text: Words(text) });
+    }
+
+    pub(super) fn words_said(&mut self, ctx: &mut Context<Self>) {
+        match self.way_out.after_words.take() {
+            Some(AfterWords::Transfer(transfer)) => self.start_transfer(transfer, ctx),
+            Some(AfterWords::Leave(ending)) => self.leave(ending, ctx),
+            None => {}
+        }
+    }
+}

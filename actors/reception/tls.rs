@@ -1,0 +1,125 @@
+//! The TLS identity of SIP: certificate, key and whom to believe, replaceable while it serves.
+//!
+//! Invariant: a pair that does not fit, or cannot be read, replaces nothing: the running one goes on. TLS 1.2 and 1.3, on
+//! rustls with ring.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+/// Why an identity is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BadIdentity {
+    /// No certificate in the text.
+    #[error("the certificate file holds no certificate in PEM")]
+    NoCertificate,
+    /// No key in the text.
+    #[error("the key file holds no private key in PEM")]
+    NoKey,
+    /// No authority in the text.
+    #[error("the client_ca file holds no usable certificate in PEM")]
+    NoAuthority,
+    /// They do not belong together, or are of a kind that is not served.
+    #[error("certificate and key do not fit: {0}")]
+    Unfit(#[from] rustls::Error),
+}
+
+/// The texts of an identity, in PEM.
+#[derive(Clone)]
+pub struct IdentityPem {
+    /// The chain, the server's certificate first.
+    pub certificate: Vec<u8>,
+    /// The private key.
+    pub key: Vec<u8>,
+    /// Authorities of client certificates; with one, a client must show a certificate of theirs.
+    pub client_authorities: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for IdentityPem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IdentityPem(redacted)")
+    }
+}
+
+/// What the listeners serve with.
+pub struct TlsIdentity(Mutex<Arc<ServerConfig>>);
+
+impl std::fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsIdentity")
+    }
+}
+
+impl TlsIdentity {
+    /// An identity of these texts.
+    pub fn new(pem: &IdentityPem) -> Result<Self, BadIdentity> {
+        Ok(Self(Mutex::new(Arc::new(server_config(pem)?))))
+    }
+
+    /// New connections are served with these texts; those that are up stay as they are.
+    pub fn replace(&self, pem: &IdentityPem) -> Result<(), BadIdentity> {
+        let config = Arc::new(server_config(pem)?);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn server_config(pem: &IdentityPem) -> Result<ServerConfig, BadIdentity> {
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&pem.certificate).collect::<Result<_, _>>().unwrap_or_default();
+    if chain.is_empty() {
+        return Err(BadIdentity::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|_| BadIdentity::NoKey)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match &pem.client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            let all = CertificateDer::pem_slice_iter(authorities).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+            roots.add_parsable_certificates(all);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|_| BadIdentity::NoAuthority)?)
+        }
+    };
+    Ok(builder.with_single_cert(chain, key)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pem() -> IdentityPem {
+        let made = rcgen::generate_simple_self_signed(vec!["sip.example.com".to_owned()]).expect("a certificate");
+        let (certificate, key) = (made.cert.pem().into_bytes(), made.signing_key.serialize_pem().into_bytes());
+        IdentityPem { certificate, key, client_authorities: None }
+    }
+
+    #[test]
+    fn a_bad_pair_replaces_nothing() {
+        let good = pem();
+        let identity = TlsIdentity::new(&good).expect("good");
+        let before = Arc::clone(&identity.0.lock().expect("not poisoned"));
+        let unfit = IdentityPem { key: pem().key, ..good.clone() };
+        assert!(matches!(identity.replace(&unfit), Err(BadIdentity::Unfit(_))));
+        let no_key = IdentityPem { key: b"hello".to_vec(), ..good.clone() };
+        assert!(matches!(identity.replace(&no_key), Err(BadIdentity::NoKey)));
+        let no_certificate = IdentityPem { certificate: vec![], ..good.clone() };
+        assert!(matches!(identity.replace(&no_certificate), Err(BadIdentity::NoCertificate)));
+        let no_authority = IdentityPem { client_authorities: Some(vec![]), ..good.clone() };
+        assert!(matches!(identity.replace(&no_authority), Err(BadIdentity::NoAuthority)));
+        assert!(Arc::ptr_eq(&before, &identity.0.lock().expect("not poisoned")));
+        identity.replace(&pem()).expect("another good one");
+        assert!(!Arc::ptr_eq(&before, &identity.0.lock().expect("not poisoned")));
+        assert!(!format!("{good:?}").contains("PRIVATE"));
+    }
+}

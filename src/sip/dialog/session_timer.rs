@@ -1,0 +1,242 @@
+//! Session timers (RFC 4028): who keeps the session alive, how often, and when it has died.
+//!
+//! ```text
+//! Off -2xx with Session-Expires-> Refreshing (we) -half the interval-> refresh due
+//!                              -> Watching (they) -no refresh in time-> expired
+//! ```
+//! Invariant: every 2xx to an INVITE or UPDATE, sent or received, sets the timer anew. Driver: `uas.rs`.
+
+use std::time::{Duration, Instant};
+
+use crate::message::{Request, Response};
+
+/// The least interval we accept (RFC 4028 section 5).
+pub const MIN_SE: u32 = 90;
+/// The longest interval that is honoured; a longer wish becomes this.
+pub const SESSION_EXPIRES_MAX: u32 = 86_400;
+
+/// Who refreshes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresher {
+    /// We do.
+    Us,
+    /// The far end does.
+    Them,
+}
+
+/// What was agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// The session interval in seconds.
+    pub seconds: u32,
+    /// Who refreshes.
+    pub refresher: Refresher,
+    /// Whether the far end knows the extension, so that our answer may require it.
+    pub both_know: bool,
+}
+
+/// The wish is too short: 422 with our Min-SE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooShort;
+
+/// What a request asks for, and what our 2xx therefore says (RFC 4028 section 9). `None` without a wish.
+pub fn asked(request: &Request) -> Result<Option<Agreement>, TooShort> {
+    let Some((seconds, refresher)) = request.headers.get("Session-Expires").and_then(parse) else { return Ok(None) };
+    let both_know = supports(request);
+    if seconds < MIN_SE {
+        // One who does not know the extension cannot be told; a proxy that asked for him can live with ours.
+        return if both_know { Err(TooShort) } else { Ok(Some(agreement(MIN_SE, Refresher::Us, false))) };
+    }
+    let refresher = match (both_know, refresher) {
+        (false, _) | (true, Some("uas")) => Refresher::Us,
+        (true, _) => Refresher::Them,
+    };
+    Ok(Some(agreement(seconds, refresher, both_know)))
+}
+
+/// What a 2xx to a refresh of ours says. A far end that stopped saying anything leaves the timer to us.
+pub fn answered(response: &Response) -> Option<Agreement> {
+    let (seconds, refresher) = response.headers.get("Session-Expires").and_then(parse)?;
+    let refresher = if refresher == Some("uas") { Refresher::Them } else { Refresher::Us };
+    Some(agreement(seconds.max(MIN_SE), refresher, true))
+}
+
+fn agreement(seconds: u32, refresher: Refresher, both_know: bool) -> Agreement {
+    Agreement { seconds: seconds.min(SESSION_EXPIRES_MAX), refresher, both_know }
+}
+
+fn supports(request: &Request) -> bool {
+    let mentioned = |name| request.headers.list(name).iter().any(|tag| tag.eq_ignore_ascii_case("timer"));
+    mentioned("Supported") || mentioned("Require")
+}
+
+fn parse(value: &str) -> Option<(u32, Option<&str>)> {
+    let mut parts = value.split(';').map(str::trim);
+    let seconds = parts.next()?.parse().ok()?;
+    let refresher = parts.find_map(|part| part.strip_prefix("refresher="));
+    Some((seconds, refresher))
+}
+
+impl Agreement {
+    /// The headers of our 2xx, where the far end is the client of the request.
+    pub fn in_answer(&self, response: Response) -> Response {
+        let refresher = if self.refresher == Refresher::Us { "uas" } else { "uac" };
+        let response = response.with("Session-Expires", format!("{};refresher={refresher}", self.seconds));
+        // RFC 4028 section 9: the far end must know that it has to refresh.
+        if self.both_know && self.refresher == Refresher::Them { response.with("Require", "timer") } else { response }
+    }
+
+    /// The headers of our own refresh, where we are the client.
+    pub fn in_request(&self, request: &mut Request) {
+        let refresher = if self.refresher == Refresher::Us { "uac" } else { "uas" };
+        request.headers.set("Session-Expires", &format!("{};refresher={refresher}", self.seconds));
+        request.headers.set("Min-SE", &MIN_SE.to_string());
+    }
+}
+
+/// The timer of one dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionTimer {
+    /// No timer was agreed on.
+    #[default]
+    Off,
+    /// We refresh at `refresh`; without a 2xx the session is over at `expires`.
+    Refreshing {
+        /// What was agreed on.
+        agreement: Agreement,
+        /// When the next refresh goes out; `None` while one is under way.
+        refresh: Option<Instant>,
+        /// When the session is over.
+        expires: Instant,
+    },
+    /// They refresh; without one the session is over at `expires`.
+    Watching {
+        /// What was agreed on.
+        agreement: Agreement,
+        /// When the session is over: a little before the interval ends (RFC 4028 section 10).
+        expires: Instant,
+    },
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Send a refresh.
+    Refresh,
+    /// The session is over.
+    Expired,
+}
+
+impl SessionTimer {
+    /// A 2xx went by: the timer runs anew.
+    pub fn restart(now: Instant, agreement: Option<Agreement>) -> Self {
+        let Some(agreement) = agreement else { return Self::Off };
+        let interval = Duration::from_secs(u64::from(agreement.seconds));
+        let margin = (interval / 3).min(Duration::from_secs(32));
+        match agreement.refresher {
+            Refresher::Us => {
+                Self::Refreshing { agreement, refresh: Some(now + interval / 2), expires: now + interval - margin }
+            }
+            Refresher::Them => Self::Watching { agreement, expires: now + interval - margin },
+        }
+    }
+
+    /// What was agreed on.
+    pub fn agreement(&self) -> Option<Agreement> {
+        match self {
+            Self::Off => None,
+            Self::Refreshing { agreement, .. } | Self::Watching { agreement, .. } => Some(*agreement),
+        }
+    }
+
+    /// What is due now; a refresh is told once.
+    pub fn due(&mut self, now: Instant) -> Option<Due> {
+        match self {
+            Self::Off => None,
+            Self::Refreshing { expires, .. } | Self::Watching { expires, .. } if *expires <= now => Some(Due::Expired),
+            Self::Refreshing { refresh, .. } if refresh.is_some_and(|at| at <= now) => {
+                *refresh = None;
+                Some(Due::Refresh)
+            }
+            Self::Refreshing { .. } | Self::Watching { .. } => None,
+        }
+    }
+
+    /// The refresh could not be sent now (another request was under way): once more at `at`.
+    pub fn again_at(&mut self, at: Instant) {
+        if let Self::Refreshing { refresh, .. } = self {
+            *refresh = Some(at);
+        }
+    }
+
+    /// When to wake.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Off => None,
+            Self::Refreshing { refresh, expires, .. } => Some(refresh.unwrap_or(*expires).min(*expires)),
+            Self::Watching { expires, .. } => Some(*expires),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Method, StatusCode};
+
+    fn request(headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::new(Method::Invite, "sip:a@b");
+        headers.iter().for_each(|(name, value)| request.headers.push(name, value));
+        request
+    }
+
+    #[test]
+    fn the_answer_follows_the_table_of_rfc_4028() {
+        let timer = ("Supported", "timer, 100rel");
+        for (headers, expected) in [
+            (&[][..], Ok(None)),
+            (&[timer], Ok(None)),
+            (&[timer, ("Session-Expires", "1800")], Ok(Some((1800, "uac", true)))),
+            (&[timer, ("Session-Expires", "1800;refresher=uas")], Ok(Some((1800, "uas", false)))),
+            (&[timer, ("Session-Expires", "1800 ; refresher=uac")], Ok(Some((1800, "uac", true)))),
+            (&[("Session-Expires", "300;refresher=uac")], Ok(Some((300, "uas", false)))),
+            (&[timer, ("Session-Expires", "89")], Err(TooShort)),
+            (&[("Session-Expires", "30")], Ok(Some((90, "uas", false)))),
+            (&[timer, ("x", "Session-Expires")], Ok(None)),
+        ] {
+            let told = asked(&request(headers)).map(|agreed| {
+                agreed.map(|agreed| {
+                    let response = agreed.in_answer(request(&[]).respond(StatusCode(200), None));
+                    let (seconds, refresher) = parse(response.headers.get("Session-Expires").expect("said"))
+                        .map(|(s, r)| (s, r.map(str::to_owned)))
+                        .expect("good");
+                    (seconds, refresher.expect("named"), response.headers.get("Require").is_some())
+                })
+            });
+            let expected = expected.map(|e| e.map(|(s, r, q): (u32, &str, bool)| (s, r.to_owned(), q)));
+            assert_eq!(told, expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn we_refresh_at_half_time_and_once() {
+        let now = Instant::now();
+        let at = |s| now + Duration::from_secs(s);
+        let agreement = Agreement { seconds: 1800, refresher: Refresher::Us, both_know: true };
+        let mut timer = SessionTimer::restart(now, Some(agreement));
+        assert_eq!((timer.due(at(899)), timer.due(at(900)), timer.due(at(901))), (None, Some(Due::Refresh), None));
+        assert_eq!(timer.due(at(1768)), Some(Due::Expired));
+        timer = SessionTimer::restart(at(902), Some(agreement));
+        assert_eq!(timer.deadline(), Some(at(1802)));
+    }
+
+    #[test]
+    fn they_are_waited_for_until_a_little_before_the_end() {
+        let now = Instant::now();
+        let agreement = Agreement { seconds: 90, refresher: Refresher::Them, both_know: true };
+        let mut timer = SessionTimer::restart(now, Some(agreement));
+        assert_eq!(timer.due(now + Duration::from_secs(59)), None);
+        assert_eq!(timer.due(now + Duration::from_secs(60)), Some(Due::Expired));
+        assert_eq!(SessionTimer::restart(now, None).deadline(), None);
+    }
+}
