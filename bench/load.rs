@@ -189,10 +189,11 @@ fn pinned(program: &Path, core: usize) -> Command {
 
 fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     // A reply that ends the call cannot be cut off by the generator's tones: it is spoken for the whole window.
-    let text = "      - {response_type: text, text: \"All our agents are busy. Please hold the line.\"}\n";
+    let sentences = "All our agents are busy. Please hold the line. ".repeat(10);
+    let text = format!("      - {{response_type: text, text: \"{sentences}\"}}\n");
     let script = format!(
         "start: hold\nsteps:\n  hold:\n    respond:\n{}      - {{response_type: end_session}}\n",
-        text.repeat(60)
+        text.repeat(6)
     );
     std::fs::write(folder.join("hold.yaml"), script)?;
     let limit = arguments.calls + 10;

@@ -50,6 +50,90 @@ fn sipp_calls_over_udp_and_tcp() {
     assert!(node.get("/readyz").starts_with("HTTP/1.1 200") && node.get("/healthz").starts_with("HTTP/1.1 200"));
 }
 
+/// A tenant without Amazon Connect, and one that wants SRTP.
+const TRUNK: &str = r#"
+[[tenants]]
+name = "trunk"
+numbers = ["+18005550199"]
+[tenants.sip]
+failure_target = "sip:desk@pbx.example.com"
+transfer_failure_message = "Sorry."
+[tenants.assistant]
+kind = "scripted"
+script = "trunk.yaml"
+[tenants.speech_to_text]
+kind = "counting"
+[tenants.text_to_speech]
+kind = "flite"
+[[tenants]]
+name = "secure"
+numbers = ["+18005550188"]
+[tenants.media]
+srtp = "required"
+[tenants.assistant]
+kind = "scripted"
+script = "trunk.yaml"
+[tenants.speech_to_text]
+kind = "counting"
+[tenants.text_to_speech]
+kind = "flite"
+"#;
+const TRUNK_SCRIPT: &str = "
+start: greeting
+steps:
+  greeting:
+    respond: [{response_type: text, text: Hello.}]
+    expect: [{press: '0', go: refer}, {press: '1', go: hangup}]
+    otherwise: greeting
+  refer:
+    respond:
+      - response_type: connect_to_agent
+        transfer_info: {target: {service_desk: {sip: {uri: 'sip:desk@pbx.example.com',
+          transfer_headers: [{name: X-Topic, value: loan}]}}}}
+  hangup:
+    respond:
+      - response_type: connect_to_agent
+        transfer_info: {target: {service_desk: {sip: {uri: 'sip:desk@pbx.example.com', transfer_method: hangup}}}}
+";
+
+fn trunk_node() -> Node {
+    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+    let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+    let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let folder = folder();
+    std::fs::write(folder.join("trunk.yaml"), TRUNK_SCRIPT).expect("written");
+    let path = config(&folder, connect_at, "counting", TRUNK);
+    Node::serve(&path, folder, connect)
+}
+
+/// One scenario for each behaviour that a far end may show, over both transports that Debian's SIPp has.
+#[test]
+fn sipp_scenarios_of_every_extension_pass() {
+    let node = trunk_node();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for scenario in [
+            "hold_and_resume",
+            "session_refresh_by_update",
+            "session_interval_too_small",
+            "reliable_ringing",
+            "invite_without_offer",
+            "key_by_info",
+            "unknown_extension",
+            "requests_out_of_place",
+        ] {
+            node.sipp(scenario, transport, "+18005550123", 1);
+        }
+        for scenario in ["transfer_by_refer", "transfer_by_refer_fails", "transfer_by_hangup"] {
+            node.sipp(scenario, transport, "+18005550199", 1);
+        }
+        node.sipp("secure_audio_refused", transport, "+18005550188", 1);
+    }
+    node.wait_until_idle();
+    for (reason, count) in [("transferred", 4.0), ("failed_transfer", 2.0)] {
+        assert_eq!(node.metric(&format!("bellhop_calls_ended_total{{tenant=\"trunk\",reason=\"{reason}\"}}")), count);
+    }
+}
+
 #[test]
 fn sipp_cancels_while_it_rings() {
     // Two hundred sentences take longer to synthesise than a caller waits to cancel.

@@ -15,13 +15,36 @@ const DATAGRAM_MAX: usize = 1500;
 struct Buffers {
     bytes: [[u8; DATAGRAM_MAX]; AT_ONCE],
     names: [MaybeUninit<libc::sockaddr_storage>; AT_ONCE],
+    vectors: [libc::iovec; AT_ONCE],
+    headers: [libc::mmsghdr; AT_ONCE],
+    /// How many headers the kernel has written into since they were last made ready.
+    used: usize,
+}
+
+impl Buffers {
+    fn new() -> Box<Self> {
+        let mut this = Box::new(Self {
+            bytes: [[0; DATAGRAM_MAX]; AT_ONCE],
+            names: [MaybeUninit::zeroed(); AT_ONCE],
+            vectors: std::array::from_fn(|_| libc::iovec { iov_base: std::ptr::null_mut(), iov_len: DATAGRAM_MAX }),
+            // SAFETY: an all-zero mmsghdr is a valid value of that plain C structure.
+            headers: unsafe { zeroed() },
+            used: AT_ONCE,
+        });
+        // The box is never moved out of, so these stay true.
+        for n in 0..AT_ONCE {
+            this.vectors[n].iov_base = this.bytes[n].as_mut_ptr().cast();
+            let header = &mut this.headers[n].msg_hdr;
+            header.msg_iov = &raw mut this.vectors[n];
+            header.msg_iovlen = 1;
+            header.msg_name = this.names[n].as_mut_ptr().cast();
+        }
+        this
+    }
 }
 
 thread_local! {
-    static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Box::new(Buffers {
-        bytes: [[0; DATAGRAM_MAX]; AT_ONCE],
-        names: [MaybeUninit::zeroed(); AT_ONCE],
-    }));
+    static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Buffers::new());
 }
 
 /// Hands over every datagram that waits on the socket.
@@ -37,27 +60,27 @@ pub(super) fn drain(socket: RawFd, deliver: &mut dyn FnMut(SocketAddr, &mut [u8]
 }
 
 fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) -> usize {
-    let mut vectors: [libc::iovec; AT_ONCE] =
-        std::array::from_fn(|n| libc::iovec { iov_base: buffers.bytes[n].as_mut_ptr().cast(), iov_len: DATAGRAM_MAX });
-    // SAFETY: an all-zero mmsghdr is a valid value of that plain C structure.
-    let mut headers: [libc::mmsghdr; AT_ONCE] = unsafe { zeroed() };
-    for (n, header) in headers.iter_mut().enumerate() {
-        header.msg_hdr.msg_iov = &raw mut vectors[n];
-        header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = buffers.names[n].as_mut_ptr().cast();
+    for header in &mut buffers.headers[..buffers.used] {
         header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     }
-    // SAFETY: headers, vectors, names and byte buffers outlive the call, their lengths are those of the arrays, and the
-    // socket is a descriptor the caller owns.
+    // SAFETY: headers, vectors, names and byte buffers live in one box that is not moved, their lengths are those of the
+    // arrays, and the socket is a descriptor the caller owns.
     let received = unsafe {
-        libc::recvmmsg(socket, headers.as_mut_ptr(), AT_ONCE as libc::c_uint, libc::MSG_DONTWAIT, std::ptr::null_mut())
+        libc::recvmmsg(
+            socket,
+            buffers.headers.as_mut_ptr(),
+            AT_ONCE as libc::c_uint,
+            libc::MSG_DONTWAIT,
+            std::ptr::null_mut(),
+        )
     };
     let received = usize::try_from(received).unwrap_or(0);
-    for (n, header) in headers.iter().enumerate().take(received) {
+    buffers.used = received;
+    for n in 0..received {
         // SAFETY: the kernel filled the name; the storage was zeroed before its first use.
         let name = unsafe { buffers.names[n].assume_init_ref() };
         if let Some(source) = address(name) {
-            deliver(source, &mut buffers.bytes[n][..(header.msg_len as usize).min(DATAGRAM_MAX)]);
+            deliver(source, &mut buffers.bytes[n][..(buffers.headers[n].msg_len as usize).min(DATAGRAM_MAX)]);
         }
     }
     received

@@ -130,6 +130,11 @@ impl Decoder {
         }
     }
 
+    /// Whether a payload surely makes so many samples, no more and no fewer.
+    pub fn fills(&self, payload: &[u8], samples: usize) -> bool {
+        matches!(self, Self::G711(_)) && payload.len() == samples
+    }
+
     /// Bridges a lost packet with the codec's own means; `false` if it has none.
     pub fn conceal(&mut self, samples: &mut [i16]) -> bool {
         let Self::Opus(Some(decoder)) = self else { return false };

@@ -11,12 +11,17 @@ const HISTORY: usize = 400;
 const PITCH_MIN: usize = 40; // 200 Hz at the highest voice that matters for a bridge of 60 ms
 const PITCH_MAX: usize = 120; // 66 Hz
 const OVERLAP: usize = 32; // 4 ms
+/// How many times the history fits into its buffer.
+const ROOM: usize = 4;
 
 /// Conceals the losses of one stream.
 #[derive(Debug)]
 pub struct Concealer {
     scale: usize,
-    history: Vec<i16>,
+    /// The last samples stand at `end - length` to `end`; the buffer is longer, so that they are moved now and then only.
+    buffer: Vec<i16>,
+    end: usize,
+    length: usize,
     pitch: usize,
     at: usize,
     lost_frames: u32,
@@ -26,7 +31,15 @@ impl Concealer {
     /// A concealer for audio at this rate: 8000 or 16000.
     pub fn new(sample_rate: u32) -> Self {
         let scale = (sample_rate / 8000).max(1) as usize;
-        Self { scale, history: vec![0; HISTORY * scale], pitch: PITCH_MIN * scale, at: 0, lost_frames: 0 }
+        Self {
+            scale,
+            buffer: vec![0; HISTORY * scale * ROOM],
+            end: HISTORY * scale,
+            length: HISTORY * scale,
+            pitch: PITCH_MIN * scale,
+            at: 0,
+            lost_frames: 0,
+        }
     }
 
     /// A 20 ms frame arrived: remembers it, and blends it with the bridge if it ends a gap.
@@ -40,9 +53,12 @@ impl Concealer {
             }
             self.lost_frames = 0;
         }
-        let keep = self.history.len() - frame.len();
-        self.history.copy_within(frame.len().., 0);
-        self.history[keep..].copy_from_slice(frame);
+        if self.end + frame.len() > self.buffer.len() {
+            self.buffer.copy_within(self.end - self.length..self.end, 0);
+            self.end = self.length;
+        }
+        self.buffer[self.end..self.end + frame.len()].copy_from_slice(frame);
+        self.end += frame.len();
     }
 
     /// A frame is missing: fills in a bridge.
@@ -70,12 +86,12 @@ impl Concealer {
 
     /// The last pitch period over and over; its seam is overlapped with the samples before it.
     fn bridge_sample(&mut self) -> i16 {
-        let (period, seam) = (self.history.len() - self.pitch, OVERLAP * self.scale / 2);
-        let sample = f32::from(self.history[period + self.at]);
+        let (period, seam) = (self.end - self.pitch, OVERLAP * self.scale / 2);
+        let sample = f32::from(self.buffer[period + self.at]);
         let until_seam = self.pitch - self.at;
         let blended = if until_seam <= seam {
             let share = until_seam as f32 / seam as f32;
-            sample * share + f32::from(self.history[period + self.at - self.pitch]) * (1.0 - share)
+            sample * share + f32::from(self.buffer[period + self.at - self.pitch]) * (1.0 - share)
         } else {
             sample
         };
@@ -84,10 +100,10 @@ impl Concealer {
     }
 
     fn estimate_pitch(&self, frame: usize) -> usize {
-        let end = self.history.len();
-        let tail = &self.history[end - frame..];
+        let end = self.end;
+        let tail = &self.buffer[end - frame..end];
         let score = |lag: usize| {
-            let shifted = &self.history[end - frame - lag..end - lag];
+            let shifted = &self.buffer[end - frame - lag..end - lag];
             let (mut cross, mut energy) = (0f32, 1f32);
             for (a, b) in tail.iter().zip(shifted).step_by(2 * self.scale) {
                 cross += f32::from(*a) * f32::from(*b);

@@ -37,8 +37,12 @@ impl Law {
 
     /// Decodes as many samples as fit.
     pub fn decode_into(self, codes: &[u8], samples: &mut [i16]) {
+        let table = match self {
+            Self::Mu => &MU_DECODE,
+            Self::A => &A_DECODE,
+        };
         for (sample, code) in samples.iter_mut().zip(codes) {
-            *sample = self.decode(*code);
+            *sample = table[*code as usize];
         }
     }
 

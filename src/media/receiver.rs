@@ -159,8 +159,7 @@ impl Receiver {
             reception: None,
             too_late: 0,
             last_heard: None,
-            // The longest packet behind what is left of a frame.
-            ready: vec![0; (rate as usize / 1000) * (PACKET_MS_MAX + FRAME_MS as usize)],
+            ready: Vec::new(),
             ready_len: 0,
             quiet: true,
         }
@@ -301,9 +300,20 @@ impl Receiver {
         let mut press = self.events.tick(Duration::from_millis(FRAME_MS));
         let samples = frame.len();
         let mut source = Source::Heard;
-        while self.ready_len < samples {
+        // A packet of one frame, as almost all are, is decoded where it is wanted.
+        let mut direct = false;
+        while self.ready_len < samples && !direct {
             match self.jitter.pull(now, self.quiet) {
-                Pulled::Payload(payload) => match self.decoder.decode(payload, &mut self.ready[self.ready_len..]) {
+                Pulled::Payload(payload) if self.ready_len == 0 && self.decoder.fills(payload, samples) => {
+                    direct = self.decoder.decode(payload, frame).is_some();
+                }
+                Pulled::Payload(payload) => match {
+                    if self.ready.is_empty() {
+                        // The longest packet behind what is left of a frame.
+                        self.ready.resize(samples / FRAME_MS as usize * (PACKET_MS_MAX + FRAME_MS as usize), 0);
+                    }
+                    self.decoder.decode(payload, &mut self.ready[self.ready_len..])
+                } {
                     Some(decoded) => self.ready_len += decoded,
                     None => {
                         source = Source::Concealed;
@@ -322,9 +332,11 @@ impl Receiver {
         }
         match source {
             Source::Heard => {
-                frame.copy_from_slice(&self.ready[..samples]);
-                self.ready.copy_within(samples..self.ready_len, 0);
-                self.ready_len -= samples;
+                if !direct {
+                    frame.copy_from_slice(&self.ready[..samples]);
+                    self.ready.copy_within(samples..self.ready_len, 0);
+                    self.ready_len -= samples;
+                }
                 self.noise = None;
                 self.concealer.good(frame);
             }

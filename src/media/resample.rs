@@ -30,13 +30,23 @@ impl Upsampler {
             for (place, sample) in window[TAPS..].iter_mut().zip(block) {
                 *place = f32::from(*sample);
             }
-            for past in window[1..=block.len() + TAPS - 1].windows(TAPS) {
-                let odd: f32 = past.iter().zip(&ODD).map(|(x, h)| x * h).sum();
-                // The mirror image of a zero-stuffed signal: the same low band, with the sign of odd samples turned.
-                let (even, odd) = (past[TAPS / 2 - 1] * (1.0 + self.mirror), odd * (1.0 - self.mirror));
+            // Tap by tap over the whole block, so that the processor's vectors run along it; the filter is symmetric.
+            let mut odd = [0.0; BLOCK];
+            for (tap, gain) in ODD[..TAPS / 2].iter().enumerate() {
+                let (near, far) = (&window[1 + tap..][..BLOCK], &window[TAPS - tap..][..BLOCK]);
+                for ((sum, x), y) in odd.iter_mut().zip(near).zip(far) {
+                    *sum += (x + y) * gain;
+                }
+            }
+            // The mirror image of a zero-stuffed signal: the same low band, with the sign of odd samples turned.
+            let (even_gain, odd_gain) = (1.0 + self.mirror, 1.0 - self.mirror);
+            let evens = &window[TAPS / 2..][..block.len()];
+            let start = out.len();
+            out.resize(start + 2 * block.len(), 0);
+            for ((pair, even), odd) in out[start..].chunks_exact_mut(2).zip(evens).zip(&odd) {
                 // `as` saturates.
-                out.push(even as i16);
-                out.push(odd as i16);
+                pair[0] = (even * even_gain) as i16;
+                pair[1] = (odd * odd_gain) as i16;
             }
             self.history.copy_from_slice(&window[block.len()..block.len() + TAPS]);
         }

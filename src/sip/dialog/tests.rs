@@ -239,11 +239,12 @@ fn a_required_180_is_repeated_until_its_prack() {
     let rseq = response.headers.get("RSeq").expect("numbered").to_owned();
     assert_eq!(response.headers.get("Require"), Some("100rel"));
     uas.handle_timeout(now + Duration::from_millis(500));
-    assert_eq!(drain(&mut uas), ["180"]);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    assert_eq!(drain(&mut uas), ["180"], "the 200 waits");
     let mut prack = inside("PRACK", 52215686);
     prack.headers.set("RAck", &format!("{rseq} 52215685 INVITE"));
-    assert_eq!(asks(now, &mut uas, prack), ["200"]);
-    assert_eq!(uas.deadline(), None, "nothing is repeated any more");
+    assert_eq!(asks(now, &mut uas, prack), ["200", "200"]);
+    assert_eq!(uas.deadline(), Some(now + T1_), "the 180 is repeated no more, the 200 is");
     let mut forgotten = uas_of(now, &reliable);
     forgotten.handle(now, Input::Ring);
     forgotten.handle_timeout(now + Duration::from_secs(32));

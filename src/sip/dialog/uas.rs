@@ -154,6 +154,8 @@ pub struct Uas {
     key: ServerKey,
     pub(super) state: State,
     provisional: Option<Unacknowledged>,
+    /// The session description of a 200 that waits for the PRACK of the 180.
+    answer_waits: Option<String>,
     rseq: u32,
     asked_timer: Option<Agreement>,
     pub(super) timer: SessionTimer,
@@ -233,6 +235,7 @@ impl Uas {
             key,
             state: State::Offered,
             provisional: None,
+            answer_waits: None,
             rseq,
             asked_timer,
             timer: SessionTimer::Off,
@@ -281,8 +284,9 @@ impl Uas {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match (&self.state, input) {
             (State::Offered, Input::Ring) => self.ring(now),
+            // A far end that insists on acknowledging the 180 has its turn first.
+            (State::Offered, Input::Answer { sdp }) if self.provisional.is_some() => self.answer_waits = Some(sdp),
             (State::Offered, Input::Answer { sdp }) => {
-                self.provisional = None;
                 let answer = self.answer(&sdp);
                 self.respond(self.key.clone(), answer.clone());
                 let number = self.invite.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
@@ -448,7 +452,7 @@ impl Uas {
             Method::Bye => self.bye(key, &request),
             Method::Options => self.respond(key, capabilities(request.respond(StatusCode(200), None))),
             Method::Invite | Method::Update => self.offered_anew(now, key, request),
-            Method::Prack => self.prack(key, &request),
+            Method::Prack => self.prack(now, key, &request),
             Method::Info => self.info(key, &request),
             Method::Notify => self.notified(key, &request),
             _ => self.respond(key, request.respond(StatusCode(405), None).with("Allow", ALLOW)),
@@ -516,13 +520,18 @@ impl Uas {
         }
     }
 
-    fn prack(&mut self, key: ServerKey, request: &Request) {
+    fn prack(&mut self, now: Instant, key: ServerKey, request: &Request) {
         let invite = self.invite.headers.get("CSeq").and_then(CSeq::parse);
         let mine = |waiting: &mut Unacknowledged| {
             invite.as_ref().is_some_and(|invite| reliable::acknowledges(request, waiting.rseq, invite))
         };
         let status = if self.provisional.take_if(mine).is_some() { 200 } else { 481 };
         self.respond(key, request.respond(StatusCode(status), None));
+        if self.provisional.is_none()
+            && let Some(sdp) = self.answer_waits.take()
+        {
+            self.handle(now, Input::Answer { sdp });
+        }
     }
 
     fn info(&mut self, key: ServerKey, request: &Request) {
