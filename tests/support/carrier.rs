@@ -116,7 +116,8 @@ impl Carrier {
                     for name in ["From", "To", "Call-ID"] {
                         ack.headers.push(name, response.headers.get(name).unwrap_or_default());
                     }
-                    ack.headers.push("CSeq", "1 ACK");
+                    let number = response.headers.get("CSeq").and_then(|cseq| cseq.split(' ').next());
+                    ack.headers.push("CSeq", &format!("{} ACK", number.unwrap_or("1")));
                     self.deliver(ack.to_bytes());
                 }
             }

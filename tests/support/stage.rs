@@ -1,6 +1,6 @@
 //! One node on one thread in virtual time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -273,6 +273,7 @@ pub struct AudioLine(Arc<Mutex<Line>>);
 struct Line {
     towards: VecDeque<(SocketAddr, Vec<u8>)>,
     sent: Vec<(Duration, Vec<u8>)>,
+    destinations: BTreeSet<SocketAddr>,
     control_towards: VecDeque<(SocketAddr, Vec<u8>)>,
     control_sent: Vec<(SocketAddr, Vec<u8>)>,
     began: Option<std::time::Instant>,
@@ -307,6 +308,21 @@ impl AudioLine {
         line.sent.iter().filter_map(read).collect()
     }
 
+    /// Where packets were sent to, ever.
+    pub fn destinations(&self) -> Vec<SocketAddr> {
+        self.line().destinations.iter().copied().collect()
+    }
+
+    /// An RTCP packet arrives from the signalled host.
+    pub fn puts_control(&self, bytes: &[u8]) {
+        self.line().control_towards.push_back(("192.0.2.1:40001".parse().expect("an address"), bytes.to_vec()));
+    }
+
+    /// Every RTCP packet sent, and where to.
+    pub fn control_sent(&self) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.line().control_sent.clone()
+    }
+
     fn line(&self) -> std::sync::MutexGuard<'_, Line> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -332,9 +348,10 @@ impl PacketPort for AudioLine {
         true
     }
 
-    fn send(&mut self, bytes: &[u8], _: SocketAddr) -> bool {
+    fn send(&mut self, bytes: &[u8], to: SocketAddr) -> bool {
         let now = bellhop_actors::now();
         let mut line = self.line();
+        line.destinations.insert(to);
         let began = *line.began.get_or_insert(now);
         line.sent.push((now - began, bytes.to_vec()));
         true

@@ -1,0 +1,96 @@
+//! Who may call, in virtual time: logins, networks, and what a scanner sees.
+
+use bellhop_sip::message::{Message, Method};
+use bellhop_tenancy::Secret;
+use bellhop_tenancy::tenant::{Failover, Login};
+use bellhop_tests::stage::{Choices, INVITE, play};
+
+fn login() -> Option<Login> {
+    Some(Login { realm: "acme".into(), user: "trunk".into(), password: Secret::new("secret") })
+}
+
+/// A tenant with a login is called over TLS alone: over UDP it does not exist, like a number of nobody's.
+#[test]
+fn over_a_plain_line_a_login_is_never_asked_for_the_tenant() {
+    for number in ["+18005550123", "+18005550777"] {
+        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+            stage.carrier.sends(&INVITE.replace("+18005550123", number));
+            stage.pass(1000).await;
+            let last = stage.carrier.statuses().last().copied();
+            assert_eq!(last, Some(401), "{number}: both look the same");
+            let with = INVITE
+                .replace("+18005550123", number)
+                .replace("CSeq: 1", "Authorization: Digest username=\"trunk\", realm=\"acme\"\nCSeq: 2")
+                .replace("z9hG4bKinvite", "z9hG4bKsecond");
+            stage.carrier.sends(&with);
+            stage.pass(1000).await;
+            assert_eq!(stage.carrier.statuses().last(), Some(&403), "{number}");
+        });
+    }
+}
+
+#[test]
+fn calls_come_from_the_tenants_networks_alone() {
+    for (network, expected) in [("192.0.2.0/24", 200), ("198.51.100.0/24", 403)] {
+        let sources = vec![network.parse().expect("a network")];
+        play(Choices { sources, ..Choices::default() }, move |stage| async move {
+            stage.carrier.sends(INVITE);
+            stage.pass(1500).await;
+            assert_eq!(stage.carrier.statuses().last(), Some(&expected), "{network}");
+        });
+    }
+}
+
+#[test]
+fn a_scanner_is_not_listened_to_after_a_while_and_a_caller_clears_the_debt() {
+    play(Choices::default(), |stage| async move {
+        let probe = |n: usize| {
+            INVITE
+                .replace("+18005550123", &format!("10{n}"))
+                .replace("z9hG4bKinvite", &format!("z9hG4bK{n}"))
+                .replace("call-1", &format!("scan-{n}"))
+        };
+        for n in 0..100 {
+            stage.carrier.sends(&probe(n));
+            stage.pass(10).await;
+        }
+        let calls: std::collections::BTreeSet<String> = stage
+            .carrier
+            .seen()
+            .iter()
+            .filter_map(|message| match message {
+                Message::Response(response) if response.status.0 == 403 => {
+                    response.headers.get("Call-ID").map(str::to_owned)
+                }
+                _ => None,
+            })
+            .collect();
+        let answered = calls.len();
+        assert!((20..=22).contains(&answered), "{answered} of 100 probes were answered");
+        stage.carrier.forget();
+        stage.pass(120_000).await;
+        stage.carrier.sends(INVITE);
+        stage.pass(1500).await;
+        assert_eq!(stage.carrier.statuses().last(), Some(&200), "not for ever");
+    });
+}
+
+#[test]
+fn without_a_free_port_the_caller_is_sent_elsewhere() {
+    let target = Some("sip:desk@pbx.example.com".to_owned());
+    let failover = Some(Failover { message: None, target });
+    play(Choices { failover, max_calls: 200, node_max_calls: 200, ..Choices::default() }, |stage| async move {
+        for n in 0..51 {
+            let call = INVITE.replace("z9hG4bKinvite", &format!("z9hG4bK{n}")).replace("call-1", &format!("call-{n}"));
+            stage.carrier.sends(&call);
+            stage.pass(5).await;
+        }
+        stage.pass(100).await;
+        let moved = stage.carrier.seen().into_iter().find_map(|message| match message {
+            Message::Response(response) if response.status.0 == 302 => Some(response),
+            _ => None,
+        });
+        assert_eq!(moved.expect("a 302").headers.get("Contact"), Some("<sip:desk@pbx.example.com>"));
+        assert!(stage.carrier.requests(&Method::Bye).is_empty());
+    });
+}
