@@ -147,11 +147,15 @@ impl Node {
     }
 
     pub(crate) fn sipp(&self, scenario: &str, transport: Transport, number: &str, calls: u32) {
+        let target = if transport == Transport::Udp { self.udp } else { self.tcp };
+        self.sipp_at(target, scenario, transport, number, calls);
+    }
+
+    /// The same against somebody in front of the node.
+    pub(crate) fn sipp_at(&self, target: SocketAddr, scenario: &str, transport: Transport, number: &str, calls: u32) {
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/sipp/{scenario}.xml"));
-        let (target, kind) = match transport {
-            Transport::Udp => (self.udp, "u1"),
-            Transport::Tcp | Transport::Tls => (self.tcp, "t1"), // Debian's SIPp has no TLS
-        };
+        // Debian's SIPp has no TLS.
+        let kind = if transport == Transport::Udp { "u1" } else { "t1" };
         let output = Command::new("sipp")
             .arg(target.to_string())
             .arg("-sf")
