@@ -2,6 +2,7 @@
 #   make demo [ONCE=1]            a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
+#   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
 
 SHELL := /bin/bash
@@ -24,7 +25,7 @@ define install
 	fi
 endef
 
-.PHONY: demo test lint units docs bench sipp
+.PHONY: demo test lint units docs bench fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
@@ -53,6 +54,17 @@ bench:
 	@echo "building with optimisation"
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
 	@target/release/load --calls $(CALLS) --seconds $(SECONDS)
+
+FUZZ_TARGETS := sip sdp rtp rtcp srtp telephone_event user_to_user
+
+# Without a sanitizer: there is no unsafe code in these parsers. What libFuzzer needs of the compiler is behind a bootstrap flag.
+fuzz:
+	$(call install,$(BUILD_PACKAGES) g++)
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "installing cargo-fuzz from crates.io"; cargo install cargo-fuzz --locked --quiet; }
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzzing $$target for $(SECONDS) s"; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz -s none $$target -- -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
+	done
 
 sipp:
 	$(call install,sip-tester)

@@ -37,6 +37,8 @@ pub struct Services {
     pub blanker: Arc<dyn AttributeBlanker>,
     /// Stores session histories.
     pub histories: Arc<dyn HistoryStore>,
+    /// Records its calls, if the tenant wants that.
+    pub recorder: Option<Arc<dyn CallRecorder>>,
     /// Hears conversations, if somebody wants to.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -64,6 +66,18 @@ impl Default for MediaPolicy {
             timeout: Duration::from_secs(60),
         }
     }
+}
+
+/// Records calls.
+pub trait CallRecorder: Send + Sync {
+    /// Begins the recording of a call on a line of so many samples per second.
+    fn begin(&self, call: CallId, sample_rate: u32) -> Box<dyn RecordingSink>;
+}
+
+/// One call's recording; dropping it ends it.
+pub trait RecordingSink: Send {
+    /// Takes a second of both directions: caller, us, caller, us. Must not wait.
+    fn write(&mut self, samples: Vec<i16>);
 }
 
 /// Hears a conversation as it happens; for the demo and for tools that follow a call. What it does with the words is its

@@ -196,6 +196,38 @@ fn tls_and_srtp_carry_every_codec_on_the_port_of_plain_tcp() {
 }
 
 #[test]
+fn a_recording_has_both_sides_in_step_and_none_of_a_pause() {
+    let node = Node::start("counting", "[tenants.recording]\nfolder = \"recordings\"\n");
+    let secret = SCRIPT.replace(
+        "respond: [{response_type: text, text: Hello.}]",
+        "respond: [{response_type: text, text: Hello.}, {response_type: stop_activities, activities: [{type: speech_to_text_recognition}]}]",
+    );
+    std::fs::write(node.folder.join("script.yaml"), secret).expect("written");
+    let (path, connect) = (node.folder.join("bellhop.toml"), node.connect.clone());
+    let deaf = Node::serve(&path, folder(), connect);
+    for (node, contact) in [(&node, "c1"), (&deaf, "c2")] {
+        let at_once = Line::AtOnce(Duration::from_millis(1500));
+        let lines = vec![at_once, say("this is my secret number"), Line::AtOnce(Duration::ZERO), Line::HangUp];
+        let (report, _) = node.call(Transport::Tcp, contact, lines);
+        assert_eq!(report.ended, Ended::ByCaller);
+        node.wait_until_idle();
+    }
+    let mut files: Vec<_> =
+        std::fs::read_dir(node.folder.join("recordings")).expect("made").map(|f| f.expect("a file").path()).collect();
+    files.sort_by_key(|path| std::fs::metadata(path).and_then(|about| about.modified()).expect("a time"));
+    let loud: Vec<[usize; 2]> = files
+        .iter()
+        .map(|path| {
+            let mut reader = hound::WavReader::open(path).expect("a whole WAV file");
+            let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("a sample")).collect();
+            [0, 1].map(|side| samples.iter().skip(side).step_by(2).filter(|s| s.unsigned_abs() > 1000).count())
+        })
+        .collect();
+    assert!(loud[0][0] > 1000 && loud[0][1] > 1000, "both are heard: {loud:?}");
+    assert!(loud[1][0] == 0, "the caller of the deaf assistant is not: {loud:?}");
+}
+
+#[test]
 fn another_certificate_serves_from_the_next_connection_on_and_a_bad_one_never() {
     let node = Node::start("counting", "");
     let old = std::fs::read(node.folder.join("certificate.pem")).expect("there");

@@ -108,7 +108,7 @@ fn wav(samples: &[u8], rate: u32, channels: u32) -> Vec<u8> {
     let mut bytes = b"RIFF".to_vec();
     bytes.extend((36 + length).to_le_bytes());
     bytes.extend(b"WAVEfmt ");
-    for word in [16, channels << 16 | 1, rate, rate * channels * 2, 16 << 16 | channels * 2] {
+    for word in [16, (channels << 16) | 1, rate, rate * channels * 2, (16 << 16) | (channels * 2)] {
         bytes.extend(word.to_le_bytes());
     }
     bytes.extend(b"data");

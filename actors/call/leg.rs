@@ -3,6 +3,7 @@
 //! Invariant: audio is offered by `try_send` and dropped with a count when the mailbox is full; events are control and
 //! always delivered.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
@@ -23,6 +24,7 @@ use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
 use crate::media_shard::{ControlPath, LegCores, LegEvents, LegMode};
 use crate::metrics;
+use crate::services::RecordingSink;
 
 /// What is assumed of a stream until the answer to our offer names it.
 const ASSUMED: StreamFormat = StreamFormat {
@@ -171,8 +173,9 @@ pub(super) fn quality(cores: &LegCores) -> Option<MediaQuality> {
 }
 
 /// The listeners of one leg.
-#[derive(Debug)]
 pub struct LegListeners {
+    /// Takes the recording.
+    pub recording: Option<RefCell<Box<dyn RecordingSink>>>,
     /// Hears digits and of the leg's failure.
     pub jitter_buffer: Addr<JitterBuffer>,
     /// Hears audio.
@@ -194,6 +197,12 @@ impl LegEvents for LegListeners {
 
     fn clip(&self, event: Event) {
         self.tts_playback.do_send(ClipEvent { event });
+    }
+
+    fn recorded(&self, samples: Vec<i16>) {
+        if let Some(recording) = &self.recording {
+            recording.borrow_mut().write(samples);
+        }
     }
 
     fn silent(&self) {

@@ -111,6 +111,10 @@ messages! {
         /// `None` for anything.
         phrases: Option<Arc<[String]>>,
     }
+    /// Take no audio of the caller: neither the recognizer nor a recording hears it.
+    PauseListening {}
+    /// Take it again.
+    ResumeListening {}
     // SttStream -> Call
     /// The recognizer is connected.
     RecognizerReady {}

@@ -10,9 +10,9 @@ use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
     HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HandoffWasImpossible, HangUp, Heard,
-    HoldAnswered, Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PlaybackFinished, PlaybackReady, Played,
-    PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Say, SendKeys, Speak, SpeechStarted, TransferEnded,
-    TransferProgressed, UtteranceHeard, UtteranceNotUnderstood,
+    HoldAnswered, Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlaybackFinished,
+    PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, ResumeListening, Say,
+    SendKeys, Speak, SpeechStarted, TransferEnded, TransferProgressed, UtteranceHeard, UtteranceNotUnderstood,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
@@ -117,6 +117,14 @@ on! {
         } else {
             tell(&this.children.tts_playback, PressKeys { id, keys });
         }
+    };
+    PauseListening {} => |this, _ctx| {
+        this.pause_recording(true);
+        tell(&this.children.stt_stream, PauseListening {});
+    };
+    ResumeListening {} => |this, _ctx| {
+        this.pause_recording(false);
+        tell(&this.children.stt_stream, ResumeListening {});
     };
     EndConversation { headers } => |this, ctx| {
         this.goal = Some(Goal::HangUp { headers });

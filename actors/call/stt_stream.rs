@@ -16,7 +16,8 @@ use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 use super::child;
 use super::messages::{
-    CallerAudio, Listen, RecognizerReady, SpeechStarted, UtteranceHeard, UtteranceNotUnderstood, Words,
+    CallerAudio, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechStarted, UtteranceHeard,
+    UtteranceNotUnderstood, Words,
 };
 use super::supervisor::Call;
 use crate::metrics;
@@ -40,6 +41,7 @@ pub struct SttStream {
     activity: VoiceActivity,
     upsampler: Upsampler,
     wide: Vec<i16>,
+    paused: bool,
     utterance_ended: Option<Instant>,
 }
 
@@ -60,6 +62,7 @@ impl SttStream {
             activity: VoiceActivity::new(END_OF_PHRASE),
             upsampler: Upsampler::with_mirror(MIRROR_GAIN),
             wide: Vec::new(),
+            paused: false,
             utterance_ended: None,
         }
     }
@@ -134,6 +137,9 @@ impl Handler<CallerAudio> for SttStream {
     type Result = ();
 
     fn handle(&mut self, CallerAudio { samples, frame_samples }: CallerAudio, _: &mut Self::Context) {
+        if self.paused {
+            return;
+        }
         metrics::samples_heard(samples.0.len());
         for frame in samples.0.chunks_exact(frame_samples) {
             self.hear(frame);
@@ -149,6 +155,24 @@ impl Handler<Listen> for SttStream {
         if let Some(stream) = &mut self.stream {
             stream.expect(self.phrases.clone());
         }
+    }
+}
+
+impl Handler<PauseListening> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, _: PauseListening, _: &mut Self::Context) {
+        self.paused = true;
+        // What was being said is not waited for any more.
+        self.activity = VoiceActivity::new(END_OF_PHRASE);
+    }
+}
+
+impl Handler<ResumeListening> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, _: ResumeListening, _: &mut Self::Context) {
+        self.paused = false;
     }
 }
 

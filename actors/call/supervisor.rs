@@ -3,6 +3,7 @@
 //! It knows phases and nothing of conversations, codecs or HTTP: too simple to fail. Invariant: `leave` is entered once;
 //! the first reason wins; the key is spent after all others have stopped, and nothing after a failure.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
 use bellhop_dialogue::turn_loop::Timeouts;
+use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
 use bellhop_sip::message::StatusCode;
@@ -41,6 +43,7 @@ use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, OnAir, PacketPort, Shard};
 use crate::metrics;
 use crate::reception::call_registry::Blank;
+use crate::services::RecordingSink;
 use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Ping, Stop, spawn_linked};
 
 /// The actor.
@@ -211,6 +214,7 @@ impl Call {
         });
 
         let listeners = LegListeners {
+            recording: begin_recording(&self.seed, &cores),
             jitter_buffer: jitter_buffer.address.clone(),
             stt_stream: stt_stream.address.clone(),
             tts_playback: tts_playback.address.clone(),
@@ -265,6 +269,13 @@ impl Call {
             this.deadline = None;
             then(this, ctx);
         }));
+    }
+
+    pub(super) fn pause_recording(&self, paused: bool) {
+        let Some(cores) = &self.cores else { return };
+        if let Some(recorder) = cores.recorder.borrow_mut().as_mut() {
+            recorder.pause(paused);
+        }
     }
 
     /// Keys go by INFO where telephone-event was not agreed on and the far end says that it takes INFO.
@@ -521,6 +532,15 @@ impl Call {
             }
         }
     }
+}
+
+/// Begins the recording, if the tenant wants one.
+fn begin_recording(seed: &CallSeed, cores: &LegCores) -> Option<RefCell<Box<dyn RecordingSink>>> {
+    let recorder = seed.services.recorder.as_ref()?;
+    let sample_rate = cores.receiver.borrow().format().codec.sample_rate();
+    cores.recorder.replace(Some(Recorder::new(sample_rate)));
+    cores.playout.borrow_mut().monitor();
+    Some(RefCell::new(recorder.begin(seed.id, sample_rate)))
 }
 
 struct MediaSetUp {

@@ -12,8 +12,8 @@ use bellhop_dialogue::turn_loop::{Input, Output};
 
 use super::child;
 use super::messages::{
-    Begin, CutSpeech, EndConversation, HandOff, HandoffWasImpossible, Heard, Interrupted, NotUnderstood, Played,
-    Pressed, ReplyArrived, Say, SendKeys, Words,
+    Begin, CutSpeech, EndConversation, HandOff, HandoffWasImpossible, Heard, Interrupted, NotUnderstood,
+    PauseListening, Played, Pressed, ReplyArrived, ResumeListening, Say, SendKeys, Words,
 };
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
@@ -82,6 +82,8 @@ impl Driven for TurnLoop {
                 let transcript = self.drive.core.transcript().clone();
                 self.call.do_send(HandOff { transfer, transcript });
             }
+            Output::Listening(true) => self.call.do_send(ResumeListening {}),
+            Output::Listening(false) => self.call.do_send(PauseListening {}),
             Output::SendKeys { id, keys } => self.call.do_send(SendKeys { id, keys }),
             Output::EndConversation { headers } => self.call.do_send(EndConversation { headers }),
             Output::Skipped { response_type } => {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::playout::{self, Playout};
 use bellhop_media::receiver::{Arrival, Drop as Dropped, Receiver, Source};
+use bellhop_media::recording::Recorder;
 use bellhop_media::rtcp::{self, CONTROL_BYTES_MAX, Control, Heard, Time};
 use bellhop_media::rtp::PACKET_BYTES_MAX;
 use bellhop_media::srtp::OVERHEAD_BYTES_MAX;
@@ -61,6 +62,8 @@ pub trait LegEvents {
     fn audio(&self, samples: Vec<i16>, frame_samples: usize);
     /// A clip started or finished.
     fn clip(&self, event: playout::Event);
+    /// Some of the recording: caller, us, caller, us.
+    fn recorded(&self, samples: Vec<i16>);
     /// Nothing was heard of the far end for the media timeout, though it should send. Told once.
     fn silent(&self);
     /// The leg's slice panicked; it has been taken off the clock.
@@ -76,6 +79,8 @@ pub struct LegCores {
     pub playout: RefCell<Playout>,
     /// RTCP.
     pub control: RefCell<Control>,
+    /// The recording, if the tenant wants one.
+    pub recorder: RefCell<Option<Recorder>>,
     /// Where RTCP goes.
     pub control_path: Cell<ControlPath>,
     /// What the leg does, and since when.
@@ -91,6 +96,7 @@ impl LegCores {
             receiver: RefCell::new(receiver),
             playout: RefCell::new(playout),
             control: RefCell::new(control),
+            recorder: RefCell::new(None),
             control_path: Cell::new(ControlPath::Nowhere),
             mode: Cell::new((LegMode::Resting, now)),
             media_timeout,
@@ -313,6 +319,7 @@ impl OnClock {
         }
         self.hear(mode, now, counters);
         self.speak(mode, counters);
+        self.record(mode);
         if self.frames.is_multiple_of(FRAMES_PER_LOOK) {
             self.look(now);
         }
@@ -358,6 +365,20 @@ impl OnClock {
         }
         if source == Source::Concealed {
             counters.concealed += 1;
+        }
+    }
+
+    /// The frame that was just heard and what was just sent go to the recorder; then a full batch goes to the recognizer.
+    fn record(&mut self, mode: LegMode) {
+        let Leg { cores, events, .. } = &mut self.leg;
+        let samples = cores.receiver.borrow().frame_samples();
+        if let Some(recorder) = cores.recorder.borrow_mut().as_mut() {
+            let heard = if mode.hears() { &self.batch[self.batch.len() - samples..] } else { &[] };
+            let mut full = None;
+            cores.playout.borrow_mut().monitored(|ours| full = recorder.push(heard, ours));
+            if let Some(chunk) = full {
+                events.recorded(chunk);
+            }
         }
         if self.batch.len() >= BATCH_FRAMES * samples {
             events.audio(std::mem::take(&mut self.batch), samples);
@@ -416,6 +437,9 @@ impl OnClock {
 
     /// The leg has left the clock: the far end's RTCP hears of it.
     fn goodbye(mut self) {
+        if let Some(recorder) = self.leg.cores.recorder.borrow_mut().as_mut() {
+            self.leg.events.recorded(recorder.finish());
+        }
         if self.leg.cores.mode() != LegMode::Resting {
             let mut packet = [0; CONTROL_BYTES_MAX];
             let ssrc = self.leg.cores.playout.borrow().sent().ssrc;

@@ -105,6 +105,8 @@ pub enum Output {
         /// The keys.
         keys: DtmfSend,
     },
+    /// Whether the caller's speech is taken from here on.
+    Listening(bool),
     /// Hang up; everything before has been heard.
     EndConversation {
         /// Headers of the BYE.
@@ -129,6 +131,8 @@ pub struct TurnLoop {
     next_say: u64,
     context: Value,
     barged_in: bool,
+    /// Whether keys are ignored until they are asked for again.
+    deaf_to_keys: bool,
     type_ahead: VecDeque<char>,
     transcript: Transcript,
     outputs: VecDeque<Output>,
@@ -156,6 +160,7 @@ impl TurnLoop {
             next_say: 0,
             context: Value::Null,
             barged_in: false,
+            deaf_to_keys: false,
             type_ahead: VecDeque::new(),
             transcript: Transcript::default(),
             outputs: VecDeque::new(),
@@ -297,6 +302,16 @@ impl TurnLoop {
                     then.pop_front();
                     self.say(now, text);
                 }
+                Some(Response::Start(activities) | Response::Stop(activities)) => {
+                    let (activities, start) = (*activities, matches!(then.front(), Some(Response::Start(_))));
+                    then.pop_front();
+                    if activities.keys {
+                        self.deaf_to_keys = !start;
+                    }
+                    if activities.speech {
+                        self.outputs.push_back(Output::Listening(start));
+                    }
+                }
                 Some(Response::SendKeys(keys)) => {
                     let (keys, id) = (keys.clone(), SayId(self.next_say));
                     then.pop_front();
@@ -431,6 +446,9 @@ impl TurnLoop {
     }
 
     fn pressed(&mut self, now: Instant, digit: char) {
+        if self.deaf_to_keys {
+            return;
+        }
         if let State::Speaking { then, .. } = &self.state {
             if !Self::may_barge_in(then) {
                 return;

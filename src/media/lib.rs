@@ -14,6 +14,7 @@ pub mod latch;
 pub mod playout;
 pub mod quality;
 pub mod receiver;
+pub mod recording;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;

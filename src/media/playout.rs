@@ -158,6 +158,8 @@ pub struct Playout {
     events: VecDeque<Event>,
     packets: u32,
     bytes: u32,
+    /// What was sent since the last look, for the recorder.
+    monitor: Option<Vec<i16>>,
 }
 
 impl Playout {
@@ -179,6 +181,7 @@ impl Playout {
             events: VecDeque::new(),
             packets: 0,
             bytes: 0,
+            monitor: None,
         }
     }
 
@@ -192,6 +195,19 @@ impl Playout {
         match &mut self.security {
             None => length,
             Some(security) => security.protect_control(buffer, length),
+        }
+    }
+
+    /// Keeps what is sent for [`Playout::monitored`].
+    pub fn monitor(&mut self) {
+        self.monitor.get_or_insert_default();
+    }
+
+    /// Hands over what was sent since the last look, as linear samples at the codec's rate.
+    pub fn monitored(&mut self, look: impl FnOnce(&[i16])) {
+        if let Some(monitor) = &mut self.monitor {
+            look(monitor);
+            monitor.clear();
         }
     }
 
@@ -321,6 +337,11 @@ impl Playout {
                     }
                 });
                 codes[filled..].fill(law.silence());
+                if let Some(monitor) = &mut self.monitor {
+                    let start = monitor.len();
+                    monitor.resize(start + samples, 0);
+                    law.decode_into(codes, &mut monitor[start..]);
+                }
                 (samples, filled > 0)
             }
             Codec::G722 | Codec::Opus => {
@@ -329,6 +350,9 @@ impl Playout {
                     Sound::Linear(sound) => linear[at..at + take].copy_from_slice(&sound[from..from + take]),
                     Sound::Coded(law, codes) => law.decode_into(&codes[from..from + take], &mut linear[at..at + take]),
                 });
+                if let Some(monitor) = &mut self.monitor {
+                    monitor.extend_from_slice(&linear[..samples]);
+                }
                 let length = self.encoder.encode(&linear[..samples], &mut payload);
                 (length, filled > 0)
             }

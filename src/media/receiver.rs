@@ -307,19 +307,17 @@ impl Receiver {
                 Pulled::Payload(payload) if self.ready_len == 0 && self.decoder.fills(payload, samples) => {
                     direct = self.decoder.decode(payload, frame).is_some();
                 }
-                Pulled::Payload(payload) => match {
+                Pulled::Payload(payload) => {
                     if self.ready.is_empty() {
                         // The longest packet behind what is left of a frame.
                         self.ready.resize(samples / FRAME_MS as usize * (PACKET_MS_MAX + FRAME_MS as usize), 0);
                     }
-                    self.decoder.decode(payload, &mut self.ready[self.ready_len..])
-                } {
-                    Some(decoded) => self.ready_len += decoded,
-                    None => {
+                    let Some(decoded) = self.decoder.decode(payload, &mut self.ready[self.ready_len..]) else {
                         source = Source::Concealed;
                         break;
-                    }
-                },
+                    };
+                    self.ready_len += decoded;
+                }
                 Pulled::Idle => {
                     source = Source::Silent;
                     break;

@@ -8,21 +8,22 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
 use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::reception::admission::Admission;
-use bellhop_actors::reception::call_registry::CallRegistry;
+use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen};
 use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception, ReceptionSettings};
-use bellhop_actors::services::{Observer, Services};
+use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
 use bellhop_adapters::assistant::scripted::{Script, Scripted};
+use bellhop_adapters::recording::{Folder, Recording};
 use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
 use bellhop_adapters::storage::sqlite::SqliteHistories;
@@ -130,6 +131,9 @@ impl Server {
             services.push(Arc::new(Services {
                 tenant: Arc::clone(tenant),
                 media: settings.media.clone(),
+                recorder: engine.recordings.clone().map(|folder| {
+                    Arc::new(Recordings { folder, tenant: settings.tenant.name.clone() }) as Arc<dyn CallRecorder>
+                }),
                 instance: contacts.instance,
                 assistant: Arc::clone(&engine.assistant),
                 recognizer: Arc::clone(&engine.recognizer),
@@ -265,7 +269,29 @@ struct Engines {
     of: HashMap<String, TenantEngines>,
 }
 
+/// Recordings of one tenant, named by tenant, time and call.
+struct Recordings {
+    folder: Folder,
+    tenant: String,
+}
+
+impl CallRecorder for Recordings {
+    fn begin(&self, call: CallId, sample_rate: u32) -> Box<dyn RecordingSink> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        Box::new(Sink(self.folder.begin(&format!("{}-{now}-{call}", self.tenant), sample_rate)))
+    }
+}
+
+struct Sink(Recording);
+
+impl RecordingSink for Sink {
+    fn write(&mut self, samples: Vec<i16>) {
+        self.0.write(samples);
+    }
+}
+
 struct TenantEngines {
+    recordings: Option<Folder>,
     assistant: Arc<dyn Assistant>,
     recognizer: Arc<dyn Recognizer>,
     synthesizer: Arc<dyn Synthesizer>,
@@ -316,9 +342,14 @@ impl Engines {
                     .map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>),
             };
             let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();
+            let opened = tenant.recordings.as_deref().map(Folder::open).transpose();
+            let recordings = opened.unwrap_or_else(|error| {
+                mistake("recording.folder", error.to_string());
+                None
+            });
             if let (Some(script), Some(recognizer), Some(synthesizer)) = (script, recognizer, synthesizer) {
                 let assistant: Arc<dyn Assistant> = Arc::new(Scripted::new(script));
-                of.insert(tenant.tenant.name.clone(), TenantEngines { assistant, recognizer, synthesizer });
+                of.insert(tenant.tenant.name.clone(), TenantEngines { recordings, assistant, recognizer, synthesizer });
             }
         }
         if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }

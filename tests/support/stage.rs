@@ -171,6 +171,7 @@ impl Stage {
             attributes: shared.clone(),
             blanker: shared.clone(),
             histories: shared,
+            recorder: None,
             observer: None,
         };
         let node = Quota::new(or_ten(choices.node_max_calls));

@@ -3,6 +3,7 @@
 //! Invariant: order is kept, an unknown type is [`Response::Unsupported`] and never an error, and numbers and booleans may
 //! come as strings.
 
+mod activities;
 mod connect_to_agent;
 mod dtmf;
 mod end_session;
@@ -11,6 +12,7 @@ mod text;
 
 use serde_json::Value;
 
+pub use activities::Activities;
 pub use connect_to_agent::ConnectToAgent;
 pub use dtmf::{DtmfCollect, DtmfSend, KeyPress};
 pub use sip_target::SipTarget;
@@ -30,6 +32,10 @@ pub enum Response {
     Dtmf(DtmfCollect),
     /// Hand the caller over.
     ConnectToAgent(ConnectToAgent),
+    /// Take speech or keys again.
+    Start(Activities),
+    /// Take no speech or keys.
+    Stop(Activities),
     /// Press keys towards the caller.
     SendKeys(DtmfSend),
     /// Hang up.
@@ -61,6 +67,8 @@ fn read_one(item: &Value) -> Response {
     let known = match response_type {
         "text" => text::read(item),
         "dtmf" => dtmf::read(item),
+        "start_activities" => Some(activities::read(item, true)),
+        "stop_activities" => Some(activities::read(item, false)),
         "connect_to_agent" => Some(connect_to_agent::read(item)),
         "end_session" => Some(end_session::read(item)),
         _ => None,

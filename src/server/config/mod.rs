@@ -76,6 +76,8 @@ pub struct Tenant {
     pub tenant: bellhop_tenancy::Tenant,
     /// `[tenants.media]`
     pub media: MediaPolicy,
+    /// `[tenants.recording]`: `folder`, relative to the file.
+    pub recordings: Option<PathBuf>,
     /// `[tenants.connect]`; none where calls come from elsewhere.
     pub connect: Option<Connect>,
     /// `[tenants.assistant]`
@@ -266,6 +268,11 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         language,
     };
     let settings = Tenant {
+        recordings: section.optional_section("recording").map(|section| {
+            let folder = section.required_text("folder");
+            section.finish();
+            path.parent().unwrap_or(Path::new(".")).join(folder)
+        }),
         media: read_media_policy(&section.section("media")),
         connect: section.optional_section("connect").map(|section| read_connect(&section)),
         assistant: read_assistant(&section.section("assistant"), path),
