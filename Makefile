@@ -2,6 +2,8 @@
 #   make demo [ONCE=1]            a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
+#   make frames                   one frame of one leg: time and allocations
+#   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
 
@@ -25,7 +27,7 @@ define install
 	fi
 endef
 
-.PHONY: demo test lint units docs bench fuzz sipp
+.PHONY: demo test lint units docs bench frames signalling fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
@@ -54,6 +56,17 @@ bench:
 	@echo "building with optimisation"
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
 	@target/release/load --calls $(CALLS) --seconds $(SECONDS)
+
+# What one frame of one leg costs in the cores, and that it does not allocate.
+frames:
+	$(call install,$(BUILD_PACKAGES))
+	@cargo run --release --locked --quiet -p bellhop-bench --bin frames
+
+# A call's signalling alone: CALLS calls, 200 a second.
+signalling:
+	$(call install,$(BENCH_PACKAGES) sip-tester)
+	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
+	@target/release/load --signalling --calls $(CALLS) --rate 200
 
 FUZZ_TARGETS := sip sdp rtp rtcp srtp telephone_event user_to_user
 

@@ -29,13 +29,16 @@ struct Arguments {
     /// New calls per second while it fills up.
     #[arg(long, default_value_t = 50)]
     rate: u32,
+    /// No audio: calls come, are acknowledged and end at once; what is measured is a call's signalling.
+    #[arg(long)]
+    signalling: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let folder = std::env::temp_dir().join(format!("bellhop-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let result = run(&arguments, &folder);
+    let result = if arguments.signalling { signalling(&arguments, &folder) } else { run(&arguments, &folder) };
     std::fs::remove_dir_all(&folder)?;
     let line = result?;
     keep(&line)?;
@@ -44,19 +47,8 @@ fn main() -> Result<()> {
 }
 
 fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
-    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference");
-    for (program, libraries) in [("floord", vec![]), ("mediauac", vec!["-lm"])] {
-        let built = Command::new("gcc")
-            .args(["-O2", "-w", "-o"])
-            .arg(folder.join(program))
-            .arg(reference.join(format!("{program}.c")))
-            .args(libraries)
-            .status()
-            .context("gcc is needed for the reference programs")?;
-        if !built.success() {
-            bail!("the reference program {program} does not compile");
-        }
-    }
+    compile("floord", &[], folder)?;
+    compile("mediauac", &["-lm"], folder)?;
     println!("floor: {} calls, a socket per call, decode + 16 kHz + energy + encode …", arguments.calls);
     let floor_port = free_port()?;
     let floor = Process::start(
@@ -109,6 +101,66 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         "samples_counted": heard,
     });
     Ok(report.to_string())
+}
+
+/// Calls without audio, as many a second as asked for: the server's whole cost of one, start to end.
+fn signalling(arguments: &Arguments, folder: &Path) -> Result<String> {
+    let mut server = serve(arguments, folder)?;
+    let (sip, _) = server.addresses()?;
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/signalling.xml");
+    let before = cpu_ms(server.id())?;
+    let mut sipp = pinned(Path::new("sipp"), 1);
+    sipp.arg(sip.to_string()).arg("-sf").arg(scenario).args(["-s", "+18005550123", "-i", "127.0.0.1", "-nostdin"]);
+    sipp.args(["-m", &arguments.calls.to_string(), "-r", &arguments.rate.to_string()]);
+    sipp.args(["-trace_rtt", "-rtt_freq", "1", "-timeout", "300", "-timeout_error"]);
+    let output = sipp.current_dir(folder).stdin(Stdio::null()).output().context("SIPp is needed")?;
+    if !output.status.success() {
+        bail!("calls failed: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let spent = cpu_ms(server.id())? - before;
+    let (median, slow) = set_up_times(folder)?;
+    let report = json!({
+        "calls": arguments.calls,
+        "calls_per_second": arguments.rate,
+        "cpu_ms_per_call": (spent / f64::from(arguments.calls) * 1000.0).round() / 1000.0,
+        "setup_p50_ms": median,
+        "setup_p99_ms": slow,
+    });
+    Ok(report.to_string())
+}
+
+/// From INVITE to 200: the median and the slowest of a hundred, from what SIPp wrote down.
+fn set_up_times(folder: &Path) -> Result<(f64, f64)> {
+    let mut files = std::fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
+    let file = files.find(|path| path.to_string_lossy().ends_with("_rtt.csv")).context("SIPp wrote its times")?;
+    let text = std::fs::read_to_string(file)?;
+    let mut times: Vec<f64> = text.lines().filter_map(|line| line.split(';').nth(1)?.parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
+    Ok((at(0.5), at(0.99)))
+}
+
+/// User and system time of a process so far, in milliseconds.
+fn cpu_ms(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    Ok((ticks(11) + ticks(12)) * 10.0) // a tick is 10 ms
+}
+
+fn compile(program: &str, libraries: &[&str], folder: &Path) -> Result<()> {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference");
+    let built = Command::new("gcc")
+        .args(["-O2", "-w", "-o"])
+        .arg(folder.join(program))
+        .arg(reference.join(format!("{program}.c")))
+        .args(libraries)
+        .status()
+        .context("gcc is needed for the reference programs")?;
+    if !built.success() {
+        bail!("the reference program {program} does not compile");
+    }
+    Ok(())
 }
 
 /// Runs the generator against a port and returns its figures.

@@ -15,7 +15,6 @@ use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::Digit;
-use bellhop_media::g711::Law;
 use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
@@ -103,7 +102,8 @@ fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
 /// The name of what nobody waits for.
 const UNNAMED: u64 = u64::MAX;
 
-/// A speech as the codec plays it. Calls of this thread that play the same speech share it: a greeting is held once.
+/// A speech as the codec plays it. Calls of this thread that play the same speech share it: a greeting is coded once, and
+/// held once.
 fn encoded(speech: &Speech, codec: Codec) -> Sound {
     thread_local! {
         static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
@@ -114,41 +114,21 @@ fn encoded(speech: &Speech, codec: Codec) -> Sound {
     let key = (speech.samples.as_ptr(), codec);
     SHARED.with_borrow_mut(|shared| {
         // The address is only a hint: the speech that was at it may be gone.
-        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.sound.upgrade()?)));
+        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.sound.clone())));
         if let Some((_, sound)) = known.filter(|(of, _)| Arc::ptr_eq(of, &speech.samples)) {
             return sound;
         }
         let sound = Sound::of(&resample::clip(&speech.samples, speech.sample_rate, codec.sample_rate()), codec);
-        shared.retain(|_, known| known.sound.upgrade().is_some());
-        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), sound: WeakSound::of(&sound) });
+        shared.retain(|_, known| known.speech.strong_count() > 0);
+        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), sound: sound.clone() });
         sound
     })
 }
 
+/// A sound lives as long as the speech it was made of, which the synthesizer's memory bounds.
 struct Shared {
     speech: Weak<[i16]>,
-    sound: WeakSound,
-}
-
-enum WeakSound {
-    Coded(Law, Weak<[u8]>),
-    Linear(Weak<[i16]>),
-}
-
-impl WeakSound {
-    fn of(sound: &Sound) -> Self {
-        match sound {
-            Sound::Coded(law, codes) => Self::Coded(*law, Arc::downgrade(codes)),
-            Sound::Linear(samples) => Self::Linear(Arc::downgrade(samples)),
-        }
-    }
-
-    fn upgrade(&self) -> Option<Sound> {
-        match self {
-            Self::Coded(law, codes) => codes.upgrade().map(|codes| Sound::Coded(*law, codes)),
-            Self::Linear(samples) => samples.upgrade().map(Sound::Linear),
-        }
-    }
+    sound: Sound,
 }
 
 impl Actor for TtsPlayback {
