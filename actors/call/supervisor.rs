@@ -36,8 +36,8 @@ use super::transfer::WayOut;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
 use super::{
-    CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PORT_TRIES, PREPARE_MAX,
-    QUIET_MAX, SETUP_MAX, TEARDOWN_MAX, strike,
+    BEAT_EVERY, CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PORT_TRIES,
+    PREPARE_MAX, QUIET_MAX, SETUP_MAX, TEARDOWN_MAX, strike,
 };
 use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, OnAir, PacketPort, Shard};
@@ -514,10 +514,9 @@ impl Call {
         ctx.stop();
     }
 
-    /// Beats for the watchdog, and asks the children whether they are there.
+    /// Asks the children whether they are there.
     fn look_after_children(&mut self, ctx: &mut Context<Self>) {
         let now = crate::now();
-        self.seed.registry.beat(self.seed.id, now);
         if matches!(self.phase, PhaseName::Quieting | PhaseName::Leaving) {
             return; // they are being stopped, which has a deadline of its own
         }
@@ -567,6 +566,7 @@ impl Actor for Call {
             let refusal = if status.0 == 503 { Refusal::NoPorts } else { Refusal::NotAcceptable };
             return self.leave(Ending::Refused(refusal), ctx);
         }
+        ctx.run_interval(BEAT_EVERY, |this, _| this.seed.registry.beat(this.seed.id, crate::now()));
         ctx.run_interval(PING_EVERY, |this, ctx| this.look_after_children(ctx));
         ctx.run_later(CALL_AGE_MAX, |this, ctx| this.fail(Ending::OperatorHungUp, ctx));
         self.within(SETUP_MAX, ctx, |this, ctx| this.answer(ctx));
