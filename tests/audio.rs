@@ -3,7 +3,9 @@
 use bellhop_actors::services::MediaPolicy;
 use bellhop_media::rtcp::{Control, Heard, Sent, Time};
 use bellhop_media::rtp::Packet;
+use bellhop_media::srtp::Suite;
 use bellhop_sip::message::{Message, Method};
+use bellhop_sip::sdp::crypto::CryptoSuite;
 use bellhop_tests::Stage;
 use bellhop_tests::stage::{Choices, INVITE, play};
 use std::time::{Duration, Instant};
@@ -149,6 +151,15 @@ fn a_flood_from_another_source_changes_nothing() {
         assert_eq!(stage.line.destinations(), ["192.0.2.1:40000".parse().expect("an address")]);
         assert!(!stage.services.asked().iter().any(|text| text == "5"), "a foreign key is no turn");
     });
+}
+
+/// The names of the session description are those of the cipher, in both rooms.
+#[test]
+fn every_suite_that_is_agreed_on_can_be_carried_out() {
+    for suite in CryptoSuite::ALL {
+        let cipher = Suite::named(suite.token()).expect("a cipher");
+        assert_eq!(cipher.key_bytes() + cipher.salt_bytes(), suite.key_and_salt_bytes(), "{suite:?}");
+    }
 }
 
 #[test]

@@ -46,6 +46,24 @@ fn a_failure_is_told_the_caller_who_is_then_referred_on() {
 }
 
 #[test]
+fn a_call_that_fails_while_it_rings_is_answered_and_led_out() {
+    let choices = trunk(ChildName::TurnLoop, Some("sip:desk@pbx.example.com"), HoldOnTransfer::Leave);
+    let drill = choices.drill.map(|drill| Drill { phase: PhaseName::Offered, ..drill });
+    play(Choices { drill, ..choices }, |stage| async move {
+        stage.call_answered().await;
+        stage.pass(3000).await;
+        assert!(stage.carrier.statuses().contains(&200));
+        assert!(stage.services.said().iter().any(|text| text == "we are sorry"));
+        let refer = stage.carrier.requests(&Method::Refer).pop().expect("a REFER");
+        answers(&stage, &refer, 202);
+        notify(&stage, "SIP/2.0 200 OK");
+        stage.settle().await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+#[test]
 fn without_a_target_the_words_are_followed_by_a_bye() {
     play(trunk(ChildName::TurnLoop, None, HoldOnTransfer::Hold), |stage| async move {
         stage.call_answered().await;

@@ -15,7 +15,7 @@ use bellhop_media::quality::{Measured, mean_opinion_score};
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::Control;
 use bellhop_media::srtp::{Inbound, MasterKey, Outbound, Suite};
-use bellhop_sip::sdp::crypto::{CryptoKey, CryptoSuite};
+use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Direction};
 
 use super::jitter_buffer::JitterBuffer;
@@ -105,15 +105,7 @@ fn secure(cores: &LegCores, before: Option<&Agreed>, agreed: &Agreed) {
 }
 
 fn master(key: &CryptoKey) -> Option<MasterKey> {
-    let suite = match key.suite {
-        CryptoSuite::AesCm128HmacSha1_80 => Suite::AesCm128HmacSha1_80,
-        CryptoSuite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_32,
-        CryptoSuite::AesCm256HmacSha1_80 => Suite::AesCm256HmacSha1_80,
-        CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
-        CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
-        CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
-    };
-    MasterKey::new(suite, &key.key_and_salt)
+    MasterKey::new(Suite::named(key.suite.token())?, &key.key_and_salt)
 }
 
 fn codec_of(agreed: &Agreed) -> Codec {

@@ -447,7 +447,7 @@ impl Call {
 
     pub(super) fn end_as(&mut self, how: OnFailure, ending: Ending, ctx: &mut Context<Self>) {
         match how {
-            OnFailure::Leave => self.leave(ending, ctx),
+            OnFailure::Leave => self.leave_for(ending, ctx),
             OnFailure::AwaitOutcomeThenBlank | OnFailure::AwaitOutcome => {
                 if self.children.connect_handoff.is_none() {
                     return self.leave(ending, ctx);

@@ -34,8 +34,8 @@ pub(super) const LAST_WORDS: SayId = SayId(u64::MAX - 1);
 /// What is under way.
 #[derive(Default)]
 pub(super) struct WayOut {
-    /// The failure that the call is being led out of.
-    failing: Option<Ending>,
+    /// The failure that the call is being led out of: the first reason, whatever else happens on the way.
+    pub(super) failing: Option<Ending>,
     /// A REFER that waits for the hold.
     transfer: Option<Transfer>,
     /// What follows the last words.
@@ -44,7 +44,7 @@ pub(super) struct WayOut {
 
 enum AfterWords {
     Transfer(Transfer),
-    Leave(Ending),
+    Leave,
 }
 
 impl Call {
@@ -98,18 +98,15 @@ impl Call {
             return;
         }
         self.no_deadline(ctx);
-        let Err(status) = outcome else {
-            let ending = self.way_out.failing.take().unwrap_or(Ending::Transferred);
-            return self.leave(ending, ctx);
-        };
+        let Err(status) = outcome else { return self.leave_for(Ending::Transferred, ctx) };
         tracing::warn!(call = %self.seed.id, tenant = self.tenant(), status = status.0, "the transfer failed");
         if self.phase == PhaseName::Transferring && self.seed.services.tenant.hold == HoldOnTransfer::Hold {
             tell(&self.children.sip_dialog, Resume {});
         }
         let tenant = &self.seed.services.tenant;
         let message = tenant.transfer_failure_message.clone();
-        if let Some(ending) = self.way_out.failing.take() {
-            return self.say_last(message, AfterWords::Leave(ending), ctx);
+        if self.way_out.failing.is_some() {
+            return self.say_last(message, AfterWords::Leave, ctx);
         }
         match tenant.on_transfer_failure {
             OnTransferFailure::Continue => {
@@ -119,8 +116,8 @@ impl Call {
             }
             OnTransferFailure::Disconnect => {
                 let failure = Broken::Failure(Failure::TransferFailed);
-                let ending = Ending::Failed { child: ChildName::SipDialog, failure };
-                self.say_last(message, AfterWords::Leave(ending), ctx);
+                self.way_out.failing = Some(Ending::Failed { child: ChildName::SipDialog, failure });
+                self.say_last(message, AfterWords::Leave, ctx);
             }
         }
     }
@@ -158,7 +155,13 @@ impl Call {
 
     /// Whether the call is being led out of a failure.
     pub(super) fn is_failing_over(&self) -> bool {
-        self.way_out.failing.is_some() || self.phase == PhaseName::FailingOver
+        self.way_out.failing.is_some()
+    }
+
+    /// Leaves for the failure that the call is being led out of, else for this reason.
+    pub(super) fn leave_for(&mut self, ending: Ending, ctx: &mut Context<Self>) {
+        let ending = self.way_out.failing.take().unwrap_or(ending);
+        self.leave(ending, ctx);
     }
 
     pub(super) fn last_words_of_failure(&mut self, ctx: &mut Context<Self>) {
@@ -168,10 +171,7 @@ impl Call {
         let failover = self.seed.services.tenant.failover.clone().unwrap_or_default();
         let after = match failover.target {
             Some(target) => AfterWords::Transfer(Transfer { target, headers: vec![], send_method: SendMethod::Custom }),
-            None => match self.way_out.failing.take() {
-                Some(ending) => AfterWords::Leave(ending),
-                None => return,
-            },
+            None => AfterWords::Leave,
         };
         self.say_last(failover.message, after, ctx);
     }
@@ -191,7 +191,7 @@ impl Call {
     pub(super) fn words_said(&mut self, ctx: &mut Context<Self>) {
         match self.way_out.after_words.take() {
             Some(AfterWords::Transfer(transfer)) => self.start_transfer(transfer, ctx),
-            Some(AfterWords::Leave(ending)) => self.leave(ending, ctx),
+            Some(AfterWords::Leave) => self.leave_for(Ending::AssistantEnded, ctx),
             None => {}
         }
     }

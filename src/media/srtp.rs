@@ -43,6 +43,19 @@ impl Suite {
         Self::AesCm128HmacSha1_32,
     ];
 
+    /// The suite of a name in session descriptions (RFC 4568 section 6.2, RFC 6188, RFC 7714).
+    pub fn named(token: &str) -> Option<Self> {
+        Some(match token {
+            "AES_CM_128_HMAC_SHA1_80" => Self::AesCm128HmacSha1_80,
+            "AES_CM_128_HMAC_SHA1_32" => Self::AesCm128HmacSha1_32,
+            "AES_256_CM_HMAC_SHA1_80" => Self::AesCm256HmacSha1_80,
+            "AES_256_CM_HMAC_SHA1_32" => Self::AesCm256HmacSha1_32,
+            "AEAD_AES_128_GCM" => Self::AeadAes128Gcm,
+            "AEAD_AES_256_GCM" => Self::AeadAes256Gcm,
+            _ => return None,
+        })
+    }
+
     /// Bytes of the master key.
     pub fn key_bytes(self) -> usize {
         match self {

@@ -19,7 +19,7 @@ use bellhop_media::srtp::{Inbound, MasterKey, Outbound, Suite};
 use bellhop_media::voice_activity::magnitude;
 use bellhop_media::{FRAME_SAMPLES, Frame};
 use bellhop_sip::hop::Transport;
-use bellhop_sip::sdp::crypto::{CryptoKey, CryptoSuite};
+use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Security};
 use tokio::net::UdpSocket;
 
@@ -327,15 +327,7 @@ impl Caller {
 }
 
 fn master(key: &CryptoKey) -> Option<MasterKey> {
-    let suite = match key.suite {
-        CryptoSuite::AesCm128HmacSha1_80 => Suite::AesCm128HmacSha1_80,
-        CryptoSuite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_32,
-        CryptoSuite::AesCm256HmacSha1_80 => Suite::AesCm256HmacSha1_80,
-        CryptoSuite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_32,
-        CryptoSuite::AeadAes128Gcm => Suite::AeadAes128Gcm,
-        CryptoSuite::AeadAes256Gcm => Suite::AeadAes256Gcm,
-    };
-    MasterKey::new(suite, &key.key_and_salt)
+    MasterKey::new(Suite::named(key.suite.token())?, &key.key_and_salt)
 }
 
 /// Frames of one key: 100 ms down, then the three end packets.
