@@ -167,6 +167,25 @@ fn an_invite_without_an_offer_gets_ours_and_answers_in_its_ack() {
     });
 }
 
+/// RFC 3263: a BYE by a route that has a name goes to its address; an unknown name changes nothing.
+#[test]
+fn a_route_with_a_name_is_looked_up() {
+    let edge: std::net::SocketAddr = "198.51.100.9:5080".parse().expect("an address");
+    for (host, expected) in [("edge.example.com", edge), ("nobody.example.com", bellhop_tests::carrier::hop().remote)] {
+        let choices = Choices { named: Some(("edge.example.com", edge)), ..Choices::default() };
+        play(choices, move |stage| async move {
+            stage.carrier.habits(bellhop_tests::carrier::Habits { acks: true, answers_bye: true });
+            stage.carrier.sends(&INVITE.replace("<sip:192.0.2.1;lr>", &format!("<sip:{host};lr>")));
+            stage.pass(2000).await;
+            stage.caller_says("goodbye").await;
+            stage.settle().await;
+            assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{host}");
+            assert_eq!(stage.carrier.last_hop().map(|hop| hop.remote), Some(expected), "{host}");
+            assert_eq!(stage.leaks().await, Vec::<String>::new());
+        });
+    }
+}
+
 #[test]
 fn a_full_node_says_503_with_a_time_to_come_back() {
     let choices = Choices { node_max_calls: 1, ..Choices::default() };

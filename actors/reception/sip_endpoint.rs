@@ -6,14 +6,15 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
-use bellhop_sip::hop::Hop;
+use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::locate::{self, NameResolver};
 use bellhop_sip::message::parse::{self, Malformed};
 use bellhop_sip::message::{self, CSeq, Method, Request, Response, StatusCode};
 use bellhop_sip::source_guard::SourceGuard;
@@ -26,6 +27,9 @@ use crate::metrics;
 
 /// Most messages waiting for the endpoint; beyond it the network's retransmissions are the queue.
 pub const MAILBOX: usize = 4096;
+
+/// How long a request may wait for the address of its next hop.
+pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The way out: real sockets, or a test's carrier.
 pub trait Wire {
@@ -167,6 +171,8 @@ pub struct SipEndpoint {
     byes: HashMap<ClientKey, DialogId>,
     /// Requests that calls sent inside their dialogs.
     asked: HashMap<ClientKey, Asked>,
+    /// Looks up the names of next hops; without one requests go to where the INVITE came from.
+    names: Option<Arc<dyn NameResolver>>,
     timer: Option<(Instant, SpawnHandle)>,
 }
 
@@ -199,8 +205,38 @@ impl SipEndpoint {
             early_cancels: HashSet::new(),
             byes: HashMap::new(),
             asked: HashMap::new(),
+            names: None,
             timer: None,
         }
+    }
+
+    /// The same, with a resolver for the names of next hops.
+    pub fn with_names(mut self, names: Arc<dyn NameResolver>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// Sends a request inside a dialog, once its next hop is known; `sent` hears of its transaction.
+    fn send(
+        &mut self,
+        request: Request,
+        hop: Hop,
+        ctx: &mut Context<Self>,
+        sent: impl FnOnce(&mut Self, ClientKey) + 'static,
+    ) {
+        let named = locate::named_next_hop(&request).filter(|_| hop.transport == Transport::Udp);
+        let (Some((host, port)), Some(names)) = (named, &self.names) else {
+            let key = self.layer.request(crate::now(), request, hop);
+            return sent(self, key);
+        };
+        let locating = tokio::time::timeout(LOCATE_WITHIN, names.locate(host, port)).into_actor(self);
+        ctx.spawn(locating.map(move |found, this, ctx| {
+            let found = found.unwrap_or_default().into_iter().find(|at| at.is_ipv4() == hop.remote.is_ipv4());
+            let hop = Hop { remote: found.unwrap_or(hop.remote), ..hop };
+            let key = this.layer.request(crate::now(), request, hop);
+            sent(this, key);
+            this.pump(ctx);
+        }));
     }
 
     /// Drains everything until all is quiet, then arms the timer.
@@ -213,18 +249,18 @@ impl SipEndpoint {
                     }
                     self.wire.transmit(hop, bytes);
                 }
-                Output::Request { key, request, hop } => self.request(key, request, hop),
-                Output::Ack { request, hop } => self.inside(None, request, hop),
+                Output::Request { key, request, hop } => self.request(key, request, hop, ctx),
+                Output::Ack { request, hop } => self.inside(None, request, hop, ctx),
                 Output::Cancelled { invite } => match self.invites.get(&invite) {
                     Some(owner) => owner.do_send(InviteCancelled {}),
                     None => {
                         self.early_cancels.insert(invite);
                     }
                 },
-                Output::Response { key, response } => self.answered(&key, response),
+                Output::Response { key, response } => self.answered(&key, response, ctx),
                 Output::NoResponse { key } => match self.asked.remove(&key) {
                     Some(Asked { owner, method, number, .. }) => owner.do_send(NoResponseInside { method, number }),
-                    None => self.bye_ended(&key),
+                    None => self.bye_ended(&key, ctx),
                 },
                 Output::NoAck { .. } => {}
             }
@@ -252,7 +288,7 @@ impl SipEndpoint {
                 if let Some(leaving) = this.leaving.get_mut(&dialog) {
                     leaving.handle_timeout(now);
                 }
-                this.settle(&dialog);
+                this.settle(&dialog, ctx);
             }
             this.pump(ctx);
         });
@@ -264,7 +300,7 @@ impl SipEndpoint {
         self.leaving.iter().filter(|(_, leaving)| due(leaving)).map(|(id, _)| id.clone()).collect()
     }
 
-    fn request(&mut self, key: ServerKey, request: Request, hop: Hop) {
+    fn request(&mut self, key: ServerKey, request: Request, hop: Hop, ctx: &mut Context<Self>) {
         match self.vetting.judge(&request) {
             Vetted::Answer(response) => {
                 // What no caller of ours would ask: a scanner's questions.
@@ -273,7 +309,7 @@ impl SipEndpoint {
                 }
                 self.layer.respond(crate::now(), &key, *response);
             }
-            Vetted::Inside => self.inside(Some(key), request, hop),
+            Vetted::Inside => self.inside(Some(key), request, hop, ctx),
             Vetted::NewCall => {
                 let local = self.wire.identity(hop);
                 let local_tag = format!("{:016x}", rand::random::<u64>());
@@ -283,11 +319,11 @@ impl SipEndpoint {
         }
     }
 
-    fn answered(&mut self, key: &ClientKey, response: Response) {
+    fn answered(&mut self, key: &ClientKey, response: Response, ctx: &mut Context<Self>) {
         let is_final = !response.status.is_provisional();
         let Some(asked) = self.asked.get(key) else {
             if is_final {
-                self.bye_ended(key);
+                self.bye_ended(key, ctx);
             }
             return;
         };
@@ -300,7 +336,7 @@ impl SipEndpoint {
     }
 
     /// A request inside a dialog, or an ACK (which has no transaction).
-    fn inside(&mut self, key: Option<ServerKey>, request: Request, hop: Hop) {
+    fn inside(&mut self, key: Option<ServerKey>, request: Request, hop: Hop, ctx: &mut Context<Self>) {
         let now = crate::now();
         let dialog = DialogId::of_request(&request);
         // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
@@ -324,7 +360,7 @@ impl SipEndpoint {
             (_, Some(key)) => self.layer.respond(now, &key, request.respond(StatusCode(481), None)),
             (_, None) => {}
         }
-        self.settle(&dialog);
+        self.settle(&dialog, ctx);
     }
 
     fn forget_if_gone(&mut self, dialog: Option<&DialogId>) {
@@ -334,16 +370,16 @@ impl SipEndpoint {
         }
     }
 
-    fn bye_ended(&mut self, key: &ClientKey) {
+    fn bye_ended(&mut self, key: &ClientKey, ctx: &mut Context<Self>) {
         let Some(dialog) = self.byes.remove(key) else { return };
         if let Some(leaving) = self.leaving.get_mut(&dialog) {
             leaving.bye_ended();
         }
-        self.settle(&dialog);
+        self.settle(&dialog, ctx);
     }
 
     /// Carries out what a farewell wants next, and forgets the dialog when all is said.
-    fn settle(&mut self, dialog: &DialogId) {
+    fn settle(&mut self, dialog: &DialogId, ctx: &mut Context<Self>) {
         let now = crate::now();
         while let Some(leaving) = self.leaving.get_mut(dialog) {
             match leaving.poll() {
@@ -352,8 +388,10 @@ impl SipEndpoint {
                     self.layer.respond(now, &key, response);
                 }
                 Some(leaving::Output::Request { request, hop }) => {
-                    let key = self.layer.request(now, request, hop);
-                    self.byes.insert(key, dialog.clone());
+                    let of = dialog.clone();
+                    self.send(request, hop, ctx, move |this, key| {
+                        this.byes.insert(key, of);
+                    });
                 }
                 None => {
                     if leaving.is_done() {
@@ -462,8 +500,9 @@ impl Handler<SendInside> for SipEndpoint {
         if self.calls.contains_key(&dialog) {
             let method = request.method.clone();
             let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
-            let key = self.layer.request(crate::now(), request, hop);
-            self.asked.insert(key, Asked { dialog, owner, method, number });
+            self.send(request, hop, ctx, move |this, key| {
+                this.asked.insert(key, Asked { dialog, owner, method, number });
+            });
             self.pump(ctx);
         }
     }
@@ -490,7 +529,7 @@ impl Handler<CarryOut> for SipEndpoint {
         self.vetting.call_over(&dialog);
         self.asked.retain(|_, asked| asked.dialog != dialog);
         self.leaving.insert(dialog.clone(), Leaving::begin(crate::now(), farewell, branch));
-        self.settle(&dialog);
+        self.settle(&dialog, ctx);
         self.pump(ctx);
     }
 }

@@ -4,6 +4,7 @@
 //! a deadline.
 
 pub mod assistant;
+pub mod dns;
 pub mod recording;
 pub mod speech_to_text;
 pub mod storage;

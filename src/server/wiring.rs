@@ -23,6 +23,7 @@ use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
 use bellhop_adapters::assistant::scripted::{Script, Scripted};
+use bellhop_adapters::dns::Dns;
 use bellhop_adapters::recording::{Folder, Recording};
 use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
@@ -35,6 +36,7 @@ use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use bellhop_sip::digest::Challenger;
+use bellhop_sip::locate::NameResolver;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
@@ -174,9 +176,20 @@ impl Server {
         let sip = bound.addresses();
         let (wire, serving) = bound.split();
         let offers = reception.clone().recipient();
+        let names = match Dns::of_the_system() {
+            Ok(dns) => Some(Arc::new(dns) as Arc<dyn NameResolver>),
+            Err(error) => {
+                tracing::warn!(%error, "names in SIP routes are not looked up: requests go to where the call came from");
+                None
+            }
+        };
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            SipEndpoint::new(Box::new(wire), offers)
+            let endpoint = SipEndpoint::new(Box::new(wire), offers);
+            match names {
+                Some(names) => endpoint.with_names(names),
+                None => endpoint,
+            }
         });
         serving.start(&endpoint);
         let (watched, hung_to) = (Arc::clone(&registry), reception.clone());

@@ -7,6 +7,7 @@
 pub mod dialog;
 pub mod digest;
 pub mod hop;
+pub mod locate;
 pub mod message;
 pub mod sdp;
 pub mod source_guard;

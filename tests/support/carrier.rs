@@ -26,6 +26,7 @@ pub struct Carrier(Rc<RefCell<Inner>>);
 struct Inner {
     endpoint: Option<Addr<SipEndpoint>>,
     seen: Vec<Message>,
+    hops: Vec<Hop>,
     habits: Habits,
     to_tag: Option<String>,
 }
@@ -38,7 +39,7 @@ pub fn hop() -> Hop {
 impl Carrier {
     pub(crate) fn new() -> Self {
         let habits = Habits { acks: true, answers_bye: true };
-        Self(Rc::new(RefCell::new(Inner { endpoint: None, seen: vec![], habits, to_tag: None })))
+        Self(Rc::new(RefCell::new(Inner { endpoint: None, seen: vec![], hops: vec![], habits, to_tag: None })))
     }
 
     pub(crate) fn attach(&self, endpoint: Addr<SipEndpoint>) {
@@ -83,6 +84,11 @@ impl Carrier {
             }
         }
         distinct
+    }
+
+    /// Where the last message went.
+    pub fn last_hop(&self) -> Option<Hop> {
+        self.0.borrow().hops.last().copied()
     }
 
     /// The statuses seen, in order, retransmissions included.
@@ -131,7 +137,8 @@ impl Carrier {
 }
 
 impl Wire for Carrier {
-    fn transmit(&mut self, _: Hop, bytes: Bytes) {
+    fn transmit(&mut self, hop: Hop, bytes: Bytes) {
+        self.0.borrow_mut().hops.push(hop);
         let message = parse::message(&bytes).expect("the gateway sends well-formed messages");
         self.took(message);
     }

@@ -20,6 +20,7 @@ use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_dialogue::ports::Heard;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
+use bellhop_sip::locate::{NameResolver, Pending};
 use bellhop_tenancy::Number;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::routing::Directory;
@@ -82,6 +83,8 @@ pub struct Choices {
     pub login: Option<Login>,
     /// Where calls may come from.
     pub sources: Vec<IpNet>,
+    /// A host that has an address.
+    pub named: Option<(&'static str, SocketAddr)>,
 }
 
 /// The stage.
@@ -100,6 +103,17 @@ pub struct Stage {
     ports: PortPool,
     node: Quota,
     tenant: Arc<Tenant>,
+}
+
+/// A name server that knows one name.
+struct Names(Option<(&'static str, SocketAddr)>);
+
+impl NameResolver for Names {
+    fn locate(&self, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>> {
+        let known =
+            self.0.filter(|(name, _)| *name == host).map(|(_, at)| SocketAddr::new(at.ip(), port.unwrap_or(at.port())));
+        Box::pin(async move { known.into_iter().collect() })
+    }
 }
 
 /// Plays a test on a stage, in virtual time.
@@ -201,7 +215,7 @@ impl Stage {
         let (wire, offers) = (Box::new(carrier.clone()), reception.clone().recipient());
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            SipEndpoint::new(wire, offers)
+            SipEndpoint::new(wire, offers).with_names(Arc::new(Names(choices.named)))
         });
         carrier.attach(endpoint.clone());
         Self { carrier, services, line, reception, endpoint, registry, ports, node, tenant }
