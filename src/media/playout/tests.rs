@@ -1,0 +1,159 @@
+//! What one leg sends, packet by packet.
+
+use super::*;
+use crate::dtmf::in_band::ToneDetector;
+use crate::dtmf::rfc4733::EventReceiver;
+
+const MU: SendFormat = SendFormat {
+    codec: Codec::G711(Law::Mu),
+    payload_type: 0,
+    ptime_ms: 20,
+    telephone_event: None,
+    comfort_noise: None,
+};
+const EVENTS: Option<EventFormat> = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
+
+fn playout(format: SendFormat) -> Playout {
+    Playout::new(format, 7, 65534, u32::MAX - 200)
+}
+
+fn clip(id: u64, length: usize) -> Clip {
+    Clip { id: ClipId(id), sound: Sound::Coded(Law::Mu, vec![id as u8; length].into()) }
+}
+
+/// What one tick sends: sequence, timestamp, marker, first and last byte of each packet.
+fn tick(playout: &mut Playout) -> Vec<(u16, u32, bool, u8, u8)> {
+    playout.tick();
+    let mut buffer = [0; PACKET_BYTES_MAX];
+    std::iter::from_fn(|| {
+        let length = playout.packet(&mut buffer)?;
+        let p = Packet::parse(&buffer[..length]).expect("RTP");
+        Some((p.sequence, p.timestamp, p.marker, p.payload[0], p.payload[p.payload.len() - 1]))
+    })
+    .collect()
+}
+
+#[test]
+fn numbers_run_on_across_talk_spurts_and_wraps() {
+    let mut playout = playout(MU);
+    let t = u32::MAX - 200;
+    assert_eq!(tick(&mut playout), [(65534, t, false, 0xff, 0xff)]);
+    assert!(playout.enqueue(clip(1, 200)) && playout.enqueue(clip(2, 120)));
+    assert_eq!(tick(&mut playout), [(65535, t.wrapping_add(160), true, 1, 1)]);
+    assert_eq!(tick(&mut playout), [(0, t.wrapping_add(320), false, 1, 2)]);
+    assert_eq!(tick(&mut playout), [(1, t.wrapping_add(480), false, 0xff, 0xff)]);
+    playout.skip();
+    assert!(playout.enqueue(clip(3, 10)));
+    assert_eq!(tick(&mut playout), [(2, t.wrapping_add(800), true, 3, 0xff)]);
+    let events: Vec<_> = std::iter::from_fn(|| playout.poll_event()).collect();
+    let expected = [1, 2, 3].map(|id| [Event::Started(ClipId(id)), Event::Finished(ClipId(id))]).concat();
+    assert_eq!(events, expected);
+    assert_eq!((playout.sent().packets, playout.sent().bytes), (5, 800));
+}
+
+#[test]
+fn packets_have_the_length_that_was_agreed() {
+    for (ptime_ms, per_second) in [(10, 100), (20, 50), (30, 33), (40, 25), (60, 16)] {
+        for codec in [Codec::G711(Law::A), Codec::G722] {
+            let mut playout = playout(SendFormat { codec, ptime_ms, ..MU });
+            let sent: Vec<_> = (0..50).flat_map(|_| tick(&mut playout)).collect();
+            assert_eq!(sent.len(), per_second, "{codec:?} {ptime_ms} ms");
+            let steps: Vec<u32> = sent.windows(2).map(|w| w[1].1.wrapping_sub(w[0].1)).collect();
+            assert!(steps.iter().all(|step| *step == u32::from(ptime_ms) * 8), "{steps:?}");
+        }
+    }
+    let mut opus = playout(SendFormat { codec: Codec::Opus, ..MU });
+    let sent: Vec<_> = (0..10).flat_map(|_| tick(&mut opus)).collect();
+    assert!(sent.windows(2).all(|w| w[1].1.wrapping_sub(w[0].1) == 960), "a clock of 48 kHz");
+}
+
+#[test]
+fn a_cut_is_silence_with_the_next_packet() {
+    let mut playout = playout(MU);
+    assert!(playout.enqueue(clip(1, 1600)) && playout.enqueue(clip(2, 1600)));
+    tick(&mut playout);
+    assert_eq!(playout.cut(), Some(Cut { id: ClipId(1), heard: 160, of: 1600 }));
+    assert_eq!(tick(&mut playout)[0].3, 0xff);
+    assert!(!playout.is_playing());
+    assert_eq!(playout.cut(), None);
+}
+
+#[test]
+fn another_codec_is_heard_the_same() {
+    let mut playout = playout(MU);
+    let loud = Law::Mu.encode(8000);
+    assert!(playout.enqueue(Clip { id: ClipId(1), sound: Sound::Coded(Law::Mu, vec![loud; 1600].into()) }));
+    playout.reformat(SendFormat { codec: Codec::G711(Law::A), payload_type: 8, ..MU });
+    assert!((Law::A.decode(tick(&mut playout)[0].3) - 8000).abs() < 300);
+    playout.reformat(SendFormat { codec: Codec::G722, payload_type: 9, ..MU });
+    tick(&mut playout);
+    assert_eq!(playout.cut(), Some(Cut { id: ClipId(1), heard: 640, of: 3200 }));
+}
+
+#[test]
+fn keys_are_events_that_a_receiver_understands() {
+    for (clock_rate, codec) in [(8000, Codec::G711(Law::Mu)), (48_000, Codec::Opus)] {
+        let telephone_event = Some(EventFormat { payload_type: 101, clock_rate });
+        let mut playout = playout(SendFormat { codec, telephone_event, ..MU });
+        for (n, key) in "11#".chars().enumerate() {
+            let digit = Digit::from_char(key).expect("a key");
+            let key = Key { digit, hold_ms: 100, pause_ms: 60, volume: 10 };
+            assert!(playout.press(ClipId(n as u64), key));
+        }
+        let mut receiver = EventReceiver::new(clock_rate);
+        let (mut heard, mut held) = (String::new(), vec![]);
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        for _ in 0..60 {
+            playout.tick();
+            while let Some(length) = playout.packet(&mut buffer) {
+                let packet = Packet::parse(&buffer[..length]).expect("RTP");
+                if packet.payload_type == 101
+                    && let Some(press) = receiver.push(&packet)
+                {
+                    heard.push(press.digit.as_char());
+                    held.push(press.held.as_millis());
+                }
+            }
+        }
+        assert_eq!((heard.as_str(), held), ("11#", vec![100, 100, 100]));
+        let finished = std::iter::from_fn(|| playout.poll_event()).filter(|e| matches!(e, Event::Finished(_)));
+        assert_eq!(finished.count(), 3);
+    }
+}
+
+#[test]
+fn without_telephone_event_keys_are_tones() {
+    let mut playout = playout(MU);
+    for key in "0D".chars() {
+        let digit = Digit::from_char(key).expect("a key");
+        assert!(playout.press(ClipId(1), Key { digit, hold_ms: 80, pause_ms: 60, volume: 3 }));
+    }
+    let (mut detector, mut heard) = (ToneDetector::default(), String::new());
+    let mut buffer = [0; PACKET_BYTES_MAX];
+    for _ in 0..30 {
+        playout.tick();
+        let length = playout.packet(&mut buffer).expect("a packet a frame");
+        let mut samples = [0; 160];
+        Law::Mu.decode_into(Packet::parse(&buffer[..length]).expect("RTP").payload, &mut samples);
+        heard.extend(detector.push(&samples).map(|p| p.digit.as_char()));
+    }
+    assert_eq!(heard, "0D");
+}
+
+#[test]
+fn with_dtx_silence_is_one_packet_a_second() {
+    let mut playout = playout(SendFormat { comfort_noise: Some(13), telephone_event: EVENTS, ..MU });
+    let idle: usize = (0..100).map(|_| tick(&mut playout).len()).sum();
+    assert_eq!(idle, 2);
+    assert!(playout.enqueue(clip(1, 320)));
+    let first = tick(&mut playout);
+    assert!(first[0].2, "a talk spurt begins with the marker");
+    assert_eq!(tick(&mut playout).len(), 1);
+    assert_eq!(tick(&mut playout), [(65534u16.wrapping_add(4), first[0].1.wrapping_add(320), false, 70, 70)]);
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let mut playout = playout(MU);
+    assert_eq!((0..100).filter(|n| playout.enqueue(clip(*n, 1))).count(), ITEMS_MAX);
+}
