@@ -149,6 +149,8 @@ pub struct MediaQuality {
     pub jitter: Duration,
     /// The round trip by RTCP, if the far end reports.
     pub round_trip: Option<Duration>,
+    /// Share of our packets that the far end missed of late, if it reports.
+    pub far_end_loss: Option<f32>,
     /// The estimate of the E-model, 1 to 4.5.
     pub mean_opinion_score: f32,
 }
@@ -158,10 +160,11 @@ pub(super) fn quality(cores: &LegCores) -> Option<MediaQuality> {
     let mut receiver = cores.receiver.borrow_mut();
     let (loss, buffered, codec) = (receiver.loss()?, receiver.delay(), receiver.format().codec);
     let jitter = receiver.reception()?.jitter(codec.clock_rate());
-    let round_trip = cores.control.borrow().round_trip();
+    let control = cores.control.borrow();
+    let (round_trip, far_end_loss) = (control.round_trip(), control.far_end_loss());
     let delay = round_trip.unwrap_or_default() / 2 + buffered;
     let mean_opinion_score = mean_opinion_score(&Measured { codec, loss, delay });
-    Some(MediaQuality { loss, jitter, round_trip, mean_opinion_score })
+    Some(MediaQuality { loss, jitter, round_trip, far_end_loss, mean_opinion_score })
 }
 
 /// The listeners of one leg.

@@ -489,6 +489,7 @@ impl Call {
                 loss = quality.loss,
                 jitter_ms = quality.jitter.as_millis(),
                 round_trip_ms = quality.round_trip.map(|trip| trip.as_millis()),
+                far_end_loss = quality.far_end_loss,
                 mos = quality.mean_opinion_score,
                 "call audio"
             );

@@ -3,7 +3,7 @@
 //! Invariant: whoever is refused learns the same as everybody refused for that reason.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bellhop_connect::ContactReference;
 use bellhop_sip::digest::{self, Challenger};
@@ -155,24 +155,26 @@ impl Admission {
     }
 
     /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside.
-    fn unknown(&mut self, now: Instant, invite: &Request) -> Verdict {
+    fn unknown(&self, now: Instant, invite: &Request) -> Verdict {
         let refused = Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None };
         let login = self.services.iter().find_map(|services| services.tenant.login.as_ref());
         let Some(login) = login.filter(|_| invite.headers.get("Authorization").is_none()) else { return refused };
-        let challenges = self.challenger.challenge(now.saturating_duration_since(self.epoch), &login.realm, false);
-        Verdict::Challenge { challenges }
+        self.challenge(now.saturating_duration_since(self.epoch), &login.realm, false)
+    }
+
+    fn challenge(&self, now: Duration, realm: &str, stale: bool) -> Verdict {
+        Verdict::Challenge { challenges: self.challenger.challenge(now, realm, stale) }
     }
 
     fn authenticate(&mut self, now: Instant, invite: &Request, login: digest::Login<'_>) -> Result<(), Verdict> {
         let now = now.saturating_duration_since(self.epoch);
-        let challenge = |stale| Verdict::Challenge { challenges: self.challenger.challenge(now, login.realm, stale) };
         let ours = |value: &&str| value.contains(&format!("realm=\"{}\"", login.realm));
-        let Some(answer) = invite.headers.all("Authorization").find(ours) else { return Err(challenge(false)) };
+        let Some(answer) = invite.headers.all("Authorization").find(ours) else {
+            return Err(self.challenge(now, login.realm, false));
+        };
         match self.challenger.judge(now, invite.method.token(), answer, login) {
             digest::Verdict::Accepted => Ok(()),
-            digest::Verdict::Stale => {
-                Err(Verdict::Challenge { challenges: self.challenger.challenge(now, login.realm, true) })
-            }
+            digest::Verdict::Stale => Err(self.challenge(now, login.realm, true)),
             digest::Verdict::Refused => {
                 Err(Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None })
             }

@@ -21,15 +21,15 @@ pub struct Measured {
 pub fn rating(measured: &Measured) -> f32 {
     let delay = measured.delay.as_secs_f32() * 1000.0;
     let delay_impairment = 0.024 * delay + 0.11 * (delay - 177.3).max(0.0);
-    // Equipment impairment and robustness against loss (G.113 appendix I; Opus and G.722 are not rated there for
-    // narrowband and taken as unimpaired).
-    let (equipment, robustness) = match measured.codec {
-        Codec::G711(_) => (0.0, 25.1),
-        Codec::G722 => (0.0, 20.0),
-        Codec::Opus => (0.0, 30.0),
+    // Robustness against loss (G.113 appendix I); Opus and G.722 are not rated there for narrowband, and like G.711 taken
+    // as unimpaired by themselves.
+    let robustness = match measured.codec {
+        Codec::G711(_) => 25.1,
+        Codec::G722 => 20.0,
+        Codec::Opus => 30.0,
     };
     let percent = measured.loss.clamp(0.0, 1.0) * 100.0;
-    let loss_impairment = equipment + (95.0 - equipment) * percent / (percent + robustness);
+    let loss_impairment = 95.0 * percent / (percent + robustness);
     (93.2 - delay_impairment - loss_impairment).clamp(0.0, 93.2)
 }
 

@@ -56,8 +56,8 @@ pub struct Control {
     /// The middle of the NTP time in the last sender report, and when it came.
     last_report: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
-    /// Share of our packets that the far end missed, in 1/256, and its jitter in ticks.
-    far_end: Option<(u8, u32)>,
+    /// Share of our packets that the far end missed of late, in 1/256.
+    far_end_missed: Option<u8>,
 }
 
 impl Control {
@@ -73,7 +73,7 @@ impl Control {
 
     /// The share of our packets that the far end missed of late, 0 to 1.
     pub fn far_end_loss(&self) -> Option<f32> {
-        self.far_end.map(|(lost, _)| f32::from(lost) / 256.0)
+        self.far_end_missed.map(|missed| f32::from(missed) / 256.0)
     }
 
     /// Takes a compound packet.
@@ -105,7 +105,7 @@ impl Control {
         if block.ssrc() != our_ssrc {
             return;
         }
-        self.far_end = Some((block.fraction_lost(), block.interarrival_jitter()));
+        self.far_end_missed = Some(block.fraction_lost());
         let (last, delay) = (block.last_sender_report_timestamp(), block.delay_since_last_sender_report_timestamp());
         if (last, delay) == (0, 0) {
             return; // it has no report of ours yet

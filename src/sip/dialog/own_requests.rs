@@ -83,18 +83,15 @@ impl Own {
 }
 
 impl Uas {
-    pub(super) fn reoffer(&mut self, now: Instant, sdp: String) {
-        if let Some(offering) = &mut self.own.offering
-            && !offering.refresh
-        {
-            // The newest wish counts; it goes out when the one under way is answered.
-            self.outputs.push_back(Output::Reoffered(Err(StatusCode(491))));
-            return;
+    /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1).
+    pub(super) fn reoffer(&mut self, sdp: String) {
+        if self.own.is_offering() {
+            return self.outputs.push_back(Output::Reoffered(Err(StatusCode(491))));
         }
-        self.offer(now, sdp, 1, false);
+        self.offer(sdp, 1, false);
     }
 
-    fn offer(&mut self, _: Instant, sdp: String, tries: u32, refresh: bool) {
+    fn offer(&mut self, sdp: String, tries: u32, refresh: bool) {
         let branch = self.own.branch();
         let (mut request, hop) = self.dialog.request(Method::Invite, &branch);
         request.headers.push("Allow", ALLOW);
@@ -119,7 +116,7 @@ impl Uas {
         }
         if !self.own.allows("UPDATE") {
             let sdp = self.sdp.clone();
-            return self.offer(now, sdp, 1, true);
+            return self.offer(sdp, 1, true);
         }
         let branch = self.own.branch();
         let (mut request, hop) = self.dialog.request(Method::Update, &branch);
@@ -186,7 +183,7 @@ impl Uas {
 
     pub(super) fn own_timeout(&mut self, now: Instant) {
         if let Some(offering) = self.own.offering.take_if(|offering| offering.again.is_some_and(|at| at <= now)) {
-            self.offer(now, offering.sdp, offering.tries + 1, offering.refresh);
+            self.offer(offering.sdp, offering.tries + 1, offering.refresh);
         }
         if self.own.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
             self.transfer_ended(Err(StatusCode(408)));

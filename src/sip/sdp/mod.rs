@@ -96,16 +96,6 @@ impl Direction {
         [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive].into_iter().find(|d| d.token() == token)
     }
 
-    /// Whether we send.
-    pub fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    /// Whether we receive.
-    pub fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-
     /// The other side's view (RFC 3264 section 6.1).
     pub fn reversed(self) -> Self {
         match self {
