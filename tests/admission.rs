@@ -4,6 +4,7 @@ use bellhop_sip::message::{Message, Method};
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::tenant::{Failover, Login};
 use bellhop_tests::stage::{Choices, INVITE, play};
+use sha2::{Digest, Sha256};
 
 fn login() -> Option<Login> {
     Some(Login { realm: "acme".into(), user: "trunk".into(), password: Secret::new("secret") })
@@ -25,6 +26,61 @@ fn over_a_plain_line_a_login_is_never_asked_for_the_tenant() {
             stage.carrier.sends(&with);
             stage.pass(1000).await;
             assert_eq!(stage.carrier.statuses().last(), Some(&403), "{number}");
+        });
+    }
+}
+
+/// The answer of an honest client to the SHA-256 challenge of a 401 (RFC 7616 section 3.4.1).
+fn authorization(challenge: &str, password: &str) -> String {
+    let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce");
+    let hash = |text: String| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (who, what) = (hash(format!("trunk:acme:{password}")), hash("INVITE:sip:x".to_owned()));
+    let response = hash(format!("{who}:{nonce}:00000001:c:auth:{what}"));
+    format!(
+        "Digest username=\"trunk\", realm=\"acme\", nonce=\"{nonce}\", uri=\"sip:x\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\""
+    )
+}
+
+#[test]
+fn over_tls_the_holder_of_the_password_is_answered_and_nobody_else() {
+    for (password, expected) in [("secret", 200), ("guess", 403)] {
+        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+            stage.carrier.speaks_tls("sip.example.com");
+            stage.carrier.sends(INVITE);
+            stage.pass(100).await;
+            let challenge = stage.carrier.seen().into_iter().find_map(|message| match message {
+                Message::Response(response) if response.status.0 == 401 => {
+                    response.headers.get("WWW-Authenticate").map(str::to_owned)
+                }
+                _ => None,
+            });
+            let answer = authorization(&challenge.expect("a challenge"), password);
+            let again = INVITE
+                .replace("CSeq: 1", &format!("Authorization: {answer}\nCSeq: 2"))
+                .replace("z9hG4bKinvite", "z9hG4bKsecond");
+            stage.carrier.sends(&again);
+            stage.pass(1500).await;
+            assert_eq!(stage.carrier.statuses().last(), Some(&expected), "{password}");
+            assert!(challenge_is_sha(&stage), "the stronger one is offered first");
+        });
+    }
+}
+
+fn challenge_is_sha(stage: &bellhop_tests::Stage) -> bool {
+    stage.carrier.seen().iter().any(|message| {
+        message.headers().get("WWW-Authenticate").is_some_and(|value| value.contains("algorithm=SHA-256"))
+    })
+}
+
+#[test]
+fn a_tenants_host_name_is_a_secret_of_its_own() {
+    for (asked, expected) in [("acme-7f3a.example.com", 200), ("sip.example.com", 403)] {
+        let choices = Choices { server_name: Some("ACME-7f3a.example.com".into()), ..Choices::default() };
+        play(choices, move |stage| async move {
+            stage.carrier.speaks_tls(asked);
+            stage.carrier.sends(INVITE);
+            stage.pass(1500).await;
+            assert_eq!(stage.carrier.statuses().last(), Some(&expected), "{asked}");
         });
     }
 }

@@ -104,6 +104,52 @@ mod tests {
         IdentityPem { certificate, key, client_authorities: None }
     }
 
+    /// Shakes hands in memory with a client that shows this certificate, or none.
+    async fn shakes_hands(server: &IdentityPem, client: Option<&IdentityPem>) -> bool {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let identity = TlsIdentity::new(server).expect("good");
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&server.certificate).map(|c| c.expect("good")));
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let config = match client {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let chain = CertificateDer::pem_slice_iter(&pem.certificate).map(|c| c.expect("good")).collect();
+                let key = PrivateKeyDer::from_pem_slice(&pem.key).expect("good");
+                builder.with_client_auth_cert(chain, key).expect("they fit")
+            }
+        };
+        let (near, far) = tokio::io::duplex(16_384);
+        let name = rustls::pki_types::ServerName::try_from("sip.example.com").expect("a name");
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let asking = async {
+            let mut stream = connector.connect(name, near).await.ok()?;
+            stream.write_all(b"x").await.ok()?;
+            stream.read_u8().await.ok()
+        };
+        let serving = async {
+            let mut stream = identity.acceptor().accept(far).await.ok()?;
+            let byte = stream.read_u8().await.ok()?;
+            stream.write_all(&[byte]).await.ok()?;
+            stream.flush().await.ok()
+        };
+        let (asked, served) = tokio::join!(asking, serving);
+        asked.is_some() && served.is_some()
+    }
+
+    #[tokio::test]
+    async fn a_client_certificate_is_wanted_only_where_its_authority_is_named() {
+        let (server, client, stranger) = (pem(), pem(), pem());
+        assert!(shakes_hands(&server, None).await);
+        let strict = IdentityPem { client_authorities: Some(client.certificate.clone()), ..server };
+        assert!(shakes_hands(&strict, Some(&client)).await);
+        assert!(!shakes_hands(&strict, None).await);
+        assert!(!shakes_hands(&strict, Some(&stranger)).await);
+    }
+
     #[test]
     fn a_bad_pair_replaces_nothing() {
         let good = pem();

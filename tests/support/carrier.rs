@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::Addr;
 use bellhop_actors::reception::sip_endpoint::{Arrived, SipEndpoint, Wire};
@@ -27,6 +28,7 @@ struct Inner {
     endpoint: Option<Addr<SipEndpoint>>,
     seen: Vec<Message>,
     hops: Vec<Hop>,
+    tls: Option<&'static str>,
     habits: Habits,
     to_tag: Option<String>,
 }
@@ -39,11 +41,23 @@ pub fn hop() -> Hop {
 impl Carrier {
     pub(crate) fn new() -> Self {
         let habits = Habits { acks: true, answers_bye: true };
-        Self(Rc::new(RefCell::new(Inner { endpoint: None, seen: vec![], hops: vec![], habits, to_tag: None })))
+        Self(Rc::new(RefCell::new(Inner {
+            endpoint: None,
+            seen: vec![],
+            hops: vec![],
+            tls: None,
+            habits,
+            to_tag: None,
+        })))
     }
 
     pub(crate) fn attach(&self, endpoint: Addr<SipEndpoint>) {
         self.0.borrow_mut().endpoint = Some(endpoint);
+    }
+
+    /// Speaks TLS from here on, and asked for this host name.
+    pub fn speaks_tls(&self, server_name: &'static str) {
+        self.0.borrow_mut().tls = Some(server_name);
     }
 
     /// Changes its habits.
@@ -102,7 +116,8 @@ impl Carrier {
 
     fn deliver(&self, bytes: Bytes) {
         if let Some(endpoint) = &self.0.borrow().endpoint {
-            endpoint.do_send(Arrived { bytes, hop: hop() });
+            let transport = if self.0.borrow().tls.is_some() { Transport::Tls } else { Transport::Udp };
+            endpoint.do_send(Arrived { bytes, hop: Hop { transport, ..hop() } });
         }
     }
 
@@ -141,6 +156,10 @@ impl Wire for Carrier {
         self.0.borrow_mut().hops.push(hop);
         let message = parse::message(&bytes).expect("the gateway sends well-formed messages");
         self.took(message);
+    }
+
+    fn server_name(&self, _: Hop) -> Option<Arc<str>> {
+        self.0.borrow().tls.map(Arc::from)
     }
 
     fn identity(&self, _: Hop) -> LocalIdentity {

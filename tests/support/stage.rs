@@ -83,6 +83,8 @@ pub struct Choices {
     pub login: Option<Login>,
     /// Where calls may come from.
     pub sources: Vec<IpNet>,
+    /// The host name that must be asked for in TLS.
+    pub server_name: Option<String>,
     /// A host that has an address.
     pub named: Option<(&'static str, SocketAddr)>,
 }
@@ -152,7 +154,7 @@ impl Stage {
             failover: choices.failover.clone(),
             login: choices.login.clone(),
             sources: choices.sources.clone(),
-            server_name: None,
+            server_name: choices.server_name.clone(),
             contact_id_header: None,
             frame_ancestors: vec![],
             post_response_timeout: Duration::from_secs(7),
