@@ -192,6 +192,28 @@ impl Agreed {
     pub fn signalled(&self) -> Option<SocketAddr> {
         (!self.remote.ip().is_unspecified()).then_some(self.remote)
     }
+
+    /// Its m-section from our side.
+    fn write(
+        &self,
+        profile: &str,
+        crypto: Option<&CryptoLine>,
+        direction: Direction,
+        local: &LocalMedia,
+        sdp: &mut String,
+    ) {
+        Stream {
+            profile,
+            codecs: &[(self.codec, self.payload_type)],
+            events: self.telephone_event.as_slice(),
+            comfort_noise: self.comfort_noise,
+            rtcp_mux: self.rtcp_mux,
+            crypto: crypto.map_or(&[], std::slice::from_ref),
+            ptime_ms: self.ptime_ms,
+            direction,
+        }
+        .write(local, sdp);
+    }
 }
 
 /// Why no stream came about.
@@ -224,17 +246,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Agreed), SdpR
     for (at, media) in session.medias.iter().enumerate() {
         if at == chosen {
             let crypto = agreed.keys.as_ref().map(|keys| CryptoLine { tag: crypto_tag, key: keys.local.clone() });
-            Stream {
-                profile: &media.proto,
-                codecs: &[(agreed.codec, agreed.payload_type)],
-                events: agreed.telephone_event.as_slice(),
-                comfort_noise: agreed.comfort_noise,
-                rtcp_mux: agreed.rtcp_mux,
-                crypto: crypto.as_slice(),
-                ptime_ms: agreed.ptime_ms,
-                direction: agreed.direction,
-            }
-            .write(local, &mut sdp);
+            agreed.write(&media.proto, crypto.as_ref(), agreed.direction, local, &mut sdp);
         } else {
             let format = media.fmt.split(' ').next().unwrap_or("0");
             let _ = write!(sdp, "m={} 0 {} {format}\r\n", media.media, media.proto);
@@ -280,17 +292,8 @@ pub fn offer(local: &LocalMedia) -> String {
 pub fn reoffer(local: &LocalMedia, agreed: &Agreed, direction: Direction) -> String {
     let crypto = agreed.keys.as_ref().map(|keys| CryptoLine { tag: 1, key: keys.local.clone() });
     let mut sdp = session_lines(local);
-    Stream {
-        profile: if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" },
-        codecs: &[(agreed.codec, agreed.payload_type)],
-        events: agreed.telephone_event.as_slice(),
-        comfort_noise: agreed.comfort_noise,
-        rtcp_mux: agreed.rtcp_mux,
-        crypto: crypto.as_slice(),
-        ptime_ms: agreed.ptime_ms,
-        direction,
-    }
-    .write(local, &mut sdp);
+    let profile = if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+    agreed.write(profile, crypto.as_ref(), direction, local, &mut sdp);
     sdp
 }
 
