@@ -106,36 +106,63 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
     Ok(report.to_string())
 }
 
-/// Calls without audio, as many a second as asked for: the server's whole cost of one, start to end.
+/// Calls without audio, as many a second as asked for: the server's whole cost of one, start to end, beside that of a proxy
+/// that answers 200 and keeps nothing.
 fn signalling(arguments: &Arguments, folder: &Path) -> Result<String> {
+    println!("kamailio: {} calls, 200 to everything, nothing kept …", arguments.calls);
+    let reference_port = free_port()?;
+    let mut kamailio = Command::new("kamailio");
+    kamailio.args(["-DD", "-E", "-l", &format!("udp:127.0.0.1:{reference_port}"), "-f"]);
+    kamailio.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/kamailio.cfg"));
+    kamailio.arg("-w").arg(folder).arg("-Y").arg(folder);
+    let reference = Process::start(&mut kamailio, 0)?;
+    std::thread::sleep(std::time::Duration::from_secs(1)); // it says nothing when it is ready
+    let before = family_cpu_ms(reference.id())?;
+    call_without_audio(arguments.calls, arguments.rate, reference_port, folder)?;
+    let at_reference = (family_cpu_ms(reference.id())? - before) / f64::from(arguments.calls);
+    drop(reference);
+
+    println!("bellhop: {} calls, all their actors, a leg and a greeting …", arguments.calls);
     let mut server = serve(arguments, folder)?;
     let (sip, _) = server.addresses()?;
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/signalling.xml");
+    call_without_audio(1, 1, sip.port(), folder)?; // so that the announcement is made
     let before = cpu_ms(server.id())?;
-    let mut sipp = pinned(Path::new("sipp"), 1);
-    sipp.arg(sip.to_string()).arg("-sf").arg(scenario).args(["-s", "+18005550123", "-i", "127.0.0.1", "-nostdin"]);
-    sipp.args(["-m", &arguments.calls.to_string(), "-r", &arguments.rate.to_string()]);
-    sipp.args(["-trace_rtt", "-rtt_freq", "1", "-timeout", "300", "-timeout_error"]);
-    let output = sipp.current_dir(folder).stdin(Stdio::null()).output().context("SIPp is needed")?;
-    if !output.status.success() {
-        bail!("calls failed: {}", String::from_utf8_lossy(&output.stdout));
-    }
-    let spent = cpu_ms(server.id())? - before;
+    call_without_audio(arguments.calls, arguments.rate, sip.port(), folder)?;
+    let ours = (cpu_ms(server.id())? - before) / f64::from(arguments.calls);
     let (median, slow) = set_up_times(folder)?;
+    let rounded = |figure: f64| (figure * 1000.0).round() / 1000.0;
     let report = json!({
         "calls": arguments.calls,
         "calls_per_second": arguments.rate,
-        "cpu_ms_per_call": (spent / f64::from(arguments.calls) * 1000.0).round() / 1000.0,
+        "cpu_ms_per_call": rounded(ours),
+        "kamailio_cpu_ms_per_call": rounded(at_reference),
+        "ratio": (ours / at_reference * 100.0).round() / 100.0,
         "setup_p50_ms": median,
         "setup_p99_ms": slow,
     });
     Ok(report.to_string())
 }
 
+/// SIPp calls, is answered and says BYE after 20 ms; every call has to go well.
+fn call_without_audio(calls: u32, rate: u32, port: u16, folder: &Path) -> Result<()> {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/signalling.xml");
+    let mut sipp = pinned(Path::new("sipp"), 1);
+    sipp.arg(format!("127.0.0.1:{port}")).arg("-sf").arg(scenario).args(["-s", "+18005550123", "-i", "127.0.0.1"]);
+    sipp.args(["-nostdin", "-m", &calls.to_string(), "-r", &rate.to_string()]);
+    sipp.args(["-trace_rtt", "-rtt_freq", "1", "-timeout", "300", "-timeout_error"]);
+    let output = sipp.current_dir(folder).stdin(Stdio::null()).output().context("SIPp is needed")?;
+    if !output.status.success() {
+        bail!("calls failed: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(())
+}
+
 /// From INVITE to 200: the median and the slowest of a hundred, from what SIPp wrote down.
 fn set_up_times(folder: &Path) -> Result<(f64, f64)> {
-    let mut files = std::fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
-    let file = files.find(|path| path.to_string_lossy().ends_with("_rtt.csv")).context("SIPp wrote its times")?;
+    let files = std::fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
+    let times = files.filter(|path| path.to_string_lossy().ends_with("_rtt.csv"));
+    let last = times.max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    let file = last.context("SIPp wrote its times")?;
     let text = std::fs::read_to_string(file)?;
     let mut times: Vec<f64> = text.lines().filter_map(|line| line.split(';').nth(1)?.parse().ok()).collect();
     times.sort_by(f64::total_cmp);
@@ -149,6 +176,13 @@ fn cpu_ms(pid: u32) -> Result<f64> {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
     Ok((ticks(11) + ticks(12)) * 10.0) // a tick is 10 ms
+}
+
+/// The same of a process and of those it started.
+fn family_cpu_ms(pid: u32) -> Result<f64> {
+    let started = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let children = started.split_whitespace().filter_map(|child| child.parse().ok());
+    children.map(cpu_ms).try_fold(cpu_ms(pid)?, |sum, child| Ok(sum + child?))
 }
 
 fn compile(program: &str, libraries: &[&str], folder: &Path) -> Result<()> {
@@ -186,7 +220,7 @@ fn generate(arguments: &Arguments, folder: &Path, port: u16, pid: u32) -> Result
     serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("the generator said: {text}"))
 }
 
-/// A process that is ended by its own handle.
+/// A process that is ended by its own handle: asked first, so that it ends those it started.
 struct Process(Child);
 
 impl Process {
@@ -226,6 +260,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.id() as i32), nix::sys::signal::Signal::SIGTERM);
+        for _ in 0..20 {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

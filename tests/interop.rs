@@ -1,4 +1,4 @@
-//! Other people's stacks over real sockets: baresip as the telephone, Kamailio as the proxy in front.
+//! Other people's stacks over real sockets: baresip and linphone as telephones, Kamailio as the proxy in front.
 //!
 //! Ports are ephemeral and on loopback; every process is ended by its own handle.
 
@@ -160,6 +160,88 @@ fn baresip_calls_over_every_transport_with_every_codec() {
         assert_eq!(ended, (n + 1) as f64, "{what}: the key ends the conversation");
     }
     assert_eq!(node.metric("bellhop_rtp_packets_dropped_total{reason=\"not_authentic\"}"), 0.0);
+}
+
+/// A telephone that is driven over its standard input. Without a sound card: a null device is its default one.
+struct Linphone {
+    process: Child,
+    folder: PathBuf,
+}
+
+impl Linphone {
+    fn start() -> Self {
+        let folder = folder();
+        let database = folder.join(".local/share/linphone");
+        std::fs::create_dir_all(database).expect("a folder");
+        std::fs::write(folder.join(".asoundrc"), "pcm.!default { type null }\nctl.!default { type null }\n")
+            .expect("written");
+        let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("a port").port();
+        let config = format!(
+            "[sip]\nsip_port={port}\nsip_tcp_port={port}\nsip_tls_port=0\nguess_hostname=0\n\
+             [video]\nautomatically_initiate=0\nautomatically_accept=0\n"
+        );
+        std::fs::write(folder.join("linphonerc"), config).expect("written");
+        let said = std::fs::File::create(folder.join("said")).expect("a log");
+        let mut process = Command::new("linphonec")
+            .arg("-c")
+            .arg(folder.join("linphonerc"))
+            .env("HOME", &folder)
+            .stdin(Stdio::piped())
+            .stdout(said.try_clone().expect("a log"))
+            .stderr(said)
+            .spawn()
+            .expect("linphonec is installed: see README");
+        writeln!(process.stdin.as_mut().expect("piped"), "soundcard use files").expect("sent");
+        let mut this = Self { process, folder };
+        this.waits_for("Using wav files", 1);
+        this
+    }
+
+    fn command(&mut self, line: &str) {
+        writeln!(self.process.stdin.as_mut().expect("piped"), "{line}").expect("sent");
+    }
+
+    /// Waits until it has said the words so many times.
+    fn waits_for(&mut self, words: &str, times: usize) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let said = std::fs::read_to_string(self.folder.join("said")).unwrap_or_default();
+            if said.matches(words).count() >= times {
+                return;
+            }
+            assert!(Instant::now() < deadline, "linphone never said {words}: {said}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Linphone {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+#[test]
+fn linphone_calls_over_udp_and_tcp_holds_resumes_and_presses_a_key() {
+    let node = Node::start("counting", "");
+    for (n, (transport, at)) in [("udp", node.udp), ("tcp", node.tcp)].into_iter().enumerate() {
+        let mut phone = Linphone::start();
+        phone.command(&format!("call sip:+18005550123@{at};transport={transport}"));
+        phone.waits_for("Media streams established", 1);
+        phone.command("pause");
+        phone.waits_for("is now paused", 1);
+        phone.command("resume");
+        phone.waits_for("Media streams established", 2);
+        phone.command("9");
+        phone.waits_for("ended", 1);
+        node.wait_until_idle();
+        let ended = node.metric("bellhop_calls_ended_total{tenant=\"acme\",reason=\"assistant_ended\"}");
+        assert_eq!(ended, (n + 1) as f64, "over {transport}: the key ends the conversation");
+    }
 }
 
 /// A proxy that records its route, and tries the second node when the first is full.
