@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bellhop_dialogue::ports::TurnInput;
+use bellhop_dialogue::turn_loop;
 use bellhop_media::receiver::Drop as Dropped;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
@@ -19,6 +20,8 @@ const CALL_DURATION: &str = "bellhop_call_duration_seconds";
 const TURNS: &str = "bellhop_turns_total";
 const RESPONSES_SKIPPED: &str = "bellhop_responses_skipped_total";
 const BARGE_INS: &str = "bellhop_barge_ins_total";
+const UTTERANCES_DROPPED: &str = "bellhop_utterances_dropped_total";
+const SOUNDS_FAILED: &str = "bellhop_sounds_failed_total";
 const ASSISTANT: &str = "bellhop_assistant_seconds";
 const SPEECH: &str = "bellhop_speech_to_text_seconds";
 const SYNTHESIS: &str = "bellhop_text_to_speech_seconds";
@@ -64,6 +67,8 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(TURNS, "Turns sent to the assistant, by what the caller did.");
     describe_counter!(RESPONSES_SKIPPED, "Responses of a type this channel does not serve.");
     describe_counter!(BARGE_INS, "Replies the caller cut off.");
+    describe_counter!(UTTERANCES_DROPPED, "Utterances that were dropped, by reason.");
+    describe_counter!(SOUNDS_FAILED, "Sounds that the assistant named and that could not be fetched.");
     describe_histogram!(ASSISTANT, Unit::Seconds, "From a turn's request to its reply.");
     describe_histogram!(SPEECH, Unit::Seconds, "From the end of an utterance to its words.");
     describe_histogram!(SYNTHESIS, Unit::Seconds, "From a text to its audio.");
@@ -92,6 +97,10 @@ pub fn describe(tenants: &[&str]) {
         counter!(CALLS_OFFERED, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
+        counter!(SOUNDS_FAILED, "tenant" => (*tenant).to_owned()).absolute(0);
+        for why in turn_loop::Dropped::ALL {
+            counter!(UTTERANCES_DROPPED, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
+        }
         for ending in Ending::LABELS {
             counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => ending).absolute(0);
         }
@@ -204,6 +213,16 @@ pub fn turn(tenant: &str, input: &'static str) {
 /// A response was skipped.
 pub fn response_skipped(tenant: &str) {
     counter!(RESPONSES_SKIPPED, "tenant" => tenant.to_owned()).increment(1);
+}
+
+/// An utterance was dropped.
+pub fn utterance_dropped(tenant: &str, why: turn_loop::Dropped) {
+    counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).increment(1);
+}
+
+/// A sound that the assistant named could not be fetched.
+pub fn sound_failed(tenant: &str) {
+    counter!(SOUNDS_FAILED, "tenant" => tenant.to_owned()).increment(1);
 }
 
 /// The caller cut a reply off.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
-use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
 use bellhop_dialogue::transcript::Speaker;
+use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Tenant;
 
@@ -31,6 +32,12 @@ pub struct Services {
     pub recognizer: Arc<dyn Recognizer>,
     /// Its synthesizer.
     pub synthesizer: Arc<dyn Synthesizer>,
+    /// Fetches the sounds that its assistant names.
+    pub sounds: Arc<dyn SoundLibrary>,
+    /// How its conversations are led.
+    pub conversation: Policy,
+    /// The headers of an INVITE that its assistant is told, in the author's spelling.
+    pub invite_headers: Arc<[String]>,
     /// Writes contact attributes in its account.
     pub attributes: Arc<dyn AttributeWriter>,
     /// Takes uncertain keys back.

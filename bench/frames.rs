@@ -52,7 +52,7 @@ fn frames(codec: Codec, secure: bool) -> (f64, f64) {
     }
     let clip: Vec<i16> =
         (0..codec.frame_samples() * (FRAMES + WARM)).map(|n| ((n as f64 * 0.1).sin() * 6000.0) as i16).collect();
-    let queued = playout.enqueue(Clip { id: ClipId(1), sound: Sound::of(&clip, codec) });
+    let queued = playout.enqueue(Clip { id: ClipId(1), sound: Sound::of(&clip, codec), repeats: false });
     assert!(queued, "an empty queue has room");
     let mut frame = vec![0; codec.frame_samples()];
     let mut buffer = [0; PACKET_BYTES_MAX];

@@ -299,7 +299,7 @@ fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     );
     let _ = write!(
         config,
-        "[[tenants]]\nname = \"bench\"\nnumbers = [\"+18005550123\"]\nmax_calls = {limit}\npost_response_timeout_ms = 100\n[tenants.connect]\ninstance_arn = \"arn:aws:connect:us-east-1:111122223333:instance/bench\"\naccess_key_id = \"none\"\nsecret_access_key = \"none\"\nendpoint_url = \"http://127.0.0.1:9\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"hold.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\nvoice = \"kal\"\n"
+        "[[tenants]]\nname = \"bench\"\nnumbers = [\"+18005550123\"]\nmax_calls = {limit}\n[tenants.conversation]\npost_response_timeout_ms = 100\n[tenants.connect]\ninstance_arn = \"arn:aws:connect:us-east-1:111122223333:instance/bench\"\naccess_key_id = \"none\"\nsecret_access_key = \"none\"\nendpoint_url = \"http://127.0.0.1:9\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"hold.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\nvoice = \"kal\"\n"
     );
     let path = folder.join("bench.toml");
     std::fs::write(&path, config)?;

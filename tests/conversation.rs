@@ -87,7 +87,7 @@ fn a_cut_reaches_the_wire_with_the_next_packet() {
         stage.carrier.sends(INVITE);
         stage.pass(1003).await;
         let before = stage.line.sent().len();
-        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9 });
+        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
         stage.pass(100).await;
         let after = stage.line.sent();
         assert!(after[..before].iter().rev().take(20).all(|packet| packet.4));

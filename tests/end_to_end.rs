@@ -11,7 +11,7 @@ use std::time::Duration;
 use bellhop_actors::call::phase::PhaseName;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_adapters::text_to_speech::flite::Flite;
-use bellhop_dialogue::ports::Synthesizer;
+use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
@@ -31,7 +31,7 @@ fn press(keys: &str) -> Vec<Line> {
 fn say(words: &str) -> Line {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let voice = Flite::open().and_then(|flite| flite.voice("rms")).expect("flite is installed: see README");
-    let speech = runtime.block_on(voice.synthesize(words.to_owned(), 8000)).expect("speech");
+    let speech = runtime.block_on(voice.synthesize(SpeechRequest::plain(words, 8000))).expect("speech");
     Line::Say { words: words.into(), samples: resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE) }
 }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use actix::Message;
 use bellhop_connect::handoff::Impossible;
+use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
 use bellhop_dialogue::transcript::Transcript;
 use bellhop_dialogue::turn_loop::SayId;
+use bellhop_dialogue::{Fields, Json};
 use bellhop_media::dtmf::Digit;
 use bellhop_sip::dialog::refer::Transfer;
 use bellhop_sip::hop::Hop;
@@ -120,24 +122,47 @@ messages! {
     RecognizerReady {}
     /// The caller began to speak.
     SpeechStarted {}
+    /// The caller is silent again.
+    SpeechEnded {}
+    /// The recognizer has first words.
+    InterimHeard {}
     /// An utterance was recognised.
     UtteranceHeard {
         /// The words; never logged.
-        text: Words,
-        /// 0 to 1.
-        confidence: f32,
+        heard: Utterance,
     }
     /// An utterance was not understood.
     UtteranceNotUnderstood {}
+
+    /// How the caller is understood from here on.
+    Understand {
+        /// The root fields of `speech_to_text`.
+        fields: Fields,
+    }
 
     // Call -> TtsPlayback
     /// Speak this after what waits.
     Speak {
         /// Its name.
         id: SayId,
-        /// The words.
-        text: Words,
+        /// The words, with their voice.
+        speech: SpeechRequest,
     }
+    /// Play this after what waits.
+    PlayAudio {
+        /// Its name.
+        id: SayId,
+        /// Where it is.
+        source: String,
+        /// Whether it is repeated until [`StopRepeating`].
+        repeats: bool,
+    }
+    /// What is repeated shall end.
+    StopRepeating {}
+    /// Silence now; keep what waits.
+    Rest {}
+    /// Go on where the rest began.
+    GoOn {}
     /// Press these after what waits.
     PressKeys {
         /// Their name.
@@ -156,20 +181,37 @@ messages! {
         id: SayId,
     }
 
+    /// A clip was cut off, or would have been next.
+    PlaybackCut {
+        /// Which.
+        id: SayId,
+        /// How much of it was heard, 0 to 1.
+        share: f32,
+    }
+
     // Call -> TurnLoop
     /// Begin the conversation.
     Begin {}
     /// See [`UtteranceHeard`].
     Heard {
         /// The words.
-        text: Words,
-        /// 0 to 1.
-        confidence: f32,
+        heard: Utterance,
     }
     /// See [`UtteranceNotUnderstood`].
     NotUnderstood {}
     /// See [`SpeechStarted`].
     Interrupted {}
+    /// See [`SpeechEnded`].
+    FellSilent {}
+    /// See [`InterimHeard`].
+    Hypothesis {}
+    /// See [`PlaybackCut`].
+    WasCut {
+        /// Which.
+        id: SayId,
+        /// How much of it was heard, 0 to 1.
+        share: f32,
+    }
     /// See [`DigitPressed`].
     Pressed {
         /// Which.
@@ -187,11 +229,31 @@ messages! {
     Say {
         /// Its name.
         id: SayId,
-        /// The words.
-        text: Words,
+        /// The words, with their voice; the rate of the line is not known here.
+        speech: SpeechRequest,
     }
+    /// Play a sound.
+    PlaySound {
+        /// Its name.
+        id: SayId,
+        /// Where it is.
+        source: String,
+        /// Whether it is repeated until [`StopSound`].
+        repeats: bool,
+    }
+    /// What is repeated shall end.
+    StopSound {}
     /// Silence the caller's ear.
     CutSpeech {}
+    /// Silence it for a moment.
+    HushSpeech {}
+    /// The moment is over.
+    ResumeSpeech {}
+    /// How the caller is understood from here on.
+    ConfigureSpeech {
+        /// The root fields of `speech_to_text`.
+        fields: Fields,
+    }
     /// The assistant has replied: `silent` if the reply has nothing to say.
     ReplyArrived {
         /// What the caller may say from here on.
@@ -288,13 +350,20 @@ messages! {
     }
 }
 
-/// Words of caller or assistant: they print themselves redacted.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Words(pub String);
+/// What a recognizer made of an utterance; it prints itself redacted.
+#[derive(Clone, PartialEq)]
+pub struct Utterance {
+    /// The words.
+    pub text: String,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// The recognizer's own result.
+    pub result: Option<Json>,
+}
 
-impl std::fmt::Debug for Words {
+impl std::fmt::Debug for Utterance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Words({} bytes)", self.0.len())
+        write!(f, "Utterance({} bytes)", self.text.len())
     }
 }
 

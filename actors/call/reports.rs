@@ -8,11 +8,13 @@ use bellhop_tenancy::tenant::OnTransferFailure;
 use super::children::{is_quieted, tell};
 use super::ending::{Broken, Ending};
 use super::messages::{
-    CallerHungUp, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, HandOff, HandoffCommitted,
-    HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HandoffWasImpossible, HangUp, Heard,
-    HoldAnswered, Interrupted, Listen, MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlaybackFinished,
-    PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, ResumeListening, Say,
-    SendKeys, Speak, SpeechStarted, TransferEnded, TransferProgressed, UtteranceHeard, UtteranceNotUnderstood,
+    CallerHungUp, ConfigureSpeech, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, FellSilent, GoOn,
+    HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
+    HandoffWasImpossible, HangUp, Heard, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted, Listen,
+    MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlayAudio, PlaySound, PlaybackCut, PlaybackFinished,
+    PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Rest, ResumeListening,
+    ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating, StopSound, TransferEnded,
+    TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
@@ -81,7 +83,9 @@ on! {
         this.answer_when_ready(ctx);
     };
     SpeechStarted {} => |this, _ctx| tell(&this.children.turn_loop, Interrupted {});
-    UtteranceHeard { text, confidence } => |this, _ctx| tell(&this.children.turn_loop, Heard { text, confidence });
+    SpeechEnded {} => |this, _ctx| tell(&this.children.turn_loop, FellSilent {});
+    InterimHeard {} => |this, _ctx| tell(&this.children.turn_loop, Hypothesis {});
+    UtteranceHeard { heard } => |this, _ctx| tell(&this.children.turn_loop, Heard { heard });
     UtteranceNotUnderstood {} => |this, _ctx| tell(&this.children.turn_loop, NotUnderstood {});
     // From TtsPlayback.
     PlaybackReady {} => |this, ctx| {
@@ -93,11 +97,20 @@ on! {
     } else {
         tell(&this.children.turn_loop, Played { id });
     };
+    PlaybackCut { id, share } => |this, _ctx| tell(&this.children.turn_loop, WasCut { id, share });
     // From TurnLoop.
-    Say { id, text } => |this, _ctx| {
+    Say { id, speech } => |this, _ctx| {
         this.readiness.says_something = true;
-        tell(&this.children.tts_playback, Speak { id, text });
+        tell(&this.children.tts_playback, Speak { id, speech });
     };
+    PlaySound { id, source, repeats } => |this, _ctx| {
+        this.readiness.says_something = true;
+        tell(&this.children.tts_playback, PlayAudio { id, source, repeats });
+    };
+    StopSound {} => |this, _ctx| tell(&this.children.tts_playback, StopRepeating {});
+    HushSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Rest {});
+    ResumeSpeech {} => |this, _ctx| tell(&this.children.tts_playback, GoOn {});
+    ConfigureSpeech { fields } => |this, _ctx| tell(&this.children.stt_stream, Understand { fields });
     CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
     ReplyArrived { phrases } => |this, ctx| {
         tell(&this.children.stt_stream, Listen { phrases });

@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
-use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerStream};
+use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerConfig, RecognizerStream};
 use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Activity, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 use super::child;
 use super::messages::{
-    CallerAudio, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechStarted, UtteranceHeard,
-    UtteranceNotUnderstood, Words,
+    CallerAudio, InterimHeard, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechEnded, SpeechStarted,
+    Understand, Utterance, UtteranceHeard, UtteranceNotUnderstood,
 };
 use super::supervisor::Call;
 use crate::metrics;
 use crate::supervision::{ChildName, Exit, Failure, Link};
 
-/// Silence that ends an utterance.
+/// Silence that ends an utterance, unless the assistant configures another.
 pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
 /// The longest a recognizer may take to connect.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub struct SttStream {
     recognizer: Arc<dyn Recognizer>,
     stream: Option<Box<dyn RecognizerStream>>,
     phrases: Option<Arc<[String]>>,
+    config: RecognizerConfig,
+    end_of_phrase: Duration,
     activity: VoiceActivity,
     upsampler: Upsampler,
     wide: Vec<i16>,
@@ -51,7 +53,13 @@ pub struct SttStream {
 struct Reported(Heard);
 
 impl SttStream {
-    pub(super) fn new(link: Link, call: Addr<Call>, tenant: &str, recognizer: Arc<dyn Recognizer>) -> Self {
+    pub(super) fn new(
+        link: Link,
+        call: Addr<Call>,
+        tenant: &str,
+        recognizer: Arc<dyn Recognizer>,
+        line_rate: u32,
+    ) -> Self {
         Self {
             link,
             call,
@@ -59,6 +67,8 @@ impl SttStream {
             recognizer,
             stream: None,
             phrases: None,
+            config: RecognizerConfig { line_rate, ..RecognizerConfig::default() },
+            end_of_phrase: END_OF_PHRASE,
             activity: VoiceActivity::new(END_OF_PHRASE),
             upsampler: Upsampler::with_mirror(MIRROR_GAIN),
             wide: Vec::new(),
@@ -78,6 +88,9 @@ impl SttStream {
         let change = self.activity.push(&narrow);
         if change == Some(Activity::Began) {
             self.call.do_send(SpeechStarted {});
+        }
+        if change == Some(Activity::Ended) {
+            self.call.do_send(SpeechEnded {});
         }
         let Some(stream) = &mut self.stream else { return };
         if change == Some(Activity::Began) {
@@ -114,11 +127,13 @@ impl Actor for SttStream {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let address = ctx.address();
-        let opening = self.recognizer.open(Box::new(move |heard| address.do_send(Reported(heard))));
+        let sink = Box::new(move |heard| address.do_send(Reported(heard)));
+        let opening = self.recognizer.open(self.config.clone(), sink);
         let opening = tokio::time::timeout(CONNECT_MAX, opening).into_actor(self);
         ctx.spawn(opening.map(|opened, this, ctx| match opened {
             Ok(Ok(mut stream)) => {
                 stream.expect(this.phrases.clone());
+                stream.configure(this.config.clone());
                 this.stream = Some(stream);
                 this.call.do_send(RecognizerReady {});
             }
@@ -164,7 +179,23 @@ impl Handler<PauseListening> for SttStream {
     fn handle(&mut self, _: PauseListening, _: &mut Self::Context) {
         self.paused = true;
         // What was being said is not waited for any more.
-        self.activity = VoiceActivity::new(END_OF_PHRASE);
+        self.activity = VoiceActivity::new(self.end_of_phrase);
+    }
+}
+
+impl Handler<Understand> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, Understand { fields }: Understand, _: &mut Self::Context) {
+        self.config = RecognizerConfig::of_line(self.config.line_rate, &fields);
+        let end_of_phrase = self.config.end_of_phrase().unwrap_or(END_OF_PHRASE);
+        if end_of_phrase != self.end_of_phrase {
+            self.end_of_phrase = end_of_phrase;
+            self.activity = VoiceActivity::new(end_of_phrase);
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.configure(self.config.clone());
+        }
     }
 }
 
@@ -186,8 +217,10 @@ impl Handler<Reported> for SttStream {
             metrics::utterance_recognised(&self.tenant, crate::now() - ended);
         }
         match heard {
-            Heard::Interim { .. } => {}
-            Heard::Final { text, confidence } => self.call.do_send(UtteranceHeard { text: Words(text), confidence }),
+            Heard::Interim { .. } => self.call.do_send(InterimHeard {}),
+            Heard::Final { text, confidence, result } => {
+                self.call.do_send(UtteranceHeard { heard: Utterance { text, confidence, result } });
+            }
             Heard::NotUnderstood => self.call.do_send(UtteranceNotUnderstood {}),
             Heard::Lost(failure) => {
                 tracing::warn!(tenant = self.tenant, %failure, "the recognizer is lost");

@@ -13,13 +13,13 @@ use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
+use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
-use bellhop_dialogue::turn_loop::Timeouts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
-use bellhop_sip::message::StatusCode;
+use bellhop_sip::message::{NameAddr, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, SdpRefused};
 use bellhop_tenancy::tenant::Ringing;
 
@@ -107,6 +107,25 @@ impl Call {
         self.seed.invite.headers.get("Call-ID").unwrap_or_default()
     }
 
+    /// What the assistant is told of the call.
+    fn facts(&self) -> CallFacts {
+        let invite = &self.seed.invite;
+        let text = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();
+        let uri = |name: &str| NameAddr::parse(&text(name)).map(|address| address.uri.to_string()).unwrap_or_default();
+        let wanted = self.seed.services.invite_headers.iter();
+        CallFacts {
+            caller: self.seed.caller.clone(),
+            dialled: self.seed.dialled.clone(),
+            sip_call_id: text("Call-ID"),
+            sip_request_uri: invite.uri.to_string(),
+            sip_from_uri: uri("From"),
+            sip_to_uri: uri("To"),
+            invite_headers: wanted
+                .filter_map(|name| Some((name.clone(), invite.headers.get(name)?.to_owned())))
+                .collect(),
+        }
+    }
+
     /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
     fn set_up_media(&mut self) -> Result<MediaSetUp, StatusCode> {
         let port = self.open_port()?;
@@ -177,7 +196,8 @@ impl Call {
         });
         let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
             let services = &this.seed.services;
-            SttStream::new(link, call.clone(), &services.tenant.name, Arc::clone(&services.recognizer))
+            let line_rate = cores.receiver.borrow().format().codec.sample_rate();
+            SttStream::new(link, call.clone(), &services.tenant.name, Arc::clone(&services.recognizer), line_rate)
         });
         let tts_playback = self.spawn(ctx, ChildName::TtsPlayback, |this, link| TtsPlayback {
             link,
@@ -185,14 +205,15 @@ impl Call {
             tenant: this.tenant().to_owned(),
             cores: Rc::clone(&cores),
             synthesizer: Arc::clone(&this.seed.services.synthesizer),
+            sounds: Arc::clone(&this.seed.services.sounds),
             waiting: VecDeque::new(),
         });
-        let timeouts = Timeouts { post_response: tenant.post_response_timeout, assistant: tenant.assistant_timeout };
+        let policy = services.conversation.clone();
         let turn_loop = self.spawn(ctx, ChildName::TurnLoop, |this, link| TurnLoop {
             link,
             call: call.clone(),
             tenant: this.tenant().to_owned(),
-            drive: Drive::new(TurnLoopCore::new(this.seed.began, timeouts)),
+            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &this.facts())),
             assistant: Arc::clone(&this.seed.services.assistant),
             id: this.seed.id,
             observer: this.seed.services.observer.clone(),

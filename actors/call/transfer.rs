@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use actix::Context;
+use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::SipTarget;
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
 use bellhop_dialogue::turn_loop::SayId;
@@ -19,7 +20,7 @@ use bellhop_tenancy::tenant::{FailureBeforeAnswer, HoldOnTransfer, OnTransferFai
 
 use super::children::tell;
 use super::ending::{Broken, Ending};
-use super::messages::{Cut, HandoffWasImpossible, Hold, Refer, Resume, Speak, Words};
+use super::messages::{Cut, HandoffWasImpossible, Hold, Refer, Resume, Speak};
 use super::phase::PhaseName;
 use super::supervisor::Call;
 use crate::supervision::{ChildName, Failure, Stop};
@@ -185,7 +186,7 @@ impl Call {
         };
         self.within(LAST_WORDS_MAX, ctx, Self::words_said);
         tell(&self.children.tts_playback, Cut {});
-        tell(&self.children.tts_playback, Speak { id: LAST_WORDS, text: Words(text) });
+        tell(&self.children.tts_playback, Speak { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) });
     }
 
     pub(super) fn words_said(&mut self, ctx: &mut Context<Self>) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
-use bellhop_dialogue::ports::{ServiceFailure, Speech, Synthesizer};
+use bellhop_dialogue::ports::{Pending, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::codec::Codec;
@@ -19,7 +19,10 @@ use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
 use super::child;
-use super::messages::{ClipEvent, Cut, PlaybackFinished, PlaybackReady, PressKeys, Speak};
+use super::messages::{
+    ClipEvent, Cut, GoOn, PlayAudio, PlaybackCut, PlaybackFinished, PlaybackReady, PressKeys, Rest, Speak,
+    StopRepeating,
+};
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::metrics;
@@ -35,6 +38,7 @@ pub struct TtsPlayback {
     pub(super) tenant: String,
     pub(super) cores: Rc<LegCores>,
     pub(super) synthesizer: Arc<dyn Synthesizer>,
+    pub(super) sounds: Arc<dyn SoundLibrary>,
     pub(super) waiting: VecDeque<(SayId, Waiting)>,
 }
 
@@ -43,24 +47,51 @@ impl TtsPlayback {
         let Some((_, place)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) else {
             return; // cut in the meantime
         };
+        let (repeats, needed) = match place {
+            Waiting::File { repeats } => (*repeats, false),
+            _ => (false, true),
+        };
         match result {
             Ok(speech) => {
-                *place = Waiting::Sound(encoded(&speech, self.cores.playout.borrow().format().codec));
-                self.queue_what_is_ready(ctx);
+                let sound = encoded(&speech, self.cores.playout.borrow().format().codec);
+                *place = Waiting::Sound { sound, repeats };
             }
-            Err(failure) => {
+            Err(failure) if needed => {
                 tracing::warn!(tenant = self.tenant, %failure, "a text could not be spoken");
-                self.lost(ctx);
+                return self.lost(ctx);
+            }
+            // A sound that is not to be had is left out: the conversation does not hang on it.
+            Err(failure) => {
+                tracing::warn!(tenant = self.tenant, %failure, "a sound could not be fetched");
+                metrics::sound_failed(&self.tenant);
+                *place = Waiting::Nothing;
             }
         }
+        self.queue_what_is_ready(ctx);
+    }
+
+    /// Work whose outcome takes the place of what waits under this name.
+    fn when_done(&mut self, id: SayId, work: Pending<Result<Speech, ServiceFailure>>, ctx: &mut Context<Self>) {
+        let asked = crate::now();
+        let work = tokio::time::timeout(SYNTHESIS_MAX, work).into_actor(self);
+        ctx.spawn(work.map(move |result, this, ctx| {
+            metrics::text_synthesised(&this.tenant, crate::now() - asked);
+            this.synthesised(id, result.unwrap_or(Err(ServiceFailure::Overdue)), ctx);
+        }));
     }
 
     fn queue_what_is_ready(&mut self, ctx: &mut Context<Self>) {
         while let Some((id, waiting)) = self.waiting.front() {
             let mut playout = self.cores.playout.borrow_mut();
             let queued = match waiting {
-                Waiting::Synthesis => return,
-                Waiting::Sound(sound) => playout.enqueue(Clip { id: ClipId(id.0), sound: sound.clone() }),
+                Waiting::Synthesis | Waiting::File { .. } => return,
+                Waiting::Sound { sound, repeats } => {
+                    playout.enqueue(Clip { id: ClipId(id.0), sound: sound.clone(), repeats: *repeats })
+                }
+                Waiting::Nothing => {
+                    self.call.do_send(PlaybackFinished { id: *id });
+                    true
+                }
                 Waiting::Keys(keys) => press(&mut playout, *id, keys),
             };
             drop(playout);
@@ -83,8 +114,20 @@ impl TtsPlayback {
 pub(super) enum Waiting {
     /// A text that is being made audio.
     Synthesis,
+    /// A sound that is being fetched.
+    File {
+        /// Whether it is repeated.
+        repeats: bool,
+    },
     /// Audio.
-    Sound(Sound),
+    Sound {
+        /// Which.
+        sound: Sound,
+        /// Whether it is repeated.
+        repeats: bool,
+    },
+    /// A sound that is not to be had.
+    Nothing,
     /// Keys.
     Keys(DtmfSend),
 }
@@ -140,15 +183,50 @@ child!(TtsPlayback, ChildName::TtsPlayback);
 impl Handler<Speak> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, Speak { id, text }: Speak, ctx: &mut Self::Context) {
+    fn handle(&mut self, Speak { id, speech }: Speak, ctx: &mut Self::Context) {
         self.waiting.push_back((id, Waiting::Synthesis));
-        let asked = crate::now();
         let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
-        let work = tokio::time::timeout(SYNTHESIS_MAX, self.synthesizer.synthesize(text.0, line_rate)).into_actor(self);
-        ctx.spawn(work.map(move |result, this, ctx| {
-            metrics::text_synthesised(&this.tenant, crate::now() - asked);
-            this.synthesised(id, result.unwrap_or(Err(ServiceFailure::Overdue)), ctx);
-        }));
+        let work = self.synthesizer.synthesize(SpeechRequest { line_rate, ..speech });
+        self.when_done(id, work, ctx);
+    }
+}
+
+impl Handler<PlayAudio> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, PlayAudio { id, source, repeats }: PlayAudio, ctx: &mut Self::Context) {
+        self.waiting.push_back((id, Waiting::File { repeats }));
+        let work = self.sounds.fetch(source);
+        self.when_done(id, work, ctx);
+    }
+}
+
+impl Handler<StopRepeating> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, _: StopRepeating, ctx: &mut Self::Context) {
+        let repeats = |waiting: &Waiting| {
+            matches!(waiting, Waiting::File { repeats: true } | Waiting::Sound { repeats: true, .. })
+        };
+        self.waiting.retain(|(_, waiting)| !repeats(waiting));
+        self.cores.playout.borrow_mut().stop_repeating();
+        self.queue_what_is_ready(ctx);
+    }
+}
+
+impl Handler<Rest> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
+        self.cores.playout.borrow_mut().hush(true);
+    }
+}
+
+impl Handler<GoOn> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, _: GoOn, _: &mut Self::Context) {
+        self.cores.playout.borrow_mut().hush(false);
     }
 }
 
@@ -165,8 +243,12 @@ impl Handler<Cut> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, _: Cut, _: &mut Self::Context) {
+        let cut = self.cores.playout.borrow_mut().cut();
+        let cut = cut.map(|cut| (SayId(cut.id.0), cut.heard as f32 / cut.of.max(1) as f32));
+        if let Some((id, share)) = cut.or_else(|| self.waiting.front().map(|(id, _)| (*id, 0.0))) {
+            self.call.do_send(PlaybackCut { id, share });
+        }
         self.waiting.clear();
-        self.cores.playout.borrow_mut().cut();
     }
 }
 

@@ -5,15 +5,16 @@
 use std::sync::Arc;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
-use bellhop_dialogue::TurnLoop as Core;
-use bellhop_dialogue::ports::Assistant;
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_dialogue::ports::{Assistant, SpeechRequest};
 use bellhop_dialogue::turn_loop::{Input, Output};
+use bellhop_dialogue::{Json, TurnLoop as Core};
 
 use super::child;
 use super::messages::{
-    Begin, CutSpeech, EndConversation, HandOff, HandoffWasImpossible, Heard, Interrupted, NotUnderstood,
-    PauseListening, Played, Pressed, ReplyArrived, ResumeListening, Say, SendKeys, Words,
+    Begin, ConfigureSpeech, CutSpeech, EndConversation, FellSilent, HandOff, HandoffWasImpossible, Heard, HushSpeech,
+    Hypothesis, Interrupted, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived, ResumeListening,
+    ResumeSpeech, Say, SendKeys, StopSound, WasCut,
 };
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
@@ -46,8 +47,29 @@ impl TurnLoop {
     }
 }
 
+/// An item of a reply that is still being made, from whatever thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ReplyPart {
+    number: u32,
+    item: Json,
+}
+
+impl Handler<ReplyPart> for TurnLoop {
+    type Result = ();
+
+    fn handle(&mut self, ReplyPart { number, item }: ReplyPart, ctx: &mut Self::Context) {
+        put(self, ctx, Input::ReplyPart { number, item });
+    }
+}
+
 impl Actor for TurnLoop {
     type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let over = self.assistant.ended(self.drive.core.context().clone());
+        actix::spawn(over);
+    }
 }
 
 impl Driven for TurnLoop {
@@ -63,7 +85,9 @@ impl Driven for TurnLoop {
             Output::Ask(request) => {
                 metrics::turn(&self.tenant, request.input.label());
                 let (number, asked) = (request.number, crate::now());
-                let answer = self.assistant.turn(request).into_actor(self);
+                let this = ctx.address();
+                let parts = Box::new(move |item| this.do_send(ReplyPart { number, item }));
+                let answer = self.assistant.turn(request, parts).into_actor(self);
                 ctx.spawn(answer.map(move |reply, this, ctx| {
                     metrics::assistant_answered(&this.tenant, crate::now() - asked);
                     if let Err(failure) = &reply {
@@ -72,7 +96,16 @@ impl Driven for TurnLoop {
                     put(this, ctx, Input::Replied { number, reply });
                 }));
             }
-            Output::Say { id, text } => self.call.do_send(Say { id, text: Words(text) }),
+            Output::Say { id, text, voice, cacheable } => {
+                let speech = SpeechRequest { parameters: voice, cacheable, ..SpeechRequest::plain(text, 0) };
+                self.call.do_send(Say { id, speech });
+            }
+            Output::Play { id, source, repeats } => self.call.do_send(PlaySound { id, source, repeats }),
+            Output::StopRepeating => self.call.do_send(StopSound {}),
+            Output::Hush => self.call.do_send(HushSpeech {}),
+            Output::Resume => self.call.do_send(ResumeSpeech {}),
+            Output::Understand(fields) => self.call.do_send(ConfigureSpeech { fields }),
+            Output::Dropped(why) => metrics::utterance_dropped(&self.tenant, why),
             Output::Cut => {
                 metrics::barge_in(&self.tenant);
                 self.call.do_send(CutSpeech {});
@@ -114,9 +147,12 @@ macro_rules! into_core {
 
 into_core! {
     Begin {} => Input::Begin;
-    Heard { text, confidence } => Input::Heard { text: text.0, confidence };
+    Heard { heard } => Input::Heard { text: heard.text, confidence: heard.confidence, result: heard.result };
     NotUnderstood {} => Input::NotUnderstood;
     Interrupted {} => Input::SpeechStarted;
+    FellSilent {} => Input::SpeechEnded;
+    Hypothesis {} => Input::Hypothesis;
+    WasCut { id, share } => Input::WasCut { id, share };
     Pressed { digit } => Input::Pressed(digit.as_char());
     Played { id } => Input::Played(id);
     HandoffWasImpossible {} => Input::HandoffImpossible;

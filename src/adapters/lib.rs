@@ -5,7 +5,9 @@
 
 pub mod assistant;
 pub mod dns;
+mod http;
 pub mod recording;
+pub mod sounds;
 pub mod speech_to_text;
 pub mod storage;
 pub mod text_to_speech;

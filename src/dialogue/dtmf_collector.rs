@@ -26,22 +26,40 @@ impl DtmfCollector {
         Self { wanted, digits: String::new() }
     }
 
+    /// What it waits for.
+    pub fn wanted(&self) -> &DtmfCollect {
+        &self.wanted
+    }
+
+    /// Whether a digit was pressed already.
+    pub fn has_begun(&self) -> bool {
+        !self.digits.is_empty()
+    }
+
     /// Takes a digit; returns the collection when it is complete.
     pub fn push(&mut self, digit: char) -> Option<Collected> {
         if self.wanted.termination_key == Some(digit) {
-            // A key that comes before the count is reached ends the collection short.
-            let succeeded = self.wanted.count.is_none_or(|count| self.digits.len() == count);
-            return Some(Collected { digits: std::mem::take(&mut self.digits), succeeded });
+            return Some(self.end(true));
         }
         self.digits.push(digit);
-        let limit = self.wanted.count.unwrap_or(100);
-        (self.digits.len() >= limit).then(|| Collected { digits: std::mem::take(&mut self.digits), succeeded: true })
+        let limit = [self.wanted.count, self.wanted.maximum].into_iter().flatten().min().unwrap_or(100);
+        (self.digits.len() >= limit).then(|| self.end(true))
     }
 
     /// Time ran out; `None` if no digit was pressed at all.
     pub fn time_out(&mut self) -> Option<Collected> {
+        self.has_begun().then(|| self.end(false))
+    }
+
+    /// Whether it has what it waited for: the count, or at least the minimum, or what ends it `by_key`.
+    fn end(&mut self, by_key: bool) -> Collected {
         let digits = std::mem::take(&mut self.digits);
-        (!digits.is_empty()).then_some(Collected { digits, succeeded: false })
+        let enough = match (self.wanted.count, self.wanted.minimum) {
+            (Some(count), None) => digits.len() == count,
+            (_, Some(minimum)) => digits.len() >= minimum,
+            (None, None) => by_key,
+        };
+        Collected { digits, succeeded: enough }
     }
 }
 
@@ -50,7 +68,7 @@ mod tests {
     use super::*;
 
     fn collect(count: Option<usize>, key: Option<char>, pressed: &str) -> Option<(String, bool)> {
-        let mut collector = DtmfCollector::new(DtmfCollect { count, termination_key: key });
+        let mut collector = DtmfCollector::new(DtmfCollect { count, termination_key: key, ..DtmfCollect::default() });
         pressed.chars().find_map(|digit| collector.push(digit)).map(|c| (c.digits, c.succeeded))
     }
 
@@ -64,8 +82,22 @@ mod tests {
     }
 
     #[test]
+    fn a_range_of_lengths_is_a_success_within() {
+        let wanted = DtmfCollect { minimum: Some(2), maximum: Some(3), ..DtmfCollect::default() };
+        let after = |pressed: &str| {
+            let mut collector = DtmfCollector::new(wanted.clone());
+            let full = pressed.chars().find_map(|digit| collector.push(digit));
+            full.or_else(|| collector.time_out()).map(|collected| (collected.digits, collected.succeeded))
+        };
+        assert_eq!(after("1"), Some(("1".into(), false)));
+        assert_eq!(after("12"), Some(("12".into(), true)));
+        assert_eq!(after("1234"), Some(("123".into(), true)));
+        assert_eq!(after(""), None);
+    }
+
+    #[test]
     fn what_was_gathered_is_delivered_when_time_runs_out() {
-        let mut collector = DtmfCollector::new(DtmfCollect { count: Some(4), termination_key: None });
+        let mut collector = DtmfCollector::new(DtmfCollect { count: Some(4), ..DtmfCollect::default() });
         assert_eq!(collector.time_out(), None);
         collector.push('7');
         assert_eq!(collector.time_out(), Some(Collected { digits: "7".into(), succeeded: false }));

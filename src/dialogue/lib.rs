@@ -4,11 +4,16 @@
 //! `actors/call/turn_loop.rs`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
+pub mod call_facts;
+pub mod configuration;
 pub mod dtmf_collector;
+mod echo;
+pub mod message;
 pub mod ports;
 pub mod response;
 pub mod transcript;
 pub mod turn_loop;
 
+pub use ports::{Fields, Json};
 pub use response::Response;
 pub use turn_loop::TurnLoop;

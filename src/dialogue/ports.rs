@@ -5,13 +5,20 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A future that an adapter returns; it runs on whatever thread asked for it.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// JSON as it came from a service.
+pub type Json = Value;
+/// Named parameters, as a service takes them.
+pub type Fields = Map<String, Value>;
 
 /// Why a service did not do its work. The text is for the operator's log and never holds what a caller said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +44,14 @@ pub enum TurnInput {
     Start,
     /// The caller said something.
     Speech {
-        /// The recognised words.
+        /// The recognised words, as the recognizer gave them.
         text: String,
         /// 0 to 1.
         confidence: f32,
+        /// The recognizer's own result, if it has one: `speech_to_text_result`.
+        result: Option<Value>,
     },
-    /// The caller said something that was not understood.
+    /// The caller said something that was not understood, or not well enough.
     NotUnderstood,
     /// The caller pressed keys.
     Digits {
@@ -51,8 +60,21 @@ pub enum TurnInput {
         /// Whether a collection got what it asked for.
         succeeded: bool,
     },
+    /// The caller chose from a list.
+    Choice {
+        /// The input that the author laid down for it.
+        input: Map<String, Value>,
+        /// Whether by a key.
+        by_key: bool,
+    },
     /// The caller was silent.
     PostResponseTimeout,
+    /// The caller did not come to an end.
+    FinalUtteranceTimeout,
+    /// Nothing: the reply wanted a turn at once.
+    NoInput,
+    /// A text message could not be sent.
+    SmsFailed,
     /// The transfer asked for was impossible.
     CallTransferFailed,
 }
@@ -65,7 +87,11 @@ impl TurnInput {
             Self::Speech { text, .. } => text,
             Self::NotUnderstood => "vgwSTTResultFiltered",
             Self::Digits { digits, .. } => digits,
+            Self::Choice { input, .. } => input.get("text").and_then(Value::as_str).unwrap_or_default(),
             Self::PostResponseTimeout => "vgwPostResponseTimeout",
+            Self::FinalUtteranceTimeout => "vgwFinalUtteranceTimeout",
+            Self::NoInput => "vgwNoInputTurn",
+            Self::SmsFailed => "vgwSMSFailed",
             Self::CallTransferFailed => "vgwCallTransferFailed",
         }
     }
@@ -76,19 +102,26 @@ impl TurnInput {
             Self::Start => "start",
             Self::Speech { .. } => "speech_to_text",
             Self::NotUnderstood => "speech_to_text_result_filtered",
-            Self::Digits { .. } => "dtmf",
+            Self::Digits { .. } | Self::Choice { by_key: true, .. } => "dtmf",
+            Self::Choice { by_key: false, .. } => "speech_to_text",
             Self::PostResponseTimeout => "post_response_timeout",
+            Self::FinalUtteranceTimeout => "final_utterance_timeout",
+            Self::NoInput => "no_input_turn",
+            Self::SmsFailed => "sms_failure",
             Self::CallTransferFailed => "transfer_failed",
         }
     }
 
     /// All labels, so that every series exists from the start.
-    pub const LABELS: [&'static str; 6] = [
+    pub const LABELS: [&'static str; 9] = [
         "start",
         "speech_to_text",
         "speech_to_text_result_filtered",
         "dtmf",
         "post_response_timeout",
+        "final_utterance_timeout",
+        "no_input_turn",
+        "sms_failure",
         "transfer_failed",
     ];
 }
@@ -100,7 +133,7 @@ impl fmt::Debug for TurnInput {
 }
 
 /// One message to the assistant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TurnRequest {
     /// Counts up from 0; a retry has the number of its first try.
     pub number: u32,
@@ -108,15 +141,23 @@ pub struct TurnRequest {
     pub input: TurnInput,
     /// Whether the caller interrupted the reply before.
     pub barge_in_occurred: bool,
-    /// What the assistant returned last, to be given back; `Null` at the start.
+    /// What the assistant returned last, to be given back, with what we know of the call under `integrations`.
     pub context: Value,
+}
+
+impl fmt::Debug for TurnRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TurnRequest({}, {:?})", self.number, self.input)
+    }
 }
 
 /// What the assistant answers.
 #[derive(Clone, Default)]
 pub struct TurnReply {
-    /// `output.generic[]` of the vendor's message API.
+    /// `output.generic[]` of the vendor's message API, without what was handed over as [`PartSink`] parts.
     pub generic: Vec<Value>,
+    /// Older commands beside `generic`: an object with `vgwAction` or `vgwActionSequence`; `Null` for none.
+    pub legacy: Value,
     /// Handed back with the next turn.
     pub context: Value,
     /// What the caller may say next, if the assistant knows; narrows recognition.
@@ -129,10 +170,18 @@ impl fmt::Debug for TurnReply {
     }
 }
 
+/// Takes an item of `generic[]` that can be carried out while the rest of the reply is still being made.
+pub type PartSink = Box<dyn Fn(Value) + Send + Sync>;
+
 /// An assistant: the brain of a conversation.
 pub trait Assistant: Send + Sync {
     /// One turn. The same request twice gets the same reply: the conversation's state travels in `context`.
-    fn turn(&self, request: TurnRequest) -> Pending<Result<TurnReply, ServiceFailure>>;
+    fn turn(&self, request: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>>;
+
+    /// The conversation with this context is over; what the service keeps of it may go.
+    fn ended(&self, _context: Value) -> Pending<()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What a recognizer reports, in the order of what was said.
@@ -149,6 +198,8 @@ pub enum Heard {
         text: String,
         /// 0 to 1.
         confidence: f32,
+        /// The recognizer's own result, if it has one.
+        result: Option<Value>,
     },
     /// An utterance ended and was not understood.
     NotUnderstood,
@@ -176,7 +227,46 @@ pub trait Recognizer: Send + Sync {
     fn sample_rate(&self) -> u32;
 
     /// Opens a stream for one call.
-    fn open(&self, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>>;
+    fn open(
+        &self,
+        config: RecognizerConfig,
+        sink: HeardSink,
+    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>>;
+}
+
+/// How a stream shall understand.
+#[derive(Clone, Default)]
+pub struct RecognizerConfig {
+    /// Samples per second of the line: 8000 or 16000; the narrowband or the broadband parameters hold.
+    pub line_rate: u32,
+    /// The service's own parameters: `narrowband_recognize` or `broadband_recognize` as the assistant configured it.
+    pub parameters: Map<String, Value>,
+}
+
+/// The shortest and the longest silence that may end an utterance.
+const END_OF_PHRASE: RangeInclusive<Duration> = Duration::from_millis(200)..=Duration::from_secs(5);
+
+impl RecognizerConfig {
+    /// The parameters of the line's band, of the root fields of `speech_to_text`.
+    pub fn of_line(line_rate: u32, fields: &Fields) -> Self {
+        let band = if line_rate > 8000 { "broadband_recognize" } else { "narrowband_recognize" };
+        let parameters = fields.get(band).and_then(Value::as_object).cloned().unwrap_or_default();
+        Self { line_rate, parameters }
+    }
+
+    /// `end_of_phrase_silence_time`: the silence that ends an utterance.
+    pub fn end_of_phrase(&self) -> Option<Duration> {
+        let value = self.parameters.get("end_of_phrase_silence_time")?;
+        let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+        let silence = Duration::try_from_secs_f64(seconds).ok()?;
+        Some(silence.clamp(*END_OF_PHRASE.start(), *END_OF_PHRASE.end()))
+    }
+}
+
+impl fmt::Debug for RecognizerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecognizerConfig({} Hz, {} parameters)", self.line_rate, self.parameters.len())
+    }
 }
 
 /// One call's stream to a recognizer. Dropping it ends it.
@@ -192,6 +282,9 @@ pub trait RecognizerStream: Send {
 
     /// What the caller may say from here on; `None` for anything.
     fn expect(&mut self, phrases: Option<Arc<[String]>>);
+
+    /// The parameters changed. What cannot be changed without losing words is changed between two utterances.
+    fn configure(&mut self, _config: RecognizerConfig) {}
 }
 
 /// Synthesised speech.
@@ -209,8 +302,58 @@ impl fmt::Debug for Speech {
     }
 }
 
+/// A text to be spoken.
+#[derive(Clone, PartialEq)]
+pub struct SpeechRequest {
+    /// What, possibly SSML.
+    pub text: String,
+    /// Samples per second of the line. The speech may have another rate: that of the voice.
+    pub line_rate: u32,
+    /// The service's own parameters, as the assistant configured them: `synthesize`.
+    pub parameters: Map<String, Value>,
+    /// Whether the speech may be kept for others.
+    pub cacheable: bool,
+}
+
+impl SpeechRequest {
+    /// A text for a line of so many samples per second, with the voice as it is.
+    pub fn plain(text: impl Into<String>, line_rate: u32) -> Self {
+        Self { text: text.into(), line_rate, parameters: Map::new(), cacheable: true }
+    }
+}
+
+impl fmt::Debug for SpeechRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpeechRequest({} bytes)", self.text.len())
+    }
+}
+
 /// A speech synthesizer.
 pub trait Synthesizer: Send + Sync {
-    /// Speaks a text, for a line of so many samples per second. The speech may have another rate: that of the voice.
-    fn synthesize(&self, text: String, line_rate: u32) -> Pending<Result<Speech, ServiceFailure>>;
+    /// Speaks a text.
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>>;
+}
+
+/// Fetches the sounds of `audio` responses.
+pub trait SoundLibrary: Send + Sync {
+    /// The sound at a URL.
+    fn fetch(&self, source: String) -> Pending<Result<Speech, ServiceFailure>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_gets_the_parameters_of_its_band() {
+        let Value::Object(fields) = json!({"narrowband_recognize": {"end_of_phrase_silence_time": "1.2"},
+            "broadband_recognize": {"end_of_phrase_silence_time": 0.01}})
+        else {
+            panic!()
+        };
+        assert_eq!(RecognizerConfig::of_line(8000, &fields).end_of_phrase(), Some(Duration::from_millis(1200)));
+        assert_eq!(RecognizerConfig::of_line(16_000, &fields).end_of_phrase(), Some(Duration::from_millis(200)));
+        assert_eq!(RecognizerConfig::default().end_of_phrase(), None);
+    }
 }

@@ -33,9 +33,12 @@ pub struct Line {
     pub speaker: Speaker,
     /// What.
     pub text: String,
-    /// Whether the caller cut it off.
+    /// Whether the caller cut it off; then it has the words that were heard.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// The name of the clip that speaks it.
+    #[serde(skip)]
+    clip: Option<u64>,
 }
 
 /// The lines of one call.
@@ -45,16 +48,52 @@ pub struct Transcript(Vec<Line>);
 impl Transcript {
     /// Adds a line.
     pub fn push(&mut self, at: Duration, speaker: Speaker, text: impl Into<String>) {
+        self.add(Line { at_ms: at.as_millis() as u64, speaker, text: text.into(), interrupted: false, clip: None });
+    }
+
+    /// Adds what a clip begins to say.
+    pub fn speak(&mut self, at: Duration, clip: u64, text: impl Into<String>) {
+        let speaker = Speaker::Assistant;
+        self.add(Line {
+            at_ms: at.as_millis() as u64,
+            speaker,
+            text: text.into(),
+            interrupted: false,
+            clip: Some(clip),
+        });
+    }
+
+    fn add(&mut self, line: Line) {
         if self.0.len() == LINES_MAX {
             self.0.remove(0);
         }
-        self.0.push(Line { at_ms: at.as_millis() as u64, speaker, text: text.into(), interrupted: false });
+        self.0.push(line);
     }
 
-    /// Marks the assistant's last line as cut off.
-    pub fn interrupt(&mut self) {
-        if let Some(line) = self.0.iter_mut().rev().find(|line| line.speaker == Speaker::Assistant) {
+    /// A clip was cut off.
+    pub fn interrupt(&mut self, clip: u64) {
+        if let Some(line) = self.0.iter_mut().rev().find(|line| line.clip == Some(clip)) {
             line.interrupted = true;
+        }
+    }
+
+    /// So much of a clip that was cut off was heard, 0 to 1: the words beyond it were never said.
+    pub fn heard(&mut self, clip: u64, share: f32) {
+        let Some(at) = self.0.iter().rposition(|line| line.clip == Some(clip) && line.interrupted) else { return };
+        let words: Vec<&str> = self.0[at].text.split_inclusive(char::is_whitespace).collect();
+        let length: usize = words.iter().map(|word| word.chars().count()).sum();
+        let spoken = length as f32 * share.clamp(0.0, 1.0);
+        let mut so_far = 0;
+        // A word counts once it was begun.
+        let begun = words.iter().take_while(|word| {
+            let began = (so_far as f32) < spoken;
+            so_far += word.chars().count();
+            began
+        });
+        let text: String = begun.copied().collect();
+        match text.trim_end() {
+            "" => drop(self.0.remove(at)),
+            text => self.0[at].text = text.to_owned(),
         }
     }
 
@@ -108,14 +147,28 @@ mod tests {
     #[test]
     fn a_record_survives_the_store_and_prints_nothing() {
         let mut transcript = Transcript::default();
-        transcript.push(Duration::from_millis(1500), Speaker::Assistant, "Hello.");
+        transcript.speak(Duration::from_millis(1500), 7, "Hello.");
         transcript.push(Duration::from_secs(3), Speaker::Caller, "my secret");
-        transcript.interrupt();
+        transcript.interrupt(7);
         let record = SessionRecord { caller: "+1".into(), dialled: "+2".into(), began_unix_ms: 5, transcript };
         assert!(!format!("{record:?}").contains("secret"));
         let back = SessionRecord::from_json(&record.to_json()).expect("own form");
-        assert_eq!(back, record);
+        assert_eq!(back.to_json(), record.to_json());
         assert!(back.transcript.lines()[0].interrupted);
+    }
+
+    #[test]
+    fn of_what_was_cut_off_the_words_begun_are_shown() {
+        for (share, expected) in [(0.0, None), (0.1, Some("one")), (0.5, Some("one two")), (1.0, Some("one two three"))]
+        {
+            let mut transcript = Transcript::default();
+            transcript.speak(Duration::ZERO, 1, "one two three");
+            transcript.heard(1, 0.0);
+            assert_eq!(transcript.lines().len(), 1, "it was not cut");
+            transcript.interrupt(1);
+            transcript.heard(1, share);
+            assert_eq!(transcript.lines().first().map(|line| line.text.as_str()), expected);
+        }
     }
 
     #[test]

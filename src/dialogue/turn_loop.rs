@@ -3,13 +3,17 @@
 //! ```text
 //! Idle -Begin-> Thinking -reply-> Speaking -all played-> Listening -speech, keys, silence-> Thinking
 //!                  | no reply, twice        | barge-in -> Listening      ^
-//!                  v                        | connect_to_agent -> HandingOff -impossible-> Speaking
+//!                  v                        | connect_to_agent -> HandingOff -impossible-> Thinking
 //!                Failed                     | end_session -> Ended
 //! ```
 //! Invariant: in every state but the last three something has a deadline, so the loop cannot be stuck; after a cut nothing
-//! of the cut reply is spoken; a reply that ends the conversation is spoken to its last sample. Driver:
+//! of the cut reply is spoken; a reply that ends the conversation is spoken to its last sample. Responses are carried out
+//! strictly in order: what changes how we listen waits in the queue until what was said before it has been heard. Driver:
 //! `actors/call/turn_loop.rs`.
 
+mod listening;
+mod policy;
+mod speaking;
 #[cfg(test)]
 mod tests;
 
@@ -17,35 +21,36 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::dtmf_collector::{Collected, DtmfCollector};
+use crate::call_facts::CallFacts;
+use crate::configuration::Configuration;
+use crate::echo::is_echo;
+use crate::message::with_integrations;
 use crate::ports::{ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use crate::response::{ConnectToAgent, DtmfSend, Response, read};
+use crate::response::{self, ConnectToAgent, DtmfSend, Response};
 use crate::transcript::{Speaker, Transcript};
+use listening::{Expecting, Wait};
+pub use policy::{Policy, Trigger};
+use speaking::{Offers, Queued};
 
 /// Tries of one turn.
 pub const TRIES: u32 = 2;
 /// The longest utterance that is waited for once speech began.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
-/// The longest a text may take to be spoken before the loop gives it up.
+/// How long a recognizer may take for its result once speech ended; after that it was nothing.
+pub const RESULT_MAX: Duration = Duration::from_secs(4);
+/// The longest one clip may take to be heard before the loop gives it up.
 pub const SPEAKING_MAX: Duration = Duration::from_secs(300);
 /// Keys pressed while nobody waited for them, kept for the next collection.
 pub const TYPE_AHEAD_MAX: usize = 32;
+/// How long after our last word its echo may still be heard.
+const ECHO_MAX: Duration = Duration::from_millis(1500);
 
 /// What the agent reads where the caller was not understood.
 const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.";
 
-/// Waits of one conversation.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Silence after a reply until the assistant is told (vendor default 7 s).
-    pub post_response: Duration,
-    /// One try of the assistant (vendor default 5 s).
-    pub assistant: Duration,
-}
-
-/// Names one text to be spoken.
+/// Names one text, sound or row of keys to be heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SayId(pub u64);
 
@@ -54,28 +59,48 @@ pub struct SayId(pub u64);
 pub enum Input {
     /// The call exists: ask for the greeting.
     Begin,
-    /// The assistant answered try `attempt` of turn `number`.
+    /// A part of the reply to turn `number` is there, the rest is not.
+    ReplyPart {
+        /// Which turn.
+        number: u32,
+        /// An item of `generic[]`.
+        item: Value,
+    },
+    /// The assistant answered turn `number`.
     Replied {
         /// Which turn.
         number: u32,
         /// Its reply.
         reply: Result<TurnReply, ServiceFailure>,
     },
-    /// Speech began.
+    /// Voice activity detection heard speech begin.
     SpeechStarted,
+    /// It heard it end.
+    SpeechEnded,
+    /// The recognizer has first words, which may still change.
+    Hypothesis,
     /// An utterance was recognised.
     Heard {
         /// The words.
         text: String,
         /// 0 to 1.
         confidence: f32,
+        /// The recognizer's own result.
+        result: Option<Value>,
     },
     /// An utterance was not understood.
     NotUnderstood,
     /// A key was pressed.
     Pressed(char),
-    /// A text was spoken to its last sample.
+    /// A clip was heard to its last sample; of one that repeats, the first time.
     Played(SayId),
+    /// A clip was cut off, or would have been next.
+    WasCut {
+        /// Which.
+        id: SayId,
+        /// How much of it was heard, 0 to 1.
+        share: f32,
+    },
     /// The hand-off cannot be and the tenant wants the call to go on.
     HandoffImpossible,
 }
@@ -91,11 +116,32 @@ pub enum Output {
         id: SayId,
         /// The text.
         text: String,
+        /// The parameters of the voice.
+        voice: Map<String, Value>,
+        /// Whether the speech may be kept for others.
+        cacheable: bool,
     },
-    /// Silence the caller's ear now and forget what waits.
+    /// Play a sound after what is being said; report [`Input::Played`].
+    Play {
+        /// The sound's name.
+        id: SayId,
+        /// Where it is.
+        source: String,
+        /// Whether it is repeated until [`Output::StopRepeating`].
+        repeats: bool,
+    },
+    /// What is repeated shall not be any more.
+    StopRepeating,
+    /// Silence the caller's ear now and forget what waits; report [`Input::WasCut`].
     Cut,
+    /// Silence the caller's ear now and keep what waits.
+    Hush,
+    /// Go on where the hush began.
+    Resume,
     /// What the caller may say from here on.
     Expect(Option<Arc<[String]>>),
+    /// How the caller is understood from here on: the root fields of `speech_to_text`.
+    Understand(Map<String, Value>),
     /// Hand the caller over; everything before has been heard.
     HandOff(ConnectToAgent),
     /// Press keys after what is being said; report [`Input::Played`].
@@ -117,23 +163,64 @@ pub enum Output {
         /// Its type.
         response_type: String,
     },
+    /// An utterance was dropped.
+    Dropped(Dropped),
     /// The assistant is lost.
     Failed(ServiceFailure),
+}
+
+/// Why an utterance was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// The recognizer was not sure enough of it.
+    Confidence,
+    /// It was our own voice.
+    Echo,
+    /// The reply may not be interrupted.
+    NoBargeIn,
+}
+
+impl Dropped {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Confidence, Self::Echo, Self::NoBargeIn];
+
+    /// The label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Confidence => "confidence",
+            Self::Echo => "echo",
+            Self::NoBargeIn => "no_barge_in",
+        }
+    }
 }
 
 /// The machine of one conversation.
 #[derive(Debug)]
 pub struct TurnLoop {
-    timeouts: Timeouts,
+    policy: Policy,
+    facts: Map<String, Value>,
     began: Instant,
     state: State,
     turn: u32,
     next_say: u64,
     context: Value,
+    custom_data: Map<String, Value>,
     barged_in: bool,
+    recognition: Configuration,
+    voice: Configuration,
+    speech_interrupts: bool,
+    keys_interrupt: bool,
     /// Whether keys are ignored until they are asked for again.
     deaf_to_keys: bool,
+    expecting: Expecting,
+    offers: Offers,
+    /// What is repeated until the next reply.
+    repeating: bool,
     type_ahead: VecDeque<char>,
+    last_heard: Instant,
+    /// What this reply says, and until when its echo may be heard once it has been said.
+    saying: String,
+    echo_until: Instant,
     transcript: Transcript,
     outputs: VecDeque<Output>,
 }
@@ -141,27 +228,60 @@ pub struct TurnLoop {
 #[derive(Debug)]
 enum State {
     Idle,
-    Thinking { request: TurnRequest, attempt: u32, until: Instant, meanwhile: Option<TurnInput> },
-    Speaking { playing: VecDeque<SayId>, then: VecDeque<Response>, collector: Option<DtmfCollector>, until: Instant },
-    Listening { collector: Option<DtmfCollector>, until: Instant, speaking: bool },
-    HandingOff { transfer: ConnectToAgent },
+    Thinking {
+        request: TurnRequest,
+        attempt: u32,
+        until: Instant,
+        meanwhile: Option<TurnInput>,
+        /// What is still to be heard of the reply before.
+        behind: VecDeque<Queued>,
+    },
+    Speaking {
+        queue: VecDeque<Queued>,
+        /// The turn whose reply is still being made.
+        streaming: Option<u32>,
+        until: Instant,
+        /// Since the caller began to speak, the reply waits for what it will be.
+        hushed: bool,
+    },
+    Listening {
+        wait: Wait,
+        until: Instant,
+        /// When the utterance has to be at its end.
+        final_by: Option<Instant>,
+    },
+    HandingOff {
+        transfer: ConnectToAgent,
+    },
     Ended,
     Failed,
 }
 
 impl TurnLoop {
     /// A loop that has not begun.
-    pub fn new(now: Instant, timeouts: Timeouts) -> Self {
+    pub fn new(now: Instant, policy: Policy, facts: &CallFacts) -> Self {
         Self {
-            timeouts,
+            policy,
+            facts: facts.integrations(),
             began: now,
             state: State::Idle,
             turn: 0,
             next_say: 0,
             context: Value::Null,
+            custom_data: Map::new(),
             barged_in: false,
+            recognition: Configuration::default(),
+            voice: Configuration::default(),
+            speech_interrupts: true,
+            keys_interrupt: true,
             deaf_to_keys: false,
+            expecting: Expecting::default(),
+            offers: Offers::default(),
+            repeating: false,
             type_ahead: VecDeque::new(),
+            last_heard: now,
+            saying: String::new(),
+            echo_until: now,
             transcript: Transcript::default(),
             outputs: VecDeque::new(),
         }
@@ -172,23 +292,33 @@ impl TurnLoop {
         match input {
             Input::Begin => {
                 if matches!(self.state, State::Idle) {
+                    self.last_heard = now;
                     self.ask(now, TurnInput::Start);
                 }
             }
+            Input::ReplyPart { number, item } => self.part(now, number, &item),
             Input::Replied { number, reply } => self.replied(now, number, reply),
-            Input::SpeechStarted => self.speech_started(now),
-            Input::Heard { text, confidence } => {
-                self.transcript.push(now - self.began, Speaker::Caller, text.trim());
-                self.caller_said(now, TurnInput::Speech { text, confidence });
+            Input::SpeechStarted => {
+                if self.policy.barge_in == Trigger::Speech {
+                    self.hush(now);
+                }
+                self.utterance_begins(now);
             }
+            Input::Hypothesis => {
+                self.hush(now);
+                self.utterance_begins(now);
+            }
+            Input::SpeechEnded => self.utterance_ends(now),
+            Input::Heard { text, confidence, result } => self.heard(now, text, confidence, result),
             Input::NotUnderstood => {
                 if matches!(self.state, State::Listening { .. }) {
                     self.transcript.push(now - self.began, Speaker::Note, NOT_UNDERSTOOD);
                 }
-                self.caller_said(now, TurnInput::NotUnderstood);
+                self.filtered(now);
             }
             Input::Pressed(digit) => self.pressed(now, digit),
             Input::Played(id) => self.played(now, id),
+            Input::WasCut { id, share } => self.transcript.heard(id.0, share),
             Input::HandoffImpossible => self.handoff_impossible(now),
         }
     }
@@ -197,21 +327,18 @@ impl TurnLoop {
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.state {
             State::Thinking { until, .. } if *until <= now => self.try_again(now, ServiceFailure::Overdue),
-            State::Speaking { playing, until, .. } if *until <= now => {
-                playing.clear();
+            State::Speaking { until, hushed, .. } if *until <= now && *hushed => self.resume(now),
+            State::Speaking { queue, streaming, until, .. } if *until <= now => {
+                if queue.is_empty() && streaming.is_some() {
+                    return self.fail(ServiceFailure::Overdue);
+                }
+                queue.retain(|queued| matches!(queued, Queued::Do(_)));
                 self.outputs.push_back(Output::Cut);
                 self.advance(now);
             }
-            State::Listening { collector, until, .. } if *until <= now => {
-                let collected = collector.as_mut().and_then(DtmfCollector::time_out);
-                match collected {
-                    Some(collected) => self.collected(now, collected),
-                    None => self.ask(now, TurnInput::PostResponseTimeout),
-                }
-            }
+            State::Listening { .. } => self.listening_timed_out(now),
             State::Thinking { .. }
             | State::Speaking { .. }
-            | State::Listening { .. }
             | State::Idle
             | State::HandingOff { .. }
             | State::Ended
@@ -227,8 +354,10 @@ impl TurnLoop {
     /// When to wake.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Thinking { until, .. } | State::Speaking { until, .. } | State::Listening { until, .. } => {
-                Some(*until)
+            State::Thinking { until, .. } | State::Speaking { until, .. } => Some(*until),
+            State::Listening { until, final_by, .. } => {
+                let gone = self.policy.inactivity.map(|limit| self.last_heard + limit);
+                [Some(*until), *final_by, gone].into_iter().flatten().min()
             }
             State::Idle | State::HandingOff { .. } | State::Ended | State::Failed => None,
         }
@@ -239,253 +368,188 @@ impl TurnLoop {
         &self.transcript
     }
 
+    /// `cdr_custom_data` as merged so far.
+    pub fn custom_data(&self) -> &Map<String, Value> {
+        &self.custom_data
+    }
+
+    /// What the assistant returned last.
+    pub fn context(&self) -> &Value {
+        &self.context
+    }
+
     fn ask(&mut self, now: Instant, input: TurnInput) {
+        self.ask_behind(now, input, VecDeque::new());
+    }
+
+    /// Asks while what is in the queue is still to be heard.
+    fn ask_behind(&mut self, now: Instant, input: TurnInput, behind: VecDeque<Queued>) {
+        self.take_speech_again();
+        self.expecting = Expecting::default();
         let request = TurnRequest {
             number: self.turn,
             input,
             barge_in_occurred: std::mem::take(&mut self.barged_in),
-            context: std::mem::take(&mut self.context),
+            context: with_integrations(&self.context, &self.facts),
         };
         self.turn += 1;
         self.outputs.push_back(Output::Ask(request.clone()));
-        self.state = State::Thinking { request, attempt: 1, until: now + self.timeouts.assistant, meanwhile: None };
+        self.state =
+            State::Thinking { request, attempt: 1, until: now + self.policy.assistant, meanwhile: None, behind };
+        self.voice.turn_sent();
+        if self.recognition.turn_sent() {
+            self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
+        }
+    }
+
+    /// A part of a reply: it is spoken while the rest is made.
+    fn part(&mut self, now: Instant, number: u32, item: &Value) {
+        let responses = response::read(std::slice::from_ref(item));
+        match &mut self.state {
+            State::Thinking { request, behind, meanwhile: None, .. } if request.number == number => {
+                let queue = std::mem::take(behind);
+                self.speak(now, queue, Some(number), responses);
+            }
+            State::Speaking { streaming: Some(streaming), .. } if *streaming == number => {
+                self.continue_with(now, responses)
+            }
+            // The caller interrupted it, or said something else meanwhile: what is left of it is not spoken.
+            _ => {}
+        }
     }
 
     fn replied(&mut self, now: Instant, number: u32, reply: Result<TurnReply, ServiceFailure>) {
-        let State::Thinking { request, meanwhile, .. } = &mut self.state else { return };
-        if request.number != number {
-            return; // the answer of a turn that is over
-        }
-        let meanwhile = meanwhile.take();
-        match reply {
-            Err(failure) => self.try_again(now, failure),
-            Ok(reply) => {
-                self.context = reply.context;
-                let responses: VecDeque<Response> = read(&reply.generic).into();
-                let ends = responses.iter().any(Response::is_terminal);
-                self.outputs.push_back(Output::Expect(reply.phrases));
-                match meanwhile {
-                    // The caller went on speaking: what they said last counts, unless the reply ends the call.
-                    Some(input) if !ends => self.ask(now, input),
-                    _ => self.speak(now, responses),
-                }
+        match &mut self.state {
+            State::Thinking { request, .. } if request.number == number => {}
+            State::Speaking { streaming, .. } if *streaming == Some(number) => {
+                *streaming = None;
+                return match reply {
+                    Ok(reply) => {
+                        let responses = self.take_over(reply);
+                        self.continue_with(now, responses);
+                    }
+                    // It cannot be asked again: half of its answer was heard.
+                    Err(failure) => self.fail(failure),
+                };
             }
+            // The answer of a turn that the caller interrupted: what the assistant keeps in mind still counts.
+            State::Listening { .. } if number + 1 == self.turn => {
+                if let Ok(reply) = reply {
+                    self.remember(reply.context);
+                }
+                return;
+            }
+            _ => return,
         }
+        let reply = match reply {
+            Err(failure) => return self.try_again(now, failure),
+            Ok(reply) => reply,
+        };
+        let State::Thinking { meanwhile, behind, .. } = &mut self.state else { return };
+        let (meanwhile, behind) = (meanwhile.take(), std::mem::take(behind));
+        let responses = self.take_over(reply);
+        match meanwhile {
+            // The caller went on speaking: what they said last counts, unless the reply ends the call.
+            Some(input) if !responses.iter().any(Response::is_terminal) => {
+                self.carry_out_silently(now, responses);
+                self.ask_behind(now, input, behind);
+            }
+            _ => self.speak(now, behind, None, responses),
+        }
+    }
+
+    /// Takes from a reply what is not to be carried out in order.
+    fn take_over(&mut self, reply: TurnReply) -> Vec<Response> {
+        self.remember(reply.context);
+        self.outputs.push_back(Output::Expect(reply.phrases));
+        let mut responses = response::read(&reply.generic);
+        responses.extend(response::read_legacy(&reply.legacy));
+        responses
+    }
+
+    fn remember(&mut self, context: Value) {
+        self.policy.update(&context);
+        policy::merge_custom_data(&mut self.custom_data, &context);
+        self.context = context;
     }
 
     fn try_again(&mut self, now: Instant, failure: ServiceFailure) {
         let State::Thinking { request, attempt, until, .. } = &mut self.state else { return };
         if *attempt >= TRIES {
-            self.state = State::Failed;
-            self.outputs.push_back(Output::Failed(failure));
-            return;
+            return self.fail(failure);
         }
         *attempt += 1;
-        *until = now + self.timeouts.assistant;
+        *until = now + self.policy.assistant;
         let request = request.clone();
         self.outputs.push_back(Output::Ask(request));
     }
 
-    fn speak(&mut self, now: Instant, responses: VecDeque<Response>) {
-        self.state =
-            State::Speaking { playing: VecDeque::new(), then: responses, collector: None, until: now + SPEAKING_MAX };
-        self.advance(now);
+    fn fail(&mut self, failure: ServiceFailure) {
+        self.state = State::Failed;
+        self.outputs.push_back(Output::Failed(failure));
     }
 
-    /// Carries out responses strictly in order, as far as they go without waiting.
-    fn advance(&mut self, now: Instant) {
-        loop {
-            let State::Speaking { playing, then, collector, .. } = &mut self.state else { return };
-            match then.front() {
-                Some(Response::Text { text }) => {
-                    let text = text.clone();
-                    then.pop_front();
-                    self.say(now, text);
-                }
-                Some(Response::Start(activities) | Response::Stop(activities)) => {
-                    let (activities, start) = (*activities, matches!(then.front(), Some(Response::Start(_))));
-                    then.pop_front();
-                    if activities.keys {
-                        self.deaf_to_keys = !start;
-                    }
-                    if activities.speech {
-                        self.outputs.push_back(Output::Listening(start));
-                    }
-                }
-                Some(Response::SendKeys(keys)) => {
-                    let (keys, id) = (keys.clone(), SayId(self.next_say));
-                    then.pop_front();
-                    playing.push_back(id);
-                    self.next_say += 1;
-                    self.outputs.push_back(Output::SendKeys { id, keys });
-                }
-                Some(Response::Dtmf(wanted)) => {
-                    *collector = Some(DtmfCollector::new(wanted.clone()));
-                    then.pop_front();
-                }
-                Some(Response::Unsupported { response_type }) => {
-                    self.outputs.push_back(Output::Skipped { response_type: response_type.clone() });
-                    then.pop_front();
-                }
-                Some(Response::ConnectToAgent(_) | Response::EndSession { .. }) | None if !playing.is_empty() => return,
-                Some(Response::ConnectToAgent(transfer)) => {
-                    let mut transfer = transfer.clone();
-                    if let Some(message) = transfer.agent_available.take() {
-                        // Said once, then the same response again without it.
-                        then[0] = Response::ConnectToAgent(transfer);
-                        self.say(now, message);
-                        continue;
-                    }
-                    if let Some(note) = &transfer.message_to_human_agent {
-                        self.transcript.push(now - self.began, Speaker::Note, note.clone());
-                    }
-                    self.outputs.push_back(Output::HandOff(transfer.clone()));
-                    self.state = State::HandingOff { transfer };
-                    return;
-                }
-                Some(Response::EndSession { headers }) => {
-                    let headers = headers.clone();
-                    self.state = State::Ended;
-                    self.outputs.push_back(Output::EndConversation { headers });
-                    return;
-                }
-                None => {
-                    let collector = collector.take();
-                    return self.listen(now, collector);
-                }
-            }
+    fn heard(&mut self, now: Instant, text: String, confidence: f32, result: Option<Value>) {
+        self.last_heard = now;
+        let speaking = matches!(self.state, State::Speaking { .. });
+        if self.policy.suppress_echo && (speaking || now < self.echo_until) && is_echo(&text, &self.saying) {
+            self.outputs.push_back(Output::Dropped(Dropped::Echo));
+            return self.nothing_said(now);
         }
-    }
-
-    fn say(&mut self, now: Instant, text: String) {
-        if text.is_empty() {
-            return;
+        if confidence < self.policy.confidence {
+            self.outputs.push_back(Output::Dropped(Dropped::Confidence));
+            return self.filtered(now);
         }
-        let id = SayId(self.next_say);
-        self.next_say += 1;
-        self.transcript.push(now - self.began, Speaker::Assistant, text.clone());
-        // What is said while the assistant thinks is waited for by nobody.
-        if let State::Speaking { playing, until, .. } = &mut self.state {
-            playing.push_back(id);
-            *until = now + SPEAKING_MAX;
+        if speaking && !self.may_interrupt(self.speech_interrupts) {
+            self.outputs.push_back(Output::Dropped(Dropped::NoBargeIn));
+            return self.nothing_said(now);
         }
-        self.outputs.push_back(Output::Say { id, text });
-    }
-
-    fn played(&mut self, now: Instant, id: SayId) {
-        if let State::Speaking { playing, .. } = &mut self.state {
-            playing.retain(|playing| *playing != id);
-            if playing.is_empty() {
-                self.advance(now);
-            }
-        }
-    }
-
-    fn listen(&mut self, now: Instant, collector: Option<DtmfCollector>) {
-        let until = now + self.timeouts.post_response;
-        self.state = State::Listening { collector, until, speaking: false };
-        // Keys pressed while the assistant was thinking answer what it asks now.
-        while matches!(self.state, State::Listening { .. })
-            && let Some(digit) = self.type_ahead.pop_front()
-        {
-            self.pressed(now, digit);
-        }
-    }
-
-    /// Whether what is being said may be cut: a reply that ends the conversation may not.
-    fn may_barge_in(then: &VecDeque<Response>) -> bool {
-        !then.iter().any(Response::is_terminal)
-    }
-
-    /// Cuts the reply. What it still had to do in silence is done, what it had to say is not.
-    fn barge_in(&mut self, now: Instant) {
-        let State::Speaking { then, collector, .. } = &mut self.state else { return };
-        let collector = then
-            .iter()
-            .rev()
-            .find_map(|response| match response {
-                Response::Dtmf(wanted) => Some(DtmfCollector::new(wanted.clone())),
-                _ => None,
-            })
-            .or_else(|| collector.take());
-        self.barged_in = true;
-        self.transcript.interrupt();
-        self.outputs.push_back(Output::Cut);
-        self.type_ahead.clear();
-        self.listen(now, collector);
-    }
-
-    fn speech_started(&mut self, now: Instant) {
-        if let State::Speaking { then, .. } = &self.state
-            && Self::may_barge_in(then)
-        {
-            self.barge_in(now);
-        }
-        if let State::Listening { until, speaking, .. } = &mut self.state {
-            *speaking = true;
-            *until = now + UTTERANCE_MAX;
-        }
-    }
-
-    fn caller_said(&mut self, now: Instant, said: TurnInput) {
+        self.transcript.push(now - self.began, Speaker::Caller, text.trim());
+        let chosen = self.expecting.chosen_by_words(&text);
+        let said = chosen.unwrap_or(TurnInput::Speech { text, confidence, result });
         match &mut self.state {
             State::Listening { .. } => self.ask(now, said),
-            State::Speaking { then, .. } if Self::may_barge_in(then) => {
+            State::Speaking { .. } => {
                 self.barge_in(now);
                 self.ask(now, said);
             }
-            // Noise while thinking is not worth a turn of its own; words are.
-            State::Thinking { meanwhile, .. } if said != TurnInput::NotUnderstood => *meanwhile = Some(said),
-            State::Thinking { .. }
-            | State::Speaking { .. }
-            | State::Idle
-            | State::HandingOff { .. }
-            | State::Ended
-            | State::Failed => {}
+            State::Thinking { request, meanwhile, .. } if request.input != TurnInput::NoInput => {
+                *meanwhile = Some(said)
+            }
+            State::Thinking { .. } | State::Idle | State::HandingOff { .. } | State::Ended | State::Failed => {}
         }
     }
 
-    fn pressed(&mut self, now: Instant, digit: char) {
-        if self.deaf_to_keys {
-            return;
+    /// An utterance was not understood, or not well enough.
+    fn filtered(&mut self, now: Instant) {
+        if self.policy.notify_filtered && matches!(self.state, State::Listening { .. }) {
+            return self.ask(now, TurnInput::NotUnderstood);
         }
-        if let State::Speaking { then, .. } = &self.state {
-            if !Self::may_barge_in(then) {
-                return;
-            }
-            self.barge_in(now);
-        }
-        match &mut self.state {
-            State::Listening { collector: Some(collector), until, .. } => {
-                *until = now + self.timeouts.post_response;
-                if let Some(collected) = collector.push(digit) {
-                    self.collected(now, collected);
-                }
-            }
-            State::Listening { collector: None, .. } => {
-                self.collected(now, Collected { digits: digit.to_string(), succeeded: true });
-            }
-            State::Thinking { .. } if self.type_ahead.len() < TYPE_AHEAD_MAX => self.type_ahead.push_back(digit),
-            State::Thinking { .. }
-            | State::Speaking { .. }
-            | State::Idle
-            | State::HandingOff { .. }
-            | State::Ended
-            | State::Failed => {}
-        }
+        self.nothing_said(now);
     }
 
-    fn collected(&mut self, now: Instant, collected: Collected) {
-        let Collected { digits, succeeded } = collected;
-        self.transcript.push(now - self.began, Speaker::CallerKeys, digits.clone());
-        self.ask(now, TurnInput::Digits { digits, succeeded });
+    /// What seemed to be speech was none: things go on as they were.
+    fn nothing_said(&mut self, now: Instant) {
+        match &self.state {
+            State::Speaking { hushed: true, .. } => self.resume(now),
+            State::Listening { wait: Wait::Utterance | Wait::Result, .. } => self.wait_for_speech(now),
+            _ => {}
+        }
     }
 
     /// The tenant wants the call to go on: say so, then tell the assistant.
     fn handoff_impossible(&mut self, now: Instant) {
-        let State::HandingOff { transfer } = &self.state else { return };
-        let message = transfer.agent_unavailable.clone().unwrap_or_default();
+        let State::HandingOff { transfer } = &mut self.state else { return };
+        let message = transfer.agent_unavailable.take();
         self.ask(now, TurnInput::CallTransferFailed);
-        self.say(now, message);
+        if let Some(message) = message {
+            let State::Thinking { behind, .. } = &mut self.state else { return };
+            let mut queue = std::mem::take(behind);
+            self.say(&mut queue, message, true);
+            self.begin_front(now, &mut queue);
+            if let State::Thinking { behind, .. } = &mut self.state {
+                *behind = queue;
+            }
+        }
     }
 }

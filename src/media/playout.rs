@@ -90,6 +90,8 @@ pub struct Clip {
     pub id: ClipId,
     /// What is heard.
     pub sound: Sound,
+    /// Whether it begins again at its end, until [`Playout::stop_repeating`]; it counts as finished after the first time.
+    pub repeats: bool,
 }
 
 /// A key to press.
@@ -152,6 +154,10 @@ pub struct Playout {
     due_samples: usize,
     items: VecDeque<Item>,
     at: usize,
+    /// Whether what waits is kept waiting: silence is sent.
+    hushed: bool,
+    /// Whether the clip at the front was heard to its end before.
+    repeated: bool,
     key: Option<Pressed>,
     talking: bool,
     idle_ms: usize,
@@ -175,6 +181,8 @@ impl Playout {
             due_samples: 0,
             items: VecDeque::new(),
             at: 0,
+            hushed: false,
+            repeated: false,
             key: None,
             talking: false,
             idle_ms: 0,
@@ -225,7 +233,7 @@ impl Playout {
             return self.push(Item::Key(id, key));
         }
         let tone = tone(key, self.format.codec.sample_rate());
-        self.push(Item::Clip(Clip { id, sound: Sound::of(&tone, self.format.codec) }))
+        self.push(Item::Clip(Clip { id, sound: Sound::of(&tone, self.format.codec), repeats: false }))
     }
 
     fn push(&mut self, item: Item) -> bool {
@@ -264,8 +272,22 @@ impl Playout {
             Item::Key(id, _) => Cut { id: *id, heard: 0, of: 0 },
         });
         self.items.clear();
-        (self.at, self.key) = (0, None);
+        (self.at, self.key, self.hushed, self.repeated) = (0, None, false, false);
         cut
+    }
+
+    /// Silence from the next packet on; what waits or sounds is kept. Or the end of that: it goes on where it stopped.
+    pub fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
+    }
+
+    /// What is repeated ends now, and what waits behind it is next.
+    pub fn stop_repeating(&mut self) {
+        let repeats = |item: &Item| matches!(item, Item::Clip(Clip { repeats: true, .. }));
+        if self.items.front().is_some_and(repeats) {
+            (self.at, self.repeated) = (0, false);
+        }
+        self.items.retain(|item| !repeats(item));
     }
 
     /// Whether something waits or sounds.
@@ -320,6 +342,7 @@ impl Playout {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(self.ticks(samples));
         if let Some(&Item::Key(id, key)) = self.items.front()
+            && !self.hushed
             && let Some(event) = self.format.telephone_event
         {
             return self.key_packet(id, key, event, timestamp, buffer);
@@ -431,9 +454,10 @@ impl Playout {
     fn fill(&mut self, wanted: usize, mut copy: impl FnMut(&Sound, usize, usize, usize)) -> usize {
         let mut filled = 0;
         while filled < wanted
+            && !self.hushed
             && let Some(Item::Clip(clip)) = self.items.front()
         {
-            if self.at == 0 {
+            if self.at == 0 && !self.repeated {
                 self.events.push_back(Event::Started(clip.id));
             }
             let take = (clip.sound.samples() - self.at).min(wanted - filled);
@@ -441,8 +465,13 @@ impl Playout {
             filled += take;
             self.at += take;
             if self.at == clip.sound.samples() {
-                self.events.push_back(Event::Finished(clip.id));
-                self.items.pop_front();
+                if !self.repeated {
+                    self.events.push_back(Event::Finished(clip.id));
+                }
+                self.repeated = clip.repeats && clip.sound.samples() > 0;
+                if !self.repeated {
+                    self.items.pop_front();
+                }
                 self.at = 0;
             }
         }

@@ -25,6 +25,7 @@ use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
 use bellhop_adapters::assistant::scripted::{Script, Scripted};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::recording::{Folder, Recording};
+use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
 use bellhop_adapters::storage::sqlite::SqliteHistories;
@@ -123,6 +124,7 @@ impl Server {
                 StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
             })?;
         let limiters = Limiters::default();
+        let sounds = WebSounds::new(config.sounds.private_networks);
         let mut services = vec![];
         let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
         let directory = Directory::new(tenants)
@@ -140,6 +142,9 @@ impl Server {
                 assistant: Arc::clone(&engine.assistant),
                 recognizer: Arc::clone(&engine.recognizer),
                 synthesizer: Arc::clone(&engine.synthesizer),
+                sounds: Arc::new(sounds.clone()),
+                conversation: settings.conversation.clone(),
+                invite_headers: Arc::clone(&settings.invite_headers),
                 attributes: contacts.attributes,
                 blanker: contacts.blanker,
                 histories: Arc::new(histories.clone()),

@@ -1,7 +1,5 @@
 //! A tenant: whose calls these are and how they shall be treated.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
 
 use crate::number::Number;
@@ -41,10 +39,6 @@ pub struct Tenant {
     pub contact_id_header: Option<String>,
     /// Who may show the agent page in a frame: origins of the `frame-ancestors` policy.
     pub frame_ancestors: Vec<String>,
-    /// How long a caller may be silent after a reply.
-    pub post_response_timeout: Duration,
-    /// How long the assistant may take for one try.
-    pub assistant_timeout: Duration,
 }
 
 /// "Disable the ring that callers hear while the assistant is contacted".
@@ -128,8 +122,6 @@ pub(crate) mod tests {
             server_name: None,
             contact_id_header: None,
             frame_ancestors: vec![],
-            post_response_timeout: Duration::from_secs(7),
-            assistant_timeout: Duration::from_secs(5),
         }
     }
 }

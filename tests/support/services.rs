@@ -8,8 +8,8 @@ use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore};
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
 use bellhop_dialogue::ports::{
-    Assistant, Heard, HeardSink, Pending, Recognizer, RecognizerStream, ServiceFailure, Speech, Synthesizer, TurnInput,
-    TurnReply, TurnRequest,
+    Assistant, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +42,11 @@ struct State {
     replies: BTreeMap<String, Value>,
     asked: Vec<TurnInput>,
     said: Vec<String>,
+    /// Sounds that can be fetched, by their length in samples.
+    sounds: BTreeMap<String, usize>,
+    fetched: Vec<String>,
+    /// How recognizers were configured.
+    understood: Vec<Value>,
     sinks: Vec<Arc<HeardSink>>,
     samples: usize,
     attributes: BTreeMap<String, String>,
@@ -120,6 +125,21 @@ impl FakeServices {
         self.state().said.clone()
     }
 
+    /// There is a sound of so many samples.
+    pub fn sound(&self, source: &str, samples: usize) {
+        self.state().sounds.insert(source.to_owned(), samples);
+    }
+
+    /// The sounds that were fetched.
+    pub fn fetched(&self) -> Vec<String> {
+        self.state().fetched.clone()
+    }
+
+    /// How recognizers were configured, first to last.
+    pub fn understood(&self) -> Vec<Value> {
+        self.state().understood.clone()
+    }
+
     /// The histories that were stored.
     pub fn stored(&self) -> Vec<History> {
         self.state().stored.clone()
@@ -147,7 +167,7 @@ fn unavailable<T>() -> Result<T, ServiceFailure> {
 }
 
 impl Assistant for FakeServices {
-    fn turn(&self, request: TurnRequest) -> Pending<Result<TurnReply, ServiceFailure>> {
+    fn turn(&self, request: TurnRequest, _: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
         let mut state = self.state();
         state.asked.push(request.input.clone());
         let generic = state.replies.get(request.input.text()).cloned().unwrap_or(json!([]));
@@ -162,7 +182,7 @@ impl Recognizer for FakeServices {
         8000
     }
 
-    fn open(&self, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+    fn open(&self, _: RecognizerConfig, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let (this, behaviour) = (self.clone(), self.state().recognizer);
         Box::pin(async move {
             behave(behaviour, Ok(()), unavailable()).await?;
@@ -182,16 +202,34 @@ impl RecognizerStream for FakeServices {
     fn utterance_ended(&mut self) {}
 
     fn expect(&mut self, _: Option<Arc<[String]>>) {}
+
+    fn configure(&mut self, config: RecognizerConfig) {
+        self.state().understood.push(Value::Object(config.parameters));
+    }
 }
 
 impl Synthesizer for FakeServices {
-    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
+    fn synthesize(&self, SpeechRequest { text, .. }: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
         // Ten milliseconds a letter, loud enough to be told from silence.
         let samples = vec![8000; text.len() * 80].into();
         let mut state = self.state();
         state.said.push(text);
         let behaviour = state.synthesizer;
         Box::pin(behave(behaviour, Ok(Speech { samples, sample_rate: 8000 }), unavailable()))
+    }
+}
+
+impl SoundLibrary for FakeServices {
+    fn fetch(&self, source: String) -> Pending<Result<Speech, ServiceFailure>> {
+        let mut state = self.state();
+        let known = state.sounds.get(&source).copied();
+        state.fetched.push(source);
+        Box::pin(async move {
+            match known {
+                Some(samples) => Ok(Speech { samples: vec![4000; samples].into(), sample_rate: 8000 }),
+                None => unavailable(),
+            }
+        })
     }
 }
 

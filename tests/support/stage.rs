@@ -18,6 +18,7 @@ use bellhop_actors::services::{MediaPolicy, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::{NameResolver, Pending};
@@ -85,6 +86,8 @@ pub struct Choices {
     pub sources: Vec<IpNet>,
     /// The host name that must be asked for in TLS.
     pub server_name: Option<String>,
+    /// How conversations are led.
+    pub conversation: Policy,
     /// A host that has an address.
     pub named: Option<(&'static str, SocketAddr)>,
 }
@@ -157,8 +160,6 @@ impl Stage {
             server_name: choices.server_name.clone(),
             contact_id_header: None,
             frame_ancestors: vec![],
-            post_response_timeout: Duration::from_secs(7),
-            assistant_timeout: Duration::from_secs(5),
         };
         let services = FakeServices::default();
         services.replies("", json!([{"response_type": "text", "text": "hello, how can I help"}]));
@@ -184,6 +185,9 @@ impl Stage {
             assistant: shared.clone(),
             recognizer: shared.clone(),
             synthesizer: shared.clone(),
+            sounds: shared.clone(),
+            conversation: Policy { notify_filtered: true, ..choices.conversation.clone() },
+            invite_headers: ["X-Customer".to_owned()].into(),
             attributes: shared.clone(),
             blanker: shared.clone(),
             histories: shared,
@@ -236,7 +240,7 @@ impl Stage {
 
     /// The recognizer understands something.
     pub async fn caller_says(&self, text: &str) {
-        self.services.hears(&Heard::Final { text: text.to_owned(), confidence: 0.9 });
+        self.services.hears(&Heard::Final { text: text.to_owned(), confidence: 0.9, result: None });
         self.pass(10).await;
     }
 

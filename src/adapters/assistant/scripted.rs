@@ -14,6 +14,7 @@
 //!     otherwise: not_understood      # anything else; default: this step again
 //!     silence: still_there           # nothing for the post-response timeout; default: otherwise
 //!     transfer_failed: sorry         # vgwCallTransferFailed; default: otherwise
+//!     meanwhile: found_it            # vgwNoInputTurn, after vgwActForceNoInputTurn; default: otherwise
 //! ```
 //! A step with `then: other_step` instead of `expect` goes on with the expectations of the other step after its own
 //! responses. Invariant: the current step travels in the turn's context, so that a retried turn gets the same reply.
@@ -21,7 +22,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellhop_dialogue::ports::{Assistant, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest};
+use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -46,6 +47,8 @@ struct Step {
     otherwise: Option<String>,
     silence: Option<String>,
     transfer_failed: Option<String>,
+    /// Where a turn leads that a reply wants at once (`vgwActForceNoInputTurn`).
+    meanwhile: Option<String>,
     /// Where a collection of digits leads, whatever the digits.
     digits: Option<String>,
 }
@@ -102,6 +105,7 @@ impl Script {
                 ("silence", &step.silence),
                 ("transfer_failed", &step.transfer_failed),
                 ("digits", &step.digits),
+                ("meanwhile", &step.meanwhile),
             ] {
                 if let Some(target) = target {
                     check(format!("steps.{name}.{key}"), target);
@@ -157,9 +161,15 @@ impl Script {
                 let hit = step.expect.iter().find(|e| e.press.as_deref() == Some(digits));
                 hit.map(|e| e.go.clone()).or_else(|| step.digits.clone())
             }
-            TurnInput::PostResponseTimeout => step.silence.clone(),
+            TurnInput::Choice { input, .. } => {
+                let said = normalise(input.get("text").and_then(Value::as_str).unwrap_or_default());
+                let hit = step.expect.iter().find(|e| e.say.iter().any(|phrase| normalise(phrase) == said));
+                hit.map(|e| e.go.clone())
+            }
+            TurnInput::PostResponseTimeout | TurnInput::FinalUtteranceTimeout => step.silence.clone(),
+            TurnInput::NoInput => step.meanwhile.clone(),
             TurnInput::CallTransferFailed => step.transfer_failed.clone(),
-            TurnInput::NotUnderstood => None,
+            TurnInput::NotUnderstood | TurnInput::SmsFailed => None,
         };
         found.unwrap_or_else(otherwise)
     }
@@ -173,6 +183,7 @@ impl Script {
         TurnReply {
             generic: step.respond.clone(),
             context: json!({ "step": next }),
+            legacy: Value::Null,
             phrases: Some(phrases).filter(|phrases| !phrases.is_empty()),
         }
     }
@@ -190,7 +201,7 @@ impl Scripted {
 }
 
 impl Assistant for Scripted {
-    fn turn(&self, request: TurnRequest) -> Pending<Result<TurnReply, ServiceFailure>> {
+    fn turn(&self, request: TurnRequest, _: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
         let reply = self.0.reply(&request);
         Box::pin(async { Ok(reply) })
     }
@@ -233,7 +244,7 @@ steps:
     }
 
     fn says(text: &str) -> TurnInput {
-        TurnInput::Speech { text: text.into(), confidence: 1.0 }
+        TurnInput::Speech { text: text.into(), confidence: 1.0, result: None }
     }
 
     fn presses(digits: &str) -> TurnInput {

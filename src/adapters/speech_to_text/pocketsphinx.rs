@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use bellhop_dialogue::ports::{Heard, HeardSink, Pending, Recognizer, RecognizerStream, ServiceFailure};
+use bellhop_dialogue::ports::{
+    Heard, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+};
 
 use crate::worker_pool::WorkerPool;
 
@@ -169,7 +171,7 @@ impl Recognizer for Pocketsphinx {
         16_000
     }
 
-    fn open(&self, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+    fn open(&self, _: RecognizerConfig, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let stream: Box<dyn RecognizerStream> = Box::new(Stream {
             engine: self.clone(),
             sink: Arc::new(sink),
@@ -215,7 +217,7 @@ impl RecognizerStream for Stream {
             Ok(answer) => {
                 tokio::spawn(async move {
                     sink(match answer.await {
-                        Ok(Some(Hypothesis { text, confidence })) => Heard::Final { text, confidence },
+                        Ok(Some(Hypothesis { text, confidence })) => Heard::Final { text, confidence, result: None },
                         Ok(None) | Err(_) => Heard::NotUnderstood,
                     });
                 });
@@ -232,7 +234,7 @@ impl RecognizerStream for Stream {
 mod tests {
     use super::*;
     use crate::text_to_speech::flite::Flite;
-    use bellhop_dialogue::ports::Synthesizer;
+    use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 
     const MENU: [&str; 8] = [
         "what are your opening hours",
@@ -259,8 +261,9 @@ mod tests {
 
     fn on_the_line(voice: &str, text: &str) -> Vec<i16> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
-        let speech =
-            runtime.block_on(Flite::open().and_then(|f| f.voice(voice)).expect("flite").synthesize(text.into(), 8000));
+        let speech = runtime.block_on(
+            Flite::open().and_then(|f| f.voice(voice)).expect("flite").synthesize(SpeechRequest::plain(text, 8000)),
+        );
         let speech = speech.expect("audio");
         // To µ-law at 8 kHz and back, as a telephone carries it.
         let narrow = narrow(&speech.samples, speech.sample_rate);

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, Synthesizer};
+use bellhop_dialogue::ports::{Fields, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -48,22 +48,36 @@ impl Espeak {
 }
 
 impl Synthesizer for Espeak {
-    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
         let (voice, turns) = (self.voice.clone(), Arc::clone(&self.turns));
+        let (text, manner) = (request.text, manner(&request.parameters));
         Box::pin(async move {
             let work = async {
                 let _turn = turns.acquire().await.map_err(|_| ServiceFailure::Overloaded)?;
-                speak(&voice, &text).await
+                speak(&voice, &manner, &text).await
             };
             tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))
         })
     }
 }
 
-async fn speak(voice: &str, text: &str) -> Result<Speech, ServiceFailure> {
+/// `rate_percentage` and `pitch_percentage`, −100 to 100, as the program's words a minute and pitch.
+fn manner(parameters: &Fields) -> [String; 4] {
+    let percentage = |name: &str| {
+        let value = parameters.get(name);
+        let number = value.and_then(|value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()));
+        1.0 + number.unwrap_or(0.0).clamp(-100.0, 100.0) / 100.0
+    };
+    let words = (175.0 * percentage("rate_percentage")).clamp(80.0, 450.0);
+    let pitch = (50.0 * percentage("pitch_percentage")).clamp(0.0, 99.0);
+    ["-s".to_owned(), words.round().to_string(), "-p".to_owned(), pitch.round().to_string()]
+}
+
+async fn speak(voice: &str, manner: &[String], text: &str) -> Result<Speech, ServiceFailure> {
     let failed = |why: &str| ServiceFailure::Unavailable { why: why.to_owned() };
     let mut child = Command::new("espeak-ng")
         .args(["-v", voice, "--stdin", "--stdout", "-m"])
+        .args(manner)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -119,8 +133,17 @@ mod tests {
     fn another_language_is_spoken() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let voice = Espeak::open("de", Arc::new(Semaphore::new(AT_ONCE))).expect("espeak-ng is installed: see README");
-        let speech = runtime.block_on(voice.synthesize("Guten Tag".into(), 8000)).expect("audio");
+        let speech = runtime.block_on(voice.synthesize(SpeechRequest::plain("Guten Tag", 8000))).expect("audio");
         assert!(speech.sample_rate >= 8000 && speech.samples.len() > speech.sample_rate as usize / 4, "{speech:?}");
+    }
+
+    #[test]
+    fn rate_and_pitch_are_percentages() {
+        let fields = |json: serde_json::Value| json.as_object().cloned().unwrap_or_default();
+        let said = |json| manner(&fields(json)).join(" ");
+        assert_eq!(said(serde_json::json!({})), "-s 175 -p 50");
+        assert_eq!(said(serde_json::json!({"rate_percentage": "-20", "pitch_percentage": 50})), "-s 140 -p 75");
+        assert_eq!(said(serde_json::json!({"rate_percentage": -400})), "-s 80 -p 50");
     }
 
     #[test]

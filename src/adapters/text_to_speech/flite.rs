@@ -9,7 +9,9 @@ mod ffi;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, Synthesizer};
+use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+
+use serde_json::Value;
 
 use super::NoSynthesizer;
 use crate::worker_pool::WorkerPool;
@@ -51,9 +53,11 @@ impl Flite {
 }
 
 impl Synthesizer for FliteVoice {
-    fn synthesize(&self, text: String, _: u32) -> Pending<Result<Speech, ServiceFailure>> {
-        let voice = self.voice;
-        let plain = super::espeak::without_markup(&text);
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        // A voice of another service is none of ours: the tenant's speaks.
+        let wanted = request.parameters.get("voice").and_then(Value::as_str);
+        let voice = VOICES.into_iter().find(|voice| Some(*voice) == wanted).unwrap_or(self.voice);
+        let plain = super::espeak::without_markup(&request.text);
         let answer = self.engine.pool.submit(move |library| library.speak(voice, &plain));
         Box::pin(async move {
             match tokio::time::timeout(DEADLINE, answer?).await {
@@ -74,7 +78,8 @@ mod tests {
         let engine = Flite::open().expect("libflite1 is installed: see README");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         for voice in VOICES {
-            let spoken = engine.voice(voice).expect("known").synthesize("Hello <b>there</b>.".into(), 8000);
+            let spoken =
+                engine.voice(voice).expect("known").synthesize(SpeechRequest::plain("Hello <b>there</b>.", 8000));
             let speech = runtime.block_on(spoken).expect("audio");
             assert!(speech.samples.len() > speech.sample_rate as usize / 4, "{voice}: {speech:?}");
         }

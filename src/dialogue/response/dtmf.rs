@@ -1,16 +1,31 @@
-//! `dtmf`: gather digits (`collect`), or press them (`send`).
+//! `dtmf`: gather digits (`collect`), press them (`send`), and whether they interrupt.
+
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Response, number};
+use super::fields::{command, flag, number};
+use super::{Means, Response, text_to_speech};
 
 /// What a collection waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DtmfCollect {
     /// So many digits end it (1 to 100).
     pub count: Option<usize>,
+    /// Fewer digits are no success.
+    pub minimum: Option<usize>,
+    /// So many digits end it (at most 100).
+    pub maximum: Option<usize>,
     /// This key ends it and is not part of the text.
     pub termination_key: Option<char>,
+    /// Silence after a key that ends it; in its place the post-response timer rests.
+    pub inter_digit: Option<Duration>,
+    /// Whether speech is not taken from the first key on.
+    pub ignores_speech: bool,
+    /// Whether keys are ignored afterwards until they are asked for.
+    pub stops_after: bool,
+    /// Whether the digits are nobody's to read: not in the transcript, not in a record.
+    pub masked: bool,
 }
 
 /// Keys to press towards the caller.
@@ -33,18 +48,16 @@ pub struct KeyPress {
     pub volume: u8,
 }
 
-/// A collection needs a count or a termination key, a sending needs keys; other commands are not served.
+/// A collection needs an end, a sending needs keys; other commands are not served.
 pub(super) fn read(item: &Value) -> Option<Response> {
-    let command = item.get("command_info")?;
-    let parameters = command.get("parameters").unwrap_or(command);
-    match command.get("type")?.as_str()? {
-        "collect" => collect(parameters),
-        "send" => send(parameters),
-        _ => None,
+    match command(item)? {
+        ("collect", parameters) => collect(parameters),
+        ("send", parameters) => send(parameters),
+        (name, _) => text_to_speech::barge_in(name, Means::Keys),
     }
 }
 
-fn send(parameters: &Value) -> Option<Response> {
+pub(super) fn send(parameters: &Value) -> Option<Response> {
     let key = |digit: &Value| {
         let code = number(digit.get("code"))? as usize;
         // A level may be written as the negative number it is.
@@ -63,11 +76,28 @@ fn send(parameters: &Value) -> Option<Response> {
 /// Most keys of one `send`.
 const KEYS_MAX: usize = 32;
 
-fn collect(parameters: &Value) -> Option<Response> {
-    let count = number(parameters.get("count")).map(|count| count.clamp(1, 100) as usize);
+pub(super) fn collect(parameters: &Value) -> Option<Response> {
+    let digits = |name: &str| number(parameters.get(name)).filter(|n| *n > 0).map(|n| n.min(DIGITS_MAX) as usize);
     let termination_key = parameters.get("termination_key").and_then(Value::as_str).and_then(|key| key.chars().next());
-    (count.is_some() || termination_key.is_some()).then_some(Response::Dtmf(DtmfCollect { count, termination_key }))
+    let (count, maximum) = (digits("count"), digits("maximum_count"));
+    let minimum = digits("minimum_count").filter(|minimum| maximum.is_none_or(|maximum| *minimum <= maximum));
+    let inter_digit = number(parameters.get("inter_digit_timeout_count")).map(|ms| ms.clamp(1, 100_000));
+    let ignores_speech = flag(parameters.get("ignore_speech")).unwrap_or(false);
+    let ends = count.is_some() || maximum.is_some() || termination_key.is_some();
+    ends.then_some(Response::Dtmf(DtmfCollect {
+        count,
+        minimum,
+        maximum,
+        termination_key,
+        inter_digit: inter_digit.map(Duration::from_millis),
+        ignores_speech,
+        stops_after: flag(parameters.get("stop_after_collection")).unwrap_or(false),
+        masked: flag(parameters.get("mask")).unwrap_or(ignores_speech),
+    }))
 }
+
+/// Most digits of one collection.
+const DIGITS_MAX: u64 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -78,7 +108,28 @@ mod tests {
     fn a_collection_is_read_as_published() {
         let item = json!({"response_type": "dtmf", "command_info": {"type": "collect",
             "parameters": {"termination_key": "#", "count": "16", "ignore_speech": "true"}}});
-        assert_eq!(read(&item), Some(Response::Dtmf(DtmfCollect { count: Some(16), termination_key: Some('#') })));
+        let expected = DtmfCollect {
+            count: Some(16),
+            termination_key: Some('#'),
+            ignores_speech: true,
+            masked: true,
+            ..DtmfCollect::default()
+        };
+        assert_eq!(read(&item), Some(Response::Dtmf(expected)));
+    }
+
+    #[test]
+    fn every_parameter_of_a_collection_is_read() {
+        let item = json!({"command_info": {"type": "collect", "parameters": {"minimum_count": 2, "maximum_count": "400",
+            "inter_digit_timeout_count": "1500", "ignore_speech": false, "stop_after_collection": "true"}}});
+        let expected = DtmfCollect {
+            minimum: Some(2),
+            maximum: Some(100),
+            inter_digit: Some(Duration::from_millis(1500)),
+            stops_after: true,
+            ..DtmfCollect::default()
+        };
+        assert_eq!(read(&item), Some(Response::Dtmf(expected)));
     }
 
     #[test]

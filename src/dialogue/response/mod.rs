@@ -4,18 +4,29 @@
 //! come as strings.
 
 mod activities;
+mod audio;
 mod connect_to_agent;
 mod dtmf;
 mod end_session;
+pub(crate) mod fields;
+mod options;
+mod search;
 pub mod sip_target;
+mod speech_to_text;
 mod text;
+mod text_to_speech;
+mod user_defined;
 
 use serde_json::Value;
 
 pub use activities::Activities;
+pub use audio::Audio;
 pub use connect_to_agent::ConnectToAgent;
 pub use dtmf::{DtmfCollect, DtmfSend, KeyPress};
+pub use options::{Choice, OptionList, OptionsConfig};
 pub use sip_target::SipTarget;
+pub use speech_to_text::SpeechToTextUpdate;
+pub use text_to_speech::TextToSpeechUpdate;
 
 /// The name of our channel in a `channels` filter.
 pub const CHANNEL: &str = "voice_telephony";
@@ -28,6 +39,16 @@ pub enum Response {
         /// What, possibly SSML.
         text: String,
     },
+    /// Play a sound.
+    Audio(Audio),
+    /// Offer a list to choose from.
+    Options(OptionList),
+    /// Change how the caller is understood.
+    SpeechToText(SpeechToTextUpdate),
+    /// Change the voice.
+    TextToSpeech(TextToSpeechUpdate),
+    /// Change whether the caller may interrupt.
+    BargeIn(BargeInSwitch),
     /// Collect digits.
     Dtmf(DtmfCollect),
     /// Hand the caller over.
@@ -38,6 +59,16 @@ pub enum Response {
     Stop(Activities),
     /// Press keys towards the caller.
     SendKeys(DtmfSend),
+    /// Start a turn at once, while what was said still sounds.
+    ForceNoInputTurn,
+    /// Keep nothing of what this reply says.
+    ExcludeFromCache,
+    /// How lists to choose from are offered.
+    OptionsConfig(OptionsConfig),
+    /// How lists are offered when the assistant did not know what was meant.
+    DisambiguationConfig(OptionsConfig),
+    /// Send a text message: there is no service for that, which the assistant is told.
+    SendSms,
     /// Hang up.
     EndSession {
         /// Headers of the BYE: names and values.
@@ -50,6 +81,24 @@ pub enum Response {
     },
 }
 
+/// Whether the caller may interrupt, and by what; in force until switched again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BargeInSwitch {
+    /// By what.
+    pub by: Means,
+    /// Whether.
+    pub allowed: bool,
+}
+
+/// How a caller makes themselves heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// By voice.
+    Speech,
+    /// By keys.
+    Keys,
+}
+
 impl Response {
     /// Whether it ends the conversation.
     pub fn is_terminal(&self) -> bool {
@@ -59,36 +108,48 @@ impl Response {
 
 /// Reads `output.generic[]`; items for other channels are left out.
 pub fn read(generic: &[Value]) -> Vec<Response> {
-    generic.iter().filter(|item| is_for_us(item)).map(read_one).collect()
+    generic.iter().filter(|item| is_for_us(item)).flat_map(read_one).collect()
 }
 
-fn read_one(item: &Value) -> Response {
+/// Reads what older assistants put beside `generic`: `vgwAction` or `vgwActionSequence`.
+pub fn read_legacy(output: &Value) -> Vec<Response> {
+    user_defined::read_sequence(output)
+}
+
+fn read_one(item: &Value) -> Vec<Response> {
     let response_type = item.get("response_type").and_then(Value::as_str).unwrap_or_default();
     let known = match response_type {
         "text" => text::read(item),
+        "audio" => audio::read(item),
+        "option" => options::read(item, false),
+        "suggestion" => options::read(item, true),
+        "search" => search::read(item),
+        "speech_to_text" => speech_to_text::read(item),
+        "text_to_speech" => text_to_speech::read(item),
         "dtmf" => dtmf::read(item),
         "start_activities" => Some(activities::read(item, true)),
         "stop_activities" => Some(activities::read(item, false)),
         "connect_to_agent" => Some(connect_to_agent::read(item)),
         "end_session" => Some(end_session::read(item)),
+        // A link to the chat goes out by text message.
+        "channel_transfer" => Some(Response::SendSms),
+        "user_defined" => {
+            if let Some(responses) = user_defined::read(item) {
+                return responses;
+            }
+            None
+        }
         _ => None,
     };
-    known.unwrap_or_else(|| Response::Unsupported { response_type: response_type.to_owned() })
+    vec![known.unwrap_or_else(|| Response::Unsupported { response_type: response_type.to_owned() })]
 }
 
-/// Without a `channels` list everybody serves an item; with one, only who is listed.
+/// Without a `channels` list everybody serves an item; with one, only who is listed. An empty list lists nobody out.
 fn is_for_us(item: &Value) -> bool {
-    let Some(channels) = item.get("channels").and_then(Value::as_array) else { return true };
+    let Some(channels) = item.get("channels").and_then(Value::as_array).filter(|list| !list.is_empty()) else {
+        return true;
+    };
     channels.iter().any(|entry| entry.get("channel").unwrap_or(entry).as_str() == Some(CHANNEL))
-}
-
-/// A whole number, also as a string.
-fn number(value: Option<&Value>) -> Option<u64> {
-    match value? {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|n| n as u64)),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -121,12 +182,5 @@ mod tests {
             json!({"response_type": "text", "text": "both", "channels": [{"channel": "chat"}, {"channel": "voice_telephony"}]}),
         ];
         assert_eq!(read(&generic), [Response::Text { text: "both".into() }]);
-    }
-
-    #[test]
-    fn numbers_may_be_strings() {
-        for count in [json!(4), json!("4"), json!(4.0)] {
-            assert_eq!(number(Some(&count)), Some(4));
-        }
     }
 }

@@ -7,15 +7,19 @@ struct Talk {
     turn_loop: TurnLoop,
     now: Instant,
     log: Vec<String>,
+    /// What the far end has still to hear, in order.
     says: Vec<SayId>,
+    loops: Option<SayId>,
+    hushed: bool,
     asked: u32,
 }
 
 impl Talk {
     fn new() -> Self {
         let now = Instant::now();
-        let timeouts = Timeouts { post_response: Duration::from_secs(7), assistant: Duration::from_secs(5) };
-        let mut talk = Self { turn_loop: TurnLoop::new(now, timeouts), now, log: vec![], says: vec![], asked: 0 };
+        let policy = Policy { notify_filtered: true, ..Policy::default() };
+        let turn_loop = TurnLoop::new(now, policy, &CallFacts::default());
+        let mut talk = Self { turn_loop, now, log: vec![], says: vec![], loops: None, hushed: false, asked: 0 };
         talk.put(Input::Begin);
         talk
     }
@@ -32,6 +36,9 @@ impl Talk {
     }
 
     fn played(&mut self) {
+        if self.hushed {
+            return; // nothing is heard meanwhile
+        }
         for id in std::mem::take(&mut self.says) {
             self.put(Input::Played(id));
         }
@@ -59,15 +66,34 @@ impl Talk {
                     let barge = if request.barge_in_occurred { "!" } else { "" };
                     format!("ask{barge}:{}", request.input.text())
                 }
-                Output::Say { id, text } => {
+                Output::Say { id, text, .. } => {
                     self.says.push(id);
                     format!("say:{text}")
                 }
+                Output::Play { id, repeats, .. } => {
+                    self.says.push(id);
+                    self.loops = repeats.then_some(id).or(self.loops);
+                    "play".into()
+                }
+                Output::StopRepeating => {
+                    self.says.retain(|id| Some(*id) != self.loops);
+                    "stop".into()
+                }
                 Output::Cut => {
-                    self.says.clear();
+                    (self.hushed, _) = (false, self.says.clear());
                     "cut".into()
                 }
+                Output::Hush => {
+                    self.hushed = true;
+                    "hush".into()
+                }
+                Output::Resume => {
+                    self.hushed = false;
+                    "resume".into()
+                }
                 Output::Expect(_) => continue,
+                Output::Understand(_) => "understand".into(),
+                Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),
                 Output::EndConversation { .. } => "end".into(),
                 Output::Listening(on) => format!("listening {on}"),
@@ -79,7 +105,7 @@ impl Talk {
     }
 
     fn heard(&mut self, text: &str) {
-        self.put(Input::Heard { text: text.into(), confidence: 0.9 });
+        self.put(Input::Heard { text: text.into(), confidence: 0.9, result: None });
     }
 
     fn took(&mut self) -> String {
@@ -163,11 +189,12 @@ fn speech_and_keys_barge_in_and_the_next_turn_says_so() {
     talk.reply(json!([text("a long text"), text("and more")]));
     talk.put(Input::SpeechStarted);
     talk.heard("stop");
-    assert_eq!(talk.took(), "ask: say:a long text say:and more cut ask!:stop");
+    assert_eq!(talk.took(), "ask: say:a long text say:and more hush cut ask!:stop");
     talk.reply(json!([text("again")]));
     talk.press("5");
     assert_eq!(talk.took(), "say:again cut ask!:5");
-    assert!(talk.turn_loop.transcript().lines()[1].interrupted);
+    let lines = talk.turn_loop.transcript().lines();
+    assert!(lines[0].interrupted && lines[0].text == "a long text" && lines[1].text == "stop", "{}", lines[1].text);
 }
 
 #[test]
@@ -177,7 +204,7 @@ fn what_ends_the_call_is_spoken_to_the_end() {
     talk.put(Input::SpeechStarted);
     talk.heard("no");
     talk.press("1");
-    assert_eq!(talk.took(), "ask: say:I will");
+    assert_eq!(talk.took(), "ask: say:I will dropped:NoBargeIn");
     talk.played();
     assert_eq!(talk.took(), "say:wait");
     talk.played();
@@ -235,6 +262,41 @@ fn unknown_types_are_skipped_in_order() {
     assert_eq!(talk.took(), "ask: say:a skip:grid say:b");
 }
 
+#[test]
+fn a_reply_is_spoken_while_the_rest_is_made() {
+    let mut talk = Talk::new();
+    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.played();
+    talk.pass(3);
+    talk.put(Input::ReplyPart { number: 0, item: text("Second.") });
+    talk.played();
+    talk.pass(1);
+    talk.reply(json!([text("Third."), {"response_type": "end_session"}]));
+    assert_eq!(talk.took(), "ask: say:First. say:Second. say:Third.");
+    talk.played();
+    assert_eq!(talk.took(), "end");
+}
+
+#[test]
+fn a_reply_that_breaks_off_is_not_asked_for_again() {
+    let mut talk = Talk::new();
+    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.played();
+    talk.took();
+    talk.pass(5);
+    assert_eq!(talk.took(), "failed:Overdue");
+}
+
+#[test]
+fn what_is_left_of_an_interrupted_reply_is_not_spoken_but_remembered() {
+    let mut talk = Talk::new();
+    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.press("1");
+    talk.took();
+    talk.put(Input::ReplyPart { number: 0, item: text("Second.") });
+    assert_eq!(talk.took(), "");
+}
+
 /// No order of events leaves the loop without a deadline, speaks after a cut, or loses barge-in.
 #[test]
 fn no_order_of_events_leaves_the_loop_stuck() {
@@ -243,33 +305,78 @@ fn no_order_of_events_leaves_the_loop_stuck() {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (seed >> 33) % n
     };
-    for _ in 0..300 {
+    let music = |repeats: bool| json!({"response_type": "audio", "source": "x", "channel_options": {"voice_telephony": {"loop": repeats}}});
+    let now =
+        json!({"response_type": "user_defined", "user_defined": {"vgwAction": {"command": "vgwActForceNoInputTurn"}}});
+    let stop = json!({"response_type": "stop_activities", "activities": [{"type": "speech_to_text_recognition"}]});
+    for round in 0..1500 {
         let mut talk = Talk::new();
-        for _ in 0..60 {
-            match random(9) {
+        talk.turn_loop.policy.resume = round % 2 == 0;
+        if round % 3 == 0 {
+            talk.turn_loop.policy.final_utterance = Some(Duration::from_secs(9));
+        }
+        for _ in 0..80 {
+            let before = talk.hushed;
+            match random(17) {
                 0 => talk.put(Input::SpeechStarted),
-                1 => talk.heard("words"),
-                2 => talk.put(Input::NotUnderstood),
-                3 => talk.press(["1", "#", "7"][random(3) as usize]),
-                4 => talk.played(),
-                5 => talk.pass(random(12)),
-                6 => talk.reply(json!([text("a"), collect(1 + random(3) as usize)])),
-                7 => talk.reply(json!([text("b")])),
-                _ => talk.put(Input::Replied { number: talk.asked, reply: Err(ServiceFailure::Overloaded) }),
+                1 => talk.put(Input::Hypothesis),
+                2 => talk.put(Input::SpeechEnded),
+                3 => talk.heard("words"),
+                4 => talk.put(Input::NotUnderstood),
+                5 => talk.press(["1", "#", "7"][random(3) as usize]),
+                6 | 7 => talk.played(),
+                8 => talk.pass(random(12)),
+                9 => talk.reply(json!([text("a"), stop, collect(1 + random(3) as usize)])),
+                10 => talk.reply(json!([text("b"), {"response_type": "option", "options": [{"label": "x"}]}])),
+                11 => talk.reply(json!([text("c"), music(true), now])),
+                12 => talk.reply(json!([music(random(2) == 0), text("d")])),
+                13 => talk.put(Input::ReplyPart { number: talk.asked, item: text("e") }),
+                14 => talk.put(Input::Replied { number: talk.asked, reply: Err(ServiceFailure::Overloaded) }),
+                15 => talk.put(Input::HandoffImpossible),
+                _ => talk.reply(json!([text("f"), transfer()])),
             }
-            let ended = matches!(talk.turn_loop.state, State::Failed);
+            let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
             assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
-            if let State::Speaking { playing, .. } = &talk.turn_loop.state {
-                assert_eq!(playing.len(), talk.says.len(), "speaks what was cut");
+            if let State::Speaking { queue, hushed, .. } = &talk.turn_loop.state {
+                let waits = queue.iter().filter(|queued| matches!(queued, Queued::Clip { .. })).count();
+                assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
+                assert_eq!(*hushed, talk.hushed, "hushed before: {before}");
+            } else {
+                assert!(ended || !talk.hushed, "silent for ever in {:?}", talk.turn_loop.state);
             }
-            if matches!(talk.turn_loop.state, State::Speaking { .. }) && random(4) == 0 {
+            let interruptible = talk.turn_loop.may_interrupt(true);
+            if interruptible && !talk.hushed && random(4) == 0 {
                 talk.took();
                 talk.put(Input::SpeechStarted);
-                assert_eq!(talk.took(), "cut", "barge-in lost");
+                let expected = if talk.turn_loop.policy.resume { "hush" } else { "cut" };
+                assert!(talk.took().starts_with(expected), "barge-in lost");
             }
             if ended {
                 break;
             }
         }
+    }
+}
+
+/// Whatever happens, a caller who is left alone hears from us again, or the call is over.
+#[test]
+fn a_caller_left_alone_is_always_turned_to() {
+    for quiet_after in 0..6 {
+        let mut talk = Talk::new();
+        let steps: [fn(&mut Talk); 6] = [
+            |talk| talk.reply(json!([text("a")])),
+            |talk| talk.put(Input::SpeechStarted),
+            |talk| talk.put(Input::SpeechEnded),
+            |talk| talk.heard("words"),
+            |talk| talk.reply(json!([text("b")])),
+            |talk| talk.put(Input::Hypothesis),
+        ];
+        steps.iter().take(quiet_after).for_each(|step| step(&mut talk));
+        talk.took();
+        for _ in 0..100 {
+            talk.played();
+            talk.pass(5);
+        }
+        assert!(talk.took().contains("ask") || matches!(talk.turn_loop.state, State::Failed), "after {quiet_after}");
     }
 }

@@ -18,7 +18,7 @@ fn playout(format: SendFormat) -> Playout {
 }
 
 fn clip(id: u64, length: usize) -> Clip {
-    Clip { id: ClipId(id), sound: Sound::Coded(Law::Mu, vec![id as u8; length].into()) }
+    Clip { id: ClipId(id), sound: Sound::Coded(Law::Mu, vec![id as u8; length].into()), repeats: false }
 }
 
 /// What one tick sends: sequence, timestamp, marker, first and last byte of each packet.
@@ -82,7 +82,11 @@ fn a_cut_is_silence_with_the_next_packet() {
 fn another_codec_is_heard_the_same() {
     let mut playout = playout(MU);
     let loud = Law::Mu.encode(8000);
-    assert!(playout.enqueue(Clip { id: ClipId(1), sound: Sound::Coded(Law::Mu, vec![loud; 1600].into()) }));
+    assert!(playout.enqueue(Clip {
+        id: ClipId(1),
+        sound: Sound::Coded(Law::Mu, vec![loud; 1600].into()),
+        repeats: false
+    }));
     playout.reformat(SendFormat { codec: Codec::G711(Law::A), payload_type: 8, ..MU });
     assert!((Law::A.decode(tick(&mut playout)[0].3) - 8000).abs() < 300);
     playout.reformat(SendFormat { codec: Codec::G722, payload_type: 9, ..MU });

@@ -2,17 +2,20 @@
 //!
 //! Invariant: a [`Config`] is right in itself; every mistake of the file is told at once, with its key and what to do.
 
+mod conversation;
 mod reader;
 mod sip;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::call::leg::Silence;
 use bellhop_actors::reception::Drill;
 use bellhop_actors::services::{Codec, MediaPolicy, Security};
 use bellhop_connect::InstanceArn;
+use bellhop_dialogue::turn_loop::Policy;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
 use bellhop_tenancy::{Number, Secret};
@@ -32,6 +35,8 @@ pub struct Config {
     pub http: Http,
     /// `[storage]`
     pub storage: Storage,
+    /// `[sounds]`
+    pub sounds: Sounds,
     /// `[[tenants]]`
     pub tenants: Vec<Tenant>,
     /// `[drill]`: a failure to rehearse.
@@ -60,6 +65,13 @@ pub struct Http {
     pub public_url: String,
 }
 
+/// `[sounds]`
+#[derive(Debug, Clone)]
+pub struct Sounds {
+    /// `private_networks`: whether assistants may name sounds there.
+    pub private_networks: bool,
+}
+
 /// `[storage]`
 #[derive(Debug, Clone)]
 pub struct Storage {
@@ -78,6 +90,10 @@ pub struct Tenant {
     pub media: MediaPolicy,
     /// `[tenants.recording]`: `folder`, relative to the file.
     pub recordings: Option<PathBuf>,
+    /// `[tenants.conversation]`
+    pub conversation: Policy,
+    /// `[tenants.sip]`: `invite_headers`
+    pub invite_headers: Arc<[String]>,
     /// `[tenants.connect]`; none where calls come from elsewhere.
     pub connect: Option<Connect>,
     /// `[tenants.assistant]`
@@ -157,6 +173,7 @@ impl Config {
             media: read_media(&root.section("media")),
             http: read_http(&root.section("http")),
             storage: read_storage(&root.section("storage")),
+            sounds: read_sounds(&root.section("sounds")),
             tenants: root.sections("tenants").iter().map(|section| read_tenant(section, path)).collect(),
             drill: root.optional_section("drill").and_then(|section| drill(&section)),
         };
@@ -223,6 +240,12 @@ fn read_storage(section: &Section<'_>) -> Storage {
     Storage { url, time_to_live: Duration::from_secs(hours * 3600) }
 }
 
+fn read_sounds(section: &Section<'_>) -> Sounds {
+    let sounds = Sounds { private_networks: section.flag("private_networks").unwrap_or(false) };
+    section.finish();
+    sounds
+}
+
 fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     let name = section.required_text("name");
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') || name.len() > 64 {
@@ -237,8 +260,6 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     if numbers.is_empty() {
         section.mistake("numbers", "there is none: list the numbers callers dial, like [\"+18005550123\"]");
     }
-    let millis =
-        |key: &str, default: usize| Duration::from_millis(section.number(key, 100..=600_000).unwrap_or(default) as u64);
     let sip = sip::read_tenant_sip(&section.section("sip"));
     let language = section.text("language").unwrap_or_else(|| "en-US".to_owned());
     let tenant = bellhop_tenancy::Tenant {
@@ -263,11 +284,15 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         server_name: sip.server_name,
         contact_id_header: section.text("contact_id_header"),
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
-        post_response_timeout: millis("post_response_timeout_ms", 7000),
-        assistant_timeout: millis("assistant_timeout_ms", 5000),
         language,
     };
+    let speech_to_text = read_recognizer(&section.section("speech_to_text"));
     let settings = Tenant {
+        conversation: conversation::read(
+            &section.section("conversation"),
+            speech_to_text == RecognizerKind::Pocketsphinx,
+        ),
+        invite_headers: sip.invite_headers.into(),
         recordings: section.optional_section("recording").map(|section| {
             let folder = section.required_text("folder");
             section.finish();
@@ -276,7 +301,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         media: read_media_policy(&section.section("media")),
         connect: section.optional_section("connect").map(|section| read_connect(&section)),
         assistant: read_assistant(&section.section("assistant"), path),
-        speech_to_text: read_recognizer(&section.section("speech_to_text")),
+        speech_to_text,
         text_to_speech: read_synthesizer(&section.section("text_to_speech"), &tenant.language),
         tenant,
     };

@@ -170,6 +170,17 @@ impl<'a> Section<'a> {
         number
     }
 
+    /// A number from 0 to 1.
+    pub(super) fn share(&self, key: &str) -> Option<f32> {
+        let value = self.get(key)?;
+        let number = value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
+        let share = number.filter(|share| (0.0..=1.0).contains(share)).map(|share| share as f32);
+        if share.is_none() {
+            self.mistake(key, "is not a number from 0 to 1");
+        }
+        share
+    }
+
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         let flag = self.get(key)?.as_bool();
         if flag.is_none() {

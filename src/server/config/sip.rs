@@ -49,6 +49,7 @@ pub(super) struct TenantSip {
     pub(super) login: Option<Login>,
     pub(super) sources: Vec<IpNet>,
     pub(super) server_name: Option<String>,
+    pub(super) invite_headers: Vec<String>,
     pub(super) hold: HoldOnTransfer,
     pub(super) transfer_failure_message: Option<String>,
     pub(super) failover: Failover,
@@ -138,6 +139,7 @@ pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
         login,
         sources: sources.iter().filter_map(|net| read_net(net, "sources", section)).collect(),
         server_name: section.text("server_name"),
+        invite_headers: section.texts("invite_headers").unwrap_or_default(),
         hold: match section.flag("hold_on_transfer") {
             Some(false) => HoldOnTransfer::Leave,
             Some(true) | None => HoldOnTransfer::Hold,

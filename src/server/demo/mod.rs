@@ -15,7 +15,7 @@ use bellhop_actors::reception::sip_transport::Protocol;
 use bellhop_actors::services::{Codec, Security};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_connect::InstanceArn;
-use bellhop_dialogue::ports::Synthesizer;
+use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, StandIn};
@@ -173,7 +173,7 @@ fn tell_result(
 }
 
 async fn say(voice: &impl Synthesizer, words: &str) -> anyhow::Result<Line> {
-    let speech = voice.synthesize(words.to_owned(), 8000).await?;
+    let speech = voice.synthesize(SpeechRequest::plain(words, 8000)).await?;
     let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
     Ok(Line::Say { words: words.to_owned(), samples })
 }

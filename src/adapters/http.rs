@@ -1,0 +1,66 @@
+//! The HTTP client of all adapters: rustls with ring, the certificates of the system, no proxies of the environment.
+//!
+//! Invariant: every request has a deadline; a response is read up to a limit and no further.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_dialogue::ports::ServiceFailure;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The longest a connection may take to be there.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
+
+/// Trust in whom the system trusts.
+pub(crate) fn tls() -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(
+            "the system trusts no certificate (apt-get install ca-certificates): HTTPS services cannot be reached"
+        );
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring knows TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// A client to begin with; redirects are not followed.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls().as_ref().clone())
+        .no_proxy()
+        .connect_timeout(CONNECT_MAX)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("bellhop/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The body of a response, up to a limit.
+pub(crate) async fn body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, ServiceFailure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(ServiceFailure::Unavailable { why: format!("its answer has more than {limit} bytes") });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What went wrong, without the URL: it may hold a secret.
+pub(crate) fn failure(error: &reqwest::Error) -> ServiceFailure {
+    if error.is_timeout() {
+        return ServiceFailure::Overdue;
+    }
+    let why = match (error.is_connect(), error.is_builder()) {
+        (true, _) => "it cannot be reached",
+        (_, true) => "its URL is none",
+        _ => "it broke off",
+    };
+    ServiceFailure::Unavailable { why: why.to_owned() }
+}

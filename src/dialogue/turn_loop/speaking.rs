@@ -1,0 +1,359 @@
+//! Speaking: a queue of what is to be heard and of what is to be done between.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
+use crate::dtmf_collector::DtmfCollector;
+use crate::ports::TurnInput;
+use crate::response::{Activities, BargeInSwitch, ConnectToAgent, Means, OptionList, OptionsConfig, Response};
+use crate::transcript::Speaker;
+
+/// One place in the queue.
+#[derive(Debug)]
+pub(super) enum Queued {
+    /// Something to be heard.
+    Clip {
+        /// Its name.
+        id: SayId,
+        /// Its words, until they begin to be heard.
+        words: Option<String>,
+        /// Whether it is repeated until the next reply.
+        repeats: bool,
+    },
+    /// Something to be done once everything before it has been heard.
+    Do(Response),
+}
+
+/// How lists to choose from are offered, until configured anew.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    options: OptionsConfig,
+    suggestions: OptionsConfig,
+}
+
+impl TurnLoop {
+    /// Carries out a reply after what is in the queue already.
+    pub(super) fn speak(
+        &mut self,
+        now: Instant,
+        mut queue: VecDeque<Queued>,
+        streaming: Option<u32>,
+        responses: Vec<Response>,
+    ) {
+        if self.repeating {
+            self.repeating = false;
+            queue.retain(|queued| !matches!(queued, Queued::Clip { repeats: true, .. }));
+            self.outputs.push_back(Output::StopRepeating);
+        }
+        if queue.is_empty() {
+            self.saying.clear();
+        }
+        self.state = State::Speaking { queue, streaming, until: now + SPEAKING_MAX, hushed: false };
+        self.continue_with(now, responses);
+    }
+
+    /// More of the reply that is being spoken.
+    pub(super) fn continue_with(&mut self, now: Instant, mut responses: Vec<Response>) {
+        let State::Speaking { queue, .. } = &mut self.state else { return };
+        let mut queue = std::mem::take(queue);
+        // Nothing comes after the end.
+        if let Some(end) = responses.iter().position(Response::is_terminal) {
+            responses.truncate(end + 1);
+        }
+        let cacheable = !responses.contains(&Response::ExcludeFromCache);
+        let mut at_once = None;
+        for response in responses {
+            match response {
+                Response::ForceNoInputTurn => at_once = Some(TurnInput::NoInput),
+                Response::SendSms => at_once = at_once.or(Some(TurnInput::SmsFailed)),
+                response => self.enqueue(&mut queue, response, cacheable),
+            }
+        }
+        let ends = queue.iter().any(is_end);
+        let State::Speaking { streaming, hushed, .. } = &self.state else { return };
+        if let Some(input) = at_once.filter(|_| !ends && streaming.is_none() && !*hushed) {
+            self.settle(now, &mut queue);
+            return self.ask_behind(now, input, queue);
+        }
+        self.begin_front(now, &mut queue);
+        let State::Speaking { queue: place, until, hushed, .. } = &mut self.state else { return };
+        *place = queue;
+        if !*hushed {
+            *until = now + SPEAKING_MAX;
+            self.advance(now);
+        } else if ends {
+            self.resume(now); // what ends the conversation is not interrupted
+        }
+    }
+
+    /// Of a reply that is not spoken: what it wants done in silence.
+    pub(super) fn carry_out_silently(&mut self, now: Instant, responses: Vec<Response>) {
+        let mut queue = VecDeque::new();
+        for response in responses.into_iter().filter(|response| !is_heard(response)) {
+            self.enqueue(&mut queue, response, true);
+        }
+        self.settle(now, &mut queue);
+    }
+
+    /// Does what stands at the front, up to the next thing to be heard.
+    fn settle(&mut self, now: Instant, queue: &mut VecDeque<Queued>) {
+        while let Some(Queued::Do(_)) = queue.front() {
+            if let Some(Queued::Do(response)) = queue.pop_front() {
+                self.do_now(now, response);
+            }
+        }
+        self.begin_front(now, queue);
+    }
+
+    fn enqueue(&mut self, queue: &mut VecDeque<Queued>, response: Response, cacheable: bool) {
+        match response {
+            Response::Text { text } => self.say(queue, text, cacheable),
+            Response::Audio(audio) => {
+                let id = self.next_id();
+                self.repeating |= audio.repeats;
+                queue.push_back(Queued::Clip { id, words: None, repeats: audio.repeats });
+                self.outputs.push_back(Output::Play { id, source: audio.source, repeats: audio.repeats });
+            }
+            Response::Options(list) => self.offer(queue, list, cacheable),
+            Response::SendKeys(keys) => {
+                let id = self.next_id();
+                queue.push_back(Queued::Clip { id, words: None, repeats: false });
+                self.outputs.push_back(Output::SendKeys { id, keys });
+            }
+            Response::Dtmf(wanted) => self.expecting.collector = Some(DtmfCollector::new(wanted)),
+            Response::TextToSpeech(update) => self.voice.update(update.strategy, &update.fields),
+            Response::OptionsConfig(config) => self.offers.options = config,
+            Response::DisambiguationConfig(config) => self.offers.suggestions = config,
+            Response::Unsupported { response_type } => self.outputs.push_back(Output::Skipped { response_type }),
+            Response::SpeechToText(_)
+            | Response::BargeIn(_)
+            | Response::Start(_)
+            | Response::Stop(_)
+            | Response::ConnectToAgent(_)
+            | Response::EndSession { .. } => queue.push_back(Queued::Do(response)),
+            // These are looked for before the queue is filled.
+            Response::ExcludeFromCache | Response::ForceNoInputTurn | Response::SendSms => {}
+        }
+    }
+
+    fn next_id(&mut self) -> SayId {
+        self.next_say += 1;
+        SayId(self.next_say - 1)
+    }
+
+    pub(super) fn say(&mut self, queue: &mut VecDeque<Queued>, text: String, cacheable: bool) {
+        if text.is_empty() {
+            return;
+        }
+        let id = self.next_id();
+        let voice = self.voice.current().get("synthesize").and_then(|voice| voice.as_object()).cloned();
+        queue.push_back(Queued::Clip { id, words: Some(text.clone()), repeats: false });
+        self.outputs.push_back(Output::Say { id, text, voice: voice.unwrap_or_default(), cacheable });
+    }
+
+    fn offer(&mut self, queue: &mut VecDeque<Queued>, list: OptionList, cacheable: bool) {
+        let config = if list.disambiguates { &self.offers.suggestions } else { &self.offers.options };
+        let config = config.clone();
+        let offered: Vec<String> =
+            list.choices.iter().enumerate().map(|(n, choice)| config.offer(n + 1, &choice.label)).collect();
+        for text in list.title.into_iter().chain(offered) {
+            self.say(queue, text, cacheable);
+        }
+        self.expecting.offer(list.choices, config);
+    }
+
+    /// What stands at the front now begins to be heard.
+    pub(super) fn begin_front(&mut self, now: Instant, queue: &mut VecDeque<Queued>) {
+        if let Some(Queued::Clip { id, words, .. }) = queue.front_mut()
+            && let Some(words) = words.take()
+        {
+            self.saying.push(' ');
+            self.saying.push_str(&words);
+            self.transcript.speak(now - self.began, id.0, words);
+        }
+    }
+
+    /// Does what stands at the front, up to the next thing to be heard; at the end of the queue the caller has the word.
+    pub(super) fn advance(&mut self, now: Instant) {
+        loop {
+            let State::Speaking { queue, streaming, until, .. } = &mut self.state else { return };
+            match queue.pop_front() {
+                Some(Queued::Do(response)) => self.do_now(now, response),
+                Some(clip) => {
+                    queue.push_front(clip);
+                    let mut queue = std::mem::take(queue);
+                    self.begin_front(now, &mut queue);
+                    if let State::Speaking { queue: place, .. } = &mut self.state {
+                        *place = queue;
+                    }
+                    return;
+                }
+                None if streaming.is_some() => {
+                    *until = now + self.policy.assistant;
+                    return;
+                }
+                None => return self.listen(now),
+            }
+        }
+    }
+
+    /// Does something whose time has come.
+    fn do_now(&mut self, now: Instant, response: Response) {
+        match response {
+            Response::SpeechToText(update) => {
+                self.recognition.update(update.strategy, &update.fields);
+                self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
+            }
+            Response::BargeIn(BargeInSwitch { by: Means::Speech, allowed }) => self.speech_interrupts = allowed,
+            Response::BargeIn(BargeInSwitch { by: Means::Keys, allowed }) => self.keys_interrupt = allowed,
+            Response::Start(activities) => self.switch(activities, true),
+            Response::Stop(activities) => self.switch(activities, false),
+            Response::ConnectToAgent(transfer) => self.connect(now, transfer),
+            Response::EndSession { headers } => {
+                self.state = State::Ended;
+                self.outputs.push_back(Output::EndConversation { headers });
+            }
+            _ => {}
+        }
+    }
+
+    fn switch(&mut self, activities: Activities, on: bool) {
+        if activities.keys {
+            self.deaf_to_keys = !on;
+        }
+        if activities.speech {
+            self.outputs.push_back(Output::Listening(on));
+        }
+    }
+
+    fn connect(&mut self, now: Instant, mut transfer: ConnectToAgent) {
+        let State::Speaking { queue, .. } = &mut self.state else { return };
+        if let Some(message) = transfer.agent_available.take() {
+            // Said once, then the same response again without it.
+            let mut queue = std::mem::take(queue);
+            self.say(&mut queue, message, true);
+            queue.push_back(Queued::Do(Response::ConnectToAgent(transfer)));
+            if let State::Speaking { queue: place, .. } = &mut self.state {
+                *place = queue;
+            }
+            return;
+        }
+        if let Some(note) = &transfer.message_to_human_agent {
+            self.transcript.push(now - self.began, Speaker::Note, note.clone());
+        }
+        self.outputs.push_back(Output::HandOff(transfer.clone()));
+        self.state = State::HandingOff { transfer };
+    }
+
+    pub(super) fn played(&mut self, now: Instant, id: SayId) {
+        let (State::Speaking { queue, .. } | State::Thinking { behind: queue, .. }) = &mut self.state else { return };
+        let Some(at) = queue.iter().position(|queued| is(queued, id)) else { return };
+        let repeats = matches!(queue[at], Queued::Clip { repeats: true, .. });
+        self.echo_until = now + ECHO_MAX;
+        match &mut self.state {
+            State::Speaking { queue, hushed: true, .. }
+                if queue.iter().any(|queued| is_clip(queued) && !is(queued, id)) =>
+            {
+                queue.remove(at);
+            }
+            State::Speaking { queue, until, hushed, .. } => {
+                queue.remove(at);
+                *until = now + SPEAKING_MAX;
+                // The hush came with the last sample: there is nothing left that could wait.
+                let too_late = std::mem::take(hushed);
+                if too_late {
+                    self.outputs.push_back(Output::Resume);
+                }
+                self.advance(now);
+                if too_late {
+                    self.utterance_begins(now);
+                }
+            }
+            // Hold music goes on until the answer is there.
+            State::Thinking { .. } if repeats => {}
+            State::Thinking { behind, .. } => {
+                let mut queue = std::mem::take(behind);
+                queue.remove(at);
+                self.settle(now, &mut queue);
+                if let State::Thinking { behind, .. } = &mut self.state {
+                    *behind = queue;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether what is being heard may be cut: a reply that ends the conversation may not.
+    pub(super) fn may_interrupt(&self, allowed: bool) -> bool {
+        matches!(&self.state, State::Speaking { queue, .. } if allowed && !queue.iter().any(is_end))
+    }
+
+    /// The caller seems to speak: the reply waits for what it will be, or is cut if it would not go on anyway.
+    pub(super) fn hush(&mut self, now: Instant) {
+        if self.repeating && matches!(self.state, State::Listening { .. }) {
+            self.repeating = false;
+            self.outputs.push_back(Output::Cut);
+        }
+        if !self.may_interrupt(self.speech_interrupts) {
+            return;
+        }
+        let State::Speaking { hushed, until, .. } = &mut self.state else { return };
+        if *hushed {
+            *until = now + UTTERANCE_MAX;
+        } else if self.policy.resume {
+            *hushed = true;
+            *until = now + UTTERANCE_MAX;
+            self.outputs.push_back(Output::Hush);
+        } else {
+            self.barge_in(now);
+        }
+    }
+
+    /// It was nothing: the reply goes on where it stopped.
+    pub(super) fn resume(&mut self, now: Instant) {
+        let State::Speaking { hushed, until, .. } = &mut self.state else { return };
+        *hushed = false;
+        *until = now + SPEAKING_MAX;
+        self.outputs.push_back(Output::Resume);
+        self.advance(now);
+    }
+
+    /// Cuts the reply. What it still had to do in silence is done, what it had to say is not.
+    pub(super) fn barge_in(&mut self, now: Instant) {
+        let State::Speaking { queue, .. } = &mut self.state else { return };
+        let queue = std::mem::take(queue);
+        self.barged_in = true;
+        if let Some(Queued::Clip { id, words: None, .. }) = queue.front() {
+            self.transcript.interrupt(id.0);
+        }
+        self.outputs.push_back(Output::Cut);
+        self.repeating = false;
+        self.echo_until = now + ECHO_MAX;
+        self.type_ahead.clear();
+        for queued in queue {
+            if let Queued::Do(response) = queued {
+                self.do_now(now, response);
+            }
+        }
+        self.listen(now);
+    }
+}
+
+fn is_end(queued: &Queued) -> bool {
+    matches!(queued, Queued::Do(response) if response.is_terminal())
+}
+
+fn is_clip(queued: &Queued) -> bool {
+    matches!(queued, Queued::Clip { .. })
+}
+
+fn is(queued: &Queued, id: SayId) -> bool {
+    matches!(queued, Queued::Clip { id: clip, .. } if *clip == id)
+}
+
+/// Whether a response is something for the caller's ear, or makes another turn.
+fn is_heard(response: &Response) -> bool {
+    use Response as R;
+    matches!(response, R::Text { .. } | R::Audio(_) | R::Options(_) | R::SendKeys(_) | R::ForceNoInputTurn | R::SendSms)
+}

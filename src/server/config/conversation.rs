@@ -1,0 +1,30 @@
+//! `[tenants.conversation]`: how conversations are led.
+
+use std::time::Duration;
+
+use bellhop_dialogue::turn_loop::{Policy, Trigger};
+
+use super::reader::Section;
+
+/// Reads the section; `embedded` recognizers tell when they understood nothing, and their scripts expect to hear of it.
+pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
+    let default = Policy::default();
+    let millis = |key: &str| Some(Duration::from_millis(section.number(key, 100..=600_000)? as u64));
+    let seconds = |key: &str| Some(Duration::from_secs(section.number(key, 10..=86_400)? as u64));
+    let policy = Policy {
+        post_response: millis("post_response_timeout_ms").unwrap_or(default.post_response),
+        final_utterance: millis("final_utterance_timeout_ms"),
+        assistant: millis("assistant_timeout_ms").unwrap_or(default.assistant),
+        inactivity: seconds("inactivity_timeout_seconds"),
+        barge_in: match section.choice("barge_in_on", &["speech", "hypothesis"]) {
+            Some(1) => Trigger::Hypothesis,
+            _ => Trigger::Speech,
+        },
+        resume: section.flag("resume_after_false_barge_in").unwrap_or(default.resume),
+        confidence: section.share("confidence_threshold").unwrap_or(default.confidence),
+        notify_filtered: section.flag("notify_on_filtered_utterances").unwrap_or(embedded),
+        suppress_echo: section.flag("suppress_echo").unwrap_or(default.suppress_echo),
+    };
+    section.finish();
+    policy
+}
