@@ -1,7 +1,10 @@
 //! The conversation as caller, assistant and agent live it, in virtual time.
 
+use std::time::Duration;
+
 use bellhop_dialogue::ports::Heard;
 use bellhop_dialogue::transcript::{SessionRecord, Speaker};
+use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::message::Method;
 use bellhop_tenancy::tenant::OnTransferFailure;
@@ -93,6 +96,90 @@ fn a_cut_reaches_the_wire_with_the_next_packet() {
         assert!(after[..before].iter().rev().take(20).all(|packet| packet.4));
         assert!(after[before..].iter().all(|packet| !packet.4), "every packet after the decision is silence");
         assert_eq!(stage.services.asked().last().map(String::as_str), Some("stop"));
+    });
+}
+
+/// How many packets of speech went out.
+fn spoken(stage: &Stage) -> usize {
+    stage.line.sent().iter().filter(|packet| packet.4).count()
+}
+
+#[test]
+fn a_reply_that_was_interrupted_by_nothing_goes_on_where_it_stopped() {
+    play(Choices::default(), |stage| async move {
+        stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(300)}])); // three seconds
+        stage.carrier.sends(INVITE);
+        stage.pass(1003).await;
+        let before = spoken(&stage);
+        stage.services.hears(&Heard::Interim { text: "uh".into() });
+        stage.pass(500).await;
+        assert_eq!(spoken(&stage), before, "silent while the caller seems to speak");
+        stage.services.hears(&Heard::NotUnderstood);
+        stage.pass(4000).await;
+        assert_eq!(spoken(&stage), 150, "every sample is heard, once");
+        assert_eq!(stage.services.asked(), [""]);
+    });
+}
+
+#[test]
+fn hold_music_plays_until_the_answer_is_there() {
+    let conversation = Policy { assistant: Duration::from_secs(20), ..Policy::default() };
+    play(Choices { conversation, ..Choices::default() }, |stage| async move {
+        let wait = json!({"response_type": "user_defined", "user_defined": {"vgwAction": {"command": "vgwActForceNoInputTurn"}}});
+        let music = json!({"response_type": "audio", "source": "hold.wav", "channel_options": {"voice_telephony": {"loop": true}}});
+        stage.services.sound("hold.wav", 1600); // a fifth of a second
+        stage.services.replies("order", json!([wait, music]));
+        stage.services.replies("vgwNoInputTurn", json!([{"response_type": "text", "text": "found"}])); // 50 ms
+        stage.call_answered().await;
+        stage.services.assistant_takes(Duration::from_secs(3));
+        let before = spoken(&stage);
+        stage.caller_says("order").await;
+        stage.pass(5900).await;
+        let music = spoken(&stage) - before;
+        assert!((140..=160).contains(&music), "three seconds of music, without a gap: {music} packets");
+        stage.pass(1000).await;
+        assert_eq!(stage.services.said().last().map(String::as_str), Some("found"));
+        assert!(spoken(&stage) - before - music <= 16, "the music ended");
+    });
+}
+
+#[test]
+fn a_sound_that_cannot_be_fetched_is_left_out() {
+    play(Choices::default(), |stage| async move {
+        let lost = json!({"response_type": "audio", "source": "gone.wav"});
+        stage.services.replies("music", json!([lost, {"response_type": "text", "text": "after"}]));
+        stage.call_answered().await;
+        stage.caller_says("music").await;
+        stage.pass(8000).await;
+        assert_eq!(stage.services.fetched(), ["gone.wav"]);
+        assert_eq!(stage.services.said().last().map(String::as_str), Some("after"));
+        assert_eq!(stage.services.asked().last().map(String::as_str), Some("vgwPostResponseTimeout"));
+    });
+}
+
+#[test]
+fn the_recognizer_is_configured_for_the_band_of_the_line() {
+    play(Choices::default(), |stage| async move {
+        let configure = json!({"response_type": "speech_to_text", "command_info": {"type": "configure", "parameters": {
+            "narrowband_recognize": {"model": "narrow"}, "broadband_recognize": {"model": "broad"}}}});
+        stage.services.replies("configure", json!([configure]));
+        stage.call_answered().await;
+        stage.caller_says("configure").await;
+        stage.pass(200).await;
+        assert_eq!(stage.services.understood().last(), Some(&json!({"model": "narrow"})));
+    });
+}
+
+#[test]
+fn the_assistant_is_told_of_the_call_and_of_the_headers_it_asked_for() {
+    play(Choices::default(), |stage| async move {
+        stage.carrier.sends(&INVITE.replace("Max-Forwards", "X-Customer: Jane\nX-Other: 1\nMax-Forwards"));
+        stage.pass(2000).await;
+        let context = stage.services.last_context();
+        let telephony = context.pointer("/integrations/voice_telephony").expect("facts");
+        assert_eq!(telephony["sip_custom_invite_headers"], json!({"X-Customer": "Jane"}));
+        assert_eq!(telephony["assistant_phone_number"], "+18005550123");
+        assert!(telephony["private"]["sip_request_uri"].as_str().is_some_and(|uri| uri.starts_with("sip")));
     });
 }
 

@@ -45,6 +45,9 @@ struct State {
     /// Sounds that can be fetched, by their length in samples.
     sounds: BTreeMap<String, usize>,
     fetched: Vec<String>,
+    /// How long a good assistant takes, if not as long as the others.
+    assistant_takes: Option<Duration>,
+    last_context: Value,
     /// How recognizers were configured.
     understood: Vec<Value>,
     sinks: Vec<Arc<HeardSink>>,
@@ -125,6 +128,16 @@ impl FakeServices {
         self.state().said.clone()
     }
 
+    /// The assistant takes its time from now on.
+    pub fn assistant_takes(&self, time: Duration) {
+        self.state().assistant_takes = Some(time);
+    }
+
+    /// The context of the last turn.
+    pub fn last_context(&self) -> Value {
+        self.state().last_context.clone()
+    }
+
     /// There is a sound of so many samples.
     pub fn sound(&self, source: &str, samples: usize) {
         self.state().sounds.insert(source.to_owned(), samples);
@@ -172,8 +185,14 @@ impl Assistant for FakeServices {
         state.asked.push(request.input.clone());
         let generic = state.replies.get(request.input.text()).cloned().unwrap_or(json!([]));
         let reply = TurnReply { generic: generic.as_array().cloned().unwrap_or_default(), ..TurnReply::default() };
-        let behaviour = state.assistant;
-        Box::pin(behave(behaviour, Ok(reply), unavailable()))
+        state.last_context = request.context;
+        let (behaviour, takes) = (state.assistant, state.assistant_takes);
+        Box::pin(async move {
+            if let Some(takes) = takes {
+                tokio::time::sleep(takes).await;
+            }
+            behave(behaviour, Ok(reply), unavailable()).await
+        })
     }
 }
 
