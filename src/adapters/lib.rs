@@ -6,9 +6,12 @@
 pub mod assistant;
 pub mod dns;
 mod http;
+pub mod iam;
 pub mod recording;
 pub mod sounds;
 pub mod speech_to_text;
 pub mod storage;
+#[cfg(test)]
+mod testing;
 pub mod text_to_speech;
 mod worker_pool;

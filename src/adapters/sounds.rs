@@ -153,7 +153,8 @@ fn is_public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use crate::testing::{Answer, serve};
+    use serde_json::json;
 
     fn wav(channels: u16, samples: &[i16]) -> Vec<u8> {
         let spec = hound::WavSpec {
@@ -169,24 +170,16 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// Answers one request with this.
-    async fn served_once(status: &'static str, body: Vec<u8>) -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request).await;
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
-        });
-        format!("http://{address}/a.wav")
+    /// The URL of one answer.
+    async fn served_once(status: u16, body: Vec<u8>) -> String {
+        let answer = if status == 200 { Answer::bytes("audio/wav", body) } else { Answer::json(status, &json!({})) };
+        format!("{}/a.wav", serve(vec![answer]).await.0)
     }
 
     #[tokio::test]
     async fn a_sound_is_fetched_once_and_mixed_to_one_channel() {
         let sounds = WebSounds::new(true);
-        let source = served_once("200 OK", wav(2, &[100, 300, -100, -300])).await;
+        let source = served_once(200, wav(2, &[100, 300, -100, -300])).await;
         for _ in 0..2 {
             let speech = sounds.fetch(source.clone()).await.expect("a sound");
             assert_eq!((&speech.samples[..], speech.sample_rate), (&[200, -200][..], 8000));
@@ -196,8 +189,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_sound_is_told() {
         let sounds = WebSounds::new(true);
-        for (status, body) in [("404 Not Found", wav(1, &[1])), ("200 OK", b"<html>".to_vec()), ("200 OK", wav(1, &[]))]
-        {
+        for (status, body) in [(404, wav(1, &[1])), (200, b"<html>".to_vec()), (200, wav(1, &[]))] {
             assert!(sounds.fetch(served_once(status, body).await).await.is_err(), "{status}");
         }
         for source in ["", "file:///etc/passwd", "ftp://x/a.wav", "http://127.0.0.1:1/a.wav"] {
@@ -208,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn private_addresses_are_out_of_reach() {
         let sounds = WebSounds::new(false);
-        let source = served_once("200 OK", wav(1, &[1, 2])).await;
+        let source = served_once(200, wav(1, &[1, 2])).await;
         let named = source.replace("127.0.0.1", "localhost");
         for source in [source, named] {
             let refused = sounds.fetch(source.clone()).await;

@@ -11,6 +11,7 @@ mod echo;
 pub mod message;
 pub mod ports;
 pub mod response;
+pub mod sentences;
 pub mod transcript;
 pub mod turn_loop;
 

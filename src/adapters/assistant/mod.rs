@@ -1,3 +1,6 @@
 //! Assistants.
 
 pub mod scripted;
+mod streamed;
+pub mod watson;
+pub mod webhook;

@@ -1,0 +1,183 @@
+//! `webhook`: anybody's assistant, over a documented turn API (`docs/webhook-assistant.md`).
+//!
+//! A turn is one POST with the message as JSON, signed by HMAC-SHA256 over time stamp and body. The answer is JSON, or a
+//! stream of JSON lines or server-sent events whose items are spoken as they come. Invariant: the secret leaves this file
+//! only as a signature; a retried turn has the same turn number.
+
+use std::time::{Duration, SystemTime};
+
+use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::streamed::{Assembly, BYTES_MAX, each_object};
+use crate::http;
+
+/// The longest a turn may take in all; the turn loop's own deadline is shorter unless an assistant raises it.
+pub const TURN_MAX: Duration = Duration::from_secs(120);
+/// The header with the seconds since 1970 that the signature covers.
+pub const TIMESTAMP: &str = "X-Bellhop-Timestamp";
+/// The header with the signature: `v1=` and lower-case hex.
+pub const SIGNATURE: &str = "X-Bellhop-Signature";
+
+/// Somebody's assistant.
+#[derive(Clone)]
+pub struct Webhook {
+    client: reqwest::Client,
+    url: reqwest::Url,
+    tenant: String,
+    secret: Vec<u8>,
+}
+
+impl Webhook {
+    /// An assistant at a URL, or why that is none.
+    pub fn new(url: &str, tenant: &str, secret: &str) -> Result<Self, String> {
+        let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err("does not begin with http:// or https://".to_owned());
+        }
+        let client = http::builder().timeout(TURN_MAX).build().expect("the client is made of constants");
+        Ok(Self { client, url: parsed, tenant: tenant.to_owned(), secret: secret.as_bytes().to_vec() })
+    }
+
+    async fn ask(&self, request: TurnRequest, parts: PartSink) -> Result<TurnReply, ServiceFailure> {
+        let Value::Object(mut message) = request.message() else { return Ok(TurnReply::default()) };
+        let conversation = request.context.pointer("/integrations/voice_telephony/sip_call_id");
+        message.insert("version".to_owned(), json!(1));
+        message.insert("tenant".to_owned(), json!(self.tenant));
+        message.insert("conversation".to_owned(), conversation.cloned().unwrap_or_default());
+        message.insert("turn".to_owned(), json!({"number": request.number, "type": request.input.label()}));
+        let body = Value::Object(message).to_string();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
+        let response = self
+            .client
+            .post(self.url.clone())
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, application/x-ndjson, text/event-stream")
+            .header(TIMESTAMP, &now)
+            .header(SIGNATURE, sign(&self.secret, &now, body.as_bytes()))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| http::failure(&error))?;
+        if !response.status().is_success() {
+            return Err(ServiceFailure::Unavailable { why: format!("HTTP status {}", response.status().as_u16()) });
+        }
+        let content_type =
+            response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if content_type.contains("ndjson") || content_type.contains("event-stream") {
+            let mut assembly = Assembly::new(parts);
+            each_object(response, |object| assembly.take(object)).await?;
+            return assembly.finish();
+        }
+        let body = http::body(response, BYTES_MAX).await?;
+        let not_json = |_| ServiceFailure::Unavailable { why: "its reply is no JSON".to_owned() };
+        let message: Value = serde_json::from_slice(&body).map_err(not_json)?;
+        let phrases = message
+            .get("phrases")
+            .and_then(Value::as_array)
+            .map(|list| list.iter().filter_map(|phrase| phrase.as_str().map(str::to_owned)).collect::<Vec<_>>().into());
+        Ok(TurnReply { phrases, ..TurnReply::from_message(message) })
+    }
+}
+
+/// `v1=` and the HMAC-SHA256 of time stamp, full stop and body.
+pub fn sign(secret: &[u8], timestamp: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length is a key");
+    mac.update(timestamp.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    let digest = mac.finalize().into_bytes();
+    format!("v1={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+impl Assistant for Webhook {
+    fn turn(&self, request: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
+        let this = self.clone();
+        Box::pin(async move { this.ask(request, parts).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Answer, serve};
+    use bellhop_dialogue::ports::TurnInput;
+    use std::sync::{Arc, Mutex};
+
+    fn request() -> TurnRequest {
+        let context = json!({"integrations": {"voice_telephony": {"sip_call_id": "call-1"}}});
+        let input = TurnInput::Speech { text: "hi".into(), confidence: 0.9, result: None };
+        TurnRequest { number: 3, input, barge_in_occurred: false, context }
+    }
+
+    async fn asked(answer: Answer) -> (Result<TurnReply, ServiceFailure>, Vec<Value>, String) {
+        let (url, requests) = serve(vec![answer]).await;
+        let parts = Arc::new(Mutex::new(vec![]));
+        let sink = Arc::clone(&parts);
+        let webhook = Webhook::new(&url, "acme", "s3cret").expect("a URL");
+        let reply = webhook.turn(request(), Box::new(move |item| sink.lock().expect("alone").push(item))).await;
+        let parts = parts.lock().expect("alone").clone();
+        let request = requests.lock().expect("alone").first().cloned().unwrap_or_default();
+        (reply, parts, request)
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_signed_and_answered() {
+        let answer = json!({"output": {"generic": [{"response_type": "text", "text": "hello"}]}, "context": {"a": 1}, "phrases": ["yes", "no"]});
+        let (reply, _, request) = asked(Answer::json(200, &answer)).await;
+        let reply = reply.expect("a reply");
+        assert_eq!((reply.generic.len(), reply.context), (1, json!({"a": 1})));
+        assert_eq!(reply.phrases.as_deref().map(<[String]>::len), Some(2));
+        let (head, body) = request.split_once("\r\n\r\n").expect("a body");
+        let header = |name: &str| {
+            head.lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned))
+        };
+        let at = header("x-bellhop-timestamp").expect("a time stamp");
+        assert_eq!(header("x-bellhop-signature"), Some(sign(b"s3cret", &at, body.as_bytes())));
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(
+            (&body["conversation"], &body["turn"]["number"], &body["input"]["text"]),
+            (&json!("call-1"), &json!(3), &json!("hi"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_streamed_reply_is_handed_over_item_by_item() {
+        let lines = "{\"item\": {\"response_type\": \"text\", \"text\": \"one\"}}\n\n{\"output\": {\"generic\": [{\"response_type\": \"end_session\"}]}, \"context\": {\"b\": 2}}\n";
+        for (content_type, body) in [
+            ("application/x-ndjson", lines.to_owned()),
+            (
+                "text/event-stream",
+                lines.replace("{\"item", "event: item\ndata: {\"item").replace("{\"output", "data:{\"output"),
+            ),
+        ] {
+            let (reply, parts, _) = asked(Answer::new(200, content_type, body)).await;
+            let reply = reply.expect("a reply");
+            assert_eq!((parts.len(), parts[0]["text"].as_str()), (1, Some("one")), "{content_type}");
+            assert_eq!((reply.generic.len(), &reply.context), (1, &json!({"b": 2})));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_reply_is_a_failure_without_the_words() {
+        for answer in [
+            Answer::json(500, &json!({})),
+            Answer::new(200, "application/json", "<html>".into()),
+            Answer::new(200, "application/x-ndjson", "{}\n".into()),
+        ] {
+            let (reply, ..) = asked(answer).await;
+            let Err(ServiceFailure::Unavailable { why }) = reply else { panic!("a failure") };
+            assert!(!why.contains("html") && !why.contains("127.0.0.1"), "{why}");
+        }
+        assert!(Webhook::new("ftp://x", "a", "b").is_err() && Webhook::new("no url", "a", "b").is_err());
+    }
+
+    #[test]
+    fn the_signature_is_the_documented_one() {
+        let expected = "v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224";
+        assert_eq!(sign(b"key", "1", b"{}"), expected);
+    }
+}

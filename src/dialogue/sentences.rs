@@ -1,0 +1,148 @@
+//! Cuts a text that is still being made into sentences that can be spoken already.
+//!
+//! Safe for abbreviations, initials, numbers and markup; for scripts that write no spaces between sentences too. Invariant:
+//! the sentences together with the rest are the text, but for the white space between them.
+
+/// Words with a full stop that do not end a sentence, in lower case, of several languages.
+const ABBREVIATIONS: [&str; 44] = [
+    "mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "no", "nr", "vs", "etc", "approx", "dept", "est", "inc", "ltd",
+    "co", "corp", "e.g", "i.e", "a.m", "p.m", "u.s", "bzw", "ca", "usw", "z.b", "d.h", "u.a", "evtl", "ggf", "str",
+    "tel", "hr", "fr", "mme", "m", "p.ex", "av", "ud", "sra", "srta", "pág",
+];
+/// Shorter sentences wait for the next: single words sound chopped.
+const CHARACTERS_MIN: usize = 12;
+
+/// Gathers text and gives sentences.
+#[derive(Debug, Default)]
+pub struct Sentences {
+    text: String,
+}
+
+impl Sentences {
+    /// More of the text; the sentences that are complete now.
+    pub fn push(&mut self, text: &str) -> Vec<String> {
+        self.text.push_str(text);
+        let mut complete = vec![];
+        while let Some(end) = self.end_of_sentence() {
+            let rest = self.text.split_off(end);
+            let sentence = std::mem::replace(&mut self.text, rest.trim_start().to_owned());
+            complete.push(sentence.trim().to_owned());
+        }
+        complete
+    }
+
+    /// The text is at its end: what is left of it.
+    pub fn finish(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.text);
+        let rest = rest.trim();
+        (!rest.is_empty()).then(|| rest.to_owned())
+    }
+
+    /// Where the first sentence ends, once it is certain.
+    fn end_of_sentence(&self) -> Option<usize> {
+        let text = &self.text;
+        if text.contains("<speak") {
+            return None; // a document of markup is spoken whole
+        }
+        let mut inside_tag = false;
+        let mut characters = text.char_indices().peekable();
+        while let Some((at, c)) = characters.next() {
+            match c {
+                '<' => inside_tag = true,
+                '>' => inside_tag = false,
+                _ => {}
+            }
+            if inside_tag {
+                continue;
+            }
+            let wide = matches!(c, '。' | '！' | '？');
+            let ends = wide || matches!(c, '.' | '!' | '?' | '…' | '؟' | '।') || c == '\n';
+            if !ends {
+                continue;
+            }
+            let mut end = at + c.len_utf8();
+            while let Some((at, c)) = characters.next_if(|(_, c)| ".!?…\"'”’»)]".contains(*c)) {
+                end = at + c.len_utf8();
+            }
+            // What follows must be known: "3." may become "3.5".
+            let separated = wide || c == '\n' || characters.peek().is_some_and(|(_, next)| next.is_whitespace());
+            let long = text[..end].trim().chars().count() >= CHARACTERS_MIN || wide;
+            if separated && long && !(c == '.' && is_abbreviation(&text[..at])) {
+                return Some(end);
+            }
+        }
+        None
+    }
+}
+
+/// Whether the word before a full stop is none that ends a sentence: an abbreviation, an initial, or the number of a list.
+fn is_abbreviation(before: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default().trim_start_matches(['(', '"', '“']);
+    let word = word.to_lowercase();
+    let initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
+    initial || word.chars().all(|c| c.is_ascii_digit()) || ABBREVIATIONS.contains(&word.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same whatever the pieces the text comes in.
+    fn split(text: &str) -> Vec<String> {
+        let by = |size: usize| {
+            let mut sentences = Sentences::default();
+            let letters: Vec<char> = text.chars().collect();
+            let mut all: Vec<String> =
+                letters.chunks(size).flat_map(|piece| sentences.push(&piece.iter().collect::<String>())).collect();
+            all.extend(sentences.finish());
+            all
+        };
+        let whole = by(text.len().max(1));
+        for size in 1..8 {
+            assert_eq!(by(size), whole, "in pieces of {size}");
+        }
+        whole
+    }
+
+    #[test]
+    fn sentences_end_where_people_end_them() {
+        assert_eq!(
+            split("Your order is on its way. Can I help with more?"),
+            ["Your order is on its way.", "Can I help with more?"]
+        );
+        assert_eq!(
+            split("He said \"That is all.\" Then he left us."),
+            ["He said \"That is all.\"", "Then he left us."]
+        );
+        assert_eq!(split("Das macht 3.50 Euro. Danke sehr!"), ["Das macht 3.50 Euro.", "Danke sehr!"]);
+        assert_eq!(
+            split("お電話ありがとうございます。ご用件は何ですか？はい"),
+            ["お電話ありがとうございます。", "ご用件は何ですか？", "はい"]
+        );
+    }
+
+    #[test]
+    fn abbreviations_initials_and_numbers_do_not_end_one() {
+        for whole in [
+            "Please ask for Dr. Miller at the desk.",
+            "We open at 9 a.m. on weekdays and later on Sundays.",
+            "You can choose 1. sales or 2. service now.",
+            "Sie können z.B. morgen kommen oder später.",
+            "It was J. R. Smith who called you today.",
+            "The version is 2.5.1 at the moment of speaking",
+        ] {
+            assert_eq!(split(whole), [whole]);
+        }
+    }
+
+    #[test]
+    fn short_ones_wait_and_markup_is_left_whole() {
+        assert_eq!(split("Yes. Of course I can."), ["Yes. Of course I can."]);
+        assert_eq!(
+            split("Wait <break time=\"1. s\"/> a moment. And then go on."),
+            ["Wait <break time=\"1. s\"/> a moment.", "And then go on."]
+        );
+        assert_eq!(split("<speak>One is here. Two is there.</speak>"), ["<speak>One is here. Two is there.</speak>"]);
+        assert_eq!(split("  "), Vec::<String>::new());
+    }
+}
