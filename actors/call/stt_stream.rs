@@ -96,7 +96,7 @@ impl SttStream {
         if change == Some(Activity::Began) {
             stream.utterance_began();
         }
-        match (self.recognizer.sample_rate() > SAMPLE_RATE, frame.len() > FRAME_SAMPLES) {
+        match (self.recognizer.sample_rate(self.config.line_rate) > SAMPLE_RATE, frame.len() > FRAME_SAMPLES) {
             (true, false) => {
                 self.wide.clear();
                 self.upsampler.push(frame, &mut self.wide);

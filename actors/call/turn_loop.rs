@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
-use bellhop_dialogue::ports::{Assistant, SpeechRequest};
+use bellhop_dialogue::ports::{Assistant, ServiceFailure, SpeechRequest, TurnReply};
 use bellhop_dialogue::turn_loop::{Input, Output};
 use bellhop_dialogue::{Json, TurnLoop as Core};
 
@@ -63,6 +63,22 @@ impl Handler<ReplyPart> for TurnLoop {
     }
 }
 
+/// The end of a reply, or of the try.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Replied {
+    number: u32,
+    reply: Result<TurnReply, ServiceFailure>,
+}
+
+impl Handler<Replied> for TurnLoop {
+    type Result = ();
+
+    fn handle(&mut self, Replied { number, reply }: Replied, ctx: &mut Self::Context) {
+        put(self, ctx, Input::Replied { number, reply });
+    }
+}
+
 impl Actor for TurnLoop {
     type Context = Context<Self>;
 
@@ -93,7 +109,8 @@ impl Driven for TurnLoop {
                     if let Err(failure) = &reply {
                         tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
                     }
-                    put(this, ctx, Input::Replied { number, reply });
+                    // Through the mailbox: behind the parts that are in there already.
+                    ctx.address().do_send(Replied { number, reply });
                 }));
             }
             Output::Say { id, text, voice, cacheable } => {

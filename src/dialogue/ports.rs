@@ -223,8 +223,8 @@ pub type HeardSink = Box<dyn Fn(Heard) + Send + Sync>;
 
 /// A speech recognizer.
 pub trait Recognizer: Send + Sync {
-    /// Samples per second that its streams want: 8000 or 16000.
-    fn sample_rate(&self) -> u32;
+    /// Samples per second that its streams want, 8000 or 16000, for a line of so many.
+    fn sample_rate(&self, line_rate: u32) -> u32;
 
     /// Opens a stream for one call.
     fn open(

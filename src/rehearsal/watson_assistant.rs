@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
+
+use crate::{LOOPBACK, serve_http};
 
 /// The API key it believes.
 pub const API_KEY: &str = "rehearsal-api-key";
@@ -87,24 +89,22 @@ impl StandIn {
         (state.sessions.len(), state.opened)
     }
 
-    /// Serves on loopback until the system ends; IAM is at `/identity/token`.
+    /// Serves on loopback until the process ends; IAM is at `/identity/token`.
     pub fn serve(&self) -> std::io::Result<SocketAddr> {
         let state = Data::new(self.clone());
-        let app = move || {
-            App::new()
-                .app_data(state.clone())
+        serve_http(LOOPBACK, "assistant-stand-in", move |app| {
+            app.app_data(state.clone())
                 .route("/identity/token", web::post().to(token))
                 .route("/v2/assistants/{assistant}/sessions", web::post().to(open))
                 .route("/v2/assistants/{assistant}/sessions/{session}", web::delete().to(close))
                 .route("/v2/assistants/{assistant}/message", web::post().to(message))
                 .route("/v2/assistants/{assistant}/sessions/{session}/message", web::post().to(message))
                 .route("/v2/assistants/{a}/environments/{e}/message_stream", web::post().to(message))
-                .route("/v2/assistants/{a}/environments/{e}/sessions/{session}/message_stream", web::post().to(message))
-        };
-        let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0")?;
-        let address = server.addrs().first().copied().ok_or_else(|| std::io::Error::other("no address"))?;
-        actix_web::rt::spawn(server.run());
-        Ok(address)
+                .route(
+                    "/v2/assistants/{a}/environments/{e}/sessions/{session}/message_stream",
+                    web::post().to(message),
+                );
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod demo;
+mod engines;
 pub mod http;
 pub mod tls_identity;
 pub mod wiring;

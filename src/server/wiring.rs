@@ -22,31 +22,22 @@ use bellhop_actors::reception::sip_transport::{Bound, Listen};
 use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception, ReceptionSettings};
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
-use bellhop_adapters::assistant::scripted::{Script, Scripted};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::recording::{Folder, Recording};
 use bellhop_adapters::sounds::WebSounds;
-use bellhop_adapters::speech_to_text::counting::Counting;
-use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, Pocketsphinx};
 use bellhop_adapters::storage::sqlite::SqliteHistories;
-use bellhop_adapters::text_to_speech::cache::Cached;
-use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
-use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
-use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
 
-use crate::config::{self, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind};
+use crate::config::{self, Config, Mistakes};
+use crate::engines::Engines;
 use crate::tls_identity;
-
-/// Threads that recognise speech.
-const DECODERS: usize = 2;
 
 /// A server that serves calls.
 pub struct Server {
@@ -282,11 +273,6 @@ fn warn_if_unreachable(tenant: &str, connect: &config::Connect) {
     });
 }
 
-/// The speech engines and assistants of all tenants; an engine is opened once and only if somebody uses it.
-struct Engines {
-    of: HashMap<String, TenantEngines>,
-}
-
 /// Recordings of one tenant, named by tenant, time and call.
 struct Recordings {
     folder: Folder,
@@ -305,71 +291,5 @@ struct Sink(Recording);
 impl RecordingSink for Sink {
     fn write(&mut self, samples: Vec<i16>) {
         self.0.write(samples);
-    }
-}
-
-struct TenantEngines {
-    recordings: Option<Folder>,
-    assistant: Arc<dyn Assistant>,
-    recognizer: Arc<dyn Recognizer>,
-    synthesizer: Arc<dyn Synthesizer>,
-}
-
-impl Engines {
-    fn open(config: &Config, path: &Path) -> Result<Self, Mistakes> {
-        let mut mistakes = vec![];
-        let espeak_turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-        let (mut flite, mut sphinx) = (None, None);
-        let mut of = HashMap::new();
-        for (n, tenant) in config.tenants.iter().enumerate() {
-            let mut mistake = |key: &str, why: String| mistakes.push((format!("tenants[{n}].{key}"), why));
-            let AssistantKind::Scripted { script } = &tenant.assistant;
-            let read = std::fs::read_to_string(script)
-                .map_err(|error| format!("{} cannot be read: {error}", script.display()));
-            let parsed =
-                read.and_then(|text| Script::parse(&text).map_err(|error| format!("{}: {error}", script.display())));
-            let script = parsed.map_err(|why| mistake("assistant.script", why)).ok();
-            let recognizer: Option<Arc<dyn Recognizer>> = match tenant.speech_to_text {
-                RecognizerKind::Counting => Some(Arc::new(Counting::default())),
-                RecognizerKind::Pocketsphinx => {
-                    let engine = sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
-                    match engine {
-                        Ok(engine) => {
-                            let unknown = engine.unknown_words(script.iter().flat_map(Script::phrases).collect());
-                            if !unknown.is_empty() {
-                                let why = format!("the recognizer's dictionary lacks: {}", unknown.join(", "));
-                                mistake("assistant.script", why);
-                            }
-                            Some(Arc::new(engine))
-                        }
-                        Err(error) => {
-                            mistake("speech_to_text.kind", error.to_string());
-                            None
-                        }
-                    }
-                }
-            };
-            let synthesizer: Result<Arc<dyn Synthesizer>, _> = match &tenant.text_to_speech {
-                SynthesizerKind::Flite { voice } => {
-                    let engine = flite.get_or_insert_with(Flite::open).clone();
-                    engine
-                        .and_then(|engine| engine.voice(voice))
-                        .map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>)
-                }
-                SynthesizerKind::Espeak { voice } => Espeak::open(voice, Arc::clone(&espeak_turns))
-                    .map(|voice| Arc::new(Cached::new(voice)) as Arc<dyn Synthesizer>),
-            };
-            let synthesizer = synthesizer.map_err(|error| mistake("text_to_speech", error.to_string())).ok();
-            let opened = tenant.recordings.as_deref().map(Folder::open).transpose();
-            let recordings = opened.unwrap_or_else(|error| {
-                mistake("recording.folder", error.to_string());
-                None
-            });
-            if let (Some(script), Some(recognizer), Some(synthesizer)) = (script, recognizer, synthesizer) {
-                let assistant: Arc<dyn Assistant> = Arc::new(Scripted::new(script));
-                of.insert(tenant.tenant.name.clone(), TenantEngines { recordings, assistant, recognizer, synthesizer });
-            }
-        }
-        if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }
     }
 }

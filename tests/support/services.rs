@@ -197,7 +197,7 @@ impl Assistant for FakeServices {
 }
 
 impl Recognizer for FakeServices {
-    fn sample_rate(&self) -> u32 {
+    fn sample_rate(&self, _: u32) -> u32 {
         8000
     }
 

@@ -22,7 +22,7 @@ impl Counting {
 }
 
 impl Recognizer for Counting {
-    fn sample_rate(&self) -> u32 {
+    fn sample_rate(&self, _: u32) -> u32 {
         16_000
     }
 

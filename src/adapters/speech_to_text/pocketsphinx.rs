@@ -167,7 +167,7 @@ fn jsgf(phrases: &[String]) -> String {
 }
 
 impl Recognizer for Pocketsphinx {
-    fn sample_rate(&self) -> u32 {
+    fn sample_rate(&self, _: u32) -> u32 {
         16_000
     }
 

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod espeak;
 pub mod flite;
+pub mod watson;
 
 /// Why a synthesizer cannot start: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,11 +13,12 @@ use std::time::{Duration, SystemTime};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse};
 use bellhop_connect::InstanceArn;
 use serde_json::{Value, json};
 
 use crate::flow::{BadFlow, Flow, Stop, TransferOutcome};
+use crate::serve_http;
 
 /// An access key the stand-in believes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,15 +123,9 @@ impl StandIn {
     /// Serves on this address, on a thread of its own; returns where.
     pub fn serve(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
         let data = Data::new(self.clone());
-        let listener = std::net::TcpListener::bind(address)?;
-        let bound = listener.local_addr()?;
-        std::thread::Builder::new().name("connect-stand-in".into()).spawn(move || {
-            let app = move || App::new().app_data(data.clone()).default_service(actix_web::web::to(handle));
-            let _ = actix_web::rt::System::new().block_on(async move {
-                HttpServer::new(app).workers(1).disable_signals().listen(listener)?.run().await
-            });
-        })?;
-        Ok(bound)
+        serve_http(address, "connect-stand-in", move |app| {
+            app.app_data(data.clone()).default_service(actix_web::web::to(handle));
+        })
     }
 
     fn new_flow(&self, contact_id: &str, caller: &str, dialled: &str) -> Result<Flow, BadFlow> {

@@ -4,6 +4,7 @@
 
 mod conversation;
 mod reader;
+mod services;
 mod sip;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +23,8 @@ use bellhop_tenancy::{Number, Secret};
 
 use reader::{Gathered, Section, drill};
 pub use reader::{Mistake, Mistakes};
+pub use services::{AssistantKind, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService};
+use services::{read_assistant, read_recognizer, read_synthesizer};
 pub use sip::{Sip, Tls};
 
 /// Everything the file says.
@@ -115,40 +118,6 @@ pub struct Connect {
     pub secret_access_key: Secret,
     /// `endpoint_url`
     pub endpoint_url: Option<String>,
-}
-
-/// `[tenants.assistant]`
-#[derive(Debug, Clone)]
-pub enum AssistantKind {
-    /// `kind = "scripted"`
-    Scripted {
-        /// `script`, relative to the file.
-        script: PathBuf,
-    },
-}
-
-/// `[tenants.speech_to_text]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecognizerKind {
-    /// `kind = "pocketsphinx"`
-    Pocketsphinx,
-    /// `kind = "counting"`: for load tests.
-    Counting,
-}
-
-/// `[tenants.text_to_speech]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SynthesizerKind {
-    /// `kind = "flite"`
-    Flite {
-        /// `voice`
-        voice: String,
-    },
-    /// `kind = "espeak"`
-    Espeak {
-        /// `voice`
-        voice: String,
-    },
 }
 
 impl Config {
@@ -290,7 +259,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     let settings = Tenant {
         conversation: conversation::read(
             &section.section("conversation"),
-            speech_to_text == RecognizerKind::Pocketsphinx,
+            matches!(speech_to_text, RecognizerKind::Pocketsphinx),
         ),
         invite_headers: sip.invite_headers.into(),
         recordings: section.optional_section("recording").map(|section| {
@@ -307,7 +276,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
     };
     let tenant = &settings.tenant;
     if !is_english(&tenant.language) {
-        if settings.speech_to_text == RecognizerKind::Pocketsphinx {
+        if matches!(settings.speech_to_text, RecognizerKind::Pocketsphinx) {
             section.mistake("speech_to_text.kind", "pocketsphinx understands English alone");
         }
         if matches!(settings.text_to_speech, SynthesizerKind::Flite { .. }) {
@@ -377,41 +346,8 @@ fn read_connect(section: &Section<'_>) -> Connect {
     connect
 }
 
-fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
-    section.required_choice("kind", &["scripted"]);
-    let script = section.required_text("script");
-    let script = path.parent().unwrap_or(Path::new(".")).join(script);
-    section.finish();
-    AssistantKind::Scripted { script }
-}
-
-fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
-    let kind = section.required_choice("kind", &["pocketsphinx", "counting"]);
-    section.finish();
-    if kind == Some(1) { RecognizerKind::Counting } else { RecognizerKind::Pocketsphinx }
-}
-
 fn is_english(language: &str) -> bool {
     language.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case("en"))
-}
-
-/// espeak-ng names most voices by the primary subtag alone.
-fn espeak_voice(language: &str) -> String {
-    let language = language.to_ascii_lowercase();
-    match language.as_str() {
-        "en-us" | "en-gb" | "pt-br" | "fr-be" | "fr-ch" | "es-419" => language,
-        _ => language.split('-').next().unwrap_or_default().to_owned(),
-    }
-}
-
-fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
-    let kind = section.required_choice("kind", &["flite", "espeak"]);
-    let voice = section.text("voice");
-    section.finish();
-    match kind {
-        Some(1) => SynthesizerKind::Espeak { voice: voice.unwrap_or_else(|| espeak_voice(language)) },
-        _ => SynthesizerKind::Flite { voice: voice.unwrap_or_else(|| "slt".to_owned()) },
-    }
 }
 
 impl Config {
@@ -526,7 +462,35 @@ voice = "slt"
             .replace("kind = \"pocketsphinx\"", "kind = \"counting\"")
             .replace("kind = \"flite\"\nvoice = \"slt\"", "kind = \"espeak\"");
         let config = read(&spoken).expect("good");
-        assert_eq!(config.tenants[0].text_to_speech, SynthesizerKind::Espeak { voice: "de".into() });
+        assert!(matches!(&config.tenants[0].text_to_speech, SynthesizerKind::Espeak { voice } if voice == "de"));
+    }
+
+    #[test]
+    fn services_of_watson_and_webhooks_are_read_with_their_secrets() {
+        let (head, _) = GOOD.split_once("[tenants.assistant]").expect("a section");
+        let text = format!(
+            "{head}[tenants.assistant]\nkind = \"watson\"\nurl = \"https://a\"\napi_key = \"k3y\"\nassistant_id = \"1\"\n\
+             [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"https://s\"\ntoken = \"t0ken\"\n\
+             parameters = {{ model = \"en-US_Telephony\", low_latency = true }}\n\
+             [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"https://t\"\napi_key = \"k3y\"\n"
+        );
+        let config = read(&text).expect("good");
+        let tenant = &config.tenants[0];
+        let RecognizerKind::Watson(speech) = &tenant.speech_to_text else { panic!("Watson") };
+        assert_eq!(speech.parameters["low_latency"], true);
+        assert!(!tenant.conversation.notify_filtered, "it tells nothing of what it did not understand");
+        assert!(!format!("{config:?}").contains("k3y") && !format!("{config:?}").contains("t0ken"));
+        let webhook = "[tenants.assistant]\nkind = \"webhook\"\nurl = \"x\"\n[tenants.speech_to_text]\nkind = \"watson\"\nparameters = 3\n[tenants.text_to_speech]\nkind = \"flite\"\n";
+        let mistakes = read(&format!("{head}{webhook}")).expect_err("bad");
+        for key in [
+            "assistant.url",
+            "assistant.secret",
+            "speech_to_text.url",
+            "speech_to_text.api_key",
+            "speech_to_text.parameters",
+        ] {
+            assert!(mistakes.iter().any(|m| m.contains(&format!("tenants[0].{key}: "))), "{key} in {mistakes:#?}");
+        }
     }
 
     #[test]

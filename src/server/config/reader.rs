@@ -12,6 +12,7 @@ use std::str::FromStr;
 use bellhop_actors::call::phase::PhaseName;
 use bellhop_actors::reception::Drill;
 use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_dialogue::Fields;
 use bellhop_tenancy::Secret;
 use toml::{Table, Value};
 
@@ -212,6 +213,25 @@ impl<'a> Section<'a> {
             self.mistake(key, &format!("is missing: one of {}", choices.join(", ")));
         }
         self.choice(key, choices)
+    }
+
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// A table of a service's own parameters, handed on as they are.
+    pub(super) fn fields(&self, key: &str) -> Fields {
+        match self.get(key) {
+            None => Fields::new(),
+            Some(Value::Table(table)) => {
+                serde_json::to_value(table).ok().and_then(|value| value.as_object().cloned()).unwrap_or_default()
+            }
+            Some(_) => {
+                self.mistake(key, "is not a table like { model = \"en-US_Telephony\" }");
+                Fields::new()
+            }
+        }
     }
 
     /// A secret: itself, `env:NAME`, or `file:/path`.

@@ -1,0 +1,120 @@
+//! One WebSocket connection to the service: opening, starting, audio out, messages in.
+
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{Fields, Heard, ServiceFailure};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+
+use super::results::{Transaction, read_results};
+use super::{Service, Terms};
+
+/// The longest an upgrade may take.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// The longest the service may take to say that it listens again after a `stop`.
+const RESTART_MAX: Duration = Duration::from_secs(3);
+
+pub(super) struct Connection {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    transaction: Transaction,
+    /// Audio that came while the service was being started anew.
+    held_back: Option<(Fields, Vec<Vec<u8>>)>,
+}
+
+/// What came in.
+pub(super) enum Event {
+    Results(Vec<Heard>),
+    Nothing,
+    /// It listens, and waits for the new start.
+    Stopped,
+    Closed,
+}
+
+impl Connection {
+    pub(super) async fn open(service: &Service, terms: &Terms) -> Result<Self, ServiceFailure> {
+        let refused = |why: String| ServiceFailure::Unavailable { why };
+        let token = service.authentication.token().await?;
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&terms.query).finish();
+        let url = format!("{}/v1/recognize?{query}", service.url);
+        let mut request = url.into_client_request().map_err(|_| refused("its URL is none".to_owned()))?;
+        let bearer = format!("Bearer {token}").parse().map_err(|_| refused("its token is none".to_owned()))?;
+        request.headers_mut().insert("Authorization", bearer);
+        let connector = Connector::Rustls(std::sync::Arc::clone(&service.tls));
+        let upgrade = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let (mut socket, response) = match tokio::time::timeout(CONNECT_MAX, upgrade).await {
+            Err(_) => return Err(ServiceFailure::Overdue),
+            Ok(Ok(connected)) => connected,
+            Ok(Err(Error::Http(response))) => {
+                return Err(refused(format!("the upgrade was refused with status {}", response.status().as_u16())));
+            }
+            Ok(Err(_)) => return Err(refused("it cannot be reached".to_owned())),
+        };
+        let transaction = Transaction::of(|name| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        });
+        let start = Message::text(Value::Object(terms.start.clone()).to_string());
+        socket.send(start).await.map_err(|_| refused("it broke off".to_owned()))?;
+        Ok(Self { socket, transaction, held_back: None })
+    }
+
+    pub(super) async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), ()> {
+        if let Some((_, held_back)) = &mut self.held_back {
+            held_back.push(bytes);
+            return Ok(());
+        }
+        self.socket.send(Message::binary(bytes)).await.map_err(drop)
+    }
+
+    /// Other parameters: the service is stopped, gives what it has, listens, and is started anew.
+    pub(super) async fn restart(&mut self, start: &Fields) -> Result<(), ()> {
+        if self.held_back.is_none() {
+            let stop = self.socket.send(Message::text(json!({"action": "stop"}).to_string()));
+            tokio::time::timeout(RESTART_MAX, stop).await.map_err(drop)?.map_err(drop)?;
+        }
+        let kept = self.held_back.take().map(|(_, kept)| kept).unwrap_or_default();
+        self.held_back = Some((start.clone(), kept));
+        Ok(())
+    }
+
+    /// The next message; may be given up at any time without losing one.
+    pub(super) async fn next(&mut self) -> Event {
+        let message = match self.socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Event::Closed,
+            Some(Ok(_)) => return Event::Nothing,
+        };
+        let Ok(message) = serde_json::from_str::<Value>(&message) else { return Event::Nothing };
+        if let Some(error) = message.get("error").and_then(Value::as_str) {
+            tracing::warn!(error, "Watson Speech to Text ended the session: another is opened");
+            return Event::Closed;
+        }
+        if let Some(warnings) = message.get("warnings") {
+            tracing::warn!(%warnings, "Watson Speech to Text does not know a parameter");
+        }
+        if self.held_back.is_some() && message.get("state").and_then(Value::as_str) == Some("listening") {
+            return Event::Stopped;
+        }
+        match read_results(&message, &self.transaction) {
+            heard if heard.is_empty() => Event::Nothing,
+            heard => Event::Results(heard),
+        }
+    }
+
+    /// The service has stopped: it is started anew, with what was held back.
+    pub(super) async fn start_again(&mut self) -> Result<(), ()> {
+        let Some((start, kept)) = self.held_back.take() else { return Ok(()) };
+        self.socket.send(Message::text(Value::Object(start).to_string())).await.map_err(drop)?;
+        for bytes in kept {
+            self.socket.send(Message::binary(bytes)).await.map_err(drop)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn close(&mut self) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.socket.close(None)).await;
+    }
+}

@@ -1,0 +1,149 @@
+//! `[tenants.assistant]`, `[tenants.speech_to_text]`, `[tenants.text_to_speech]`: which services a tenant uses.
+
+use std::path::{Path, PathBuf};
+
+use bellhop_dialogue::Fields;
+use bellhop_tenancy::Secret;
+
+use super::reader::Section;
+
+/// `[tenants.assistant]`
+#[derive(Debug, Clone)]
+pub enum AssistantKind {
+    /// `kind = "scripted"`
+    Scripted {
+        /// `script`, relative to the file.
+        script: PathBuf,
+    },
+    /// `kind = "webhook"`
+    Webhook {
+        /// `url`
+        url: String,
+        /// `secret`
+        secret: Secret,
+    },
+    /// `kind = "watson"`
+    Watson {
+        /// `url` and credentials.
+        service: WatsonService,
+        /// `assistant_id`
+        assistant: String,
+        /// `environment_id`: with it, replies are streamed.
+        environment: Option<String>,
+        /// `stateful`
+        stateful: bool,
+    },
+}
+
+/// `[tenants.speech_to_text]`
+#[derive(Debug, Clone)]
+pub enum RecognizerKind {
+    /// `kind = "pocketsphinx"`
+    Pocketsphinx,
+    /// `kind = "counting"`: for load tests.
+    Counting,
+    /// `kind = "watson"`
+    Watson(WatsonService),
+}
+
+/// `[tenants.text_to_speech]`
+#[derive(Debug, Clone)]
+pub enum SynthesizerKind {
+    /// `kind = "flite"`
+    Flite {
+        /// `voice`
+        voice: String,
+    },
+    /// `kind = "espeak"`
+    Espeak {
+        /// `voice`
+        voice: String,
+    },
+    /// `kind = "watson"`
+    Watson(WatsonService),
+}
+
+/// A Watson service: where it is, and who we are to it.
+#[derive(Debug, Clone)]
+pub struct WatsonService {
+    /// `url`
+    pub url: String,
+    /// `api_key` or `token`
+    pub credentials: WatsonCredentials,
+    /// `parameters`: the service's own, under those of the assistant.
+    pub parameters: Fields,
+}
+
+/// Who we are to a Watson service.
+#[derive(Debug, Clone)]
+pub enum WatsonCredentials {
+    /// `api_key`, with `iam_url` for another token service than IBM Cloud's.
+    ApiKey(Secret, Option<String>),
+    /// `token`: a bearer token.
+    Token(Secret),
+}
+
+pub(super) fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
+    let kind = section.required_choice("kind", &["scripted", "webhook", "watson"]);
+    let assistant = match kind {
+        Some(1) => AssistantKind::Webhook { url: read_url(section), secret: section.secret("secret") },
+        Some(2) => AssistantKind::Watson {
+            assistant: section.required_text("assistant_id"),
+            environment: section.text("environment_id"),
+            stateful: section.flag("stateful").unwrap_or(true),
+            service: read_watson(section),
+        },
+        _ => {
+            let script = section.required_text("script");
+            AssistantKind::Scripted { script: path.parent().unwrap_or(Path::new(".")).join(script) }
+        }
+    };
+    section.finish();
+    assistant
+}
+
+pub(super) fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
+    let kind = match section.required_choice("kind", &["pocketsphinx", "counting", "watson"]) {
+        Some(1) => RecognizerKind::Counting,
+        Some(2) => RecognizerKind::Watson(read_watson(section)),
+        _ => RecognizerKind::Pocketsphinx,
+    };
+    section.finish();
+    kind
+}
+
+pub(super) fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
+    let kind = match section.required_choice("kind", &["flite", "espeak", "watson"]) {
+        Some(1) => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
+        Some(2) => SynthesizerKind::Watson(read_watson(section)),
+        _ => SynthesizerKind::Flite { voice: section.text("voice").unwrap_or_else(|| "slt".to_owned()) },
+    };
+    section.finish();
+    kind
+}
+
+fn read_url(section: &Section<'_>) -> String {
+    let url = section.required_text("url");
+    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+        section.mistake("url", &format!("`{url}` does not begin with http:// or https://"));
+    }
+    url
+}
+
+fn read_watson(section: &Section<'_>) -> WatsonService {
+    let credentials = if section.has("token") {
+        WatsonCredentials::Token(section.secret("token"))
+    } else {
+        WatsonCredentials::ApiKey(section.secret("api_key"), section.text("iam_url"))
+    };
+    WatsonService { url: read_url(section), credentials, parameters: section.fields("parameters") }
+}
+
+/// espeak-ng names most voices by the primary subtag alone.
+fn espeak_voice(language: &str) -> String {
+    let language = language.to_ascii_lowercase();
+    match language.as_str() {
+        "en-us" | "en-gb" | "pt-br" | "fr-be" | "fr-ch" | "es-419" => language,
+        _ => language.split('-').next().unwrap_or_default().to_owned(),
+    }
+}

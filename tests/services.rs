@@ -1,0 +1,133 @@
+//! Whole calls through the real binary on services that speak their real protocols: stand-ins of Watson, and the webhook
+//! assistant that is in the documentation.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bellhop_rehearsal::caller::Line;
+use bellhop_rehearsal::connect::{AccessKey, StandIn as Connect};
+use bellhop_rehearsal::flow::Stop;
+use bellhop_rehearsal::watson_assistant::{API_KEY, StandIn as Assistant};
+use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn as Speech};
+use bellhop_rehearsal::watson_text_to_speech::StandIn as Voice;
+use bellhop_sip::hop::Transport;
+use serde_json::json;
+
+#[path = "support/node.rs"]
+#[allow(dead_code)] // what other tests need of it
+mod node;
+
+use node::{INSTANCE, Node, config, folder};
+
+/// A node whose tenant has these services instead of the embedded ones.
+fn node_with(services: &str) -> Node {
+    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+    let connect = Connect::new(INSTANCE.parse().expect("an ARN"), key, false);
+    let connect_at = connect.serve("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let folder = folder();
+    let path = config(&folder, connect_at, "counting", "");
+    let text = std::fs::read_to_string(&path).expect("written");
+    let (head, _) = text.split_once("[tenants.assistant]").expect("services");
+    std::fs::write(&path, format!("{head}{services}")).expect("written");
+    Node::serve(&path, folder, connect)
+}
+
+/// What a caller's voice is to the stand-ins: loud for 600 ms.
+fn speaks() -> Line {
+    let samples =
+        (0..4800).map(|n| ((f64::from(n) * 0.35).sin() * 9000.0 * (0.6 + 0.4 * (f64::from(n) * 0.003).sin())) as i16);
+    let harmonics: Vec<i16> =
+        samples.enumerate().map(|(n, s)| s / 2 + ((n as f64 * 0.094).sin() * 6000.0) as i16).collect();
+    Line::Say { words: "loud".into(), samples: harmonics }
+}
+
+#[test]
+fn a_whole_call_on_watson_services_ends_at_an_agent() {
+    let (assistant, speech, voice) = (Assistant::default(), Speech::default(), Voice::default());
+    assistant.replies("", json!([{"response_type": "text", "text": "Welcome to Acme. How can I help you today?"}]));
+    let transfer = json!({"response_type": "connect_to_agent", "agent_available": {"message": "One moment."},
+        "transfer_info": {"target": {"amazon_connect": {"custom_data": {"topic": "loan"}}}}});
+    assistant
+        .replies("an agent please ", json!([{"response_type": "text", "text": "Of course I can do that."}, transfer]));
+    speech.will_hear("an agent please", 0.93);
+    speech.misbehave(Misbehaviour::DropInUtterance); // and the call does not notice
+    let assistant_at = assistant.serve().expect("a port");
+    let (speech_at, voice_at) = (speech.serve().expect("a port"), voice.serve().expect("a port"));
+    let iam = format!("api_key = \"{API_KEY}\"\niam_url = \"http://{assistant_at}/identity/token\"\n");
+    let node = node_with(&format!(
+        "[tenants.assistant]\nkind = \"watson\"\nurl = \"http://{assistant_at}\"\nassistant_id = \"a1\"\nenvironment_id = \"e1\"\n{iam}\
+         [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"http://{speech_at}\"\nparameters = {{ model = \"en-US_Telephony\" }}\n{iam}\
+         [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"http://{voice_at}\"\nparameters = {{ voice = \"en-US_MichaelV3Voice\" }}\n{iam}"
+    ));
+    let (report, stop) = node.call(Transport::Udp, "c1", vec![speaks()]);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
+    assert_eq!(node.connect.attributes("c1")["topic"], "loan");
+    let spoken: Vec<String> = voice.spoken().into_iter().map(|(text, _)| text).collect();
+    assert_eq!(spoken, ["Welcome to Acme.", "How can I help you today?", "Of course I can do that.", "One moment."]);
+    assert!(voice.spoken()[0].1.contains("voice=en-US_MichaelV3Voice"));
+    assert_eq!(speech.upgrades().len(), 2, "the connection that was dropped was opened again");
+    let asked = assistant.messages().pop().expect("a turn");
+    let result = &asked["input"]["integrations"]["voice_telephony"]["speech_to_text_result"];
+    assert_eq!(result["transaction_ids"]["x-dp-watson-tran-id"], "watson-1");
+    node.wait_until_idle();
+    assert_eq!(assistant.sessions(), (0, 1), "the session is closed with the call");
+    let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
+    assert!(!log.contains("agent please") && !log.contains(API_KEY) && !log.contains("rehearsal-token"), "{log}");
+}
+
+#[test]
+fn a_watson_service_that_is_gone_ends_the_call_without_an_attribute() {
+    let nowhere = "url = \"http://127.0.0.1:9\"\ntoken = \"t\"\n";
+    let node = node_with(&format!(
+        "[tenants.assistant]\nkind = \"watson\"\nassistant_id = \"a1\"\n{nowhere}\
+         [tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\n"
+    ));
+    let (_, stop) = node.call(Transport::Udp, "c1", vec![]);
+    assert!(matches!(stop, Stop::Queued { .. }), "the flow takes the caller to an agent: {stop:?}");
+    assert!(node.connect.attributes("c1").get("SessionHistoryKey").is_none_or(String::is_empty));
+}
+
+/// A program of the documentation, ended by its handle.
+struct Program(Child, String);
+
+impl Program {
+    fn start(mut command: Command) -> Self {
+        let mut child =
+            command.env("BELLHOP_SECRET", "s3cret").stdout(Stdio::piped()).spawn().expect("it is installed");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        let url = line.split_whitespace().last().expect("a URL").to_owned();
+        Self(child, url)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_documented_webhook_assistant_hands_a_caller_over() {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhook/assistant.py")).arg("0");
+    let program = Program::start(python);
+    let services = |secret: &str| {
+        format!(
+            "[tenants.assistant]\nkind = \"webhook\"\nurl = \"{}\"\nsecret = \"{secret}\"\n\
+             [tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\n",
+            program.1
+        )
+    };
+    let node = node_with(&services("s3cret"));
+    let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())];
+    let (report, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
+    assert_eq!(node.connect.attributes("c1")["turns"], "2", "what it keeps came back to it");
+    // With the wrong secret nothing is answered, and the caller goes on to an agent without a key.
+    let node = node_with(&services("wrong"));
+    node.call(Transport::Udp, "c2", vec![]);
+    assert!(node.connect.attributes("c2").get("SessionHistoryKey").is_none_or(String::is_empty));
+}
