@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellhop_adapters::assistant::chat_completions::{self, ChatCompletions};
 use bellhop_adapters::assistant::scripted::{Script, Scripted};
 use bellhop_adapters::assistant::watson::{self, WatsonAssistant};
 use bellhop_adapters::assistant::webhook::Webhook;
@@ -95,6 +96,17 @@ impl Shared {
                 let webhook = Webhook::new(url, &tenant.tenant.name, secret.expose());
                 let webhook = webhook.map_err(|why| ("assistant.url", format!("`{url}`: {why}")))?;
                 Ok((Arc::new(webhook), vec![]))
+            }
+            AssistantKind::ChatCompletions { url, model, api_key, prompt, greeting, parameters } => {
+                let settings = chat_completions::Settings {
+                    url: url.clone(),
+                    model: model.clone(),
+                    api_key: api_key.as_ref().map(|key| key.expose().to_owned()),
+                    prompt: prompt.clone(),
+                    greeting: greeting.clone(),
+                    parameters: parameters.clone(),
+                };
+                Ok((Arc::new(ChatCompletions::new(settings)), vec![]))
             }
             AssistantKind::Watson { service, assistant, environment, stateful } => {
                 let settings = watson::Settings {

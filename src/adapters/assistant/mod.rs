@@ -1,5 +1,6 @@
 //! Assistants.
 
+pub mod chat_completions;
 pub mod scripted;
 mod streamed;
 pub mod watson;

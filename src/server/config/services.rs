@@ -22,6 +22,21 @@ pub enum AssistantKind {
         /// `secret`
         secret: Secret,
     },
+    /// `kind = "chat_completions"`
+    ChatCompletions {
+        /// `url`: the API's base.
+        url: String,
+        /// `model`
+        model: String,
+        /// `api_key`
+        api_key: Option<Secret>,
+        /// `prompt`
+        prompt: String,
+        /// `greeting`
+        greeting: Option<String>,
+        /// `parameters`
+        parameters: Fields,
+    },
     /// `kind = "watson"`
     Watson {
         /// `url` and credentials.
@@ -84,7 +99,7 @@ pub enum WatsonCredentials {
 }
 
 pub(super) fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
-    let kind = section.required_choice("kind", &["scripted", "webhook", "watson"]);
+    let kind = section.required_choice("kind", &["scripted", "webhook", "watson", "chat_completions"]);
     let assistant = match kind {
         Some(1) => AssistantKind::Webhook { url: read_url(section), secret: section.secret("secret") },
         Some(2) => AssistantKind::Watson {
@@ -92,6 +107,14 @@ pub(super) fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKin
             environment: section.text("environment_id"),
             stateful: section.flag("stateful").unwrap_or(true),
             service: read_watson(section),
+        },
+        Some(3) => AssistantKind::ChatCompletions {
+            url: read_url(section),
+            model: section.required_text("model"),
+            api_key: section.has("api_key").then(|| section.secret("api_key")),
+            prompt: section.required_text("prompt"),
+            greeting: section.text("greeting"),
+            parameters: section.fields("parameters"),
         },
         _ => {
             let script = section.required_text("script");
