@@ -22,6 +22,7 @@ const RESPONSES_SKIPPED: &str = "bellhop_responses_skipped_total";
 const BARGE_INS: &str = "bellhop_barge_ins_total";
 const UTTERANCES_DROPPED: &str = "bellhop_utterances_dropped_total";
 const SOUNDS_FAILED: &str = "bellhop_sounds_failed_total";
+const SERVICE_SWITCHES: &str = "bellhop_service_switches_total";
 const ASSISTANT: &str = "bellhop_assistant_seconds";
 const SPEECH: &str = "bellhop_speech_to_text_seconds";
 const SYNTHESIS: &str = "bellhop_text_to_speech_seconds";
@@ -68,6 +69,7 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(RESPONSES_SKIPPED, "Responses of a type this channel does not serve.");
     describe_counter!(BARGE_INS, "Replies the caller cut off.");
     describe_counter!(UTTERANCES_DROPPED, "Utterances that were dropped, by reason.");
+    describe_counter!(SERVICE_SWITCHES, "Requests and streams that another service took over, by kind.");
     describe_counter!(SOUNDS_FAILED, "Sounds that the assistant named and that could not be fetched.");
     describe_histogram!(ASSISTANT, Unit::Seconds, "From a turn's request to its reply.");
     describe_histogram!(SPEECH, Unit::Seconds, "From the end of an utterance to its words.");
@@ -98,6 +100,9 @@ pub fn describe(tenants: &[&str]) {
         counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(SOUNDS_FAILED, "tenant" => (*tenant).to_owned()).absolute(0);
+        for port in ["assistant", "speech_to_text", "text_to_speech"] {
+            counter!(SERVICE_SWITCHES, "tenant" => (*tenant).to_owned(), "port" => port).absolute(0);
+        }
         for why in turn_loop::Dropped::ALL {
             counter!(UTTERANCES_DROPPED, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
         }
@@ -218,6 +223,11 @@ pub fn response_skipped(tenant: &str) {
 /// An utterance was dropped.
 pub fn utterance_dropped(tenant: &str, why: turn_loop::Dropped) {
     counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).increment(1);
+}
+
+/// The next service of a kind took over: `assistant`, `speech_to_text` or `text_to_speech`.
+pub fn service_switched(tenant: &str, port: &'static str) {
+    counter!(SERVICE_SWITCHES, "tenant" => tenant.to_owned(), "port" => port).increment(1);
 }
 
 /// A sound that the assistant named could not be fetched.

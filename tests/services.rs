@@ -88,6 +88,24 @@ fn a_watson_service_that_is_gone_ends_the_call_without_an_attribute() {
     assert!(node.connect.attributes("c1").get("SessionHistoryKey").is_none_or(String::is_empty));
 }
 
+#[test]
+fn others_take_over_from_services_that_are_gone() {
+    let gone = "kind = \"watson\"\nurl = \"http://127.0.0.1:9\"\ntoken = \"t\"\n";
+    let node = node_with(&format!(
+        "[tenants.assistant]\n{gone}assistant_id = \"a\"\nfallback = {{ kind = \"scripted\", script = \"script.yaml\" }}\n\
+         [tenants.speech_to_text]\n{gone}fallback = {{ kind = \"counting\" }}\n\
+         [tenants.text_to_speech]\n{gone}fallback = {{ kind = \"flite\" }}\n"
+    ));
+    let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())];
+    let (report, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
+    assert_eq!(node.connect.attributes("c1")["topic"], "loan");
+    for port in ["assistant", "speech_to_text", "text_to_speech"] {
+        let series = format!("bellhop_service_switches_total{{tenant=\"acme\",port=\"{port}\"}}");
+        assert!(node.metric(&series) >= 1.0, "{series}");
+    }
+}
+
 /// A program of the documentation, ended by its handle.
 struct Program(Child, String);
 

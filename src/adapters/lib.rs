@@ -5,6 +5,7 @@
 
 pub mod assistant;
 pub mod dns;
+pub mod fallback;
 mod http;
 pub mod iam;
 pub mod recording;

@@ -10,6 +10,7 @@ use bellhop_adapters::assistant::chat_completions::{self, ChatCompletions};
 use bellhop_adapters::assistant::scripted::{Script, Scripted};
 use bellhop_adapters::assistant::watson::{self, WatsonAssistant};
 use bellhop_adapters::assistant::webhook::Webhook;
+use bellhop_adapters::fallback::{InOrder, OnSwitch};
 use bellhop_adapters::iam::{Authentication, Tokens};
 use bellhop_adapters::recording::Folder;
 use bellhop_adapters::speech_to_text::counting::Counting;
@@ -24,7 +25,7 @@ use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use tokio::sync::Semaphore;
 
 use crate::config::{
-    AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, Tenant, WatsonCredentials, WatsonService,
+    AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
 };
 
 /// Threads that recognise speech.
@@ -61,41 +62,67 @@ impl Engines {
         let (mut shared, mut mistakes, mut of) = (Shared::default(), vec![], HashMap::new());
         for (n, tenant) in config.tenants.iter().enumerate() {
             let mut keep = |(key, why): Found| mistakes.push((format!("tenants[{n}].{key}"), why));
-            let (assistant, phrases) = match shared.assistant(tenant) {
-                Ok((assistant, phrases)) => (Some(assistant), phrases),
-                Err(found) => {
-                    keep(found);
-                    (None, vec![])
-                }
-            };
-            let recognizer = shared.recognizer(tenant, phrases).map_err(&mut keep).ok();
-            let synthesizer = shared.synthesizer(tenant).map_err(&mut keep).ok();
+            let name = &tenant.tenant.name;
+            let mut phrases = vec![];
+            let assistants: Vec<(&str, Arc<dyn Assistant>)> = tenant
+                .assistant
+                .iter()
+                .filter_map(|kind| shared.assistant(name, kind, &mut phrases).map_err(&mut keep).ok())
+                .collect();
+            let recognizers: Vec<(&str, Arc<dyn Recognizer>)> = tenant
+                .speech_to_text
+                .iter()
+                .filter_map(|kind| shared.recognizer(kind, &phrases).map_err(&mut keep).ok())
+                .collect();
+            let synthesizers: Vec<(&str, Arc<dyn Synthesizer>)> = tenant
+                .text_to_speech
+                .iter()
+                .filter_map(|kind| shared.synthesizer(kind).map_err(&mut keep).ok())
+                .collect();
             let opened = tenant.recordings.as_deref().map(Folder::open).transpose();
             let recordings = opened.map_err(|error| keep(("recording.folder", error.to_string()))).ok().flatten();
-            if let (Some(assistant), Some(recognizer), Some(synthesizer)) = (assistant, recognizer, synthesizer) {
-                of.insert(tenant.tenant.name.clone(), TenantEngines { recordings, assistant, recognizer, synthesizer });
-            }
+            let engines = TenantEngines {
+                recordings,
+                assistant: Arc::new(InOrder::new(assistants, told(name, "assistant"))),
+                recognizer: Arc::new(InOrder::new(recognizers, told(name, "speech_to_text"))),
+                synthesizer: Arc::new(InOrder::new(synthesizers, told(name, "text_to_speech"))),
+            };
+            of.insert(name.clone(), engines);
         }
         if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }
     }
 }
 
+/// A switch from one service to the next is told in the log and counted.
+fn told(tenant: &str, port: &'static str) -> OnSwitch {
+    let tenant = tenant.to_owned();
+    Arc::new(move |from, to| {
+        tracing::warn!(tenant, port, from, to, "another service takes over");
+        bellhop_actors::metrics::service_switched(&tenant, port);
+    })
+}
+
 impl Shared {
-    /// The assistant, and what it may expect a caller to say, as far as that is known beforehand.
-    fn assistant(&mut self, tenant: &Tenant) -> Result<(Arc<dyn Assistant>, Vec<String>), Found> {
-        match &tenant.assistant {
+    /// An assistant with its kind; `expected` gains what it may want a caller to say, as far as that is known beforehand.
+    fn assistant(
+        &mut self,
+        tenant: &str,
+        kind: &AssistantKind,
+        expected: &mut Vec<String>,
+    ) -> Result<(&'static str, Arc<dyn Assistant>), Found> {
+        match kind {
             AssistantKind::Scripted { script } => {
                 let named = |why: String| ("assistant.script", format!("{}: {why}", script.display()));
                 let text =
                     std::fs::read_to_string(script).map_err(|error| named(format!("cannot be read: {error}")))?;
                 let script = Script::parse(&text).map_err(|error| named(error.to_string()))?;
-                let phrases = script.phrases();
-                Ok((Arc::new(Scripted::new(script)), phrases))
+                expected.extend(script.phrases());
+                Ok(("scripted", Arc::new(Scripted::new(script))))
             }
             AssistantKind::Webhook { url, secret } => {
-                let webhook = Webhook::new(url, &tenant.tenant.name, secret.expose());
+                let webhook = Webhook::new(url, tenant, secret.expose());
                 let webhook = webhook.map_err(|why| ("assistant.url", format!("`{url}`: {why}")))?;
-                Ok((Arc::new(webhook), vec![]))
+                Ok(("webhook", Arc::new(webhook)))
             }
             AssistantKind::ChatCompletions { url, model, api_key, prompt, greeting, parameters } => {
                 let settings = chat_completions::Settings {
@@ -106,7 +133,7 @@ impl Shared {
                     greeting: greeting.clone(),
                     parameters: parameters.clone(),
                 };
-                Ok((Arc::new(ChatCompletions::new(settings)), vec![]))
+                Ok(("chat_completions", Arc::new(ChatCompletions::new(settings))))
             }
             AssistantKind::Watson { service, assistant, environment, stateful } => {
                 let settings = watson::Settings {
@@ -115,47 +142,53 @@ impl Shared {
                     environment: environment.clone(),
                     stateful: *stateful,
                 };
-                Ok((Arc::new(WatsonAssistant::new(settings, self.authentication(service))), vec![]))
+                Ok(("watson", Arc::new(WatsonAssistant::new(settings, self.authentication(service)))))
             }
         }
     }
 
-    fn recognizer(&mut self, tenant: &Tenant, phrases: Vec<String>) -> Result<Arc<dyn Recognizer>, Found> {
-        match &tenant.speech_to_text {
-            RecognizerKind::Counting => Ok(Arc::new(Counting::default())),
+    fn recognizer(
+        &mut self,
+        kind: &RecognizerKind,
+        expected: &[String],
+    ) -> Result<(&'static str, Arc<dyn Recognizer>), Found> {
+        match kind {
+            RecognizerKind::Counting => Ok(("counting", Arc::new(Counting::default()))),
             RecognizerKind::Watson(service) => {
                 let authentication = self.authentication(service);
-                Ok(Arc::new(WatsonSpeechToText::new(&service.url, service.parameters.clone(), authentication)))
+                let service = WatsonSpeechToText::new(&service.url, service.parameters.clone(), authentication);
+                Ok(("watson", Arc::new(service)))
             }
             RecognizerKind::Pocketsphinx => {
                 let engine = self.sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
                 let engine = engine.map_err(|error| ("speech_to_text.kind", error.to_string()))?;
-                let unknown = engine.unknown_words(phrases);
+                let unknown = engine.unknown_words(expected.to_vec());
                 if !unknown.is_empty() {
                     let why = format!("the recognizer's dictionary lacks: {}", unknown.join(", "));
                     return Err(("assistant.script", why));
                 }
-                Ok(Arc::new(engine))
+                Ok(("pocketsphinx", Arc::new(engine)))
             }
         }
     }
 
-    fn synthesizer(&mut self, tenant: &Tenant) -> Result<Arc<dyn Synthesizer>, Found> {
+    fn synthesizer(&mut self, kind: &SynthesizerKind) -> Result<(&'static str, Arc<dyn Synthesizer>), Found> {
         let told = |error: NoSynthesizer| ("text_to_speech", error.to_string());
-        match &tenant.text_to_speech {
+        match kind {
             SynthesizerKind::Flite { voice } => {
                 let engine = self.flite.get_or_insert_with(Flite::open).clone();
                 let voice = engine.and_then(|engine| engine.voice(voice)).map_err(told)?;
-                Ok(Arc::new(Cached::new(voice)))
+                Ok(("flite", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Espeak { voice } => {
                 let turns = self.espeak_turns.get_or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-                Ok(Arc::new(Cached::new(Espeak::open(voice, Arc::clone(turns)).map_err(told)?)))
+                let voice = Espeak::open(voice, Arc::clone(turns)).map_err(told)?;
+                Ok(("espeak", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Watson(service) => {
                 let authentication = self.authentication(service);
                 let voice = WatsonTextToSpeech::new(&service.url, service.parameters.clone(), authentication);
-                Ok(Arc::new(Cached::new(voice)))
+                Ok(("watson", Arc::new(Cached::new(voice))))
             }
         }
     }

@@ -24,7 +24,7 @@ use bellhop_tenancy::{Number, Secret};
 use reader::{Gathered, Section, drill};
 pub use reader::{Mistake, Mistakes};
 pub use services::{AssistantKind, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService};
-use services::{read_assistant, read_recognizer, read_synthesizer};
+use services::{read_assistants, read_recognizers, read_synthesizers};
 pub use sip::{Sip, Tls};
 
 /// Everything the file says.
@@ -99,12 +99,12 @@ pub struct Tenant {
     pub invite_headers: Arc<[String]>,
     /// `[tenants.connect]`; none where calls come from elsewhere.
     pub connect: Option<Connect>,
-    /// `[tenants.assistant]`
-    pub assistant: AssistantKind,
-    /// `[tenants.speech_to_text]`
-    pub speech_to_text: RecognizerKind,
-    /// `[tenants.text_to_speech]`
-    pub text_to_speech: SynthesizerKind,
+    /// `[tenants.assistant]` and those that take over from it, in order.
+    pub assistant: Vec<AssistantKind>,
+    /// `[tenants.speech_to_text]`, the same.
+    pub speech_to_text: Vec<RecognizerKind>,
+    /// `[tenants.text_to_speech]`, the same.
+    pub text_to_speech: Vec<SynthesizerKind>,
 }
 
 /// `[tenants.connect]`
@@ -255,11 +255,11 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
         language,
     };
-    let speech_to_text = read_recognizer(&section.section("speech_to_text"));
+    let speech_to_text = read_recognizers(&section.section("speech_to_text"));
     let settings = Tenant {
         conversation: conversation::read(
             &section.section("conversation"),
-            matches!(speech_to_text, RecognizerKind::Pocketsphinx),
+            matches!(speech_to_text[0], RecognizerKind::Pocketsphinx),
         ),
         invite_headers: sip.invite_headers.into(),
         recordings: section.optional_section("recording").map(|section| {
@@ -269,17 +269,17 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         }),
         media: read_media_policy(&section.section("media")),
         connect: section.optional_section("connect").map(|section| read_connect(&section)),
-        assistant: read_assistant(&section.section("assistant"), path),
+        assistant: read_assistants(&section.section("assistant"), path),
         speech_to_text,
-        text_to_speech: read_synthesizer(&section.section("text_to_speech"), &tenant.language),
+        text_to_speech: read_synthesizers(&section.section("text_to_speech"), &tenant.language),
         tenant,
     };
     let tenant = &settings.tenant;
     if !is_english(&tenant.language) {
-        if matches!(settings.speech_to_text, RecognizerKind::Pocketsphinx) {
+        if settings.speech_to_text.iter().any(|kind| matches!(kind, RecognizerKind::Pocketsphinx)) {
             section.mistake("speech_to_text.kind", "pocketsphinx understands English alone");
         }
-        if matches!(settings.text_to_speech, SynthesizerKind::Flite { .. }) {
+        if settings.text_to_speech.iter().any(|kind| matches!(kind, SynthesizerKind::Flite { .. })) {
             section.mistake("text_to_speech.kind", "flite speaks English alone: use espeak");
         }
     }
@@ -462,7 +462,7 @@ voice = "slt"
             .replace("kind = \"pocketsphinx\"", "kind = \"counting\"")
             .replace("kind = \"flite\"\nvoice = \"slt\"", "kind = \"espeak\"");
         let config = read(&spoken).expect("good");
-        assert!(matches!(&config.tenants[0].text_to_speech, SynthesizerKind::Espeak { voice } if voice == "de"));
+        assert!(matches!(&config.tenants[0].text_to_speech[0], SynthesizerKind::Espeak { voice } if voice == "de"));
     }
 
     #[test]
@@ -472,12 +472,14 @@ voice = "slt"
             "{head}[tenants.assistant]\nkind = \"watson\"\nurl = \"https://a\"\napi_key = \"k3y\"\nassistant_id = \"1\"\n\
              [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"https://s\"\ntoken = \"t0ken\"\n\
              parameters = {{ model = \"en-US_Telephony\", low_latency = true }}\n\
-             [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"https://t\"\napi_key = \"k3y\"\n"
+             [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"https://t\"\napi_key = \"k3y\"\n\
+             fallback = {{ kind = \"flite\", fallback = {{ kind = \"espeak\" }} }}\n"
         );
         let config = read(&text).expect("good");
         let tenant = &config.tenants[0];
-        let RecognizerKind::Watson(speech) = &tenant.speech_to_text else { panic!("Watson") };
+        let RecognizerKind::Watson(speech) = &tenant.speech_to_text[0] else { panic!("Watson") };
         assert_eq!(speech.parameters["low_latency"], true);
+        assert_eq!((tenant.text_to_speech.len(), tenant.assistant.len()), (3, 1));
         assert!(!tenant.conversation.notify_filtered, "it tells nothing of what it did not understand");
         assert!(!format!("{config:?}").contains("k3y") && !format!("{config:?}").contains("t0ken"));
         let webhook = "[tenants.assistant]\nkind = \"webhook\"\nurl = \"x\"\n[tenants.speech_to_text]\nkind = \"watson\"\nparameters = 3\n[tenants.text_to_speech]\nkind = \"flite\"\n";

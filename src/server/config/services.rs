@@ -98,9 +98,34 @@ pub enum WatsonCredentials {
     Token(Secret),
 }
 
-pub(super) fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
+/// A service, and those that take over from it, in order: `[tenants.….fallback]`, and its own `fallback`.
+fn in_order<T>(section: &Section<'_>, read: impl Fn(&Section<'_>) -> T) -> Vec<T> {
+    let mut all = vec![read(section)];
+    let mut next = section.optional_section("fallback");
+    while let Some(section) = next {
+        all.push(read(&section));
+        next = section.optional_section("fallback");
+        section.finish();
+    }
+    section.finish();
+    all
+}
+
+pub(super) fn read_assistants(section: &Section<'_>, path: &Path) -> Vec<AssistantKind> {
+    in_order(section, |section| read_assistant(section, path))
+}
+
+pub(super) fn read_recognizers(section: &Section<'_>) -> Vec<RecognizerKind> {
+    in_order(section, read_recognizer)
+}
+
+pub(super) fn read_synthesizers(section: &Section<'_>, language: &str) -> Vec<SynthesizerKind> {
+    in_order(section, |section| read_synthesizer(section, language))
+}
+
+fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
     let kind = section.required_choice("kind", &["scripted", "webhook", "watson", "chat_completions"]);
-    let assistant = match kind {
+    match kind {
         Some(1) => AssistantKind::Webhook { url: read_url(section), secret: section.secret("secret") },
         Some(2) => AssistantKind::Watson {
             assistant: section.required_text("assistant_id"),
@@ -120,29 +145,23 @@ pub(super) fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKin
             let script = section.required_text("script");
             AssistantKind::Scripted { script: path.parent().unwrap_or(Path::new(".")).join(script) }
         }
-    };
-    section.finish();
-    assistant
+    }
 }
 
-pub(super) fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
-    let kind = match section.required_choice("kind", &["pocketsphinx", "counting", "watson"]) {
+fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
+    match section.required_choice("kind", &["pocketsphinx", "counting", "watson"]) {
         Some(1) => RecognizerKind::Counting,
         Some(2) => RecognizerKind::Watson(read_watson(section)),
         _ => RecognizerKind::Pocketsphinx,
-    };
-    section.finish();
-    kind
+    }
 }
 
-pub(super) fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
-    let kind = match section.required_choice("kind", &["flite", "espeak", "watson"]) {
+fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
+    match section.required_choice("kind", &["flite", "espeak", "watson"]) {
         Some(1) => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
         Some(2) => SynthesizerKind::Watson(read_watson(section)),
         _ => SynthesizerKind::Flite { voice: section.text("voice").unwrap_or_else(|| "slt".to_owned()) },
-    };
-    section.finish();
-    kind
+    }
 }
 
 fn read_url(section: &Section<'_>) -> String {

@@ -1,0 +1,234 @@
+//! Services in order of preference: the next takes over when one fails, is slow, or has failed too often of late.
+//!
+//! Invariant: a request is tried at most once with each service; what a caller has heard a part of is not asked for again;
+//! a recognizer that is lost in mid-call is replaced without losing audio, as long as no more than [`SWITCH_AUDIO_MAX`]
+//! waits.
+
+mod breaker;
+mod recognizers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{
+    Assistant, PartSink, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer, TurnReply, TurnRequest,
+};
+use serde_json::Value;
+
+use breaker::Breaker;
+pub use recognizers::SWITCH_AUDIO_MAX;
+
+/// A synthesizer that takes longer is given up for the next one.
+pub const SLOW: Duration = Duration::from_secs(4);
+
+/// Hears of every switch: from which service to which.
+pub type OnSwitch = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// Services of one kind in order of preference.
+pub struct InOrder<T: ?Sized> {
+    services: Arc<[Ranked<T>]>,
+    on_switch: OnSwitch,
+}
+
+struct Ranked<T: ?Sized> {
+    name: &'static str,
+    service: Arc<T>,
+    breaker: Breaker,
+}
+
+impl<T: ?Sized> Clone for InOrder<T> {
+    fn clone(&self) -> Self {
+        Self { services: Arc::clone(&self.services), on_switch: Arc::clone(&self.on_switch) }
+    }
+}
+
+impl<T: ?Sized> InOrder<T> {
+    /// The services with their names for logs and metrics, the preferred one first.
+    pub fn new(services: Vec<(&'static str, Arc<T>)>, on_switch: OnSwitch) -> Self {
+        let ranked = |(name, service)| Ranked { name, service, breaker: Breaker::default() };
+        Self { services: services.into_iter().map(ranked).collect(), on_switch }
+    }
+
+    /// Those that may be tried now, each with its rank. With all of them at rest there is none.
+    fn usable(&self) -> impl Iterator<Item = (usize, &Ranked<T>)> {
+        self.services.iter().enumerate().filter(|(_, ranked)| ranked.breaker.lets_through())
+    }
+
+    fn tell_switch(&self, from: usize, to: usize) {
+        if let (Some(from), Some(to)) = (self.services.get(from), self.services.get(to)) {
+            (self.on_switch)(from.name, to.name);
+        }
+    }
+}
+
+/// All services rest after too many failures.
+fn at_rest() -> ServiceFailure {
+    ServiceFailure::Unavailable { why: "it has failed too often of late and is not asked for a moment".to_owned() }
+}
+
+impl Synthesizer for InOrder<dyn Synthesizer> {
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut last = (0, at_rest());
+            for (rank, ranked) in this.usable() {
+                if rank > 0 {
+                    this.tell_switch(last.0, rank);
+                }
+                let work = ranked.service.synthesize(request.clone());
+                let result = tokio::time::timeout(SLOW, work).await.unwrap_or(Err(ServiceFailure::Overdue));
+                ranked.breaker.note(result.is_ok());
+                match result {
+                    Ok(speech) => return Ok(speech),
+                    Err(failure) => last = (rank, failure),
+                }
+            }
+            Err(last.1)
+        })
+    }
+}
+
+impl Assistant for InOrder<dyn Assistant> {
+    fn turn(&self, request: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
+        let (this, parts) = (self.clone(), Arc::new(parts));
+        Box::pin(async move {
+            let mut last = (0, at_rest());
+            for (rank, ranked) in this.usable() {
+                if rank > 0 {
+                    this.tell_switch(last.0, rank);
+                }
+                let (spoke, parts) = (Arc::new(AtomicBool::new(false)), Arc::clone(&parts));
+                let told = Arc::clone(&spoke);
+                let sink: PartSink = Box::new(move |item| {
+                    told.store(true, Ordering::Release);
+                    parts(item);
+                });
+                let result = ranked.service.turn(request.clone(), sink).await;
+                ranked.breaker.note(result.is_ok());
+                match result {
+                    Ok(reply) => return Ok(reply),
+                    Err(failure) if spoke.load(Ordering::Acquire) => return Err(failure),
+                    Err(failure) => last = (rank, failure),
+                }
+            }
+            Err(last.1)
+        })
+    }
+
+    fn ended(&self, context: Value) -> Pending<()> {
+        let over: Vec<_> = self.services.iter().map(|ranked| ranked.service.ended(context.clone())).collect();
+        Box::pin(async move {
+            for one in over {
+                one.await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellhop_dialogue::ports::TurnInput;
+    use serde_json::json;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
+    type Does = fn() -> Pending<Result<Speech, ServiceFailure>>;
+
+    /// Fails, speaks, or takes for ever.
+    struct Voice {
+        asked: AtomicUsize,
+        does: Does,
+    }
+
+    impl Synthesizer for Voice {
+        fn synthesize(&self, _: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            (self.does)()
+        }
+    }
+
+    fn speech() -> Pending<Result<Speech, ServiceFailure>> {
+        Box::pin(async { Ok(Speech { samples: vec![1].into(), sample_rate: 8000 }) })
+    }
+
+    fn failure() -> Pending<Result<Speech, ServiceFailure>> {
+        Box::pin(async { Err(ServiceFailure::Overloaded) })
+    }
+
+    type Switches = Arc<Mutex<Vec<String>>>;
+
+    fn in_order(does: [Does; 2]) -> (InOrder<dyn Synthesizer>, [Arc<Voice>; 2], Switches) {
+        let voices = does.map(|does| Arc::new(Voice { asked: AtomicUsize::new(0), does }));
+        let switches = Switches::default();
+        let told = Arc::clone(&switches);
+        let services = ["first", "second"]
+            .into_iter()
+            .zip(voices.clone())
+            .map(|(name, voice)| (name, voice as Arc<dyn Synthesizer>));
+        let on_switch: OnSwitch = Arc::new(move |from, to| told.lock().expect("alone").push(format!("{from}>{to}")));
+        (InOrder::new(services.collect(), on_switch), voices, switches)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_speaks_when_the_first_fails_or_is_slow() {
+        let never: Does = || Box::pin(std::future::pending());
+        for does in [failure, never] {
+            let (voices, _, switches) = in_order([does, speech]);
+            assert!(voices.synthesize(SpeechRequest::plain("a", 8000)).await.is_ok());
+            assert_eq!(*switches.lock().expect("alone"), ["first>second"]);
+        }
+        let (voices, _, switches) = in_order([speech, speech]);
+        assert!(voices.synthesize(SpeechRequest::plain("a", 8000)).await.is_ok());
+        assert!(switches.lock().expect("alone").is_empty());
+        let (voices, ..) = in_order([failure, failure]);
+        assert!(voices.synthesize(SpeechRequest::plain("a", 8000)).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_fails_too_often_is_left_alone_for_a_moment() {
+        let (voices, [first, _], _) = in_order([failure, speech]);
+        for _ in 0..20 {
+            voices.synthesize(SpeechRequest::plain("a", 8000)).await.expect("the second speaks");
+        }
+        assert_eq!(first.asked.load(Ordering::Relaxed), breaker::FAILURES as usize);
+        tokio::time::sleep(breaker::REST).await;
+        for _ in 0..3 {
+            voices.synthesize(SpeechRequest::plain("a", 8000)).await.expect("the second speaks");
+        }
+        assert_eq!(first.asked.load(Ordering::Relaxed), breaker::FAILURES as usize + 1, "one try, then rest again");
+        let (alone, ..) = in_order([failure, failure]);
+        for _ in 0..10 {
+            assert!(alone.synthesize(SpeechRequest::plain("a", 8000)).await.is_err());
+        }
+    }
+
+    struct Brain(&'static str, bool);
+
+    impl Assistant for Brain {
+        fn turn(&self, _: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
+            if self.1 {
+                parts(json!({"response_type": "text", "text": "half"}));
+            }
+            let reply = match self.0 {
+                "fails" => Err(ServiceFailure::Overloaded),
+                name => Ok(TurnReply { context: json!(name), ..TurnReply::default() }),
+            };
+            Box::pin(async { reply })
+        }
+    }
+
+    #[tokio::test]
+    async fn another_assistant_answers_unless_half_an_answer_was_heard() {
+        for (speaks, expected) in [(false, Some(json!("second"))), (true, None)] {
+            let services: Vec<(_, Arc<dyn Assistant>)> =
+                vec![("a", Arc::new(Brain("fails", speaks))), ("b", Arc::new(Brain("second", false)))];
+            let brains = InOrder::new(services, Arc::new(|_, _| {}));
+            let request =
+                TurnRequest { number: 0, input: TurnInput::Start, barge_in_occurred: false, context: Value::Null };
+            let reply = brains.turn(request, Box::new(|_| {})).await;
+            assert_eq!(reply.ok().map(|reply| reply.context), expected);
+        }
+    }
+}

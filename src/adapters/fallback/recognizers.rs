@@ -1,0 +1,318 @@
+//! Recognizers in order: the next one listens when one cannot be opened, or is lost in mid-call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{
+    Heard, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+};
+use bellhop_media::SAMPLE_RATE;
+use bellhop_media::resample::Upsampler;
+
+use super::{InOrder, at_rest};
+
+/// The longest one may take to connect while another could be tried.
+const OPEN_MAX: Duration = Duration::from_secs(3);
+/// Audio kept while a call changes from one to the next.
+pub const SWITCH_AUDIO_MAX: Duration = Duration::from_secs(10);
+
+impl Recognizer for InOrder<dyn Recognizer> {
+    /// That of the preferred one; for the others audio is fitted.
+    fn sample_rate(&self, line_rate: u32) -> u32 {
+        self.services.first().map_or(SAMPLE_RATE, |ranked| ranked.service.sample_rate(line_rate))
+    }
+
+    fn open(
+        &self,
+        config: RecognizerConfig,
+        sink: HeardSink,
+    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+        let rate = self.sample_rate(config.line_rate);
+        let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default() };
+        call.shared().config = config;
+        Box::pin(async move {
+            call.clone().open_next(0).await?;
+            Ok(Box::new(call) as Box<dyn RecognizerStream>)
+        })
+    }
+}
+
+/// One call's stream to whoever listens.
+#[derive(Clone)]
+struct Call {
+    of: InOrder<dyn Recognizer>,
+    /// Of the audio that comes in.
+    rate: u32,
+    sink: Arc<HeardSink>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stream: Option<Fitted>,
+    /// Which of the services listens: reports of another are of the past.
+    rank: usize,
+    config: RecognizerConfig,
+    phrases: Option<Arc<[String]>>,
+    /// What was heard, and done, while nobody listened.
+    missed: Vec<Missed>,
+    missed_samples: usize,
+}
+
+enum Missed {
+    Samples(Vec<i16>),
+    Began,
+    Ended,
+}
+
+/// A stream with what fits our audio to it.
+struct Fitted {
+    stream: Box<dyn RecognizerStream>,
+    rate: u32,
+    upsampler: Upsampler,
+}
+
+impl Fitted {
+    fn hear(&mut self, samples: &[i16], rate: u32) {
+        if rate < self.rate {
+            let mut wide = Vec::with_capacity(samples.len() * 2);
+            self.upsampler.push(samples, &mut wide);
+            self.stream.hear(&wide);
+        } else if rate > self.rate {
+            let narrow: Vec<i16> =
+                samples.chunks_exact(2).map(|pair| ((i32::from(pair[0]) + i32::from(pair[1])) / 2) as i16).collect();
+            self.stream.hear(&narrow);
+        } else {
+            self.stream.hear(samples);
+        }
+    }
+}
+
+impl Call {
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the first that can be, from this rank on.
+    async fn open_next(self, from: usize) -> Result<(), ServiceFailure> {
+        let mut last = at_rest();
+        let count = self.of.services.len();
+        for rank in from..count {
+            let ranked = &self.of.services[rank];
+            if !ranked.breaker.lets_through() {
+                continue;
+            }
+            if rank > 0 {
+                self.of.tell_switch(rank - 1, rank);
+            }
+            let (config, this) = (self.shared().config.clone(), self.clone());
+            let sink: HeardSink = Box::new(move |heard| this.heard(rank, heard));
+            let line_rate = config.line_rate;
+            let opening = ranked.service.open(config, sink);
+            let opened = if rank + 1 < count {
+                tokio::time::timeout(OPEN_MAX, opening).await.unwrap_or(Err(ServiceFailure::Overdue))
+            } else {
+                opening.await
+            };
+            ranked.breaker.note(opened.is_ok());
+            match opened {
+                Ok(stream) => {
+                    self.take(rank, stream, ranked.service.sample_rate(line_rate));
+                    return Ok(());
+                }
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    /// This one listens from here on, and hears what the one before missed.
+    fn take(&self, rank: usize, stream: Box<dyn RecognizerStream>, rate: u32) {
+        let mut shared = self.shared();
+        let mut fitted = Fitted { stream, rate, upsampler: Upsampler::with_mirror(0.0) };
+        fitted.stream.expect(shared.phrases.clone());
+        for missed in std::mem::take(&mut shared.missed) {
+            match missed {
+                Missed::Samples(samples) => fitted.hear(&samples, self.rate),
+                Missed::Began => fitted.stream.utterance_began(),
+                Missed::Ended => fitted.stream.utterance_ended(),
+            }
+        }
+        shared.missed_samples = 0;
+        (shared.rank, shared.stream) = (rank, Some(fitted));
+    }
+
+    fn heard(&self, rank: usize, heard: Heard) {
+        let Heard::Lost(failure) = heard else {
+            if self.shared().rank == rank {
+                (self.sink)(heard);
+            }
+            return;
+        };
+        let mut shared = self.shared();
+        if shared.rank != rank {
+            return;
+        }
+        shared.stream = None;
+        drop(shared);
+        if rank + 1 >= self.of.services.len() {
+            return (self.sink)(Heard::Lost(failure));
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            let sink = Arc::clone(&this.sink);
+            if let Err(failure) = this.open_next(rank + 1).await {
+                sink(Heard::Lost(failure));
+            }
+        });
+    }
+
+    /// Tells whoever listens, or keeps it for the next.
+    fn tell(&self, tell: impl FnOnce(&mut Fitted), keep: impl FnOnce() -> Missed) {
+        let mut shared = self.shared();
+        match &mut shared.stream {
+            Some(stream) => tell(stream),
+            None => {
+                let missed = keep();
+                if let Missed::Samples(samples) = &missed {
+                    shared.missed_samples += samples.len();
+                    if shared.missed_samples > self.rate as usize * SWITCH_AUDIO_MAX.as_secs() as usize {
+                        return;
+                    }
+                }
+                shared.missed.push(missed);
+            }
+        }
+    }
+}
+
+impl RecognizerStream for Call {
+    fn hear(&mut self, samples: &[i16]) {
+        let rate = self.rate;
+        self.tell(|stream| stream.hear(samples, rate), || Missed::Samples(samples.to_vec()));
+    }
+
+    fn utterance_began(&mut self) {
+        self.tell(|stream| stream.stream.utterance_began(), || Missed::Began);
+    }
+
+    fn utterance_ended(&mut self) {
+        self.tell(|stream| stream.stream.utterance_ended(), || Missed::Ended);
+    }
+
+    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+        let mut shared = self.shared();
+        shared.phrases.clone_from(&phrases);
+        if let Some(stream) = &mut shared.stream {
+            stream.stream.expect(phrases);
+        }
+    }
+
+    fn configure(&mut self, config: RecognizerConfig) {
+        let mut shared = self.shared();
+        shared.config = config.clone();
+        if let Some(stream) = &mut shared.stream {
+            stream.stream.configure(config);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts, or cannot be opened; its sink can be reached.
+    #[derive(Clone, Default)]
+    struct Ear(Arc<Mutex<EarState>>, bool, u32);
+
+    #[derive(Default)]
+    struct EarState {
+        samples: usize,
+        utterances: usize,
+        phrases: Option<Arc<[String]>>,
+        sink: Option<Arc<HeardSink>>,
+    }
+
+    impl Ear {
+        fn state(&self) -> MutexGuard<'_, EarState> {
+            self.0.lock().expect("alone")
+        }
+    }
+
+    impl Recognizer for Ear {
+        fn sample_rate(&self, _: u32) -> u32 {
+            self.2
+        }
+
+        fn open(
+            &self,
+            _: RecognizerConfig,
+            sink: HeardSink,
+        ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+            if self.1 {
+                return Box::pin(async { Err(ServiceFailure::Overloaded) });
+            }
+            self.state().sink = Some(Arc::new(sink));
+            let this = self.clone();
+            Box::pin(async move { Ok(Box::new(this) as Box<dyn RecognizerStream>) })
+        }
+    }
+
+    impl RecognizerStream for Ear {
+        fn hear(&mut self, samples: &[i16]) {
+            self.state().samples += samples.len();
+        }
+
+        fn utterance_began(&mut self) {}
+
+        fn utterance_ended(&mut self) {
+            self.state().utterances += 1;
+        }
+
+        fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+            self.state().phrases = phrases;
+        }
+    }
+
+    fn pair(first: &Ear, second: &Ear) -> InOrder<dyn Recognizer> {
+        let services: Vec<(_, Arc<dyn Recognizer>)> =
+            vec![("a", Arc::new(first.clone())), ("b", Arc::new(second.clone()))];
+        InOrder::new(services, Arc::new(|_, _| {}))
+    }
+
+    #[tokio::test]
+    async fn the_second_listens_when_the_first_cannot_be_opened_with_audio_fitted_to_it() {
+        let (first, second) = (Ear(Arc::default(), true, 8000), Ear(Arc::default(), false, 16_000));
+        let ears = pair(&first, &second);
+        assert_eq!(ears.sample_rate(8000), 8000);
+        let mut stream = ears.open(RecognizerConfig::default(), Box::new(|_| {})).await.expect("the second");
+        (0..10).for_each(|_| stream.hear(&[0; 160]));
+        assert_eq!(second.state().samples, 3200);
+    }
+
+    #[tokio::test]
+    async fn a_recognizer_lost_in_mid_call_is_replaced_and_nothing_is_missed() {
+        let (first, second) = (Ear(Arc::default(), false, 8000), Ear(Arc::default(), false, 8000));
+        let heard = Arc::new(Mutex::new(vec![]));
+        let told = Arc::clone(&heard);
+        let sink: HeardSink = Box::new(move |what| told.lock().expect("alone").push(what));
+        let mut stream = pair(&first, &second).open(RecognizerConfig::default(), sink).await.expect("the first");
+        stream.expect(Some(["yes".to_owned()].into()));
+        stream.hear(&[0; 160]);
+        let lost = first.state().sink.clone().expect("open");
+        lost(Heard::Lost(ServiceFailure::Overloaded));
+        stream.hear(&[0; 160]); // nobody listens yet
+        stream.utterance_ended();
+        tokio::task::yield_now().await;
+        stream.hear(&[0; 160]);
+        assert_eq!(first.state().samples, 160);
+        assert_eq!(second.state().samples, 320);
+        assert_eq!(second.state().utterances, 1);
+        assert!(second.state().phrases.is_some());
+        lost(Heard::NotUnderstood);
+        assert!(heard.lock().expect("alone").is_empty(), "who is lost is not listened to");
+        let last = second.state().sink.clone().expect("open");
+        last(Heard::Lost(ServiceFailure::Overdue));
+        assert_eq!(*heard.lock().expect("alone"), [Heard::Lost(ServiceFailure::Overdue)]);
+    }
+}
