@@ -149,3 +149,22 @@ fn the_documented_webhook_assistant_hands_a_caller_over() {
     node.call(Transport::Udp, "c2", vec![]);
     assert!(node.connect.attributes("c2").get("SessionHistoryKey").is_none_or(String::is_empty));
 }
+
+#[test]
+fn the_documented_worker_understands_a_caller() {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/worker/worker.py")).args([
+        "0",
+        "--hears",
+        "agent please",
+    ]);
+    let program = Program::start(python);
+    let node = node_with(&format!(
+        "[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n\
+         [tenants.speech_to_text]\nkind = \"worker\"\nurl = \"{}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n",
+        program.1
+    ));
+    let (report, stop) = node.call(Transport::Udp, "c1", vec![speaks()]);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
+    assert_eq!(node.connect.attributes("c1")["topic"], "loan");
+}

@@ -159,6 +159,10 @@ impl Shared {
                 let service = WatsonSpeechToText::new(&service.url, service.parameters.clone(), authentication);
                 Ok(("watson", Arc::new(service)))
             }
+            RecognizerKind::Worker { url, token, parameters } => {
+                let token = token.as_ref().map(|token| token.expose());
+                Ok(("worker", Arc::new(WatsonSpeechToText::worker(url, parameters.clone(), token))))
+            }
             RecognizerKind::Pocketsphinx => {
                 let engine = self.sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
                 let engine = engine.map_err(|error| ("speech_to_text.kind", error.to_string()))?;

@@ -1,4 +1,5 @@
-//! `watson`: IBM Watson Speech to Text over its WebSocket, with interim results.
+//! `watson`: IBM Watson Speech to Text over its WebSocket, with interim results; and `worker`, a program of anybody's that
+//! speaks the documented part of the same protocol (`docs/recognizer-worker.md`).
 //!
 //! One connection per call. What the assistant configures goes where the service wants it: some parameters into the query
 //! of the connection, the others into the `start` message; a change of the first kind connects anew, one of the second
@@ -50,15 +51,27 @@ struct Service {
     url: String,
     /// The tenant's own parameters, under those of the assistant.
     parameters: Fields,
-    authentication: Authentication,
+    /// None where nobody asks who we are.
+    authentication: Option<Authentication>,
+    /// Whether it wants to know what the caller may say.
+    takes_phrases: bool,
     tls: Arc<rustls::ClientConfig>,
 }
 
 impl WatsonSpeechToText {
     /// The service at an `https://` (or, for stand-ins, `http://`) URL.
     pub fn new(url: &str, parameters: Fields, authentication: Authentication) -> Self {
+        Self::at(url, parameters, Some(authentication), false)
+    }
+
+    /// A worker at a `ws://`, `wss://`, `http://` or `https://` URL; the token is shown if there is one.
+    pub fn worker(url: &str, parameters: Fields, token: Option<&str>) -> Self {
+        Self::at(url, parameters, token.map(|token| Authentication::Bearer(token.into())), true)
+    }
+
+    fn at(url: &str, parameters: Fields, authentication: Option<Authentication>, takes_phrases: bool) -> Self {
         let url = url.trim_end_matches('/').replacen("http", "ws", 1);
-        Self(Arc::new(Service { url, parameters, authentication, tls: crate::http::tls() }))
+        Self(Arc::new(Service { url, parameters, authentication, takes_phrases, tls: crate::http::tls() }))
     }
 }
 
@@ -97,6 +110,7 @@ enum Order {
     UtteranceBegan,
     UtteranceEnded,
     Configure(RecognizerConfig),
+    Expect(Option<Arc<[String]>>),
 }
 
 impl Recognizer for WatsonSpeechToText {
@@ -121,6 +135,7 @@ impl Recognizer for WatsonSpeechToText {
                 terms,
                 wanted: None,
                 line_rate: config.line_rate,
+                phrases: None,
                 backlog: Backlog::new(if wide { 32_000 } else { 8000 }),
                 speaking: false,
                 silence: if wide { 0 } else { Law::Mu.silence() },
@@ -154,7 +169,9 @@ impl RecognizerStream for Stream {
         let _ = self.orders.send(Order::UtteranceEnded);
     }
 
-    fn expect(&mut self, _: Option<Arc<[String]>>) {}
+    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+        let _ = self.orders.send(Order::Expect(phrases));
+    }
 
     fn configure(&mut self, config: RecognizerConfig) {
         let _ = self.orders.send(Order::Configure(config));
@@ -202,6 +219,8 @@ struct Session {
     /// Terms to change to once nobody speaks.
     wanted: Option<Terms>,
     line_rate: u32,
+    /// What the caller may say, for workers that want to know.
+    phrases: Option<Arc<[String]>>,
     backlog: Backlog,
     speaking: bool,
     silence: u8,
@@ -219,6 +238,9 @@ impl Session {
             match connect(&self.service, &self.terms, RECONNECTS).await {
                 Ok(again) => connection = again,
                 Err(failure) => return (self.sink)(Heard::Lost(failure)),
+            }
+            if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+                continue;
             }
             // What has no result yet is told again.
             for chunk in &self.backlog.chunks {
@@ -254,6 +276,12 @@ impl Session {
                     }
                     Ok(Some(Order::UtteranceBegan)) => self.speaking = true,
                     Ok(Some(Order::UtteranceEnded)) => self.speaking = false,
+                    Ok(Some(Order::Expect(phrases))) => {
+                        self.phrases = phrases;
+                        if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+                            return Ended::Lost;
+                        }
+                    }
                     Ok(Some(Order::Configure(config))) => {
                         let config = RecognizerConfig { line_rate: self.line_rate, ..config };
                         self.wanted = Some(self.service.terms(&config));
@@ -308,7 +336,7 @@ async fn connect(service: &Service, terms: &Terms, tries: u32) -> Result<Connect
         match Connection::open(service, terms).await {
             Ok(connection) => return Ok(connection),
             Err(failure) => {
-                tracing::warn!(%failure, attempt = n + 1, "Watson Speech to Text: the connection is tried again");
+                tracing::warn!(%failure, attempt = n + 1, "the recognizer cannot be connected to");
                 last = failure;
             }
         }

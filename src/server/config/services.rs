@@ -59,6 +59,15 @@ pub enum RecognizerKind {
     Counting,
     /// `kind = "watson"`
     Watson(WatsonService),
+    /// `kind = "worker"`
+    Worker {
+        /// `url`
+        url: String,
+        /// `token`
+        token: Option<Secret>,
+        /// `parameters`
+        parameters: Fields,
+    },
 }
 
 /// `[tenants.text_to_speech]`
@@ -149,9 +158,19 @@ fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
 }
 
 fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
-    match section.required_choice("kind", &["pocketsphinx", "counting", "watson"]) {
+    match section.required_choice("kind", &["pocketsphinx", "counting", "watson", "worker"]) {
         Some(1) => RecognizerKind::Counting,
         Some(2) => RecognizerKind::Watson(read_watson(section)),
+        Some(3) => {
+            let url = section.required_text("url");
+            if !url.is_empty()
+                && !["ws://", "wss://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+            {
+                section.mistake("url", &format!("`{url}` does not begin with ws:// or wss://"));
+            }
+            let token = section.has("token").then(|| section.secret("token"));
+            RecognizerKind::Worker { url, token, parameters: section.fields("parameters") }
+        }
         _ => RecognizerKind::Pocketsphinx,
     }
 }

@@ -37,12 +37,14 @@ pub(super) enum Event {
 impl Connection {
     pub(super) async fn open(service: &Service, terms: &Terms) -> Result<Self, ServiceFailure> {
         let refused = |why: String| ServiceFailure::Unavailable { why };
-        let token = service.authentication.token().await?;
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&terms.query).finish();
         let url = format!("{}/v1/recognize?{query}", service.url);
         let mut request = url.into_client_request().map_err(|_| refused("its URL is none".to_owned()))?;
-        let bearer = format!("Bearer {token}").parse().map_err(|_| refused("its token is none".to_owned()))?;
-        request.headers_mut().insert("Authorization", bearer);
+        if let Some(authentication) = &service.authentication {
+            let token = authentication.token().await?;
+            let bearer = format!("Bearer {token}").parse().map_err(|_| refused("its token is none".to_owned()))?;
+            request.headers_mut().insert("Authorization", bearer);
+        }
         let connector = Connector::Rustls(std::sync::Arc::clone(&service.tls));
         let upgrade = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
         let (mut socket, response) = match tokio::time::timeout(CONNECT_MAX, upgrade).await {
@@ -69,6 +71,15 @@ impl Connection {
         self.socket.send(Message::binary(bytes)).await.map_err(drop)
     }
 
+    /// What the caller may say next, if the service wants to know.
+    pub(super) async fn expect(&mut self, service: &Service, phrases: Option<&[String]>) -> Result<(), ()> {
+        if !service.takes_phrases {
+            return Ok(());
+        }
+        let message = json!({"action": "expect", "phrases": phrases});
+        self.socket.send(Message::text(message.to_string())).await.map_err(drop)
+    }
+
     /// Other parameters: the service is stopped, gives what it has, listens, and is started anew.
     pub(super) async fn restart(&mut self, start: &Fields) -> Result<(), ()> {
         if self.held_back.is_none() {
@@ -89,11 +100,11 @@ impl Connection {
         };
         let Ok(message) = serde_json::from_str::<Value>(&message) else { return Event::Nothing };
         if let Some(error) = message.get("error").and_then(Value::as_str) {
-            tracing::warn!(error, "Watson Speech to Text ended the session: another is opened");
+            tracing::warn!(error, "the recognizer ended the session: another is opened");
             return Event::Closed;
         }
         if let Some(warnings) = message.get("warnings") {
-            tracing::warn!(%warnings, "Watson Speech to Text does not know a parameter");
+            tracing::warn!(%warnings, "the recognizer does not know a parameter");
         }
         if self.held_back.is_some() && message.get("state").and_then(Value::as_str) == Some("listening") {
             return Event::Stopped;
