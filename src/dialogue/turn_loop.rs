@@ -11,6 +11,7 @@
 //! strictly in order: what changes how we listen waits in the queue until what was said before it has been heard. Driver:
 //! `actors/call/turn_loop.rs`.
 
+mod exchange;
 mod listening;
 mod policy;
 mod speaking;
@@ -18,7 +19,6 @@ mod speaking;
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -28,8 +28,9 @@ use crate::configuration::Configuration;
 use crate::echo::is_echo;
 use crate::message::with_integrations;
 use crate::ports::{ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use crate::response::{self, ConnectToAgent, DtmfSend, Response};
+use crate::response::{self, ConnectToAgent, Response};
 use crate::transcript::{Speaker, Transcript};
+pub use exchange::{Dropped, Input, Output, SayId};
 use listening::{Expecting, Wait};
 pub use policy::{Policy, Trigger};
 use speaking::{Offers, Queued};
@@ -49,150 +50,6 @@ const ECHO_MAX: Duration = Duration::from_millis(1500);
 
 /// What the agent reads where the caller was not understood.
 const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.";
-
-/// Names one text, sound or row of keys to be heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SayId(pub u64);
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// The call exists: ask for the greeting.
-    Begin,
-    /// A part of the reply to turn `number` is there, the rest is not.
-    ReplyPart {
-        /// Which turn.
-        number: u32,
-        /// An item of `generic[]`.
-        item: Value,
-    },
-    /// The assistant answered turn `number`.
-    Replied {
-        /// Which turn.
-        number: u32,
-        /// Its reply.
-        reply: Result<TurnReply, ServiceFailure>,
-    },
-    /// Voice activity detection heard speech begin.
-    SpeechStarted,
-    /// It heard it end.
-    SpeechEnded,
-    /// The recognizer has first words, which may still change.
-    Hypothesis,
-    /// An utterance was recognised.
-    Heard {
-        /// The words.
-        text: String,
-        /// 0 to 1.
-        confidence: f32,
-        /// The recognizer's own result.
-        result: Option<Value>,
-    },
-    /// An utterance was not understood.
-    NotUnderstood,
-    /// A key was pressed.
-    Pressed(char),
-    /// A clip was heard to its last sample; of one that repeats, the first time.
-    Played(SayId),
-    /// A clip was cut off, or would have been next.
-    WasCut {
-        /// Which.
-        id: SayId,
-        /// How much of it was heard, 0 to 1.
-        share: f32,
-    },
-    /// The hand-off cannot be and the tenant wants the call to go on.
-    HandoffImpossible,
-}
-
-/// What to do.
-#[derive(Debug)]
-pub enum Output {
-    /// Ask the assistant.
-    Ask(TurnRequest),
-    /// Speak; report [`Input::Played`].
-    Say {
-        /// The text's name.
-        id: SayId,
-        /// The text.
-        text: String,
-        /// The parameters of the voice.
-        voice: Map<String, Value>,
-        /// Whether the speech may be kept for others.
-        cacheable: bool,
-    },
-    /// Play a sound after what is being said; report [`Input::Played`].
-    Play {
-        /// The sound's name.
-        id: SayId,
-        /// Where it is.
-        source: String,
-        /// Whether it is repeated until [`Output::StopRepeating`].
-        repeats: bool,
-    },
-    /// What is repeated shall not be any more.
-    StopRepeating,
-    /// Silence the caller's ear now and forget what waits; report [`Input::WasCut`].
-    Cut,
-    /// Silence the caller's ear now and keep what waits.
-    Hush,
-    /// Go on where the hush began.
-    Resume,
-    /// What the caller may say from here on.
-    Expect(Option<Arc<[String]>>),
-    /// How the caller is understood from here on: the root fields of `speech_to_text`.
-    Understand(Map<String, Value>),
-    /// Hand the caller over; everything before has been heard.
-    HandOff(ConnectToAgent),
-    /// Press keys after what is being said; report [`Input::Played`].
-    SendKeys {
-        /// Their name.
-        id: SayId,
-        /// The keys.
-        keys: DtmfSend,
-    },
-    /// Whether the caller's speech is taken from here on.
-    Listening(bool),
-    /// Hang up; everything before has been heard.
-    EndConversation {
-        /// Headers of the BYE.
-        headers: Vec<(String, String)>,
-    },
-    /// A response of a type that is not served was skipped.
-    Skipped {
-        /// Its type.
-        response_type: String,
-    },
-    /// An utterance was dropped.
-    Dropped(Dropped),
-    /// The assistant is lost.
-    Failed(ServiceFailure),
-}
-
-/// Why an utterance was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dropped {
-    /// The recognizer was not sure enough of it.
-    Confidence,
-    /// It was our own voice.
-    Echo,
-    /// The reply may not be interrupted.
-    NoBargeIn,
-}
-
-impl Dropped {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Confidence, Self::Echo, Self::NoBargeIn];
-
-    /// The label of metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Confidence => "confidence",
-            Self::Echo => "echo",
-            Self::NoBargeIn => "no_barge_in",
-        }
-    }
-}
 
 /// The machine of one conversation.
 #[derive(Debug)]
