@@ -6,7 +6,9 @@ use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_sip::message::{Method, Request, StatusCode};
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
 use bellhop_tests::Stage;
+use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, play};
+use serde_json::json;
 
 fn trunk(child: ChildName, target: Option<&str>, hold: HoldOnTransfer) -> Choices {
     let drill = Drill { child, phase: PhaseName::Talking, fault: Fault::Panic };
@@ -107,4 +109,38 @@ fn the_death_of_the_dialog_itself_is_a_plain_bye() {
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
         assert_eq!(stage.leaks().await, Vec::<String>::new());
     });
+}
+
+/// A caller who asks for an agent on a trunk is transferred, and whoever takes over can read the conversation.
+#[test]
+fn a_transfer_by_sip_carries_the_key_of_the_stored_conversation() {
+    for (own_header, store) in [(false, Behaviour::Good), (true, Behaviour::Good), (false, Behaviour::Silent)] {
+        let failover = Some(Failover::default());
+        play(Choices { failover, hold: HoldOnTransfer::Leave, ..Choices::default() }, move |stage| async move {
+            let headers =
+                if own_header { json!([{"name": "User-to-User", "value": "00;encoding=hex"}]) } else { json!([]) };
+            let sip = json!({"uri": "sip:desk@pbx.example.com", "transfer_headers": headers});
+            let transfer = json!({"response_type": "connect_to_agent", "transfer_info": {"target": {"service_desk": {"sip": sip}}}});
+            stage.services.replies("agent", json!([transfer]));
+            stage.services.store(store);
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            stage.pass(10_000).await;
+            let refer = stage.carrier.requests(&Method::Refer).pop().expect("a REFER, whatever becomes of the store");
+            let key = refer.headers.get("X-Watson-Assistant-Session-History-Key");
+            let user_to_user = refer.headers.get("User-to-User");
+            match (own_header, store) {
+                (_, Behaviour::Silent) => assert_eq!((key, user_to_user), (None, None)),
+                (true, _) => {
+                    assert_eq!(user_to_user, Some("00;encoding=hex"));
+                    assert!(key.is_some_and(|key| key.len() == 41), "{key:?}");
+                }
+                (false, _) => {
+                    let value = user_to_user.expect("a key");
+                    assert!(value.len() == 82 + 13 && value.ends_with(";encoding=hex") && key.is_none(), "{value}");
+                }
+            }
+            assert_eq!(stage.services.stored().len(), 1);
+        });
+    }
 }

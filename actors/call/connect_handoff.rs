@@ -12,8 +12,8 @@ use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, History
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
 
 use super::messages::{
-    CommitHandoff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, MarkHangup,
-    PrepareHandoff,
+    CommitHandoff, FileHistory, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
+    HistoryFiled, MarkHangup, PrepareHandoff,
 };
 use super::supervisor::Call;
 use super::{PREPARE_MAX, child};
@@ -98,6 +98,19 @@ impl Handler<PrepareHandoff> for ConnectHandoff {
         self.history = Some(history);
         let key = SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>());
         self.put(ctx, Input::Prepare { key, custom_data: transfer.custom_data.as_ref() });
+    }
+}
+
+impl Handler<FileHistory> for ConnectHandoff {
+    type Result = ();
+
+    fn handle(&mut self, FileHistory { history }: FileHistory, ctx: &mut Self::Context) {
+        let key = SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>());
+        let storing = tokio::time::timeout(PREPARE_MAX, self.histories.store(key.filed_as(), history)).into_actor(self);
+        ctx.spawn(storing.map(move |stored, this, _| {
+            let key = matches!(stored, Ok(Ok(()))).then_some(key);
+            this.call.do_send(HistoryFiled { key });
+        }));
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 use bellhop_connect::handoff::Impossible;
+use bellhop_connect::session_history_key::SessionHistoryKey;
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
 use bellhop_dialogue::transcript::Transcript;
@@ -287,11 +288,21 @@ messages! {
         /// The history.
         history: bellhop_connect::ports::History,
     }
+    /// Store the history for a transfer by SIP.
+    FileHistory {
+        /// The history.
+        history: bellhop_connect::ports::History,
+    }
     /// Spend the key.
     CommitHandoff {}
     /// Tell the flow to disconnect.
     MarkHangup {}
     // ConnectHandoff -> Call
+    /// The history is stored under this key, or could not be.
+    HistoryFiled {
+        /// The key; it prints itself redacted.
+        key: Option<SessionHistoryKey>,
+    }
     /// Ready to commit.
     HandoffPrepared {}
     /// Not possible; nothing was written.

@@ -10,11 +10,11 @@ use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, ConfigureSpeech, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, FellSilent, GoOn,
     HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
-    HandoffWasImpossible, HangUp, Heard, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted, Listen,
-    MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlayAudio, PlaySound, PlaybackCut, PlaybackFinished,
-    PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Rest, ResumeListening,
-    ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating, StopSound, TransferEnded,
-    TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
+    HandoffWasImpossible, HangUp, Heard, HistoryFiled, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted,
+    Listen, MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlayAudio, PlaySound, PlaybackCut,
+    PlaybackFinished, PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Rest,
+    ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating, StopSound,
+    TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
@@ -145,6 +145,7 @@ on! {
         this.pursue(ctx);
     };
     // From ConnectHandoff.
+    HistoryFiled { key } => |this, ctx| this.history_filed(key, ctx);
     HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
         this.quiet(ctx);
     };

@@ -341,11 +341,12 @@ impl Call {
         }
         match &self.goal {
             None => {}
-            Some(Goal::HandOff { transfer: ConnectToAgent { sip: Some(target), .. }, .. })
+            Some(Goal::HandOff { transfer: ConnectToAgent { sip: Some(target), .. }, transcript })
                 if self.seed.services.instance.is_none() =>
             {
+                let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };
                 let target = target.clone();
-                self.transfer_by_sip(&target, ctx);
+                self.prepare_transfer(target, history, ctx);
             }
             Some(Goal::HandOff { transfer, transcript }) => {
                 let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };

@@ -10,6 +10,8 @@
 use std::time::Duration;
 
 use actix::Context;
+use bellhop_connect::ports::History;
+use bellhop_connect::session_history_key::SessionHistoryKey;
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::SipTarget;
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
@@ -18,9 +20,10 @@ use bellhop_sip::dialog::refer::{SendMethod, Transfer};
 use bellhop_sip::message::StatusCode;
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, HoldOnTransfer, OnTransferFailure};
 
+use super::PREPARE_MAX;
 use super::children::tell;
 use super::ending::{Broken, Ending};
-use super::messages::{Cut, HandoffWasImpossible, Hold, Refer, Resume, Speak};
+use super::messages::{Cut, FileHistory, HandoffWasImpossible, Hold, Refer, Resume, Speak};
 use super::phase::PhaseName;
 use super::supervisor::Call;
 use crate::supervision::{ChildName, Failure, Stop};
@@ -37,6 +40,8 @@ pub(super) const LAST_WORDS: SayId = SayId(u64::MAX - 1);
 pub(super) struct WayOut {
     /// The failure that the call is being led out of: the first reason, whatever else happens on the way.
     pub(super) failing: Option<Ending>,
+    /// Whom the caller is handed over to once the conversation is stored.
+    target: Option<SipTarget>,
     /// A REFER that waits for the hold.
     transfer: Option<Transfer>,
     /// What follows the last words.
@@ -49,8 +54,31 @@ enum AfterWords {
 }
 
 impl Call {
+    /// Stores the conversation before the caller is handed over by SIP; a store that fails or is slow keeps nobody waiting.
+    pub(super) fn prepare_transfer(&mut self, target: SipTarget, history: History, ctx: &mut Context<Self>) {
+        self.way_out.target = Some(target);
+        tell(&self.children.connect_handoff, FileHistory { history });
+        self.within(PREPARE_MAX, ctx, |this, ctx| this.history_filed(None, ctx));
+    }
+
+    /// The conversation can be read under this key, by whom the caller is handed over to.
+    pub(super) fn history_filed(&mut self, key: Option<SessionHistoryKey>, ctx: &mut Context<Self>) {
+        let Some(mut target) = self.way_out.target.take().filter(|_| self.phase == PhaseName::Talking) else { return };
+        self.no_deadline(ctx);
+        match key {
+            Some(key) => {
+                let header = key.into_sip_header(&target.headers);
+                target.headers.push(header);
+            }
+            None => {
+                tracing::warn!(call = %self.seed.id, tenant = self.tenant(), "the conversation is not stored: transferring without a key")
+            }
+        }
+        self.transfer_by_sip(&target, ctx);
+    }
+
     /// Hands the caller over by SIP, as the assistant asked.
-    pub(super) fn transfer_by_sip(&mut self, target: &SipTarget, ctx: &mut Context<Self>) {
+    fn transfer_by_sip(&mut self, target: &SipTarget, ctx: &mut Context<Self>) {
         match &target.method {
             TransferMethod::Hangup { target_header } => {
                 let mut headers: Vec<(String, String)> =

@@ -1,6 +1,6 @@
 //! Tokens of IBM Cloud IAM: fetched with an API key, renewed before they run out, one request at a time.
 //!
-//! Invariant: the key goes to the token service alone; a token is not used within [`SPARE`] of its end.
+//! Invariant: the key goes to the token service alone; a token is not used within `SPARE` of its end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -9,6 +9,9 @@ use std::fmt;
 pub const ATTRIBUTE: &str = "SessionHistoryKey";
 /// The value that tells the flow to disconnect.
 pub const HANGUP: &str = "hangup";
+/// The header of a transfer by SIP that carries the key where `User-to-User` is the author's.
+pub const SIP_HEADER: &str = "X-Watson-Assistant-Session-History-Key";
+const USER_TO_USER: &str = "User-to-User";
 /// Name and longest value, in bytes.
 pub const ATTRIBUTE_BYTES_MAX: usize = ATTRIBUTE.len() + 1 + 2 * RANDOM_BYTES;
 /// 160 random bits.
@@ -37,6 +40,16 @@ impl SessionHistoryKey {
     /// Spends the key: the value of the attribute.
     pub fn into_attribute_value(self) -> String {
         format!("{SACRIFICE}{}", self.token)
+    }
+
+    /// Spends the key for a transfer by SIP: in `User-to-User` (RFC 7433, in hex), or beside it where the author uses that.
+    pub fn into_sip_header(self, others: &[(String, String)]) -> (String, String) {
+        let value = self.into_attribute_value();
+        if others.iter().any(|(name, _)| name.eq_ignore_ascii_case(USER_TO_USER)) {
+            return (SIP_HEADER.to_owned(), value);
+        }
+        let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        (USER_TO_USER.to_owned(), format!("{hex};encoding=hex"))
     }
 }
 
@@ -84,6 +97,16 @@ mod tests {
         assert!(value.len() + ATTRIBUTE.len() <= ATTRIBUTE_BYTES_MAX && !value.contains(HANGUP));
         assert_eq!(filed_under(&value), Some(filed.clone()));
         assert_eq!(filed_under(&value[1..]), Some(filed));
+    }
+
+    #[test]
+    fn a_transfer_by_sip_carries_the_key_beside_what_the_author_sends() {
+        let key = || SessionHistoryKey::from_random([0xab; RANDOM_BYTES]);
+        let (name, value) = key().into_sip_header(&[("X-Topic".into(), "loan".into())]);
+        assert_eq!(name, "User-to-User");
+        assert!(value.starts_with("5f6162") && value.ends_with(";encoding=hex"), "{value}");
+        let (name, value) = key().into_sip_header(&[("user-to-user".into(), "00".into())]);
+        assert_eq!((name.as_str(), filed_under(&value)), (SIP_HEADER, Some(key().filed_as())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `watson`: IBM watsonx Assistant over its API v2, stateful or stateless, in one piece or as a stream.
 //!
-//! The id of a stateful session travels in the turn's context under [`SESSION`], so that this adapter keeps nothing of a
+//! The id of a stateful session travels in the turn's context under `SESSION`, so that this adapter keeps nothing of a
 //! call; it is taken out before the context goes to the service. Invariant: a session that has run out is opened anew once
 //! a turn, with the context of the turn, and never twice.
 
