@@ -62,6 +62,11 @@ impl<T: ?Sized> InOrder<T> {
     }
 }
 
+/// Whether a service is well: one of ours that has too much to do is, and is asked again by the next.
+fn is_well<T>(result: &Result<T, ServiceFailure>) -> bool {
+    matches!(result, Ok(_) | Err(ServiceFailure::Overloaded))
+}
+
 /// All services rest after too many failures.
 fn at_rest() -> ServiceFailure {
     ServiceFailure::Unavailable { why: "it has failed too often of late and is not asked for a moment".to_owned() }
@@ -78,7 +83,7 @@ impl Synthesizer for InOrder<dyn Synthesizer> {
                 }
                 let work = ranked.service.synthesize(request.clone());
                 let result = tokio::time::timeout(SLOW, work).await.unwrap_or(Err(ServiceFailure::Overdue));
-                ranked.breaker.note(result.is_ok());
+                ranked.breaker.note(is_well(&result));
                 match result {
                     Ok(speech) => return Ok(speech),
                     Err(failure) => last = (rank, failure),
@@ -105,7 +110,7 @@ impl Assistant for InOrder<dyn Assistant> {
                     parts(item);
                 });
                 let result = ranked.service.turn(request.clone(), sink).await;
-                ranked.breaker.note(result.is_ok());
+                ranked.breaker.note(is_well(&result));
                 match result {
                     Ok(reply) => return Ok(reply),
                     Err(failure) if spoke.load(Ordering::Acquire) => return Err(failure),
@@ -154,6 +159,10 @@ mod tests {
     }
 
     fn failure() -> Pending<Result<Speech, ServiceFailure>> {
+        Box::pin(async { Err(ServiceFailure::Unavailable { why: "as told".into() }) })
+    }
+
+    fn busy() -> Pending<Result<Speech, ServiceFailure>> {
         Box::pin(async { Err(ServiceFailure::Overloaded) })
     }
 
@@ -198,10 +207,11 @@ mod tests {
             voices.synthesize(SpeechRequest::plain("a", 8000)).await.expect("the second speaks");
         }
         assert_eq!(first.asked.load(Ordering::Relaxed), breaker::FAILURES as usize + 1, "one try, then rest again");
-        let (alone, ..) = in_order([failure, failure]);
-        for _ in 0..10 {
-            assert!(alone.synthesize(SpeechRequest::plain("a", 8000)).await.is_err());
+        let (voices, [first, _], _) = in_order([busy, speech]);
+        for _ in 0..20 {
+            voices.synthesize(SpeechRequest::plain("a", 8000)).await.expect("the second speaks");
         }
+        assert_eq!(first.asked.load(Ordering::Relaxed), 20, "who is only busy is not left alone");
     }
 
     struct Brain(&'static str, bool);

@@ -9,7 +9,7 @@ use bellhop_dialogue::ports::{
 use bellhop_media::SAMPLE_RATE;
 use bellhop_media::resample::Upsampler;
 
-use super::{InOrder, at_rest};
+use super::{InOrder, at_rest, is_well};
 
 /// The longest one may take to connect while another could be tried.
 const OPEN_MAX: Duration = Duration::from_secs(3);
@@ -114,7 +114,7 @@ impl Call {
             } else {
                 opening.await
             };
-            ranked.breaker.note(opened.is_ok());
+            ranked.breaker.note(is_well(&opened));
             match opened {
                 Ok(stream) => {
                     self.take(rank, stream, ranked.service.sample_rate(line_rate));
