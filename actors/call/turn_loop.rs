@@ -39,11 +39,11 @@ impl TurnLoop {
     /// Tells the observer what the transcript has gained.
     fn observe(&mut self) {
         let Some(observer) = &self.observer else { return };
-        let lines = self.drive.core.transcript().lines();
-        for line in lines.iter().skip(self.observed) {
+        let (lines, observed) = self.drive.core.transcript().since(self.observed);
+        for line in lines {
             observer.said(self.id, line.speaker, &line.text);
         }
-        self.observed = lines.len();
+        self.observed = observed;
     }
 }
 

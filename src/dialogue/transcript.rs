@@ -43,7 +43,12 @@ pub struct Line {
 
 /// The lines of one call.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Transcript(Vec<Line>);
+#[serde(transparent)]
+pub struct Transcript {
+    lines: Vec<Line>,
+    #[serde(skip)]
+    added: usize,
+}
 
 impl Transcript {
     /// Adds a line.
@@ -64,23 +69,24 @@ impl Transcript {
     }
 
     fn add(&mut self, line: Line) {
-        if self.0.len() == LINES_MAX {
-            self.0.remove(0);
+        if self.lines.len() == LINES_MAX {
+            self.lines.remove(0);
         }
-        self.0.push(line);
+        self.added += 1;
+        self.lines.push(line);
     }
 
     /// A clip was cut off.
     pub fn interrupt(&mut self, clip: u64) {
-        if let Some(line) = self.0.iter_mut().rev().find(|line| line.clip == Some(clip)) {
+        if let Some(line) = self.lines.iter_mut().rev().find(|line| line.clip == Some(clip)) {
             line.interrupted = true;
         }
     }
 
     /// So much of a clip that was cut off was heard, 0 to 1: the words beyond it were never said.
     pub fn heard(&mut self, clip: u64, share: f32) {
-        let Some(at) = self.0.iter().rposition(|line| line.clip == Some(clip) && line.interrupted) else { return };
-        let words: Vec<&str> = self.0[at].text.split_inclusive(char::is_whitespace).collect();
+        let Some(at) = self.lines.iter().rposition(|line| line.clip == Some(clip) && line.interrupted) else { return };
+        let words: Vec<&str> = self.lines[at].text.split_inclusive(char::is_whitespace).collect();
         let length: usize = words.iter().map(|word| word.chars().count()).sum();
         let spoken = length as f32 * share.clamp(0.0, 1.0);
         let mut so_far = 0;
@@ -92,20 +98,27 @@ impl Transcript {
         });
         let text: String = begun.copied().collect();
         match text.trim_end() {
-            "" => drop(self.0.remove(at)),
-            text => self.0[at].text = text.to_owned(),
+            "" => drop(self.lines.remove(at)),
+            text => self.lines[at].text = text.to_owned(),
         }
     }
 
     /// The lines in order.
     pub fn lines(&self) -> &[Line] {
-        &self.0
+        &self.lines
+    }
+
+    /// The lines that were added since there had been so many in all, and how many there have been now; those that were
+    /// taken back or fell off count too.
+    pub fn since(&self, added: usize) -> (&[Line], usize) {
+        let new = self.added.saturating_sub(added).min(self.lines.len());
+        (&self.lines[self.lines.len() - new..], self.added)
     }
 }
 
 impl fmt::Debug for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Transcript({} lines)", self.0.len())
+        write!(f, "Transcript({} lines)", self.lines.len())
     }
 }
 
@@ -169,6 +182,20 @@ mod tests {
             transcript.heard(1, share);
             assert_eq!(transcript.lines().first().map(|line| line.text.as_str()), expected);
         }
+    }
+
+    #[test]
+    fn what_is_new_is_told_once_even_if_lines_are_taken_back() {
+        let mut transcript = Transcript::default();
+        transcript.speak(Duration::ZERO, 1, "never heard");
+        let (new, seen) = transcript.since(0);
+        assert_eq!((new.len(), seen), (1, 1));
+        transcript.interrupt(1);
+        transcript.heard(1, 0.0);
+        transcript.push(Duration::ZERO, Speaker::Caller, "stop");
+        let (new, seen) = transcript.since(seen);
+        assert_eq!((new.len(), new[0].text.as_str(), seen), (1, "stop", 2));
+        assert_eq!(transcript.since(seen).0.len(), 0);
     }
 
     #[test]

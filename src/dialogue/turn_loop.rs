@@ -19,6 +19,7 @@ mod speaking;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -52,7 +53,6 @@ const ECHO_MAX: Duration = Duration::from_millis(1500);
 const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.";
 
 /// The machine of one conversation.
-#[derive(Debug)]
 pub struct TurnLoop {
     policy: Policy,
     facts: Map<String, Value>,
@@ -112,6 +112,13 @@ enum State {
     },
     Ended,
     Failed,
+}
+
+/// Where it stands, and nothing that was said.
+impl fmt::Debug for TurnLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TurnLoop(turn {}, {:?})", self.turn, self.state)
+    }
 }
 
 impl TurnLoop {

@@ -171,7 +171,7 @@ impl Shared {
                     let why = format!("the recognizer's dictionary lacks: {}", unknown.join(", "));
                     return Err(("assistant.script", why));
                 }
-                Ok(("pocketsphinx", Arc::new(engine)))
+                Ok(("pocketsphinx", Arc::new(engine.for_another_tenant())))
             }
         }
     }

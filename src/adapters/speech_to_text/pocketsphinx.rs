@@ -45,7 +45,7 @@ pub struct NoRecognizer(pub String);
 /// The engine, shared by all calls.
 #[derive(Clone)]
 pub struct Pocketsphinx {
-    pool: Arc<WorkerPool<Decoder>>,
+    pool: WorkerPool<Decoder>,
 }
 
 struct Decoder {
@@ -63,7 +63,12 @@ impl Pocketsphinx {
     pub fn open(model: &str, threads: usize) -> Result<Self, NoRecognizer> {
         let model = model.to_owned();
         let pool = WorkerPool::start("pocketsphinx", threads, QUEUE, move || Decoder::open(&model))?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool })
+    }
+
+    /// The same threads for another tenant: its load and that of others take turns.
+    pub fn for_another_tenant(&self) -> Self {
+        Self { pool: self.pool.lane() }
     }
 
     /// The words of these phrases that the dictionary lacks; they could never be heard.

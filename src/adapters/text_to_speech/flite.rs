@@ -6,7 +6,6 @@
 #[allow(unsafe_code)] // the foreign functions, and nothing else
 mod ffi;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
@@ -27,7 +26,7 @@ pub const VOICES: [&str; 4] = ["slt", "rms", "awb", "kal"];
 /// The engine with all its voices, shared by all calls.
 #[derive(Clone)]
 pub struct Flite {
-    pool: Arc<WorkerPool<ffi::Library>>,
+    pool: WorkerPool<ffi::Library>,
 }
 
 /// One voice of it.
@@ -40,15 +39,15 @@ impl Flite {
     /// Opens the library.
     pub fn open() -> Result<Self, NoSynthesizer> {
         let pool = WorkerPool::start("flite", 1, QUEUE, ffi::Library::open)?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool })
     }
 
-    /// A voice by its short name.
+    /// A voice by its short name; the load of each that was asked for and that of others take turns.
     pub fn voice(&self, name: &str) -> Result<FliteVoice, NoSynthesizer> {
         let known = VOICES.into_iter().find(|voice| *voice == name);
         let voice =
             known.ok_or_else(|| NoSynthesizer(format!("flite has no voice `{name}`: {}", VOICES.join(", "))))?;
-        Ok(FliteVoice { engine: self.clone(), voice })
+        Ok(FliteVoice { engine: Self { pool: self.pool.lane() }, voice })
     }
 }
 

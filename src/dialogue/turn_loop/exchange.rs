@@ -11,8 +11,7 @@ use crate::response::{ConnectToAgent, DtmfSend};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SayId(pub u64);
 
-/// What happened.
-#[derive(Debug)]
+/// What happened. It does not print itself: much of it are words.
 pub enum Input {
     /// The call exists: ask for the greeting.
     Begin,
@@ -62,8 +61,7 @@ pub enum Input {
     HandoffImpossible,
 }
 
-/// What to do.
-#[derive(Debug)]
+/// What to do. It does not print itself: most of it are words.
 pub enum Output {
     /// Ask the assistant.
     Ask(TurnRequest),

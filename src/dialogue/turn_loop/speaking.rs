@@ -10,7 +10,6 @@ use crate::response::{Activities, BargeInSwitch, ConnectToAgent, Means, OptionLi
 use crate::transcript::Speaker;
 
 /// One place in the queue.
-#[derive(Debug)]
 pub(super) enum Queued {
     /// Something to be heard.
     Clip {
@@ -23,6 +22,16 @@ pub(super) enum Queued {
     },
     /// Something to be done once everything before it has been heard.
     Do(Response),
+}
+
+/// It never shows words.
+impl std::fmt::Debug for Queued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Clip { id, repeats, .. } => write!(f, "Clip({}, repeats: {repeats})", id.0),
+            Self::Do(_) => f.write_str("Do"),
+        }
+    }
 }
 
 /// How lists to choose from are offered, until configured anew.
