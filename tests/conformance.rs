@@ -189,6 +189,7 @@ fn policy(given: &Value) -> Policy {
         confidence: given["confidence"].as_f64().unwrap_or_default() as f32,
         notify_filtered: flag("notify_filtered", default.notify_filtered),
         suppress_echo: flag("suppress_echo", default.suppress_echo),
+        redaction: default.redaction,
     }
 }
 

@@ -45,7 +45,7 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     let codecs = ["audiopus", "ezk-g722", "rtcp-types", "rtp-rs", "webrtc-vad"];
     let ciphers = ["aes", "aes-gcm", "hmac", "sha1"];
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
-    assert_only("bellhop-dialogue", &["serde", "serde_json", "thiserror"], sentence);
+    assert_only("bellhop-dialogue", &["regex", "serde", "serde_json", "thiserror"], sentence);
     assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
     assert_only("bellhop-tenancy", &["ipnet", "thiserror"], sentence);
 }

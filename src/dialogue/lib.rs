@@ -10,6 +10,7 @@ pub mod dtmf_collector;
 mod echo;
 pub mod message;
 pub mod ports;
+pub mod redaction;
 pub mod response;
 pub mod sentences;
 pub mod transcript;

@@ -368,7 +368,8 @@ impl TurnLoop {
             self.outputs.push_back(Output::Dropped(Dropped::NoBargeIn));
             return self.nothing_said(now);
         }
-        self.transcript.push(now - self.began, Speaker::Caller, text.trim());
+        let readable = self.policy.redaction.apply(text.trim());
+        self.transcript.push(now - self.began, Speaker::Caller, readable);
         let chosen = self.expecting.chosen_by_words(&text);
         let said = chosen.unwrap_or(TurnInput::Speech { text, confidence, result });
         match &mut self.state {

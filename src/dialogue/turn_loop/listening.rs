@@ -181,7 +181,7 @@ impl TurnLoop {
         let wanted = self.expecting.collector.as_ref().map(DtmfCollector::wanted);
         let masked = wanted.is_some_and(|wanted| wanted.masked);
         self.deaf_to_keys |= wanted.is_some_and(|wanted| wanted.stops_after);
-        let shown = if masked { "•".repeat(digits.len()) } else { digits.clone() };
+        let shown = if masked { "•".repeat(digits.len()).into() } else { self.policy.redaction.apply(&digits) };
         self.transcript.push(now - self.began, Speaker::CallerKeys, shown);
         let chosen = self.expecting.chosen_by_keys(&digits);
         self.ask(now, chosen.unwrap_or(TurnInput::Digits { digits, succeeded }));

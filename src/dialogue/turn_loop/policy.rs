@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::redaction::Redaction;
 use crate::response::fields::number;
 
 /// Settings of one conversation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// Silence after a reply until the assistant is told (vendor default 7 s).
     pub post_response: Duration,
@@ -27,6 +28,8 @@ pub struct Policy {
     pub notify_filtered: bool,
     /// Whether our own voice heard back is dropped.
     pub suppress_echo: bool,
+    /// What is masked in the transcript.
+    pub redaction: Redaction,
 }
 
 /// What interrupts a reply.
@@ -52,6 +55,7 @@ impl Default for Policy {
             confidence: 0.0,
             notify_filtered: false,
             suppress_echo: true,
+            redaction: Redaction::default(),
         }
     }
 }

@@ -179,7 +179,7 @@ impl TurnLoop {
         {
             self.saying.push(' ');
             self.saying.push_str(&words);
-            self.transcript.speak(now - self.began, id.0, words);
+            self.transcript.speak(now - self.began, id.0, self.policy.redaction.apply(&words));
         }
     }
 

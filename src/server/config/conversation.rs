@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellhop_dialogue::redaction::{Redaction, Regex};
 use bellhop_dialogue::turn_loop::{Policy, Trigger};
 
 use super::reader::Section;
@@ -23,8 +24,17 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
         resume: section.flag("resume_after_false_barge_in").unwrap_or(default.resume),
         confidence: section.share("confidence_threshold").unwrap_or(default.confidence),
         notify_filtered: section.flag("notify_on_filtered_utterances").unwrap_or(embedded),
+        redaction: Redaction::new(
+            section.flag("redact_card_numbers").unwrap_or(true),
+            section.texts("redact").unwrap_or_default().iter().filter_map(|text| pattern(section, text)).collect(),
+        ),
         suppress_echo: section.flag("suppress_echo").unwrap_or(default.suppress_echo),
     };
     section.finish();
     policy
+}
+
+fn pattern(section: &Section<'_>, text: &str) -> Option<Regex> {
+    let pattern = Redaction::pattern(text);
+    pattern.map_err(|why| section.mistake("redact", &format!("`{text}` is no regular expression: {why}"))).ok()
 }

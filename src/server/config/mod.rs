@@ -407,6 +407,10 @@ voice = "slt"
         let bad = GOOD
             .replace("+18005550123", "call me")
             .replace("instance/abc", "queue/abc")
+            .replace(
+                "[tenants.connect]",
+                "[tenants.conversation]\nredact = [\"(\"]\nconfidence_threshold = 7\n[tenants.connect]",
+            )
             .replace("kind = \"flite\"", "kind = \"siri\"")
             .replace("secret_access_key = \"secret\"", "secret_access_key = \"env:BELLHOP_NO_SUCH_VARIABLE\"")
             + "speed = 3\n[sip]\nlisten = [\"udp:nowhere\"]\nmax_calls = 0\n[media]\nports = \"9-3\"\n[nonsense]\n";
@@ -414,6 +418,8 @@ voice = "slt"
         for key in [
             "tenants[0].numbers",
             "tenants[0].connect.instance_arn",
+            "tenants[0].conversation.redact",
+            "tenants[0].conversation.confidence_threshold",
             "tenants[0].connect.secret_access_key",
             "tenants[0].text_to_speech.kind",
             "tenants[0].text_to_speech.speed",
