@@ -69,6 +69,8 @@ pub struct TurnLoop {
     keys_interrupt: bool,
     /// Whether keys are ignored until they are asked for again.
     deaf_to_keys: bool,
+    /// Whether speech is, by `stop_activities`: what a collection keeps out is not taken again before.
+    deaf_to_speech: bool,
     expecting: Expecting,
     offers: Offers,
     /// What is repeated until the next reply.
@@ -139,6 +141,7 @@ impl TurnLoop {
             speech_interrupts: true,
             keys_interrupt: true,
             deaf_to_keys: false,
+            deaf_to_speech: false,
             expecting: Expecting::default(),
             offers: Offers::default(),
             repeating: false,

@@ -171,7 +171,7 @@ impl TurnLoop {
 
     /// Speech that a collection kept out is taken again.
     pub(super) fn take_speech_again(&mut self) {
-        if std::mem::take(&mut self.expecting.deaf) {
+        if std::mem::take(&mut self.expecting.deaf) && !self.deaf_to_speech {
             self.outputs.push_back(Output::Listening(true));
         }
     }

@@ -232,6 +232,7 @@ impl TurnLoop {
             self.deaf_to_keys = !on;
         }
         if activities.speech {
+            self.deaf_to_speech = !on;
             self.outputs.push_back(Output::Listening(on));
         }
     }
