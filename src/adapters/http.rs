@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bellhop_dialogue::ports::ServiceFailure;
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
 
 /// The longest a connection may take to be there.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -38,6 +39,27 @@ pub(crate) fn builder() -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_MAX)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("bellhop/", env!("CARGO_PKG_VERSION")))
+}
+
+/// A response that is no refusal. `hints` say what to look at, by status; the service's own text stays out of the log, for it
+/// may repeat what a caller said.
+pub(crate) fn accepted(
+    response: reqwest::Response,
+    hints: &[(u16, &str)],
+) -> Result<reqwest::Response, ServiceFailure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let hint = hints.iter().find(|(of, _)| *of == status.as_u16()).map(|(_, hint)| format!(": {hint}"));
+    Err(ServiceFailure::Unavailable { why: format!("HTTP status {}{}", status.as_u16(), hint.unwrap_or_default()) })
+}
+
+/// The JSON of a response, up to a limit.
+pub(crate) async fn json(response: reqwest::Response, limit: usize) -> Result<Value, ServiceFailure> {
+    let body = body(response, limit).await?;
+    let not_json = |_| ServiceFailure::Unavailable { why: "its reply is no JSON".to_owned() };
+    serde_json::from_slice(&body).map_err(not_json)
 }
 
 /// The body of a response, up to a limit.

@@ -88,8 +88,7 @@ impl Tokens {
         if !response.status().is_success() {
             return Err(refused(format!("IAM refused the API key with status {}", response.status().as_u16())));
         }
-        let body = http::body(response, 64 * 1024).await?;
-        let reply: Value = serde_json::from_slice(&body).map_err(|_| refused("IAM gave no JSON".to_owned()))?;
+        let reply = http::json(response, 64 * 1024).await?;
         let text = reply.get("access_token").and_then(Value::as_str);
         let text = text.ok_or_else(|| refused("IAM gave no token".to_owned()))?;
         let lives = Duration::from_secs(reply.get("expires_in").and_then(Value::as_u64).unwrap_or(3600));

@@ -66,9 +66,7 @@ impl WebSounds {
             return Err(refused("its address is private: set sounds.private_networks to allow that"));
         }
         let response = self.client.get(url).send().await.map_err(|error| http::failure(&error))?;
-        if !response.status().is_success() {
-            return Err(ServiceFailure::Unavailable { why: format!("HTTP status {}", response.status().as_u16()) });
-        }
+        let response = http::accepted(response, &[])?;
         let bytes = http::body(response, BYTES_MAX).await?;
         let read = tokio::task::spawn_blocking(move || read_wav(&bytes)).await;
         read.ok().flatten().ok_or_else(|| refused("it is no WAV file of 16-bit PCM"))

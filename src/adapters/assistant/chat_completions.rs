@@ -21,6 +21,14 @@ pub const MESSAGES_MAX: usize = 60;
 /// The longest a turn may take in all.
 pub const TURN_MAX: Duration = Duration::from_secs(120);
 
+/// What to look at when it refuses.
+const HINTS: [(u16, &str); 4] = [
+    (401, "check the key"),
+    (403, "check the key"),
+    (404, "check the URL and the model"),
+    (429, "its limit is reached"),
+];
+
 /// What the model is told before the tenant's own prompt.
 const ON_THE_TELEPHONE: &str = "You are on the telephone: everything you write is spoken. Use short sentences, no lists, no \
 markup, no emoji. What stands in brackets was not said by the caller but happened. Use the tools to transfer the caller to \
@@ -81,16 +89,7 @@ impl ChatCompletions {
             post = post.bearer_auth(key);
         }
         let response = post.body(body.to_string()).send().await.map_err(|error| http::failure(&error))?;
-        if !response.status().is_success() {
-            let hint = match response.status().as_u16() {
-                401 | 403 => ": check the key",
-                404 => ": check the URL and the model",
-                429 => ": its limit is reached",
-                _ => "",
-            };
-            let why = format!("HTTP status {}{hint}", response.status().as_u16());
-            return Err(ServiceFailure::Unavailable { why });
-        }
+        let response = http::accepted(response, &HINTS)?;
         let mut completion = Completion::new(parts);
         each_object(response, |object| completion.take(&object)).await?;
         completion.finish(messages)

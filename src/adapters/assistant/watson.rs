@@ -66,7 +66,7 @@ impl WatsonAssistant {
 
     async fn open_session(&self) -> Result<String, ServiceFailure> {
         let response = self.post(self.place("sessions"), &json!({})).await?;
-        let body: Value = good(response).await?;
+        let body = http::json(http::accepted(response, &HINTS)?, BYTES_MAX).await?;
         let id = body.get("session_id").and_then(Value::as_str).map(str::to_owned);
         id.ok_or_else(|| ServiceFailure::Unavailable { why: "it opened no session".to_owned() })
     }
@@ -100,12 +100,13 @@ impl WatsonAssistant {
             session = Some(self.open_session().await?);
             response = self.post(self.message_url(session.as_deref()), &message).await?;
         }
-        let mut reply = if self.environment.is_some() && response.status().is_success() {
+        let response = http::accepted(response, &HINTS)?;
+        let mut reply = if self.environment.is_some() {
             let mut assembly = Assembly::new(parts);
             each_object(response, |object| assembly.take(object)).await?;
             assembly.finish()?
         } else {
-            TurnReply::from_message(good(response).await?)
+            TurnReply::from_message(http::json(response, BYTES_MAX).await?)
         };
         if let Some(id) = session {
             if !reply.context.is_object() {
@@ -117,23 +118,14 @@ impl WatsonAssistant {
     }
 }
 
-/// The JSON of a response that is no error; an error's text stays out of the log, for it may repeat what a caller said.
-async fn good(response: reqwest::Response) -> Result<Value, ServiceFailure> {
-    let status = response.status();
-    let why = |why: String| ServiceFailure::Unavailable { why };
-    if !status.is_success() {
-        let hint = match status.as_u16() {
-            400 => ": it did not accept the message",
-            401 | 403 => ": check the API key",
-            404 => ": check the URL and the id of the assistant",
-            429 => ": its plan's limit is reached",
-            _ => "",
-        };
-        return Err(why(format!("HTTP status {}{hint}", status.as_u16())));
-    }
-    let body = http::body(response, BYTES_MAX).await?;
-    serde_json::from_slice(&body).map_err(|_| why("its reply is no JSON".to_owned()))
-}
+/// What to look at when it refuses.
+const HINTS: [(u16, &str); 5] = [
+    (400, "it did not accept the message"),
+    (401, "check the API key"),
+    (403, "check the API key"),
+    (404, "check the URL and the id of the assistant"),
+    (429, "its plan's limit is reached"),
+];
 
 impl Assistant for WatsonAssistant {
     fn turn(&self, request: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {

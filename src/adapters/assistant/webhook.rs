@@ -61,9 +61,7 @@ impl Webhook {
             .send()
             .await
             .map_err(|error| http::failure(&error))?;
-        if !response.status().is_success() {
-            return Err(ServiceFailure::Unavailable { why: format!("HTTP status {}", response.status().as_u16()) });
-        }
+        let response = http::accepted(response, &[])?;
         let content_type =
             response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.contains("ndjson") || content_type.contains("event-stream") {
@@ -71,9 +69,7 @@ impl Webhook {
             each_object(response, |object| assembly.take(object)).await?;
             return assembly.finish();
         }
-        let body = http::body(response, BYTES_MAX).await?;
-        let not_json = |_| ServiceFailure::Unavailable { why: "its reply is no JSON".to_owned() };
-        let message: Value = serde_json::from_slice(&body).map_err(not_json)?;
+        let message = http::json(response, BYTES_MAX).await?;
         let phrases = message
             .get("phrases")
             .and_then(Value::as_array)

@@ -18,6 +18,13 @@ pub const TEXT_MAX: usize = 5 * 1024;
 pub const DEADLINE: Duration = Duration::from_secs(7);
 /// Most bytes of audio: five minutes at 16 kHz.
 pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
+/// What to look at when it refuses.
+const HINTS: [(u16, &str); 4] = [
+    (400, "it did not accept the text or the voice"),
+    (401, "check the API key"),
+    (403, "check the API key"),
+    (404, "check the URL"),
+];
 /// What goes into the query.
 const QUERY_PARAMETERS: [&str; 5] =
     ["voice", "customization_id", "rate_percentage", "pitch_percentage", "spell_out_mode"];
@@ -57,16 +64,7 @@ impl WatsonTextToSpeech {
         let post = post.header("Content-Type", "application/json").header("Accept", accept);
         let response =
             post.body(json!({"text": text}).to_string()).send().await.map_err(|error| http::failure(&error))?;
-        let status = response.status();
-        if !status.is_success() {
-            let hint = match status.as_u16() {
-                400 => ": it did not accept the text or the voice",
-                401 | 403 => ": check the API key",
-                404 => ": check the URL",
-                _ => "",
-            };
-            return Err(failed(format!("HTTP status {}{hint}", status.as_u16())));
-        }
+        let response = http::accepted(response, &HINTS)?;
         let bytes = http::body(response, AUDIO_MAX).await?;
         let samples: Vec<i16> = if wide {
             bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
