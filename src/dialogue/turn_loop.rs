@@ -73,6 +73,10 @@ pub struct TurnLoop {
     deaf_to_speech: bool,
     expecting: Expecting,
     offers: Offers,
+    /// What is to be heard and done: of the reply while speaking, of the one before while thinking, else nothing.
+    queue: VecDeque<Queued>,
+    /// The turn that the reply wants as soon as all of it is there.
+    at_once: Option<TurnInput>,
     /// What is repeated until the next reply.
     repeating: bool,
     type_ahead: VecDeque<char>,
@@ -92,11 +96,8 @@ enum State {
         attempt: u32,
         until: Instant,
         meanwhile: Option<TurnInput>,
-        /// What is still to be heard of the reply before.
-        behind: VecDeque<Queued>,
     },
     Speaking {
-        queue: VecDeque<Queued>,
         /// The turn whose reply is still being made.
         streaming: Option<u32>,
         until: Instant,
@@ -144,6 +145,8 @@ impl TurnLoop {
             deaf_to_speech: false,
             expecting: Expecting::default(),
             offers: Offers::default(),
+            queue: VecDeque::new(),
+            at_once: None,
             repeating: false,
             type_ahead: VecDeque::new(),
             last_heard: now,
@@ -195,11 +198,11 @@ impl TurnLoop {
         match &mut self.state {
             State::Thinking { until, .. } if *until <= now => self.try_again(now, ServiceFailure::Overdue),
             State::Speaking { until, hushed, .. } if *until <= now && *hushed => self.resume(now),
-            State::Speaking { queue, streaming, until, .. } if *until <= now => {
-                if queue.is_empty() && streaming.is_some() {
+            State::Speaking { streaming, until, .. } if *until <= now => {
+                if self.queue.is_empty() && streaming.is_some() {
                     return self.fail(ServiceFailure::Overdue);
                 }
-                queue.retain(|queued| matches!(queued, Queued::Do(_)));
+                self.queue.retain(|queued| matches!(queued, Queued::Do(_)));
                 self.outputs.push_back(Output::Cut);
                 self.advance(now);
             }
@@ -246,11 +249,13 @@ impl TurnLoop {
     }
 
     fn ask(&mut self, now: Instant, input: TurnInput) {
-        self.ask_behind(now, input, VecDeque::new());
+        self.queue.clear();
+        self.ask_meanwhile(now, input);
     }
 
     /// Asks while what is in the queue is still to be heard.
-    fn ask_behind(&mut self, now: Instant, input: TurnInput, behind: VecDeque<Queued>) {
+    fn ask_meanwhile(&mut self, now: Instant, input: TurnInput) {
+        self.at_once = None;
         self.take_speech_again();
         self.expecting = Expecting::default();
         let request = TurnRequest {
@@ -261,8 +266,7 @@ impl TurnLoop {
         };
         self.turn += 1;
         self.outputs.push_back(Output::Ask(request.clone()));
-        self.state =
-            State::Thinking { request, attempt: 1, until: now + self.policy.assistant, meanwhile: None, behind };
+        self.state = State::Thinking { request, attempt: 1, until: now + self.policy.assistant, meanwhile: None };
         self.voice.turn_sent();
         if self.recognition.turn_sent() {
             self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
@@ -273,9 +277,8 @@ impl TurnLoop {
     fn part(&mut self, now: Instant, number: u32, item: &Value) {
         let responses = response::read(std::slice::from_ref(item));
         match &mut self.state {
-            State::Thinking { request, behind, meanwhile: None, .. } if request.number == number => {
-                let queue = std::mem::take(behind);
-                self.speak(now, queue, Some(number), responses);
+            State::Thinking { request, meanwhile: None, .. } if request.number == number => {
+                self.speak(now, Some(number), responses);
             }
             State::Speaking { streaming: Some(streaming), .. } if *streaming == number => {
                 self.continue_with(now, responses)
@@ -312,16 +315,16 @@ impl TurnLoop {
             Err(failure) => return self.try_again(now, failure),
             Ok(reply) => reply,
         };
-        let State::Thinking { meanwhile, behind, .. } = &mut self.state else { return };
-        let (meanwhile, behind) = (meanwhile.take(), std::mem::take(behind));
+        let State::Thinking { meanwhile, .. } = &mut self.state else { return };
+        let meanwhile = meanwhile.take();
         let responses = self.take_over(reply);
         match meanwhile {
             // The caller went on speaking: what they said last counts, unless the reply ends the call.
             Some(input) if !responses.iter().any(Response::is_terminal) => {
                 self.carry_out_silently(now, responses);
-                self.ask_behind(now, input, behind);
+                self.ask_meanwhile(now, input);
             }
-            _ => self.speak(now, behind, None, responses),
+            _ => self.speak(now, None, responses),
         }
     }
 
@@ -411,13 +414,8 @@ impl TurnLoop {
         let message = transfer.agent_unavailable.take();
         self.ask(now, TurnInput::CallTransferFailed);
         if let Some(message) = message {
-            let State::Thinking { behind, .. } = &mut self.state else { return };
-            let mut queue = std::mem::take(behind);
-            self.say(&mut queue, message, true);
-            self.begin_front(now, &mut queue);
-            if let State::Thinking { behind, .. } = &mut self.state {
-                *behind = queue;
-            }
+            self.say(message, true);
+            self.begin_front(now);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Speaking: a queue of what is to be heard and of what is to be done between.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
@@ -43,106 +42,94 @@ pub(super) struct Offers {
 
 impl TurnLoop {
     /// Carries out a reply after what is in the queue already.
-    pub(super) fn speak(
-        &mut self,
-        now: Instant,
-        mut queue: VecDeque<Queued>,
-        streaming: Option<u32>,
-        responses: Vec<Response>,
-    ) {
+    pub(super) fn speak(&mut self, now: Instant, streaming: Option<u32>, responses: Vec<Response>) {
         if self.repeating {
             self.repeating = false;
-            queue.retain(|queued| !matches!(queued, Queued::Clip { repeats: true, .. }));
+            self.queue.retain(|queued| !matches!(queued, Queued::Clip { repeats: true, .. }));
             self.outputs.push_back(Output::StopRepeating);
         }
-        if queue.is_empty() {
+        if self.queue.is_empty() {
             self.saying.clear();
         }
-        self.state = State::Speaking { queue, streaming, until: now + SPEAKING_MAX, hushed: false };
+        self.state = State::Speaking { streaming, until: now + SPEAKING_MAX, hushed: false };
         self.continue_with(now, responses);
     }
 
     /// More of the reply that is being spoken.
-    pub(super) fn continue_with(&mut self, now: Instant, mut responses: Vec<Response>) {
-        let State::Speaking { queue, .. } = &mut self.state else { return };
-        let mut queue = std::mem::take(queue);
-        // Nothing comes after the end.
-        if let Some(end) = responses.iter().position(Response::is_terminal) {
-            responses.truncate(end + 1);
-        }
-        let cacheable = !responses.contains(&Response::ExcludeFromCache);
-        let mut at_once = None;
-        for response in responses {
-            match response {
-                Response::ForceNoInputTurn => at_once = Some(TurnInput::NoInput),
-                Response::SendSms => at_once = at_once.or(Some(TurnInput::SmsFailed)),
-                response => self.enqueue(&mut queue, response, cacheable),
-            }
-        }
-        let ends = queue.iter().any(is_end);
-        let State::Speaking { streaming, hushed, .. } = &self.state else { return };
-        if let Some(input) = at_once.filter(|_| !ends && streaming.is_none() && !*hushed) {
-            self.settle(now, &mut queue);
-            return self.ask_behind(now, input, queue);
-        }
-        self.begin_front(now, &mut queue);
-        let State::Speaking { queue: place, until, hushed, .. } = &mut self.state else { return };
-        *place = queue;
-        if !*hushed {
+    pub(super) fn continue_with(&mut self, now: Instant, responses: Vec<Response>) {
+        self.enqueue_all(responses);
+        let ends = self.queue.iter().any(is_end);
+        let State::Speaking { streaming, until, hushed } = &mut self.state else { return };
+        let (complete, hushed) = (streaming.is_none(), *hushed);
+        if !hushed {
             *until = now + SPEAKING_MAX;
-            self.advance(now);
-        } else if ends {
-            self.resume(now); // what ends the conversation is not interrupted
+        }
+        match self.at_once.take_if(|_| complete && !ends && !hushed) {
+            Some(input) => {
+                self.settle(now);
+                self.ask_meanwhile(now, input);
+            }
+            None if !hushed => self.advance(now),
+            None if ends => self.resume(now), // what ends the conversation is not interrupted
+            None => {}
         }
     }
 
     /// Of a reply that is not spoken: what it wants done in silence.
     pub(super) fn carry_out_silently(&mut self, now: Instant, responses: Vec<Response>) {
-        let mut queue = VecDeque::new();
-        for response in responses.into_iter().filter(|response| !is_heard(response)) {
-            self.enqueue(&mut queue, response, true);
+        // What is still to be heard of the reply before stands in the queue: this one does not wait for it.
+        let heard = std::mem::take(&mut self.queue);
+        self.enqueue_all(responses.into_iter().filter(|response| !is_heard(response)).collect());
+        self.settle(now);
+        self.queue = heard;
+    }
+
+    fn enqueue_all(&mut self, mut responses: Vec<Response>) {
+        // Nothing comes after the end.
+        if let Some(end) = responses.iter().position(Response::is_terminal) {
+            responses.truncate(end + 1);
         }
-        self.settle(now, &mut queue);
+        let cacheable = !responses.contains(&Response::ExcludeFromCache);
+        responses.into_iter().for_each(|response| self.enqueue(response, cacheable));
     }
 
     /// Does what stands at the front, up to the next thing to be heard.
-    fn settle(&mut self, now: Instant, queue: &mut VecDeque<Queued>) {
-        while let Some(Queued::Do(_)) = queue.front() {
-            if let Some(Queued::Do(response)) = queue.pop_front() {
-                self.do_now(now, response);
-            }
+    fn settle(&mut self, now: Instant) {
+        while let Some(Queued::Do(response)) = self.queue.pop_front_if(|queued| matches!(queued, Queued::Do(_))) {
+            self.do_now(now, response);
         }
-        self.begin_front(now, queue);
+        self.begin_front(now);
     }
 
-    fn enqueue(&mut self, queue: &mut VecDeque<Queued>, response: Response, cacheable: bool) {
+    fn enqueue(&mut self, response: Response, cacheable: bool) {
         match response {
-            Response::Text { text } => self.say(queue, text, cacheable),
+            Response::Text { text } => self.say(text, cacheable),
             Response::Audio(audio) => {
                 let id = self.next_id();
                 self.repeating |= audio.repeats;
-                queue.push_back(Queued::Clip { id, words: None, repeats: audio.repeats });
+                self.queue.push_back(Queued::Clip { id, words: None, repeats: audio.repeats });
                 self.outputs.push_back(Output::Play { id, source: audio.source, repeats: audio.repeats });
             }
-            Response::Options(list) => self.offer(queue, list, cacheable),
+            Response::Options(list) => self.offer(list, cacheable),
             Response::SendKeys(keys) => {
                 let id = self.next_id();
-                queue.push_back(Queued::Clip { id, words: None, repeats: false });
+                self.queue.push_back(Queued::Clip { id, words: None, repeats: false });
                 self.outputs.push_back(Output::SendKeys { id, keys });
             }
             Response::Dtmf(wanted) => self.expecting.collector = Some(DtmfCollector::new(wanted)),
             Response::TextToSpeech(update) => self.voice.update(update.strategy, &update.fields),
             Response::OptionsConfig(config) => self.offers.options = config,
             Response::DisambiguationConfig(config) => self.offers.suggestions = config,
+            Response::ForceNoInputTurn => self.at_once = Some(TurnInput::NoInput),
+            Response::SendSms => self.at_once = self.at_once.take().or(Some(TurnInput::SmsFailed)),
             Response::Unsupported { response_type } => self.outputs.push_back(Output::Skipped { response_type }),
             Response::SpeechToText(_)
             | Response::BargeIn(_)
             | Response::Start(_)
             | Response::Stop(_)
             | Response::ConnectToAgent(_)
-            | Response::EndSession { .. } => queue.push_back(Queued::Do(response)),
-            // These are looked for before the queue is filled.
-            Response::ExcludeFromCache | Response::ForceNoInputTurn | Response::SendSms => {}
+            | Response::EndSession { .. } => self.queue.push_back(Queued::Do(response)),
+            Response::ExcludeFromCache => {} // holds for the whole reply
         }
     }
 
@@ -151,30 +138,30 @@ impl TurnLoop {
         SayId(self.next_say - 1)
     }
 
-    pub(super) fn say(&mut self, queue: &mut VecDeque<Queued>, text: String, cacheable: bool) {
+    pub(super) fn say(&mut self, text: String, cacheable: bool) {
         if text.is_empty() {
             return;
         }
         let id = self.next_id();
         let voice = self.voice.current().get("synthesize").and_then(|voice| voice.as_object()).cloned();
-        queue.push_back(Queued::Clip { id, words: Some(text.clone()), repeats: false });
+        self.queue.push_back(Queued::Clip { id, words: Some(text.clone()), repeats: false });
         self.outputs.push_back(Output::Say { id, text, voice: voice.unwrap_or_default(), cacheable });
     }
 
-    fn offer(&mut self, queue: &mut VecDeque<Queued>, list: OptionList, cacheable: bool) {
+    fn offer(&mut self, list: OptionList, cacheable: bool) {
         let config = if list.disambiguates { &self.offers.suggestions } else { &self.offers.options };
         let config = config.clone();
         let offered: Vec<String> =
             list.choices.iter().enumerate().map(|(n, choice)| config.offer(n + 1, &choice.label)).collect();
         for text in list.title.into_iter().chain(offered) {
-            self.say(queue, text, cacheable);
+            self.say(text, cacheable);
         }
         self.expecting.offer(list.choices, config);
     }
 
     /// What stands at the front now begins to be heard.
-    pub(super) fn begin_front(&mut self, now: Instant, queue: &mut VecDeque<Queued>) {
-        if let Some(Queued::Clip { id, words, .. }) = queue.front_mut()
+    pub(super) fn begin_front(&mut self, now: Instant) {
+        if let Some(Queued::Clip { id, words, .. }) = self.queue.front_mut()
             && let Some(words) = words.take()
         {
             self.saying.push(' ');
@@ -185,25 +172,18 @@ impl TurnLoop {
 
     /// Does what stands at the front, up to the next thing to be heard; at the end of the queue the caller has the word.
     pub(super) fn advance(&mut self, now: Instant) {
-        loop {
-            let State::Speaking { queue, streaming, until, .. } = &mut self.state else { return };
-            match queue.pop_front() {
-                Some(Queued::Do(response)) => self.do_now(now, response),
-                Some(clip) => {
-                    queue.push_front(clip);
-                    let mut queue = std::mem::take(queue);
-                    self.begin_front(now, &mut queue);
-                    if let State::Speaking { queue: place, .. } = &mut self.state {
-                        *place = queue;
-                    }
-                    return;
-                }
-                None if streaming.is_some() => {
-                    *until = now + self.policy.assistant;
-                    return;
-                }
-                None => return self.listen(now),
-            }
+        self.settle(now);
+        let State::Speaking { streaming, until, .. } = &mut self.state else { return };
+        if !self.queue.is_empty() {
+            return;
+        }
+        if streaming.is_some() {
+            *until = now + self.policy.assistant;
+            return;
+        }
+        match self.at_once.take() {
+            Some(input) => self.ask(now, input),
+            None => self.listen(now),
         }
     }
 
@@ -238,15 +218,10 @@ impl TurnLoop {
     }
 
     fn connect(&mut self, now: Instant, mut transfer: ConnectToAgent) {
-        let State::Speaking { queue, .. } = &mut self.state else { return };
         if let Some(message) = transfer.agent_available.take() {
             // Said once, then the same response again without it.
-            let mut queue = std::mem::take(queue);
-            self.say(&mut queue, message, true);
-            queue.push_back(Queued::Do(Response::ConnectToAgent(transfer)));
-            if let State::Speaking { queue: place, .. } = &mut self.state {
-                *place = queue;
-            }
+            self.say(message, true);
+            self.queue.push_back(Queued::Do(Response::ConnectToAgent(transfer)));
             return;
         }
         if let Some(note) = &transfer.message_to_human_agent {
@@ -257,18 +232,16 @@ impl TurnLoop {
     }
 
     pub(super) fn played(&mut self, now: Instant, id: SayId) {
-        let (State::Speaking { queue, .. } | State::Thinking { behind: queue, .. }) = &mut self.state else { return };
-        let Some(at) = queue.iter().position(|queued| is(queued, id)) else { return };
-        let repeats = matches!(queue[at], Queued::Clip { repeats: true, .. });
+        let Some(at) = self.queue.iter().position(|queued| is(queued, id)) else { return };
         self.echo_until = now + ECHO_MAX;
         match &mut self.state {
-            State::Speaking { queue, hushed: true, .. }
-                if queue.iter().any(|queued| is_clip(queued) && !is(queued, id)) =>
+            State::Speaking { hushed: true, .. }
+                if self.queue.iter().any(|queued| is_clip(queued) && !is(queued, id)) =>
             {
-                queue.remove(at);
+                self.queue.remove(at);
             }
-            State::Speaking { queue, until, hushed, .. } => {
-                queue.remove(at);
+            State::Speaking { until, hushed, .. } => {
+                self.queue.remove(at);
                 *until = now + SPEAKING_MAX;
                 // The hush came with the last sample: there is nothing left that could wait.
                 let too_late = std::mem::take(hushed);
@@ -281,14 +254,10 @@ impl TurnLoop {
                 }
             }
             // Hold music goes on until the answer is there.
-            State::Thinking { .. } if repeats => {}
-            State::Thinking { behind, .. } => {
-                let mut queue = std::mem::take(behind);
-                queue.remove(at);
-                self.settle(now, &mut queue);
-                if let State::Thinking { behind, .. } = &mut self.state {
-                    *behind = queue;
-                }
+            State::Thinking { .. } if matches!(self.queue[at], Queued::Clip { repeats: true, .. }) => {}
+            State::Thinking { .. } => {
+                self.queue.remove(at);
+                self.settle(now);
             }
             _ => {}
         }
@@ -296,7 +265,7 @@ impl TurnLoop {
 
     /// Whether what is being heard may be cut: a reply that ends the conversation may not.
     pub(super) fn may_interrupt(&self, allowed: bool) -> bool {
-        matches!(&self.state, State::Speaking { queue, .. } if allowed && !queue.iter().any(is_end))
+        allowed && matches!(self.state, State::Speaking { .. }) && !self.queue.iter().any(is_end)
     }
 
     /// The caller seems to speak: the reply waits for what it will be, or is cut if it would not go on anyway.
@@ -331,9 +300,8 @@ impl TurnLoop {
 
     /// Cuts the reply. What it still had to do in silence is done, what it had to say is not.
     pub(super) fn barge_in(&mut self, now: Instant) {
-        let State::Speaking { queue, .. } = &mut self.state else { return };
-        let queue = std::mem::take(queue);
-        self.barged_in = true;
+        let queue = std::mem::take(&mut self.queue);
+        (self.barged_in, self.at_once) = (true, None);
         if let Some(Queued::Clip { id, words: None, .. }) = queue.front() {
             self.transcript.interrupt(id.0);
         }

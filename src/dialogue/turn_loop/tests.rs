@@ -337,8 +337,8 @@ fn no_order_of_events_leaves_the_loop_stuck() {
             }
             let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
             assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
-            if let State::Speaking { queue, hushed, .. } = &talk.turn_loop.state {
-                let waits = queue.iter().filter(|queued| matches!(queued, Queued::Clip { .. })).count();
+            if let State::Speaking { hushed, .. } = &talk.turn_loop.state {
+                let waits = talk.turn_loop.queue.iter().filter(|queued| matches!(queued, Queued::Clip { .. })).count();
                 assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
                 assert_eq!(*hushed, talk.hushed, "hushed before: {before}");
             } else {
