@@ -23,6 +23,8 @@ const BARGE_INS: &str = "bellhop_barge_ins_total";
 const UTTERANCES_DROPPED: &str = "bellhop_utterances_dropped_total";
 const SOUNDS_FAILED: &str = "bellhop_sounds_failed_total";
 const SERVICE_SWITCHES: &str = "bellhop_service_switches_total";
+const LOG_EVENTS: &str = "bellhop_log_events_total";
+const FIRST_AUDIO: &str = "bellhop_first_audio_seconds";
 const ASSISTANT: &str = "bellhop_assistant_seconds";
 const SPEECH: &str = "bellhop_speech_to_text_seconds";
 const SYNTHESIS: &str = "bellhop_text_to_speech_seconds";
@@ -70,6 +72,12 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(BARGE_INS, "Replies the caller cut off.");
     describe_counter!(UTTERANCES_DROPPED, "Utterances that were dropped, by reason.");
     describe_counter!(SERVICE_SWITCHES, "Requests and streams that another service took over, by kind.");
+    describe_counter!(LOG_EVENTS, "Tries to deliver an event to a tenant's log webhook, by result.");
+    describe_histogram!(
+        FIRST_AUDIO,
+        Unit::Seconds,
+        "From the end of the caller's speech, or a key, to our first audio."
+    );
     describe_counter!(SOUNDS_FAILED, "Sounds that the assistant named and that could not be fetched.");
     describe_histogram!(ASSISTANT, Unit::Seconds, "From a turn's request to its reply.");
     describe_histogram!(SPEECH, Unit::Seconds, "From the end of an utterance to its words.");
@@ -100,6 +108,9 @@ pub fn describe(tenants: &[&str]) {
         counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(SOUNDS_FAILED, "tenant" => (*tenant).to_owned()).absolute(0);
+        for result in ["delivered", "postponed"] {
+            counter!(LOG_EVENTS, "tenant" => (*tenant).to_owned(), "result" => result).absolute(0);
+        }
         for port in ["assistant", "speech_to_text", "text_to_speech"] {
             counter!(SERVICE_SWITCHES, "tenant" => (*tenant).to_owned(), "port" => port).absolute(0);
         }
@@ -228,6 +239,17 @@ pub fn utterance_dropped(tenant: &str, why: turn_loop::Dropped) {
 /// The next service of a kind took over: `assistant`, `speech_to_text` or `text_to_speech`.
 pub fn service_switched(tenant: &str, port: &'static str) {
     counter!(SERVICE_SWITCHES, "tenant" => tenant.to_owned(), "port" => port).increment(1);
+}
+
+/// A try to deliver an event to a tenant's log webhook.
+pub fn log_event(tenant: &str, delivered: bool) {
+    let result = if delivered { "delivered" } else { "postponed" };
+    counter!(LOG_EVENTS, "tenant" => tenant.to_owned(), "result" => result).increment(1);
+}
+
+/// What a caller waited: from the end of their speech, or their key, to our first audio.
+pub fn first_audio(tenant: &str, waited: Duration) {
+    histogram!(FIRST_AUDIO, "tenant" => tenant.to_owned()).record(waited);
 }
 
 /// A sound that the assistant named could not be fetched.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
+use bellhop_dialogue::Json;
+use bellhop_dialogue::call_record::{CallRecord, Event};
 use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
-use bellhop_dialogue::transcript::Speaker;
 use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Tenant;
@@ -46,7 +47,11 @@ pub struct Services {
     pub histories: Arc<dyn HistoryStore>,
     /// Records its calls, if the tenant wants that.
     pub recorder: Option<Arc<dyn CallRecorder>>,
-    /// Hears conversations, if somebody wants to.
+    /// Names its assistant in the record of a call: the vendor's identifier, or the kind.
+    pub assistant_id: Arc<str>,
+    /// Keeps the records of its calls.
+    pub records: Arc<dyn RecordKeeper>,
+    /// Sees calls, if somebody wants to.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -87,11 +92,37 @@ pub trait RecordingSink: Send {
     fn write(&mut self, samples: Vec<i16>);
 }
 
-/// Hears a conversation as it happens; for the demo and for tools that follow a call. What it does with the words is its
-/// own responsibility: they never go to the log.
+/// Sees a call as it happens; for the demo and for tools that follow a call. What it does with the words is its own
+/// responsibility: they never go to the log.
 pub trait Observer: Send + Sync {
-    /// Somebody said something, or pressed keys.
-    fn said(&self, call: CallId, speaker: Speaker, words: &str);
+    /// Something happened. Must not wait.
+    fn saw(&self, call: CallId, event: &Event);
+}
+
+/// Keeps the records of a tenant's calls and hands them on.
+pub trait RecordKeeper: Send + Sync {
+    /// Whether the log of every turn is wanted.
+    fn wants_turns(&self) -> bool;
+
+    /// A turn is over; its log is the payload of the vendor's `message_logged`. Must not wait.
+    fn turn(&self, record: &CallRecord, log: Json);
+
+    /// The call is over. Must not wait.
+    fn keep(&self, record: CallRecord);
+}
+
+/// Keeps nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRecords;
+
+impl RecordKeeper for NoRecords {
+    fn wants_turns(&self) -> bool {
+        false
+    }
+
+    fn turn(&self, _: &CallRecord, _: Json) {}
+
+    fn keep(&self, _: CallRecord) {}
 }
 
 impl fmt::Debug for Services {

@@ -116,19 +116,12 @@ fn reports_go_out_every_five_seconds_and_a_goodbye_at_the_end() {
         assert_eq!(reports[0].0, "192.0.2.1:40001".parse().expect("an address"));
         assert_eq!(reports[0].1[1], 200, "a sender report");
         assert_eq!(reports[0].1[0] & 0x1f, 1, "with a block about the caller");
-        stage.carrier.sends(&bye(&stage));
+        stage.carrier.hangs_up();
         stage.settle().await;
         let last = stage.line.control_sent().pop().expect("a goodbye").1;
         let time = Time { now: Instant::now(), ntp: 7 << 32 };
         assert_eq!(Control::new("far".into()).receive(time, 7, &last), Heard::Bye);
     });
-}
-
-fn bye(stage: &Stage) -> String {
-    let tag = stage.carrier.to_tag();
-    format!(
-        "BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag=far\nTo: <sip:+18005550123@203.0.113.7:5060>;transport=UDP;tag={tag}\nCall-ID: call-1\nCSeq: 9 BYE\nContent-Length: 0\n\n"
-    )
 }
 
 /// RTP injection and RTP bleed: packets from elsewhere are neither heard nor answered, however many they are.

@@ -73,7 +73,8 @@ impl Talk {
                 }
                 Output::Hush => "hush".to_owned(),
                 Output::Resume => "resume".to_owned(),
-                Output::Expect(_) => continue,
+                // What the call record is told of: see `call_record.rs`.
+                Output::Expect(_) | Output::Did(_) => continue,
                 Output::Understand(fields) => format!("understand {}", Value::Object(fields)),
                 Output::HandOff(transfer) => {
                     let target = transfer.sip.map(|sip| format!(" to {}", sip.uri.unwrap_or_default()));

@@ -27,24 +27,6 @@ fn audio(n: usize, payload: &[u8]) -> Packet<'_> {
     Packet { payload_type: 0, marker: n == 0, sequence: n as u16, timestamp: n as u32 * 160, ssrc: 7, payload }
 }
 
-async fn presses(stage: &Stage, at: &mut u16, digit: u8) {
-    for (n, end) in [false, false, true, true, true].into_iter().enumerate() {
-        let payload = [digit, if end { 0x8a } else { 0x0a }, 0, 160 + n as u8];
-        let timestamp = u32::from(*at / 5) * 1000 + 5000;
-        stage.line.puts(&Packet {
-            payload_type: 101,
-            marker: n == 0,
-            sequence: *at,
-            timestamp,
-            ssrc: 7,
-            payload: &payload,
-        });
-        *at += 1;
-        stage.pass(20).await;
-    }
-    stage.pass(40).await;
-}
-
 #[test]
 fn digits_travel_from_rtp_to_the_assistant() {
     play(Choices::default(), |stage| async move {
@@ -56,7 +38,7 @@ fn digits_travel_from_rtp_to_the_assistant() {
         stage.pass(200).await;
         let mut at = 0;
         for digit in [1, 9, 8, 4] {
-            presses(&stage, &mut at, digit).await;
+            stage.presses(&mut at, digit).await;
         }
         assert_eq!(stage.services.asked(), ["", "number", "1984"]);
     });

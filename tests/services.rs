@@ -107,16 +107,24 @@ fn others_take_over_from_services_that_are_gone() {
 }
 
 /// A program of the documentation, ended by its handle.
-struct Program(Child, String);
+struct Program(Child, String, std::sync::mpsc::Receiver<String>);
 
 impl Program {
     fn start(mut command: Command) -> Self {
         let mut child =
             command.env("BELLHOP_SECRET", "s3cret").stdout(Stdio::piped()).spawn().expect("it is installed");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let line = lines.next().expect("it says where it listens");
         let url = line.split_whitespace().last().expect("a URL").to_owned();
-        Self(child, url)
+        let (told, lines_told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || lines.for_each(|line| drop(told.send(line))));
+        Self(child, url, lines_told)
+    }
+
+    /// The next line it prints, as JSON.
+    fn says(&self) -> serde_json::Value {
+        let line = self.2.recv_timeout(Duration::from_secs(30)).expect("it says something");
+        serde_json::from_str(&line).expect("JSON")
     }
 }
 
@@ -167,4 +175,87 @@ fn the_documented_worker_understands_a_caller() {
     let (report, stop) = node.call(Transport::Udp, "c1", vec![speaks()]);
     assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
     assert_eq!(node.connect.attributes("c1")["topic"], "loan");
+}
+
+/// `bellhop calls …` with the configuration of a node.
+fn calls(node: &Node, arguments: &[&str]) -> String {
+    let (command, rest) = arguments.split_first().expect("a command");
+    let output = Command::new(env!("CARGO_BIN_EXE_bellhop"))
+        .args(["calls", command, "--config"])
+        .arg(node.folder.join("bellhop.toml"))
+        .args(rest)
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn records_outlive_the_server_reach_the_documented_receiver_and_are_forgotten() {
+    let services = |url: &str| {
+        format!(
+            "[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n\
+             [tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\n\
+             [tenants.recording]\nfolder = \"recordings\"\n\
+             [tenants.records.webhook]\nurl = \"{url}\"\nsecret = \"s3cret\"\n\
+             events = [\"cdr_logged\", \"message_logged\"]\n"
+        )
+    };
+    let mut node = node_with(&services("http://127.0.0.1:9"));
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_bellhop"))
+        .args(["calls", "tail", "--config"])
+        .arg(node.folder.join("bellhop.toml"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut followed = BufReader::new(tail.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    // Two turns, the second of them the hand-off.
+    let lines = vec![Line::AtOnce(Duration::from_millis(600)), Line::Press("0".into())];
+    let (_, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+    node.wait_until_idle();
+    let seen = followed.find(|line| line.contains("ended: assistant_transfer")).expect("it is followed to its end");
+    drop(tail.kill());
+    drop(tail.wait());
+    let name = seen.split_whitespace().next().expect("the call's name").to_owned();
+    let waits = "bellhop_log_events_total{tenant=\"acme\",result=\"postponed\"}";
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while node.metric(waits) < 3.0 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    // The server dies without a word; another comes up on what it left.
+    drop(node.process.kill());
+    drop(node.process.wait());
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/webhook/log_receiver.py")).arg("0");
+    let receiver = Program::start(python);
+    let path = node.folder.join("bellhop.toml");
+    let text = std::fs::read_to_string(&path).expect("written");
+    std::fs::write(&path, text.replace("http://127.0.0.1:9\"", &format!("{}\"", receiver.1))).expect("written");
+    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+    let connect = Connect::new(INSTANCE.parse().expect("an ARN"), key, false);
+    let again = Node::serve(&path, node.folder.clone(), connect);
+    let mut events: Vec<_> = (0..3).map(|_| receiver.says()).collect();
+    events.sort_by_key(|event| event["event"]["id"].as_str().map(str::to_owned));
+    let names: Vec<&str> = events.iter().filter_map(|event| event["event"]["name"].as_str()).collect();
+    assert_eq!(names, ["cdr_logged", "message_logged", "message_logged"]);
+    let record = &events[0]["payload"];
+    assert_eq!(record["call"]["end_reason"], "assistant_transfer");
+    assert!(record["realtime_transport_network_summary"]["inbound_stream"]["packets_transmitted"].as_u64() > Some(20));
+    assert_eq!(events[2]["payload"]["request"]["input"]["text"], "0");
+    let session = record["global_session_id"].as_str().expect("a session");
+
+    assert!(calls(&again, &["list"]).contains(session));
+    for id in [session, &name] {
+        let told = calls(&again, &["show", id]);
+        for part in ["<- INVITE", "-> 200 INVITE", "assistant: Hello.", "turn 1 asked: dtmf", "inbound_stream:"] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+    }
+    let json: serde_json::Value = serde_json::from_str(&calls(&again, &["show", session, "--json"])).expect("JSON");
+    assert_eq!(json, *record);
+    assert!(std::fs::read_dir(node.folder.join("recordings")).expect("a folder").count() == 1);
+    let gone = calls(&again, &["forget", "+1 206 555 0100"]);
+    assert_eq!(gone.trim(), "deleted: 1 call records, 1 conversations, 1 recordings");
+    assert_eq!(calls(&again, &["list"]), "");
 }

@@ -3,6 +3,8 @@
 //! Invariant: `label` is the metric's label, `sip_reason` the Reason header of our BYE (RFC 3326); neither tells anything
 //! personal.
 
+use bellhop_dialogue::call_record::EndReason;
+
 use crate::supervision::{ChildName, Exit, Failure};
 
 /// Why.
@@ -96,6 +98,16 @@ impl Ending {
     /// What the supervisor's own end means when it left no ending.
     pub fn of_supervisor(exit: &Exit) -> Self {
         Self::of_exit(ChildName::Call, exit)
+    }
+
+    /// The word of the call record.
+    pub fn record_reason(&self) -> EndReason {
+        match self {
+            Self::CallerHungUp => EndReason::CallerHangup,
+            Self::AssistantEnded => EndReason::AssistantHangup,
+            Self::HandedOff | Self::Transferred => EndReason::AssistantTransfer,
+            Self::OperatorHungUp | Self::Drained | Self::Refused(_) | Self::Failed { .. } => EndReason::Failed,
+        }
     }
 
     /// The metric label.

@@ -8,6 +8,7 @@ use actix::{Actor, ActorContext, Addr, Context, Handler};
 use bellhop_sip::sdp::Agreed;
 
 use super::child;
+use super::journal::Journal;
 use super::leg::{self, Silence};
 use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaSilent};
 use super::supervisor::Call;
@@ -21,6 +22,7 @@ pub struct JitterBuffer {
     pub(super) cores: Rc<LegCores>,
     pub(super) agreed: Option<Agreed>,
     pub(super) silence: Silence,
+    pub(super) journal: Journal,
 }
 
 impl Actor for JitterBuffer {
@@ -33,6 +35,7 @@ impl Handler<LegDigit> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
+        self.journal.write(|record, now| record.key_pressed(now));
         self.call.do_send(DigitPressed { digit: press.digit });
     }
 }
@@ -61,6 +64,7 @@ impl Handler<MediaMoved> for JitterBuffer {
     fn handle(&mut self, MediaMoved { agreed }: MediaMoved, _: &mut Self::Context) {
         leg::apply(&self.cores, self.agreed.as_ref(), &agreed, self.silence);
         self.cores.set_mode(leg::mode_of(agreed.direction), crate::now());
+        self.journal.write(|record, now| record.media_agreed(now, agreed.codec.name(), agreed.keys.is_some()));
         self.agreed = Some(agreed);
     }
 }

@@ -6,6 +6,7 @@ mod children;
 pub mod connect_handoff;
 pub mod ending;
 pub mod jitter_buffer;
+pub mod journal;
 pub mod leg;
 pub mod messages;
 pub mod phase;
@@ -79,6 +80,8 @@ pub struct CallSeed {
     pub local_tag: String,
     /// When it came.
     pub began: Instant,
+    /// Calls that were active then.
+    pub active_calls: usize,
     /// Our side of the stream.
     pub media: LocalMedia,
     /// The tenant with its services.

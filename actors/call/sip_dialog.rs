@@ -8,12 +8,13 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use bellhop_media::dtmf::Digit;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
-use bellhop_sip::message::{Request, StatusCode};
+use bellhop_sip::message::{Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
 use super::child;
+use super::journal::Journal;
 use super::messages::{
     Answer, CallerHungUp, DialogConfirmed, DigitPressed, Hold, HoldAnswered, InviteCancelled, MediaMoved,
     NoResponseInside, PressByInfo, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
@@ -39,6 +40,7 @@ pub struct SipDialog {
     pub(super) policy: FailureBeforeAnswer,
     pub(super) registry: Arc<CallRegistry>,
     pub(super) endpoint: Addr<SipEndpoint>,
+    pub(super) journal: Journal,
 }
 
 impl SipDialog {
@@ -132,12 +134,19 @@ impl Driven for SipDialog {
 
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         match output {
-            Output::Respond { key, response } => self.endpoint.do_send(Respond { key, response }),
+            Output::Respond { key, response } => {
+                self.journal.write(|record, now| record.sip_sent(now, response_line(&response)));
+                self.endpoint.do_send(Respond { key, response });
+            }
             Output::Send { request, hop } => {
+                self.journal.write(|record, now| record.sip_sent(now, request.method.to_string()));
                 let dialog = self.drive.core.dialog().id.clone();
                 self.endpoint.do_send(SendInside { dialog, request, hop, owner: ctx.address() });
             }
-            Output::Acknowledge { request, hop } => self.endpoint.do_send(SendAck { request, hop }),
+            Output::Acknowledge { request, hop } => {
+                self.journal.write(|record, now| record.sip_sent(now, "ACK".to_owned()));
+                self.endpoint.do_send(SendAck { request, hop });
+            }
             Output::WillChanged => self.deposit_will(),
             Output::Confirmed { body } => self.confirmed(&body, ctx),
             Output::NeverAcked => self.fail(Failure::NeverAcked, ctx),
@@ -156,6 +165,7 @@ impl Driven for SipDialog {
             }
             Output::Key { digit, held: _ } => {
                 if let Some(digit) = Digit::from_char(digit) {
+                    self.journal.write(|record, now| record.key_pressed(now));
                     self.call.do_send(DigitPressed { digit });
                 }
             }
@@ -166,6 +176,12 @@ impl Driven for SipDialog {
 }
 
 child!(SipDialog, ChildName::SipDialog);
+
+/// A response in the ladder: its status, and to what.
+fn response_line(response: &Response) -> String {
+    let method = response.headers.get("CSeq").and_then(|cseq| cseq.split_whitespace().nth(1)).unwrap_or_default();
+    format!("{} {method}", response.status.0)
+}
 
 /// Orders and reports that go into the core as they are.
 macro_rules! into_core {
@@ -182,11 +198,29 @@ macro_rules! into_core {
 
 into_core! {
     Ring {} => Input::Ring;
-    InviteCancelled {} => Input::Cancelled;
     Refer { transfer } => Input::Refer(transfer);
-    ResponseInside { response } => Input::Response(response);
     NoResponseInside { method, number } => Input::NoResponse { method, number };
-    RequestInside { key, request, hop } => match key {
+}
+
+/// Messages from the far end: they stand in the ladder.
+macro_rules! received {
+    ($($message:ident { $($field:ident),* }, $line:expr => $input:expr;)+) => {
+        $(impl Handler<$message> for SipDialog {
+            type Result = ();
+
+            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
+                let line = $line;
+                self.journal.write(|record, now| record.sip_received(now, line));
+                put(self, ctx, $input);
+            }
+        })+
+    };
+}
+
+received! {
+    InviteCancelled {}, "CANCEL".to_owned() => Input::Cancelled;
+    ResponseInside { response }, response_line(&response) => Input::Response(response);
+    RequestInside { key, request, hop }, request.method.to_string() => match key {
         Some(key) => Input::Request { key, request, hop },
         None => Input::Acked { ack: request },
     };

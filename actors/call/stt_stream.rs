@@ -15,6 +15,7 @@ use bellhop_media::voice_activity::{Activity, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
 use super::child;
+use super::journal::{Journal, RECOGNIZER};
 use super::messages::{
     CallerAudio, InterimHeard, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechEnded, SpeechStarted,
     Understand, Utterance, UtteranceHeard, UtteranceNotUnderstood,
@@ -45,6 +46,7 @@ pub struct SttStream {
     wide: Vec<i16>,
     paused: bool,
     utterance_ended: Option<Instant>,
+    journal: Journal,
 }
 
 /// What the recognizer reported, from whatever thread.
@@ -59,6 +61,7 @@ impl SttStream {
         tenant: &str,
         recognizer: Arc<dyn Recognizer>,
         line_rate: u32,
+        journal: Journal,
     ) -> Self {
         Self {
             link,
@@ -74,6 +77,7 @@ impl SttStream {
             wide: Vec::new(),
             paused: false,
             utterance_ended: None,
+            journal,
         }
     }
 
@@ -87,9 +91,12 @@ impl SttStream {
         let narrow = narrowed(frame);
         let change = self.activity.push(&narrow);
         if change == Some(Activity::Began) {
+            self.journal.write(|record, now| record.speech_began(now));
             self.call.do_send(SpeechStarted {});
         }
         if change == Some(Activity::Ended) {
+            let (silence, level) = (self.end_of_phrase, self.activity.level());
+            self.journal.write(|record, now| record.speech_ended(now, silence, level));
             self.call.do_send(SpeechEnded {});
         }
         let Some(stream) = &mut self.stream else { return };
@@ -219,9 +226,22 @@ impl Handler<Reported> for SttStream {
         match heard {
             Heard::Interim { .. } => self.call.do_send(InterimHeard {}),
             Heard::Final { text, confidence, result } => {
+                let transaction = result.as_ref().and_then(|result| result.get("transactionID")?.as_str());
+                let transaction = transaction.map(str::to_owned);
+                self.journal.write(|record, now| record.understood(now, confidence, transaction));
                 self.call.do_send(UtteranceHeard { heard: Utterance { text, confidence, result } });
             }
-            Heard::NotUnderstood => self.call.do_send(UtteranceNotUnderstood {}),
+            Heard::NotUnderstood => {
+                self.journal.write(|record, now| record.not_understood(now));
+                self.call.do_send(UtteranceNotUnderstood {});
+            }
+            Heard::ListenedBy { service, stands_in } => {
+                self.journal.write(|record, now| record.listened_by(now, service, stands_in));
+            }
+            Heard::Reconnecting { why } => {
+                let message = format!("{why}; it is connected to again");
+                self.journal.write(|record, now| record.warn(now, RECOGNIZER, message));
+            }
             Heard::Lost(failure) => {
                 tracing::warn!(tenant = self.tenant, %failure, "the recognizer is lost");
                 self.lost(ctx);

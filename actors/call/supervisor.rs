@@ -27,6 +27,7 @@ use super::children::{Children, tell};
 use super::connect_handoff::ConnectHandoff;
 use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
+use super::journal::Journal;
 use super::leg::{self, LegListeners};
 use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
@@ -50,6 +51,7 @@ use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Ping, Stop, spa
 pub struct Call {
     pub(super) link: Link,
     pub(super) seed: CallSeed,
+    pub(super) journal: Journal,
     pub(super) phase: PhaseName,
     pub(super) readiness: Readiness,
     pub(super) goal: Option<Goal>,
@@ -84,6 +86,7 @@ impl Call {
     pub fn new(seed: CallSeed, link: Link) -> Self {
         Self {
             link,
+            journal: Journal::open(&seed, facts(&seed)),
             seed,
             phase: PhaseName::Offered,
             readiness: Readiness::default(),
@@ -105,25 +108,6 @@ impl Call {
 
     fn sip_call_id(&self) -> &str {
         self.seed.invite.headers.get("Call-ID").unwrap_or_default()
-    }
-
-    /// What the assistant is told of the call.
-    fn facts(&self) -> CallFacts {
-        let invite = &self.seed.invite;
-        let text = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();
-        let uri = |name: &str| NameAddr::parse(&text(name)).map(|address| address.uri.to_string()).unwrap_or_default();
-        let wanted = self.seed.services.invite_headers.iter();
-        CallFacts {
-            caller: self.seed.caller.clone(),
-            dialled: self.seed.dialled.clone(),
-            sip_call_id: text("Call-ID"),
-            sip_request_uri: invite.uri.to_string(),
-            sip_from_uri: uri("From"),
-            sip_to_uri: uri("To"),
-            invite_headers: wanted
-                .filter_map(|name| Some((name.clone(), invite.headers.get(name)?.to_owned())))
-                .collect(),
-        }
     }
 
     /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
@@ -179,6 +163,7 @@ impl Call {
             policy: tenant.before_answer,
             registry: Arc::clone(&this.seed.registry),
             endpoint: this.seed.endpoint.clone(),
+            journal: this.journal.clone(),
         }));
         if tenant.ringing == Ringing::On {
             tell(&self.children.sip_dialog, Ring {});
@@ -187,17 +172,19 @@ impl Call {
         let silence = services.media.silence;
         let cores = Rc::new(leg::cores(crate::now(), agreed.as_ref(), silence, services.media.timeout));
         self.cores = Some(Rc::clone(&cores));
-        let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |_, link| JitterBuffer {
+        let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |this, link| JitterBuffer {
             link,
             call: call.clone(),
             cores: Rc::clone(&cores),
             agreed: agreed.clone(),
             silence,
+            journal: this.journal.clone(),
         });
         let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
             let services = &this.seed.services;
             let line_rate = cores.receiver.borrow().format().codec.sample_rate();
-            SttStream::new(link, call.clone(), &services.tenant.name, Arc::clone(&services.recognizer), line_rate)
+            let (recognizer, journal) = (Arc::clone(&services.recognizer), this.journal.clone());
+            SttStream::new(link, call.clone(), &services.tenant.name, recognizer, line_rate, journal)
         });
         let tts_playback = self.spawn(ctx, ChildName::TtsPlayback, |this, link| TtsPlayback {
             link,
@@ -207,17 +194,17 @@ impl Call {
             synthesizer: Arc::clone(&this.seed.services.synthesizer),
             sounds: Arc::clone(&this.seed.services.sounds),
             waiting: VecDeque::new(),
+            journal: this.journal.clone(),
         });
         let policy = services.conversation.clone();
         let turn_loop = self.spawn(ctx, ChildName::TurnLoop, |this, link| TurnLoop {
             link,
             call: call.clone(),
             tenant: this.tenant().to_owned(),
-            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &this.facts())),
+            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &facts(&this.seed))),
             assistant: Arc::clone(&this.seed.services.assistant),
-            id: this.seed.id,
-            observer: this.seed.services.observer.clone(),
-            observed: 0,
+            journal: this.journal.clone(),
+            read: 0,
         });
         let connect_handoff = self.spawn(ctx, ChildName::ConnectHandoff, |this, link| {
             let services = &this.seed.services;
@@ -319,6 +306,7 @@ impl Call {
         }
         tell(&self.children.sip_dialog, Answer {});
         metrics::call_answered(self.tenant(), crate::now() - self.seed.began);
+        self.journal.write(|record, now| record.answered(now));
         // The dialog bounds this phase itself: 64*T1 for the ACK.
         self.enter(PhaseName::Answering, ctx);
     }
@@ -516,6 +504,7 @@ impl Call {
                 "call audio"
             );
         }
+        self.journal.end(&ending, self.cores.as_deref(), self.seed.registry.farewell(self.seed.id));
         self.seed.reception.do_send(CallEnded { id: self.seed.id, ending, headers });
         self.on_air = None;
         self.children.stop_all();
@@ -533,6 +522,7 @@ impl Call {
     }
 
     fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.journal.hand_in();
         self.link.exit(Exit::Finished);
         ctx.stop();
     }
@@ -553,6 +543,23 @@ impl Call {
                 return self.fail(Ending::Failed { child, failure }, ctx);
             }
         }
+    }
+}
+
+/// What the assistant is told of the call.
+fn facts(seed: &CallSeed) -> CallFacts {
+    let invite = &seed.invite;
+    let text = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();
+    let uri = |name: &str| NameAddr::parse(&text(name)).map(|address| address.uri.to_string()).unwrap_or_default();
+    let wanted = seed.services.invite_headers.iter();
+    CallFacts {
+        caller: seed.caller.clone(),
+        dialled: seed.dialled.clone(),
+        sip_call_id: text("Call-ID"),
+        sip_request_uri: invite.uri.to_string(),
+        sip_from_uri: uri("From"),
+        sip_to_uri: uri("To"),
+        invite_headers: wanted.filter_map(|name| Some((name.clone(), invite.headers.get(name)?.to_owned()))).collect(),
     }
 }
 

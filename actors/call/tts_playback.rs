@@ -19,6 +19,7 @@ use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
 use super::child;
+use super::journal::Journal;
 use super::messages::{
     ClipEvent, Cut, GoOn, PlayAudio, PlaybackCut, PlaybackFinished, PlaybackReady, PressKeys, Rest, Speak,
     StopRepeating,
@@ -40,6 +41,7 @@ pub struct TtsPlayback {
     pub(super) synthesizer: Arc<dyn Synthesizer>,
     pub(super) sounds: Arc<dyn SoundLibrary>,
     pub(super) waiting: VecDeque<(SayId, Waiting)>,
+    pub(super) journal: Journal,
 }
 
 impl TtsPlayback {
@@ -53,6 +55,7 @@ impl TtsPlayback {
         };
         match result {
             Ok(speech) => {
+                self.journal.write(|record, now| record.synthesised(now, id, &speech.origin));
                 let sound = encoded(&speech, self.cores.playout.borrow().format().codec);
                 *place = Waiting::Sound { sound, repeats };
             }
@@ -246,6 +249,7 @@ impl Handler<Cut> for TtsPlayback {
         let cut = self.cores.playout.borrow_mut().cut();
         let cut = cut.map(|cut| (SayId(cut.id.0), cut.heard as f32 / cut.of.max(1) as f32));
         if let Some((id, share)) = cut.or_else(|| self.waiting.front().map(|(id, _)| (*id, 0.0))) {
+            self.journal.write(|record, now| record.audio_cut(now, id, share));
             self.call.do_send(PlaybackCut { id, share });
         }
         self.waiting.clear();
@@ -256,8 +260,17 @@ impl Handler<ClipEvent> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, ClipEvent { event }: ClipEvent, _: &mut Self::Context) {
-        if let Event::Finished(ClipId(id)) = event {
-            self.call.do_send(PlaybackFinished { id: SayId(id) });
+        match event {
+            Event::Started(ClipId(id)) => {
+                let waited = self.journal.write(|record, now| record.audio_began(now, SayId(id)));
+                if let Some(waited) = waited.flatten() {
+                    metrics::first_audio(&self.tenant, waited);
+                }
+            }
+            Event::Finished(ClipId(id)) => {
+                self.journal.write(|record, now| record.audio_ended(now, SayId(id)));
+                self.call.do_send(PlaybackFinished { id: SayId(id) });
+            }
         }
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 use bellhop_dialogue::ports::{Assistant, ServiceFailure, SpeechRequest, TurnReply};
-use bellhop_dialogue::turn_loop::{Input, Output};
+use bellhop_dialogue::turn_loop::{Dropped, Input, Output};
 use bellhop_dialogue::{Json, TurnLoop as Core};
 
 use super::child;
+use super::journal::{CONFIDENCE, Journal};
 use super::messages::{
     Begin, ConfigureSpeech, CutSpeech, EndConversation, FellSilent, HandOff, HandoffWasImpossible, Heard, HushSpeech,
     Hypothesis, Interrupted, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived, ResumeListening,
@@ -19,8 +20,6 @@ use super::messages::{
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
 use crate::metrics;
-use crate::reception::call_registry::CallId;
-use crate::services::Observer;
 use crate::supervision::{ChildName, Exit, Failure, Link};
 
 /// The actor.
@@ -30,20 +29,19 @@ pub struct TurnLoop {
     pub(super) tenant: String,
     pub(super) drive: Drive<Core>,
     pub(super) assistant: Arc<dyn Assistant>,
-    pub(super) id: CallId,
-    pub(super) observer: Option<Arc<dyn Observer>>,
-    pub(super) observed: usize,
+    pub(super) journal: Journal,
+    /// How much of the transcript is in the journal.
+    pub(super) read: usize,
 }
 
 impl TurnLoop {
-    /// Tells the observer what the transcript has gained.
-    fn observe(&mut self) {
-        let Some(observer) = &self.observer else { return };
-        let (lines, observed) = self.drive.core.transcript().since(self.observed);
+    /// Writes down what the transcript has gained.
+    fn copy_lines(&mut self) {
+        let (lines, read) = self.drive.core.transcript().since(self.read);
         for line in lines {
-            observer.said(self.id, line.speaker, &line.text);
+            self.journal.write(|record, now| record.said(now, line.speaker, &line.text));
         }
-        self.observed = observed;
+        self.read = read;
     }
 }
 
@@ -76,6 +74,8 @@ impl Handler<Replied> for TurnLoop {
 
     fn handle(&mut self, Replied { number, reply }: Replied, ctx: &mut Self::Context) {
         put(self, ctx, Input::Replied { number, reply });
+        let data = self.drive.core.custom_data();
+        self.journal.write(|record, _| record.custom_data(data));
     }
 }
 
@@ -96,16 +96,22 @@ impl Driven for TurnLoop {
     }
 
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
-        self.observe();
+        self.copy_lines();
         match output {
             Output::Ask(request) => {
                 metrics::turn(&self.tenant, request.input.label());
+                let label = request.input.label();
+                self.journal.write(|record, now| record.asked(now, request.number, label));
                 let (number, asked) = (request.number, crate::now());
                 let this = ctx.address();
                 let parts = Box::new(move |item| this.do_send(ReplyPart { number, item }));
                 let answer = self.assistant.turn(request, parts).into_actor(self);
                 ctx.spawn(answer.map(move |reply, this, ctx| {
                     metrics::assistant_answered(&this.tenant, crate::now() - asked);
+                    let told = reply.as_ref().map(|reply| &reply.origin).map_err(ToString::to_string);
+                    this.journal.write(|record, now| {
+                        record.replied(now, number, told.as_ref().copied().map_err(String::as_str))
+                    });
                     if let Err(failure) = &reply {
                         tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
                     }
@@ -114,28 +120,49 @@ impl Driven for TurnLoop {
                 }));
             }
             Output::Say { id, text, voice, cacheable } => {
+                self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
                 let speech = SpeechRequest { parameters: voice, cacheable, ..SpeechRequest::plain(text, 0) };
                 self.call.do_send(Say { id, speech });
             }
-            Output::Play { id, source, repeats } => self.call.do_send(PlaySound { id, source, repeats }),
+            Output::Play { id, source, repeats } => {
+                self.journal.write(|record, now| record.wants_heard(now, "url", id));
+                self.call.do_send(PlaySound { id, source, repeats });
+            }
+            Output::Did(kind) => {
+                self.journal.write(|record, now| record.did(now, kind));
+            }
             Output::StopRepeating => self.call.do_send(StopSound {}),
             Output::Hush => self.call.do_send(HushSpeech {}),
             Output::Resume => self.call.do_send(ResumeSpeech {}),
             Output::Understand(fields) => self.call.do_send(ConfigureSpeech { fields }),
-            Output::Dropped(why) => metrics::utterance_dropped(&self.tenant, why),
+            Output::Dropped(why) => {
+                metrics::utterance_dropped(&self.tenant, why);
+                self.journal.write(|record, now| match why {
+                    Dropped::Echo => record.echo_heard(now),
+                    Dropped::Confidence => record.warn(now, CONFIDENCE, "an utterance was not understood well enough"),
+                    Dropped::NoBargeIn => {}
+                });
+            }
             Output::Cut => {
                 metrics::barge_in(&self.tenant);
                 self.call.do_send(CutSpeech {});
             }
             Output::Expect(phrases) => self.call.do_send(ReplyArrived { phrases }),
             Output::HandOff(transfer) => {
+                self.journal.write(|record, now| record.did(now, "transfer"));
                 let transcript = self.drive.core.transcript().clone();
                 self.call.do_send(HandOff { transfer, transcript });
             }
             Output::Listening(true) => self.call.do_send(ResumeListening {}),
             Output::Listening(false) => self.call.do_send(PauseListening {}),
-            Output::SendKeys { id, keys } => self.call.do_send(SendKeys { id, keys }),
-            Output::EndConversation { headers } => self.call.do_send(EndConversation { headers }),
+            Output::SendKeys { id, keys } => {
+                self.journal.write(|record, now| record.wants_heard(now, "dtmf", id));
+                self.call.do_send(SendKeys { id, keys });
+            }
+            Output::EndConversation { headers } => {
+                self.journal.write(|record, now| record.did(now, "hangup"));
+                self.call.do_send(EndConversation { headers });
+            }
             Output::Skipped { response_type } => {
                 metrics::response_skipped(&self.tenant);
                 tracing::warn!(tenant = self.tenant, response_type, "a response of this type is not served");

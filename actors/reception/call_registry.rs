@@ -108,6 +108,11 @@ impl CallRegistry {
         }
     }
 
+    /// How the call would leave now, in a word.
+    pub fn farewell(&self, id: CallId) -> Option<&'static str> {
+        Some(self.calls.get(&id)?.will.as_ref()?.farewell.name())
+    }
+
     /// Opens the will: the farewell is now somebody's to carry out. `None` if it was opened before.
     pub fn open_will(&self, id: CallId) -> Option<Will> {
         self.calls.get_mut(&id)?.will.take()

@@ -143,6 +143,8 @@ impl Reception {
             local,
             local_tag,
             began: now,
+            // This one is in the registry already.
+            active_calls: self.settings.registry.len().saturating_sub(1),
             media: LocalMedia {
                 codecs: Arc::clone(&policy.codecs),
                 security: policy.security,

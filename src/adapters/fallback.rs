@@ -85,7 +85,10 @@ impl Synthesizer for InOrder<dyn Synthesizer> {
                 let result = tokio::time::timeout(SLOW, work).await.unwrap_or(Err(ServiceFailure::Overdue));
                 ranked.breaker.note(is_well(&result));
                 match result {
-                    Ok(speech) => return Ok(speech),
+                    Ok(mut speech) => {
+                        (speech.origin.service, speech.origin.stands_in) = (ranked.name, rank > 0);
+                        return Ok(speech);
+                    }
                     Err(failure) => last = (rank, failure),
                 }
             }
@@ -112,7 +115,10 @@ impl Assistant for InOrder<dyn Assistant> {
                 let result = ranked.service.turn(request.clone(), sink).await;
                 ranked.breaker.note(is_well(&result));
                 match result {
-                    Ok(reply) => return Ok(reply),
+                    Ok(mut reply) => {
+                        (reply.origin.service, reply.origin.stands_in) = (ranked.name, rank > 0);
+                        return Ok(reply);
+                    }
                     Err(failure) if spoke.load(Ordering::Acquire) => return Err(failure),
                     Err(failure) => last = (rank, failure),
                 }
@@ -155,7 +161,7 @@ mod tests {
     }
 
     fn speech() -> Pending<Result<Speech, ServiceFailure>> {
-        Box::pin(async { Ok(Speech { samples: vec![1].into(), sample_rate: 8000 }) })
+        Box::pin(async { Ok(Speech::new([1], 8000)) })
     }
 
     fn failure() -> Pending<Result<Speech, ServiceFailure>> {
@@ -185,7 +191,8 @@ mod tests {
         let never: Does = || Box::pin(std::future::pending());
         for does in [failure, never] {
             let (voices, _, switches) = in_order([does, speech]);
-            assert!(voices.synthesize(SpeechRequest::plain("a", 8000)).await.is_ok());
+            let speech = voices.synthesize(SpeechRequest::plain("a", 8000)).await.expect("the second speaks");
+            assert_eq!((speech.origin.service, speech.origin.stands_in), ("second", true));
             assert_eq!(*switches.lock().expect("alone"), ["first>second"]);
         }
         let (voices, _, switches) = in_order([speech, speech]);

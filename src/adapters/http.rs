@@ -55,6 +55,12 @@ pub(crate) fn accepted(
     Err(ServiceFailure::Unavailable { why: format!("HTTP status {}{}", status.as_u16(), hint.unwrap_or_default()) })
 }
 
+/// The service's own identifier of a request.
+pub(crate) fn transaction(response: &reqwest::Response) -> Option<Arc<str>> {
+    let names = ["x-global-transaction-id", "x-request-id", "x-amzn-requestid"];
+    names.iter().find_map(|name| response.headers().get(*name)?.to_str().ok().map(Arc::from))
+}
+
 /// The JSON of a response, up to a limit.
 pub(crate) async fn json(response: reqwest::Response, limit: usize) -> Result<Value, ServiceFailure> {
     let body = body(response, limit).await?;

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod fallback;
 mod http;
 pub mod iam;
+pub mod log_webhook;
 pub mod recording;
 pub mod sounds;
 pub mod speech_to_text;

@@ -98,8 +98,7 @@ fn read_wav(bytes: &[u8]) -> Option<Speech> {
     let channels = usize::from(spec.channels);
     let mean = |frame: &[i16]| (frame.iter().map(|s| i32::from(*s)).sum::<i32>() / channels as i32) as i16;
     let samples: Vec<i16> = all.chunks_exact(channels).map(mean).collect();
-    (!samples.is_empty() && spec.sample_rate >= 4000)
-        .then(|| Speech { samples: samples.into(), sample_rate: spec.sample_rate })
+    (!samples.is_empty() && spec.sample_rate >= 4000).then(|| Speech::new(samples, spec.sample_rate))
 }
 
 /// Resolves names to public addresses alone.

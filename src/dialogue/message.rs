@@ -80,7 +80,7 @@ impl TurnReply {
             context.remove("vgwAction");
             context.remove("vgwActionSequence");
         }
-        Self { generic, legacy: legacy.map_or(Value::Null, Value::Object), context, phrases: None }
+        Self { generic, legacy: legacy.map_or(Value::Null, Value::Object), context, ..Self::default() }
     }
 }
 

@@ -151,6 +151,17 @@ impl fmt::Debug for TurnRequest {
     }
 }
 
+/// Who did a piece of work, for the call record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The kind of the service; empty if nobody said.
+    pub service: &'static str,
+    /// Whether it stands in for one that is preferred.
+    pub stands_in: bool,
+    /// The service's own identifier of the work.
+    pub transaction: Option<Arc<str>>,
+}
+
 /// What the assistant answers.
 #[derive(Clone, Default)]
 pub struct TurnReply {
@@ -162,6 +173,8 @@ pub struct TurnReply {
     pub context: Value,
     /// What the caller may say next, if the assistant knows; narrows recognition.
     pub phrases: Option<Arc<[String]>>,
+    /// Who answered.
+    pub origin: Origin,
 }
 
 impl fmt::Debug for TurnReply {
@@ -203,6 +216,18 @@ pub enum Heard {
     },
     /// An utterance ended and was not understood.
     NotUnderstood,
+    /// Another service listens from here on.
+    ListenedBy {
+        /// Its kind.
+        service: &'static str,
+        /// Whether it stands in for one that is preferred.
+        stands_in: bool,
+    },
+    /// The service broke off and is connected to again; nothing that was said is lost.
+    Reconnecting {
+        /// Why.
+        why: ServiceFailure,
+    },
     /// The recognizer is gone and will not come back.
     Lost(ServiceFailure),
 }
@@ -213,6 +238,8 @@ impl fmt::Debug for Heard {
             Self::Interim { .. } => "Interim",
             Self::Final { .. } => "Final",
             Self::NotUnderstood => "NotUnderstood",
+            Self::ListenedBy { .. } => "ListenedBy",
+            Self::Reconnecting { .. } => "Reconnecting",
             Self::Lost(_) => "Lost",
         })
     }
@@ -294,6 +321,15 @@ pub struct Speech {
     pub samples: Arc<[i16]>,
     /// Samples per second.
     pub sample_rate: u32,
+    /// Who spoke.
+    pub origin: Origin,
+}
+
+impl Speech {
+    /// Speech of whoever.
+    pub fn new(samples: impl Into<Arc<[i16]>>, sample_rate: u32) -> Self {
+        Self { samples: samples.into(), sample_rate, origin: Origin::default() }
+    }
 }
 
 impl fmt::Debug for Speech {

@@ -9,7 +9,7 @@ use rtcp_types::{
     Bye, Compound, Packet, ReceiverReport, ReportBlock, RtcpPacketWriter, Sdes, SdesChunk, SdesItem, SenderReport,
 };
 
-use crate::statistics::Reception;
+use crate::statistics::{Reception, Spread};
 
 /// How often reports go out (RFC 3550 section 6.2: the least interval of a two-party session).
 pub const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -58,7 +58,22 @@ pub struct Control {
     round_trip: Option<Duration>,
     /// Share of our packets that the far end missed of late, in 1/256.
     far_end_missed: Option<u8>,
+    far_end: Option<FarEnd>,
+    /// CNAME and TOOL of the far end.
+    names: (Option<String>, Option<String>),
 }
+
+/// What the far end reported of our stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FarEnd {
+    /// Packets it missed in all.
+    pub lost: u32,
+    /// The jitter it saw, report by report.
+    pub jitters: Spread,
+}
+
+/// Most characters kept of a name of the far end.
+const NAME_MAX: usize = 128;
 
 impl Control {
     /// `canonical_name` is a random word: the far end shall learn nothing about the host (RFC 7022).
@@ -74,6 +89,21 @@ impl Control {
     /// The share of our packets that the far end missed of late, 0 to 1.
     pub fn far_end_loss(&self) -> Option<f32> {
         self.far_end_missed.map(|missed| f32::from(missed) / 256.0)
+    }
+
+    /// What the far end reported of our stream, if it reports.
+    pub fn far_end(&self) -> Option<FarEnd> {
+        self.far_end
+    }
+
+    /// CNAME and TOOL of the far end, as far as it gives them (RFC 3550 sections 6.5.1 and 6.5.6).
+    pub fn far_end_names(&self) -> (Option<&str>, Option<&str>) {
+        (self.names.0.as_deref(), self.names.1.as_deref())
+    }
+
+    /// Our own CNAME.
+    pub fn canonical_name(&self) -> &str {
+        &self.canonical_name
     }
 
     /// Takes a compound packet.
@@ -93,6 +123,10 @@ impl Control {
                     heard = Heard::Alive;
                 }
                 Ok(Packet::Bye(_)) => return Heard::Bye,
+                Ok(Packet::Sdes(names)) => {
+                    names.chunks().for_each(|chunk| self.named(chunk));
+                    heard = Heard::Alive;
+                }
                 Ok(_) if heard == Heard::Malformed => heard = Heard::Alive,
                 Ok(_) => {}
                 Err(_) => return heard,
@@ -101,11 +135,27 @@ impl Control {
         heard
     }
 
+    fn named(&mut self, chunk: &rtcp_types::SdesChunk<'_>) {
+        for item in chunk.items() {
+            let kept = match item.type_() {
+                SdesItem::CNAME => &mut self.names.0,
+                SdesItem::TOOL => &mut self.names.1,
+                _ => continue,
+            };
+            if let (None, Ok(name)) = (&kept, std::str::from_utf8(item.value())) {
+                *kept = Some(name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect());
+            }
+        }
+    }
+
     fn block(&mut self, ntp: u64, our_ssrc: u32, block: &ReportBlock<'_>) {
         if block.ssrc() != our_ssrc {
             return;
         }
         self.far_end_missed = Some(block.fraction_lost());
+        let far_end = self.far_end.get_or_insert_default();
+        far_end.lost = block.cumulative_lost();
+        far_end.jitters.note(block.interarrival_jitter());
         let (last, delay) = (block.last_sender_report_timestamp(), block.delay_since_last_sender_report_timestamp());
         if (last, delay) == (0, 0) {
             return; // it has no report of ours yet

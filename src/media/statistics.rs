@@ -20,6 +20,39 @@ pub struct Reception {
     last_arrival: Option<(Instant, u32)>,
     /// In RTP clock ticks times 16.
     jitter: u32,
+    jitters: Spread,
+}
+
+/// The values of a jitter over time, in RTP clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spread {
+    highest: u32,
+    sum: u64,
+    count: u64,
+}
+
+impl Spread {
+    /// Takes another value.
+    pub fn note(&mut self, jitter: u32) {
+        self.highest = self.highest.max(jitter);
+        self.sum += u64::from(jitter);
+        self.count += 1;
+    }
+
+    /// The highest so far.
+    pub fn highest(&self, clock_rate: u32) -> Duration {
+        ticks(self.highest.into(), clock_rate)
+    }
+
+    /// The mean so far.
+    pub fn mean(&self, clock_rate: u32) -> Duration {
+        ticks(self.sum / self.count.max(1), clock_rate)
+    }
+}
+
+/// RTP clock ticks as time.
+fn ticks(ticks: u64, clock_rate: u32) -> Duration {
+    Duration::from_micros(ticks * 1_000_000 / u64::from(clock_rate.max(1)))
 }
 
 /// What a report block says (RFC 3550 section 6.4.1).
@@ -63,6 +96,7 @@ impl Reception {
             // A pause of the sender moves its timestamp in one step: no jitter of the network.
             if spread < clock_rate {
                 self.jitter = self.jitter.wrapping_add(spread).wrapping_sub((self.jitter + 8) >> 4);
+                self.jitters.note(self.jitter >> 4);
             }
         }
         self.last_arrival = Some((now, timestamp));
@@ -80,7 +114,12 @@ impl Reception {
 
     /// The jitter, as time.
     pub fn jitter(&self, clock_rate: u32) -> Duration {
-        Duration::from_micros(u64::from(self.jitter >> 4) * 1_000_000 / u64::from(clock_rate.max(1)))
+        ticks((self.jitter >> 4).into(), clock_rate)
+    }
+
+    /// The jitter over time.
+    pub fn jitters(&self) -> Spread {
+        self.jitters
     }
 
     /// The report block, and the beginning of the next interval.

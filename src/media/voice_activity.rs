@@ -35,6 +35,8 @@ pub struct VoiceActivity {
     speaking: bool,
     silence_frames: u64,
     end_frames: u64,
+    /// Sum of the magnitudes of the utterance's voiced frames, and how many there were.
+    loudness: (u64, u64),
 }
 
 impl fmt::Debug for VoiceActivity {
@@ -52,16 +54,24 @@ impl VoiceActivity {
             speaking: false,
             silence_frames: 0,
             end_frames: (end_of_phrase.as_millis() as u64 / FRAME_MS).max(1),
+            loudness: (0, 0),
         }
     }
 
     /// Judges one 20 ms frame.
     pub fn push(&mut self, frame: &Frame) -> Option<Activity> {
-        let voiced = magnitude(frame) >= QUIET_MAGNITUDE && self.vad.is_voice_segment(frame).unwrap_or(false);
+        let magnitude = magnitude(frame);
+        let voiced = magnitude >= QUIET_MAGNITUDE && self.vad.is_voice_segment(frame).unwrap_or(false);
         self.recent = (self.recent << 1 | u32::from(voiced)) & ((1 << ONSET_WINDOW) - 1);
+        if voiced {
+            self.loudness = (self.loudness.0 + u64::from(magnitude), self.loudness.1 + 1);
+        }
         if !self.speaking {
             self.speaking = self.recent.count_ones() >= ONSET_FRAMES;
             self.silence_frames = 0;
+            if self.recent == 0 {
+                self.loudness = (0, 0);
+            }
             return self.speaking.then_some(Activity::Began);
         }
         self.silence_frames = if voiced { 0 } else { self.silence_frames + 1 };
@@ -71,6 +81,13 @@ impl VoiceActivity {
         self.speaking = false;
         self.recent = 0;
         Some(Activity::Ended)
+    }
+
+    /// How loud the last utterance was, in dB below full scale: the mean magnitude of its voiced frames.
+    pub fn level(&self) -> f32 {
+        let (sum, frames) = self.loudness;
+        let mean = sum as f32 / frames.max(1) as f32;
+        20.0 * (mean.max(1.0) / f32::from(i16::MAX)).log10()
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Invariant: no protocol logic here: nothing in this crate matches on SIP messages or on response types.
 
+pub mod calls;
 pub mod config;
 pub mod demo;
 mod engines;
 pub mod http;
+pub mod live;
+mod records;
 pub mod tls_identity;
 pub mod wiring;

@@ -1,9 +1,10 @@
-//! The command line: `serve`, `check`, `demo`.
+//! The command line: `serve`, `check`, `calls`, `demo`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bellhop::calls::Calls;
 use bellhop::config::Config;
 use bellhop::http::{self, Shared};
 use bellhop::wiring::{self, Server};
@@ -33,6 +34,9 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// See what calls are doing, and what became of them.
+    #[command(subcommand)]
+    Calls(Calls),
     /// Place one real call to a server on embedded defaults, and keep serving.
     Demo {
         /// Exit after the call: 0 only if the caller reached the agent's queue with the conversation.
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
             actix_rt::System::new().block_on(serve(&config))
         }
         Command::Check { config } => check(&config),
+        Command::Calls(command) => actix_rt::System::new().block_on(bellhop::calls::run(command)),
         Command::Demo { once } => {
             log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
             actix_rt::System::new().block_on(bellhop::demo::run(once))

@@ -25,7 +25,7 @@ use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::recording::{Folder, Recording};
 use bellhop_adapters::sounds::WebSounds;
-use bellhop_adapters::storage::sqlite::SqliteHistories;
+use bellhop_adapters::storage::sqlite::{Database, SqliteHistories, SqliteRecords};
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
@@ -37,6 +37,8 @@ use bellhop_tenancy::tenant::Tenant;
 
 use crate::config::{self, Config, Mistakes};
 use crate::engines::Engines;
+use crate::live::{self, Both, Live, Socket};
+use crate::records::{self, Books};
 use crate::tls_identity;
 
 /// A server that serves calls.
@@ -53,6 +55,8 @@ pub struct Server {
     pub open: Arc<AtomicBool>,
     reception: Addr<Reception>,
     drain: Duration,
+    books: Books,
+    _socket: Option<Socket>,
     _watchdog: Watchdog,
     _arbiters: Vec<Arbiter>,
 }
@@ -95,6 +99,7 @@ pub fn check(config: &Config, path: &Path) -> Result<(), Mistakes> {
     if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
         return Err(Mistakes::found(path, vec![("sip.tls".to_owned(), why)]));
     }
+    records::receivers(config, path)?;
     Engines::open(config, path).map(|_| ())
 }
 
@@ -105,7 +110,9 @@ impl Server {
         let (for_engines, at) = (config.clone(), path.to_owned());
         let opening = tokio::task::spawn_blocking(move || Engines::open(&for_engines, &at));
         let engines = opening.await.map_err(|_| StartError::Engines)??;
-        let histories = SqliteHistories::open(&config.storage.url, config.storage.time_to_live).await?;
+        let receivers = records::receivers(config, path)?;
+        let database = Database::open(&config.storage.url).await?;
+        let histories = database.histories(config.storage.time_to_live);
         let identity = match &config.sip.tls {
             None => None,
             Some(files) => Some(tls_identity::serve(files).map_err(|why| StartError::Tls { why })?),
@@ -114,6 +121,12 @@ impl Server {
             Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
                 StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
             })?;
+        let (live, socket) = open_live(&config.storage.url).await;
+        let observer: Arc<dyn Observer> = match observer {
+            Some(observer) => Arc::new(Both(live, observer)),
+            None => live,
+        };
+        let books = Books::open(database.records(), receivers);
         let limiters = Limiters::default();
         let sounds = WebSounds::new(config.sounds.private_networks);
         let mut services = vec![];
@@ -138,8 +151,12 @@ impl Server {
                 invite_headers: Arc::clone(&settings.invite_headers),
                 attributes: contacts.attributes,
                 blanker: contacts.blanker,
-                histories: Arc::new(histories.clone()),
-                observer: observer.clone(),
+                histories: Arc::new(
+                    database.histories(settings.records.histories.unwrap_or(config.storage.time_to_live)),
+                ),
+                assistant_id: settings.assistant[0].id().into(),
+                records: books.keeper(&settings.tenant.name, &settings.records),
+                observer: Some(Arc::clone(&observer)),
             }));
         }
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
@@ -193,7 +210,7 @@ impl Server {
             watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
         })
         .map_err(StartError::Thread)?;
-        sweep_now_and_then(histories.clone());
+        sweep_now_and_then(histories.clone(), database.records());
         Ok(Self {
             sip,
             registry,
@@ -202,6 +219,8 @@ impl Server {
             open: Arc::new(AtomicBool::new(true)),
             reception,
             drain: config.sip.drain,
+            books,
+            _socket: socket,
             _watchdog: watchdog,
             _arbiters: arbiters,
         })
@@ -216,6 +235,7 @@ impl Server {
         let _ = tokio::time::timeout(limit, told.recv()).await;
         // The last BYE and its answer.
         tokio::time::sleep(Duration::from_millis(200)).await;
+        self.books.flush().await;
     }
 }
 
@@ -242,12 +262,30 @@ impl Contacts {
     }
 }
 
-fn sweep_now_and_then(histories: SqliteHistories) {
+/// Where `bellhop calls tail` connects to; a server without it serves calls all the same.
+async fn open_live(database: &str) -> (Arc<Live>, Option<Socket>) {
+    let live = Arc::new(Live::new());
+    let Some(path) = live::beside(database) else { return (live, None) };
+    match live.open(&path).await {
+        Ok(socket) => (live, Some(socket)),
+        Err(error) => {
+            tracing::warn!(%error, socket = %path.display(), "`bellhop calls tail` cannot follow this server");
+            (live, None)
+        }
+    }
+}
+
+fn sweep_now_and_then(histories: SqliteHistories, records: SqliteRecords) {
     actix_rt::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_secs(600)).await;
             if let Err(error) = histories.sweep().await {
                 tracing::warn!(%error, "expired histories could not be deleted");
+            }
+            match records.sweep().await {
+                Ok((_, 0)) => {}
+                Ok((_, events)) => tracing::error!(events, "log events were given up: nobody took them for three days"),
+                Err(error) => tracing::warn!(%error, "expired call records could not be deleted"),
             }
         }
     });

@@ -71,6 +71,14 @@ impl Carrier {
         self.deliver(Bytes::copy_from_slice(text.as_bytes()));
     }
 
+    /// The caller hangs up.
+    pub fn hangs_up(&self) {
+        let tag = self.to_tag();
+        self.sends(&format!(
+            "BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag=far\nTo: <sip:+18005550123@203.0.113.7:5060>;transport=UDP;tag={tag}\nCall-ID: call-1\nCSeq: 9 BYE\nContent-Length: 0\n\n"
+        ));
+    }
+
     /// The tag the gateway gave the dialog.
     pub fn to_tag(&self) -> String {
         self.0.borrow().to_tag.clone().unwrap_or_default()

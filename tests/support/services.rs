@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bellhop_actors::services::RecordKeeper;
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore};
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
+use bellhop_dialogue::call_record::{CallRecord, Event};
 use bellhop_dialogue::ports::{
     Assistant, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
     SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
@@ -56,6 +58,8 @@ struct State {
     writes: usize,
     blanks: usize,
     stored: Vec<History>,
+    records: Vec<CallRecord>,
+    turn_logs: Vec<Value>,
 }
 
 /// How long a good service takes.
@@ -100,6 +104,17 @@ impl FakeServices {
     pub fn hears(&self, heard: &Heard) {
         let sinks = self.state().sinks.clone();
         sinks.iter().for_each(|sink| sink(heard.clone()));
+    }
+
+    /// The call detail records kept, and their timelines.
+    pub fn records(&self) -> Vec<(Value, Vec<Event>)> {
+        let read = |record: &CallRecord| (record.details(), record.since(0).0.cloned().collect());
+        self.state().records.iter().map(read).collect()
+    }
+
+    /// The logs of turns.
+    pub fn turn_logs(&self) -> Vec<Value> {
+        self.state().turn_logs.clone()
     }
 
     /// The contact's attributes as the flow would read them now.
@@ -230,11 +245,11 @@ impl RecognizerStream for FakeServices {
 impl Synthesizer for FakeServices {
     fn synthesize(&self, SpeechRequest { text, .. }: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
         // Ten milliseconds a letter, loud enough to be told from silence.
-        let samples = vec![8000; text.len() * 80].into();
+        let samples = vec![8000; text.len() * 80];
         let mut state = self.state();
         state.said.push(text);
         let behaviour = state.synthesizer;
-        Box::pin(behave(behaviour, Ok(Speech { samples, sample_rate: 8000 }), unavailable()))
+        Box::pin(behave(behaviour, Ok(Speech::new(samples, 8000)), unavailable()))
     }
 }
 
@@ -245,10 +260,24 @@ impl SoundLibrary for FakeServices {
         state.fetched.push(source);
         Box::pin(async move {
             match known {
-                Some(samples) => Ok(Speech { samples: vec![4000; samples].into(), sample_rate: 8000 }),
+                Some(samples) => Ok(Speech::new(vec![4000; samples], 8000)),
                 None => unavailable(),
             }
         })
+    }
+}
+
+impl RecordKeeper for FakeServices {
+    fn wants_turns(&self) -> bool {
+        true
+    }
+
+    fn turn(&self, _: &CallRecord, log: Value) {
+        self.state().turn_logs.push(log);
+    }
+
+    fn keep(&self, record: CallRecord) {
+        self.state().records.push(record);
     }
 }
 

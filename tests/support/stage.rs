@@ -14,7 +14,7 @@ use bellhop_actors::reception::call_registry::CallRegistry;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::{CountOpen, SipEndpoint};
 use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSettings, calls_on_this_thread};
-use bellhop_actors::services::{MediaPolicy, Services};
+use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_dialogue::ports::Heard;
@@ -178,6 +178,7 @@ impl Stage {
         let directory = Directory::new(vec![tenant]).expect("one tenant");
         let tenant = Arc::clone(&directory.tenants()[0]);
         let shared = Arc::new(services.clone());
+        let recorded: Arc<dyn RecordKeeper> = shared.clone();
         let wired = Services {
             tenant: Arc::clone(&tenant),
             media: choices.media.clone(),
@@ -190,8 +191,10 @@ impl Stage {
             invite_headers: ["X-Customer".to_owned()].into(),
             attributes: shared.clone(),
             blanker: shared.clone(),
-            histories: shared,
+            histories: shared.clone(),
             recorder: None,
+            assistant_id: "scripted".into(),
+            records: recorded,
             observer: None,
         };
         let node = Quota::new(or_ten(choices.node_max_calls));
@@ -242,6 +245,25 @@ impl Stage {
     pub async fn caller_says(&self, text: &str) {
         self.services.hears(&Heard::Final { text: text.to_owned(), confidence: 0.9, result: None });
         self.pass(10).await;
+    }
+
+    /// The caller presses a key for a tenth of a second, by packets of which the first has this sequence number.
+    pub async fn presses(&self, at: &mut u16, digit: u8) {
+        let timestamp = u32::from(*at / 5) * 1000 + 5000;
+        for (n, end) in [false, false, true, true, true].into_iter().enumerate() {
+            let payload = [digit, if end { 0x8a } else { 0x0a }, 0, 160 + n as u8];
+            self.line.puts(&Packet {
+                payload_type: 101,
+                marker: n == 0,
+                sequence: *at,
+                timestamp,
+                ssrc: 7,
+                payload: &payload,
+            });
+            *at += 1;
+            self.pass(20).await;
+        }
+        self.pass(40).await;
     }
 
     /// Waits until no call is left, two minutes at most.

@@ -185,6 +185,7 @@ impl Script {
             context: json!({ "step": next }),
             legacy: Value::Null,
             phrases: Some(phrases).filter(|phrases| !phrases.is_empty()),
+            ..TurnReply::default()
         }
     }
 }

@@ -101,6 +101,7 @@ impl WatsonAssistant {
             response = self.post(self.message_url(session.as_deref()), &message).await?;
         }
         let response = http::accepted(response, &HINTS)?;
+        let transaction = http::transaction(&response);
         let mut reply = if self.environment.is_some() {
             let mut assembly = Assembly::new(parts);
             each_object(response, |object| assembly.take(object)).await?;
@@ -114,6 +115,7 @@ impl WatsonAssistant {
             }
             reply.context[SESSION] = json!(id);
         }
+        reply.origin.transaction = transaction;
         Ok(reply)
     }
 }

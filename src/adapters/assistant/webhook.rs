@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
+use bellhop_dialogue::ports::{Assistant, Origin, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -62,19 +62,20 @@ impl Webhook {
             .await
             .map_err(|error| http::failure(&error))?;
         let response = http::accepted(response, &[])?;
+        let origin = Origin { transaction: http::transaction(&response), ..Origin::default() };
         let content_type =
             response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if content_type.contains("ndjson") || content_type.contains("event-stream") {
             let mut assembly = Assembly::new(parts);
             each_object(response, |object| assembly.take(object)).await?;
-            return assembly.finish();
+            return Ok(TurnReply { origin, ..assembly.finish()? });
         }
         let message = http::json(response, BYTES_MAX).await?;
         let phrases = message
             .get("phrases")
             .and_then(Value::as_array)
             .map(|list| list.iter().filter_map(|phrase| phrase.as_str().map(str::to_owned)).collect::<Vec<_>>().into());
-        Ok(TurnReply { phrases, ..TurnReply::from_message(message) })
+        Ok(TurnReply { phrases, origin, ..TurnReply::from_message(message) })
     }
 }
 

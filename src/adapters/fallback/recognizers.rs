@@ -140,6 +140,8 @@ impl Call {
         }
         shared.missed_samples = 0;
         (shared.rank, shared.stream) = (rank, Some(fitted));
+        drop(shared);
+        (self.sink)(Heard::ListenedBy { service: self.of.services[rank].name, stands_in: rank > 0 });
     }
 
     fn heard(&self, rank: usize, heard: Heard) {
@@ -296,6 +298,7 @@ mod tests {
         let heard = Arc::new(Mutex::new(vec![]));
         let told = Arc::clone(&heard);
         let sink: HeardSink = Box::new(move |what| told.lock().expect("alone").push(what));
+        let listens = |service, stands_in| Heard::ListenedBy { service, stands_in };
         let mut stream = pair(&first, &second).open(RecognizerConfig::default(), sink).await.expect("the first");
         stream.expect(Some(["yes".to_owned()].into()));
         stream.hear(&[0; 160]);
@@ -310,9 +313,10 @@ mod tests {
         assert_eq!(second.state().utterances, 1);
         assert!(second.state().phrases.is_some());
         lost(Heard::NotUnderstood);
-        assert!(heard.lock().expect("alone").is_empty(), "who is lost is not listened to");
+        let so_far = vec![listens("a", false), listens("b", true)];
+        assert_eq!(*heard.lock().expect("alone"), so_far, "who is lost is not listened to");
         let last = second.state().sink.clone().expect("open");
         last(Heard::Lost(ServiceFailure::Overdue));
-        assert_eq!(*heard.lock().expect("alone"), [Heard::Lost(ServiceFailure::Overdue)]);
+        assert_eq!(heard.lock().expect("alone").last(), Some(&Heard::Lost(ServiceFailure::Overdue)));
     }
 }

@@ -233,7 +233,10 @@ impl Session {
             match ended {
                 Ended::Over => return connection.close().await,
                 Ended::Reconnect => connection.close().await,
-                Ended::Lost => {}
+                Ended::Lost => {
+                    let why = ServiceFailure::Unavailable { why: "the connection was lost".to_owned() };
+                    (self.sink)(Heard::Reconnecting { why });
+                }
             }
             match connect(&self.service, &self.terms, RECONNECTS).await {
                 Ok(again) => connection = again,

@@ -1,7 +1,9 @@
-//! Session histories in SQLite, with a time to live.
+//! Session histories and call records in SQLite, with a time to live.
 //!
 //! Invariant: once [`HistoryStore::store`] resolves, the history survives the death of the process: write-ahead log,
 //! synchronised on every commit. A row is filed under the hash of its key, so that the file alone opens no conversation.
+
+mod records;
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -13,10 +15,18 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+pub use records::{EVENT_KEPT, Entry, Forgotten, KeptCall, SqliteRecords, Waiting};
+
 /// Connections at once.
 const CONNECTIONS: u32 = 4;
 
-/// The store.
+/// An open database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: SqlitePool,
+}
+
+/// The histories of one tenant or of all: they differ in how long they are kept.
 #[derive(Debug, Clone)]
 pub struct SqliteHistories {
     pool: SqlitePool,
@@ -31,9 +41,9 @@ pub struct CannotOpen {
     error: sqlx::Error,
 }
 
-impl SqliteHistories {
+impl Database {
     /// Opens or creates the database of an URL like `sqlite://bellhop.db` or `sqlite::memory:`.
-    pub async fn open(url: &str, time_to_live: Duration) -> Result<Self, CannotOpen> {
+    pub async fn open(url: &str) -> Result<Self, CannotOpen> {
         let cannot = |error| CannotOpen { url: url.to_owned(), error };
         let options = SqliteConnectOptions::from_str(url)
             .map_err(cannot)?
@@ -48,18 +58,31 @@ impl SqliteHistories {
             .connect_with(options)
             .await
             .map_err(cannot)?;
-        let create = "CREATE TABLE IF NOT EXISTS session_histories (
+        let histories = "CREATE TABLE IF NOT EXISTS session_histories (
             filed_as TEXT PRIMARY KEY NOT NULL,
             tenant TEXT NOT NULL,
             json TEXT NOT NULL,
             expires_unix INTEGER NOT NULL
         ) STRICT";
-        sqlx::query(create).execute(&pool).await.map_err(cannot)?;
         let index = "CREATE INDEX IF NOT EXISTS session_histories_expiry ON session_histories (expires_unix)";
-        sqlx::query(index).execute(&pool).await.map_err(cannot)?;
-        Ok(Self { pool, time_to_live })
+        for table in [histories, index].into_iter().chain(records::TABLES) {
+            sqlx::query(table).execute(&pool).await.map_err(cannot)?;
+        }
+        Ok(Self { pool })
     }
 
+    /// The histories, those stored from here on kept for so long.
+    pub fn histories(&self, time_to_live: Duration) -> SqliteHistories {
+        SqliteHistories { pool: self.pool.clone(), time_to_live }
+    }
+
+    /// The call records.
+    pub fn records(&self) -> SqliteRecords {
+        SqliteRecords::new(self.pool.clone())
+    }
+}
+
+impl SqliteHistories {
     /// The history filed under a name, unless it has expired.
     pub async fn find(&self, name: &FiledAs) -> Result<Option<History>, sqlx::Error> {
         let query = "SELECT tenant, json FROM session_histories WHERE filed_as = ? AND expires_unix > ?";
@@ -123,11 +146,11 @@ mod tests {
     async fn what_is_stored_is_found_after_reopening() {
         let path = std::env::temp_dir().join(format!("bellhop-test-{}.db", std::process::id()));
         let url = format!("sqlite://{}", path.display());
-        let store = SqliteHistories::open(&url, Duration::from_secs(60)).await.expect("opens");
+        let store = Database::open(&url).await.expect("opens").histories(Duration::from_secs(60));
         store.store(name(1), history()).await.expect("stored");
         assert_eq!(store.store(name(1), history()).await, Err(StoreFailed), "a name is used once");
         drop(store);
-        let store = SqliteHistories::open(&url, Duration::from_secs(60)).await.expect("opens again");
+        let store = Database::open(&url).await.expect("opens again").histories(Duration::from_secs(60));
         assert_eq!(store.find(&name(1)).await.expect("answers"), Some(history()));
         assert_eq!(store.find(&name(2)).await.expect("answers"), None);
         for suffix in ["", "-wal", "-shm"] {
@@ -137,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_expired_is_gone() {
-        let store = SqliteHistories::open("sqlite::memory:", Duration::ZERO).await.expect("opens");
+        let store = Database::open("sqlite::memory:").await.expect("opens").histories(Duration::ZERO);
         store.store(name(1), history()).await.expect("stored");
         assert_eq!(store.find(&name(1)).await.expect("answers"), None);
         assert_eq!(store.sweep().await.expect("sweeps"), 1);
@@ -145,8 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_is_none_is_one_sentence() {
-        let error =
-            SqliteHistories::open("sqlite:///nowhere/at/all.db", Duration::ZERO).await.expect_err("no such folder");
+        let error = Database::open("sqlite:///nowhere/at/all.db").await.expect_err("no such folder");
         assert!(error.to_string().starts_with("the database sqlite:///nowhere/at/all.db cannot be opened"), "{error}");
     }
 }

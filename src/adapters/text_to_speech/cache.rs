@@ -75,6 +75,7 @@ impl<S: Synthesizer> Cached<S> {
             let fitted = tokio::task::spawn_blocking(move || Speech {
                 samples: resample::clip(&speech.samples, speech.sample_rate, line_rate).into(),
                 sample_rate: line_rate,
+                ..speech
             });
             fitted.await.map_err(|_| ServiceFailure::Unavailable { why: "resampling failed".to_owned() })
         })
@@ -153,7 +154,7 @@ mod tests {
                 if request.text.is_empty() {
                     return Err(ServiceFailure::Overloaded);
                 }
-                Ok(Speech { samples: vec![7; request.text.len() * 16_000].into(), sample_rate: 16_000 })
+                Ok(Speech::new(vec![7; request.text.len() * 16_000], 16_000))
             })
         }
     }
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_in_size_and_age() {
         let (mut memory, now) = (Memory::default(), Instant::now());
-        let clip = Speech { samples: vec![0; SAMPLES_MAX / 20].into(), sample_rate: 8000 };
+        let clip = Speech::new(vec![0; SAMPLES_MAX / 20], 8000);
         let key = |n: u8| Key([n; 32]);
         for n in 0..100 {
             memory.keep(key(n), &clip, now + Duration::from_secs(u64::from(n)));

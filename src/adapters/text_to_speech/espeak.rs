@@ -103,8 +103,9 @@ fn read_wav(bytes: &[u8]) -> Option<Speech> {
     let rate = bytes.get(24..28)?;
     let sample_rate = u32::from_le_bytes(rate.try_into().ok()?);
     let data = bytes.windows(4).position(|window| window == b"data")? + 8;
-    let samples = bytes.get(data..)?.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    Some(Speech { samples, sample_rate })
+    let samples: Vec<i16> =
+        bytes.get(data..)?.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    Some(Speech::new(samples, sample_rate))
 }
 
 /// Texts may hold SSML, which flite would read aloud.

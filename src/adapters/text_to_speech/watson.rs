@@ -65,6 +65,7 @@ impl WatsonTextToSpeech {
         let response =
             post.body(json!({"text": text}).to_string()).send().await.map_err(|error| http::failure(&error))?;
         let response = http::accepted(response, &HINTS)?;
+        let transaction = http::transaction(&response);
         let bytes = http::body(response, AUDIO_MAX).await?;
         let samples: Vec<i16> = if wide {
             bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
@@ -74,7 +75,9 @@ impl WatsonTextToSpeech {
         if samples.is_empty() {
             return Err(failed("it gave no audio".to_owned()));
         }
-        Ok(Speech { samples: samples.into(), sample_rate: if wide { 16_000 } else { 8000 } })
+        let mut speech = Speech::new(samples, if wide { 16_000 } else { 8000 });
+        speech.origin.transaction = transaction;
+        Ok(speech)
     }
 }
 

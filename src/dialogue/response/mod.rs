@@ -100,6 +100,25 @@ pub enum Means {
 }
 
 impl Response {
+    /// `response[].type` in the call detail record of what is done in silence and does not end the conversation: that
+    /// which is heard or ends it is told with its own outputs.
+    pub(crate) fn record_types(&self) -> &'static [&'static str] {
+        match self {
+            Self::SpeechToText(_) => &["speech_to_text_config"],
+            Self::BargeIn(BargeInSwitch { by: Means::Speech, allowed: true }) => &["enable_speech_barge_in"],
+            Self::BargeIn(BargeInSwitch { by: Means::Speech, allowed: false }) => &["disable_speech_barge_in"],
+            Self::BargeIn(BargeInSwitch { by: Means::Keys, allowed: true }) => &["enable_dtmf_barge_in"],
+            Self::BargeIn(BargeInSwitch { by: Means::Keys, allowed: false }) => &["disable_dtmf_barge_in"],
+            Self::Start(Activities { speech: true, keys: true }) => &["unpause_speech_to_text", "unpause_dtmf"],
+            Self::Start(Activities { speech: true, keys: false }) => &["unpause_speech_to_text"],
+            Self::Start(Activities { speech: false, keys: true }) => &["unpause_dtmf"],
+            Self::Stop(Activities { speech: true, keys: true }) => &["pause_speech_to_text", "pause_dtmf"],
+            Self::Stop(Activities { speech: true, keys: false }) => &["pause_speech_to_text"],
+            Self::Stop(Activities { speech: false, keys: true }) => &["pause_dtmf"],
+            _ => &[],
+        }
+    }
+
     /// Whether it ends the conversation.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::ConnectToAgent(_) | Self::EndSession { .. })

@@ -118,6 +118,8 @@ pub enum Output {
         /// Its type.
         response_type: String,
     },
+    /// Something was done that is not heard: `response[].type` of the call record.
+    Did(&'static str),
     /// An utterance was dropped.
     Dropped(Dropped),
     /// The assistant is lost.

@@ -117,11 +117,17 @@ impl TurnLoop {
                 self.outputs.push_back(Output::SendKeys { id, keys });
             }
             Response::Dtmf(wanted) => self.expecting.collector = Some(DtmfCollector::new(wanted)),
-            Response::TextToSpeech(update) => self.voice.update(update.strategy, &update.fields),
+            Response::TextToSpeech(update) => {
+                self.voice.update(update.strategy, &update.fields);
+                self.outputs.push_back(Output::Did("text_to_speech_config"));
+            }
             Response::OptionsConfig(config) => self.offers.options = config,
             Response::DisambiguationConfig(config) => self.offers.suggestions = config,
             Response::ForceNoInputTurn => self.at_once = Some(TurnInput::NoInput),
-            Response::SendSms => self.at_once = self.at_once.take().or(Some(TurnInput::SmsFailed)),
+            Response::SendSms => {
+                self.at_once = self.at_once.take().or(Some(TurnInput::SmsFailed));
+                self.outputs.push_back(Output::Did("sms"));
+            }
             Response::Unsupported { response_type } => self.outputs.push_back(Output::Skipped { response_type }),
             Response::SpeechToText(_)
             | Response::BargeIn(_)
@@ -189,6 +195,7 @@ impl TurnLoop {
 
     /// Does something whose time has come.
     fn do_now(&mut self, now: Instant, response: Response) {
+        self.outputs.extend(response.record_types().iter().copied().map(Output::Did));
         match response {
             Response::SpeechToText(update) => {
                 self.recognition.update(update.strategy, &update.fields);

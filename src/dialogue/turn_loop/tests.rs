@@ -91,7 +91,7 @@ impl Talk {
                     self.hushed = false;
                     "resume".into()
                 }
-                Output::Expect(_) => continue,
+                Output::Expect(_) | Output::Did(_) => continue,
                 Output::Understand(_) => "understand".into(),
                 Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),

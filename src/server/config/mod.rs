@@ -4,6 +4,7 @@
 
 mod conversation;
 mod reader;
+mod records;
 mod services;
 mod sip;
 
@@ -23,6 +24,7 @@ use bellhop_tenancy::{Number, Secret};
 
 use reader::{Gathered, Section, drill};
 pub use reader::{Mistake, Mistakes};
+pub use records::{Records, RecordsWebhook};
 pub use services::{AssistantKind, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService};
 use services::{read_assistants, read_recognizers, read_synthesizers};
 pub use sip::{Sip, Tls};
@@ -93,6 +95,8 @@ pub struct Tenant {
     pub media: MediaPolicy,
     /// `[tenants.recording]`: `folder`, relative to the file.
     pub recordings: Option<PathBuf>,
+    /// `[tenants.records]`
+    pub records: Records,
     /// `[tenants.conversation]`
     pub conversation: Policy,
     /// `[tenants.sip]`: `invite_headers`
@@ -261,6 +265,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
             &section.section("conversation"),
             matches!(speech_to_text[0], RecognizerKind::Pocketsphinx),
         ),
+        records: records::read(&section.section("records")),
         invite_headers: sip.invite_headers.into(),
         recordings: section.optional_section("recording").map(|section| {
             let folder = section.required_text("folder");

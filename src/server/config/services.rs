@@ -50,6 +50,18 @@ pub enum AssistantKind {
     },
 }
 
+impl AssistantKind {
+    /// Names it in call records: the vendor's identifier, or the kind.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Scripted { .. } => "scripted",
+            Self::Webhook { .. } => "webhook",
+            Self::ChatCompletions { model, .. } => model,
+            Self::Watson { assistant, environment, .. } => environment.as_ref().unwrap_or(assistant),
+        }
+    }
+}
+
 /// `[tenants.speech_to_text]`
 #[derive(Debug, Clone)]
 pub enum RecognizerKind {

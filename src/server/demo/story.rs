@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_actors::reception::call_registry::CallId;
 use bellhop_actors::services::Observer;
+use bellhop_dialogue::call_record::{Event as Seen, What};
 use bellhop_dialogue::transcript::Speaker;
 use bellhop_rehearsal::caller::Event;
 
@@ -45,7 +46,8 @@ impl Story {
 }
 
 impl Observer for Story {
-    fn said(&self, _: CallId, speaker: Speaker, words: &str) {
+    fn saw(&self, _: CallId, event: &Seen) {
+        let What::Said { speaker, text: words } = &event.what else { return };
         let at = self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed().as_secs_f32();
         let who = match speaker {
             Speaker::Caller => "understood  ",

@@ -77,7 +77,7 @@ impl Library {
             let samples =
                 if length == 0 { vec![] } else { std::slice::from_raw_parts((*wave).samples, length).to_vec() };
             (self.delete_wave)(wave);
-            Some(Speech { samples: samples.into(), sample_rate: rate })
+            Some(Speech::new(samples, rate))
         }
     }
 }

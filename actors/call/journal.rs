@@ -1,0 +1,208 @@
+//! The journal of a call: its children write down what they see, each in its own words; the record goes to the tenant's
+//! keeper when the call is over, however that comes about.
+//!
+//! Invariant: exactly one record a call leaves here; a call whose supervisor dies leaves one that says that it failed.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bellhop_dialogue::call_record::{CallRecord, EndReason, Opening, StreamSummary};
+use bellhop_sip::hop::Transport;
+
+use super::CallSeed;
+use super::ending::{Broken, Ending};
+use crate::media_shard::LegCores;
+use crate::reception::call_registry::CallId;
+use crate::services::{Observer, RecordKeeper};
+
+/// The vendor's identifier of jitter beyond 30 ms.
+pub const JITTER: &str = "CWSMR0033W";
+/// The vendor's identifier of an utterance of too little confidence.
+pub const CONFIDENCE: &str = "CWSMR0032W";
+/// The vendor's identifier of a recognizer that broke off and is connected to again.
+pub const RECOGNIZER: &str = "CWSMR0070W";
+
+/// A call's journal; all actors of the call hold it.
+#[derive(Clone)]
+pub struct Journal(Rc<RefCell<Pages>>);
+
+struct Pages {
+    /// None once it is with the keeper.
+    record: Option<CallRecord>,
+    call: CallId,
+    keeper: Arc<dyn RecordKeeper>,
+    observer: Option<Arc<dyn Observer>>,
+    observed: usize,
+    turns_told: usize,
+}
+
+impl Journal {
+    /// The journal of a call that begins.
+    pub(super) fn open(seed: &CallSeed, facts: bellhop_dialogue::call_facts::CallFacts) -> Self {
+        let services = &seed.services;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let began = since_1970.saturating_sub(crate::now() - seed.began);
+        let opening = Opening {
+            session: uuid(rand::random()),
+            call: seed.id.to_string(),
+            tenant: services.tenant.name.clone(),
+            assistant: services.assistant_id.to_string(),
+            facts,
+            trunk_call_id: seed.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
+            began_unix_ms: began.as_millis() as i64,
+            active_calls: seed.active_calls,
+            signaling_encrypted: seed.hop.transport == Transport::Tls,
+            sip_authenticated: services.tenant.login.is_some(),
+        };
+        let pages = Pages {
+            record: Some(CallRecord::open(opening, seed.began)),
+            call: seed.id,
+            keeper: Arc::clone(&services.records),
+            observer: services.observer.clone(),
+            observed: 0,
+            turns_told: 0,
+        };
+        let journal = Self(Rc::new(RefCell::new(pages)));
+        journal.write(|record, now| record.sip_received(now, "INVITE".to_owned()));
+        journal
+    }
+
+    /// Writes something down. After the end nothing is.
+    pub fn write<T>(&self, write: impl FnOnce(&mut CallRecord, Instant) -> T) -> Option<T> {
+        let mut pages = self.0.borrow_mut();
+        let written = write(pages.record.as_mut()?, crate::now());
+        pages.tell();
+        Some(written)
+    }
+
+    /// The call is over, and why.
+    pub(super) fn end(&self, ending: &Ending, cores: Option<&LegCores>, farewell: Option<&'static str>) {
+        if let Some(cores) = cores {
+            self.write(|record, now| audio(record, now, cores));
+        }
+        if let Some(farewell) = farewell {
+            self.write(|record, now| record.sip_sent(now, farewell.to_owned()));
+        }
+        let details = details(ending);
+        self.write(|record, now| record.close(now, ending.record_reason(), details));
+    }
+
+    /// Nobody has anything more to write.
+    pub(super) fn hand_in(&self) {
+        self.0.borrow_mut().hand_in();
+    }
+}
+
+impl Pages {
+    /// Tells the observer what is new, and the keeper of turns that are over.
+    fn tell(&mut self) {
+        let Some(record) = &self.record else { return };
+        if let Some(observer) = &self.observer {
+            let (events, observed) = record.since(self.observed);
+            events.for_each(|event| observer.saw(self.call, event));
+            self.observed = observed;
+        }
+        if !self.keeper.wants_turns() {
+            return;
+        }
+        while self.turns_told < record.turns_over() {
+            if let Some(log) = record.turn_log(self.turns_told) {
+                self.keeper.turn(record, log);
+            }
+            self.turns_told += 1;
+        }
+    }
+
+    fn hand_in(&mut self) {
+        if let Some(record) = self.record.take() {
+            self.keeper.keep(record);
+        }
+    }
+}
+
+/// The supervisor died, or its thread: what is known is handed in all the same.
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.close(crate::now(), EndReason::Failed, Some("the call broke off".to_owned()));
+            self.tell();
+            self.hand_in();
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Journal({})", self.0.borrow().call)
+    }
+}
+
+/// How the audio was, both ways.
+fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
+    let mut receiver = cores.receiver.borrow_mut();
+    let clock_rate = receiver.format().codec.clock_rate();
+    let Some(reception) = receiver.reception() else { return };
+    let control = cores.control.borrow();
+    let sent = cores.playout.borrow().sent();
+    let maximum = reception.jitters().highest(clock_rate).as_millis() as u64;
+    if maximum > 30 {
+        record.warn(now, JITTER, format!("the caller's audio came with up to {maximum} ms of jitter"));
+    }
+    let (canonical_name, tool_name) = control.far_end_names();
+    let inbound = StreamSummary {
+        maximum_jitter: Some(maximum),
+        average_jitter: Some(reception.jitters().mean(clock_rate).as_millis() as u64),
+        packets_lost: Some(reception.lost().into()),
+        packets_transmitted: reception.expected().into(),
+        canonical_name: canonical_name.map(str::to_owned),
+        tool_name: tool_name.map(str::to_owned),
+    };
+    let reported = control.far_end();
+    let outbound = StreamSummary {
+        maximum_jitter: reported.map(|report| report.jitters.highest(clock_rate).as_millis() as u64),
+        average_jitter: reported.map(|report| report.jitters.mean(clock_rate).as_millis() as u64),
+        packets_lost: reported.map(|report| report.lost.into()),
+        packets_transmitted: sent.packets.into(),
+        canonical_name: Some(control.canonical_name().to_owned()),
+        tool_name: Some(concat!("Bellhop/", env!("CARGO_PKG_VERSION")).to_owned()),
+    };
+    record.audio_summary(inbound, outbound);
+}
+
+/// `failure_details`: what broke, without a word of the conversation.
+fn details(ending: &Ending) -> Option<String> {
+    match ending {
+        Ending::Failed { child, failure } => {
+            let what = match failure {
+                Broken::Failure(failure) => failure.to_string(),
+                Broken::Panic => "it panicked".to_owned(),
+                Broken::Overdue => "it took too long".to_owned(),
+                Broken::Vanished => "it ended unasked".to_owned(),
+            };
+            Some(format!("{child}: {what}"))
+        }
+        Ending::Refused(_) | Ending::OperatorHungUp | Ending::Drained => Some(ending.label().to_owned()),
+        Ending::CallerHungUp | Ending::AssistantEnded | Ending::HandedOff | Ending::Transferred => None,
+    }
+}
+
+/// A UUID of random bits (RFC 9562 section 5.4).
+fn uuid(random: u128) -> String {
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_says_that_it_is_random() {
+        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

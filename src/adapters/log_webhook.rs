@@ -1,0 +1,215 @@
+//! The log webhook: call detail records and turns, posted to a tenant's URL until they arrive (`docs/log-webhook.md`).
+//!
+//! The vendor's shape and its JWT in `Authorization`; unlike the vendor's, an event waits in the store until the receiver
+//! says 2xx, and carries the same `Idempotency-Key` however often it is sent. Invariant: the secret leaves this file only as
+//! a signature; a receiver that is down delays nobody but itself.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt;
+use hmac::{Hmac, Mac};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use crate::http;
+use crate::storage::sqlite::{SqliteRecords, Waiting};
+
+/// The longest one post may take.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Posts under way at once, per tenant.
+pub const AT_ONCE: usize = 8;
+/// The pause after the first failure; it doubles up to [`PAUSE_MAX`].
+pub const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause.
+pub const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+/// How often is looked for events that nobody told of, such as those of a process before.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How long a signature is good for.
+const SIGNATURE_KEPT: u64 = 300;
+
+/// A tenant's receiver.
+#[derive(Clone)]
+pub struct LogWebhook {
+    client: reqwest::Client,
+    tenant: String,
+    url: reqwest::Url,
+    secret: Vec<u8>,
+    headers: Vec<(String, String)>,
+    pause: Duration,
+}
+
+/// What became of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It arrived.
+    Delivered,
+    /// It did not, and is tried again.
+    Postponed,
+}
+
+/// Hears of every try.
+pub type OnOutcome = Arc<dyn Fn(Outcome) + Send + Sync>;
+
+impl LogWebhook {
+    /// A receiver at a URL, or why that is none. A header `Authorization` among `headers` takes the place of the JWT.
+    pub fn new(tenant: &str, url: &str, secret: &str, headers: Vec<(String, String)>) -> Result<Self, String> {
+        let url = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("does not begin with http:// or https://".to_owned());
+        }
+        let client = http::builder().timeout(DEADLINE).build().expect("the client is made of constants");
+        Ok(Self { client, tenant: tenant.to_owned(), url, secret: secret.as_bytes().to_vec(), headers, pause: PAUSE })
+    }
+
+    /// Delivers this tenant's events as they come, for ever. `told` is notified when there are new ones.
+    pub async fn deliver(self, records: SqliteRecords, told: Arc<Notify>, outcome: OnOutcome) {
+        loop {
+            match self.deliver_due(&records, &outcome).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(tenant = self.tenant, %error, "log events cannot be read from the store"),
+            }
+            let next = records.next_due(&self.tenant).await.ok().flatten();
+            let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis((due - now_ms()).max(50) as u64));
+            let _ = tokio::time::timeout(wait.min(LOOK_EVERY), told.notified()).await;
+        }
+    }
+
+    /// Tries what is due; whether anything was.
+    async fn deliver_due(&self, records: &SqliteRecords, outcome: &OnOutcome) -> Result<bool, sqlx::Error> {
+        let due = records.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
+        let any = !due.is_empty();
+        let mut posts = futures_util::stream::iter(due)
+            .map(async |event| (self.post(&event).await, event))
+            .buffer_unordered(AT_ONCE);
+        while let Some((posted, event)) = posts.next().await {
+            match posted {
+                Ok(()) => {
+                    records.delivered(&event.id).await?;
+                    outcome(Outcome::Delivered);
+                }
+                Err(why) => {
+                    let pause = self.pause.saturating_mul(1 << event.attempts.min(16)).min(PAUSE_MAX);
+                    tracing::warn!(
+                        tenant = self.tenant,
+                        event = event.id,
+                        attempt = event.attempts + 1,
+                        again_in_seconds = pause.as_secs(),
+                        why,
+                        "a log event could not be delivered"
+                    );
+                    records.postpone(&event.id, now_ms() + pause.as_millis() as i64).await?;
+                    outcome(Outcome::Postponed);
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    async fn post(&self, event: &Waiting) -> Result<(), String> {
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header("Content-Type", "application/json")
+            .header("Idempotency-Key", &event.id);
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Authorization")) {
+            request = request.header("Authorization", self.token(event, now_ms() as u64 / 1000));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let response =
+            request.body(event.body.clone()).send().await.map_err(|error| http::failure(&error).to_string())?;
+        http::accepted(response, &[]).map(drop).map_err(|failure| failure.to_string())
+    }
+
+    /// A JWT by HS256 (RFC 7519): good for this event and body alone.
+    fn token(&self, event: &Waiting, now: u64) -> String {
+        let digest: String = Sha256::digest(&event.body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let claims = json!({
+            "iss": "bellhop", "sub": self.tenant, "iat": now, "exp": now + SIGNATURE_KEPT, "jti": event.id,
+            "body_sha256": digest,
+        });
+        let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(json!({"alg": "HS256", "typ": "JWT"})), encode(claims));
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("any length is a key");
+        mac.update(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::sqlite::{Database, Entry};
+    use crate::testing::{Answer, serve};
+
+    fn webhook(url: &str, headers: Vec<(String, String)>) -> LogWebhook {
+        let webhook = LogWebhook::new("acme", url, "s3cret", headers).expect("a URL");
+        LogWebhook { pause: Duration::from_millis(20), ..webhook }
+    }
+
+    async fn waiting() -> SqliteRecords {
+        let records = Database::open("sqlite::memory:").await.expect("opens").records();
+        let log = json!({"turn": 3});
+        records.write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), log }]).await.expect("written");
+        records
+    }
+
+    #[test]
+    fn a_token_is_the_one_that_other_libraries_make() {
+        let event = Waiting { id: "s:cdr".into(), body: "{}".into(), attempts: 0 };
+        let token = webhook("https://example.com", vec![]).token(&event, 1_700_000_000);
+        // Made with Python's hmac, hashlib and base64 from the same claims.
+        let expected = [
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+            "eyJib2R5X3NoYTI1NiI6IjQ0MTM2ZmEzNTViMzY3OGExMTQ2YWQxNmY3ZTg2NDllOTRmYjRmYzIxZmU3N2U4MzEwYz\
+             A2MGY2MWNhYWZmOGEiLCJleHAiOjE3MDAwMDAzMDAsImlhdCI6MTcwMDAwMDAwMCwiaXNzIjoiYmVsbGhvcCIsImp0\
+             aSI6InM6Y2RyIiwic3ViIjoiYWNtZSJ9",
+            "wjEVXx1TSAEJi4RT8oIcuY3-0WF33dkvQwHS7BMDPpA",
+        ];
+        assert_eq!(token, expected.join("."));
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_tried_again_under_the_same_name_until_it_arrives() {
+        let answers = vec![Answer::json(500, &json!({})), Answer::json(401, &json!({})), Answer::json(204, &json!({}))];
+        let (url, requests) = serve(answers).await;
+        let records = waiting().await;
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let outcome: OnOutcome = Arc::new(move |outcome| {
+            let _ = tell.send(outcome);
+        });
+        let delivering = tokio::spawn(webhook(&url, vec![]).deliver(records.clone(), Arc::default(), outcome));
+        let mut outcomes = vec![];
+        while outcomes.len() < 3 {
+            outcomes.push(told.recv().await.expect("it goes on"));
+        }
+        delivering.abort();
+        assert_eq!(outcomes, [Outcome::Postponed, Outcome::Postponed, Outcome::Delivered]);
+        assert_eq!(records.next_due("acme").await.expect("answers"), None);
+        let requests = requests.lock().expect("alone").clone();
+        assert!(requests.iter().all(|request| request.to_ascii_lowercase().contains("idempotency-key: s:turn:3\r\n")));
+        assert!(requests[2].ends_with(r#"{"event":{"id":"s:turn:3","name":"message_logged"},"payload":{"turn":3}}"#));
+        assert!(requests[0].contains("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."), "a JWT");
+    }
+
+    #[tokio::test]
+    async fn the_users_own_authorization_wins() {
+        let (url, requests) = serve(vec![Answer::json(200, &json!({}))]).await;
+        let records = waiting().await;
+        let own = vec![("authorization".to_owned(), "Splunk abc".to_owned())];
+        let any = webhook(&url, own).deliver_due(&records, &(Arc::new(|_| {}) as OnOutcome)).await;
+        assert!(any.expect("delivered"));
+        let request = requests.lock().expect("alone")[0].clone();
+        assert!(request.contains("Splunk abc") && !request.contains("eyJ"), "{request}");
+    }
+}

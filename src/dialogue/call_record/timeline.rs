@@ -1,0 +1,120 @@
+//! The events of a call, in the order in which they were seen: what `bellhop calls` shows.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::Speaker;
+
+type Word = Cow<'static, str>;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the INVITE came.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened. Its JSON is an object with `event` and the fields named here.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum What {
+    Began { tenant: String, caller: String, dialled: String, sip_call_id: String, session: String },
+    SipReceived { message: String },
+    SipSent { message: String },
+    Answered {},
+    MediaAgreed { codec: String, encrypted: bool },
+    SpeechBegan {},
+    SpeechEnded { level_dbfs: i32 },
+    Understood { after_ms: u64, confidence: f32 },
+    NotUnderstood {},
+    Echo {},
+    KeyPressed {},
+    Said { speaker: Speaker, text: String },
+    Asked { turn: u32, request: Word, again: bool },
+    Replied { turn: u32, after_ms: u64, service: Word },
+    AssistantFailed { turn: u32, after_ms: u64, why: String },
+    Did { kind: Word },
+    Synthesised { after_ms: u64, service: Word },
+    AudioBegan { after_ms: Option<u64> },
+    AudioEnded {},
+    AudioCut { share: f32 },
+    ListenedBy { service: Word },
+    Warned { id: Word, message: String },
+    Ended { reason: Word, details: Option<String> },
+}
+
+/// It never shows what was said, nor by whom.
+impl std::fmt::Debug for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.subject())
+    }
+}
+
+impl What {
+    /// Whose business it is, in a word.
+    pub fn subject(&self) -> &'static str {
+        match self {
+            Self::Began { .. } | Self::Answered {} | Self::Ended { .. } => "call",
+            Self::SipReceived { .. } | Self::SipSent { .. } => "sip",
+            Self::MediaAgreed { .. } => "media",
+            Self::SpeechBegan {} | Self::SpeechEnded { .. } | Self::KeyPressed {} => "caller",
+            Self::Understood { .. } | Self::NotUnderstood {} | Self::Echo {} | Self::ListenedBy { .. } => "recognizer",
+            Self::Said { .. } => "words",
+            Self::Asked { .. } | Self::Replied { .. } | Self::AssistantFailed { .. } | Self::Did { .. } => "assistant",
+            Self::Synthesised { .. } | Self::AudioBegan { .. } | Self::AudioEnded {} | Self::AudioCut { .. } => "voice",
+            Self::Warned { .. } => "warning",
+        }
+    }
+
+    /// It in a sentence, for a person.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Began { tenant, caller, dialled, sip_call_id, session } => {
+                format!("{caller} calls {dialled} of {tenant}; Call-ID {sip_call_id}, session {session}")
+            }
+            Self::SipReceived { message } => format!("<- {message}"),
+            Self::SipSent { message } => format!("-> {message}"),
+            Self::Answered {} => "answered".to_owned(),
+            Self::MediaAgreed { codec, encrypted } => {
+                format!("{codec}{}", if *encrypted { ", encrypted" } else { ", not encrypted" })
+            }
+            Self::SpeechBegan {} => "begins to speak".to_owned(),
+            Self::SpeechEnded { level_dbfs } => format!("is silent again; spoke at {level_dbfs} dBFS"),
+            Self::Understood { after_ms, confidence } => {
+                format!("understood {after_ms} ms after the silence, confidence {confidence:.2}")
+            }
+            Self::NotUnderstood {} => "understood nothing".to_owned(),
+            Self::Echo {} => "heard our own voice: dropped".to_owned(),
+            Self::KeyPressed {} => "presses a key".to_owned(),
+            Self::Said { speaker, text } => {
+                let who = match speaker {
+                    Speaker::Caller => "caller",
+                    Speaker::CallerKeys => "caller, by keys",
+                    Speaker::Assistant => "assistant",
+                    Speaker::Note => "note",
+                };
+                format!("{who}: {text}")
+            }
+            Self::Asked { turn, request, again } => {
+                format!("turn {turn} asked{}: {request}", if *again { " again" } else { "" })
+            }
+            Self::Replied { turn, after_ms, service } => format!("turn {turn} replied by {service} in {after_ms} ms"),
+            Self::AssistantFailed { turn, after_ms, why } => format!("turn {turn} failed after {after_ms} ms: {why}"),
+            Self::Did { kind } => kind.to_string(),
+            Self::Synthesised { after_ms, service } => format!("audio is there after {after_ms} ms, by {service}"),
+            Self::AudioBegan { after_ms: Some(waited) } => format!("is heard; the caller waited {waited} ms"),
+            Self::AudioBegan { after_ms: None } => "is heard".to_owned(),
+            Self::AudioEnded {} => "has been heard".to_owned(),
+            Self::AudioCut { share } => format!("interrupted after {:.0} %", share * 100.0),
+            Self::ListenedBy { service } => format!("{service} listens"),
+            Self::Warned { id, message } => format!("{id}: {message}"),
+            Self::Ended { reason, details: None } => format!("ended: {reason}"),
+            Self::Ended { reason, details: Some(details) } => format!("ended: {reason} ({details})"),
+        }
+    }
+}
