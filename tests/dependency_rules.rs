@@ -52,7 +52,7 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
 
 #[test]
 fn adapters_know_no_actors() {
-    for adapters in ["bellhop-adapters", "bellhop-amazon-connect"] {
+    for adapters in ["bellhop-adapters", "bellhop-amazon-connect", "bellhop-amazon-speech"] {
         assert_none(
             adapters,
             &["actix", "bellhop-actors"],

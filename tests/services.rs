@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use bellhop_rehearsal::amazon_speech::{REGION, StandIn as AmazonSpeech};
 use bellhop_rehearsal::caller::Line;
 use bellhop_rehearsal::connect::{AccessKey, StandIn as Connect};
 use bellhop_rehearsal::flow::Stop;
@@ -74,6 +75,30 @@ fn a_whole_call_on_watson_services_ends_at_an_agent() {
     assert_eq!(assistant.sessions(), (0, 1), "the session is closed with the call");
     let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
     assert!(!log.contains("agent please") && !log.contains(API_KEY) && !log.contains("rehearsal-token"), "{log}");
+}
+
+#[test]
+fn a_whole_call_on_amazons_speech_ends_at_an_agent() {
+    let speech = AmazonSpeech::new(AccessKey { id: "AKIATEST".into(), secret: "secret".into() });
+    speech.will_hear("agent please", 0.93);
+    speech.will_break_off(); // and the call does not notice
+    let at = speech.serve().expect("a port");
+    let account = format!(
+        "region = \"{REGION}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{at}\"\n"
+    );
+    let node = node_with(&format!(
+        "[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n\
+         [tenants.speech_to_text]\nkind = \"transcribe\"\n{account}\
+         [tenants.text_to_speech]\nkind = \"polly\"\nvoice = \"Amy\"\n{account}"
+    ));
+    let (report, stop) = node.call(Transport::Udp, "c1", vec![speaks()]);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?} {:?}", report.ended);
+    assert_eq!(node.connect.attributes("c1")["topic"], "loan");
+    assert_eq!(speech.streams().len(), 2, "the stream that broke off was opened again");
+    assert_eq!(speech.spoken()[0]["VoiceId"], "Amy");
+    node.wait_until_idle();
+    let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
+    assert!(!log.contains("agent please") && !log.contains("\"secret\""), "{log}");
 }
 
 #[test]

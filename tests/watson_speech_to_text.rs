@@ -1,23 +1,11 @@
 //! What Watson Speech to Text and we say to each other, against a stand-in that fails at every step.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use bellhop_adapters::iam::Authentication;
 use bellhop_adapters::speech_to_text::watson::WatsonSpeechToText;
-use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure};
+use bellhop_dialogue::ports::{Heard, Recognizer, ServiceFailure};
 use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn, TOKEN};
-use serde_json::{Value, json};
-
-struct Call {
-    stream: Box<dyn RecognizerStream>,
-    heard: Arc<Mutex<Vec<Heard>>>,
-    frame: usize,
-}
-
-fn config(line_rate: u32, parameters: &Value) -> RecognizerConfig {
-    RecognizerConfig { line_rate, parameters: parameters.as_object().cloned().unwrap_or_default() }
-}
+use bellhop_tests::listening::{Call, config};
+use serde_json::json;
 
 async fn open(service: &StandIn, line_rate: u32, token: &str) -> Result<Call, ServiceFailure> {
     let address = service.serve().expect("a port");
@@ -26,41 +14,7 @@ async fn open(service: &StandIn, line_rate: u32, token: &str) -> Result<Call, Se
     let recognizer =
         WatsonSpeechToText::new(&format!("http://{address}"), tenant, Authentication::Bearer(token.into()));
     assert_eq!(recognizer.sample_rate(line_rate), line_rate);
-    let heard = Arc::new(Mutex::new(vec![]));
-    let sink = Arc::clone(&heard);
-    let sink = Box::new(move |what| sink.lock().expect("alone").push(what));
-    let stream = recognizer.open(config(line_rate, &json!({})), sink).await?;
-    Ok(Call { stream, heard, frame: if line_rate > 8000 { 320 } else { 160 } })
-}
-
-impl Call {
-    /// An utterance of 600 ms and 600 ms of silence, as the voice activity detector would tell of it.
-    fn speaks(&mut self) {
-        self.stream.utterance_began();
-        let frame = |level: i16| vec![level; self.frame];
-        let (loud, quiet) = (frame(8000), frame(0));
-        (0..30).for_each(|_| self.stream.hear(&loud));
-        (0..30).for_each(|_| self.stream.hear(&quiet));
-        self.stream.utterance_ended();
-    }
-
-    /// Waits until something was heard; what is asked about comes over real sockets.
-    async fn hears(&self, wanted: impl Fn(&Heard) -> bool) -> Heard {
-        let seen = async {
-            loop {
-                let found = self.heard.lock().expect("alone").iter().find(|heard| wanted(heard)).cloned();
-                if let Some(found) = found {
-                    return found;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), seen).await.expect("it is heard")
-    }
-
-    async fn hears_words(&self, words: &str) -> Heard {
-        self.hears(|heard| matches!(heard, Heard::Final { text, .. } if text == words)).await
-    }
+    Call::open(&recognizer, line_rate).await
 }
 
 #[tokio::test]

@@ -248,6 +248,28 @@ impl fmt::Debug for Heard {
 /// Where a recognizer reports to; called from any thread.
 pub type HeardSink = Box<dyn Fn(Heard) + Send + Sync>;
 
+/// A model or a voice that a service offers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// As it is configured.
+    pub name: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// `female` or `male`, of a voice.
+    pub gender: Option<String>,
+    /// The lines it is for, if not all of them.
+    pub band: Option<Band>,
+}
+
+/// The bandwidth of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Band {
+    /// 8 kHz.
+    Narrow,
+    /// 16 kHz.
+    Broad,
+}
+
 /// A speech recognizer.
 pub trait Recognizer: Send + Sync {
     /// Samples per second that its streams want, 8000 or 16000, for a line of so many.
@@ -259,6 +281,11 @@ pub trait Recognizer: Send + Sync {
         config: RecognizerConfig,
         sink: HeardSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>>;
+
+    /// Its models; empty if there is no choice.
+    fn models(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        Box::pin(std::future::ready(Ok(vec![])))
+    }
 }
 
 /// How a stream shall understand.
@@ -368,6 +395,11 @@ impl fmt::Debug for SpeechRequest {
 pub trait Synthesizer: Send + Sync {
     /// Speaks a text.
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>>;
+
+    /// Its voices; empty if there is no choice.
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        Box::pin(std::future::ready(Ok(vec![])))
+    }
 }
 
 /// Fetches the sounds of `audio` responses.

@@ -2,9 +2,11 @@
 //!
 //! Used by `bellhop demo`, by tests and by bench. Invariant: never linked into a serving path.
 
+pub mod amazon_speech;
 pub mod caller;
 pub mod connect;
 pub mod flow;
+mod sigv4;
 pub mod watson_assistant;
 pub mod watson_speech;
 pub mod watson_text_to_speech;

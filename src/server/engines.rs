@@ -21,11 +21,14 @@ use bellhop_adapters::text_to_speech::cache::Cached;
 use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_adapters::text_to_speech::watson::WatsonTextToSpeech;
+use bellhop_amazon_speech::Account;
+use bellhop_amazon_speech::polly::Polly;
+use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use tokio::sync::Semaphore;
 
 use crate::config::{
-    AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
+    AmazonService, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
 };
 
 /// Threads that recognise speech.
@@ -72,7 +75,7 @@ impl Engines {
             let recognizers: Vec<(&str, Arc<dyn Recognizer>)> = tenant
                 .speech_to_text
                 .iter()
-                .filter_map(|kind| shared.recognizer(kind, &phrases).map_err(&mut keep).ok())
+                .filter_map(|kind| shared.recognizer(&tenant.tenant.language, kind, &phrases).map_err(&mut keep).ok())
                 .collect();
             let synthesizers: Vec<(&str, Arc<dyn Synthesizer>)> = tenant
                 .text_to_speech
@@ -90,6 +93,15 @@ impl Engines {
             of.insert(name.clone(), engines);
         }
         if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }
+    }
+}
+
+fn account(service: &AmazonService) -> Account {
+    Account {
+        region: service.region.clone(),
+        access_key_id: service.access_key_id.expose().to_owned(),
+        secret_access_key: service.secret_access_key.expose().to_owned(),
+        endpoint_url: service.endpoint_url.clone(),
     }
 }
 
@@ -149,6 +161,7 @@ impl Shared {
 
     fn recognizer(
         &mut self,
+        language: &str,
         kind: &RecognizerKind,
         expected: &[String],
     ) -> Result<(&'static str, Arc<dyn Recognizer>), Found> {
@@ -158,6 +171,10 @@ impl Shared {
                 let authentication = self.authentication(service);
                 let service = WatsonSpeechToText::new(&service.url, service.parameters.clone(), authentication);
                 Ok(("watson", Arc::new(service)))
+            }
+            RecognizerKind::Transcribe(service) => {
+                let service = Transcribe::new(&account(service), language, service.parameters.clone());
+                Ok(("transcribe", Arc::new(service)))
             }
             RecognizerKind::Worker { url, token, parameters } => {
                 let token = token.as_ref().map(|token| token.expose());
@@ -188,6 +205,10 @@ impl Shared {
                 let turns = self.espeak_turns.get_or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
                 let voice = Espeak::open(voice, Arc::clone(turns)).map_err(told)?;
                 Ok(("espeak", Arc::new(Cached::new(voice))))
+            }
+            SynthesizerKind::Polly(service) => {
+                let voice = Polly::new(&account(service), service.parameters.clone());
+                Ok(("polly", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Watson(service) => {
                 let authentication = self.authentication(service);

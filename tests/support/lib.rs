@@ -2,6 +2,7 @@
 
 pub mod carrier;
 pub mod fuzz;
+pub mod listening;
 pub mod services;
 pub mod stage;
 

@@ -2,4 +2,5 @@
 
 pub mod counting;
 pub mod pocketsphinx;
+pub mod session;
 pub mod watson;

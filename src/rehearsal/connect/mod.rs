@@ -4,8 +4,6 @@
 //! than 32,768 bytes, contacts and instances it does not know. Invariant: what it accepts is in the contact's attributes
 //! before its 200 goes out.
 
-mod sigv4;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::flow::{BadFlow, Flow, Stop, TransferOutcome};
 use crate::serve_http;
+use crate::sigv4;
 
 /// An access key the stand-in believes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,7 +198,8 @@ async fn handle(stand_in: Data<StandIn>, request: HttpRequest, body: Bytes) -> H
         }
         None => {}
     }
-    if let Err(why) = sigv4::verify(&request, &body, &stand_in.0.key, &stand_in.0.instance.region, SystemTime::now()) {
+    let scope = sigv4::Scope { key: &stand_in.0.key, region: &stand_in.0.instance.region, service: "connect" };
+    if let Err(why) = sigv4::verify(&request, &sigv4::hash(&body), &scope, SystemTime::now()) {
         return refuse(&stand_in, 403, "InvalidSignatureException", why);
     }
     if request.method() != actix_web::http::Method::POST || request.path() != "/contact/attributes" {

@@ -25,7 +25,7 @@ use bellhop_tenancy::{Number, Secret};
 use reader::{Gathered, Section, drill};
 pub use reader::{Mistake, Mistakes};
 pub use records::{Records, RecordsWebhook};
-pub use services::{AssistantKind, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService};
+pub use services::{AmazonService, AssistantKind, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService};
 use services::{read_assistants, read_recognizers, read_synthesizers};
 pub use sip::{Sip, Tls};
 

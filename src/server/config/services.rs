@@ -71,6 +71,8 @@ pub enum RecognizerKind {
     Counting,
     /// `kind = "watson"`
     Watson(WatsonService),
+    /// `kind = "transcribe"`
+    Transcribe(AmazonService),
     /// `kind = "worker"`
     Worker {
         /// `url`
@@ -97,6 +99,23 @@ pub enum SynthesizerKind {
     },
     /// `kind = "watson"`
     Watson(WatsonService),
+    /// `kind = "polly"`
+    Polly(AmazonService),
+}
+
+/// An Amazon service: an account in a Region.
+#[derive(Debug, Clone)]
+pub struct AmazonService {
+    /// `region`
+    pub region: String,
+    /// `access_key_id`
+    pub access_key_id: Secret,
+    /// `secret_access_key`
+    pub secret_access_key: Secret,
+    /// `endpoint_url`
+    pub endpoint_url: Option<String>,
+    /// `parameters`: the service's own, under those of the assistant.
+    pub parameters: Fields,
 }
 
 /// A Watson service: where it is, and who we are to it.
@@ -170,7 +189,7 @@ fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
 }
 
 fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
-    match section.required_choice("kind", &["pocketsphinx", "counting", "watson", "worker"]) {
+    match section.required_choice("kind", &["pocketsphinx", "counting", "watson", "worker", "transcribe"]) {
         Some(1) => RecognizerKind::Counting,
         Some(2) => RecognizerKind::Watson(read_watson(section)),
         Some(3) => {
@@ -183,24 +202,49 @@ fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
             let token = section.has("token").then(|| section.secret("token"));
             RecognizerKind::Worker { url, token, parameters: section.fields("parameters") }
         }
+        Some(4) => RecognizerKind::Transcribe(read_amazon(section)),
         _ => RecognizerKind::Pocketsphinx,
     }
 }
 
 fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
-    match section.required_choice("kind", &["flite", "espeak", "watson"]) {
+    match section.required_choice("kind", &["flite", "espeak", "watson", "polly"]) {
         Some(1) => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
         Some(2) => SynthesizerKind::Watson(read_watson(section)),
+        Some(3) => {
+            let mut service = read_amazon(section);
+            let voice = section.required_text("voice");
+            service.parameters.insert("voice_id".to_owned(), voice.into());
+            SynthesizerKind::Polly(service)
+        }
         _ => SynthesizerKind::Flite { voice: section.text("voice").unwrap_or_else(|| "slt".to_owned()) },
     }
 }
 
 fn read_url(section: &Section<'_>) -> String {
-    let url = section.required_text("url");
+    read_url_at(section, "url")
+}
+
+fn read_url_at(section: &Section<'_>, key: &str) -> String {
+    let url = section.required_text(key);
     if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
-        section.mistake("url", &format!("`{url}` does not begin with http:// or https://"));
+        section.mistake(key, &format!("`{url}` does not begin with http:// or https://"));
     }
     url
+}
+
+fn read_amazon(section: &Section<'_>) -> AmazonService {
+    let region = section.required_text("region");
+    if !region.is_empty() && !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        section.mistake("region", &format!("`{region}` is not a Region like \"eu-west-2\""));
+    }
+    AmazonService {
+        region,
+        access_key_id: section.secret("access_key_id"),
+        secret_access_key: section.secret("secret_access_key"),
+        endpoint_url: section.has("endpoint_url").then(|| read_url_at(section, "endpoint_url")),
+        parameters: section.fields("parameters"),
+    }
 }
 
 fn read_watson(section: &Section<'_>) -> WatsonService {

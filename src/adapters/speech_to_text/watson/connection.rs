@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Fields, Heard, ServiceFailure};
+use bellhop_dialogue::ports::{Fields, ServiceFailure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
+use super::super::session::{self, Broken, Changed, Event};
 use super::results::{Transaction, read_results};
 use super::{Service, Terms};
 
@@ -23,15 +24,6 @@ pub(super) struct Connection {
     transaction: Transaction,
     /// Audio that came while the service was being started anew.
     held_back: Option<(Fields, Vec<Vec<u8>>)>,
-}
-
-/// What came in.
-pub(super) enum Event {
-    Results(Vec<Heard>),
-    Nothing,
-    /// It listens, and waits for the new start.
-    Stopped,
-    Closed,
 }
 
 impl Connection {
@@ -63,36 +55,46 @@ impl Connection {
         Ok(Self { socket, transaction, held_back: None })
     }
 
-    pub(super) async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), ()> {
-        if let Some((_, held_back)) = &mut self.held_back {
-            held_back.push(bytes);
-            return Ok(());
-        }
-        self.socket.send(Message::binary(bytes)).await.map_err(drop)
-    }
-
-    /// What the caller may say next, if the service wants to know.
-    pub(super) async fn expect(&mut self, service: &Service, phrases: Option<&[String]>) -> Result<(), ()> {
-        if !service.takes_phrases {
-            return Ok(());
-        }
-        let message = json!({"action": "expect", "phrases": phrases});
-        self.socket.send(Message::text(message.to_string())).await.map_err(drop)
-    }
-
     /// Other parameters: the service is stopped, gives what it has, listens, and is started anew.
-    pub(super) async fn restart(&mut self, start: &Fields) -> Result<(), ()> {
+    async fn restart(&mut self, start: &Fields) -> Result<(), Broken> {
         if self.held_back.is_none() {
             let stop = self.socket.send(Message::text(json!({"action": "stop"}).to_string()));
-            tokio::time::timeout(RESTART_MAX, stop).await.map_err(drop)?.map_err(drop)?;
+            tokio::time::timeout(RESTART_MAX, stop).await.map_err(|_| Broken)?.map_err(|_| Broken)?;
         }
         let kept = self.held_back.take().map(|(_, kept)| kept).unwrap_or_default();
         self.held_back = Some((start.clone(), kept));
         Ok(())
     }
+}
+
+impl session::Connection<Service> for Connection {
+    async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+        if let Some((_, held_back)) = &mut self.held_back {
+            held_back.push(bytes);
+            return Ok(());
+        }
+        self.socket.send(Message::binary(bytes)).await.map_err(|_| Broken)
+    }
+
+    /// What the caller may say next, if the service wants to know.
+    async fn expect(&mut self, service: &Service, phrases: Option<&[String]>) -> Result<(), Broken> {
+        if !service.takes_phrases {
+            return Ok(());
+        }
+        let message = json!({"action": "expect", "phrases": phrases});
+        self.socket.send(Message::text(message.to_string())).await.map_err(|_| Broken)
+    }
+
+    /// Parameters of the query need another connection; the others are given with another start.
+    async fn change(&mut self, from: &Terms, to: &Terms) -> Result<Changed, Broken> {
+        if from.query != to.query {
+            return Ok(Changed::Elsewhere);
+        }
+        self.restart(&to.start).await.map(|()| Changed::Here)
+    }
 
     /// The next message; may be given up at any time without losing one.
-    pub(super) async fn next(&mut self) -> Event {
+    async fn next(&mut self) -> Event {
         let message = match self.socket.next().await {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Event::Closed,
@@ -107,7 +109,7 @@ impl Connection {
             tracing::warn!(%warnings, "the recognizer does not know a parameter");
         }
         if self.held_back.is_some() && message.get("state").and_then(Value::as_str) == Some("listening") {
-            return Event::Stopped;
+            return Event::Waits;
         }
         match read_results(&message, &self.transaction) {
             heard if heard.is_empty() => Event::Nothing,
@@ -116,16 +118,16 @@ impl Connection {
     }
 
     /// The service has stopped: it is started anew, with what was held back.
-    pub(super) async fn start_again(&mut self) -> Result<(), ()> {
+    async fn go_on(&mut self) -> Result<(), Broken> {
         let Some((start, kept)) = self.held_back.take() else { return Ok(()) };
-        self.socket.send(Message::text(Value::Object(start).to_string())).await.map_err(drop)?;
+        self.socket.send(Message::text(Value::Object(start).to_string())).await.map_err(|_| Broken)?;
         for bytes in kept {
-            self.socket.send(Message::binary(bytes)).await.map_err(drop)?;
+            self.socket.send(Message::binary(bytes)).await.map_err(|_| Broken)?;
         }
         Ok(())
     }
 
-    pub(super) async fn close(&mut self) {
+    async fn close(&mut self) {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
 }

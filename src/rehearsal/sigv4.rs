@@ -8,18 +8,31 @@ use actix_web::HttpRequest;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use super::AccessKey;
+use crate::connect::AccessKey;
 
 /// How far the client's clock may be off.
 const SKEW: Duration = Duration::from_secs(300);
 
-pub(super) fn verify(
+/// Who may call, and what.
+pub(crate) struct Scope<'a> {
+    pub(crate) key: &'a AccessKey,
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
+}
+
+/// The hash of a body, as it is signed.
+pub(crate) fn hash(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
+}
+
+/// Checks the signature of a request with a body of this hash.
+pub(crate) fn verify(
     request: &HttpRequest,
-    body: &[u8],
-    key: &AccessKey,
-    region: &str,
+    hash: &str,
+    scope: &Scope<'_>,
     now: SystemTime,
 ) -> Result<(), &'static str> {
+    let Scope { key, region, service } = scope;
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let authorization = header("authorization").ok_or("no Authorization")?;
     let rest = authorization.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("not AWS4-HMAC-SHA256")?;
@@ -29,10 +42,10 @@ pub(super) fn verify(
         field("SignedHeaders").ok_or("no SignedHeaders")?,
         field("Signature").ok_or("no Signature")?,
     );
-    let scope: Vec<&str> = credential.split('/').collect();
-    let [id, date, scope_region, "connect", "aws4_request"] = scope[..] else { return Err("malformed scope") };
+    let parts: Vec<&str> = credential.split('/').collect();
+    let [id, date, scope_region, scope_service, "aws4_request"] = parts[..] else { return Err("malformed scope") };
     let stamp = header("x-amz-date").ok_or("no X-Amz-Date")?;
-    if id != key.id || scope_region != region || !stamp.starts_with(date) {
+    if id != key.id || scope_region != *region || scope_service != *service || !stamp.starts_with(date) {
         return Err("wrong scope");
     }
     if !is_near(stamp, now) {
@@ -49,13 +62,13 @@ pub(super) fn verify(
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
         canonical.push_str(&format!("{name}:{value}\n"));
     }
-    canonical.push_str(&format!("\n{signed}\n{}", hex(&Sha256::digest(body))));
+    canonical.push_str(&format!("\n{signed}\n{hash}"));
     let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{stamp}\n{date}/{region}/connect/aws4_request\n{}",
+        "AWS4-HMAC-SHA256\n{stamp}\n{date}/{region}/{service}/aws4_request\n{}",
         hex(&Sha256::digest(canonical.as_bytes()))
     );
     let mut signing = format!("AWS4{}", key.secret).into_bytes();
-    for part in [date, region, "connect", "aws4_request"] {
+    for part in [date, region, service, "aws4_request"] {
         signing = hmac(&signing, part.as_bytes());
     }
     if hex(&hmac(&signing, to_sign.as_bytes())) == signature { Ok(()) } else { Err("signature mismatch") }

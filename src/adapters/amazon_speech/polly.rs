@@ -1,0 +1,151 @@
+//! Amazon Polly: SynthesizeSpeech (Polly API reference), linear audio at the line's rate.
+//!
+//! What the assistant configures goes over what the tenant configured, under the names of the API (`voice_id`, `engine`,
+//! `language_code`, `lexicon_names`); a Watson voice is left out. Invariant: no more than [`TEXT_MAX`] characters are sent, and
+//! no more than [`AUDIO_MAX`] bytes taken.
+
+use std::time::Duration;
+
+use aws_sdk_polly::Client;
+use aws_sdk_polly::config::timeout::TimeoutConfig;
+use aws_sdk_polly::config::{BehaviorVersion, Region, SharedCredentialsProvider, retry::RetryConfig};
+use aws_sdk_polly::error::ProvideErrorMetadata;
+use aws_sdk_polly::operation::RequestId;
+use aws_sdk_polly::types::{Engine, LanguageCode, OutputFormat, TextType, VoiceId};
+use bellhop_dialogue::ports::{Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+
+use crate::{Account, failure, http_client, language_of, text};
+
+/// Most characters of a text, markup included (Polly's own limit).
+pub const TEXT_MAX: usize = 6000;
+/// Most bytes of audio: five minutes at 16 kHz.
+pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
+/// Most pages of voices that are read.
+const PAGES_MAX: usize = 20;
+/// The longest a text may take.
+pub const DEADLINE: Duration = Duration::from_secs(7);
+
+/// The service, as one tenant uses it.
+#[derive(Clone)]
+pub struct Polly {
+    sdk: Client,
+    parameters: Fields,
+}
+
+impl Polly {
+    /// The service in an account; `parameters` hold at least `voice_id`.
+    pub fn new(account: &Account, parameters: Fields) -> Self {
+        let mut config = aws_sdk_polly::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(account.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(account.credentials()))
+            .http_client(http_client())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).build());
+        config.set_endpoint_url(account.endpoint_url.clone());
+        Self { sdk: Client::from_conf(config.build()), parameters }
+    }
+
+    async fn speak(&self, request: SpeechRequest) -> Result<Speech, ServiceFailure> {
+        let failed = |why: String| ServiceFailure::Unavailable { why };
+        let (said, kind) = marked_up(&request.text);
+        if said.chars().count() > TEXT_MAX {
+            return Err(failed(format!("the text has more than {TEXT_MAX} characters")));
+        }
+        let parameter = |name: &str| text(&request.parameters, name).or_else(|| text(&self.parameters, name));
+        // `voice` is Watson's word; what stands there may be a voice of ours all the same.
+        let voice = text(&request.parameters, "voice").filter(|voice| language_of(voice).is_none());
+        let voice = text(&request.parameters, "voice_id").or(voice).or_else(|| text(&self.parameters, "voice_id"));
+        let rate = if request.line_rate > 8000 { 16_000 } else { 8000 };
+        let lexicons = parameter("lexicon_names")
+            .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>());
+        let order = self
+            .sdk
+            .synthesize_speech()
+            .text(said)
+            .text_type(kind)
+            .output_format(OutputFormat::Pcm)
+            .sample_rate(rate.to_string())
+            .set_voice_id(voice.as_deref().map(VoiceId::from))
+            .set_engine(parameter("engine").as_deref().map(Engine::from))
+            .set_language_code(parameter("language_code").as_deref().map(LanguageCode::from))
+            .set_lexicon_names(lexicons);
+        let spoken = order.send().await.map_err(|error| failure(&error, error.code()))?;
+        let transaction = spoken.request_id().map(Into::into);
+        let (mut audio, mut bytes) = (spoken.audio_stream, Vec::new());
+        while let Some(chunk) = audio.next().await {
+            let chunk = chunk.map_err(|_| failed("it broke off".to_owned()))?;
+            if bytes.len() + chunk.len() > AUDIO_MAX {
+                return Err(failed(format!("its answer has more than {AUDIO_MAX} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let samples: Vec<i16> = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        if samples.is_empty() {
+            return Err(failed("it gave no audio".to_owned()));
+        }
+        let mut speech = Speech::new(samples, rate);
+        speech.origin.transaction = transaction;
+        Ok(speech)
+    }
+
+    async fn list(&self) -> Result<Vec<Offer>, ServiceFailure> {
+        let (mut offers, mut next) = (vec![], None);
+        for _ in 0..PAGES_MAX {
+            let page = self.sdk.describe_voices().set_next_token(next).send().await;
+            let page = page.map_err(|error| failure(&error, error.code()))?;
+            offers.extend(page.voices().iter().map(|voice| Offer {
+                name: voice.id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
+                language: voice.language_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
+                gender: voice.gender().map(|gender| gender.as_str().to_lowercase()),
+                band: None,
+            }));
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(offers)
+    }
+}
+
+/// A text with tags is SSML, and has to be whole.
+fn marked_up(text: &str) -> (String, TextType) {
+    let trimmed = text.trim();
+    let is_tag = |rest: &str| {
+        let inside = rest.split('>').next().unwrap_or_default().trim_start_matches('/');
+        rest.contains('>') && inside.starts_with(|c: char| c.is_ascii_alphabetic())
+    };
+    match trimmed {
+        whole if whole.starts_with("<speak") => (whole.to_owned(), TextType::Ssml),
+        part if part.split('<').skip(1).any(is_tag) => (format!("<speak>{part}</speak>"), TextType::Ssml),
+        plain => (plain.to_owned(), TextType::Text),
+    }
+}
+
+impl Synthesizer for Polly {
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        let this = self.clone();
+        Box::pin(async move { this.speak(request).await })
+    }
+
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        let this = self.clone();
+        Box::pin(async move { this.list().await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_with_tags_becomes_a_document() {
+        assert_eq!(marked_up("1 < 2"), ("1 < 2".into(), TextType::Text));
+        assert_eq!(
+            marked_up("wait <break time='1s'/> now"),
+            ("<speak>wait <break time='1s'/> now</speak>".into(), TextType::Ssml)
+        );
+        assert_eq!(marked_up("<speak>a</speak>").1, TextType::Ssml);
+    }
+}

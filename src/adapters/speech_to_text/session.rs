@@ -1,0 +1,360 @@
+//! One call's conversation with a streaming recognizer, whatever its protocol: audio out, results in, terms changed between
+//! two utterances, and a lost connection opened again.
+//!
+//! Invariant: every sample that was heard since the last result reaches some connection, in order, as long as no more than
+//! [`BACKLOG_MAX`] is waiting; a lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is
+//! lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{Heard, HeardSink, RecognizerConfig, RecognizerStream, ServiceFailure};
+use bellhop_media::g711::Law;
+use tokio::sync::mpsc;
+
+/// Tries to connect again in a row.
+pub const RECONNECTS: u32 = 4;
+/// The pause before the first of them but one; it doubles.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Audio kept while there is no connection, and of an utterance that has no result yet.
+pub const BACKLOG_MAX: Duration = Duration::from_secs(15);
+/// Without audio for so long, silence is sent: services end sessions that starve.
+const STARVING: Duration = Duration::from_secs(1);
+
+/// A service, as one tenant uses it.
+pub trait Service: Send + Sync + Sized + 'static {
+    /// How a connection is asked for and started.
+    type Terms: Clone + PartialEq + Send + Sync;
+    /// A connection.
+    type Connection: Connection<Self>;
+
+    /// The terms of a configuration.
+    fn terms(&self, config: &RecognizerConfig) -> Self::Terms;
+
+    /// How audio of a line of so many samples per second is sent.
+    fn coding(&self, line_rate: u32) -> Coding;
+
+    /// Opens a connection; must have a deadline.
+    fn connect(&self, terms: &Self::Terms) -> impl Future<Output = Result<Self::Connection, ServiceFailure>> + Send;
+}
+
+/// How audio is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// G.711 µ-law at 8 kHz.
+    MuLaw,
+    /// Linear 16 bit, little end first, at the rate of the line.
+    Linear,
+}
+
+impl Coding {
+    fn encode(self, samples: &[i16]) -> Vec<u8> {
+        match self {
+            Self::MuLaw => Law::Mu.encode_all(samples),
+            Self::Linear => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+        }
+    }
+
+    fn bytes_per_second(self, line_rate: u32) -> usize {
+        let rate = if line_rate > 8000 { 16_000 } else { 8000 };
+        if self == Self::Linear { rate * 2 } else { rate }
+    }
+
+    fn silence(self) -> u8 {
+        if self == Self::MuLaw { Law::Mu.silence() } else { 0 }
+    }
+}
+
+/// What a connection that can no longer be used answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken;
+
+/// Whether other terms took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// They will, on this connection.
+    Here,
+    /// They need another connection.
+    Elsewhere,
+}
+
+/// What came in.
+pub enum Event {
+    /// Something was heard.
+    Results(Vec<Heard>),
+    /// Nothing of interest.
+    Nothing,
+    /// It waits for [`Connection::go_on`].
+    Waits,
+    /// It is over.
+    Closed,
+}
+
+/// A connection to a service.
+pub trait Connection<S: Service>: Send {
+    /// Sends audio.
+    fn send_audio(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// What comes next; may be given up at any time without losing anything.
+    fn next(&mut self) -> impl Future<Output = Event> + Send;
+
+    /// Other terms from here on.
+    fn change(&mut self, from: &S::Terms, to: &S::Terms) -> impl Future<Output = Result<Changed, Broken>> + Send;
+
+    /// What the service waited for.
+    fn go_on(&mut self) -> impl Future<Output = Result<(), Broken>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// What the caller may say next.
+    fn expect(&mut self, _service: &S, _phrases: Option<&[String]>) -> impl Future<Output = Result<(), Broken>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Says goodbye.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Opens a stream for one call.
+pub async fn open<S: Service>(
+    service: Arc<S>,
+    config: RecognizerConfig,
+    sink: HeardSink,
+) -> Result<Box<dyn RecognizerStream>, ServiceFailure> {
+    let terms = service.terms(&config);
+    let connection = connect(&*service, &terms, RECONNECTS).await?;
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let coding = service.coding(config.line_rate);
+    let session = Session {
+        service,
+        sink,
+        terms,
+        wanted: None,
+        line_rate: config.line_rate,
+        coding,
+        phrases: None,
+        backlog: Backlog::new(coding.bytes_per_second(config.line_rate)),
+        speaking: false,
+    };
+    tokio::spawn(session.run(connection, inbox));
+    Ok(Box::new(Stream { orders, coding }))
+}
+
+/// What the stream is told, in the order in which the caller speaks.
+enum Order {
+    Audio(Vec<u8>),
+    UtteranceBegan,
+    UtteranceEnded,
+    Configure(RecognizerConfig),
+    Expect(Option<Arc<[String]>>),
+}
+
+struct Stream {
+    orders: mpsc::UnboundedSender<Order>,
+    coding: Coding,
+}
+
+impl RecognizerStream for Stream {
+    fn hear(&mut self, samples: &[i16]) {
+        let _ = self.orders.send(Order::Audio(self.coding.encode(samples)));
+    }
+
+    fn utterance_began(&mut self) {
+        let _ = self.orders.send(Order::UtteranceBegan);
+    }
+
+    fn utterance_ended(&mut self) {
+        let _ = self.orders.send(Order::UtteranceEnded);
+    }
+
+    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+        let _ = self.orders.send(Order::Expect(phrases));
+    }
+
+    fn configure(&mut self, config: RecognizerConfig) {
+        let _ = self.orders.send(Order::Configure(config));
+    }
+}
+
+/// Audio since the last result, bounded: what a new connection is told first.
+struct Backlog {
+    chunks: VecDeque<Vec<u8>>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Backlog {
+    fn new(bytes_per_second: usize) -> Self {
+        Self { chunks: VecDeque::new(), bytes: 0, limit: bytes_per_second * BACKLOG_MAX.as_secs() as usize }
+    }
+
+    fn push(&mut self, chunk: Vec<u8>) {
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
+        while self.bytes > self.limit
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= oldest.len();
+        }
+    }
+
+    /// Keeps about the last half second: the beginning of a word may lie before voice activity is sure of it.
+    fn forget(&mut self) {
+        let keep = self.limit / BACKLOG_MAX.as_secs() as usize / 2;
+        while self.bytes > keep
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= oldest.len();
+        }
+    }
+}
+
+/// One call's conversation with the service.
+struct Session<S: Service> {
+    service: Arc<S>,
+    sink: HeardSink,
+    terms: S::Terms,
+    /// Terms to change to once nobody speaks.
+    wanted: Option<S::Terms>,
+    line_rate: u32,
+    coding: Coding,
+    /// What the caller may say, for workers that want to know.
+    phrases: Option<Arc<[String]>>,
+    backlog: Backlog,
+    speaking: bool,
+}
+
+impl<S: Service> Session<S> {
+    async fn run(mut self, mut connection: S::Connection, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            let ended = self.serve(&mut connection, &mut inbox).await;
+            match ended {
+                Ended::Over => return connection.close().await,
+                Ended::Reconnect => connection.close().await,
+                Ended::Lost => {
+                    let why = ServiceFailure::Unavailable { why: "the connection was lost".to_owned() };
+                    (self.sink)(Heard::Reconnecting { why });
+                }
+            }
+            match connect(&*self.service, &self.terms, RECONNECTS).await {
+                Ok(again) => connection = again,
+                Err(failure) => return (self.sink)(Heard::Lost(failure)),
+            }
+            if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+                continue;
+            }
+            // What has no result yet is told again.
+            for chunk in &self.backlog.chunks {
+                if connection.send_audio(chunk.clone()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::UnboundedReceiver<Order>) -> Ended {
+        loop {
+            if !self.speaking
+                && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
+            {
+                let changed = connection.change(&self.terms, &wanted).await;
+                self.terms = wanted;
+                match changed {
+                    Ok(Changed::Here) => {}
+                    Ok(Changed::Elsewhere) => return Ended::Reconnect,
+                    Err(Broken) => return Ended::Lost,
+                }
+            }
+            tokio::select! {
+                order = tokio::time::timeout(STARVING, inbox.recv()) => match order {
+                    Ok(None) => return Ended::Over, // the call is over
+                    Ok(Some(Order::Audio(bytes))) => {
+                        self.backlog.push(bytes.clone());
+                        if connection.send_audio(bytes).await.is_err() {
+                            return Ended::Lost;
+                        }
+                    }
+                    Ok(Some(Order::UtteranceBegan)) => self.speaking = true,
+                    Ok(Some(Order::UtteranceEnded)) => self.speaking = false,
+                    Ok(Some(Order::Expect(phrases))) => {
+                        self.phrases = phrases;
+                        if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+                            return Ended::Lost;
+                        }
+                    }
+                    Ok(Some(Order::Configure(config))) => {
+                        let config = RecognizerConfig { line_rate: self.line_rate, ..config };
+                        self.wanted = Some(self.service.terms(&config));
+                    }
+                    Err(_) => {
+                        let second = self.coding.bytes_per_second(self.line_rate);
+                        if connection.send_audio(vec![self.coding.silence(); second]).await.is_err() {
+                            return Ended::Lost;
+                        }
+                    }
+                },
+                event = connection.next() => match event {
+                    Event::Results(results) => {
+                        for heard in results {
+                            if matches!(heard, Heard::Final { .. }) {
+                                self.backlog.forget();
+                                self.speaking = false;
+                            }
+                            (self.sink)(heard);
+                        }
+                    }
+                    Event::Nothing => {}
+                    Event::Waits => {
+                        if connection.go_on().await.is_err() {
+                            return Ended::Lost;
+                        }
+                    }
+                    Event::Closed => return Ended::Lost,
+                },
+            }
+        }
+    }
+}
+
+enum Ended {
+    /// The call is over.
+    Over,
+    /// Other terms need another connection.
+    Reconnect,
+    /// The service closed, or the network did.
+    Lost,
+}
+
+async fn connect<S: Service>(service: &S, terms: &S::Terms, tries: u32) -> Result<S::Connection, ServiceFailure> {
+    let mut pause = PAUSE;
+    let mut last = ServiceFailure::Overdue;
+    for n in 0..tries {
+        if n > 0 {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        match service.connect(terms).await {
+            Ok(connection) => return Ok(connection),
+            Err(failure) => {
+                tracing::warn!(%failure, attempt = n + 1, "the recognizer cannot be connected to");
+                last = failure;
+            }
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backlog_is_bounded_and_keeps_the_last_half_second() {
+        let mut backlog = Backlog::new(8000);
+        (0..2000).for_each(|_| backlog.push(vec![0; 160]));
+        assert!(backlog.bytes <= 15 * 8000 && backlog.bytes == backlog.chunks.iter().map(Vec::len).sum::<usize>());
+        backlog.forget();
+        assert_eq!(backlog.bytes, 4000);
+    }
+}
