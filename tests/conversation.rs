@@ -308,3 +308,54 @@ fn every_sample_that_arrives_reaches_the_recognizer() {
         assert!(heard.abs_diff(500 * 160) <= 480, "{heard} of {}", 500 * 160);
     });
 }
+
+/// Milliseconds from the first sound to the last, and how many of the packets between were silent.
+fn sounded(stage: &Stage) -> (u128, usize) {
+    let sent = stage.line.sent();
+    let (first, last) = (sent.iter().position(|p| p.4), sent.iter().rposition(|p| p.4));
+    let between = &sent[first.expect("something was heard")..=last.expect("something was heard")];
+    let (begin, end) = (between[0].0, between[between.len() - 1].0);
+    ((end - begin).as_millis() + 20, between.iter().filter(|packet| !packet.4).count())
+}
+
+#[test]
+fn a_text_is_heard_while_the_rest_of_it_is_being_made() {
+    for (rest_ms, gap) in [(500, false), (3000, true)] {
+        play(Choices::default(), move |stage| async move {
+            stage.services.speaks_in_halves(Duration::from_millis(rest_ms));
+            // Two seconds: half of it is there after 50 ms.
+            stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(200)}]));
+            stage.carrier.sends(INVITE);
+            stage.pass(6000).await;
+            let (heard, silent) = sounded(&stage);
+            let expected = if gap { 1000 + rest_ms as u128 } else { 2000 };
+            assert!(heard.abs_diff(expected) <= 40, "{heard} ms");
+            assert_eq!(silent > 5, gap, "{silent} packets without a sound");
+            stage.carrier.hangs_up();
+            stage.settle().await;
+            let (record, _) = stage.services.records().remove(0);
+            let turn = &record["assistant_interaction_summaries"][0]["turns"][0];
+            assert_eq!(turn["latency"]["synthesis_milliseconds"], 50, "its first audio");
+            let warned = record["warnings_and_errors"].as_array().is_some_and(|all| !all.is_empty());
+            assert_eq!(warned, gap, "{}", record["warnings_and_errors"]);
+        });
+    }
+}
+
+#[test]
+fn of_a_text_in_parts_the_words_that_were_heard_are_shown() {
+    play(Choices::default(), |stage| async move {
+        stage.services.speaks_in_halves(Duration::from_millis(300));
+        let text = "one two three four five six seven eight nine ten ".repeat(4); // two seconds
+        stage.services.replies("", json!([{"response_type": "text", "text": text}]));
+        stage.carrier.sends(INVITE);
+        stage.pass(1600).await; // three quarters of it: in the part that came last
+        stage.caller_says("agent").await;
+        stage.settle().await;
+        let history = SessionRecord::from_json(&stage.services.stored()[0].json).expect("a history");
+        let line = &history.transcript.lines()[0];
+        assert!(line.interrupted);
+        let share = line.text.len() as f32 / text.len() as f32;
+        assert!((0.6..0.9).contains(&share), "{share}: {}", line.text);
+    });
+}

@@ -284,3 +284,27 @@ fn records_outlive_the_server_reach_the_documented_receiver_and_are_forgotten() 
     assert_eq!(gone.trim(), "deleted: 1 call records, 1 conversations, 1 recordings");
     assert_eq!(calls(&again, &["list"]), "");
 }
+
+#[test]
+fn what_services_offer_is_listed_by_themselves() {
+    let folder = folder();
+    let voice = Voice::default();
+    let at = voice.serve().expect("a port");
+    let path = config(&folder, at, "counting", "");
+    let text = std::fs::read_to_string(&path).expect("written");
+    let watson =
+        format!("kind = \"watson\"\nurl = \"http://{at}\"\ntoken = \"t\"\nfallback = {{ kind = \"espeak\" }}\n");
+    std::fs::write(&path, text.replace("kind = \"flite\"\n", &watson)).expect("written");
+    let offers = |tenant: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bellhop"));
+        command.args(["offers", "--tenant", tenant, "--config"]).arg(&path).output().expect("the binary runs")
+    };
+    let told = String::from_utf8_lossy(&offers("acme").stdout).into_owned();
+    let has = |parts: &[&str]| told.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(has(&["speech_to_text", "counting", "no choice"]), "{told}");
+    assert!(has(&["watson", "en-US_MichaelV3Voice", "en-US", "male"]), "{told}");
+    assert!(has(&["espeak", "de"]), "{told}");
+    let refused = offers("nobody");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no tenant `nobody`: acme"));
+    std::fs::remove_dir_all(folder).expect("gone");
+}

@@ -20,6 +20,8 @@ use crate::services::{Observer, RecordKeeper};
 
 /// The vendor's identifier of jitter beyond 30 ms.
 pub const JITTER: &str = "CWSMR0033W";
+/// The vendor's identifier of speech that is made more slowly than it is heard.
+pub const UNDERFLOW: &str = "CWSMR0031W";
 /// The vendor's identifier of an utterance of too little confidence.
 pub const CONFIDENCE: &str = "CWSMR0032W";
 /// The vendor's identifier of a recognizer that broke off and is connected to again.

@@ -16,6 +16,7 @@ use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
+use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
@@ -194,6 +195,7 @@ impl Call {
             synthesizer: Arc::clone(&this.seed.services.synthesizer),
             sounds: Arc::clone(&this.seed.services.sounds),
             waiting: VecDeque::new(),
+            parts: Parts::default(),
             journal: this.journal.clone(),
         });
         let policy = services.conversation.clone();

@@ -1,6 +1,7 @@
 //! TtsPlayback: owns the outbound core of the leg; turns texts into clips, in order, ahead of need.
 //!
-//! Invariant: clips are queued in the order of their texts; after a cut nothing that was asked for before it is queued.
+//! A text is heard while the rest of it is still being made. Invariant: clips are queued in the order of their texts; after
+//! a cut nothing that was asked for before it is queued.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -9,17 +10,18 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
-use bellhop_dialogue::ports::{Pending, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer};
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_dialogue::ports::{AudioSink, Pending, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::Digit;
+use bellhop_media::parts::Parts;
 use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
 use super::child;
-use super::journal::Journal;
+use super::journal::{Journal, UNDERFLOW};
 use super::messages::{
     ClipEvent, Cut, GoOn, PlayAudio, PlaybackCut, PlaybackFinished, PlaybackReady, PressKeys, Rest, Speak,
     StopRepeating,
@@ -41,11 +43,12 @@ pub struct TtsPlayback {
     pub(super) synthesizer: Arc<dyn Synthesizer>,
     pub(super) sounds: Arc<dyn SoundLibrary>,
     pub(super) waiting: VecDeque<(SayId, Waiting)>,
+    pub(super) parts: Parts,
     pub(super) journal: Journal,
 }
 
 impl TtsPlayback {
-    fn synthesised(&mut self, id: SayId, result: Result<Speech, ServiceFailure>, ctx: &mut Context<Self>) {
+    fn made(&mut self, id: SayId, result: Result<Speech, ServiceFailure>, ctx: &mut Context<Self>) {
         let Some((_, place)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) else {
             return; // cut in the meantime
         };
@@ -55,8 +58,13 @@ impl TtsPlayback {
         };
         match result {
             Ok(speech) => {
-                self.journal.write(|record, now| record.synthesised(now, id, &speech.origin));
-                let sound = encoded(&speech, self.cores.playout.borrow().format().codec);
+                self.journal.write(|record, now| record.made_by(now, id, &speech.origin));
+                let codec = self.cores.playout.borrow().format().codec;
+                // Parts are of the line's rate, like the speech that they are the beginning of.
+                let rest = speech.samples.get(self.parts.queued(ClipId(id.0))..).unwrap_or_default();
+                let sound =
+                    if rest.len() == speech.samples.len() { encoded(&speech, codec) } else { Sound::of(rest, codec) };
+                self.parts.last(ClipId(id.0), rest.len());
                 *place = Waiting::Sound { sound, repeats };
             }
             Err(failure) if needed => {
@@ -77,17 +85,34 @@ impl TtsPlayback {
     fn when_done(&mut self, id: SayId, work: Pending<Result<Speech, ServiceFailure>>, ctx: &mut Context<Self>) {
         let asked = crate::now();
         let work = tokio::time::timeout(SYNTHESIS_MAX, work).into_actor(self);
-        ctx.spawn(work.map(move |result, this, ctx| {
+        ctx.spawn(work.map(move |result, this, ctx: &mut Context<Self>| {
             metrics::text_synthesised(&this.tenant, crate::now() - asked);
-            this.synthesised(id, result.unwrap_or(Err(ServiceFailure::Overdue)), ctx);
+            // Through the mailbox: behind the audio that is in there already.
+            let result = result.unwrap_or(Err(ServiceFailure::Overdue));
+            ctx.address().do_send(Made { id, result });
         }));
     }
 
     fn queue_what_is_ready(&mut self, ctx: &mut Context<Self>) {
-        while let Some((id, waiting)) = self.waiting.front() {
+        while let Some((id, waiting)) = self.waiting.front_mut() {
             let mut playout = self.cores.playout.borrow_mut();
+            let begun = self.parts.queued(ClipId(id.0)) > 0;
+            let late = begun && !playout.is_playing();
             let queued = match waiting {
-                Waiting::Synthesis | Waiting::File { .. } => return,
+                Waiting::File { .. } => return,
+                Waiting::Synthesis(samples) => {
+                    let (text, codec) = (ClipId(id.0), playout.format().codec);
+                    let enough = if begun { PART_MIN } else { FIRST_PART_MIN };
+                    if samples.len() < (enough.as_millis() as usize) * codec.sample_rate() as usize / 1000 {
+                        return;
+                    }
+                    let Some(part) = self.parts.next(text, samples.len()) else { return };
+                    let sound = Sound::of(&std::mem::take(samples), codec);
+                    let queued = playout.enqueue(Clip { id: part, sound, repeats: false });
+                    drop(playout);
+                    self.late(late);
+                    return if queued { self.call.do_send(PlaybackReady {}) } else { self.lost(ctx) };
+                }
                 Waiting::Sound { sound, repeats } => {
                     playout.enqueue(Clip { id: ClipId(id.0), sound: sound.clone(), repeats: *repeats })
                 }
@@ -98,11 +123,20 @@ impl TtsPlayback {
                 Waiting::Keys(keys) => press(&mut playout, *id, keys),
             };
             drop(playout);
+            self.late(late);
             if !queued {
                 return self.lost(ctx);
             }
             self.waiting.pop_front();
             self.call.do_send(PlaybackReady {});
+        }
+    }
+
+    /// The line fell silent in the middle of a text.
+    fn late(&self, is_late: bool) {
+        if is_late {
+            let told = "speech was made more slowly than it is heard";
+            self.journal.write(|record, now| record.warn(now, UNDERFLOW, told));
         }
     }
 
@@ -115,8 +149,8 @@ impl TtsPlayback {
 /// What stands in the queue of things to be heard.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// A text that is being made audio.
-    Synthesis,
+    /// A text that is being made audio: what is there of it and not queued.
+    Synthesis(Vec<i16>),
     /// A sound that is being fetched.
     File {
         /// Whether it is repeated.
@@ -145,6 +179,9 @@ fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
     })
 }
 
+/// The first part of a text has at least so much audio, and each of the others.
+const FIRST_PART_MIN: Duration = Duration::from_millis(120);
+const PART_MIN: Duration = Duration::from_millis(500);
 /// The name of what nobody waits for.
 const UNNAMED: u64 = u64::MAX;
 
@@ -177,6 +214,45 @@ struct Shared {
     sound: Sound,
 }
 
+/// Audio of a text that is still being made, from whatever thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct BeingMade {
+    id: SayId,
+    samples: Vec<i16>,
+    sample_rate: u32,
+}
+
+impl Handler<BeingMade> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, BeingMade { id, samples, sample_rate }: BeingMade, ctx: &mut Self::Context) {
+        let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
+        let place = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id);
+        // What has to be fitted to the line first is waited for.
+        let Some((_, Waiting::Synthesis(there))) = place.filter(|_| sample_rate == line_rate) else { return };
+        there.extend_from_slice(&samples);
+        self.journal.write(|record, now| record.audio_ready(now, id));
+        self.queue_what_is_ready(ctx);
+    }
+}
+
+/// A text has become audio, a sound is there, or it could not be.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Made {
+    id: SayId,
+    result: Result<Speech, ServiceFailure>,
+}
+
+impl Handler<Made> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, Made { id, result }: Made, ctx: &mut Self::Context) {
+        self.made(id, result, ctx);
+    }
+}
+
 impl Actor for TtsPlayback {
     type Context = Context<Self>;
 }
@@ -187,9 +263,13 @@ impl Handler<Speak> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, Speak { id, speech }: Speak, ctx: &mut Self::Context) {
-        self.waiting.push_back((id, Waiting::Synthesis));
+        self.waiting.push_back((id, Waiting::Synthesis(vec![])));
         let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
-        let work = self.synthesizer.synthesize(SpeechRequest { line_rate, ..speech });
+        let this = ctx.address();
+        let audio: AudioSink = Box::new(move |samples, sample_rate| {
+            this.do_send(BeingMade { id, samples: samples.to_vec(), sample_rate });
+        });
+        let work = self.synthesizer.stream(SpeechRequest { line_rate, ..speech }, audio);
         self.when_done(id, work, ctx);
     }
 }
@@ -247,8 +327,14 @@ impl Handler<Cut> for TtsPlayback {
 
     fn handle(&mut self, _: Cut, _: &mut Self::Context) {
         let cut = self.cores.playout.borrow_mut().cut();
+        let cut = cut.map(|cut| self.parts.cut(cut));
         let cut = cut.map(|cut| (SayId(cut.id.0), cut.heard as f32 / cut.of.max(1) as f32));
-        if let Some((id, share)) = cut.or_else(|| self.waiting.front().map(|(id, _)| (*id, 0.0))) {
+        let next = self.waiting.front().map(|(id, _)| {
+            // Of a text whose audio comes too slowly, all there is was heard.
+            (*id, if self.parts.queued(ClipId(id.0)) > 0 { 1.0 } else { 0.0 })
+        });
+        self.parts.forget();
+        if let Some((id, share)) = cut.or(next) {
             self.journal.write(|record, now| record.audio_cut(now, id, share));
             self.call.do_send(PlaybackCut { id, share });
         }
@@ -260,14 +346,15 @@ impl Handler<ClipEvent> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, ClipEvent { event }: ClipEvent, _: &mut Self::Context) {
-        match event {
-            Event::Started(ClipId(id)) => {
+        match self.parts.event(event) {
+            None => {}
+            Some(Event::Started(ClipId(id))) => {
                 let waited = self.journal.write(|record, now| record.audio_began(now, SayId(id)));
                 if let Some(waited) = waited.flatten() {
                     metrics::first_audio(&self.tenant, waited);
                 }
             }
-            Event::Finished(ClipId(id)) => {
+            Some(Event::Finished(ClipId(id))) => {
                 self.journal.write(|record, now| record.audio_ended(now, SayId(id)));
                 self.call.do_send(PlaybackFinished { id: SayId(id) });
             }

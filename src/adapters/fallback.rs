@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Assistant, PartSink, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer, TurnReply, TurnRequest,
+    Assistant, AudioSink, PartSink, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer, TurnReply, TurnRequest,
 };
 use serde_json::Value;
 
@@ -74,21 +74,37 @@ fn at_rest() -> ServiceFailure {
 
 impl Synthesizer for InOrder<dyn Synthesizer> {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
-        let this = self.clone();
+        self.stream(request, Box::new(|_, _| {}))
+    }
+
+    fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
+        let (this, audio) = (self.clone(), Arc::new(audio));
         Box::pin(async move {
             let mut last = (0, at_rest());
             for (rank, ranked) in this.usable() {
                 if rank > 0 {
                     this.tell_switch(last.0, rank);
                 }
-                let work = ranked.service.synthesize(request.clone());
-                let result = tokio::time::timeout(SLOW, work).await.unwrap_or(Err(ServiceFailure::Overdue));
+                let (spoke, audio) = (Arc::new(AtomicBool::new(false)), Arc::clone(&audio));
+                let told = Arc::clone(&spoke);
+                let sink: AudioSink = Box::new(move |samples, rate| {
+                    told.store(true, Ordering::Release);
+                    audio(samples, rate);
+                });
+                let mut work = ranked.service.stream(request.clone(), sink);
+                let result = match tokio::time::timeout(SLOW, &mut work).await {
+                    Ok(result) => result,
+                    // It has begun in time; for the rest the service has a deadline of its own.
+                    Err(_) if spoke.load(Ordering::Acquire) => work.await,
+                    Err(_) => Err(ServiceFailure::Overdue),
+                };
                 ranked.breaker.note(is_well(&result));
                 match result {
                     Ok(mut speech) => {
                         (speech.origin.service, speech.origin.stands_in) = (ranked.name, rank > 0);
                         return Ok(speech);
                     }
+                    Err(failure) if spoke.load(Ordering::Acquire) => return Err(failure),
                     Err(failure) => last = (rank, failure),
                 }
             }

@@ -362,15 +362,23 @@ impl CallRecord {
         })
     }
 
-    /// The audio of something is there.
-    pub fn synthesised(&mut self, now: Instant, id: SayId, origin: &Origin) {
+    /// The first audio of something is there; only the first time counts.
+    pub fn audio_ready(&mut self, now: Instant, id: SayId) {
         let at = self.ms(now);
         let Some((turn, n)) = self.clip(id) else { return };
         let after_ms = at.saturating_sub(turn.responses[n].at_ms);
+        let Some(clip) = turn.responses[n].clip.as_mut().filter(|clip| clip.ready_ms.is_none()) else { return };
+        clip.ready_ms = Some(at);
+        self.note(now, What::AudioReady { after_ms });
+    }
+
+    /// All audio of something is there, and who made it.
+    pub fn made_by(&mut self, now: Instant, id: SayId, origin: &Origin) {
+        self.audio_ready(now, id);
+        let Some((turn, n)) = self.clip(id) else { return };
         if let Some(clip) = &mut turn.responses[n].clip {
-            (clip.ready_ms, clip.origin) = (Some(at), origin.clone());
+            clip.origin = origin.clone();
         }
-        self.note(now, What::Synthesised { after_ms, service: origin.service.into() });
         self.served(now, "text_to_speech", origin);
     }
 

@@ -391,10 +391,18 @@ impl fmt::Debug for SpeechRequest {
     }
 }
 
+/// Takes audio of a speech that is still being made, with its samples per second: it follows what was handed over before.
+pub type AudioSink = Box<dyn Fn(&[i16], u32) + Send + Sync>;
+
 /// A speech synthesizer.
 pub trait Synthesizer: Send + Sync {
     /// Speaks a text.
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>>;
+
+    /// The same, handing over audio as it is made. What was handed over is the beginning of the speech that comes of it.
+    fn stream(&self, request: SpeechRequest, _audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
+        self.synthesize(request)
+    }
 
     /// Its voices; empty if there is no choice.
     fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {

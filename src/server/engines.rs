@@ -20,7 +20,7 @@ use bellhop_adapters::text_to_speech::NoSynthesizer;
 use bellhop_adapters::text_to_speech::cache::Cached;
 use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
 use bellhop_adapters::text_to_speech::flite::Flite;
-use bellhop_adapters::text_to_speech::watson::WatsonTextToSpeech;
+use bellhop_adapters::text_to_speech::watson::{Transport, WatsonTextToSpeech};
 use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
@@ -45,6 +45,14 @@ pub(crate) struct TenantEngines {
     pub(crate) assistant: Arc<dyn Assistant>,
     pub(crate) recognizer: Arc<dyn Recognizer>,
     pub(crate) synthesizer: Arc<dyn Synthesizer>,
+    /// Each of the services by kind, in order: for those who want to choose.
+    pub(crate) choices: Choices,
+}
+
+/// The speech services of one tenant, by kind.
+pub(crate) struct Choices {
+    pub(crate) recognizers: Vec<(&'static str, Arc<dyn Recognizer>)>,
+    pub(crate) synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)>,
 }
 
 /// A mistake: the key within the tenant, and why.
@@ -72,20 +80,22 @@ impl Engines {
                 .iter()
                 .filter_map(|kind| shared.assistant(name, kind, &mut phrases).map_err(&mut keep).ok())
                 .collect();
-            let recognizers: Vec<(&str, Arc<dyn Recognizer>)> = tenant
+            let recognizers: Vec<(&'static str, Arc<dyn Recognizer>)> = tenant
                 .speech_to_text
                 .iter()
                 .filter_map(|kind| shared.recognizer(&tenant.tenant.language, kind, &phrases).map_err(&mut keep).ok())
                 .collect();
-            let synthesizers: Vec<(&str, Arc<dyn Synthesizer>)> = tenant
+            let synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)> = tenant
                 .text_to_speech
                 .iter()
                 .filter_map(|kind| shared.synthesizer(kind).map_err(&mut keep).ok())
                 .collect();
             let opened = tenant.recordings.as_deref().map(Folder::open).transpose();
             let recordings = opened.map_err(|error| keep(("recording.folder", error.to_string()))).ok().flatten();
+            let choices = Choices { recognizers: recognizers.clone(), synthesizers: synthesizers.clone() };
             let engines = TenantEngines {
                 recordings,
+                choices,
                 assistant: Arc::new(InOrder::new(assistants, told(name, "assistant"))),
                 recognizer: Arc::new(InOrder::new(recognizers, told(name, "speech_to_text"))),
                 synthesizer: Arc::new(InOrder::new(synthesizers, told(name, "text_to_speech"))),
@@ -210,9 +220,11 @@ impl Shared {
                 let voice = Polly::new(&account(service), service.parameters.clone());
                 Ok(("polly", Arc::new(Cached::new(voice))))
             }
-            SynthesizerKind::Watson(service) => {
+            SynthesizerKind::Watson { service, by_socket } => {
                 let authentication = self.authentication(service);
-                let voice = WatsonTextToSpeech::new(&service.url, service.parameters.clone(), authentication);
+                let transport = if *by_socket { Transport::WebSocket } else { Transport::Http };
+                let voice =
+                    WatsonTextToSpeech::new(&service.url, transport, service.parameters.clone(), authentication);
                 Ok(("watson", Arc::new(Cached::new(voice))))
             }
         }

@@ -8,6 +8,7 @@ pub mod demo;
 mod engines;
 pub mod http;
 pub mod live;
+pub mod offers;
 mod records;
 pub mod tls_identity;
 pub mod wiring;

@@ -37,6 +37,15 @@ enum Command {
     /// See what calls are doing, and what became of them.
     #[command(subcommand)]
     Calls(Calls),
+    /// List the models and voices that a tenant's speech services offer.
+    Offers {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The tenant's name.
+        #[arg(long)]
+        tenant: String,
+    },
     /// Place one real call to a server on embedded defaults, and keep serving.
     Demo {
         /// Exit after the call: 0 only if the caller reached the agent's queue with the conversation.
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
             actix_rt::System::new().block_on(serve(&config))
         }
         Command::Check { config } => check(&config),
+        Command::Offers { config, tenant } => actix_rt::System::new().block_on(offers(&config, &tenant)),
         Command::Calls(command) => actix_rt::System::new().block_on(bellhop::calls::run(command)),
         Command::Demo { once } => {
             log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
@@ -82,6 +92,16 @@ fn check(path: &std::path::Path) -> anyhow::Result<()> {
     #[allow(clippy::print_stdout)] // the answer to the command
     {
         println!("{}: good: {} tenants", path.display(), config.tenants.len());
+    }
+    Ok(())
+}
+
+async fn offers(config: &std::path::Path, tenant: &str) -> anyhow::Result<()> {
+    for line in bellhop::offers::list(config, tenant).await? {
+        #[allow(clippy::print_stdout)] // the answer to the command
+        {
+            println!("{line}");
+        }
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use bellhop_connect::ports::{self as connect, AttributeBlanker, AttributeWriter,
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
 use bellhop_dialogue::call_record::{CallRecord, Event};
 use bellhop_dialogue::ports::{
-    Assistant, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
-    SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
+    Assistant, AudioSink, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream,
+    ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,8 @@ struct State {
     /// Sounds that can be fetched, by their length in samples.
     sounds: BTreeMap<String, usize>,
     fetched: Vec<String>,
+    /// How long a voice takes for the rest of a text once its first half is there.
+    second_half: Option<Duration>,
     /// How long a good assistant takes, if not as long as the others.
     assistant_takes: Option<Duration>,
     last_context: Value,
@@ -115,6 +117,11 @@ impl FakeServices {
     /// The logs of turns.
     pub fn turn_logs(&self) -> Vec<Value> {
         self.state().turn_logs.clone()
+    }
+
+    /// The voice hands over the first half of each text, and takes so long for the rest.
+    pub fn speaks_in_halves(&self, rest: Duration) {
+        self.state().second_half = Some(rest);
     }
 
     /// The contact's attributes as the flow would read them now.
@@ -250,6 +257,18 @@ impl Synthesizer for FakeServices {
         state.said.push(text);
         let behaviour = state.synthesizer;
         Box::pin(behave(behaviour, Ok(Speech::new(samples, 8000)), unavailable()))
+    }
+
+    fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
+        let rest = self.state().second_half;
+        let whole = self.synthesize(request);
+        let Some(rest) = rest else { return whole };
+        Box::pin(async move {
+            let speech = whole.await?;
+            audio(&speech.samples[..speech.samples.len() / 2], speech.sample_rate);
+            tokio::time::sleep(rest).await;
+            Ok(speech)
+        })
     }
 }
 

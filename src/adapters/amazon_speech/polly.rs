@@ -12,7 +12,8 @@ use aws_sdk_polly::config::{BehaviorVersion, Region, SharedCredentialsProvider, 
 use aws_sdk_polly::error::ProvideErrorMetadata;
 use aws_sdk_polly::operation::RequestId;
 use aws_sdk_polly::types::{Engine, LanguageCode, OutputFormat, TextType, VoiceId};
-use bellhop_dialogue::ports::{Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_adapters::text_to_speech::pcm::Growing;
+use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 
 use crate::{Account, failure, http_client, language_of, text};
 
@@ -46,7 +47,7 @@ impl Polly {
         Self { sdk: Client::from_conf(config.build()), parameters }
     }
 
-    async fn speak(&self, request: SpeechRequest) -> Result<Speech, ServiceFailure> {
+    async fn speak(&self, request: SpeechRequest, sink: AudioSink) -> Result<Speech, ServiceFailure> {
         let failed = |why: String| ServiceFailure::Unavailable { why };
         let (said, kind) = marked_up(&request.text);
         if said.chars().count() > TEXT_MAX {
@@ -72,15 +73,14 @@ impl Polly {
             .set_lexicon_names(lexicons);
         let spoken = order.send().await.map_err(|error| failure(&error, error.code()))?;
         let transaction = spoken.request_id().map(Into::into);
-        let (mut audio, mut bytes) = (spoken.audio_stream, Vec::new());
+        let (mut audio, mut growing) = (spoken.audio_stream, Growing::linear(rate));
         while let Some(chunk) = audio.next().await {
-            let chunk = chunk.map_err(|_| failed("it broke off".to_owned()))?;
-            if bytes.len() + chunk.len() > AUDIO_MAX {
+            growing.push(&chunk.map_err(|_| failed("it broke off".to_owned()))?, &sink);
+            if growing.bytes() > AUDIO_MAX {
                 return Err(failed(format!("its answer has more than {AUDIO_MAX} bytes")));
             }
-            bytes.extend_from_slice(&chunk);
         }
-        let samples: Vec<i16> = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        let (samples, rate) = growing.finish();
         if samples.is_empty() {
             return Err(failed("it gave no audio".to_owned()));
         }
@@ -125,8 +125,12 @@ fn marked_up(text: &str) -> (String, TextType) {
 
 impl Synthesizer for Polly {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        self.stream(request, Box::new(|_, _| {}))
+    }
+
+    fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
         let this = self.clone();
-        Box::pin(async move { this.speak(request).await })
+        Box::pin(async move { this.speak(request, audio).await })
     }
 
     fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {

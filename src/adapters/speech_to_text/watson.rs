@@ -9,13 +9,15 @@ mod connection;
 mod results;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Fields, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    Band, Fields, HeardSink, Offer, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::session::{self, Coding};
+use crate::http;
 use crate::iam::Authentication;
 use connection::Connection;
 
@@ -28,6 +30,12 @@ pub const QUERY_PARAMETERS: [&str; 6] = [
     "base_model_version",
     "language_customization_id",
 ];
+/// Most bytes of the list of models, and the longest it may take.
+const LIST_MAX: usize = 1 << 20;
+const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// What to look at when the list is refused.
+const HINTS: [(u16, &str); 3] = [(401, "check the API key"), (403, "check the API key"), (404, "check the URL")];
+
 /// The service, as one tenant uses it.
 #[derive(Clone)]
 pub struct WatsonSpeechToText(Arc<Service>);
@@ -113,13 +121,41 @@ impl Recognizer for WatsonSpeechToText {
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         Box::pin(session::open(Arc::clone(&self.0), config, sink))
     }
+
+    /// `GET /v1/models`; a worker is not asked.
+    fn models(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        let service = Arc::clone(&self.0);
+        Box::pin(async move {
+            if service.takes_phrases {
+                return Ok(vec![]);
+            }
+            let client = http::builder().timeout(LIST_DEADLINE).build().expect("the client is made of constants");
+            let get = client.get(format!("{}/v1/models", service.url.replacen("ws", "http", 1)));
+            let get = match &service.authentication {
+                Some(authentication) => get.bearer_auth(authentication.token().await?),
+                None => get,
+            };
+            let response = http::accepted(get.send().await.map_err(|error| http::failure(&error))?, &HINTS)?;
+            let listed = http::json(response, LIST_MAX).await?;
+            let models = listed.get("models").and_then(Value::as_array).cloned().unwrap_or_default();
+            Ok(models.iter().filter_map(read_model).collect())
+        })
+    }
+}
+
+fn read_model(model: &Value) -> Option<Offer> {
+    let band = match model.get("rate").and_then(Value::as_u64)? {
+        ..=8000 => Band::Narrow,
+        _ => Band::Broad,
+    };
+    let text = |name: &str| model.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Offer { name: text("name")?, language: text("language")?, gender: None, band: Some(band) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::session::Service as _;
     use super::*;
-    use serde_json::Value;
 
     fn fields(value: Value) -> Fields {
         value.as_object().cloned().unwrap_or_default()
@@ -146,5 +182,19 @@ mod tests {
         let expected = json!({"action": "start", "content-type": "audio/mulaw;rate=8000", "interim_results": true,
             "inactivity_timeout": -1, "profanity_filter": true, "grammar_name": "g"});
         assert_eq!(Value::Object(terms.start), expected);
+    }
+
+    #[tokio::test]
+    async fn models_are_listed_with_their_band() {
+        let listed = json!({"models": [
+            {"name": "en-US_Telephony", "language": "en-US", "rate": 8000, "url": "x", "description": "y"},
+            {"name": "de-DE_Multimedia", "language": "de-DE", "rate": 16000}, {"no": "model"}]});
+        let (url, requests) = crate::testing::serve(vec![crate::testing::Answer::json(200, &listed)]).await;
+        let service = WatsonSpeechToText::new(&url, Fields::new(), Authentication::Bearer("t0ken".into()));
+        let models = service.models().await.expect("a list");
+        let told: Vec<_> = models.iter().map(|model| (model.name.as_str(), model.band)).collect();
+        assert_eq!(told, [("en-US_Telephony", Some(Band::Narrow)), ("de-DE_Multimedia", Some(Band::Broad))]);
+        let request = requests.lock().expect("alone")[0].clone();
+        assert!(request.starts_with("GET /v1/models ") && request.contains("Bearer t0ken"), "{request}");
     }
 }

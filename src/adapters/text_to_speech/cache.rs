@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{AudioSink, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -62,10 +62,15 @@ impl<S: Synthesizer> Cached<S> {
         Self { inner, memory: Arc::default() }
     }
 
-    /// The speech, fitted to the line.
-    fn work(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+    /// The speech, fitted to the line; what does not fit is not handed over before it does.
+    fn work(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
         let line_rate = request.line_rate;
-        let work = self.inner.synthesize(request);
+        let fitting: AudioSink = Box::new(move |samples, rate| {
+            if rate == line_rate {
+                audio(samples, rate);
+            }
+        });
+        let work = self.inner.stream(request, fitting);
         Box::pin(async move {
             let speech = work.await?;
             if speech.sample_rate == line_rate {
@@ -108,8 +113,17 @@ impl Memory {
 
 impl<S: Synthesizer> Synthesizer for Cached<S> {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        self.stream(request, Box::new(|_, _| {}))
+    }
+
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        self.inner.voices()
+    }
+
+    /// Audio is handed over to whoever asks first; those who ask while it is being made get it whole.
+    fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
         if !request.cacheable {
-            return self.work(request);
+            return self.work(request, audio);
         }
         let (key, memory) = (Key::of(&request), Arc::clone(&self.memory));
         let mut inside = memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +134,7 @@ impl<S: Synthesizer> Synthesizer for Cached<S> {
             // Somebody who gave up has left it unfinished: whoever waits drives it on.
             Some(work) => work.clone(),
             None => {
-                let work = self.work(request).shared();
+                let work = self.work(request, audio).shared();
                 inside.under_way.insert(key, work.clone());
                 work
             }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Fields, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -59,6 +59,30 @@ impl Synthesizer for Espeak {
             tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))
         })
     }
+
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        Box::pin(async {
+            let listed = Command::new("espeak-ng").arg("--voices").kill_on_drop(true).output();
+            let listed = tokio::time::timeout(DEADLINE, listed).await.map_err(|_| ServiceFailure::Overdue)?;
+            let failed = |_| ServiceFailure::Unavailable { why: "espeak-ng cannot be started".to_owned() };
+            Ok(read_voices(&String::from_utf8_lossy(&listed.map_err(failed)?.stdout)))
+        })
+    }
+}
+
+/// The table of `--voices`: priority, language, age and gender, name, and more. A voice is configured by its language.
+fn read_voices(table: &str) -> Vec<Offer> {
+    let gender = |column: &str| match column.rsplit('/').next() {
+        Some("M") => Some("male".to_owned()),
+        Some("F") => Some("female".to_owned()),
+        _ => None,
+    };
+    let offer = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        let language = columns.next()?.to_owned();
+        Some(Offer { name: language.clone(), gender: gender(columns.next()?), language, band: None })
+    };
+    table.lines().skip(1).filter_map(offer).collect()
 }
 
 /// `rate_percentage` and `pitch_percentage`, −100 to 100, as the program's words a minute and pitch.
@@ -158,5 +182,16 @@ mod tests {
     fn markup_is_not_read_aloud() {
         assert_eq!(without_markup("<speak>a <break time='1s'/>b &amp; c</speak>"), "a b & c");
         assert_eq!(without_markup("1 < 2"), "1 < 2");
+    }
+
+    #[test]
+    fn the_table_of_voices_is_read() {
+        let table = "Pty Language       Age/Gender VoiceName          File\n 5  af              --/M      Afrikaans          gmw/af\n 2  en-gb           --/F      English_(GB)       gmw/en\n";
+        let voices = read_voices(table);
+        assert_eq!(
+            voices[1],
+            Offer { name: "en-gb".into(), language: "en-gb".into(), gender: Some("female".into()), band: None }
+        );
+        assert_eq!((voices.len(), voices[0].gender.as_deref()), (2, Some("male")));
     }
 }

@@ -8,7 +8,7 @@ mod ffi;
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 
 use serde_json::Value;
 
@@ -65,6 +65,17 @@ impl Synthesizer for FliteVoice {
                 Err(_) => Err(ServiceFailure::Overdue),
             }
         })
+    }
+
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        let offer = |(name, gender): (&str, &str)| Offer {
+            name: name.to_owned(),
+            language: "en-US".to_owned(),
+            gender: Some(gender.to_owned()),
+            band: None,
+        };
+        let all = VOICES.into_iter().zip(["female", "male", "male", "male"]).map(offer).collect();
+        Box::pin(std::future::ready(Ok(all)))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod espeak;
 pub mod flite;
+pub mod pcm;
 pub mod watson;
 
 /// Why a synthesizer cannot start: a sentence for the operator.

@@ -1,14 +1,22 @@
-//! `watson`: IBM Watson Text to Speech over HTTP, at the line's own rate and coding.
+//! `watson`: IBM Watson Text to Speech over HTTP or WebSocket, at the line's own rate and coding. Audio is handed on as it
+//! comes.
 //!
 //! A request has a deadline of [`DEADLINE`]; what the assistant configures (`voice`, `rate_percentage` …) goes over what the
 //! tenant configured. Invariant: no more than [`TEXT_MAX`] bytes are sent, and no more than [`AUDIO_MAX`] taken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Fields, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
-use bellhop_media::g711::Law;
-use serde_json::json;
+use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::Connector;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::pcm::Growing;
 use crate::http;
 use crate::iam::Authentication;
 
@@ -18,6 +26,8 @@ pub const TEXT_MAX: usize = 5 * 1024;
 pub const DEADLINE: Duration = Duration::from_secs(7);
 /// Most bytes of audio: five minutes at 16 kHz.
 pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
+/// Most bytes of the list of voices.
+const LIST_MAX: usize = 1 << 20;
 /// What to look at when it refuses.
 const HINTS: [(u16, &str); 4] = [
     (400, "it did not accept the text or the voice"),
@@ -29,62 +39,207 @@ const HINTS: [(u16, &str); 4] = [
 const QUERY_PARAMETERS: [&str; 5] =
     ["voice", "customization_id", "rate_percentage", "pitch_percentage", "spell_out_mode"];
 
+/// How texts are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// By HTTP, on connections that stay open.
+    #[default]
+    Http,
+    /// By a WebSocket for each text; by HTTP where that fails.
+    WebSocket,
+}
+
 /// The service, as one tenant uses it.
 #[derive(Clone)]
 pub struct WatsonTextToSpeech {
     client: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
     url: String,
+    transport: Transport,
     parameters: Fields,
     authentication: Authentication,
 }
 
 impl WatsonTextToSpeech {
     /// The service at `https://api.{location}.text-to-speech.watson.cloud.ibm.com/instances/{id}`.
-    pub fn new(url: &str, parameters: Fields, authentication: Authentication) -> Self {
+    pub fn new(url: &str, transport: Transport, parameters: Fields, authentication: Authentication) -> Self {
         let client = http::builder().timeout(DEADLINE).build().expect("the client is made of constants");
-        Self { client, url: url.trim_end_matches('/').to_owned(), parameters, authentication }
+        let url = url.trim_end_matches('/').to_owned();
+        Self { client, tls: http::tls(), url, transport, parameters, authentication }
     }
 
-    async fn speak(&self, request: SpeechRequest) -> Result<Speech, ServiceFailure> {
-        let failed = |why: String| ServiceFailure::Unavailable { why };
+    /// How a text is asked for.
+    fn order(&self, request: &SpeechRequest) -> Result<Order, ServiceFailure> {
         let text = marked_up(&request.text);
         if text.len() > TEXT_MAX {
-            return Err(failed(format!("the text has more than {TEXT_MAX} bytes")));
+            return Err(failed(&format!("the text has more than {TEXT_MAX} bytes")));
         }
         let mut parameters = self.parameters.clone();
-        parameters.extend(request.parameters);
+        parameters.extend(request.parameters.clone());
         let given = QUERY_PARAMETERS.iter().filter_map(|name| Some((*name, parameters.get(*name)?)));
         let written =
             given.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(written).finish();
-        let wide = request.line_rate > 8000;
-        let accept = if wide { "audio/l16;rate=16000" } else { "audio/mulaw;rate=8000" };
-        let token = self.authentication.token().await?;
-        let post = self.client.post(format!("{}/v1/synthesize?{query}", self.url)).bearer_auth(token);
-        let post = post.header("Content-Type", "application/json").header("Accept", accept);
-        let response =
-            post.body(json!({"text": text}).to_string()).send().await.map_err(|error| http::failure(&error))?;
-        let response = http::accepted(response, &HINTS)?;
-        let transaction = http::transaction(&response);
-        let bytes = http::body(response, AUDIO_MAX).await?;
-        let samples: Vec<i16> = if wide {
-            bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
-        } else {
-            bytes.iter().map(|code| Law::Mu.decode(*code)).collect()
-        };
-        if samples.is_empty() {
-            return Err(failed("it gave no audio".to_owned()));
-        }
-        let mut speech = Speech::new(samples, if wide { 16_000 } else { 8000 });
-        speech.origin.transaction = transaction;
-        Ok(speech)
+        Ok(Order { text, query, wide: request.line_rate > 8000 })
     }
+
+    async fn speak(&self, request: SpeechRequest, audio: AudioSink) -> Result<Speech, ServiceFailure> {
+        let order = self.order(&request)?;
+        let token = self.authentication.token().await?;
+        if self.transport == Transport::Http {
+            return self.speak_by_http(&order, &token, &audio).await;
+        }
+        let (begun, audio) = (Arc::new(AtomicBool::new(false)), Arc::new(audio));
+        let (told, onwards) = (Arc::clone(&begun), Arc::clone(&audio));
+        let sink: AudioSink = Box::new(move |samples, rate| {
+            told.store(true, Ordering::Release);
+            onwards(samples, rate);
+        });
+        let by_socket = tokio::time::timeout(DEADLINE, self.speak_by_socket(&order, &token, &sink));
+        let failure = match by_socket.await.unwrap_or(Err(ServiceFailure::Overdue)) {
+            Ok(speech) => return Ok(speech),
+            Err(failure) => failure,
+        };
+        tracing::warn!(%failure, "speech by WebSocket failed: asking by HTTP");
+        // What was handed over is the beginning of the same speech.
+        let begun = begun.load(Ordering::Acquire);
+        let sink: AudioSink = Box::new(move |samples, rate| {
+            if !begun {
+                audio(samples, rate);
+            }
+        });
+        self.speak_by_http(&order, &token, &sink).await
+    }
+
+    async fn speak_by_http(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, ServiceFailure> {
+        let post = self.client.post(format!("{}/v1/synthesize?{}", self.url, order.query)).bearer_auth(token);
+        let post = post.header("Content-Type", "application/json").header("Accept", order.accept());
+        let sent = post.body(json!({"text": order.text}).to_string()).send().await;
+        let mut response = http::accepted(sent.map_err(|error| http::failure(&error))?, &HINTS)?;
+        let transaction = http::transaction(&response);
+        let mut growing = order.growing();
+        while let Some(chunk) = response.chunk().await.map_err(|error| http::failure(&error))? {
+            growing.push(&chunk, audio);
+            bounded(&growing)?;
+        }
+        spoken(growing, transaction)
+    }
+
+    /// One request a connection: the text goes out, what it is coded in and then the audio come in.
+    async fn speak_by_socket(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, ServiceFailure> {
+        let url = format!("{}/v1/synthesize?{}", self.url.replacen("http", "ws", 1), order.query);
+        let mut request = url.into_client_request().map_err(|_| failed("its URL is none"))?;
+        let bearer = format!("Bearer {token}").parse().map_err(|_| failed("its token is none"))?;
+        request.headers_mut().insert("Authorization", bearer);
+        let connector = Connector::Rustls(Arc::clone(&self.tls));
+        let upgrade = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let (mut socket, response) = match upgrade.await {
+            Ok(connected) => connected,
+            Err(Error::Http(response)) => {
+                return Err(failed(&format!("the upgrade was refused with status {}", response.status().as_u16())));
+            }
+            Err(_) => return Err(failed("it cannot be reached")),
+        };
+        let transaction = response.headers().get("x-global-transaction-id");
+        let transaction = transaction.and_then(|value| value.to_str().ok()).map(Arc::from);
+        let message = json!({"text": order.text, "accept": order.accept()});
+        socket.send(Message::text(message.to_string())).await.map_err(|_| failed("it broke off"))?;
+        let mut growing = order.growing();
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => {
+                    growing.push(&bytes, audio);
+                    bounded(&growing)?;
+                }
+                Some(Ok(Message::Text(text))) => {
+                    let told: Value = serde_json::from_str(&text).unwrap_or_default();
+                    if told.get("error").is_some() {
+                        // Its own text may repeat ours.
+                        return Err(failed("it did not accept the text or the voice"));
+                    }
+                    if let Some(warnings) = told.get("warnings") {
+                        tracing::warn!(%warnings, "the synthesizer does not know a parameter");
+                    }
+                }
+                Some(Ok(Message::Close(Some(frame)))) if frame.code == CloseCode::Normal => {
+                    return spoken(growing, transaction);
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(failed("it broke off")),
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Offer>, ServiceFailure> {
+        let token = self.authentication.token().await?;
+        let sent = self.client.get(format!("{}/v1/voices", self.url)).bearer_auth(token).send().await;
+        let response = http::accepted(sent.map_err(|error| http::failure(&error))?, &HINTS)?;
+        let listed = http::json(response, LIST_MAX).await?;
+        let voices = listed.get("voices").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |voice: &Value, name: &str| voice.get(name).and_then(Value::as_str).map(str::to_owned);
+        let offer = |voice: &Value| {
+            Some(Offer {
+                name: text(voice, "name")?,
+                language: text(voice, "language")?,
+                gender: text(voice, "gender"),
+                band: None,
+            })
+        };
+        Ok(voices.iter().filter_map(offer).collect())
+    }
+}
+
+/// A text as it is asked for.
+struct Order {
+    text: String,
+    query: String,
+    wide: bool,
+}
+
+impl Order {
+    fn accept(&self) -> &'static str {
+        if self.wide { "audio/l16;rate=16000" } else { "audio/mulaw;rate=8000" }
+    }
+
+    fn growing(&self) -> Growing {
+        if self.wide { Growing::linear(16_000) } else { Growing::mu_law() }
+    }
+}
+
+fn failed(why: &str) -> ServiceFailure {
+    ServiceFailure::Unavailable { why: why.to_owned() }
+}
+
+fn bounded(growing: &Growing) -> Result<(), ServiceFailure> {
+    if growing.bytes() > AUDIO_MAX {
+        return Err(failed(&format!("its answer has more than {AUDIO_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn spoken(growing: Growing, transaction: Option<Arc<str>>) -> Result<Speech, ServiceFailure> {
+    let (samples, sample_rate) = growing.finish();
+    if samples.is_empty() {
+        return Err(failed("it gave no audio"));
+    }
+    let mut speech = Speech::new(samples, sample_rate);
+    speech.origin.transaction = transaction;
+    Ok(speech)
 }
 
 impl Synthesizer for WatsonTextToSpeech {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+        self.stream(request, Box::new(|_, _| {}))
+    }
+
+    fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
         let this = self.clone();
-        Box::pin(async move { this.speak(request).await })
+        Box::pin(async move { this.speak(request, audio).await })
+    }
+
+    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+        let this = self.clone();
+        Box::pin(async move { this.list().await })
     }
 }
 
@@ -120,7 +275,7 @@ mod tests {
         let (url, requests) = serve(vec![answer]).await;
         let tenant = json!({"voice": "en-US_MichaelV3Voice", "rate_percentage": 5});
         let tenant = tenant.as_object().cloned().unwrap_or_default();
-        let service = WatsonTextToSpeech::new(&url, tenant, Authentication::Bearer("t0ken".into()));
+        let service = WatsonTextToSpeech::new(&url, Transport::Http, tenant, Authentication::Bearer("t0ken".into()));
         let voice = json!({"voice": "de-DE_BirgitV3Voice", "unknown": 1}).as_object().cloned().unwrap_or_default();
         let request = SpeechRequest { parameters: voice, ..SpeechRequest::plain("1 < 2 & 3", line_rate) };
         let speech = service.synthesize(request).await;

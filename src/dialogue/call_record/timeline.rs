@@ -39,7 +39,7 @@ pub enum What {
     Replied { turn: u32, after_ms: u64, service: Word },
     AssistantFailed { turn: u32, after_ms: u64, why: String },
     Did { kind: Word },
-    Synthesised { after_ms: u64, service: Word },
+    AudioReady { after_ms: u64 },
     AudioBegan { after_ms: Option<u64> },
     AudioEnded {},
     AudioCut { share: f32 },
@@ -66,7 +66,7 @@ impl What {
             Self::Understood { .. } | Self::NotUnderstood {} | Self::Echo {} | Self::ListenedBy { .. } => "recognizer",
             Self::Said { .. } => "words",
             Self::Asked { .. } | Self::Replied { .. } | Self::AssistantFailed { .. } | Self::Did { .. } => "assistant",
-            Self::Synthesised { .. } | Self::AudioBegan { .. } | Self::AudioEnded {} | Self::AudioCut { .. } => "voice",
+            Self::AudioReady { .. } | Self::AudioBegan { .. } | Self::AudioEnded {} | Self::AudioCut { .. } => "voice",
             Self::Warned { .. } => "warning",
         }
     }
@@ -106,7 +106,7 @@ impl What {
             Self::Replied { turn, after_ms, service } => format!("turn {turn} replied by {service} in {after_ms} ms"),
             Self::AssistantFailed { turn, after_ms, why } => format!("turn {turn} failed after {after_ms} ms: {why}"),
             Self::Did { kind } => kind.to_string(),
-            Self::Synthesised { after_ms, service } => format!("audio is there after {after_ms} ms, by {service}"),
+            Self::AudioReady { after_ms } => format!("audio is there after {after_ms} ms"),
             Self::AudioBegan { after_ms: Some(waited) } => format!("is heard; the caller waited {waited} ms"),
             Self::AudioBegan { after_ms: None } => "is heard".to_owned(),
             Self::AudioEnded {} => "has been heard".to_owned(),

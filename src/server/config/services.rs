@@ -98,7 +98,12 @@ pub enum SynthesizerKind {
         voice: String,
     },
     /// `kind = "watson"`
-    Watson(WatsonService),
+    Watson {
+        /// `url` and credentials.
+        service: WatsonService,
+        /// `transport = "websocket"`
+        by_socket: bool,
+    },
     /// `kind = "polly"`
     Polly(AmazonService),
 }
@@ -210,7 +215,10 @@ fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
 fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
     match section.required_choice("kind", &["flite", "espeak", "watson", "polly"]) {
         Some(1) => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
-        Some(2) => SynthesizerKind::Watson(read_watson(section)),
+        Some(2) => SynthesizerKind::Watson {
+            by_socket: section.choice("transport", &["http", "websocket"]) == Some(1),
+            service: read_watson(section),
+        },
         Some(3) => {
             let mut service = read_amazon(section);
             let voice = section.required_text("voice");

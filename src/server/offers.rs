@@ -1,0 +1,49 @@
+//! `bellhop offers`: the models and voices that a tenant's services offer, from the services themselves.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use bellhop_dialogue::ports::{Band, Offer, ServiceFailure};
+
+use crate::config::Config;
+use crate::engines::Engines;
+
+/// Lists them as lines of text. A service that does not answer is told of and does not hide the others.
+pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
+    let config = Config::read(path)?;
+    if !config.tenants.iter().any(|settings| settings.tenant.name == tenant) {
+        let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
+        bail!("there is no tenant `{tenant}`: {}", names.join(", "));
+    }
+    let at = path.to_owned();
+    let opening = tokio::task::spawn_blocking(move || Engines::open(&config, &at));
+    let mut engines = opening.await.context("a speech engine could not be loaded")??;
+    let choices = engines.of.remove(tenant).context("its services were opened")?.choices;
+    let mut lines = vec![];
+    for (kind, recognizer) in &choices.recognizers {
+        lines.extend(told("speech_to_text", kind, recognizer.models().await));
+    }
+    for (kind, synthesizer) in &choices.synthesizers {
+        lines.extend(told("text_to_speech", kind, synthesizer.voices().await));
+    }
+    Ok(lines)
+}
+
+fn told(port: &str, kind: &str, offers: Result<Vec<Offer>, ServiceFailure>) -> Vec<String> {
+    match offers {
+        Err(failure) => vec![format!("{port}  {kind}  ({failure})")],
+        Ok(offers) if offers.is_empty() => vec![format!("{port}  {kind}  (no choice)")],
+        Ok(offers) => offers
+            .iter()
+            .map(|Offer { name, language, gender, band }| {
+                let band = match band {
+                    Some(Band::Narrow) => "narrowband",
+                    Some(Band::Broad) => "broadband",
+                    None => "-",
+                };
+                let gender = gender.as_deref().unwrap_or("-");
+                format!("{port}  {kind:<12}  {name:<28}  {language:<8}  {gender:<6}  {band}")
+            })
+            .collect(),
+    }
+}
