@@ -127,6 +127,7 @@ impl Talk {
             "silence" => self.put(Input::SpeechEnded),
             "hypothesis" => self.put(Input::Hypothesis),
             "mumbles" => self.put(Input::NotUnderstood),
+            "network" => self.put(Input::NetworkWarning),
             "keys" => {
                 let keys = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 keys.chars().for_each(|key| self.put(Input::Pressed(key)));
@@ -189,6 +190,7 @@ fn policy(given: &Value) -> Policy {
         resume: flag("resume", default.resume),
         confidence: given["confidence"].as_f64().unwrap_or_default() as f32,
         notify_filtered: flag("notify_filtered", default.notify_filtered),
+        notify_network: flag("notify_network", default.notify_network),
         suppress_echo: flag("suppress_echo", default.suppress_echo),
         redaction: default.redaction,
     }

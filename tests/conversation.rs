@@ -359,3 +359,27 @@ fn of_a_text_in_parts_the_words_that_were_heard_are_shown() {
         assert!((0.6..0.9).contains(&share), "{share}: {}", line.text);
     });
 }
+
+#[test]
+fn an_assistant_that_wants_to_is_told_of_a_bad_network() {
+    for notify_network in [true, false] {
+        let conversation = Policy { notify_network, post_response: Duration::from_secs(60), ..Policy::default() };
+        play(Choices { conversation, ..Choices::default() }, move |stage| async move {
+            stage.call_answered().await;
+            // Packets come in pairs, each pair 200 ms after the one before, for what is 100 ms of audio.
+            for n in 0..60u16 {
+                stage.line.puts(&audio(usize::from(n), &[0xff; 160]));
+                stage.pass(if n % 2 == 0 { 0 } else { 200 }).await;
+            }
+            stage.pass(100).await;
+            let told = stage.services.asked().iter().filter(|text| *text == "vgwNetworkWarningMessage").count();
+            assert_eq!(told, usize::from(notify_network));
+            stage.carrier.hangs_up();
+            stage.settle().await;
+            let (record, _) = stage.services.records().remove(0);
+            assert_eq!(record["warnings_and_errors"][0]["id"], "CWSMR0033W");
+            let summary = &record["realtime_transport_network_summary"]["inbound_stream"];
+            assert!(summary["maximum_jitter"].as_u64() > Some(30), "{summary}");
+        });
+    }
+}

@@ -3,14 +3,15 @@
 //! Invariant: a failure of the audio path is a failure of this actor, so that it ends the call like any other.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, Context, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use bellhop_sip::sdp::Agreed;
 
 use super::child;
-use super::journal::Journal;
+use super::journal::{JITTER_MAX, Journal};
 use super::leg::{self, Silence};
-use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaSilent};
+use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaSilent, NetworkPoor};
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::supervision::{ChildName, Exit, Failure, Link};
@@ -25,8 +26,25 @@ pub struct JitterBuffer {
     pub(super) journal: Journal,
 }
 
+/// How often the jitter is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+impl JitterBuffer {
+    fn look_at_jitter(&self) {
+        let mut receiver = self.cores.receiver.borrow_mut();
+        let clock_rate = receiver.format().codec.clock_rate();
+        if receiver.reception().is_some_and(|reception| reception.jitter(clock_rate) > JITTER_MAX) {
+            self.call.do_send(NetworkPoor {});
+        }
+    }
+}
+
 impl Actor for JitterBuffer {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(LOOK_EVERY, |this, _| this.look_at_jitter());
+    }
 }
 
 child!(JitterBuffer, ChildName::JitterBuffer);

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_dialogue::call_record::{CallRecord, EndReason, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
@@ -20,6 +20,8 @@ use crate::services::{Observer, RecordKeeper};
 
 /// The vendor's identifier of jitter beyond 30 ms.
 pub const JITTER: &str = "CWSMR0033W";
+/// More jitter than this is told.
+pub const JITTER_MAX: Duration = Duration::from_millis(30);
 /// The vendor's identifier of speech that is made more slowly than it is heard.
 pub const UNDERFLOW: &str = "CWSMR0031W";
 /// The vendor's identifier of an utterance of too little confidence.
@@ -149,13 +151,14 @@ fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
     let Some(reception) = receiver.reception() else { return };
     let control = cores.control.borrow();
     let sent = cores.playout.borrow().sent();
-    let maximum = reception.jitters().highest(clock_rate).as_millis() as u64;
-    if maximum > 30 {
+    let maximum = reception.jitters().highest(clock_rate);
+    if maximum > JITTER_MAX {
+        let maximum = maximum.as_millis();
         record.warn(now, JITTER, format!("the caller's audio came with up to {maximum} ms of jitter"));
     }
     let (canonical_name, tool_name) = control.far_end_names();
     let inbound = StreamSummary {
-        maximum_jitter: Some(maximum),
+        maximum_jitter: Some(maximum.as_millis() as u64),
         average_jitter: Some(reception.jitters().mean(clock_rate).as_millis() as u64),
         packets_lost: Some(reception.lost().into()),
         packets_transmitted: reception.expected().into(),

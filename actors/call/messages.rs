@@ -105,6 +105,8 @@ messages! {
         /// Which.
         digit: Digit,
     }
+    /// The caller's audio comes with much jitter.
+    NetworkPoor {}
     /// Nothing was heard of the far end for the media timeout, though it should send.
     MediaSilent {}
 
@@ -223,6 +225,8 @@ messages! {
         /// Which.
         id: SayId,
     }
+    /// See [`NetworkPoor`].
+    NetworkWarned {}
     /// No hand-off is possible; the call goes on.
     HandoffWasImpossible {}
     // TurnLoop -> Call

@@ -11,10 +11,10 @@ use super::messages::{
     CallerHungUp, ConfigureSpeech, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, FellSilent, GoOn,
     HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
     HandoffWasImpossible, HangUp, Heard, HistoryFiled, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted,
-    Listen, MediaMoved, MediaSilent, NotUnderstood, PauseListening, PlayAudio, PlaySound, PlaybackCut,
-    PlaybackFinished, PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Rest,
-    ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating, StopSound,
-    TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
+    Listen, MediaMoved, MediaSilent, NetworkPoor, NetworkWarned, NotUnderstood, PauseListening, PlayAudio, PlaySound,
+    PlaybackCut, PlaybackFinished, PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady,
+    ReplyArrived, Rest, ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating,
+    StopSound, TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
@@ -73,6 +73,7 @@ on! {
     MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
     // From JitterBuffer.
     DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
+    NetworkPoor {} => |this, _ctx| tell(&this.children.turn_loop, NetworkWarned {});
     MediaSilent {} => |this, ctx| {
         let failure = Broken::Failure(Failure::MediaTimeout);
         this.fail(Ending::Failed { child: ChildName::JitterBuffer, failure }, ctx);

@@ -14,8 +14,8 @@ use super::child;
 use super::journal::{CONFIDENCE, Journal};
 use super::messages::{
     Begin, ConfigureSpeech, CutSpeech, EndConversation, FellSilent, HandOff, HandoffWasImpossible, Heard, HushSpeech,
-    Hypothesis, Interrupted, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived, ResumeListening,
-    ResumeSpeech, Say, SendKeys, StopSound, WasCut,
+    Hypothesis, Interrupted, NetworkWarned, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived,
+    ResumeListening, ResumeSpeech, Say, SendKeys, StopSound, WasCut,
 };
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
@@ -197,6 +197,7 @@ into_core! {
     FellSilent {} => Input::SpeechEnded;
     Hypothesis {} => Input::Hypothesis;
     WasCut { id, share } => Input::WasCut { id, share };
+    NetworkWarned {} => Input::NetworkWarning;
     Pressed { digit } => Input::Pressed(digit.as_char());
     Played { id } => Input::Played(id);
     HandoffWasImpossible {} => Input::HandoffImpossible;

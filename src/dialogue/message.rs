@@ -49,6 +49,7 @@ impl TurnRequest {
             }
             TurnInput::Start
             | TurnInput::NotUnderstood
+            | TurnInput::NetworkWarning
             | TurnInput::Choice { .. }
             | TurnInput::NoInput
             | TurnInput::SmsFailed

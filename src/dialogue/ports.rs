@@ -73,6 +73,8 @@ pub enum TurnInput {
     FinalUtteranceTimeout,
     /// Nothing: the reply wanted a turn at once.
     NoInput,
+    /// The caller's audio comes badly.
+    NetworkWarning,
     /// A text message could not be sent.
     SmsFailed,
     /// The transfer asked for was impossible.
@@ -91,6 +93,7 @@ impl TurnInput {
             Self::PostResponseTimeout => "vgwPostResponseTimeout",
             Self::FinalUtteranceTimeout => "vgwFinalUtteranceTimeout",
             Self::NoInput => "vgwNoInputTurn",
+            Self::NetworkWarning => "vgwNetworkWarningMessage",
             Self::SmsFailed => "vgwSMSFailed",
             Self::CallTransferFailed => "vgwCallTransferFailed",
         }
@@ -107,13 +110,14 @@ impl TurnInput {
             Self::PostResponseTimeout => "post_response_timeout",
             Self::FinalUtteranceTimeout => "final_utterance_timeout",
             Self::NoInput => "no_input_turn",
+            Self::NetworkWarning => "network_warning",
             Self::SmsFailed => "sms_failure",
             Self::CallTransferFailed => "transfer_failed",
         }
     }
 
     /// All labels, so that every series exists from the start.
-    pub const LABELS: [&'static str; 9] = [
+    pub const LABELS: [&'static str; 10] = [
         "start",
         "speech_to_text",
         "speech_to_text_result_filtered",
@@ -121,6 +125,7 @@ impl TurnInput {
         "post_response_timeout",
         "final_utterance_timeout",
         "no_input_turn",
+        "network_warning",
         "sms_failure",
         "transfer_failed",
     ];

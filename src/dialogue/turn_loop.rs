@@ -49,6 +49,9 @@ pub const TYPE_AHEAD_MAX: usize = 32;
 /// How long after our last word its echo may still be heard.
 const ECHO_MAX: Duration = Duration::from_millis(1500);
 
+/// How long after the assistant was told of the network it is told again.
+const NETWORK_EVERY: Duration = Duration::from_secs(60);
+
 /// What the agent reads where the caller was not understood.
 const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.";
 
@@ -81,6 +84,8 @@ pub struct TurnLoop {
     repeating: bool,
     type_ahead: VecDeque<char>,
     last_heard: Instant,
+    /// Until when the assistant is told nothing more of the network.
+    network_told_until: Instant,
     /// What this reply says, and until when its echo may be heard once it has been said.
     saying: String,
     echo_until: Instant,
@@ -150,6 +155,7 @@ impl TurnLoop {
             repeating: false,
             type_ahead: VecDeque::new(),
             last_heard: now,
+            network_told_until: now,
             saying: String::new(),
             echo_until: now,
             transcript: Transcript::default(),
@@ -186,6 +192,7 @@ impl TurnLoop {
                 }
                 self.filtered(now);
             }
+            Input::NetworkWarning => self.network_warning(now),
             Input::Pressed(digit) => self.pressed(now, digit),
             Input::Played(id) => self.played(now, id),
             Input::WasCut { id, share } => self.transcript.heard(id.0, share),

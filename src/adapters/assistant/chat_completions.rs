@@ -108,6 +108,7 @@ fn told(request: &TurnRequest) -> String {
         TurnInput::Choice { .. } => request.input.text().to_owned(),
         TurnInput::PostResponseTimeout => "[The caller says nothing.]".to_owned(),
         TurnInput::FinalUtteranceTimeout => "[The caller speaks on and on.]".to_owned(),
+        TurnInput::NetworkWarning => "[The connection to the caller is bad.]".to_owned(),
         TurnInput::NotUnderstood => "[The caller said something that was not understood.]".to_owned(),
         TurnInput::NoInput => "[Go on.]".to_owned(),
         TurnInput::SmsFailed => "[No text message could be sent.]".to_owned(),

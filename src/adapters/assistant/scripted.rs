@@ -169,7 +169,7 @@ impl Script {
             TurnInput::PostResponseTimeout | TurnInput::FinalUtteranceTimeout => step.silence.clone(),
             TurnInput::NoInput => step.meanwhile.clone(),
             TurnInput::CallTransferFailed => step.transfer_failed.clone(),
-            TurnInput::NotUnderstood | TurnInput::SmsFailed => None,
+            TurnInput::NotUnderstood | TurnInput::SmsFailed | TurnInput::NetworkWarning => None,
         };
         found.unwrap_or_else(otherwise)
     }

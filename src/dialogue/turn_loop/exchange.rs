@@ -46,6 +46,8 @@ pub enum Input {
     },
     /// An utterance was not understood.
     NotUnderstood,
+    /// The caller's audio comes badly.
+    NetworkWarning,
     /// A key was pressed.
     Pressed(char),
     /// A clip was heard to its last sample; of one that repeats, the first time.

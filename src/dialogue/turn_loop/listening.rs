@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Output, RESULT_MAX, State, TYPE_AHEAD_MAX, TurnLoop, UTTERANCE_MAX};
+use super::{NETWORK_EVERY, Output, RESULT_MAX, State, TYPE_AHEAD_MAX, TurnLoop, UTTERANCE_MAX};
 use crate::dtmf_collector::{Collected, DtmfCollector};
 use crate::ports::TurnInput;
 use crate::response::{Choice, DtmfCollect, OptionsConfig};
@@ -98,6 +98,16 @@ impl TurnLoop {
             }
             State::Speaking { hushed: true, until, .. } => *until = now + RESULT_MAX,
             _ => {}
+        }
+    }
+
+    /// The assistant is told, if it wants to be and nobody is in the middle of something.
+    pub(super) fn network_warning(&mut self, now: Instant) {
+        let quiet = matches!(self.state, State::Listening { wait: Wait::Silence, .. });
+        let collecting = self.expecting.collector.as_ref().is_some_and(DtmfCollector::has_begun);
+        if self.policy.notify_network && quiet && !collecting && now >= self.network_told_until {
+            self.network_told_until = now + NETWORK_EVERY;
+            self.ask(now, TurnInput::NetworkWarning);
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Policy {
     pub confidence: f32,
     /// Whether the assistant is told of utterances that were dropped or not understood.
     pub notify_filtered: bool,
+    /// Whether the assistant is told that the caller's audio comes badly.
+    pub notify_network: bool,
     /// Whether our own voice heard back is dropped.
     pub suppress_echo: bool,
     /// What is masked in the transcript.
@@ -54,6 +56,7 @@ impl Default for Policy {
             resume: true,
             confidence: 0.0,
             notify_filtered: false,
+            notify_network: false,
             suppress_echo: true,
             redaction: Redaction::default(),
         }

@@ -24,6 +24,7 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
         resume: section.flag("resume_after_false_barge_in").unwrap_or(default.resume),
         confidence: section.share("confidence_threshold").unwrap_or(default.confidence),
         notify_filtered: section.flag("notify_on_filtered_utterances").unwrap_or(embedded),
+        notify_network: section.flag("notify_on_network_warnings").unwrap_or(default.notify_network),
         redaction: Redaction::new(
             section.flag("redact_card_numbers").unwrap_or(true),
             section.texts("redact").unwrap_or_default().iter().filter_map(|text| pattern(section, text)).collect(),
