@@ -4,6 +4,7 @@
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
+#   make speech [UTTERANCES=n]    how well callers are understood, and what they wait
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
 
@@ -11,6 +12,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 CALLS ?= 200
 SECONDS ?= 20
+UTTERANCES ?= 100
 SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 
 # libopus is linked; pkg-config finds it.
@@ -27,7 +29,7 @@ define install
 	fi
 endef
 
-.PHONY: demo test lint units docs bench frames signalling fuzz sipp
+.PHONY: demo test lint units docs bench frames signalling speech fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
@@ -67,6 +69,12 @@ signalling:
 	$(call install,$(BENCH_PACKAGES) sip-tester kamailio)
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
 	@target/release/load --signalling --calls $(CALLS) --rate 200
+
+# Whole calls by a caller who speaks, to the embedded recognizer.
+speech:
+	$(call install,$(BENCH_PACKAGES))
+	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
+	@target/release/speech --utterances $(UTTERANCES)
 
 FUZZ_TARGETS := sip sdp rtp rtcp srtp telephone_event user_to_user
 

@@ -8,12 +8,13 @@
 #![allow(clippy::print_stdout)] // a command-line tool
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use bellhop_bench::{Process, keep, pinned};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
     let result = if arguments.signalling { signalling(&arguments, &folder) } else { run(&arguments, &folder) };
     std::fs::remove_dir_all(&folder)?;
     let line = result?;
-    keep(&line)?;
+    keep("load", &serde_json::from_str(&line)?)?;
     println!("{line}");
     Ok(())
 }
@@ -220,69 +221,6 @@ fn generate(arguments: &Arguments, folder: &Path, port: u16, pid: u32) -> Result
     serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("the generator said: {text}"))
 }
 
-/// A process that is ended by its own handle: asked first, so that it ends those it started.
-struct Process(Child);
-
-impl Process {
-    fn start(command: &mut Command, core: usize) -> Result<Self> {
-        let program = PathBuf::from(command.get_program());
-        let mut all = pinned(&program, core);
-        all.args(command.get_args());
-        Ok(Self(
-            all.stderr(Stdio::piped()).spawn().with_context(|| format!("{} cannot be started", program.display()))?,
-        ))
-    }
-
-    fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Reads the server's log until it serves.
-    fn addresses(&mut self) -> Result<(SocketAddr, SocketAddr)> {
-        let mut lines = BufReader::new(self.0.stderr.take().context("its log is piped")?).lines();
-        let mut sip = None;
-        loop {
-            let line = lines.next().context("the server ended")??;
-            let log: Value = serde_json::from_str(&line).unwrap_or_default();
-            let address = log["address"].as_str().and_then(|text| text.parse().ok());
-            match (log["message"].as_str(), address) {
-                (Some("SIP is heard"), Some(address)) => sip = Some(address),
-                (Some("serving"), Some(http)) => {
-                    std::thread::spawn(move || lines.for_each(drop));
-                    return Ok((sip.context("SIP is heard before it serves")?, http));
-                }
-                _ if line.starts_with("bellhop: ") => bail!("{line}"),
-                _ => {}
-            }
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.id() as i32), nix::sys::signal::Signal::SIGTERM);
-        for _ in 0..20 {
-            if matches!(self.0.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A quiet core for the server and the other for the generator, where there are two.
-fn pinned(program: &Path, core: usize) -> Command {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if cores < 2 {
-        return Command::new(program);
-    }
-    let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string()]).arg(program);
-    command
-}
-
 fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     // A reply that ends the call cannot be cut off by the generator's tones: it is spoken for the whole window.
     let sentences = "All our agents are busy. Please hold the line. ".repeat(10);
@@ -303,8 +241,7 @@ fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     );
     let path = folder.join("bench.toml");
     std::fs::write(&path, config)?;
-    let binary = std::env::current_exe()?.with_file_name("bellhop");
-    Process::start(Command::new(binary).args(["serve", "--config"]).arg(path), 0)
+    Process::serve(&path, Some(0))
 }
 
 fn metrics(http: SocketAddr) -> Result<String> {
@@ -326,25 +263,4 @@ fn series(text: &str, name: &str) -> f64 {
 
 fn free_port() -> Result<u16> {
     Ok(std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// Adds the figures to `bench/results/load.jsonl` with date, commit, command and machine.
-fn keep(line: &str) -> Result<()> {
-    let said = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&output).trim().to_owned()
-    };
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let entry = json!({
-        "date": said("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
-        "commit": said("git", &["rev-parse", "--short", "HEAD"]),
-        "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
-        "machine": format!("{} × {}", std::thread::available_parallelism().map_or(1, std::num::NonZero::get), model.trim_start_matches([' ', '\t', ':'])),
-        "figures": serde_json::from_str::<Value>(line)?,
-    });
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/load.jsonl");
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{entry}")?;
-    Ok(())
 }

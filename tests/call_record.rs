@@ -169,6 +169,23 @@ fn every_response_has_the_type_that_the_vendor_gives_it() {
 }
 
 #[test]
+fn the_log_of_a_turn_knows_that_it_was_interrupted() {
+    play(Choices::default(), |stage| async move {
+        stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(300)}])); // three seconds
+        stage.carrier.sends(INVITE);
+        stage.pass(1000).await;
+        stage.caller_says("goodbye").await;
+        let log = stage.services.turn_logs().remove(0);
+        assert_eq!(log["statistics"]["response"][0]["barge_in_occurred"], true, "{log}");
+        stage.settle().await;
+        let timeline = stage.services.records().remove(0).1;
+        let told: Vec<String> = timeline.iter().map(|event| event.what.told()).collect();
+        let at = |text: &str| told.iter().position(|line| line.starts_with(text)).expect("it is told");
+        assert!(at("interrupts") < at("cut off after"), "{told:?}");
+    });
+}
+
+#[test]
 fn masked_digits_are_in_no_record() {
     play(Choices::default(), |stage| async move {
         let collect = json!([{"response_type": "dtmf", "command_info": {"type": "collect",

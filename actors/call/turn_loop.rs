@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_dialogue::call_record::CallRecord;
 use bellhop_dialogue::ports::{Assistant, ServiceFailure, SpeechRequest, TurnReply};
 use bellhop_dialogue::turn_loop::{Dropped, Input, Output};
 use bellhop_dialogue::{Json, TurnLoop as Core};
@@ -145,6 +146,7 @@ impl Driven for TurnLoop {
             }
             Output::Cut => {
                 metrics::barge_in(&self.tenant);
+                self.journal.write(CallRecord::interrupted);
                 self.call.do_send(CutSpeech {});
             }
             Output::Expect(phrases) => self.call.do_send(ReplyArrived { phrases }),

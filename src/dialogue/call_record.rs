@@ -409,6 +409,16 @@ impl CallRecord {
         self.note(now, What::AudioEnded {});
     }
 
+    /// The caller interrupts what is being heard; how much of it was heard is told later.
+    pub fn interrupted(&mut self, now: Instant) {
+        let clips = self.turns.back_mut().into_iter().flat_map(|turn| &mut turn.responses);
+        let sounding = clips.filter_map(|response| response.clip.as_mut()).find(|clip| clip.ended_ms.is_none());
+        if let Some(clip) = sounding {
+            clip.cut = true;
+            self.note(now, What::Interrupted {});
+        }
+    }
+
     /// The caller interrupted it after this share of it.
     pub fn audio_cut(&mut self, now: Instant, id: SayId, share: f32) {
         let at = self.ms(now);

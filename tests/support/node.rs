@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
+use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Conditions, Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, StandIn};
 use bellhop_rehearsal::flow::{Stop, TransferOutcome};
 use bellhop_sip::hop::Transport;
@@ -199,6 +199,7 @@ impl Node {
             caller: "+12065550100".into(),
             headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
             lines,
+            conditions: Conditions::default(),
             limit: Duration::from_secs(60),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

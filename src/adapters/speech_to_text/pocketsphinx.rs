@@ -30,6 +30,9 @@ const SOUNDING_MIN: usize = 10;
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
 pub const REJECTION_MARGIN: f32 = 12.0;
+/// The amplitude of the noise under an utterance: 60 of 32,768, far below any line. Measured by `make speech`: of sentences in espeak's voices
+/// without it 57 % of the words are wrong or lost, with it 16 %.
+const DITHER: i16 = 60;
 /// The mean magnitude of a frame that sounds.
 const SOUNDING: i32 = 150;
 
@@ -91,7 +94,7 @@ impl Pocketsphinx {
         samples: Vec<i16>,
         phrases: Option<Arc<[String]>>,
     ) -> Result<tokio::sync::oneshot::Receiver<Option<Hypothesis>>, ServiceFailure> {
-        self.pool.submit(move |decoder| decoder.recognise(&samples, phrases))
+        self.pool.submit(move |decoder| decoder.recognise(&dithered(samples), phrases))
     }
 }
 
@@ -149,6 +152,21 @@ impl Drop for Decoder {
             self.sphinx.unset(search);
         }
     }
+}
+
+/// With a little noise, the same for the same samples: in digital silence, which no telephone has but synthetic voices and
+/// suppressed silence do, the features that the model was trained on come apart.
+fn dithered(mut samples: Vec<i16>) -> Vec<i16> {
+    let mut state = 0x9e37_79b9_u32;
+    for sample in &mut samples {
+        // Marsaglia's xorshift.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        let noise = (state >> 16) as i16 % (DITHER + 1);
+        *sample = sample.saturating_add(noise);
+    }
+    samples
 }
 
 /// How many 10 ms frames are not silence: the pauses around an utterance fit every path and would water the score down.

@@ -21,6 +21,8 @@ use bellhop_media::{FRAME_SAMPLES, Frame};
 use bellhop_sip::hop::Transport;
 use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Security};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::net::UdpSocket;
 
 use signalling::{Signalling, Step};
@@ -33,7 +35,7 @@ const SOUND: u32 = 150;
 /// What the caller does, in order.
 #[derive(Clone)]
 pub enum Line {
-    /// Waits for its turn and speaks: 8 kHz samples.
+    /// Waits for its turn and speaks: samples at the rate of the [`Conditions`].
     Say {
         /// The words, for the record.
         words: String,
@@ -71,8 +73,30 @@ pub struct CallPlan {
     pub codecs: Vec<sdp::Codec>,
     /// Whether keys for SRTP are offered, or demanded.
     pub security: Security,
+    /// How the caller sounds.
+    pub conditions: Conditions,
     /// The longest the call may take.
     pub limit: Duration,
+}
+
+/// How a caller sounds at the far end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conditions {
+    /// Samples per second of what is said: 8000 or 16000.
+    pub sample_rate: u32,
+    /// The amplitude of the noise around the caller, heard all the time.
+    pub noise: i16,
+    /// Share of the packets that the network loses, 0 to 1.
+    pub loss: f32,
+    /// Of noise and losses.
+    pub seed: u64,
+}
+
+impl Default for Conditions {
+    /// A quiet room and a good network, at 8 kHz.
+    fn default() -> Self {
+        Self { sample_rate: 8000, noise: 0, loss: 0.0, seed: 1 }
+    }
 }
 
 /// What happens, as it happens.
@@ -183,6 +207,7 @@ struct Caller {
     signalling: Signalling,
     audio: UdpSocket,
     lines: std::collections::VecDeque<Line>,
+    conditions: Conditions,
     began: Instant,
     answered_at: Option<Instant>,
     stream: Option<Stream>,
@@ -205,6 +230,8 @@ struct Stream {
     at: usize,
     keys: std::collections::VecDeque<Digit>,
     key: Option<(Digit, u16, u32)>,
+    conditions: Conditions,
+    chance: StdRng,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -217,6 +244,7 @@ impl Caller {
             signalling,
             audio,
             lines: plan.lines.clone().into(),
+            conditions: plan.conditions,
             began: Instant::now(),
             answered_at: None,
             stream: None,
@@ -260,6 +288,8 @@ impl Caller {
             at: 0,
             keys: std::collections::VecDeque::new(),
             key: None,
+            conditions: self.conditions,
+            chance: StdRng::seed_from_u64(self.conditions.seed),
             sequence: rand::random(),
             timestamp: rand::random(),
             ssrc: rand::random(),
@@ -341,6 +371,7 @@ impl Stream {
     /// Sends one packet and returns the 20 ms it stands for.
     async fn send(&mut self, audio: &UdpSocket) -> io::Result<Frame> {
         let mut frame: Frame = [0; FRAME_SAMPLES];
+        let step = self.conditions.sample_rate as usize / 8000;
         if self.key.is_none() {
             self.key = self.keys.pop_front().map(|digit| (digit, 0, self.timestamp));
         }
@@ -358,10 +389,17 @@ impl Stream {
             _ => {
                 self.key = None;
                 let left = &self.speaking[self.at.min(self.speaking.len())..];
-                let take = left.len().min(FRAME_SAMPLES);
-                frame[..take].copy_from_slice(&left[..take]);
+                let take = left.len().min(FRAME_SAMPLES * step);
+                let mut sound = vec![0; FRAME_SAMPLES * step];
+                sound[..take].copy_from_slice(&left[..take]);
                 self.at += take;
-                let line = resample::clip(&frame, 8000, self.codec.sample_rate());
+                if self.conditions.noise > 0 {
+                    let noise = self.conditions.noise;
+                    sound.iter_mut().for_each(|s| *s = s.saturating_add(self.chance.random_range(-noise..=noise)));
+                }
+                // What is kept is at 8 kHz, whatever the line.
+                frame = std::array::from_fn(|n| sound[n * step]);
+                let line = resample::clip(&sound, self.conditions.sample_rate, self.codec.sample_rate());
                 let mut payload = [0; 480];
                 let length = self.encoder.encode(&line, &mut payload);
                 self.packet(audio, self.agreed.payload_type, false, self.timestamp, &payload[..length]).await?;
@@ -381,6 +419,9 @@ impl Stream {
     ) -> io::Result<()> {
         let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         self.sequence = self.sequence.wrapping_add(1);
+        if self.chance.random::<f32>() < self.conditions.loss {
+            return Ok(());
+        }
         let mut buffer = [0; PACKET_BYTES_MAX];
         if let Some(length) = packet.write(&mut buffer) {
             let length = self.seal.as_mut().map_or(length, |seal| seal.protect(&mut buffer, length));

@@ -17,7 +17,7 @@ use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
-use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Ended, Line};
+use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Conditions, Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, StandIn};
 use bellhop_rehearsal::flow::{Stop, TransferOutcome};
 use bellhop_sip::hop::Transport;
@@ -125,6 +125,7 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
             Line::Press("4711".to_owned()),
             say(&voice, "I want to speak to an agent").await?,
         ],
+        conditions: Conditions::default(),
         limit: Duration::from_secs(120),
     };
     story.restart();
