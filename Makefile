@@ -4,7 +4,7 @@
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
-#   make speech [UTTERANCES=n]    how well callers are understood, and what they wait
+#   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
 
@@ -74,7 +74,7 @@ signalling:
 speech:
 	$(call install,$(BENCH_PACKAGES))
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@target/release/speech --utterances $(UTTERANCES)
+	@target/release/speech --utterances $(UTTERANCES) --only "$(ONLY)"
 
 FUZZ_TARGETS := sip sdp rtp rtcp srtp telephone_event user_to_user
 

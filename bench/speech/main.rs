@@ -38,12 +38,17 @@ struct Arguments {
     /// Calls at once.
     #[arg(long, default_value_t = 4)]
     at_once: usize,
+    /// Only the settings with this in their name, like `broadband` or `interrupted`.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 /// Sentences said in one call.
 const A_CALL: usize = 10;
 /// Calls that try to interrupt, of each kind.
 const INTERRUPTIONS: usize = 20;
+/// When the caller hangs up after they began to interrupt.
+const AFTER_INTERRUPTION: Duration = Duration::from_secs(8);
 /// What a caller hears at first when they are to interrupt: about eight seconds.
 const LONG_GREETING: &str = "Welcome to Acme. Our menu has changed, so please listen carefully to all of the following \
     options before you tell us what you would like to do today.";
@@ -112,7 +117,7 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<Value> {
     let (sip, _) = server.addresses()?;
     let mut callers = 0;
     let mut report = serde_json::Map::new();
-    for setting in &SETTINGS {
+    for setting in SETTINGS.iter().filter(|setting| setting.name.contains(&arguments.only)) {
         let said = utterances::all(setting.sample_rate)?;
         let said = &said[..arguments.utterances.min(said.len())];
         let calls: Vec<Call> = said
@@ -129,7 +134,8 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<Value> {
         report.insert(setting.name.to_owned(), figures);
     }
     let said = utterances::all(8000)?;
-    for (name, kind) in [("interrupted by a sentence", Kind::Sentence), ("interrupted by a cough", Kind::Cough)] {
+    let interruptions = [("interrupted by a sentence", Kind::Sentence), ("interrupted by a cough", Kind::Cough)];
+    for (name, kind) in interruptions.into_iter().filter(|(name, _)| name.contains(&arguments.only)) {
         let calls: Vec<Call> = (0..INTERRUPTIONS)
             .map(|n| {
                 callers += 1;
@@ -173,7 +179,8 @@ impl Call {
             Kind::Cough => Line::Say { words: "a cough".to_owned(), samples: cough(n as u64) },
         };
         let wait = Duration::from_millis(2000 + 100 * n as u64);
-        let lines = vec![Line::AtOnce(wait), line, Line::HangUp];
+        // Long enough for the reply to go on, or for another.
+        let lines = vec![Line::AtOnce(wait), line, Line::AtOnce(wait + AFTER_INTERRUPTION), Line::HangUp];
         let plan = plan(sip, Codec::Pcmu, &number(12), caller, conditions, lines);
         Self { plan, condition, said: vec![] }
     }
