@@ -45,7 +45,7 @@ struct Pages {
 
 impl Journal {
     /// The journal of a call that begins.
-    pub(super) fn open(seed: &CallSeed, facts: bellhop_dialogue::call_facts::CallFacts) -> Self {
+    pub(super) fn open(seed: &CallSeed) -> Self {
         let services = &seed.services;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let began = since_1970.saturating_sub(crate::now() - seed.began);
@@ -54,7 +54,7 @@ impl Journal {
             call: seed.id.to_string(),
             tenant: services.tenant.name.clone(),
             assistant: services.assistant_id.to_string(),
-            facts,
+            facts: seed.facts(),
             trunk_call_id: seed.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
             began_unix_ms: began.as_millis() as i64,
             active_calls: seed.active_calls,

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bellhop_connect::ContactReference;
+use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::message::NameAddr;
 use bellhop_sip::sdp::LocalMedia;
 use bellhop_sip::transaction::ServerKey;
 use bellhop_sip::{Hop, Request};
@@ -108,6 +110,25 @@ pub struct CallSeed {
     pub reception: Addr<Reception>,
     /// A failure drill.
     pub drill: Option<Drill>,
+}
+
+impl CallSeed {
+    /// What the assistant and the record are told of the call.
+    pub(crate) fn facts(&self) -> CallFacts {
+        let header = |name: &str| self.invite.headers.get(name).unwrap_or_default().to_owned();
+        let uri = |name| NameAddr::parse(&header(name)).map(|address| address.uri.to_string()).unwrap_or_default();
+        let wanted = self.services.invite_headers.iter();
+        let given = wanted.filter_map(|name| Some((name.clone(), self.invite.headers.get(name)?.to_owned())));
+        CallFacts {
+            caller: self.caller.clone(),
+            dialled: self.dialled.clone(),
+            sip_call_id: header("Call-ID"),
+            sip_request_uri: self.invite.uri.to_string(),
+            sip_from_uri: uri("From"),
+            sip_to_uri: uri("To"),
+            invite_headers: given.collect(),
+        }
+    }
 }
 
 /// What every child answers to: the order to stop, the question whether it is there, and a fault for drills.

@@ -13,14 +13,13 @@ use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
-use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
 use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
-use bellhop_sip::message::{NameAddr, StatusCode};
+use bellhop_sip::message::StatusCode;
 use bellhop_sip::sdp::{self, Agreed, SdpRefused};
 use bellhop_tenancy::tenant::Ringing;
 
@@ -87,7 +86,7 @@ impl Call {
     pub fn new(seed: CallSeed, link: Link) -> Self {
         Self {
             link,
-            journal: Journal::open(&seed, facts(&seed)),
+            journal: Journal::open(&seed),
             seed,
             phase: PhaseName::Offered,
             readiness: Readiness::default(),
@@ -203,7 +202,7 @@ impl Call {
             link,
             call: call.clone(),
             tenant: this.tenant().to_owned(),
-            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &facts(&this.seed))),
+            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &this.seed.facts())),
             assistant: Arc::clone(&this.seed.services.assistant),
             journal: this.journal.clone(),
             read: 0,
@@ -545,23 +544,6 @@ impl Call {
                 return self.fail(Ending::Failed { child, failure }, ctx);
             }
         }
-    }
-}
-
-/// What the assistant is told of the call.
-fn facts(seed: &CallSeed) -> CallFacts {
-    let invite = &seed.invite;
-    let text = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();
-    let uri = |name: &str| NameAddr::parse(&text(name)).map(|address| address.uri.to_string()).unwrap_or_default();
-    let wanted = seed.services.invite_headers.iter();
-    CallFacts {
-        caller: seed.caller.clone(),
-        dialled: seed.dialled.clone(),
-        sip_call_id: text("Call-ID"),
-        sip_request_uri: invite.uri.to_string(),
-        sip_from_uri: uri("From"),
-        sip_to_uri: uri("To"),
-        invite_headers: wanted.filter_map(|name| Some((name.clone(), invite.headers.get(name)?.to_owned()))).collect(),
     }
 }
 

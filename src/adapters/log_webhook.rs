@@ -160,7 +160,10 @@ mod tests {
     async fn waiting() -> SqliteRecords {
         let records = Database::open("sqlite::memory:").await.expect("opens").records();
         let log = json!({"turn": 3});
-        records.write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), log }]).await.expect("written");
+        records
+            .write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), caller: "+1".into(), log }])
+            .await
+            .expect("written");
         records
     }
 

@@ -9,6 +9,7 @@ use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
@@ -47,6 +48,22 @@ impl Folder {
         let lost = u64::from(self.orders.try_send(order).is_err());
         Recording { name: name.to_owned(), orders: self.orders.clone(), lost }
     }
+}
+
+/// Deletes the recordings in a folder whose names begin like this and that are older; returns how many.
+pub fn sweep(folder: &Path, beginning: &str, keep: Duration) -> std::io::Result<usize> {
+    let mut gone = 0;
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        let name = file.file_name();
+        let theirs = name.to_str().is_some_and(|name| name.starts_with(beginning) && name.ends_with(".wav"));
+        let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if theirs && age > keep {
+            fs::remove_file(file.path())?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
 }
 
 /// One call's recording; dropping it closes the file.
@@ -147,5 +164,21 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_to_is_told_at_once() {
         assert!(Folder::open(Path::new("/proc/recordings")).is_err());
+    }
+
+    #[test]
+    fn old_recordings_of_a_tenant_are_deleted_and_no_others() {
+        let folder = std::env::temp_dir().join(format!("bellhop-sweep-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let names = ["acme-1-a.wav", "acme-2-b.wav.part", "other-1-c.wav"];
+        names.iter().for_each(|name| fs::write(folder.join(name), "").expect("written"));
+        assert_eq!(sweep(&folder, "acme-", Duration::from_secs(3600)).expect("swept"), 0);
+        let old = std::time::SystemTime::now() - Duration::from_secs(7200);
+        for name in names {
+            File::open(folder.join(name)).and_then(|file| file.set_modified(old)).expect("aged");
+        }
+        assert_eq!(sweep(&folder, "acme-", Duration::from_secs(3600)).expect("swept"), 1);
+        assert!(!folder.join("acme-1-a.wav").exists() && folder.join("other-1-c.wav").exists());
+        fs::remove_dir_all(folder).expect("gone");
     }
 }

@@ -110,7 +110,7 @@ pub async fn run(command: Calls) -> anyhow::Result<()> {
 
 async fn open(path: &Path) -> anyhow::Result<(Config, Database)> {
     let config = Config::read(path)?;
-    let database = Database::open(&config.storage.url).await?;
+    let database = Database::open_existing(&config.storage.url).await?;
     Ok((config, database))
 }
 

@@ -4,7 +4,7 @@
 //! is rendered; who reads too slowly misses lines and is told how many.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,8 +59,12 @@ impl Live {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        // Made where nobody else can reach it, and only then put in its place.
+        let private = path.with_extension("sock.new");
+        std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+        let opened = open_in(&private, path);
+        std::fs::remove_dir_all(&private)?;
+        let listener = opened?;
         let lines = self.0.clone();
         actix_rt::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -69,6 +73,14 @@ impl Live {
         });
         Ok(Socket(path.to_owned()))
     }
+}
+
+fn open_in(private: &Path, path: &Path) -> io::Result<UnixListener> {
+    let inside = private.join("s");
+    let listener = UnixListener::bind(&inside)?;
+    std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::rename(&inside, path)?;
+    Ok(listener)
 }
 
 impl Default for Live {

@@ -146,8 +146,9 @@ impl RecordKeeper for Keeper {
     }
 
     fn turn(&self, record: &CallRecord, log: Json) {
-        let session = record.opening().session.clone();
-        let _ = self.orders.send(Order::Write(Entry::Turn { tenant: self.tenant.clone(), session, log }));
+        let opening = record.opening();
+        let (session, caller) = (opening.session.clone(), opening.facts.caller.clone());
+        let _ = self.orders.send(Order::Write(Entry::Turn { tenant: self.tenant.clone(), session, caller, log }));
     }
 
     fn keep(&self, record: CallRecord) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -210,7 +210,11 @@ impl Server {
             watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
         })
         .map_err(StartError::Thread)?;
-        sweep_now_and_then(histories.clone(), database.records());
+        let recordings = config.tenants.iter().filter_map(|settings| {
+            let (folder, keep) = (settings.recordings.clone()?, settings.keep_recordings?);
+            Some(OldRecordings { folder, beginning: format!("{}-", settings.tenant.name), keep })
+        });
+        sweep_now_and_then(histories.clone(), database.records(), recordings.collect());
         Ok(Self {
             sip,
             registry,
@@ -275,7 +279,14 @@ async fn open_live(database: &str) -> (Arc<Live>, Option<Socket>) {
     }
 }
 
-fn sweep_now_and_then(histories: SqliteHistories, records: SqliteRecords) {
+/// Which recordings are deleted one day.
+struct OldRecordings {
+    folder: PathBuf,
+    beginning: String,
+    keep: Duration,
+}
+
+fn sweep_now_and_then(histories: SqliteHistories, records: SqliteRecords, recordings: Vec<OldRecordings>) {
     actix_rt::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_secs(600)).await;
@@ -286,6 +297,11 @@ fn sweep_now_and_then(histories: SqliteHistories, records: SqliteRecords) {
                 Ok((_, 0)) => {}
                 Ok((_, events)) => tracing::error!(events, "log events were given up: nobody took them for three days"),
                 Err(error) => tracing::warn!(%error, "expired call records could not be deleted"),
+            }
+            for OldRecordings { folder, beginning, keep } in &recordings {
+                if let Err(error) = bellhop_adapters::recording::sweep(folder, beginning, *keep) {
+                    tracing::warn!(%error, "old recordings could not be deleted");
+                }
             }
         }
     });

@@ -5,6 +5,8 @@
 
 mod records;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -44,13 +46,28 @@ pub struct CannotOpen {
 impl Database {
     /// Opens or creates the database of an URL like `sqlite://bellhop.db` or `sqlite::memory:`.
     pub async fn open(url: &str) -> Result<Self, CannotOpen> {
+        Self::open_or(url, true).await
+    }
+
+    /// Opens the database of a server; one that is not there is an error.
+    pub async fn open_existing(url: &str) -> Result<Self, CannotOpen> {
+        Self::open_or(url, false).await
+    }
+
+    async fn open_or(url: &str, create: bool) -> Result<Self, CannotOpen> {
         let cannot = |error| CannotOpen { url: url.to_owned(), error };
         let options = SqliteConnectOptions::from_str(url)
             .map_err(cannot)?
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(2));
+        // It holds what callers say: its owner's alone, and so are the files that SQLite puts beside it.
+        let path = options.get_filename();
+        if create && !url.contains(":memory:") && !path.exists() {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            made.map_err(|error| cannot(error.into()))?;
+        }
         let connections = if url.contains(":memory:") { 1 } else { CONNECTIONS };
         let pool = SqlitePoolOptions::new()
             .max_connections(connections)

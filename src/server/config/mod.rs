@@ -95,6 +95,8 @@ pub struct Tenant {
     pub media: MediaPolicy,
     /// `[tenants.recording]`: `folder`, relative to the file.
     pub recordings: Option<PathBuf>,
+    /// `[tenants.recording]`: `keep_days`; none for ever.
+    pub keep_recordings: Option<Duration>,
     /// `[tenants.records]`
     pub records: Records,
     /// `[tenants.conversation]`
@@ -259,6 +261,12 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
         language,
     };
+    let recording = section.optional_section("recording").map(|section| {
+        let folder = section.required_text("folder");
+        let days = section.number("keep_days", 1..=3650).map(|days| Duration::from_secs(days as u64 * 24 * 3600));
+        section.finish();
+        (folder, days)
+    });
     let speech_to_text = read_recognizers(&section.section("speech_to_text"));
     let settings = Tenant {
         conversation: conversation::read(
@@ -267,11 +275,8 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         ),
         records: records::read(&section.section("records")),
         invite_headers: sip.invite_headers.into(),
-        recordings: section.optional_section("recording").map(|section| {
-            let folder = section.required_text("folder");
-            section.finish();
-            path.parent().unwrap_or(Path::new(".")).join(folder)
-        }),
+        recordings: recording.as_ref().map(|(folder, _)| path.parent().unwrap_or(Path::new(".")).join(folder)),
+        keep_recordings: recording.and_then(|(_, keep)| keep),
         media: read_media_policy(&section.section("media")),
         connect: section.optional_section("connect").map(|section| read_connect(&section)),
         assistant: read_assistants(&section.section("assistant"), path),

@@ -39,6 +39,8 @@ pub enum Entry {
         tenant: String,
         /// The session of its call.
         session: String,
+        /// Who called.
+        caller: String,
         /// `message_logged`.
         log: Value,
     },
@@ -150,9 +152,9 @@ impl SqliteRecords {
                         waiting.push(opening.tenant.clone());
                     }
                 }
-                Entry::Turn { tenant, session, log } => {
+                Entry::Turn { tenant, session, caller, log } => {
                     let id = format!("{session}:turn:{}", log["turn"]);
-                    let event = Event { id, tenant, session, caller: "" };
+                    let event = Event { id, tenant, session, caller };
                     event.insert(&mut transaction, "message_logged", log).await?;
                     waiting.push(tenant.clone());
                 }
@@ -187,9 +189,7 @@ impl SqliteRecords {
         let digits: String = caller.chars().filter(char::is_ascii_digit).collect();
         let plain = if digits.len() < 3 { caller.to_owned() } else { digits };
         let mut transaction = self.pool.begin().await?;
-        let query =
-            "DELETE FROM log_events WHERE (?2 IS NULL OR tenant = ?2) AND (ltrim(caller, '+') = ?1 OR session IN
-            (SELECT session FROM call_records WHERE ltrim(caller, '+') = ?1))";
+        let query = "DELETE FROM log_events WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)";
         sqlx::query(query).bind(&plain).bind(tenant).execute(&mut *transaction).await?;
         let query =
             "DELETE FROM call_records WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2) RETURNING call";
@@ -333,7 +333,9 @@ mod tests {
     }
 
     fn turn(session: &str, n: u32) -> Entry {
-        Entry::Turn { tenant: "acme".into(), session: session.into(), log: json!({"turn": n, "request": "words"}) }
+        let caller = if session == "b" { "+12065550199" } else { "+12065550100" };
+        let (tenant, session, caller) = ("acme".into(), session.into(), caller.into());
+        Entry::Turn { tenant, session, caller, log: json!({"turn": n, "request": "words"}) }
     }
 
     const DAY: Duration = Duration::from_secs(86_400);
