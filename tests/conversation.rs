@@ -6,7 +6,7 @@ use bellhop_dialogue::ports::Heard;
 use bellhop_dialogue::transcript::{SessionRecord, Speaker};
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
-use bellhop_sip::message::Method;
+use bellhop_sip::message::{Message, Method};
 use bellhop_tenancy::tenant::OnTransferFailure;
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
@@ -150,6 +150,51 @@ fn the_recognizer_is_configured_for_the_band_of_the_line() {
         stage.pass(200).await;
         assert_eq!(stage.services.understood().last(), Some(&json!({"model": "narrow"})));
     });
+}
+
+#[test]
+fn before_the_answer_the_assistant_may_choose_the_band() {
+    let offer = INVITE
+        .replace("RTP/AVP 0 101", "RTP/AVP 0 9 101")
+        .replace("a=rtpmap:101", "a=rtpmap:9 G722/8000\na=rtpmap:101");
+    for (preference, first, lines) in [("broadband", "9", &[8000, 16_000][..]), ("narrowband", "0", &[8000])] {
+        let offer = offer.clone();
+        play(Choices::default(), move |stage| async move {
+            let configure = json!({"response_type": "speech_to_text", "command_info": {"type": "configure",
+                "parameters": {"band_preference": preference, "broadband_recognize": {"model": "broad"},
+                               "narrowband_recognize": {"model": "narrow"}}}});
+            let greeting = json!({"response_type": "text", "text": "hello, how can I help"});
+            stage.services.replies("", json!([configure, greeting]));
+            stage.carrier.sends(&offer);
+            stage.pass(2000).await;
+            let answers = stage.carrier.seen().into_iter().filter_map(|message| match message {
+                Message::Response(response) if response.status.0 == 200 => {
+                    Some(String::from_utf8_lossy(&response.body).into_owned())
+                }
+                _ => None,
+            });
+            let answers: Vec<String> = answers.collect();
+            let media = answers.iter().find_map(|sdp| sdp.lines().find(|line| line.starts_with("m=audio")));
+            let payload_types = media.and_then(|line| line.split("RTP/AVP ").nth(1)).expect("an answer");
+            assert_eq!(payload_types.split(' ').next(), Some(first), "{answers:?}");
+            assert_eq!(stage.services.lines(), lines);
+            let model = if preference == "broadband" { "broad" } else { "narrow" };
+            assert_eq!(stage.services.understood().last(), Some(&json!({"model": model})));
+            assert!(stage.line.sent().iter().any(|packet| packet.4), "the greeting is heard");
+            // Later it changes nothing: the codec is agreed on.
+            stage.services.replies(
+                "other",
+                json!([{"response_type": "speech_to_text", "command_info": {"type": "configure",
+                "parameters": {"band_preference": "narrowband"}}}]),
+            );
+            stage.caller_says("other").await;
+            stage.pass(200).await;
+            assert_eq!(stage.services.lines(), lines);
+            stage.carrier.hangs_up();
+            stage.settle().await;
+            assert_eq!(stage.leaks().await, Vec::<String>::new());
+        });
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use bellhop_sip::sdp::Agreed;
 use super::child;
 use super::journal::{JITTER_MAX, Journal};
 use super::leg::{self, Silence};
-use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaSilent, NetworkPoor};
+use super::messages::{
+    DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaPlanned, MediaSilent, NetworkPoor,
+};
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::supervision::{ChildName, Exit, Failure, Link};
@@ -73,6 +75,15 @@ impl Handler<LegFailed> for JitterBuffer {
         tracing::error!(message, "a leg's slice panicked");
         self.link.exit(Exit::Failed(Failure::AudioPath));
         ctx.stop();
+    }
+}
+
+impl Handler<MediaPlanned> for JitterBuffer {
+    type Result = ();
+
+    fn handle(&mut self, MediaPlanned { agreed }: MediaPlanned, _: &mut Self::Context) {
+        leg::apply(&self.cores, self.agreed.as_ref(), &agreed, self.silence);
+        self.agreed = Some(agreed);
     }
 }
 

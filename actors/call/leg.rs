@@ -108,7 +108,7 @@ fn master(key: &CryptoKey) -> Option<MasterKey> {
     MasterKey::new(Suite::named(key.suite.token())?, &key.key_and_salt)
 }
 
-fn codec_of(agreed: &Agreed) -> Codec {
+pub(super) fn codec_of(agreed: &Agreed) -> Codec {
     match agreed.codec {
         sdp::Codec::Pcmu => Codec::G711(Law::Mu),
         sdp::Codec::Pcma => Codec::G711(Law::A),

@@ -62,6 +62,15 @@ messages! {
     Ring {}
     /// Send the 200.
     Answer {}
+    /// Answer the offer like this, and not as before.
+    Redescribe {
+        /// Our side of the stream.
+        media: bellhop_sip::sdp::LocalMedia,
+        /// The answer.
+        sdp: String,
+        /// What it agrees on.
+        agreed: bellhop_sip::sdp::Agreed,
+    }
     /// Put the far end on hold.
     Hold {}
     /// End the hold.
@@ -110,7 +119,19 @@ messages! {
     /// Nothing was heard of the far end for the media timeout, though it should send.
     MediaSilent {}
 
+    // Call -> JitterBuffer
+    /// Other audio will be agreed on; the leg still rests.
+    MediaPlanned {
+        /// Which.
+        agreed: bellhop_sip::sdp::Agreed,
+    }
+
     // Call -> SttStream
+    /// The line has another rate; nothing was heard yet.
+    LineChanged {
+        /// Samples per second.
+        line_rate: u32,
+    }
     /// What the caller may say from here on.
     Listen {
         /// `None` for anything.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: any unasked exit of any child ends the call; the first reason wins.
 
+mod band;
 mod children;
 pub mod connect_handoff;
 pub mod ending;

@@ -111,7 +111,10 @@ on! {
     StopSound {} => |this, _ctx| tell(&this.children.tts_playback, StopRepeating {});
     HushSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Rest {});
     ResumeSpeech {} => |this, _ctx| tell(&this.children.tts_playback, GoOn {});
-    ConfigureSpeech { fields } => |this, _ctx| tell(&this.children.stt_stream, Understand { fields });
+    ConfigureSpeech { fields } => |this, _ctx| {
+        this.prefer_band(&fields);
+        tell(&this.children.stt_stream, Understand { fields });
+    };
     CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
     ReplyArrived { phrases } => |this, ctx| {
         tell(&this.children.stt_stream, Listen { phrases });

@@ -17,7 +17,7 @@ use super::child;
 use super::journal::Journal;
 use super::messages::{
     Answer, CallerHungUp, DialogConfirmed, DigitPressed, Hold, HoldAnswered, InviteCancelled, MediaMoved,
-    NoResponseInside, PressByInfo, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
+    NoResponseInside, PressByInfo, Redescribe, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
     TransferProgressed,
 };
 use super::supervisor::Call;
@@ -224,6 +224,15 @@ received! {
         Some(key) => Input::Request { key, request, hop },
         None => Input::Acked { ack: request },
     };
+}
+
+impl Handler<Redescribe> for SipDialog {
+    type Result = ();
+
+    fn handle(&mut self, Redescribe { media, sdp, agreed }: Redescribe, _: &mut Self::Context) {
+        (self.media, self.sdp, self.agreed) = (media, sdp, Some(agreed));
+        self.deposit_will();
+    }
 }
 
 impl Handler<Answer> for SipDialog {

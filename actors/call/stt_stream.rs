@@ -17,8 +17,8 @@ use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 use super::child;
 use super::journal::{Journal, RECOGNIZER};
 use super::messages::{
-    CallerAudio, InterimHeard, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechEnded, SpeechStarted,
-    Understand, Utterance, UtteranceHeard, UtteranceNotUnderstood,
+    CallerAudio, InterimHeard, LineChanged, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechEnded,
+    SpeechStarted, Understand, Utterance, UtteranceHeard, UtteranceNotUnderstood,
 };
 use super::supervisor::Call;
 use crate::metrics;
@@ -133,11 +133,19 @@ impl Actor for SttStream {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let address = ctx.address();
+        self.connect(ctx);
+    }
+}
+
+impl SttStream {
+    fn connect(&self, ctx: &mut Context<Self>) {
+        let (address, line_rate) = (ctx.address(), self.config.line_rate);
         let sink = Box::new(move |heard| address.do_send(Reported(heard)));
         let opening = self.recognizer.open(self.config.clone(), sink);
         let opening = tokio::time::timeout(CONNECT_MAX, opening).into_actor(self);
-        ctx.spawn(opening.map(|opened, this, ctx| match opened {
+        ctx.spawn(opening.map(move |opened, this, ctx| match opened {
+            // The line has changed since: another stream is being opened.
+            _ if this.config.line_rate != line_rate => {}
             Ok(Ok(mut stream)) => {
                 stream.expect(this.phrases.clone());
                 stream.configure(this.config.clone());
@@ -203,6 +211,16 @@ impl Handler<Understand> for SttStream {
         if let Some(stream) = &mut self.stream {
             stream.configure(self.config.clone());
         }
+    }
+}
+
+impl Handler<LineChanged> for SttStream {
+    type Result = ();
+
+    fn handle(&mut self, LineChanged { line_rate }: LineChanged, ctx: &mut Self::Context) {
+        self.config.line_rate = line_rate;
+        self.stream = None;
+        self.connect(ctx);
     }
 }
 

@@ -54,6 +54,8 @@ struct State {
     last_context: Value,
     /// How recognizers were configured.
     understood: Vec<Value>,
+    /// The lines that recognizers were opened for, in samples per second.
+    lines: Vec<u32>,
     sinks: Vec<Arc<HeardSink>>,
     samples: usize,
     attributes: BTreeMap<String, String>,
@@ -112,6 +114,11 @@ impl FakeServices {
     pub fn records(&self) -> Vec<(Value, Vec<Event>)> {
         let read = |record: &CallRecord| (record.details(), record.since(0).0.cloned().collect());
         self.state().records.iter().map(read).collect()
+    }
+
+    /// The lines that recognizers were opened for, in samples per second.
+    pub fn lines(&self) -> Vec<u32> {
+        self.state().lines.clone()
     }
 
     /// The logs of turns.
@@ -223,7 +230,12 @@ impl Recognizer for FakeServices {
         8000
     }
 
-    fn open(&self, _: RecognizerConfig, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+    fn open(
+        &self,
+        config: RecognizerConfig,
+        sink: HeardSink,
+    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+        self.state().lines.push(config.line_rate);
         let (this, behaviour) = (self.clone(), self.state().recognizer);
         Box::pin(async move {
             behave(behaviour, Ok(()), unavailable()).await?;

@@ -312,12 +312,14 @@ fn no_order_of_events_leaves_the_loop_stuck() {
     for round in 0..1500 {
         let mut talk = Talk::new();
         talk.turn_loop.policy.resume = round % 2 == 0;
+        talk.turn_loop.policy.notify_network = round % 5 == 0;
         if round % 3 == 0 {
             talk.turn_loop.policy.final_utterance = Some(Duration::from_secs(9));
         }
         for _ in 0..80 {
             let before = talk.hushed;
-            match random(17) {
+            match random(18) {
+                17 => talk.put(Input::NetworkWarning),
                 0 => talk.put(Input::SpeechStarted),
                 1 => talk.put(Input::Hypothesis),
                 2 => talk.put(Input::SpeechEnded),
