@@ -71,7 +71,7 @@ fn the_timeline_has_the_ladder_and_the_words_in_order() {
         assert!(timeline.is_sorted_by_key(|event| event.at_ms));
         let ladder: Vec<String> =
             timeline.iter().filter(|event| event.what.subject() == "sip").map(|event| event.what.told()).collect();
-        assert_eq!(ladder, ["<- INVITE", "-> 180 INVITE", "-> 200 INVITE", "<- ACK", "-> bye"]);
+        assert_eq!(ladder, ["<- INVITE", "-> 180 INVITE", "-> 200 INVITE", "<- ACK", "-> BYE"]);
         let words: Vec<String> =
             timeline.iter().filter(|event| event.what.subject() == "words").map(|event| event.what.told()).collect();
         let said = [

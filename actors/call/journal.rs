@@ -87,8 +87,15 @@ impl Journal {
         if let Some(cores) = cores {
             self.write(|record, now| audio(record, now, cores));
         }
-        if let Some(farewell) = farewell {
-            self.write(|record, now| record.sip_sent(now, farewell.to_owned()));
+        // The endpoint carries it out once this call is gone.
+        let sent = match farewell {
+            None | Some("nothing") => None,
+            Some("reject") => Some("a final response to INVITE"),
+            Some("answer_then_bye") => Some("200 INVITE, then BYE"),
+            Some(_) => Some("BYE"),
+        };
+        if let Some(sent) = sent {
+            self.write(|record, now| record.sip_sent(now, sent.to_owned()));
         }
         let details = details(ending);
         self.write(|record, now| record.close(now, ending.record_reason(), details));
