@@ -428,3 +428,31 @@ fn an_assistant_that_wants_to_is_told_of_a_bad_network() {
         });
     }
 }
+
+#[test]
+fn a_text_whose_line_changes_its_rate_half_way_is_heard_to_its_end() {
+    play(Choices::default(), |stage| async move {
+        stage.services.speaks_in_halves(Duration::from_millis(800));
+        stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(200)}])); // two seconds
+        stage.carrier.sends(INVITE);
+        stage.pass(500).await;
+        let tag = stage.carrier.to_tag();
+        let wide = INVITE
+            .replace("CSeq: 1 ", "CSeq: 2 ")
+            .replace("z9hG4bKinvite", "z9hG4bKre")
+            .replace(";transport=UDP\nCall", &format!(";transport=UDP;tag={tag}\nCall"))
+            .replace("RTP/AVP 0 101", "RTP/AVP 9 101")
+            .replace("rtpmap:0 PCMU", "rtpmap:9 G722");
+        stage.carrier.sends(&wide);
+        stage.pass(4000).await;
+        stage.carrier.hangs_up();
+        stage.settle().await;
+        let (record, timeline) = stage.services.records().remove(0);
+        let codecs: Vec<String> =
+            timeline.iter().filter(|e| e.what.subject() == "media").map(|e| e.what.told()).collect();
+        assert!(codecs.last().is_some_and(|codec| codec.starts_with("G722")), "{codecs:?}");
+        let at = |what: &str| timeline.iter().find(|e| e.what.told().starts_with(what)).map(|e| e.at_ms).expect("told");
+        let heard = at("has been heard") - at("is heard");
+        assert!(heard.abs_diff(2000) <= 60, "{heard} ms: {record}");
+    });
+}

@@ -60,10 +60,13 @@ impl TtsPlayback {
             Ok(speech) => {
                 self.journal.write(|record, now| record.made_by(now, id, &speech.origin));
                 let codec = self.cores.playout.borrow().format().codec;
-                // Parts are of the line's rate, like the speech that they are the beginning of.
+                // Parts had the rate of the speech that they are the beginning of; the line may have another by now.
                 let rest = speech.samples.get(self.parts.queued(ClipId(id.0))..).unwrap_or_default();
-                let sound =
-                    if rest.len() == speech.samples.len() { encoded(&speech, codec) } else { Sound::of(rest, codec) };
+                let sound = if rest.len() == speech.samples.len() {
+                    encoded(&speech, codec)
+                } else {
+                    Sound::of(&resample::clip(rest, speech.sample_rate, codec.sample_rate()), codec)
+                };
                 self.parts.last(ClipId(id.0), rest.len());
                 *place = Waiting::Sound { sound, repeats };
             }
@@ -100,7 +103,8 @@ impl TtsPlayback {
             let late = begun && !playout.is_playing();
             let queued = match waiting {
                 Waiting::File { .. } => return,
-                Waiting::Synthesis(samples) => {
+                Waiting::Synthesis { line_rate, .. } if *line_rate != playout.format().codec.sample_rate() => return,
+                Waiting::Synthesis { samples, .. } => {
                     let (text, codec) = (ClipId(id.0), playout.format().codec);
                     let enough = if begun { PART_MIN } else { FIRST_PART_MIN };
                     if samples.len() < (enough.as_millis() as usize) * codec.sample_rate() as usize / 1000 {
@@ -110,7 +114,9 @@ impl TtsPlayback {
                     let sound = Sound::of(&std::mem::take(samples), codec);
                     let queued = playout.enqueue(Clip { id: part, sound, repeats: false });
                     drop(playout);
-                    self.late(late);
+                    if late {
+                        self.fell_silent();
+                    }
                     return if queued { self.call.do_send(PlaybackReady {}) } else { self.lost(ctx) };
                 }
                 Waiting::Sound { sound, repeats } => {
@@ -123,7 +129,9 @@ impl TtsPlayback {
                 Waiting::Keys(keys) => press(&mut playout, *id, keys),
             };
             drop(playout);
-            self.late(late);
+            if late {
+                self.fell_silent();
+            }
             if !queued {
                 return self.lost(ctx);
             }
@@ -133,11 +141,9 @@ impl TtsPlayback {
     }
 
     /// The line fell silent in the middle of a text.
-    fn late(&self, is_late: bool) {
-        if is_late {
-            let told = "speech was made more slowly than it is heard";
-            self.journal.write(|record, now| record.warn(now, UNDERFLOW, told));
-        }
+    fn fell_silent(&self) {
+        let told = "speech was made more slowly than it is heard";
+        self.journal.write(|record, now| record.warn(now, UNDERFLOW, told));
     }
 
     fn lost(&self, ctx: &mut Context<Self>) {
@@ -149,8 +155,13 @@ impl TtsPlayback {
 /// What stands in the queue of things to be heard.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// A text that is being made audio: what is there of it and not queued.
-    Synthesis(Vec<i16>),
+    /// A text that is being made audio.
+    Synthesis {
+        /// The rate it was asked for at. If the line has another by now, the text waits until it is whole.
+        line_rate: u32,
+        /// What is there of it and not queued.
+        samples: Vec<i16>,
+    },
     /// A sound that is being fetched.
     File {
         /// Whether it is repeated.
@@ -227,10 +238,12 @@ impl Handler<BeingMade> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, BeingMade { id, samples, sample_rate }: BeingMade, ctx: &mut Self::Context) {
-        let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
         let place = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id);
+        let Some((_, Waiting::Synthesis { line_rate, samples: there })) = place else { return };
         // What has to be fitted to the line first is waited for.
-        let Some((_, Waiting::Synthesis(there))) = place.filter(|_| sample_rate == line_rate) else { return };
+        if sample_rate != *line_rate {
+            return;
+        }
         there.extend_from_slice(&samples);
         self.journal.write(|record, now| record.audio_ready(now, id));
         self.queue_what_is_ready(ctx);
@@ -263,8 +276,8 @@ impl Handler<Speak> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, Speak { id, speech }: Speak, ctx: &mut Self::Context) {
-        self.waiting.push_back((id, Waiting::Synthesis(vec![])));
         let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
+        self.waiting.push_back((id, Waiting::Synthesis { line_rate, samples: vec![] }));
         let this = ctx.address();
         let audio: AudioSink = Box::new(move |samples, sample_rate| {
             this.do_send(BeingMade { id, samples: samples.to_vec(), sample_rate });
