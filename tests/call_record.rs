@@ -186,6 +186,23 @@ fn the_log_of_a_turn_knows_that_it_was_interrupted() {
 }
 
 #[test]
+fn our_own_voice_heard_back_is_told_with_the_next_turn() {
+    play(Choices::default(), |stage| async move {
+        let greeting = json!([{"response_type": "text", "text": "thank you for calling acme today"}]);
+        stage.services.replies("", greeting);
+        stage.carrier.sends(INVITE);
+        stage.pass(1000).await;
+        for said in ["thank you for calling acme", "goodbye"] {
+            stage.caller_says(said).await;
+        }
+        stage.settle().await;
+        let turns = the_record(&stage)["assistant_interaction_summaries"][0]["turns"].clone();
+        assert_eq!(turns.as_array().map(Vec::len), Some(2), "the echo is no turn");
+        assert_eq!(turns[1]["request"]["streaming_statistics"]["echo_detected"], true);
+    });
+}
+
+#[test]
 fn masked_digits_are_in_no_record() {
     play(Choices::default(), |stage| async move {
         let collect = json!([{"response_type": "dtmf", "command_info": {"type": "collect",

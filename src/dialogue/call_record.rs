@@ -157,9 +157,10 @@ pub struct CallRecord {
     timeline: VecDeque<Event>,
     events: usize,
     turns: VecDeque<Turn>,
-    turns_over: usize,
     turns_dropped: usize,
     hearing: Option<Utterance>,
+    /// Whether our own voice was heard back since the last turn.
+    echo_heard: bool,
     lines: Vec<String>,
     warnings: Vec<(&'static str, String)>,
     custom_data: Map<String, Value>,
@@ -187,9 +188,9 @@ impl CallRecord {
             timeline: VecDeque::new(),
             events: 0,
             turns: VecDeque::new(),
-            turns_over: 0,
             turns_dropped: 0,
             hearing: None,
+            echo_heard: false,
             lines: vec![],
             warnings: vec![],
             custom_data: Map::new(),
@@ -279,7 +280,7 @@ impl CallRecord {
 
     /// An utterance was dropped as the echo of our own voice.
     pub fn echo_heard(&mut self, now: Instant) {
-        self.hearing.get_or_insert_default().echo = true;
+        self.echo_heard = true;
         self.note(now, What::Echo {});
     }
 
@@ -309,13 +310,13 @@ impl CallRecord {
         if again {
             return;
         }
-        self.turns_over = self.turns_dropped + self.turns.len();
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
             self.turns_dropped += 1;
         }
         let spoken = matches!(request, "speech_to_text" | "speech_to_text_result_filtered");
-        let utterance = if spoken { self.hearing.take() } else { None };
+        let echo = std::mem::take(&mut self.echo_heard);
+        let utterance = self.hearing.take_if(|_| spoken).map(|heard| Utterance { echo, ..heard });
         let (asked_ms, input) = (self.ms(now), std::mem::take(&mut self.lines));
         self.turns.push_back(Turn { number, request, asked_ms, utterance, input, ..Turn::default() });
     }
@@ -471,7 +472,6 @@ impl CallRecord {
         if self.closing.is_some() {
             return;
         }
-        self.turns_over = self.turns_dropped + self.turns.len();
         self.note(now, What::Ended { reason: reason.label().into(), details: details.clone() });
         self.closing = Some(Closing { at_ms: self.ms(now), reason, details });
     }

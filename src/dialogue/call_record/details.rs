@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{CallRecord, Clip, EndReason, Response, StreamSummary, Turn};
 
@@ -121,12 +121,13 @@ impl CallRecord {
 
     /// How many turns are over; their logs do not change any more, except for audio that is still being heard.
     pub fn turns_over(&self) -> usize {
-        self.turns_over
+        let under_way = usize::from(!self.is_closed() && !self.turns.is_empty());
+        self.turns_dropped + self.turns.len() - under_way
     }
 
     /// The log of a turn, counted from 0: the payload of `message_logged`. `None` if it is not over, or has fallen off.
     pub fn turn_log(&self, n: usize) -> Option<Value> {
-        let turn = self.turns.get(n.checked_sub(self.turns_dropped)?).filter(|_| n < self.turns_over)?;
+        let turn = self.turns.get(n.checked_sub(self.turns_dropped)?).filter(|_| n < self.turns_over())?;
         let opening = &self.opening;
         let generic = |text: &String| json!({"response_type": "text", "text": text});
         Some(json!({
@@ -205,9 +206,8 @@ fn stream(summary: &StreamSummary) -> Value {
 }
 
 fn insert(into: &mut Value, name: &str, value: Option<Value>) {
-    if let (Value::Object(object), Some(value)) = (into, value) {
-        let object: &mut Map<String, Value> = object;
-        object.insert(name.to_owned(), value);
+    if let Some(value) = value {
+        into[name] = value;
     }
 }
 
