@@ -83,19 +83,13 @@ impl Journal {
     }
 
     /// The call is over, and why.
-    pub(super) fn end(&self, ending: &Ending, cores: Option<&LegCores>, farewell: Option<&'static str>) {
+    pub(super) fn end(&self, ending: &Ending, cores: Option<&LegCores>, farewell: Vec<String>) {
         if let Some(cores) = cores {
             self.write(|record, now| audio(record, now, cores));
         }
-        // The endpoint carries it out once this call is gone.
-        let sent = match farewell {
-            None | Some("nothing") => None,
-            Some("reject") => Some("a final response to INVITE"),
-            Some("answer_then_bye") => Some("200 INVITE, then BYE"),
-            Some(_) => Some("BYE"),
-        };
-        if let Some(sent) = sent {
-            self.write(|record, now| record.sip_sent(now, sent.to_owned()));
+        // The endpoint sends them once this call is gone.
+        for message in farewell {
+            self.write(|record, now| record.sip_sent(now, message));
         }
         let details = details(ending);
         self.write(|record, now| record.close(now, ending.record_reason(), details));

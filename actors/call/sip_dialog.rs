@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use bellhop_media::dtmf::Digit;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
-use bellhop_sip::message::{Request, Response, StatusCode};
+use bellhop_sip::message::{Request, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
@@ -135,7 +135,7 @@ impl Driven for SipDialog {
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         match output {
             Output::Respond { key, response } => {
-                self.journal.write(|record, now| record.sip_sent(now, response_line(&response)));
+                self.journal.write(|record, now| record.sip_sent(now, response.summary()));
                 self.endpoint.do_send(Respond { key, response });
             }
             Output::Send { request, hop } => {
@@ -177,12 +177,6 @@ impl Driven for SipDialog {
 
 child!(SipDialog, ChildName::SipDialog);
 
-/// A response in the ladder: its status, and to what.
-fn response_line(response: &Response) -> String {
-    let method = response.headers.get("CSeq").and_then(|cseq| cseq.split_whitespace().nth(1)).unwrap_or_default();
-    format!("{} {method}", response.status.0)
-}
-
 /// Orders and reports that go into the core as they are.
 macro_rules! into_core {
     ($($message:ident { $($field:ident),* } => $input:expr;)+) => {
@@ -219,7 +213,7 @@ macro_rules! received {
 
 received! {
     InviteCancelled {}, "CANCEL".to_owned() => Input::Cancelled;
-    ResponseInside { response }, response_line(&response) => Input::Response(response);
+    ResponseInside { response }, response.summary() => Input::Response(response);
     RequestInside { key, request, hop }, request.method.to_string() => match key {
         Some(key) => Input::Request { key, request, hop },
         None => Input::Acked { ack: request },

@@ -108,9 +108,11 @@ impl CallRegistry {
         }
     }
 
-    /// How the call would leave now, in a word.
-    pub fn farewell(&self, id: CallId) -> Option<&'static str> {
-        Some(self.calls.get(&id)?.will.as_ref()?.farewell.name())
+    /// The messages by which the call would leave now.
+    pub fn farewell(&self, id: CallId) -> Vec<String> {
+        let entry = self.calls.get(&id);
+        let will = entry.as_ref().and_then(|entry| entry.will.as_ref());
+        will.map(|will| will.farewell.messages()).unwrap_or_default()
     }
 
     /// Opens the will: the farewell is now somebody's to carry out. `None` if it was opened before.

@@ -86,6 +86,17 @@ impl Farewell {
         self
     }
 
+    /// The messages that carry it out, as a ladder names them.
+    pub fn messages(&self) -> Vec<String> {
+        let bye = || Method::Bye.to_string();
+        match self {
+            Self::Reject { response, .. } => vec![response.summary()],
+            Self::AnswerThenBye { answer, .. } => vec![answer.summary(), bye()],
+            Self::ByeOnceAcked { .. } | Self::Bye { .. } => vec![bye()],
+            Self::Nothing => vec![],
+        }
+    }
+
     /// What goes over the wire, for logs: a word, never an address.
     pub fn name(&self) -> &'static str {
         match self {

@@ -155,6 +155,12 @@ impl Response {
         serialise(&format!("SIP/2.0 {} {}", self.status.0, self.reason), &self.headers, &self.body)
     }
 
+    /// Its status, and to which request: `200 INVITE`.
+    pub fn summary(&self) -> String {
+        let request = self.headers.get("CSeq").and_then(CSeq::parse);
+        request.map_or_else(|| self.status.0.to_string(), |request| format!("{} {}", self.status.0, request.method))
+    }
+
     /// Adds a body and its Content-Type.
     pub fn with_body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.headers.set("Content-Type", content_type);
