@@ -41,8 +41,7 @@ impl Talk {
     }
 
     async fn says(&mut self, input: TurnInput) -> Result<TurnReply, ServiceFailure> {
-        let request =
-            TurnRequest { number: self.number, input, barge_in_occurred: false, context: self.context.clone() };
+        let request = TurnRequest::new(self.number, input, self.context.clone());
         self.number += 1;
         let parts = Arc::clone(&self.parts);
         let sink =

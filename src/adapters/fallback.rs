@@ -258,8 +258,7 @@ mod tests {
             let services: Vec<(_, Arc<dyn Assistant>)> =
                 vec![("a", Arc::new(Brain("fails", speaks))), ("b", Arc::new(Brain("second", false)))];
             let brains = InOrder::new(services, Arc::new(|_, _| {}));
-            let request =
-                TurnRequest { number: 0, input: TurnInput::Start, barge_in_occurred: false, context: Value::Null };
+            let request = TurnRequest::new(0, TurnInput::Start, Value::Null);
             let reply = brains.turn(request, Box::new(|_| {})).await;
             assert_eq!(reply.ok().map(|reply| reply.context), expected);
         }

@@ -9,11 +9,15 @@ pub mod call_record;
 pub mod configuration;
 pub mod dtmf_collector;
 mod echo;
+pub mod markup;
 pub mod message;
+pub mod plain_text;
 pub mod ports;
+pub mod readable;
 pub mod redaction;
 pub mod response;
 pub mod sentences;
+pub mod speakable;
 pub mod transcript;
 pub mod turn_loop;
 

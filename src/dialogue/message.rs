@@ -30,6 +30,12 @@ impl TurnRequest {
         set("barge_in_occurred", json!(self.barge_in_occurred));
         let by_key = matches!(self.input, TurnInput::Digits { .. } | TurnInput::Choice { by_key: true, .. });
         set("is_dtmf", json!(by_key));
+        if let Some(interrupted) = &self.interrupted {
+            set("barge_in_heard_text", json!(interrupted.heard));
+        }
+        if !self.keys_before.is_empty() {
+            set("dtmf_digits_before", json!(self.keys_before));
+        }
         match &self.input {
             TurnInput::Speech { text, confidence, result } => {
                 let own = || {
@@ -110,7 +116,7 @@ mod tests {
     use crate::call_facts::CallFacts;
 
     fn request(input: TurnInput) -> TurnRequest {
-        TurnRequest { number: 1, input, barge_in_occurred: false, context: Value::Null }
+        TurnRequest::new(1, input, Value::Null)
     }
 
     #[test]

@@ -146,8 +146,35 @@ pub struct TurnRequest {
     pub input: TurnInput,
     /// Whether the caller interrupted the reply before.
     pub barge_in_occurred: bool,
+    /// What was heard of the reply before, if not all of it.
+    pub interrupted: Option<Interrupted>,
+    /// Keys that were pressed before this and did not become a turn of their own: a collection that was not complete when
+    /// the caller spoke. Empty for none.
+    pub keys_before: String,
     /// What the assistant returned last, to be given back, with what we know of the call under `integrations`.
     pub context: Value,
+}
+
+impl TurnRequest {
+    /// A turn after a reply that was heard to its end.
+    pub fn new(number: u32, input: TurnInput, context: Value) -> Self {
+        Self { number, input, barge_in_occurred: false, interrupted: None, keys_before: String::new(), context }
+    }
+}
+
+/// A reply that was not heard to its end: whoever keeps a history takes the words that were heard for what was said.
+#[derive(Clone, PartialEq, Default)]
+pub struct Interrupted {
+    /// The assistant's words as far as they were heard; empty if none of them was.
+    pub heard: String,
+    /// The turn whose reply it was, if `context` does not know of that turn: its reply was still being made.
+    pub unknown_turn: Option<TurnInput>,
+}
+
+impl fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interrupted({} bytes heard, {:?})", self.heard.len(), self.unknown_turn)
+    }
 }
 
 impl fmt::Debug for TurnRequest {

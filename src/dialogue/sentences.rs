@@ -75,6 +75,15 @@ impl Sentences {
     }
 }
 
+/// Whether a word is the last of a sentence, by the sign that it ends in.
+pub(crate) fn ends_sentence(word: &str) -> bool {
+    match word.chars().next_back() {
+        Some('.') => !is_abbreviation(&word[..word.len() - 1]),
+        Some(c) => matches!(c, '!' | '?' | '…' | '؟' | '।' | '。' | '！' | '？'),
+        None => false,
+    }
+}
+
 /// Whether the word before a full stop is none that ends a sentence: an abbreviation, an initial, or the number of a list.
 fn is_abbreviation(before: &str) -> bool {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default().trim_start_matches(['(', '"', '“']);

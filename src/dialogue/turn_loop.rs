@@ -266,10 +266,8 @@ impl TurnLoop {
         self.take_speech_again();
         self.expecting = Expecting::default();
         let request = TurnRequest {
-            number: self.turn,
-            input,
             barge_in_occurred: std::mem::take(&mut self.barged_in),
-            context: with_integrations(&self.context, &self.facts),
+            ..TurnRequest::new(self.turn, input, with_integrations(&self.context, &self.facts))
         };
         self.turn += 1;
         self.outputs.push_back(Output::Ask(request.clone()));

@@ -246,7 +246,7 @@ mod tests {
 
     fn request(input: TurnInput) -> TurnRequest {
         let context = json!({"messages": [{"role": "assistant", "content": "Hello."}], "integrations": {"x": 1}});
-        TurnRequest { number: 1, input, barge_in_occurred: true, context }
+        TurnRequest { barge_in_occurred: true, ..TurnRequest::new(1, input, context) }
     }
 
     async fn asked(

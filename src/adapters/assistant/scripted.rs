@@ -234,8 +234,7 @@ steps:
         inputs
             .iter()
             .map(|input| {
-                let request =
-                    TurnRequest { number: 0, input: input.clone(), barge_in_occurred: false, context: context.clone() };
+                let request = TurnRequest::new(0, input.clone(), context.clone());
                 let (reply, again) = (script.reply(&request), script.reply(&request));
                 assert_eq!(reply.context, again.context, "a retry gets the same");
                 context = reply.context;
@@ -270,7 +269,7 @@ steps:
     fn the_phrases_of_the_step_that_listens_come_with_the_reply() {
         let script = Script::parse(SCRIPT).expect("good");
         let context = json!({"step": "hello"});
-        let request = TurnRequest { number: 1, input: says("x"), barge_in_occurred: false, context };
+        let request = TurnRequest::new(1, says("x"), context);
         assert_eq!(script.reply(&request).phrases.as_deref().map(<[String]>::len), Some(2));
     }
 

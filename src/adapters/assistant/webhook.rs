@@ -106,7 +106,7 @@ mod tests {
     fn request() -> TurnRequest {
         let context = json!({"integrations": {"voice_telephony": {"sip_call_id": "call-1"}}});
         let input = TurnInput::Speech { text: "hi".into(), confidence: 0.9, result: None };
-        TurnRequest { number: 3, input, barge_in_occurred: false, context }
+        TurnRequest::new(3, input, context)
     }
 
     async fn asked(answer: Answer) -> (Result<TurnReply, ServiceFailure>, Vec<Value>, String) {

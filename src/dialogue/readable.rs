@@ -1,0 +1,77 @@
+//! A text as a person reads it: on the agent's page, in a record, in `bellhop calls`.
+//!
+//! Invariant: of what is returned nothing acts on whoever shows it: no markup, no control character, nothing that turns
+//! the direction of what stands after it, nothing that cannot be seen. A recognizer's mark for a hesitation is no word.
+
+use std::borrow::Cow;
+
+use crate::markup;
+
+/// What recognizers write where a caller hesitated.
+pub const HESITATION: &str = "%HESITATION";
+/// Accents on one letter; more than these are no writing.
+const ACCENTS_MAX: usize = 4;
+
+/// The words that a person reads of a text; empty if there are none.
+pub fn readable(text: &str) -> Cow<'_, str> {
+    let text = markup::without(text);
+    let text = if text.contains(HESITATION) { Cow::Owned(without_hesitation(&text)) } else { text };
+    let mut accents = 0;
+    let mut shown = |c: char| {
+        accents = if is_accent(c) { accents + 1 } else { 0 };
+        accents <= ACCENTS_MAX && !acts(c)
+    };
+    if text.chars().all(&mut shown) {
+        return text;
+    }
+    Cow::Owned(text.chars().map(as_space).filter(|c| shown(*c)).collect())
+}
+
+fn without_hesitation(text: &str) -> String {
+    let words = text.split(' ').filter(|word| !word.starts_with(HESITATION) || word.len() > HESITATION.len() + 1);
+    words.collect::<Vec<_>>().join(" ").replace(HESITATION, "")
+}
+
+/// Control characters that stand for white space become it.
+fn as_space(c: char) -> char {
+    match c {
+        '\t' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' => ' ',
+        '\u{2028}' | '\u{2029}' => '\n',
+        c => c,
+    }
+}
+
+/// Whether a character acts instead of showing: it controls, it turns the direction, or it is there and not seen.
+/// Joiners stay: Persian and Indian scripts are written with them.
+fn acts(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c,
+            '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_acts_on_who_reads() {
+        for (text, read) in [
+            ("Welcome. <break time=\"1s\"/> AT&amp;T?", "Welcome. AT&T?"),
+            ("agent %HESITATION please", "agent please"),
+            ("%HESITATION ", ""),
+            ("%HESITATION, yes", "yes"),
+            ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}", "abcd"),
+            ("red\u{1b}[31m\u{7}\tx\r\ny", "red[31m x \ny"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("Z\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}", "Z\u{300}\u{301}\u{302}\u{303}"),
+        ] {
+            assert_eq!(readable(text).trim(), read, "{text:?}");
+        }
+        assert!(matches!(readable("رقم الطلب 4711, تم."), Cow::Borrowed(_)));
+    }
+}
