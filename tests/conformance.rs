@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_dialogue::TurnLoop;
 use bellhop_dialogue::call_facts::CallFacts;
-use bellhop_dialogue::ports::{TurnReply, TurnRequest};
+use bellhop_dialogue::ports::{Part, TurnReply, TurnRequest};
 use bellhop_dialogue::turn_loop::{Input, Output, Policy, SayId, Trigger};
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ impl Talk {
                 let context = if reply.context.is_null() { self.core.context().clone() } else { reply.context.clone() };
                 self.put(Input::Replied { number: self.number(), reply: Ok(TurnReply { context, ..reply }) });
             }
-            "part" => self.put(Input::ReplyPart { number: self.number(), item: value.clone() }),
+            "part" => self.put(Input::ReplyPart { number: self.number(), part: Part::Item(value.clone()) }),
             "says" => {
                 let text = value.as_str().or_else(|| value["text"].as_str()).unwrap_or_default().to_owned();
                 let confidence = value["confidence"].as_f64().unwrap_or(0.9) as f32;

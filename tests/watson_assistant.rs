@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellhop_adapters::assistant::watson::{Settings, WatsonAssistant};
 use bellhop_adapters::iam::{Authentication, Tokens};
 use bellhop_dialogue::call_facts::CallFacts;
-use bellhop_dialogue::ports::{Assistant, ServiceFailure, TurnInput, TurnReply, TurnRequest};
+use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, TurnInput, TurnReply, TurnRequest};
 use bellhop_rehearsal::watson_assistant::{API_KEY, Misbehaviour, StandIn};
 use serde_json::{Value, json};
 
@@ -44,8 +44,11 @@ impl Talk {
         let request = TurnRequest::new(self.number, input, self.context.clone());
         self.number += 1;
         let parts = Arc::clone(&self.parts);
-        let sink =
-            Box::new(move |item: Value| parts.lock().expect("alone").push(item["text"].as_str().unwrap_or("?").into()));
+        let sink = Box::new(move |part: Part| {
+            if let Part::Item(item) = part {
+                parts.lock().expect("alone").push(item["text"].as_str().unwrap_or("?").into());
+            }
+        });
         let reply = self.assistant.turn(request, sink).await?;
         self.context = reply.context.clone();
         Ok(reply)

@@ -15,6 +15,7 @@ use bellhop_connect::ports::History;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
+use bellhop_dialogue::turn_loop::Tries;
 use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
@@ -204,6 +205,7 @@ impl Call {
             tenant: this.tenant().to_owned(),
             drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &this.seed.facts())),
             assistant: Arc::clone(&this.seed.services.assistant),
+            tries: Tries::default(),
             journal: this.journal.clone(),
             read: 0,
         });

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_dialogue::TurnLoop as Core;
 use bellhop_dialogue::call_record::CallRecord;
-use bellhop_dialogue::ports::{Assistant, ServiceFailure, SpeechRequest, TurnReply};
-use bellhop_dialogue::turn_loop::{Dropped, Input, Output};
-use bellhop_dialogue::{Json, TurnLoop as Core};
+use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply};
+use bellhop_dialogue::turn_loop::{Dropped, Input, Output, Tries};
 
 use super::child;
 use super::journal::{CONFIDENCE, Journal};
@@ -30,6 +30,7 @@ pub struct TurnLoop {
     pub(super) tenant: String,
     pub(super) drive: Drive<Core>,
     pub(super) assistant: Arc<dyn Assistant>,
+    pub(super) tries: Tries,
     pub(super) journal: Journal,
     /// How much of the transcript is in the journal.
     pub(super) read: usize,
@@ -46,19 +47,22 @@ impl TurnLoop {
     }
 }
 
-/// An item of a reply that is still being made, from whatever thread.
+/// A part of a reply that is still being made, from whatever thread.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct ReplyPart {
     number: u32,
-    item: Json,
+    attempt: u32,
+    part: Part,
 }
 
 impl Handler<ReplyPart> for TurnLoop {
     type Result = ();
 
-    fn handle(&mut self, ReplyPart { number, item }: ReplyPart, ctx: &mut Self::Context) {
-        put(self, ctx, Input::ReplyPart { number, item });
+    fn handle(&mut self, ReplyPart { number, attempt, part }: ReplyPart, ctx: &mut Self::Context) {
+        if self.tries.takes_part(number, attempt, &part) {
+            put(self, ctx, Input::ReplyPart { number, part });
+        }
     }
 }
 
@@ -67,13 +71,17 @@ impl Handler<ReplyPart> for TurnLoop {
 #[rtype(result = "()")]
 struct Replied {
     number: u32,
+    attempt: u32,
     reply: Result<TurnReply, ServiceFailure>,
 }
 
 impl Handler<Replied> for TurnLoop {
     type Result = ();
 
-    fn handle(&mut self, Replied { number, reply }: Replied, ctx: &mut Self::Context) {
+    fn handle(&mut self, Replied { number, attempt, reply }: Replied, ctx: &mut Self::Context) {
+        if !self.tries.takes_end(number, attempt, reply.is_ok()) {
+            return;
+        }
         put(self, ctx, Input::Replied { number, reply });
         let data = self.drive.core.custom_data();
         self.journal.write(|record, _| record.custom_data(data));
@@ -103,9 +111,10 @@ impl Driven for TurnLoop {
                 metrics::turn(&self.tenant, request.input.label());
                 let label = request.input.label();
                 self.journal.write(|record, now| record.asked(now, request.number, label));
-                let (number, asked) = (request.number, crate::now());
+                let (number, attempt, asked) = (request.number, request.attempt, crate::now());
+                self.tries.asked(number, attempt);
                 let this = ctx.address();
-                let parts = Box::new(move |item| this.do_send(ReplyPart { number, item }));
+                let parts = Box::new(move |part| this.do_send(ReplyPart { number, attempt, part }));
                 let answer = self.assistant.turn(request, parts).into_actor(self);
                 ctx.spawn(answer.map(move |reply, this, ctx| {
                     metrics::assistant_answered(&this.tenant, crate::now() - asked);
@@ -117,7 +126,7 @@ impl Driven for TurnLoop {
                         tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
                     }
                     // Through the mailbox: behind the parts that are in there already.
-                    ctx.address().do_send(Replied { number, reply });
+                    ctx.address().do_send(Replied { number, attempt, reply });
                 }));
             }
             Output::Say { id, text, voice, cacheable } => {

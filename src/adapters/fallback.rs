@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Assistant, AudioSink, PartSink, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer, TurnReply, TurnRequest,
+    Assistant, AudioSink, Part, PartSink, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer, TurnReply,
+    TurnRequest,
 };
 use serde_json::Value;
 
@@ -124,9 +125,11 @@ impl Assistant for InOrder<dyn Assistant> {
                 }
                 let (spoke, parts) = (Arc::new(AtomicBool::new(false)), Arc::clone(&parts));
                 let told = Arc::clone(&spoke);
-                let sink: PartSink = Box::new(move |item| {
-                    told.store(true, Ordering::Release);
-                    parts(item);
+                let sink: PartSink = Box::new(move |part| {
+                    if matches!(part, Part::Item(_)) {
+                        told.store(true, Ordering::Release);
+                    }
+                    parts(part);
                 });
                 let result = ranked.service.turn(request.clone(), sink).await;
                 ranked.breaker.note(is_well(&result));
@@ -242,7 +245,7 @@ mod tests {
     impl Assistant for Brain {
         fn turn(&self, _: TurnRequest, parts: PartSink) -> Pending<Result<TurnReply, ServiceFailure>> {
             if self.1 {
-                parts(json!({"response_type": "text", "text": "half"}));
+                parts(Part::Item(json!({"response_type": "text", "text": "half"})));
             }
             let reply = match self.0 {
                 "fails" => Err(ServiceFailure::Overloaded),

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::turn_loop::Policy;
+
 /// A future that an adapter returns; it runs on whatever thread asked for it.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -34,6 +36,14 @@ pub enum ServiceFailure {
     Unavailable {
         /// What it said.
         why: String,
+    },
+    /// It cannot do it now and may soon: it restarts, or its limit is reached.
+    #[error("the service failed: {why}")]
+    NotNow {
+        /// What it said.
+        why: String,
+        /// When it wants to be asked again at the earliest, if it said so: `Retry-After` of HTTP.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -142,6 +152,10 @@ impl fmt::Debug for TurnInput {
 pub struct TurnRequest {
     /// Counts up from 0; a retry has the number of its first try.
     pub number: u32,
+    /// Which try it is: 1 for the first.
+    pub attempt: u32,
+    /// How long the turn loop waits for this try: for its first words, and from each [`Part`] of it to the next.
+    pub patience: Duration,
     /// What the caller did.
     pub input: TurnInput,
     /// Whether the caller interrupted the reply before.
@@ -158,7 +172,16 @@ pub struct TurnRequest {
 impl TurnRequest {
     /// A turn after a reply that was heard to its end.
     pub fn new(number: u32, input: TurnInput, context: Value) -> Self {
-        Self { number, input, barge_in_occurred: false, interrupted: None, keys_before: String::new(), context }
+        Self {
+            number,
+            attempt: 1,
+            patience: Policy::default().assistant,
+            input,
+            barge_in_occurred: false,
+            interrupted: None,
+            keys_before: String::new(),
+            context,
+        }
     }
 }
 
@@ -197,7 +220,7 @@ pub struct Origin {
 /// What the assistant answers.
 #[derive(Clone, Default)]
 pub struct TurnReply {
-    /// `output.generic[]` of the vendor's message API, without what was handed over as [`PartSink`] parts.
+    /// `output.generic[]` of the vendor's message API, without what was handed over as [`Part::Item`].
     pub generic: Vec<Value>,
     /// Older commands beside `generic`: an object with `vgwAction` or `vgwActionSequence`; `Null` for none.
     pub legacy: Value,
@@ -215,8 +238,26 @@ impl fmt::Debug for TurnReply {
     }
 }
 
-/// Takes an item of `generic[]` that can be carried out while the rest of the reply is still being made.
-pub type PartSink = Box<dyn Fn(Value) + Send + Sync>;
+/// What is there of a reply while the rest of it is still being made.
+#[derive(Clone, PartialEq)]
+pub enum Part {
+    /// An item of `generic[]`: it is carried out at once.
+    Item(Value),
+    /// Nothing to be heard yet, but the reply is being made: who waits for it waits anew.
+    Progress,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Item(_) => "Item",
+            Self::Progress => "Progress",
+        })
+    }
+}
+
+/// Takes parts of a reply.
+pub type PartSink = Box<dyn Fn(Part) + Send + Sync>;
 
 /// An assistant: the brain of a conversation.
 pub trait Assistant: Send + Sync {

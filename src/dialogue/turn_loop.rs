@@ -17,6 +17,7 @@ mod policy;
 mod speaking;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,16 +29,19 @@ use crate::call_facts::CallFacts;
 use crate::configuration::Configuration;
 use crate::echo::is_echo;
 use crate::message::with_integrations;
-use crate::ports::{ServiceFailure, TurnInput, TurnReply, TurnRequest};
+use crate::ports::{Part, ServiceFailure, TurnInput, TurnReply, TurnRequest};
 use crate::response::{self, ConnectToAgent, Response};
 use crate::transcript::{Speaker, Transcript};
 pub use exchange::{Dropped, Input, Output, SayId};
 use listening::{Expecting, Wait};
 pub use policy::{Policy, Trigger};
 use speaking::{Offers, Queued};
+pub use tries::Tries;
 
 /// Tries of one turn.
 pub const TRIES: u32 = 2;
+/// The longest a caller waits for the first words of a try that goes on all the while.
+pub const FIRST_WORDS_MAX: Duration = Duration::from_secs(60);
 /// The longest utterance that is waited for once speech began.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// How long a recognizer may take for its result once speech ended; after that it was nothing.
@@ -84,6 +88,8 @@ pub struct TurnLoop {
     repeating: bool,
     type_ahead: VecDeque<char>,
     last_heard: Instant,
+    /// When the assistant was asked last.
+    asked_at: Instant,
     /// Until when the assistant is told nothing more of the network.
     network_told_until: Instant,
     /// What this reply says, and until when its echo may be heard once it has been said.
@@ -155,6 +161,7 @@ impl TurnLoop {
             repeating: false,
             type_ahead: VecDeque::new(),
             last_heard: now,
+            asked_at: now,
             network_told_until: now,
             saying: String::new(),
             echo_until: now,
@@ -172,7 +179,8 @@ impl TurnLoop {
                     self.ask(now, TurnInput::Start);
                 }
             }
-            Input::ReplyPart { number, item } => self.part(now, number, &item),
+            Input::ReplyPart { number, part: Part::Item(item) } => self.part(now, number, &item),
+            Input::ReplyPart { number, part: Part::Progress } => self.goes_on(now, number),
             Input::Replied { number, reply } => self.replied(now, number, reply),
             Input::SpeechStarted => {
                 if self.policy.barge_in == Trigger::Speech {
@@ -266,10 +274,12 @@ impl TurnLoop {
         self.take_speech_again();
         self.expecting = Expecting::default();
         let request = TurnRequest {
+            patience: self.policy.assistant,
             barge_in_occurred: std::mem::take(&mut self.barged_in),
             ..TurnRequest::new(self.turn, input, with_integrations(&self.context, &self.facts))
         };
         self.turn += 1;
+        self.asked_at = now;
         self.outputs.push_back(Output::Ask(request.clone()));
         self.state = State::Thinking { request, attempt: 1, until: now + self.policy.assistant, meanwhile: None };
         self.voice.turn_sent();
@@ -289,6 +299,22 @@ impl TurnLoop {
                 self.continue_with(now, responses)
             }
             // The caller interrupted it, or said something else meanwhile: what is left of it is not spoken.
+            _ => {}
+        }
+    }
+
+    /// The reply is being made, and there is nothing to be heard yet: it is waited for anew.
+    fn goes_on(&mut self, now: Instant, number: u32) {
+        let anew = now + self.policy.assistant;
+        match &mut self.state {
+            State::Thinking { request, until, .. } if request.number == number => {
+                *until = anew.min(self.asked_at + FIRST_WORDS_MAX).max(*until);
+            }
+            State::Speaking { streaming: Some(streaming), until, hushed: false }
+                if *streaming == number && self.queue.is_empty() =>
+            {
+                *until = anew;
+            }
             _ => {}
         }
     }
@@ -354,6 +380,8 @@ impl TurnLoop {
             return self.fail(failure);
         }
         *attempt += 1;
+        request.attempt = *attempt;
+        self.asked_at = now;
         *until = now + self.policy.assistant;
         let request = request.clone();
         self.outputs.push_back(Output::Ask(request));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Assistant, Fields, PartSink, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest,
+    Assistant, Fields, Part, PartSink, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest,
 };
 use bellhop_dialogue::sentences::Sentences;
 use serde_json::{Value, json};
@@ -180,7 +180,7 @@ impl Completion {
     }
 
     fn say(&self, text: String) {
-        (self.parts)(json!({"response_type": "text", "text": text}));
+        (self.parts)(Part::Item(json!({"response_type": "text", "text": text})));
     }
 
     fn finish(mut self, mut messages: Vec<Value>) -> Result<TurnReply, ServiceFailure> {
@@ -266,7 +266,8 @@ mod tests {
         });
         let parts = Arc::new(Mutex::new(vec![]));
         let sink = Arc::clone(&parts);
-        let take = Box::new(move |item: Value| {
+        let take = Box::new(move |part: Part| {
+            let Part::Item(item) = part else { return };
             sink.lock().expect("alone").push(item["text"].as_str().unwrap_or("?").to_owned())
         });
         let reply = assistant.turn(request(input), take).await;

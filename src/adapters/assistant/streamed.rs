@@ -3,7 +3,7 @@
 //! Invariant: what was handed over as a part is not in the reply that ends the stream; what ends it is authoritative for
 //! everything else.
 
-use bellhop_dialogue::ports::{PartSink, ServiceFailure, TurnReply};
+use bellhop_dialogue::ports::{Part, PartSink, ServiceFailure, TurnReply};
 use bellhop_dialogue::sentences::Sentences;
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Assembly {
     }
 
     fn say(&self, sentences: impl IntoIterator<Item = String>) {
-        sentences.into_iter().for_each(|text| (self.parts)(json!({"response_type": "text", "text": text})));
+        sentences.into_iter().for_each(|text| (self.parts)(Part::Item(json!({"response_type": "text", "text": text}))));
     }
 
     /// Some services send what is new, some all there is so far.
@@ -98,7 +98,7 @@ impl Assembly {
         self.handed_over += 1;
         let spoken = std::mem::take(&mut self.spoken);
         if spoken.is_empty() {
-            return (self.parts)(item.clone());
+            return (self.parts)(Part::Item(item.clone()));
         }
         // What the pieces did not have.
         let text = item.get("text").and_then(Value::as_str).unwrap_or_default();
@@ -125,7 +125,8 @@ mod tests {
     fn assembled(objects: &[Value]) -> (Vec<String>, Option<TurnReply>) {
         let heard = Arc::new(Mutex::new(vec![]));
         let sink = Arc::clone(&heard);
-        let mut assembly = Assembly::new(Box::new(move |item| {
+        let mut assembly = Assembly::new(Box::new(move |part| {
+            let Part::Item(item) = part else { return };
             sink.lock().expect("alone").push(item["text"].as_str().unwrap_or("?").to_owned());
         }));
         objects.iter().any(|object| assembly.take(object.clone()));

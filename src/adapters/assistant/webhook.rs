@@ -100,7 +100,7 @@ impl Assistant for Webhook {
 mod tests {
     use super::*;
     use crate::testing::{Answer, serve};
-    use bellhop_dialogue::ports::TurnInput;
+    use bellhop_dialogue::ports::{Part, TurnInput};
     use std::sync::{Arc, Mutex};
 
     fn request() -> TurnRequest {
@@ -114,7 +114,16 @@ mod tests {
         let parts = Arc::new(Mutex::new(vec![]));
         let sink = Arc::clone(&parts);
         let webhook = Webhook::new(&url, "acme", "s3cret").expect("a URL");
-        let reply = webhook.turn(request(), Box::new(move |item| sink.lock().expect("alone").push(item))).await;
+        let reply = webhook
+            .turn(
+                request(),
+                Box::new(move |part| {
+                    if let Part::Item(item) = part {
+                        sink.lock().expect("alone").push(item);
+                    }
+                }),
+            )
+            .await;
         let parts = parts.lock().expect("alone").clone();
         let request = requests.lock().expect("alone").first().cloned().unwrap_or_default();
         (reply, parts, request)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::ports::{ServiceFailure, TurnReply, TurnRequest};
+use crate::ports::{Part, ServiceFailure, TurnReply, TurnRequest};
 use crate::response::{ConnectToAgent, DtmfSend};
 
 /// Names one text, sound or row of keys to be heard.
@@ -19,8 +19,8 @@ pub enum Input {
     ReplyPart {
         /// Which turn.
         number: u32,
-        /// An item of `generic[]`.
-        item: Value,
+        /// The part.
+        part: Part,
     },
     /// The assistant answered turn `number`.
     Replied {

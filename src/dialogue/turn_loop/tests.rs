@@ -265,10 +265,10 @@ fn unknown_types_are_skipped_in_order() {
 #[test]
 fn a_reply_is_spoken_while_the_rest_is_made() {
     let mut talk = Talk::new();
-    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("First.")) });
     talk.played();
     talk.pass(3);
-    talk.put(Input::ReplyPart { number: 0, item: text("Second.") });
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("Second.")) });
     talk.played();
     talk.pass(1);
     talk.reply(json!([text("Third."), {"response_type": "end_session"}]));
@@ -277,10 +277,37 @@ fn a_reply_is_spoken_while_the_rest_is_made() {
     assert_eq!(talk.took(), "end");
 }
 
+/// `chat_completions.yaml`: a slow model whose tokens flow is alive.
+#[test]
+fn a_reply_that_is_being_made_is_waited_for_and_asked_for_once() {
+    let mut talk = Talk::new();
+    let goes_on = |talk: &mut Talk| {
+        talk.pass(1);
+        talk.put(Input::ReplyPart { number: 0, part: Part::Progress });
+    };
+    (0..12).for_each(|_| goes_on(&mut talk));
+    assert_eq!(talk.took(), "ask:");
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("First words.")) });
+    talk.played();
+    (0..12).for_each(|_| goes_on(&mut talk));
+    talk.reply(json!([text("The rest.")]));
+    assert_eq!(talk.took(), "say:First words. say:The rest.");
+}
+
+#[test]
+fn a_reply_that_is_being_made_for_ever_is_given_up() {
+    let mut talk = Talk::new();
+    for _ in 0..FIRST_WORDS_MAX.as_secs() * 2 + 10 {
+        talk.pass(1);
+        talk.put(Input::ReplyPart { number: 0, part: Part::Progress });
+    }
+    assert_eq!(talk.took(), "ask: ask: failed:Overdue");
+}
+
 #[test]
 fn a_reply_that_breaks_off_is_not_asked_for_again() {
     let mut talk = Talk::new();
-    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("First.")) });
     talk.played();
     talk.took();
     talk.pass(5);
@@ -290,10 +317,10 @@ fn a_reply_that_breaks_off_is_not_asked_for_again() {
 #[test]
 fn what_is_left_of_an_interrupted_reply_is_not_spoken_but_remembered() {
     let mut talk = Talk::new();
-    talk.put(Input::ReplyPart { number: 0, item: text("First.") });
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("First.")) });
     talk.press("1");
     talk.took();
-    talk.put(Input::ReplyPart { number: 0, item: text("Second.") });
+    talk.put(Input::ReplyPart { number: 0, part: Part::Item(text("Second.")) });
     assert_eq!(talk.took(), "");
 }
 
@@ -332,7 +359,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
                 10 => talk.reply(json!([text("b"), {"response_type": "option", "options": [{"label": "x"}]}])),
                 11 => talk.reply(json!([text("c"), music(true), now])),
                 12 => talk.reply(json!([music(random(2) == 0), text("d")])),
-                13 => talk.put(Input::ReplyPart { number: talk.asked, item: text("e") }),
+                13 => talk.put(Input::ReplyPart { number: talk.asked, part: Part::Item(text("e")) }),
                 14 => talk.put(Input::Replied { number: talk.asked, reply: Err(ServiceFailure::Overloaded) }),
                 15 => talk.put(Input::HandoffImpossible),
                 _ => talk.reply(json!([text("f"), transfer()])),
