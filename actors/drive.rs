@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
+use crate::supervision::watchdog::{GRACE, was_away};
+
 /// A pure core with four doors.
 pub trait Machine {
     /// What can happen.
@@ -70,13 +72,23 @@ pub fn pump<A: Driven>(actor: &mut A, ctx: &mut Context<A>) {
         ctx.cancel_future(handle);
     }
     let Some(at) = deadline else { return };
-    let handle = ctx.run_later(at.saturating_duration_since(crate::now()), |actor, ctx| {
-        let drive = actor.drive();
-        drive.armed = None;
-        drive.core.handle_timeout(crate::now());
-        pump(actor, ctx);
+    let wait = at.saturating_duration_since(crate::now());
+    let handle = ctx.run_later(wait, move |actor, ctx| {
+        if !was_away(at, crate::now()) {
+            return expire(actor, ctx);
+        }
+        // The process stood still: what arrived meanwhile has its turn first.
+        let handle = ctx.run_later(GRACE, expire);
+        actor.drive().armed = Some((at, handle));
     });
     actor.drive().armed = Some((at, handle));
+}
+
+fn expire<A: Driven>(actor: &mut A, ctx: &mut Context<A>) {
+    let drive = actor.drive();
+    drive.armed = None;
+    drive.core.handle_timeout(crate::now());
+    pump(actor, ctx);
 }
 
 macro_rules! machine {

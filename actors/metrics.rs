@@ -46,6 +46,9 @@ const CALL_MOS: &str = "bellhop_call_mean_opinion_score";
 const CALL_LOSS: &str = "bellhop_call_packet_loss_ratio";
 const CALL_JITTER: &str = "bellhop_call_jitter_seconds";
 const CALL_ROUND_TRIP: &str = "bellhop_call_round_trip_seconds";
+const BYES_UNANSWERED: &str = "bellhop_sip_byes_unanswered_total";
+const STANDSTILLS: &str = "bellhop_standstills_total";
+const STANDSTILL_SECONDS: &str = "bellhop_standstill_seconds_total";
 const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 
 /// The results of a hand-off, as labels.
@@ -101,6 +104,9 @@ pub fn describe(tenants: &[&str]) {
     describe_histogram!(CALL_JITTER, Unit::Seconds, "Interarrival jitter of a call (RFC 3550).");
     describe_histogram!(CALL_ROUND_TRIP, Unit::Seconds, "Round trip of a call, by RTCP.");
     describe_counter!(CALLS_HUNG, "Calls the watchdog found hung.");
+    describe_counter!(STANDSTILLS, "Times the process was found to have stood still: stopped, or its machine moved.");
+    describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
+    describe_counter!(BYES_UNANSWERED, "BYEs that nobody answered, by no way there was.");
 
     for tenant in tenants {
         gauge!(CALLS_ACTIVE, "tenant" => (*tenant).to_owned()).set(0.0);
@@ -118,7 +124,7 @@ pub fn describe(tenants: &[&str]) {
             counter!(UTTERANCES_DROPPED, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
         }
         for ending in Ending::LABELS {
-            counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => ending).absolute(0);
+            counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => *ending).absolute(0);
         }
         for input in TurnInput::LABELS {
             counter!(TURNS, "tenant" => (*tenant).to_owned(), "type" => input).absolute(0);
@@ -134,7 +140,17 @@ pub fn describe(tenants: &[&str]) {
     FAREWELL_KINDS.iter().for_each(|kind| counter!(FAREWELLS, "kind" => *kind).absolute(0));
     ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
     Dropped::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
-    for name in [RTP_CONCEALED, RTP_SEND_FAILED, CLOCK_SLIPS, AUDIO_DROPPED, SAMPLES_HEARD, CALLS_HUNG] {
+    for name in [
+        RTP_CONCEALED,
+        RTP_SEND_FAILED,
+        CLOCK_SLIPS,
+        AUDIO_DROPPED,
+        SAMPLES_HEARD,
+        CALLS_HUNG,
+        BYES_UNANSWERED,
+        STANDSTILLS,
+        STANDSTILL_SECONDS,
+    ] {
         counter!(name).absolute(0);
     }
     gauge!(SIP_TRANSACTIONS).set(0.0);
@@ -318,6 +334,17 @@ pub fn samples_heard(count: usize) {
 /// How many RTP port pairs are free.
 pub fn ports_free(count: usize) {
     gauge!(PORTS_FREE).set(count as f64);
+}
+
+/// Nobody answered a BYE, by no way there was.
+pub fn bye_unanswered() {
+    counter!(BYES_UNANSWERED).increment(1);
+}
+
+/// The process stood still for so long.
+pub fn standstill(lasted: Duration) {
+    counter!(STANDSTILLS).increment(1);
+    counter!(STANDSTILL_SECONDS).increment(lasted.as_secs());
 }
 
 /// The watchdog found a hung call.

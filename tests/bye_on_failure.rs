@@ -39,13 +39,6 @@ fn is_alive(drill: Drill) -> bool {
     }
 }
 
-/// Once the request is in flight, SipDialog has nothing left to do: the endpoint says goodbye. If it falls silent then,
-/// nobody notices before the outcome is known.
-fn is_not_needed_any_more(drill: Drill) -> bool {
-    let silent = matches!(drill.fault, Fault::Hang | Fault::FullMailbox);
-    drill.phase == PhaseName::Committing && drill.child == ChildName::SipDialog && silent
-}
-
 fn choices(drill: Drill) -> Choices {
     Choices { drill: Some(drill), ..Choices::default() }
 }
@@ -70,7 +63,7 @@ fn every_cell_of(fault: Fault) {
             let what = format!("{} dies of {} while {}", drill.child, drill.fault.label(), drill.phase.label());
             play_to_the_end(&stage).await;
             assert_clean_end(&stage, &what).await;
-            let committed = drill.phase == PhaseName::HandedOff || !is_alive(drill) || is_not_needed_any_more(drill);
+            let committed = drill.phase == PhaseName::HandedOff || !is_alive(drill);
             assert_eq!(stage.services.has_key(), committed, "{what}: {:?}", stage.services.writes_and_blanks());
         });
     }
@@ -85,16 +78,6 @@ fn a_child_that_reports_an_error_ends_in_one_farewell() {
 #[test]
 fn a_child_that_panics_ends_in_one_farewell() {
     every_cell_of(Fault::Panic);
-}
-
-#[test]
-fn a_child_that_hangs_ends_in_one_farewell() {
-    every_cell_of(Fault::Hang);
-}
-
-#[test]
-fn a_child_with_a_full_mailbox_ends_in_one_farewell() {
-    every_cell_of(Fault::FullMailbox);
 }
 
 /// Services that never answer, or say no, in the phases in which they are needed.

@@ -1,8 +1,8 @@
-//! The children of a call, in the order of their start: spoken to, asked, stopped and dropped together.
+//! The children of a call, in the order of their start: spoken to, stopped and dropped together.
 //!
 //! Invariant: whoever is in here lives as far as anybody knows; an obituary takes it out.
 
-use actix::dev::{SendError, ToEnvelope};
+use actix::dev::ToEnvelope;
 use actix::{Actor, Handler, Message};
 
 use super::TEARDOWN_MAX;
@@ -12,7 +12,7 @@ use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
-use crate::supervision::{ChildName, Failure, Linked, Ping, Stop};
+use crate::supervision::{ChildName, Linked, Stop};
 
 #[derive(Default)]
 pub(super) struct Children {
@@ -75,18 +75,6 @@ impl Children {
         each_child!(self, |slot, _name| if let Some(child) = slot {
             child.abandon();
         });
-    }
-
-    /// A full mailbox is an error; a closed one is the obituary's to report.
-    pub(super) fn ping(&self, child: ChildName) -> Result<(), Failure> {
-        let mut result = Ok(());
-        each_child!(self, |slot, name| if name == child
-            && let Some(linked) = slot
-            && let Err(SendError::Full(_)) = linked.address.try_send(Ping)
-        {
-            result = Err(Failure::MailboxFull);
-        });
-        result
     }
 
     pub(super) fn forget(&mut self, child: ChildName) {

@@ -19,7 +19,7 @@ use super::supervisor::Call;
 use super::{PREPARE_MAX, child};
 use crate::metrics;
 use crate::reception::BLANK_WITHIN;
-use crate::supervision::{ChildName, Link};
+use crate::supervision::Link;
 
 /// The actor.
 pub struct ConnectHandoff {
@@ -89,7 +89,7 @@ impl Actor for ConnectHandoff {
     type Context = Context<Self>;
 }
 
-child!(ConnectHandoff, ChildName::ConnectHandoff);
+child!(ConnectHandoff);
 
 impl Handler<PrepareHandoff> for ConnectHandoff {
     type Result = ();
@@ -108,8 +108,11 @@ impl Handler<FileHistory> for ConnectHandoff {
         let key = SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>());
         let storing = tokio::time::timeout(PREPARE_MAX, self.histories.store(key.filed_as(), history)).into_actor(self);
         ctx.spawn(storing.map(move |stored, this, _| {
-            let key = matches!(stored, Ok(Ok(()))).then_some(key);
-            this.call.do_send(HistoryFiled { key });
+            let filed = matches!(stored, Ok(Ok(()))).then(|| {
+                let name = key.filed_as();
+                (key, name)
+            });
+            this.call.do_send(HistoryFiled { filed });
         }));
     }
 }

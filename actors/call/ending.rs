@@ -22,6 +22,8 @@ pub enum Ending {
     OperatorHungUp,
     /// The node was drained and the call outlasted the deadline.
     Drained,
+    /// It had lasted for as long as a call may.
+    TooLong,
     /// The call never came about.
     Refused(Refusal),
     /// Something broke.
@@ -59,31 +61,51 @@ pub enum Broken {
     Vanished,
 }
 
-impl Ending {
-    /// Every label, so that every series exists from the start.
-    pub const LABELS: [&'static str; 20] = [
-        "caller_hung_up",
-        "assistant_ended",
-        "handed_off",
-        "transferred",
-        "operator_hung_up",
-        "drained",
-        "refused_unknown_number",
-        "refused_foreign_instance",
-        "refused_quota",
-        "refused_node_full",
-        "refused_no_ports",
-        "refused_draining",
-        "refused_not_acceptable",
-        "failed_service",
-        "failed_handoff",
-        "failed_signalling",
-        "failed_transfer",
-        "failed_media_timeout",
-        "failed_panic",
-        "failed_overdue",
-    ];
+/// The labels of all endings, in one list: every series exists from the start.
+macro_rules! labels {
+    ($($label:ident $text:literal)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Label { $($label),+ }
 
+        impl Label {
+            const fn text(self) -> &'static str {
+                match self { $(Self::$label => $text),+ }
+            }
+        }
+
+        impl Ending {
+            /// Every label.
+            pub const LABELS: &'static [&'static str] = &[$(Label::$label.text()),+];
+        }
+    };
+}
+
+labels! {
+    CallerHungUp "caller_hung_up"
+    AssistantEnded "assistant_ended"
+    HandedOff "handed_off"
+    Transferred "transferred"
+    OperatorHungUp "operator_hung_up"
+    Drained "drained"
+    TooLong "too_long"
+    UnknownNumber "refused_unknown_number"
+    ForeignInstance "refused_foreign_instance"
+    QuotaExceeded "refused_quota"
+    NodeFull "refused_node_full"
+    NoPorts "refused_no_ports"
+    Draining "refused_draining"
+    NotAcceptable "refused_not_acceptable"
+    Service "failed_service"
+    Handoff "failed_handoff"
+    HandoffUncertain "failed_handoff_uncertain"
+    Signalling "failed_signalling"
+    Transfer "failed_transfer"
+    MediaTimeout "failed_media_timeout"
+    Panic "failed_panic"
+    Overdue "failed_overdue"
+}
+
+impl Ending {
     /// What a child's unasked exit means.
     pub fn of_exit(child: ChildName, exit: &Exit) -> Self {
         let failure = match exit {
@@ -106,44 +128,48 @@ impl Ending {
             Self::CallerHungUp => EndReason::CallerHangup,
             Self::AssistantEnded => EndReason::AssistantHangup,
             Self::HandedOff | Self::Transferred => EndReason::AssistantTransfer,
-            Self::OperatorHungUp | Self::Drained | Self::Refused(_) | Self::Failed { .. } => EndReason::Failed,
+            Self::OperatorHungUp | Self::Drained | Self::TooLong | Self::Refused(_) | Self::Failed { .. } => {
+                EndReason::Failed
+            }
         }
     }
 
     /// The metric label.
     pub fn label(&self) -> &'static str {
+        self.kind().text()
+    }
+
+    fn kind(&self) -> Label {
         match self {
-            Self::CallerHungUp => "caller_hung_up",
-            Self::AssistantEnded => "assistant_ended",
-            Self::HandedOff => "handed_off",
-            Self::Transferred => "transferred",
-            Self::OperatorHungUp => "operator_hung_up",
-            Self::Drained => "drained",
+            Self::CallerHungUp => Label::CallerHungUp,
+            Self::AssistantEnded => Label::AssistantEnded,
+            Self::HandedOff => Label::HandedOff,
+            Self::Transferred => Label::Transferred,
+            Self::OperatorHungUp => Label::OperatorHungUp,
+            Self::Drained => Label::Drained,
+            Self::TooLong => Label::TooLong,
             Self::Refused(refusal) => match refusal {
-                Refusal::UnknownNumber => "refused_unknown_number",
-                Refusal::ForeignInstance => "refused_foreign_instance",
-                Refusal::QuotaExceeded => "refused_quota",
-                Refusal::NodeFull => "refused_node_full",
-                Refusal::NoPorts => "refused_no_ports",
-                Refusal::Draining => "refused_draining",
-                Refusal::NotAcceptable => "refused_not_acceptable",
+                Refusal::UnknownNumber => Label::UnknownNumber,
+                Refusal::ForeignInstance => Label::ForeignInstance,
+                Refusal::QuotaExceeded => Label::QuotaExceeded,
+                Refusal::NodeFull => Label::NodeFull,
+                Refusal::NoPorts => Label::NoPorts,
+                Refusal::Draining => Label::Draining,
+                Refusal::NotAcceptable => Label::NotAcceptable,
             },
             Self::Failed { failure, .. } => match failure {
                 Broken::Failure(
-                    Failure::RecognizerLost
-                    | Failure::SynthesizerLost
-                    | Failure::AssistantLost
-                    | Failure::MailboxFull
-                    | Failure::Injected,
-                ) => "failed_service",
-                Broken::Failure(Failure::HandoffImpossible | Failure::HandoffRefused) => "failed_handoff",
-                Broken::Failure(Failure::NeverAcked | Failure::NoMedia | Failure::SessionExpired) => {
-                    "failed_signalling"
-                }
-                Broken::Failure(Failure::TransferFailed) => "failed_transfer",
-                Broken::Failure(Failure::MediaTimeout) => "failed_media_timeout",
-                Broken::Panic | Broken::Failure(Failure::AudioPath) => "failed_panic",
-                Broken::Overdue | Broken::Vanished => "failed_overdue",
+                    Failure::RecognizerLost | Failure::SynthesizerLost | Failure::AssistantLost | Failure::Injected,
+                ) => Label::Service,
+                Broken::Failure(Failure::HandoffImpossible | Failure::HandoffRefused) => Label::Handoff,
+                Broken::Failure(Failure::HandoffUncertain) => Label::HandoffUncertain,
+                Broken::Failure(
+                    Failure::NeverAcked | Failure::NoMedia | Failure::SessionExpired | Failure::NoWayBack,
+                ) => Label::Signalling,
+                Broken::Failure(Failure::TransferFailed) => Label::Transfer,
+                Broken::Failure(Failure::MediaTimeout) => Label::MediaTimeout,
+                Broken::Panic | Broken::Failure(Failure::AudioPath) => Label::Panic,
+                Broken::Overdue | Broken::Vanished => Label::Overdue,
             },
         }
     }
@@ -157,6 +183,7 @@ impl Ending {
             Self::Transferred => (200, "transferred"),
             Self::OperatorHungUp => (200, "operator hung up"),
             Self::Drained => (503, "node draining"),
+            Self::TooLong => (200, "call lasted too long"),
             Self::Refused(_) => (503, "call refused"),
             Self::Failed { failure: Broken::Failure(failure), .. } => match failure {
                 Failure::RecognizerLost => (500, "speech recognition lost"),
@@ -164,12 +191,14 @@ impl Ending {
                 Failure::AssistantLost => (500, "assistant lost"),
                 Failure::HandoffImpossible => (500, "hand-off impossible"),
                 Failure::HandoffRefused => (500, "hand-off refused"),
+                Failure::HandoffUncertain => (500, "hand-off uncertain"),
+                Failure::NoWayBack => (408, "no way back"),
                 Failure::NeverAcked => (408, "ACK timeout"),
                 Failure::NoMedia => (488, "no audio agreed"),
                 Failure::MediaTimeout => (408, "media timeout"),
                 Failure::SessionExpired => (408, "session expired"),
                 Failure::TransferFailed => (500, "transfer failed"),
-                Failure::MailboxFull | Failure::AudioPath | Failure::Injected => (500, "internal failure"),
+                Failure::AudioPath | Failure::Injected => (500, "internal failure"),
             },
             Self::Failed { .. } => (500, "internal failure"),
         };

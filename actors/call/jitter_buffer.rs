@@ -16,7 +16,7 @@ use super::messages::{
 };
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
-use crate::supervision::{ChildName, Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
 pub struct JitterBuffer {
@@ -49,7 +49,7 @@ impl Actor for JitterBuffer {
     }
 }
 
-child!(JitterBuffer, ChildName::JitterBuffer);
+child!(JitterBuffer);
 
 impl Handler<LegDigit> for JitterBuffer {
     type Result = ();

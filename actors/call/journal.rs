@@ -9,12 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use actix::Recipient;
 use bellhop_dialogue::call_record::{CallRecord, EndReason, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
 
 use super::CallSeed;
 use super::ending::{Broken, Ending};
 use crate::media_shard::LegCores;
+use crate::reception::FileRecord;
 use crate::reception::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
 
@@ -39,6 +41,8 @@ struct Pages {
     call: CallId,
     keeper: Arc<dyn RecordKeeper>,
     observer: Option<Arc<dyn Observer>>,
+    /// Where the record waits for what comes of the farewell.
+    files: Recipient<FileRecord>,
     observed: usize,
     turns_told: usize,
 }
@@ -66,6 +70,7 @@ impl Journal {
             call: seed.id,
             keeper: Arc::clone(&services.records),
             observer: services.observer.clone(),
+            files: seed.reception.clone().recipient(),
             observed: 0,
             turns_told: 0,
         };
@@ -123,7 +128,8 @@ impl Pages {
 
     fn hand_in(&mut self) {
         if let Some(record) = self.record.take() {
-            self.keeper.keep(record);
+            let (keeper, observer) = (Arc::clone(&self.keeper), self.observer.clone());
+            self.files.do_send(FileRecord { id: self.call, record, keeper, observer });
         }
     }
 }
@@ -190,7 +196,9 @@ fn details(ending: &Ending) -> Option<String> {
             };
             Some(format!("{child}: {what}"))
         }
-        Ending::Refused(_) | Ending::OperatorHungUp | Ending::Drained => Some(ending.label().to_owned()),
+        Ending::Refused(_) | Ending::OperatorHungUp | Ending::Drained | Ending::TooLong => {
+            Some(ending.label().to_owned())
+        }
         Ending::CallerHungUp | Ending::AssistantEnded | Ending::HandedOff | Ending::Transferred => None,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 use bellhop_connect::handoff::Impossible;
-use bellhop_connect::session_history_key::SessionHistoryKey;
+use bellhop_connect::session_history_key::{FiledAs, SessionHistoryKey};
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
 use bellhop_dialogue::transcript::Transcript;
@@ -71,6 +71,8 @@ messages! {
         /// What it agrees on.
         agreed: bellhop_sip::sdp::Agreed,
     }
+    /// Make sure that a BYE would reach the far end.
+    FindWayBack {}
     /// Put the far end on hold.
     Hold {}
     /// End the hold.
@@ -99,6 +101,11 @@ messages! {
     TransferEnded {
         /// A failure is the target's status, or that of the REFER itself.
         outcome: Result<(), StatusCode>,
+    }
+    /// Whether a BYE would reach the far end.
+    WayBack {
+        /// It would: a connection is alive, or was opened anew, or needs none.
+        known: bool,
     }
     /// BYE or CANCEL came.
     CallerHungUp {}
@@ -325,8 +332,8 @@ messages! {
     // ConnectHandoff -> Call
     /// The history is stored under this key, or could not be.
     HistoryFiled {
-        /// The key; it prints itself redacted.
-        key: Option<SessionHistoryKey>,
+        /// The key, and the name it opens; both print themselves redacted.
+        filed: Option<(SessionHistoryKey, FiledAs)>,
     }
     /// Ready to commit.
     HandoffPrepared {}

@@ -49,17 +49,14 @@ pub const SETUP_MAX: Duration = Duration::from_secs(4);
 pub const PREPARE_MAX: Duration = Duration::from_secs(3);
 /// The longest the other children may take to stop before the key is spent.
 pub const QUIET_MAX: Duration = Duration::from_millis(500);
+/// The longest it may take to know that a BYE would arrive.
+pub const WAY_BACK_MAX: Duration = Duration::from_secs(5);
 /// The longest a commit may take: more than the budget of the adapter, which answers first unless it hangs.
 pub const COMMIT_MAX: Duration = Duration::from_secs(6);
 /// The longest a teardown may take before children are dropped where they are.
 pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
-/// How often children are asked whether they are there. Twelve messages a call: at a thousand calls as many as audio makes,
-/// if it were every second.
-pub const PING_EVERY: Duration = Duration::from_secs(2);
 /// How often a call beats for the watchdog.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// A child that has not answered for this long is hung.
-pub const CHILD_HUNG_AFTER: Duration = Duration::from_secs(3);
 /// The oldest a call may become.
 pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
 /// How many port pairs are tried before a call is refused.
@@ -132,23 +129,15 @@ impl CallSeed {
     }
 }
 
-/// What every child answers to: the order to stop, the question whether it is there, and a fault for drills.
+/// What every child answers to: the order to stop, and a fault for drills.
 macro_rules! child {
-    ($actor:ty, $name:expr) => {
+    ($actor:ty) => {
         impl actix::Handler<crate::supervision::Stop> for $actor {
             type Result = ();
 
             fn handle(&mut self, _: crate::supervision::Stop, ctx: &mut Self::Context) {
                 self.link.exit(crate::supervision::Exit::Finished);
                 actix::ActorContext::stop(ctx);
-            }
-        }
-
-        impl actix::Handler<crate::supervision::Ping> for $actor {
-            type Result = ();
-
-            fn handle(&mut self, _: crate::supervision::Ping, _: &mut Self::Context) {
-                self.call.do_send(crate::supervision::Pong($name));
             }
         }
 
@@ -163,13 +152,13 @@ macro_rules! child {
 }
 pub(crate) use child;
 
-use crate::supervision::{Exit, Failure, Fault, Link, Ping};
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use crate::supervision::{Exit, Failure, Fault, Link};
+use actix::{Actor, ActorContext, Context};
 
 /// Dies as a drill says.
 pub(crate) fn strike<A>(fault: Fault, link: &Link, ctx: &mut Context<A>)
 where
-    A: Actor<Context = Context<A>> + Handler<Ping>,
+    A: Actor<Context = Context<A>>,
 {
     match fault {
         Fault::Error => {
@@ -177,12 +166,6 @@ where
             ctx.stop();
         }
         Fault::Panic => panic!("a fault was injected"),
-        Fault::Hang => ctx.wait(actix::fut::wrap_future(std::future::pending())),
-        Fault::FullMailbox => {
-            ctx.wait(actix::fut::wrap_future(std::future::pending()));
-            let address = ctx.address();
-            while address.try_send(Ping).is_ok() {}
-        }
         Fault::BlockThread => std::thread::sleep(Duration::from_secs(30)),
         Fault::KillShard => {
             actix_rt::Arbiter::current().stop();

@@ -44,6 +44,19 @@ impl PhaseName {
         Self::HandedOff,
     ];
 
+    /// Every phase in which a call can be struck by a fault: those of a hand-off, and those of a transfer by SIP.
+    pub const DRILLED: [Self; 9] = [
+        Self::Offered,
+        Self::Answering,
+        Self::Talking,
+        Self::Preparing,
+        Self::Quieting,
+        Self::Committing,
+        Self::HandedOff,
+        Self::Transferring,
+        Self::FailingOver,
+    ];
+
     /// The word in configuration and logs.
     pub fn label(self) -> &'static str {
         match self {

@@ -14,12 +14,12 @@ use super::messages::{
     Listen, MediaMoved, MediaSilent, NetworkPoor, NetworkWarned, NotUnderstood, PauseListening, PlayAudio, PlaySound,
     PlaybackCut, PlaybackFinished, PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady,
     ReplyArrived, Rest, ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating,
-    StopSound, TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut,
+    StopSound, TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut, WayBack,
 };
 use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
 use super::transfer::LAST_WORDS;
-use crate::supervision::{ChildDown, ChildName, Exit, Failure, Ping, Pong};
+use crate::supervision::{ChildDown, ChildName, Exit, Failure};
 
 /// The assistant's first reply has been handed on completely.
 #[derive(Message)]
@@ -69,6 +69,7 @@ on! {
     TransferEnded { outcome } => |this, ctx| if this.phase == PhaseName::Transferring {
         this.transfer_ended(outcome, ctx);
     };
+    WayBack { known } => |this, ctx| this.way_back(known, ctx);
     CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
     MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
     // From JitterBuffer.
@@ -149,7 +150,7 @@ on! {
         this.pursue(ctx);
     };
     // From ConnectHandoff.
-    HistoryFiled { key } => |this, ctx| this.history_filed(key, ctx);
+    HistoryFiled { filed } => |this, ctx| this.history_filed(filed, ctx);
     HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
         this.quiet(ctx);
     };
@@ -177,9 +178,9 @@ on! {
             _ => {}
         }
     };
-    HandoffCommitted {} => |this, ctx| this.outcome(true, ctx);
-    HandoffRefused {} => |this, ctx| this.outcome(false, ctx);
-    HandoffUncertain {} => |this, ctx| this.outcome(false, ctx);
+    HandoffCommitted {} => |this, ctx| this.outcome(Ok(()), ctx);
+    HandoffRefused {} => |this, ctx| this.outcome(Err(Failure::HandoffRefused), ctx);
+    HandoffUncertain {} => |this, ctx| this.outcome(Err(Failure::HandoffUncertain), ctx);
     // From Reception.
     HangUp { ending } => |this, ctx| if this.phase != PhaseName::Committing {
         this.fail(ending, ctx);
@@ -195,20 +196,4 @@ impl Handler<ReplyRead> for Call {
         }
         self.answer_when_ready(ctx);
     }
-}
-
-impl Handler<Pong> for Call {
-    type Result = ();
-
-    fn handle(&mut self, Pong(child): Pong, ctx: &mut Context<Self>) {
-        self.last_pong.insert(child, crate::now());
-        self.roll_call.retain(|awaited| *awaited != child);
-        self.commit_when_quiet(ctx);
-    }
-}
-
-impl Handler<Ping> for Call {
-    type Result = ();
-
-    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }

@@ -16,15 +16,16 @@ use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use super::child;
 use super::journal::Journal;
 use super::messages::{
-    Answer, CallerHungUp, DialogConfirmed, DigitPressed, Hold, HoldAnswered, InviteCancelled, MediaMoved,
+    Answer, CallerHungUp, DialogConfirmed, DigitPressed, FindWayBack, Hold, HoldAnswered, InviteCancelled, MediaMoved,
     NoResponseInside, PressByInfo, Redescribe, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
-    TransferProgressed,
+    TransferProgressed, WayBack,
 };
 use super::supervisor::Call;
-use crate::drive::{Drive, Driven, put};
+use crate::drive::{Drive, Driven, pump, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
-use crate::reception::sip_endpoint::{OwnDialog, Respond, SendAck, SendInside, SipEndpoint};
-use crate::supervision::{ChildName, Exit, Failure, Link};
+use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
+use crate::reception::sip_endpoint::{OwnDialog, Respond, SipEndpoint};
+use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
 pub struct SipDialog {
@@ -120,8 +121,9 @@ impl Actor for SipDialog {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.deposit_will();
-        let dialog = self.drive.core.dialog().id.clone();
-        self.endpoint.do_send(OwnDialog { dialog, invite: self.invite.clone(), owner: ctx.address() });
+        let dialog = self.drive.core.dialog();
+        let (dialog, flow) = (dialog.id.clone(), dialog.hop().flow);
+        self.endpoint.do_send(OwnDialog { dialog, invite: self.invite.clone(), owner: ctx.address(), flow });
     }
 }
 
@@ -138,14 +140,15 @@ impl Driven for SipDialog {
                 self.journal.write(|record, now| record.sip_sent(now, response.summary()));
                 self.endpoint.do_send(Respond { key, response });
             }
-            Output::Send { request, hop } => {
+            Output::Send { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, request.method.to_string()));
                 let dialog = self.drive.core.dialog().id.clone();
-                self.endpoint.do_send(SendInside { dialog, request, hop, owner: ctx.address() });
+                self.endpoint.do_send(SendInside { dialog, request, ways, owner: ctx.address() });
             }
-            Output::Acknowledge { request, hop } => {
+            Output::Acknowledge { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, "ACK".to_owned()));
-                self.endpoint.do_send(SendAck { request, hop });
+                let dialog = self.drive.core.dialog().id.clone();
+                self.endpoint.do_send(SendAck { dialog, request, ways });
             }
             Output::WillChanged => self.deposit_will(),
             Output::Confirmed { body } => self.confirmed(&body, ctx),
@@ -175,7 +178,7 @@ impl Driven for SipDialog {
     }
 }
 
-child!(SipDialog, ChildName::SipDialog);
+child!(SipDialog);
 
 /// Orders and reports that go into the core as they are.
 macro_rules! into_core {
@@ -235,6 +238,29 @@ impl Handler<Answer> for SipDialog {
     fn handle(&mut self, _: Answer, ctx: &mut Self::Context) {
         let sdp = self.sdp.clone();
         put(self, ctx, Input::Answer { sdp });
+    }
+}
+
+impl Handler<FindWayBack> for SipDialog {
+    type Result = ();
+
+    fn handle(&mut self, _: FindWayBack, ctx: &mut Self::Context) {
+        let dialog = self.drive.core.dialog();
+        let (dialog, ways) = (dialog.id.clone(), dialog.ways());
+        self.endpoint.do_send(FindWay { dialog, ways, answer: ctx.address().recipient() });
+    }
+}
+
+impl Handler<WayFound> for SipDialog {
+    type Result = ();
+
+    fn handle(&mut self, WayFound(found): WayFound, ctx: &mut Self::Context) {
+        if let Some(hop) = found.filter(|hop| *hop != self.drive.core.dialog().hop()) {
+            tracing::info!(transport = %hop.transport, "the connection of a call is gone: it goes by another");
+            self.drive.core.goes_by(hop);
+            pump(self, ctx);
+        }
+        self.call.do_send(WayBack { known: found.is_some() });
     }
 }
 

@@ -22,7 +22,7 @@ use super::messages::{
 };
 use super::supervisor::Call;
 use crate::metrics;
-use crate::supervision::{ChildName, Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link};
 
 /// Silence that ends an utterance, unless the assistant configures another.
 pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
@@ -161,7 +161,7 @@ impl SttStream {
     }
 }
 
-child!(SttStream, ChildName::SttStream);
+child!(SttStream);
 
 impl Handler<CallerAudio> for SttStream {
     type Result = ();

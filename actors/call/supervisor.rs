@@ -4,10 +4,10 @@
 //! the first reason wins; the key is spent after all others have stopped, and nothing after a failure.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
@@ -30,7 +30,7 @@ use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
 use super::leg::{self, LegListeners};
-use super::messages::{Answer, Begin, CallEnded, CommitHandoff, MarkHangup, PrepareHandoff, Ring};
+use super::messages::{Answer, Begin, CallEnded, CommitHandoff, FindWayBack, MarkHangup, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
@@ -38,15 +38,16 @@ use super::transfer::WayOut;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
 use super::{
-    BEAT_EVERY, CALL_AGE_MAX, CHILD_HUNG_AFTER, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PING_EVERY, PORT_TRIES,
-    PREPARE_MAX, QUIET_MAX, SETUP_MAX, TEARDOWN_MAX, strike,
+    BEAT_EVERY, CALL_AGE_MAX, CHILD_MAILBOX, COMMIT_MAX, CallSeed, PORT_TRIES, PREPARE_MAX, QUIET_MAX, SETUP_MAX,
+    TEARDOWN_MAX, WAY_BACK_MAX, strike,
 };
 use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, OnAir, PacketPort, Shard};
 use crate::metrics;
 use crate::reception::call_registry::Blank;
 use crate::services::RecordingSink;
-use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Ping, Stop, spawn_linked};
+use crate::supervision::watchdog::{GRACE, was_away};
+use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Stop, spawn_linked};
 
 /// The actor.
 pub struct Call {
@@ -62,9 +63,8 @@ pub struct Call {
     pub(super) cores: Option<Rc<LegCores>>,
     pub(super) on_air: Option<OnAir>,
     pub(super) children: Children,
-    pub(super) last_pong: HashMap<ChildName, Instant>,
-    /// Those who must say that they are there before the key is spent.
-    pub(super) roll_call: Vec<ChildName>,
+    /// Whether a BYE would reach the far end: known before the key is spent.
+    pub(super) way_back: bool,
     pub(super) deadline: Option<SpawnHandle>,
 }
 
@@ -78,8 +78,17 @@ pub(super) struct Readiness {
 
 /// What the conversation ended in.
 pub(super) enum Goal {
-    HandOff { transfer: ConnectToAgent, transcript: Transcript },
-    HangUp { headers: Vec<(String, String)> },
+    HandOff {
+        transfer: ConnectToAgent,
+        transcript: Transcript,
+    },
+    /// A transfer by the headers of our BYE.
+    TransferByBye {
+        headers: Vec<(String, String)>,
+    },
+    HangUp {
+        headers: Vec<(String, String)>,
+    },
 }
 
 impl Call {
@@ -97,8 +106,7 @@ impl Call {
             cores: None,
             on_air: None,
             children: Children::default(),
-            last_pong: HashMap::new(),
-            roll_call: vec![],
+            way_back: false,
             deadline: None,
         }
     }
@@ -276,8 +284,13 @@ impl Call {
     /// What shall happen if this phase lasts too long.
     pub(super) fn within(&mut self, limit: Duration, ctx: &mut Context<Self>, then: fn(&mut Self, &mut Context<Self>)) {
         self.no_deadline(ctx);
+        let due = crate::now() + limit;
         self.deadline = Some(ctx.run_later(limit, move |this, ctx| {
             this.deadline = None;
+            // Nobody ran when it passed: who was about to answer gets to.
+            if was_away(due, crate::now()) {
+                return this.within(GRACE, ctx, then);
+            }
             then(this, ctx);
         }));
     }
@@ -348,7 +361,7 @@ impl Call {
                     this.overdue(ChildName::ConnectHandoff, ctx);
                 });
             }
-            Some(Goal::HangUp { .. }) => self.quiet(ctx),
+            Some(Goal::HangUp { .. } | Goal::TransferByBye { .. }) => self.quiet(ctx),
         }
     }
 
@@ -363,8 +376,8 @@ impl Call {
         }
     }
 
-    /// Stops everybody but SipDialog and ConnectHandoff, who must answer a roll call: the key is spent last and alone,
-    /// and never while one of the two is hung without anybody having noticed yet.
+    /// Stops everybody but SipDialog and ConnectHandoff, and finds out whether a BYE would arrive: the key is spent last and
+    /// alone, and never where nobody could be told.
     pub(super) fn quiet(&mut self, ctx: &mut Context<Self>) {
         let by = crate::now() + QUIET_MAX;
         self.enter(PhaseName::Quieting, ctx);
@@ -372,23 +385,37 @@ impl Call {
         tell(&self.children.tts_playback, Stop { by });
         tell(&self.children.stt_stream, Stop { by });
         tell(&self.children.jitter_buffer, Stop { by });
-        self.roll_call = vec![ChildName::SipDialog, ChildName::ConnectHandoff];
-        tell(&self.children.sip_dialog, Ping);
-        tell(&self.children.connect_handoff, Ping);
-        self.within(QUIET_MAX, ctx, |this, ctx| {
-            let late = this.children.quieting().first().or(this.roll_call.first()).copied();
-            let late = late.unwrap_or(ChildName::TurnLoop);
-            this.overdue(late, ctx);
+        self.way_back = false;
+        tell(&self.children.sip_dialog, FindWayBack {});
+        self.within(QUIET_MAX, ctx, |this, ctx| match this.children.quieting().first() {
+            Some(late) => this.overdue(*late, ctx),
+            None => this.within(WAY_BACK_MAX, ctx, |this, ctx| this.way_back(false, ctx)),
         });
+    }
+
+    /// It is known whether a BYE would reach the far end.
+    pub(super) fn way_back(&mut self, known: bool, ctx: &mut Context<Self>) {
+        if self.phase != PhaseName::Quieting {
+            return;
+        }
+        if !known {
+            let failure = Broken::Failure(Failure::NoWayBack);
+            return self.fail(Ending::Failed { child: ChildName::SipDialog, failure }, ctx);
+        }
+        self.way_back = true;
         self.commit_when_quiet(ctx);
     }
 
     pub(super) fn commit_when_quiet(&mut self, ctx: &mut Context<Self>) {
-        let quiet = self.children.quieting().is_empty() && self.roll_call.is_empty();
+        let quiet = self.children.quieting().is_empty() && self.way_back;
         if self.phase != PhaseName::Quieting || !quiet {
             return;
         }
         self.on_air = None;
+        if let Some(Goal::TransferByBye { headers }) = &mut self.goal {
+            let headers = std::mem::take(headers);
+            return self.leave_with(Ending::Transferred, headers, ctx);
+        }
         let contact_id = self.seed.contact.initial_contact_id.clone();
         // From here on whoever opens the will takes the key back first.
         let blanker = Arc::clone(&self.seed.services.blanker);
@@ -409,8 +436,8 @@ impl Call {
         });
     }
 
-    /// A commit in flight is known. `landed` says that the attribute is there.
-    pub(super) fn outcome(&mut self, landed: bool, ctx: &mut Context<Self>) {
+    /// A commit in flight is known: the attribute is there, or why it is not.
+    pub(super) fn outcome(&mut self, outcome: Result<(), Failure>, ctx: &mut Context<Self>) {
         if self.phase != PhaseName::Committing {
             return;
         }
@@ -422,19 +449,22 @@ impl Call {
             }
             // A failure came first: what landed is taken back by who opens the will.
             Some(failed) => {
-                if !landed {
+                if outcome.is_err() {
                     self.seed.registry.deposit_blank(self.seed.id, None);
                 }
                 self.leave(failed, ctx);
             }
             None => {
                 self.seed.registry.deposit_blank(self.seed.id, None);
-                if landed {
-                    self.enter(PhaseName::HandedOff, ctx);
-                    self.leave(self.success(), ctx);
-                } else {
-                    let failure = Broken::Failure(Failure::HandoffRefused);
-                    self.leave(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
+                match outcome {
+                    Ok(()) => {
+                        self.enter(PhaseName::HandedOff, ctx);
+                        self.leave(self.success(), ctx);
+                    }
+                    Err(failure) => {
+                        let failure = Broken::Failure(failure);
+                        self.leave(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
+                    }
                 }
             }
         }
@@ -443,6 +473,7 @@ impl Call {
     fn success(&self) -> Ending {
         match self.goal {
             Some(Goal::HandOff { .. }) => Ending::HandedOff,
+            Some(Goal::TransferByBye { .. }) => Ending::Transferred,
             Some(Goal::HangUp { .. }) | None => Ending::AssistantEnded,
         }
     }
@@ -529,24 +560,6 @@ impl Call {
         self.link.exit(Exit::Finished);
         ctx.stop();
     }
-
-    /// Asks the children whether they are there.
-    fn look_after_children(&mut self, ctx: &mut Context<Self>) {
-        let now = crate::now();
-        if matches!(self.phase, PhaseName::Quieting | PhaseName::Leaving) {
-            return; // they are being stopped, which has a deadline of its own
-        }
-        for child in self.children.live() {
-            let last = *self.last_pong.entry(child).or_insert(now);
-            if now - last >= CHILD_HUNG_AFTER {
-                return self.overdue(child, ctx);
-            }
-            if self.children.ping(child).is_err() {
-                let failure = Broken::Failure(Failure::MailboxFull);
-                return self.fail(Ending::Failed { child, failure }, ctx);
-            }
-        }
-    }
 }
 
 /// Begins the recording, if the tenant wants one.
@@ -583,8 +596,7 @@ impl Actor for Call {
             return self.leave(Ending::Refused(refusal), ctx);
         }
         ctx.run_interval(BEAT_EVERY, |this, _| this.seed.registry.beat(this.seed.id, crate::now()));
-        ctx.run_interval(PING_EVERY, |this, ctx| this.look_after_children(ctx));
-        ctx.run_later(CALL_AGE_MAX, |this, ctx| this.fail(Ending::OperatorHungUp, ctx));
+        ctx.run_later(CALL_AGE_MAX, |this, ctx| this.fail(Ending::TooLong, ctx));
         self.within(SETUP_MAX, ctx, |this, ctx| this.answer(ctx));
         self.enter(PhaseName::Offered, ctx);
     }

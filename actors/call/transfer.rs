@@ -5,13 +5,15 @@
 //! Talking -hold, REFER-> Transferring -outcome-> BYE | back to Talking | last words, BYE
 //! a failure -> FailingOver: last words -> REFER to the tenant's target | BYE
 //! ```
-//! Invariant: the BYE of a transfer follows its outcome, never precedes it; a call that is failing over is not saved twice.
+//! Invariant: the BYE of a transfer follows its outcome, never precedes it; a call that is failing over is not saved twice; a
+//! key that went along is void unless the transfer came about, and one in a BYE goes out last and alone as for Amazon Connect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Context;
 use bellhop_connect::ports::History;
-use bellhop_connect::session_history_key::SessionHistoryKey;
+use bellhop_connect::session_history_key::{FiledAs, SessionHistoryKey};
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::SipTarget;
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
@@ -25,7 +27,9 @@ use super::children::tell;
 use super::ending::{Broken, Ending};
 use super::messages::{Cut, FileHistory, HandoffWasImpossible, Hold, Refer, Resume, Speak};
 use super::phase::PhaseName;
-use super::supervisor::Call;
+use super::supervisor::{Call, Goal};
+use crate::reception::VoidKey;
+use crate::reception::call_registry::Void;
 use crate::supervision::{ChildName, Failure, Stop};
 
 /// The longest the last words of a call may take.
@@ -62,11 +66,14 @@ impl Call {
     }
 
     /// The conversation can be read under this key, by whom the caller is handed over to.
-    pub(super) fn history_filed(&mut self, key: Option<SessionHistoryKey>, ctx: &mut Context<Self>) {
+    pub(super) fn history_filed(&mut self, filed: Option<(SessionHistoryKey, FiledAs)>, ctx: &mut Context<Self>) {
         let Some(mut target) = self.way_out.target.take().filter(|_| self.phase == PhaseName::Talking) else { return };
         self.no_deadline(ctx);
-        match key {
-            Some(key) => {
+        match filed {
+            Some((key, name)) => {
+                // From here on whoever opens the will makes the key void, unless the transfer came about.
+                let histories = Arc::clone(&self.seed.services.histories);
+                self.seed.registry.deposit_void(self.seed.id, Some(Void { histories, name }));
                 let header = key.into_sip_header(&target.headers);
                 target.headers.push(header);
             }
@@ -84,7 +91,8 @@ impl Call {
                 let mut headers: Vec<(String, String)> =
                     target.uri.iter().map(|uri| (target_header.clone(), uri.clone())).collect();
                 headers.extend(target.headers.clone());
-                self.leave_with(Ending::Transferred, headers, ctx);
+                self.goal = Some(Goal::TransferByBye { headers });
+                self.pursue(ctx);
             }
             TransferMethod::Refer(headers_by) => {
                 let send_method = match headers_by {
@@ -129,6 +137,9 @@ impl Call {
         self.no_deadline(ctx);
         let Err(status) = outcome else { return self.leave_for(Ending::Transferred, ctx) };
         tracing::warn!(call = %self.seed.id, tenant = self.tenant(), status = status.0, "the transfer failed");
+        if let Some(void) = self.seed.registry.deposit_void(self.seed.id, None) {
+            self.seed.reception.do_send(VoidKey(void));
+        }
         if self.phase == PhaseName::Transferring && self.seed.services.tenant.hold == HoldOnTransfer::Hold {
             tell(&self.children.sip_dialog, Resume {});
         }

@@ -29,7 +29,7 @@ use super::messages::{
 use super::supervisor::Call;
 use crate::media_shard::LegCores;
 use crate::metrics;
-use crate::supervision::{ChildName, Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link};
 
 /// The longest a text may take to become audio.
 pub const SYNTHESIS_MAX: Duration = Duration::from_secs(8);
@@ -270,7 +270,7 @@ impl Actor for TtsPlayback {
     type Context = Context<Self>;
 }
 
-child!(TtsPlayback, ChildName::TtsPlayback);
+child!(TtsPlayback);
 
 impl Handler<Speak> for TtsPlayback {
     type Result = ();

@@ -21,7 +21,7 @@ use super::messages::{
 use super::supervisor::Call;
 use crate::drive::{Drive, Driven, put};
 use crate::metrics;
-use crate::supervision::{ChildName, Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
 pub struct TurnLoop {
@@ -186,7 +186,7 @@ impl Driven for TurnLoop {
     }
 }
 
-child!(TurnLoop, ChildName::TurnLoop);
+child!(TurnLoop);
 
 macro_rules! into_core {
     ($($message:ident { $($field:ident),* } => $input:expr;)+) => {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Recipient;
-use bellhop_connect::ports::AttributeBlanker;
+use bellhop_connect::ports::{AttributeBlanker, HistoryStore};
+use bellhop_connect::session_history_key::FiledAs;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
 use dashmap::DashMap;
@@ -36,6 +37,17 @@ pub struct Will {
     pub farewell: Farewell,
     /// The attribute to take back first, while a key is in flight.
     pub blank: Option<Blank>,
+    /// The key that was given away for a transfer by SIP: void unless the transfer came about.
+    pub void: Option<Void>,
+}
+
+/// A stored history whose key must not outlive a failure.
+#[derive(Clone)]
+pub struct Void {
+    /// Where it is stored.
+    pub histories: Arc<dyn HistoryStore>,
+    /// Under which name.
+    pub name: FiledAs,
 }
 
 /// A key whose fate is uncertain.
@@ -108,6 +120,12 @@ impl CallRegistry {
         }
     }
 
+    /// While a transfer by SIP that carries a key is under way, the will says to void the key. Gives back what it said before.
+    pub fn deposit_void(&self, id: CallId, void: Option<Void>) -> Option<Void> {
+        let mut entry = self.calls.get_mut(&id)?;
+        std::mem::replace(&mut entry.will.as_mut()?.void, void)
+    }
+
     /// The messages by which the call would leave now.
     pub fn farewell(&self, id: CallId) -> Vec<String> {
         let entry = self.calls.get(&id);
@@ -127,6 +145,12 @@ impl CallRegistry {
         }
     }
 
+    /// Nobody ran for a while: nobody's silence until now counts.
+    pub fn forgive(&self, now: Instant) {
+        let now = self.millis(now);
+        self.calls.iter().for_each(|entry| entry.beat_ms.store(now, Ordering::Relaxed));
+    }
+
     /// Calls without a beat for so long; each is returned once.
     pub fn hung(&self, now: Instant, after: Duration) -> Vec<CallId> {
         let limit = self.millis(now).saturating_sub(after.as_millis() as u64);
@@ -143,6 +167,11 @@ impl CallRegistry {
     /// Whether a call that is still there was found hung.
     pub fn has_hung(&self) -> bool {
         self.calls.iter().any(|entry| entry.hung)
+    }
+
+    /// Every call there is.
+    pub fn ids(&self) -> Vec<CallId> {
+        self.calls.iter().map(|entry| *entry.key()).collect()
     }
 
     /// Tells every call to hang up.
@@ -185,7 +214,7 @@ mod tests {
 
     fn will() -> Will {
         let dialog = DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
-        Will { dialog, farewell: Farewell::Nothing, blank: None }
+        Will { dialog, farewell: Farewell::Nothing, blank: None, void: None }
     }
 
     #[test]
@@ -209,5 +238,16 @@ mod tests {
         registry.beat(CallId(2), later);
         assert_eq!(registry.hung(later, Duration::from_secs(4)), [CallId(1)]);
         assert_eq!(registry.hung(later, Duration::from_secs(4)), []);
+    }
+
+    #[test]
+    fn a_standstill_is_nobodys_silence() {
+        let now = Instant::now();
+        let registry = CallRegistry::new(now);
+        registry.open(CallId(1), "acme", now, will());
+        let later = now + Duration::from_secs(30);
+        registry.forgive(later);
+        assert_eq!(registry.hung(later + Duration::from_secs(3), Duration::from_secs(4)), []);
+        assert_eq!(registry.hung(later + Duration::from_secs(5), Duration::from_secs(4)), [CallId(1)]);
     }
 }

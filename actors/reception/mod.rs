@@ -6,6 +6,9 @@
 
 pub mod admission;
 pub mod call_registry;
+pub mod delivery;
+pub mod last_resort;
+pub mod liveness;
 pub mod port_pool;
 pub mod sip_endpoint;
 pub mod sip_transport;
@@ -16,8 +19,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use actix_rt::ArbiterHandle;
+use bellhop_dialogue::call_record::CallRecord;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::message::{NameAddr, StatusCode};
@@ -27,18 +31,27 @@ use bellhop_sip::sdp::{self, LocalMedia};
 use crate::call::ending::{Ending, Refusal};
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
-use crate::call::{CallSeed, OpenPort};
+use crate::call::{CallSeed, OpenPort, PREPARE_MAX};
 use crate::metrics;
+use crate::services::{Observer, RecordKeeper};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
-use call_registry::{CallId, CallRegistry, Will};
-use sip_endpoint::{CallOffered, CarryOut, CloseDoors, Judged, Respond, SipEndpoint};
+use call_registry::{CallId, CallRegistry, Void, Will};
+use sip_endpoint::{CallLeft, CallOffered, CarryOut, CloseDoors, Judged, Respond, SipEndpoint};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
 /// How long calls have to leave once the drain's deadline has passed.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long calls have to leave when somebody is in a hurry.
+pub const HURRY_WITHIN: Duration = Duration::from_millis(500);
+/// Calls that are answered only to be ended, at once; more are refused with 503.
+pub const TURNED_AWAY_MAX: usize = 64;
+/// Those of one source.
+pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
+/// The identifier of the warning that nobody answered the BYE.
+pub const BYE_UNANSWERED: &str = "bye_unanswered";
 /// Messages that may wait for a call's supervisor.
 pub const CALL_MAILBOX: usize = 256;
 
@@ -78,7 +91,28 @@ pub struct Reception {
     next_call: u64,
     next_shard: usize,
     shard_of: HashMap<CallId, usize>,
+    /// Calls whose farewell is on the wire, or whose record has come.
+    leaving: HashMap<CallId, Leaving>,
+    /// Calls that are answered only to be ended, and where they came from.
+    turned_away: HashMap<CallId, IpAddr>,
+    pace: Pace,
     drained: Option<Drain>,
+}
+
+/// What is left of a call that says goodbye.
+#[derive(Default)]
+struct Leaving {
+    /// Its record, once the call has nothing to add.
+    record: Option<FileRecord>,
+    /// What came of its farewell.
+    left: Option<CallLeft>,
+}
+
+/// How much time there is to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Orderly,
+    Hurried,
 }
 
 /// Tells Reception which endpoint is its own.
@@ -101,6 +135,46 @@ pub struct Drain {
     pub done: tokio::sync::mpsc::UnboundedSender<()>,
 }
 
+/// Every call leaves now, by its will; tells when all have left, or after [`HURRY_WITHIN`].
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LeaveNow {
+    /// Told when all that could be said was said.
+    pub done: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+/// A call has nothing to add to its record: it is kept as soon as it is known what came of the farewell.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FileRecord {
+    /// Which call.
+    pub id: CallId,
+    /// Its record.
+    pub record: CallRecord,
+    /// Who keeps it.
+    pub keeper: Arc<dyn RecordKeeper>,
+    /// Who follows the call.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl FileRecord {
+    fn keep(mut self, bye_unanswered: bool) {
+        if bye_unanswered {
+            let (_, seen) = self.record.since(usize::MAX);
+            self.record.warn(crate::now(), BYE_UNANSWERED, "nobody answered the BYE, by no way there is".to_owned());
+            if let Some(observer) = &self.observer {
+                self.record.since(seen).0.for_each(|event| observer.saw(self.id, event));
+            }
+        }
+        self.keeper.keep(self.record);
+    }
+}
+
+/// The key of a transfer that did not come about opens nothing any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct VoidKey(pub Void);
+
 /// A call's own end, reported from its thread.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -114,7 +188,17 @@ impl Reception {
     /// A reception without an endpoint yet.
     pub fn new(settings: ReceptionSettings) -> Self {
         let next_call = rand::random::<u64>() & !0xffff_ffff;
-        Self { settings, endpoint: None, next_call, next_shard: 0, shard_of: HashMap::new(), drained: None }
+        Self {
+            settings,
+            endpoint: None,
+            next_call,
+            next_shard: 0,
+            shard_of: HashMap::new(),
+            leaving: HashMap::new(),
+            turned_away: HashMap::new(),
+            pace: Pace::Orderly,
+            drained: None,
+        }
     }
 
     fn endpoint(&self) -> &Addr<SipEndpoint> {
@@ -131,7 +215,12 @@ impl Reception {
         // The will before the call: should its thread never run, the caller is answered all the same.
         let refusal = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
         let farewell = Farewell::Reject { key: key.clone(), response: refusal };
-        self.settings.registry.open(id, &tenant, now, Will { dialog: dialog.clone(), farewell, blank: None });
+        self.settings.registry.open(
+            id,
+            &tenant,
+            now,
+            Will { dialog: dialog.clone(), farewell, blank: None, void: None },
+        );
         metrics::call_began(&tenant);
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
@@ -174,8 +263,17 @@ impl Reception {
         self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
     }
 
-    fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal) {
+    /// Answers a call only to end it: the contact flow then takes its Success branch. It has a will and is waited for like any
+    /// other; a source, which may be forged, gets few of them.
+    fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal, ctx: &mut Context<Self>) {
         let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
+        let source = hop.remote.ip();
+        let of_source = self.turned_away.values().filter(|ip| **ip == source).count();
+        if self.turned_away.len() >= TURNED_AWAY_MAX || of_source >= TURNED_AWAY_PER_SOURCE_MAX {
+            metrics::call_ended(tenant, Ending::Refused(refusal).label());
+            let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
+            return self.endpoint().do_send(Respond { key, response });
+        }
         let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
         let sdp = if invite.body.is_empty() {
             Ok(sdp::offer(&media))
@@ -185,14 +283,20 @@ impl Reception {
         let uas = bellhop_sip::dialog::uas::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
         match (sdp, uas) {
             (Ok(sdp), Ok(uas)) => {
-                let ending = Ending::Refused(refusal);
+                let id = CallId(self.next_call);
+                self.next_call += 1;
                 let policy = bellhop_sip::dialog::uas::BeforeAnswer::AnswerThenBye { sdp: &sdp };
-                let farewell = uas.will(policy, &ending.sip_reason());
-                self.endpoint().do_send(CarryOut { dialog: uas.dialog().id.clone(), farewell });
+                let farewell = uas.will(policy, "");
+                let will = Will { dialog: uas.dialog().id.clone(), farewell, blank: None, void: None };
+                self.settings.registry.open(id, tenant, crate::now(), will);
+                self.turned_away.insert(id, source);
+                self.close_for(id, &Ending::Refused(refusal), vec![], ctx);
             }
-            _ => self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) }),
+            _ => {
+                metrics::call_ended(tenant, Ending::Refused(refusal).label());
+                self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) });
+            }
         }
-        metrics::call_ended(tenant, Ending::Refused(refusal).label());
     }
 
     /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
@@ -201,20 +305,25 @@ impl Reception {
         if let Some(tenant) = self.settings.registry.tenant_of(id) {
             metrics::call_ended(&tenant, ending.label());
         }
+        if let Some(void) = will.void.clone().filter(|_| *ending != Ending::Transferred) {
+            ctx.notify(VoidKey(void));
+        }
         let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
-        self.carry_out(Will { farewell, ..will }, ctx);
+        self.carry_out(id, Will { farewell, ..will }, ctx);
     }
 
     /// Carries a will out: takes an uncertain key back first, then says goodbye.
-    fn carry_out(&self, will: Will, ctx: &mut Context<Self>) {
+    fn carry_out(&mut self, id: CallId, will: Will, ctx: &mut Context<Self>) {
+        self.leaving.entry(id).or_default();
         let endpoint = self.endpoint().clone();
-        let order = CarryOut { dialog: will.dialog, farewell: will.farewell };
+        let order = CarryOut { call: id, dialog: will.dialog, farewell: will.farewell };
         match will.blank {
             None => endpoint.do_send(order),
             Some(blank) => {
                 let blanking = blank.blanker.blank(blank.contact_id);
+                let within = if self.pace == Pace::Hurried { HURRY_WITHIN / 2 } else { BLANK_WITHIN };
                 let then = async move {
-                    let _ = tokio::time::timeout(BLANK_WITHIN, blanking).await;
+                    let _ = tokio::time::timeout(within, blanking).await;
                     endpoint.do_send(order);
                 };
                 ctx.spawn(then.into_actor(self));
@@ -225,9 +334,44 @@ impl Reception {
     fn look_for_the_end(&self) {
         if let Some(drain) = &self.drained
             && self.settings.registry.is_empty()
+            && self.leaving.is_empty()
         {
             let _ = drain.done.send(());
         }
+    }
+
+    /// Opens every will that is still closed: those calls cannot, or may not any more, leave by themselves.
+    fn close_all(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
+        for id in self.settings.registry.ids() {
+            self.close_for(id, ending, vec![], ctx);
+        }
+    }
+
+    /// Nobody waits any longer: what is known is kept.
+    fn file_all(&mut self) {
+        for (_, Leaving { record, left }) in self.leaving.drain() {
+            if let Some(record) = record {
+                record.keep(left.is_some_and(|left| left.bye_unanswered));
+            }
+        }
+    }
+
+    /// Keeps the record of a call of which both record and farewell are known, and forgets one that left no record.
+    fn settle(&mut self, id: CallId) {
+        let Some(Leaving { record, left }) = self.leaving.get_mut(&id) else { return };
+        let gone = self.settings.registry.tenant_of(id).is_none();
+        match (left.as_ref(), record.is_some()) {
+            (Some(left), true) => {
+                let bye_unanswered = left.bye_unanswered;
+                if let Some(record) = record.take() {
+                    record.keep(bye_unanswered);
+                }
+                self.leaving.remove(&id);
+            }
+            (Some(_), false) if gone => _ = self.leaving.remove(&id),
+            (Some(_) | None, _) => {}
+        }
+        self.look_for_the_end();
     }
 }
 
@@ -313,7 +457,7 @@ impl Handler<CallOffered> for Reception {
             }
             Verdict::AnswerThenBye { tenant, refusal } => {
                 metrics::call_offered(&tenant);
-                self.answer_then_bye(offered, &tenant, refusal);
+                self.answer_then_bye(offered, &tenant, refusal, ctx);
             }
             Verdict::Challenge { challenges } => {
                 let response = offered.invite.respond(StatusCode(401), Some(&offered.local_tag));
@@ -361,7 +505,50 @@ impl Handler<CallDown> for Reception {
         if let Some(tenant) = self.settings.registry.close(id) {
             metrics::call_over(&tenant, down.ran_for);
         }
+        self.settle(id);
         self.look_for_the_end();
+    }
+}
+
+impl Handler<CallLeft> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
+        let id = left.call;
+        if self.turned_away.remove(&id).is_some() {
+            self.settings.registry.close(id);
+        }
+        if let Some(leaving) = self.leaving.get_mut(&id) {
+            leaving.left = Some(left);
+        }
+        self.settle(id);
+    }
+}
+
+impl Handler<VoidKey> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, VoidKey(Void { histories, name }): VoidKey, ctx: &mut Self::Context) {
+        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
+        ctx.spawn(voiding.map(|voided, _, _| {
+            if !matches!(voided, Ok(Ok(()))) {
+                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
+            }
+        }));
+    }
+}
+
+impl Handler<FileRecord> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, record: FileRecord, _: &mut Self::Context) {
+        let id = record.id;
+        if self.leaving.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
+            self.leaving.entry(id).or_default().record = Some(record);
+            self.settle(id);
+        } else {
+            record.keep(false);
+        }
     }
 }
 
@@ -389,11 +576,36 @@ impl Handler<Drain> for Reception {
         self.drained = Some(drain);
         ctx.run_later(wait, |this, ctx| {
             this.settings.registry.hang_up_all(&Ending::Drained);
-            ctx.run_later(LEAVE_WITHIN, |this, _| {
-                if let Some(drain) = &this.drained {
-                    let _ = drain.done.send(());
-                }
+            ctx.run_later(LEAVE_WITHIN, |this, ctx| {
+                this.close_all(&Ending::Drained, ctx);
+                ctx.run_later(HURRY_WITHIN, |this, _| {
+                    this.file_all();
+                    if let Some(drain) = &this.drained {
+                        let _ = drain.done.send(());
+                    }
+                });
             });
+        });
+        self.look_for_the_end();
+    }
+}
+
+impl Handler<LeaveNow> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, LeaveNow { done }: LeaveNow, ctx: &mut Self::Context) {
+        self.settings.admission.open = false;
+        self.endpoint().do_send(CloseDoors);
+        self.pace = Pace::Hurried;
+        self.close_all(&Ending::Drained, ctx);
+        // The wills are open; the calls end and hand their records in.
+        self.settings.registry.hang_up_all(&Ending::Drained);
+        self.drained = Some(Drain { by: crate::now(), done });
+        ctx.run_later(HURRY_WITHIN, |this, _| {
+            this.file_all();
+            if let Some(drain) = &this.drained {
+                let _ = drain.done.send(());
+            }
         });
         self.look_for_the_end();
     }

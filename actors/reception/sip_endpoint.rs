@@ -4,37 +4,53 @@
 //! [`Leaving`] machine in here.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
 use bellhop_sip::hop::{Hop, Transport};
-use bellhop_sip::locate::{self, NameResolver};
+use bellhop_sip::locate::NameResolver;
 use bellhop_sip::message::parse::{self, Malformed};
-use bellhop_sip::message::{self, CSeq, Method, Request, Response, StatusCode};
+use bellhop_sip::message::{self, Method, Request, Response, StatusCode};
 use bellhop_sip::source_guard::SourceGuard;
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
 use bytes::Bytes;
 
-use crate::call::messages::{InviteCancelled, NoResponseInside, RequestInside, ResponseInside};
+use super::call_registry::CallId;
+use super::delivery::{Delivery, DeliveryId};
+use crate::call::messages::{InviteCancelled, RequestInside};
 use crate::call::sip_dialog::SipDialog;
 use crate::metrics;
+use crate::supervision::watchdog::{GRACE, was_away};
 
 /// Most messages waiting for the endpoint; beyond it the network's retransmissions are the queue.
 pub const MAILBOX: usize = 4096;
 
-/// How long a request may wait for the address of its next hop.
-pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
+/// What a [`Wire`] finds out.
+pub type Reached<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// The way out: real sockets, or a test's carrier.
 pub trait Wire {
-    /// Sends bytes to a hop. A hop that cannot be reached comes back as [`TransportFailed`].
+    /// Sends bytes to a hop. A hop that cannot be reached comes back as [`TransportFailed`], a connection that ends as
+    /// [`FlowLost`].
     fn transmit(&mut self, hop: Hop, bytes: Bytes);
+    /// Whether what this hop goes by is open: sockets always are, connections until they end.
+    fn is_open(&self, _: Hop) -> bool {
+        true
+    }
+    /// Whether the far end of this hop is there: a connection is alive once the far end has acknowledged something that was sent
+    /// just now. Always answers within a bound of its own.
+    fn is_alive(&mut self, _: Hop) -> Reached<bool> {
+        Box::pin(std::future::ready(true))
+    }
+    /// Opens a connection, or finds the socket for datagrams. Always answers within a bound of its own.
+    fn open(&mut self, transport: Transport, remote: SocketAddr, host: Option<String>) -> Reached<Option<Hop>>;
     /// How we name ourselves to this hop.
     fn identity(&self, hop: Hop) -> LocalIdentity;
     /// The host name that the far end of this hop asked for in TLS (SNI).
@@ -82,41 +98,41 @@ pub struct OwnDialog {
     pub invite: ServerKey,
     /// The owner.
     pub owner: Addr<SipDialog>,
-}
-
-/// Send a request inside a dialog, in a transaction; its outcome goes to `owner`.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct SendInside {
-    /// The dialog.
-    pub dialog: DialogId,
-    /// The request.
-    pub request: Request,
-    /// To where.
-    pub hop: Hop,
-    /// Who asks.
-    pub owner: Addr<SipDialog>,
-}
-
-/// Send an ACK.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct SendAck {
-    /// The ACK.
-    pub request: Request,
-    /// To where.
-    pub hop: Hop,
+    /// The connection, or the socket, that the dialog came by.
+    pub flow: u64,
 }
 
 /// Carry out a farewell: the dialog is ours from here on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CarryOut {
+    /// Whose it is; [`CallLeft`] names it.
+    pub call: CallId,
     /// The dialog.
     pub dialog: DialogId,
     /// How to leave.
     pub farewell: Farewell,
 }
+
+/// A farewell has been carried out: nothing of the call is left on the wire.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CallLeft {
+    /// Which.
+    pub call: CallId,
+    /// Nobody answered the BYE, by no way there was.
+    pub bye_unanswered: bool,
+}
+
+/// A connection has ended: what was handed to it may never have arrived.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FlowLost(pub u64);
+
+/// Whether a dialog came by this connection: it is not closed for being idle then.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct IsFlowUsed(pub u64);
 
 /// An INVITE for a new call, vetted; answer it by [`Respond`] or by taking its dialog.
 #[derive(Debug, Message)]
@@ -158,53 +174,58 @@ pub struct CountOpen;
 
 /// The actor.
 pub struct SipEndpoint {
-    layer: Layer,
+    pub(super) layer: Layer,
     vetting: Vetting,
     guard: SourceGuard,
-    wire: Box<dyn Wire>,
+    pub(super) wire: Box<dyn Wire>,
     reception: Recipient<CallOffered>,
-    calls: HashMap<DialogId, Owner>,
-    leaving: HashMap<DialogId, Leaving>,
+    over: Recipient<CallLeft>,
+    pub(super) calls: HashMap<DialogId, Owner>,
+    leaving: HashMap<DialogId, Leave>,
     invites: HashMap<ServerKey, Addr<SipDialog>>,
     /// Cancelled before their call had come to be: told to its SipDialog as soon as there is one.
     early_cancels: HashSet<ServerKey>,
-    byes: HashMap<ClientKey, DialogId>,
-    /// Requests that calls sent inside their dialogs.
-    asked: HashMap<ClientKey, Asked>,
-    /// Looks up the names of next hops; without one requests go to where the INVITE came from.
-    names: Option<Arc<dyn NameResolver>>,
+    /// Requests inside dialogs on their way, and the transactions that carry them.
+    pub(super) deliveries: HashMap<DeliveryId, Delivery>,
+    pub(super) carried: HashMap<ClientKey, DeliveryId>,
+    pub(super) next_delivery: DeliveryId,
+    /// Looks up the names of next hops; without one names are ways less.
+    pub(super) names: Option<Arc<dyn NameResolver>>,
     timer: Option<(Instant, SpawnHandle)>,
 }
 
 /// The call a dialog belongs to, and its INVITE's transaction.
-struct Owner {
+pub(super) struct Owner {
     call: Addr<SipDialog>,
     invite: ServerKey,
+    /// The connection, or the socket, that its last message came by.
+    flow: u64,
 }
 
-/// A request that waits for its outcome.
-struct Asked {
-    dialog: DialogId,
-    owner: Addr<SipDialog>,
-    method: Method,
-    number: u32,
+/// A farewell that is being carried out.
+struct Leave {
+    call: CallId,
+    machine: Leaving,
+    unanswered: bool,
 }
 
 impl SipEndpoint {
-    /// An endpoint that offers calls to `reception` and sends by `wire`.
-    pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>) -> Self {
+    /// An endpoint that offers calls to `reception`, sends by `wire`, and tells `over` when a farewell has been carried out.
+    pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>, over: Recipient<CallLeft>) -> Self {
         Self {
             layer: Layer::default(),
             vetting: Vetting::default(),
             guard: SourceGuard::default(),
             wire,
             reception,
+            over,
             calls: HashMap::new(),
             leaving: HashMap::new(),
             invites: HashMap::new(),
             early_cancels: HashSet::new(),
-            byes: HashMap::new(),
-            asked: HashMap::new(),
+            deliveries: HashMap::new(),
+            carried: HashMap::new(),
+            next_delivery: 0,
             names: None,
             timer: None,
         }
@@ -216,31 +237,8 @@ impl SipEndpoint {
         self
     }
 
-    /// Sends a request inside a dialog, once its next hop is known; `sent` hears of its transaction.
-    fn send(
-        &mut self,
-        request: Request,
-        hop: Hop,
-        ctx: &mut Context<Self>,
-        sent: impl FnOnce(&mut Self, ClientKey) + 'static,
-    ) {
-        let named = locate::named_next_hop(&request).filter(|_| hop.transport == Transport::Udp);
-        let (Some((host, port)), Some(names)) = (named, &self.names) else {
-            let key = self.layer.request(crate::now(), request, hop);
-            return sent(self, key);
-        };
-        let locating = tokio::time::timeout(LOCATE_WITHIN, names.locate(host, port)).into_actor(self);
-        ctx.spawn(locating.map(move |found, this, ctx| {
-            let found = found.unwrap_or_default().into_iter().find(|at| at.is_ipv4() == hop.remote.is_ipv4());
-            let hop = Hop { remote: found.unwrap_or(hop.remote), ..hop };
-            let key = this.layer.request(crate::now(), request, hop);
-            sent(this, key);
-            this.pump(ctx);
-        }));
-    }
-
     /// Drains everything until all is quiet, then arms the timer.
-    fn pump(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
         while let Some(output) = self.layer.poll() {
             match output {
                 Output::Transmit { hop, message, bytes } => {
@@ -258,10 +256,8 @@ impl SipEndpoint {
                     }
                 },
                 Output::Response { key, response } => self.answered(&key, response, ctx),
-                Output::NoResponse { key } => match self.asked.remove(&key) {
-                    Some(Asked { owner, method, number, .. }) => owner.do_send(NoResponseInside { method, number }),
-                    None => self.bye_ended(&key, ctx),
-                },
+                Output::NoResponse { key } => self.went_astray(&key, false, ctx),
+                Output::Unsendable { key } => self.went_astray(&key, true, ctx),
                 Output::NoAck { .. } => {}
             }
         }
@@ -270,7 +266,7 @@ impl SipEndpoint {
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let leaving = self.leaving.values().filter_map(Leaving::deadline);
+        let leaving = self.leaving.values().filter_map(|leave| leave.machine.deadline());
         let deadline = leaving.chain(self.layer.deadline()).min();
         if deadline == self.timer.map(|(at, _)| at) {
             return;
@@ -279,25 +275,36 @@ impl SipEndpoint {
             ctx.cancel_future(handle);
         }
         let Some(at) = deadline else { return };
-        let handle = ctx.run_later(at.saturating_duration_since(crate::now()), |this, ctx| {
-            this.timer = None;
-            let now = crate::now();
-            this.layer.handle_timeout(now);
-            let due: Vec<DialogId> = this.leaving_due(now);
-            for dialog in due {
-                if let Some(leaving) = this.leaving.get_mut(&dialog) {
-                    leaving.handle_timeout(now);
-                }
-                this.settle(&dialog, ctx);
+        let handle = ctx.run_later(at.saturating_duration_since(crate::now()), move |this, ctx| {
+            if !was_away(at, crate::now()) {
+                return this.expire(ctx);
             }
-            this.pump(ctx);
+            // The process stood still: what arrived meanwhile has its turn first.
+            let handle = ctx.run_later(GRACE, Self::expire);
+            this.timer = Some((at, handle));
         });
         self.timer = Some((at, handle));
     }
 
+    fn expire(&mut self, ctx: &mut Context<Self>) {
+        self.timer = None;
+        let now = crate::now();
+        self.layer.handle_timeout(now);
+        let due: Vec<DialogId> = self.leaving_due(now);
+        for dialog in due {
+            if let Some(leave) = self.leaving.get_mut(&dialog) {
+                leave.machine.handle_timeout(now);
+                // Only a BYE that nobody answered ends by a timer.
+                leave.unanswered |= leave.machine.is_done();
+            }
+            self.settle(&dialog, ctx);
+        }
+        self.pump(ctx);
+    }
+
     fn leaving_due(&self, now: Instant) -> Vec<DialogId> {
-        let due = |leaving: &Leaving| leaving.deadline().is_some_and(|at| at <= now);
-        self.leaving.iter().filter(|(_, leaving)| due(leaving)).map(|(id, _)| id.clone()).collect()
+        let due = |leave: &Leave| leave.machine.deadline().is_some_and(|at| at <= now);
+        self.leaving.iter().filter(|(_, leave)| due(leave)).map(|(id, _)| id.clone()).collect()
     }
 
     fn request(&mut self, key: ServerKey, request: Request, hop: Hop, ctx: &mut Context<Self>) {
@@ -319,33 +326,18 @@ impl SipEndpoint {
         }
     }
 
-    fn answered(&mut self, key: &ClientKey, response: Response, ctx: &mut Context<Self>) {
-        let is_final = !response.status.is_provisional();
-        let Some(asked) = self.asked.get(key) else {
-            if is_final {
-                self.bye_ended(key, ctx);
-            }
-            return;
-        };
-        // A 2xx to an INVITE may come again, and wants another ACK then: it is forgotten with the dialog.
-        let over = is_final && !(asked.method == Method::Invite && response.status.is_success());
-        asked.owner.do_send(ResponseInside { response });
-        if over {
-            self.asked.remove(key);
-        }
-    }
-
     /// A request inside a dialog, or an ACK (which has no transaction).
     fn inside(&mut self, key: Option<ServerKey>, request: Request, hop: Hop, ctx: &mut Context<Self>) {
         let now = crate::now();
         let dialog = DialogId::of_request(&request);
         // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
         self.forget_if_gone(dialog.as_ref());
-        if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get(dialog)) {
+        if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get_mut(dialog)) {
+            owner.flow = hop.flow;
             return owner.call.do_send(RequestInside { key, request, hop });
         }
-        let Some((dialog, leaving)) = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leaving| (id, leaving)))
-        else {
+        let leave = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leave| (id, &mut leave.machine)));
+        let Some((dialog, leaving)) = leave else {
             if let Some(key) = key {
                 self.layer.respond(now, &key, request.respond(StatusCode(481), None));
             }
@@ -370,35 +362,38 @@ impl SipEndpoint {
         }
     }
 
-    fn bye_ended(&mut self, key: &ClientKey, ctx: &mut Context<Self>) {
-        let Some(dialog) = self.byes.remove(key) else { return };
-        if let Some(leaving) = self.leaving.get_mut(&dialog) {
-            leaving.bye_ended();
+    /// A BYE was answered, or no way is left to try.
+    pub(super) fn bye_ended(&mut self, dialog: &DialogId, answered: bool, ctx: &mut Context<Self>) {
+        if !answered {
+            metrics::bye_unanswered();
+            tracing::warn!(sip_call_id = dialog.call_id, "nobody answered the BYE, by no way there is");
         }
-        self.settle(&dialog, ctx);
+        if let Some(Leave { machine, unanswered, .. }) = self.leaving.get_mut(dialog) {
+            *unanswered = !answered;
+            machine.bye_ended();
+        }
+        self.settle(dialog, ctx);
     }
 
     /// Carries out what a farewell wants next, and forgets the dialog when all is said.
     fn settle(&mut self, dialog: &DialogId, ctx: &mut Context<Self>) {
         let now = crate::now();
-        while let Some(leaving) = self.leaving.get_mut(dialog) {
-            match leaving.poll() {
+        while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
+            match machine.poll() {
                 Some(leaving::Output::Respond { key, response }) => {
                     self.early_cancels.remove(&key);
                     self.layer.respond(now, &key, response);
                 }
-                Some(leaving::Output::Request { request, hop }) => {
-                    let of = dialog.clone();
-                    self.send(request, hop, ctx, move |this, key| {
-                        this.byes.insert(key, of);
-                    });
+                Some(leaving::Output::Request { request, ways }) => {
+                    self.deliver(Delivery::bye(dialog.clone(), request, ways), ctx);
                 }
-                None => {
-                    if leaving.is_done() {
-                        self.leaving.remove(dialog);
+                None if machine.is_done() => {
+                    if let Some(Leave { call, unanswered, .. }) = self.leaving.remove(dialog) {
+                        self.over.do_send(CallLeft { call, bye_unanswered: unanswered });
                     }
                     return;
                 }
+                None => return,
             }
         }
     }
@@ -453,6 +448,23 @@ impl Handler<TransportFailed> for SipEndpoint {
     }
 }
 
+impl Handler<FlowLost> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, FlowLost(flow): FlowLost, ctx: &mut Self::Context) {
+        self.layer.flow_lost(flow);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<IsFlowUsed> for SipEndpoint {
+    type Result = bool;
+
+    fn handle(&mut self, IsFlowUsed(flow): IsFlowUsed, _: &mut Self::Context) -> bool {
+        self.calls.values().any(|owner| owner.flow == flow)
+    }
+}
+
 impl Handler<Respond> for SipEndpoint {
     type Result = ();
 
@@ -468,14 +480,14 @@ impl Handler<Respond> for SipEndpoint {
 impl Handler<OwnDialog> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, OwnDialog { dialog, invite, owner }: OwnDialog, _: &mut Self::Context) {
+    fn handle(&mut self, OwnDialog { dialog, invite, owner, flow }: OwnDialog, _: &mut Self::Context) {
         // A farewell that came first keeps the dialog.
         if !self.leaving.contains_key(&dialog) {
             if self.early_cancels.remove(&invite) {
                 owner.do_send(InviteCancelled {});
             }
             self.invites.insert(invite.clone(), owner.clone());
-            self.calls.insert(dialog, Owner { call: owner, invite });
+            self.calls.insert(dialog, Owner { call: owner, invite, flow });
         }
     }
 }
@@ -492,43 +504,19 @@ impl Handler<Judged> for SipEndpoint {
     }
 }
 
-impl Handler<SendInside> for SipEndpoint {
-    type Result = ();
-
-    fn handle(&mut self, SendInside { dialog, request, hop, owner }: SendInside, ctx: &mut Self::Context) {
-        // Whoever asks too late, after the farewell, asks nobody.
-        if self.calls.contains_key(&dialog) {
-            let method = request.method.clone();
-            let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
-            self.send(request, hop, ctx, move |this, key| {
-                this.asked.insert(key, Asked { dialog, owner, method, number });
-            });
-            self.pump(ctx);
-        }
-    }
-}
-
-impl Handler<SendAck> for SipEndpoint {
-    type Result = ();
-
-    fn handle(&mut self, SendAck { request, hop }: SendAck, ctx: &mut Self::Context) {
-        self.layer.transmit(message::Message::Request(request), hop);
-        self.pump(ctx);
-    }
-}
-
 impl Handler<CarryOut> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, CarryOut { dialog, farewell }: CarryOut, ctx: &mut Self::Context) {
+    fn handle(&mut self, CarryOut { call, dialog, farewell }: CarryOut, ctx: &mut Self::Context) {
         metrics::farewell(farewell.name());
         if let Some(Owner { invite, .. }) = self.calls.remove(&dialog) {
             self.invites.remove(&invite);
         }
         let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
         self.vetting.call_over(&dialog);
-        self.asked.retain(|_, asked| asked.dialog != dialog);
-        self.leaving.insert(dialog.clone(), Leaving::begin(crate::now(), farewell, branch));
+        self.forget_asked(&dialog);
+        let machine = Leaving::begin(crate::now(), farewell, branch);
+        self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
         self.settle(&dialog, ctx);
         self.pump(ctx);
     }

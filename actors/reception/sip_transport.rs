@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,11 +19,13 @@ use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
 use bytes::Bytes;
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use super::sip_endpoint::{Arrived, SipEndpoint, TransportFailed, Wire};
+use super::liveness;
+use super::sip_endpoint::{Arrived, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
 use super::tls::TlsIdentity;
 use crate::metrics;
 
@@ -30,7 +33,7 @@ use crate::metrics;
 pub const WRITE_QUEUE: usize = 64;
 /// Connections at once.
 pub const CONNECTIONS_MAX: usize = 4096;
-/// A connection without a byte for this long is closed. Longer than any session timer in use.
+/// A connection without a byte for this long is closed, unless a call came by it.
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long a new connection may take to say its first byte, and to shake hands.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -66,6 +69,14 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    fn serves(self, transport: Transport) -> bool {
+        match transport {
+            Transport::Udp => self == Self::Udp,
+            Transport::Tcp => matches!(self, Self::Tcp | Self::Either),
+            Transport::Tls => matches!(self, Self::Tls | Self::Either),
+        }
+    }
+
     /// The word in the configuration.
     pub fn label(self) -> &'static str {
         match self {
@@ -173,6 +184,8 @@ struct Shared {
 #[derive(Clone)]
 struct Connection {
     queue: mpsc::Sender<Bytes>,
+    /// The socket, for questions to the kernel.
+    socket: Arc<OwnedFd>,
     local: SocketAddr,
     /// The host name that the far end asked for (SNI).
     server_name: Option<Arc<str>>,
@@ -263,8 +276,7 @@ async fn welcome(
     endpoint: Addr<SipEndpoint>,
     open: OpenConnection,
 ) {
-    let _ = stream.set_nodelay(true);
-    let Ok(local) = stream.local_addr() else { return };
+    let Ok((local, socket)) = prepared(&stream) else { return };
     let mut first = [0];
     let peeked = tokio::time::timeout(HANDSHAKE_WITHIN, stream.peek(&mut first)).await;
     if !matches!(peeked, Ok(Ok(1))) {
@@ -275,14 +287,14 @@ async fn welcome(
     match (listen.protocol, secure, shared.tls.clone()) {
         (Protocol::Tcp | Protocol::Either, false, _) => {
             let hop = Hop { transport: Transport::Tcp, remote, flow };
-            serve(stream, Connected { local, server_name: None, open }, hop, shared, endpoint);
+            serve(stream, Connected { local, socket, server_name: None, open }, hop, shared, endpoint);
         }
         (Protocol::Tls | Protocol::Either, true, Some(identity)) => {
             match tokio::time::timeout(HANDSHAKE_WITHIN, identity.acceptor().accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let server_name = stream.get_ref().1.server_name().map(Arc::from);
                     let hop = Hop { transport: Transport::Tls, remote, flow };
-                    serve(stream, Connected { local, server_name, open }, hop, shared, endpoint);
+                    serve(stream, Connected { local, socket, server_name, open }, hop, shared, endpoint);
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a TLS handshake failed");
@@ -299,8 +311,16 @@ async fn welcome(
 /// What is known of a connection besides its bytes.
 struct Connected {
     local: SocketAddr,
+    socket: Arc<OwnedFd>,
     server_name: Option<Arc<str>>,
     open: OpenConnection,
+}
+
+/// Makes a new connection ready: small messages go out at once, and a far end that is gone is noticed.
+fn prepared(stream: &TcpStream) -> io::Result<(SocketAddr, Arc<OwnedFd>)> {
+    stream.set_nodelay(true)?;
+    liveness::keep_alive(stream);
+    Ok((stream.local_addr()?, Arc::new(stream.as_fd().try_clone_to_owned()?)))
 }
 
 /// Serves one connection, reading and writing, until it ends.
@@ -308,14 +328,16 @@ fn serve<S>(stream: S, connected: Connected, hop: Hop, shared: Arc<Shared>, endp
 where
     S: AsyncRead + AsyncWrite + 'static,
 {
-    let Connected { local, server_name, open } = connected;
+    let Connected { local, socket, server_name, open } = connected;
     let (queue, mut waiting) = mpsc::channel::<Bytes>(WRITE_QUEUE);
-    lock(&shared.connections).insert(hop.flow, Connection { queue: queue.clone(), local, server_name });
+    lock(&shared.connections).insert(hop.flow, Connection { queue: queue.clone(), socket, local, server_name });
     let (mut reader, mut writer) = tokio::io::split(stream);
+    let broken = Arc::new(Notify::new());
+    let breaks = Arc::clone(&broken);
     let writing = actix_rt::spawn(async move {
         while let Some(bytes) = waiting.recv().await {
             if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
-                return;
+                return breaks.notify_one();
             }
         }
         let _ = writer.shutdown().await;
@@ -323,10 +345,18 @@ where
     actix_rt::spawn(async move {
         let mut framer = Framer::default();
         let mut buffer = vec![0; 16 * 1024];
-        'connection: while let Ok(Ok(length)) = tokio::time::timeout(IDLE_MAX, reader.read(&mut buffer)).await {
-            if length == 0 {
-                break;
-            }
+        'connection: loop {
+            let read = tokio::select! {
+                read = tokio::time::timeout(IDLE_MAX, reader.read(&mut buffer)) => read,
+                () = broken.notified() => break,
+            };
+            let length = match read {
+                Ok(Ok(length)) if length > 0 => length,
+                Ok(_) => break,
+                // Keep-alive says that the far end is there: a connection of a call is not closed for its silence.
+                Err(_) if endpoint.send(IsFlowUsed(hop.flow)).await.unwrap_or(false) => continue,
+                Err(_) => break,
+            };
             framer.push(&buffer[..length]);
             loop {
                 match framer.take() {
@@ -348,6 +378,8 @@ where
             }
         }
         lock(&shared.connections).remove(&hop.flow);
+        // Whoever waits for an answer on it waits for nothing (RFC 3261 section 18.4).
+        endpoint.do_send(FlowLost(hop.flow));
         drop(queue);
         // Whatever is queued still goes out; then the writer ends with the last sender.
         let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
@@ -366,19 +398,38 @@ impl Wire for SocketWire {
             }
             Transport::Tcp | Transport::Tls => {
                 let open = lock(&self.0.connections).get(&hop.flow).cloned();
-                match open {
-                    Some(connection) => {
-                        if connection.queue.try_send(bytes).is_err() {
-                            self.failed(hop);
-                        }
-                    }
-                    // The connection is gone: the far end listens where it came from, or nowhere.
-                    None if hop.transport == Transport::Tcp => self.reconnect(hop, bytes),
-                    // Whose certificate would be believed for an address alone?
-                    None => self.failed(hop),
+                if open.is_none_or(|connection| connection.queue.try_send(bytes).is_err()) {
+                    self.failed(hop);
                 }
             }
         }
+    }
+
+    fn is_open(&self, hop: Hop) -> bool {
+        !hop.transport.is_reliable() || lock(&self.0.connections).contains_key(&hop.flow)
+    }
+
+    fn is_alive(&mut self, hop: Hop) -> Reached<bool> {
+        let socket = lock(&self.0.connections).get(&hop.flow).map(|connection| Arc::clone(&connection.socket));
+        Box::pin(async move {
+            match socket {
+                Some(socket) => liveness::is_alive(socket).await,
+                None => !hop.transport.is_reliable(),
+            }
+        })
+    }
+
+    fn open(&mut self, transport: Transport, remote: SocketAddr, host: Option<String>) -> Reached<Option<Hop>> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            match transport {
+                Transport::Udp => shared.socket_towards(remote),
+                Transport::Tcp | Transport::Tls => {
+                    let opening = connect(shared, transport, remote, host);
+                    tokio::time::timeout(CONNECT_WITHIN, opening).await.ok()?
+                }
+            }
+        })
     }
 
     fn identity(&self, hop: Hop) -> LocalIdentity {
@@ -389,7 +440,11 @@ impl Wire for SocketWire {
                 let local = lock(&shared.connections).get(&hop.flow).map(|connection| connection.local);
                 let listening = shared.listeners.iter().filter(|l| l.protocol != Protocol::Udp).map(|l| l.address);
                 let same_port = local.and_then(|local| listening.clone().find(|l| l.port() == local.port()));
-                same_port.map(|l| SocketAddr::new(local.map_or(l.ip(), |local| local.ip()), l.port()))
+                // A connection that we opened ourselves comes from any port: we are called back where we listen.
+                let serves = |listen: &&Listen| listen.protocol.serves(hop.transport);
+                let own = shared.listeners.iter().find(serves).map(|listen| listen.address);
+                let listener = same_port.or(own);
+                listener.map(|l| SocketAddr::new(local.map_or(l.ip(), |local| local.ip()), l.port()))
             }
         };
         let bound = listener.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5060)));
@@ -417,31 +472,48 @@ impl Wire for SocketWire {
 }
 
 impl SocketWire {
-    fn reconnect(&self, hop: Hop, bytes: Bytes) {
-        let shared = Arc::clone(&self.0);
-        let endpoint = lock(&shared.endpoint).clone();
-        let Some(endpoint) = endpoint else { return };
-        actix_rt::spawn(async move {
-            match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(hop.remote)).await {
-                Ok(Ok(stream)) => {
-                    let Ok(local) = stream.local_addr() else { return };
-                    let _ = stream.set_nodelay(true);
-                    shared.open.fetch_add(1, Ordering::Relaxed);
-                    let open = OpenConnection(Arc::clone(&shared));
-                    serve(stream, Connected { local, server_name: None, open }, hop, Arc::clone(&shared), endpoint);
-                    let open = lock(&shared.connections).get(&hop.flow).cloned();
-                    if let Some(connection) = open {
-                        let _ = connection.queue.try_send(bytes);
-                    }
-                }
-                Ok(Err(_)) | Err(_) => endpoint.do_send(TransportFailed(hop)),
-            }
-        });
-    }
-
     fn failed(&self, hop: Hop) {
         if let Some(endpoint) = lock(&self.0.endpoint).as_ref() {
             endpoint.do_send(TransportFailed(hop));
+        }
+    }
+}
+
+impl Shared {
+    /// The socket that reaches an address, for datagrams.
+    fn socket_towards(&self, remote: SocketAddr) -> Option<Hop> {
+        let fits = |listen: &Listen| listen.protocol == Protocol::Udp && listen.address.is_ipv4() == remote.is_ipv4();
+        let flow = self.listeners.iter().position(fits)?;
+        Some(Hop { transport: Transport::Udp, remote, flow: flow as u64 })
+    }
+}
+
+/// Opens a connection and serves it like one that was opened to us.
+async fn connect(shared: Arc<Shared>, transport: Transport, remote: SocketAddr, host: Option<String>) -> Option<Hop> {
+    let endpoint = lock(&shared.endpoint).clone()?;
+    let stream = TcpStream::connect(remote).await.ok()?;
+    let (local, socket) = prepared(&stream).ok()?;
+    let hop = Hop { transport, remote, flow: shared.next_flow.fetch_add(1, Ordering::Relaxed) };
+    shared.open.fetch_add(1, Ordering::Relaxed);
+    let connected = Connected { local, socket, server_name: None, open: OpenConnection(Arc::clone(&shared)) };
+    if transport == Transport::Tcp {
+        serve(stream, connected, hop, shared, endpoint);
+        return Some(hop);
+    }
+    let name = match host {
+        Some(host) => ServerName::try_from(host).ok()?,
+        None => ServerName::from(remote.ip()),
+    };
+    let connector = shared.tls.as_ref()?.connector();
+    match connector.connect(name, stream).await {
+        Ok(stream) => {
+            serve(stream, connected, hop, shared, endpoint);
+            Some(hop)
+        }
+        Err(error) => {
+            tracing::warn!(%error, %remote, "a TLS connection could not be opened again");
+            metrics::sip_dropped("tls");
+            None
         }
     }
 }

@@ -5,11 +5,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::TlsAcceptor;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Why an identity is refused.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +47,12 @@ impl std::fmt::Debug for IdentityPem {
     }
 }
 
-/// What the listeners serve with.
-pub struct TlsIdentity(Mutex<Arc<ServerConfig>>);
+/// What the listeners serve with, and how we present ourselves where we connect.
+pub struct TlsIdentity {
+    serving: Mutex<Arc<ServerConfig>>,
+    connecting: Mutex<Arc<ClientConfig>>,
+    authorities: Arc<RootCertStore>,
+}
 
 impl std::fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,30 +61,119 @@ impl std::fmt::Debug for TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// An identity of these texts.
-    pub fn new(pem: &IdentityPem) -> Result<Self, BadIdentity> {
-        Ok(Self(Mutex::new(Arc::new(server_config(pem)?))))
+    /// An identity of these texts. `authorities` are believed where we connect ourselves.
+    pub fn new(pem: &IdentityPem, authorities: RootCertStore) -> Result<Self, BadIdentity> {
+        let authorities = Arc::new(authorities);
+        let serving = Mutex::new(Arc::new(server_config(pem)?));
+        let connecting = Mutex::new(Arc::new(client_config(pem, &authorities)?));
+        Ok(Self { serving, connecting, authorities })
     }
 
     /// New connections are served with these texts; those that are up stay as they are.
     pub fn replace(&self, pem: &IdentityPem) -> Result<(), BadIdentity> {
-        let config = Arc::new(server_config(pem)?);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        let (serving, connecting) = (server_config(pem)?, client_config(pem, &self.authorities)?);
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(serving);
+        *self.connecting.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(connecting);
         Ok(())
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        TlsAcceptor::from(Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    pub(super) fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.connecting.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-fn server_config(pem: &IdentityPem) -> Result<ServerConfig, BadIdentity> {
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn pair(pem: &IdentityPem) -> Result<Pair, BadIdentity> {
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(&pem.certificate).collect::<Result<_, _>>().unwrap_or_default();
     if chain.is_empty() {
         return Err(BadIdentity::NoCertificate);
     }
     let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|_| BadIdentity::NoKey)?;
+    Ok((chain, key))
+}
+
+/// How we connect to a far end whose connection is gone: with our own certificate, for those that ask for one.
+fn client_config(pem: &IdentityPem, authorities: &Arc<RootCertStore>) -> Result<ClientConfig, BadIdentity> {
+    let (chain, key) = pair(pem)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let chains = if authorities.is_empty() {
+        None // nobody is believed: no connection comes about
+    } else {
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(authorities), provider).build();
+        Some(verifier.map_err(|_| BadIdentity::NoAuthority)?)
+    };
+    let verifier = Arc::new(KnownByAddress { chains });
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(builder.with_client_auth_cert(chain, key)?)
+}
+
+/// Believes a chain of the authorities. Its name must fit where there is one to fit: the Record-Route of many carriers is an
+/// address, which their certificates do not name (RFC 5922 section 7.1 speaks of domains alone).
+#[derive(Debug)]
+struct KnownByAddress {
+    chains: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl KnownByAddress {
+    fn chains(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        self.chains.as_deref().ok_or(rustls::Error::General("no authority is believed".to_owned()))
+    }
+}
+
+impl ServerCertVerifier for KnownByAddress {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.chains()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match (verified, server_name) {
+            // The chain is good: the name is looked at last.
+            (
+                Err(rustls::Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )),
+                ServerName::IpAddress(_),
+            ) => Ok(ServerCertVerified::assertion()),
+            (verified, _) => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains()?.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains()?.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn server_config(pem: &IdentityPem) -> Result<ServerConfig, BadIdentity> {
+    let (chain, key) = pair(pem)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match &pem.client_authorities {
@@ -107,7 +202,7 @@ mod tests {
     /// Shakes hands in memory with a client that shows this certificate, or none.
     async fn shakes_hands(server: &IdentityPem, client: Option<&IdentityPem>) -> bool {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let identity = TlsIdentity::new(server).expect("good");
+        let identity = TlsIdentity::new(server, RootCertStore::empty()).expect("good");
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&server.certificate).map(|c| c.expect("good")));
         let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -153,8 +248,8 @@ mod tests {
     #[test]
     fn a_bad_pair_replaces_nothing() {
         let good = pem();
-        let identity = TlsIdentity::new(&good).expect("good");
-        let before = Arc::clone(&identity.0.lock().expect("not poisoned"));
+        let identity = TlsIdentity::new(&good, RootCertStore::empty()).expect("good");
+        let before = Arc::clone(&identity.serving.lock().expect("not poisoned"));
         let unfit = IdentityPem { key: pem().key, ..good.clone() };
         assert!(matches!(identity.replace(&unfit), Err(BadIdentity::Unfit(_))));
         let no_key = IdentityPem { key: b"hello".to_vec(), ..good.clone() };
@@ -163,9 +258,9 @@ mod tests {
         assert!(matches!(identity.replace(&no_certificate), Err(BadIdentity::NoCertificate)));
         let no_authority = IdentityPem { client_authorities: Some(vec![]), ..good.clone() };
         assert!(matches!(identity.replace(&no_authority), Err(BadIdentity::NoAuthority)));
-        assert!(Arc::ptr_eq(&before, &identity.0.lock().expect("not poisoned")));
+        assert!(Arc::ptr_eq(&before, &identity.serving.lock().expect("not poisoned")));
         identity.replace(&pem()).expect("another good one");
-        assert!(!Arc::ptr_eq(&before, &identity.0.lock().expect("not poisoned")));
+        assert!(!Arc::ptr_eq(&before, &identity.serving.lock().expect("not poisoned")));
         assert!(!format!("{good:?}").contains("PRIVATE"));
     }
 }

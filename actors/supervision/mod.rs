@@ -84,15 +84,18 @@ pub enum Failure {
     /// The far end sends no audio any more.
     #[error("no audio from the far end")]
     MediaTimeout,
-    /// Too much was waiting for it.
-    #[error("its mailbox was full")]
-    MailboxFull,
+    /// No BYE would reach the far end: its connection is gone, and no other can be opened.
+    #[error("there is no way back to the far end")]
+    NoWayBack,
     /// A hand-off known to be impossible before anything was written.
     #[error("the hand-off was impossible")]
     HandoffImpossible,
-    /// Amazon Connect refused the attributes, or did not answer within the budget.
+    /// Amazon Connect refused the attributes.
     #[error("the hand-off was refused")]
     HandoffRefused,
+    /// Nobody knows whether Amazon Connect took the attributes; they were taken back.
+    #[error("the outcome of the hand-off is uncertain")]
+    HandoffUncertain,
     /// A panic on the audio path.
     #[error("the audio path failed")]
     AudioPath,
@@ -137,16 +140,6 @@ pub struct Stop {
     pub by: Instant,
 }
 
-/// Are you there?
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Ping;
-
-/// I am.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Pong(pub ChildName);
-
 /// A kind of death, for drills and for the failure matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Message)]
 #[rtype(result = "()")]
@@ -155,10 +148,6 @@ pub enum Fault {
     Error,
     /// It panics in a handler.
     Panic,
-    /// It stops answering.
-    Hang,
-    /// It stops answering and its mailbox fills up.
-    FullMailbox,
     /// It blocks its whole thread for good: only the watchdog can tell.
     BlockThread,
     /// Ends the thread that carries the call, its media shard and every other call on it.
@@ -167,16 +156,13 @@ pub enum Fault {
 
 impl Fault {
     /// The kinds that any child can die of.
-    pub const ALL: [Self; 6] =
-        [Self::Error, Self::Panic, Self::Hang, Self::FullMailbox, Self::BlockThread, Self::KillShard];
+    pub const ALL: [Self; 4] = [Self::Error, Self::Panic, Self::BlockThread, Self::KillShard];
 
     /// The word in configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Panic => "panic",
-            Self::Hang => "hang",
-            Self::FullMailbox => "full_mailbox",
             Self::BlockThread => "block_thread",
             Self::KillShard => "kill_shard",
         }

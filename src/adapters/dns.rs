@@ -4,12 +4,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Naptr, Pending, Srv, in_order, srv_name};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{RData, RecordType};
 
-/// The port of SIP where nothing names another.
-const SIP_PORT: u16 = 5060;
 /// SRV records followed; more is no list of servers.
 const TARGETS_MAX: usize = 8;
 
@@ -36,7 +35,7 @@ impl Dns {
         }
     }
 
-    async fn servers(&self, host: &str) -> Vec<Srv> {
+    async fn servers(&self, transport: Transport, host: &str) -> Vec<Srv> {
         let naptr = self.records(host, RecordType::NAPTR).await.into_iter().filter_map(|data| match data {
             RData::NAPTR(naptr) => Some(Naptr {
                 order: naptr.order,
@@ -46,7 +45,7 @@ impl Dns {
             }),
             _ => None,
         });
-        let name = srv_name(host, naptr.collect());
+        let name = srv_name(transport, host, naptr.collect());
         let srv = self.records(&name, RecordType::SRV).await.into_iter().filter_map(|data| match data {
             RData::SRV(srv) => {
                 Some(Srv { priority: srv.priority, weight: srv.weight, port: srv.port, target: srv.target.to_utf8() })
@@ -60,15 +59,15 @@ impl Dns {
         self.0.lookup_ip(host).await.map(|found| found.iter().collect()).unwrap_or_default()
     }
 
-    async fn find(self, host: String, port: Option<u16>) -> Vec<SocketAddr> {
-        let servers = if port.is_none() { self.servers(&host).await } else { vec![] };
+    async fn find(self, transport: Transport, host: String, port: Option<u16>) -> Vec<SocketAddr> {
+        let servers = if port.is_none() { self.servers(transport, &host).await } else { vec![] };
         let mut found = vec![];
         for server in servers.into_iter().take(TARGETS_MAX) {
             let addresses = self.addresses(&server.target).await;
             found.extend(addresses.into_iter().map(|ip| SocketAddr::new(ip, server.port)));
         }
         if found.is_empty() {
-            let port = port.unwrap_or(SIP_PORT);
+            let port = port.unwrap_or(transport.default_port());
             found.extend(self.addresses(&host).await.into_iter().map(|ip| SocketAddr::new(ip, port)));
         }
         found
@@ -76,8 +75,8 @@ impl Dns {
 }
 
 impl NameResolver for Dns {
-    fn locate(&self, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>> {
-        Box::pin(self.clone().find(host, port))
+    fn locate(&self, transport: Transport, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>> {
+        Box::pin(self.clone().find(transport, host, port))
     }
 }
 
@@ -146,10 +145,10 @@ mod tests {
         let built = Resolver::builder_with_config(config, TokioRuntimeProvider::default()).build();
         let dns = Dns(built.expect("a resolver"));
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let located = dns.locate("far.example".into(), None).await;
+        let located = dns.locate(Transport::Udp, "far.example".into(), None).await;
         assert_eq!(located, [address("192.0.2.1:5070"), address("192.0.2.2:5080")]);
-        assert_eq!(dns.locate("one.example".into(), None).await, [address("192.0.2.1:5060")]);
-        assert_eq!(dns.locate("two.example".into(), Some(7)).await, [address("192.0.2.2:7")]);
-        assert_eq!(dns.locate("nobody.example".into(), None).await, []);
+        assert_eq!(dns.locate(Transport::Udp, "one.example".into(), None).await, [address("192.0.2.1:5060")]);
+        assert_eq!(dns.locate(Transport::Udp, "two.example".into(), Some(7)).await, [address("192.0.2.2:7")]);
+        assert_eq!(dns.locate(Transport::Udp, "nobody.example".into(), None).await, []);
     }
 }

@@ -12,11 +12,16 @@ use serde_json::Value;
 /// The longest a connection may take to be there.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
 
+/// Whom the system trusts.
+pub fn authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
 /// Trust in whom the system trusts.
 pub(crate) fn tls() -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
+    let roots = authorities();
     if roots.is_empty() {
         tracing::warn!(
             "the system trusts no certificate (apt-get install ca-certificates): HTTPS services cannot be reached"

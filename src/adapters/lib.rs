@@ -7,6 +7,7 @@ pub mod assistant;
 pub mod dns;
 pub mod fallback;
 mod http;
+pub use http::authorities;
 pub mod iam;
 pub mod log_webhook;
 pub mod recording;

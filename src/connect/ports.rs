@@ -43,6 +43,9 @@ impl AttributeBlanker for NoContacts {
 pub trait HistoryStore: Send + Sync {
     /// Stores a history so that it survives a crash once this resolves.
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>>;
+
+    /// Forgets a history whose key was given away for a transfer that did not come about: the key is void from then on.
+    fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>>;
 }
 
 /// A conversation as an agent will read it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bellhop_actors::reception::tls::{IdentityPem, TlsIdentity};
+use bellhop_adapters::authorities;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Tls;
@@ -16,7 +17,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads the files and keeps reading them as they change; must be called on an actix system.
 pub fn serve(files: &Tls) -> Result<Arc<TlsIdentity>, String> {
-    let identity = Arc::new(TlsIdentity::new(&read(files)?).map_err(|error| error.to_string())?);
+    let identity = Arc::new(TlsIdentity::new(&read(files)?, authorities()).map_err(|error| error.to_string())?);
     let hang_up = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     actix_rt::spawn(watch(files.clone(), Arc::clone(&identity), hang_up));
     Ok(identity)
@@ -52,7 +53,7 @@ fn changed(files: &Tls) -> Vec<Option<SystemTime>> {
 
 /// Reads the files without serving them.
 pub fn check(files: &Tls) -> Result<(), String> {
-    TlsIdentity::new(&read(files)?).map(|_| ()).map_err(|error| error.to_string())
+    TlsIdentity::new(&read(files)?, authorities()).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn read(files: &Tls) -> Result<IdentityPem, String> {

@@ -21,7 +21,7 @@ use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen};
 use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception, ReceptionSettings};
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
-use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Watchdog};
+use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::recording::{Folder, Recording};
 use bellhop_adapters::sounds::WebSounds;
@@ -198,7 +198,7 @@ impl Server {
         };
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            let endpoint = SipEndpoint::new(Box::new(wire), offers);
+            let endpoint = SipEndpoint::new(Box::new(wire), offers, reception.clone().recipient());
             match names {
                 Some(names) => endpoint.with_names(names),
                 None => endpoint,
@@ -206,8 +206,15 @@ impl Server {
         });
         serving.start(&endpoint);
         let (watched, hung_to) = (Arc::clone(&registry), reception.clone());
-        let watchdog = Watchdog::start(move |now| {
-            watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
+        let watchdog = Watchdog::start(move |look| match look {
+            Look::Steady(now) => {
+                watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
+            }
+            Look::Standstill(now, lasted) => {
+                watched.forgive(now);
+                bellhop_actors::metrics::standstill(lasted);
+                tracing::warn!(?lasted, calls = watched.len(), "the process stood still; its calls go on");
+            }
         })
         .map_err(StartError::Thread)?;
         let recordings = config.tenants.iter().filter_map(|settings| {

@@ -20,6 +20,11 @@ impl Transport {
         self != Self::Udp
     }
 
+    /// The port where nothing names another (RFC 3261 section 19.1.2).
+    pub fn default_port(self) -> u16 {
+        if self == Self::Tls { 5061 } else { 5060 }
+    }
+
     /// The token of the Via header.
     pub fn token(self) -> &'static str {
         match self {
@@ -43,7 +48,6 @@ pub struct Hop {
     pub transport: Transport,
     /// The far end's address as seen from here.
     pub remote: SocketAddr,
-    /// Which socket: the listener's number for UDP, the connection's for TCP and TLS. The transport falls back to a new
-    /// connection to `remote` when that connection is gone.
+    /// Which socket: the listener's number for UDP, the connection's for TCP and TLS.
     pub flow: u64,
 }

@@ -1,34 +1,23 @@
 //! Where a request goes whose next hop has a name (RFC 3263): what to look up, in which order, and what the answers mean.
 //!
 //! We send inside dialogs alone, over the transport the dialog came by: an open connection is used whatever its name, so that
-//! only datagrams need an address. Invariant: a name that cannot be resolved changes nothing; the request goes to where the
-//! INVITE came from. The port is served by `src/adapters/dns.rs`, the driver is `actors/reception/sip_endpoint.rs`.
+//! only datagrams and new connections need an address. Invariant: a name that cannot be resolved is a way less (`dialog/ways.rs`),
+//! never an error. The port is served by `src/adapters/dns.rs`, the driver is `actors/reception/delivery.rs`.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 
-use crate::message::{NameAddr, Request, Uri};
+use crate::hop::Transport;
 
 /// A future that an adapter returns.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Looks names up for requests over UDP.
+/// Looks the names of SIP hosts up.
 pub trait NameResolver: Send + Sync {
-    /// The addresses of a host, the first to be tried first; none if it has none. Without a port NAPTR and SRV are asked.
-    fn locate(&self, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>>;
-}
-
-/// The name of a request's next hop: of its first Route, else of its Request-URI. `None` where that is an address.
-pub fn named_next_hop(request: &Request) -> Option<(String, Option<u16>)> {
-    let route = request.headers.list("Route").first().and_then(|route| NameAddr::parse(route).ok());
-    let uri = match route {
-        Some(route) => route.uri,
-        None => Uri::parse(&request.uri)?,
-    };
-    let host = uri.param("maddr").map_or(uri.host.clone(), str::to_owned);
-    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    (!is_address && !host.is_empty()).then_some((host, uri.port))
+    /// The addresses of a host that speaks a transport, the first to be tried first; none if it has none. Without a port NAPTR
+    /// and SRV are asked.
+    fn locate(&self, transport: Transport, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>>;
 }
 
 /// A NAPTR record as far as it matters.
@@ -38,17 +27,23 @@ pub struct Naptr {
     pub order: u16,
     /// Lower first within an order.
     pub preference: u16,
-    /// `SIP+D2U` is SIP over UDP.
+    /// `SIP+D2U` is SIP over UDP, `SIP+D2T` over TCP, `SIPS+D2T` over TLS.
     pub service: String,
     /// The name of the SRV records.
     pub replacement: String,
 }
 
-/// The name whose SRV records lead to SIP over UDP: that of the best NAPTR record, else the usual one (RFC 3263 section 4.1).
-pub fn srv_name(host: &str, mut records: Vec<Naptr>) -> String {
-    records.retain(|record| record.service.eq_ignore_ascii_case("SIP+D2U"));
+/// The name whose SRV records lead to SIP over a transport: that of the best NAPTR record, else the usual one (RFC 3263
+/// section 4.1).
+pub fn srv_name(transport: Transport, host: &str, mut records: Vec<Naptr>) -> String {
+    let (service, usual) = match transport {
+        Transport::Udp => ("SIP+D2U", "_sip._udp"),
+        Transport::Tcp => ("SIP+D2T", "_sip._tcp"),
+        Transport::Tls => ("SIPS+D2T", "_sips._tcp"),
+    };
+    records.retain(|record| record.service.eq_ignore_ascii_case(service));
     records.sort_by_key(|record| (record.order, record.preference));
-    records.into_iter().next().map_or_else(|| format!("_sip._udp.{host}"), |record| record.replacement)
+    records.into_iter().next().map_or_else(|| format!("{usual}.{host}"), |record| record.replacement)
 }
 
 /// An SRV record.
@@ -86,30 +81,9 @@ pub fn in_order(mut records: Vec<Srv>, mut draw: impl FnMut(u32) -> u32) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Method;
 
     #[test]
-    fn names_are_found_where_they_count() {
-        for (uri, route, expected) in [
-            ("sip:a@192.0.2.1", None, None),
-            ("sip:a@[2001:db8::1]:5070", None, None),
-            ("sip:a@pbx.example.com", None, Some(("pbx.example.com", None))),
-            ("sip:a@pbx.example.com:5070", None, Some(("pbx.example.com", Some(5070)))),
-            ("sip:a@192.0.2.1", Some("<sip:edge.example.com;lr>"), Some(("edge.example.com", None))),
-            ("sip:a@pbx.example.com", Some("<sip:192.0.2.9;lr>, <sip:edge.example.com;lr>"), None),
-            ("tel:+1800", None, None),
-        ] {
-            let mut request = Request::new(Method::Bye, uri);
-            if let Some(route) = route {
-                request.headers.push("Route", route);
-            }
-            let expected = expected.map(|(host, port): (&str, _)| (host.to_owned(), port));
-            assert_eq!(named_next_hop(&request), expected, "{uri} {route:?}");
-        }
-    }
-
-    #[test]
-    fn naptr_leads_to_udp_or_the_usual_name_is_asked() {
+    fn naptr_leads_to_the_transport_or_the_usual_name_is_asked() {
         let naptr = |order, service: &str, replacement: &str| Naptr {
             order,
             preference: 10,
@@ -117,8 +91,11 @@ mod tests {
             replacement: replacement.into(),
         };
         let records = vec![naptr(1, "SIP+D2T", "t"), naptr(20, "sip+d2u", "late"), naptr(10, "SIP+D2U", "early")];
-        assert_eq!(srv_name("x.example", records), "early");
-        assert_eq!(srv_name("x.example", vec![naptr(1, "SIPS+D2T", "s")]), "_sip._udp.x.example");
+        assert_eq!(srv_name(Transport::Udp, "x.example", records.clone()), "early");
+        assert_eq!(srv_name(Transport::Tcp, "x.example", records), "t");
+        assert_eq!(srv_name(Transport::Udp, "x.example", vec![naptr(1, "SIPS+D2T", "s")]), "_sip._udp.x.example");
+        assert_eq!(srv_name(Transport::Tcp, "x.example", vec![]), "_sip._tcp.x.example");
+        assert_eq!(srv_name(Transport::Tls, "x.example", vec![]), "_sips._tcp.x.example");
     }
 
     #[test]

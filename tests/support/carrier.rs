@@ -1,11 +1,13 @@
 //! The far end of the wire: a carrier that keeps every message and answers as carriers do.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
-use bellhop_actors::reception::sip_endpoint::{Arrived, SipEndpoint, Wire};
+use bellhop_actors::reception::liveness;
+use bellhop_actors::reception::sip_endpoint::{Arrived, FlowLost, Reached, SipEndpoint, TransportFailed, Wire};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{Message, Method, NameAddr, Request, StatusCode, parse};
@@ -20,6 +22,31 @@ pub struct Habits {
     pub answers_bye: bool,
 }
 
+/// What becomes of the connection that the call came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It lives.
+    Alive,
+    /// The far end closed it, and we saw that.
+    Closed,
+    /// It is gone and nobody said so: the next packet is answered with RST.
+    Resets,
+    /// It is gone and nobody says so, ever.
+    Silent,
+}
+
+/// A call that came over TCP.
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    flow: Flow,
+    /// Whether the far end takes connections where its Record-Route and Contact say that it listens.
+    listens: bool,
+    opened: u64,
+}
+
+/// The number of the connection that the call came by; those that we open follow.
+const FLOW: u64 = 1 << 16;
+
 /// The carrier; clones share its memory.
 #[derive(Clone)]
 pub struct Carrier(Rc<RefCell<Inner>>);
@@ -29,6 +56,7 @@ struct Inner {
     seen: Vec<Message>,
     hops: Vec<Hop>,
     tls: Option<&'static str>,
+    stream: Option<Stream>,
     habits: Habits,
     to_tag: Option<String>,
 }
@@ -46,6 +74,7 @@ impl Carrier {
             seen: vec![],
             hops: vec![],
             tls: None,
+            stream: None,
             habits,
             to_tag: None,
         })))
@@ -58,6 +87,36 @@ impl Carrier {
     /// Speaks TLS from here on, and asked for this host name.
     pub fn speaks_tls(&self, server_name: &'static str) {
         self.0.borrow_mut().tls = Some(server_name);
+    }
+
+    /// Speaks TCP from here on; `listens` for connections of ours too, or not.
+    pub fn speaks_tcp(&self, listens: bool) {
+        self.0.borrow_mut().stream = Some(Stream { flow: Flow::Alive, listens, opened: 0 });
+    }
+
+    /// Something happens to the connection that the call came by.
+    pub fn flow_becomes(&self, flow: Flow) {
+        if let Some(stream) = &mut self.0.borrow_mut().stream {
+            stream.flow = flow;
+        }
+        if flow == Flow::Closed {
+            self.tell(FlowLost(FLOW));
+        }
+    }
+
+    /// How many connections the gateway opened.
+    pub fn connections_opened(&self) -> u64 {
+        self.0.borrow().stream.map_or(0, |stream| stream.opened)
+    }
+
+    fn tell<M>(&self, message: M)
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        SipEndpoint: actix::Handler<M>,
+    {
+        if let Some(endpoint) = &self.0.borrow().endpoint {
+            endpoint.do_send(message);
+        }
     }
 
     /// Changes its habits.
@@ -124,8 +183,14 @@ impl Carrier {
 
     fn deliver(&self, bytes: Bytes) {
         if let Some(endpoint) = &self.0.borrow().endpoint {
-            let transport = if self.0.borrow().tls.is_some() { Transport::Tls } else { Transport::Udp };
-            endpoint.do_send(Arrived { bytes, hop: Hop { transport, ..hop() } });
+            let inner = self.0.borrow();
+            let hop = match (inner.stream, inner.tls) {
+                // What the far end says comes by its latest connection.
+                (Some(stream), _) => Hop { transport: Transport::Tcp, flow: FLOW + stream.opened, ..hop() },
+                (None, Some(_)) => Hop { transport: Transport::Tls, ..hop() },
+                (None, None) => hop(),
+            };
+            endpoint.do_send(Arrived { bytes, hop });
         }
     }
 
@@ -161,9 +226,47 @@ impl Carrier {
 
 impl Wire for Carrier {
     fn transmit(&mut self, hop: Hop, bytes: Bytes) {
+        let lost = match self.0.borrow().stream {
+            Some(stream) if hop.flow == FLOW => Some(stream.flow),
+            Some(stream) if !stream.listens => Some(Flow::Silent),
+            _ => None,
+        };
+        match lost {
+            Some(Flow::Closed) => return self.tell(TransportFailed(hop)),
+            Some(Flow::Resets) => return self.tell(FlowLost(FLOW)),
+            Some(Flow::Silent) => return,
+            Some(Flow::Alive) | None => {}
+        }
         self.0.borrow_mut().hops.push(hop);
         let message = parse::message(&bytes).expect("the gateway sends well-formed messages");
         self.took(message);
+    }
+
+    fn is_open(&self, hop: Hop) -> bool {
+        hop.flow != FLOW || self.0.borrow().stream.is_none_or(|stream| stream.flow != Flow::Closed)
+    }
+
+    fn is_alive(&mut self, hop: Hop) -> Reached<bool> {
+        let alive = hop.flow != FLOW || self.0.borrow().stream.is_none_or(|stream| stream.flow == Flow::Alive);
+        Box::pin(async move {
+            if !alive {
+                tokio::time::sleep(liveness::ALIVE_WITHIN).await;
+            }
+            alive
+        })
+    }
+
+    fn open(&mut self, transport: Transport, remote: SocketAddr, _: Option<String>) -> Reached<Option<Hop>> {
+        let mut inner = self.0.borrow_mut();
+        let hop = match (&mut inner.stream, transport) {
+            (_, Transport::Udp) => Some(Hop { transport, remote, flow: 0 }),
+            (Some(stream), Transport::Tcp) if stream.listens => {
+                stream.opened += 1;
+                Some(Hop { transport, remote, flow: FLOW + stream.opened })
+            }
+            (_, Transport::Tcp | Transport::Tls) => None,
+        };
+        Box::pin(std::future::ready(hop))
     }
 
     fn server_name(&self, _: Hop) -> Option<Arc<str>> {

@@ -62,6 +62,7 @@ struct State {
     writes: usize,
     blanks: usize,
     stored: Vec<History>,
+    voided: usize,
     records: Vec<CallRecord>,
     turn_logs: Vec<Value>,
 }
@@ -185,6 +186,11 @@ impl FakeServices {
     /// The histories that were stored.
     pub fn stored(&self) -> Vec<History> {
         self.state().stored.clone()
+    }
+
+    /// How many keys that were given away are void.
+    pub fn voided(&self) -> usize {
+        self.state().voided
     }
 
     /// How many samples recognizers heard.
@@ -318,6 +324,11 @@ impl HistoryStore for FakeServices {
         state.stored.push(history);
         let behaviour = state.store;
         Box::pin(behave(behaviour, Ok(()), Err(StoreFailed)))
+    }
+
+    fn void(&self, _: FiledAs) -> connect::Pending<Result<(), StoreFailed>> {
+        self.state().voided += 1;
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

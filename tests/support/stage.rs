@@ -21,6 +21,7 @@ use bellhop_dialogue::ports::Heard;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
+use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
 use bellhop_tenancy::Number;
 use bellhop_tenancy::quota::Quota;
@@ -114,7 +115,7 @@ pub struct Stage {
 struct Names(Option<(&'static str, SocketAddr)>);
 
 impl NameResolver for Names {
-    fn locate(&self, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>> {
+    fn locate(&self, _: Transport, host: String, port: Option<u16>) -> Pending<Vec<SocketAddr>> {
         let known =
             self.0.filter(|(name, _)| *name == host).map(|(_, at)| SocketAddr::new(at.ip(), port.unwrap_or(at.port())));
         Box::pin(async move { known.into_iter().collect() })
@@ -224,7 +225,7 @@ impl Stage {
         let (wire, offers) = (Box::new(carrier.clone()), reception.clone().recipient());
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            SipEndpoint::new(wire, offers).with_names(Arc::new(Names(choices.named)))
+            SipEndpoint::new(wire, offers, reception.clone().recipient()).with_names(Arc::new(Names(choices.named)))
         });
         carrier.attach(endpoint.clone());
         Self { carrier, services, line, reception, endpoint, registry, ports, node, tenant }

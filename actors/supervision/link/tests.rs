@@ -47,6 +47,8 @@ impl Handler<Die> for Mortal {
                 ctx.stop();
             }
             Some(Fault::Panic) => panic!("in a handler"),
+            // What production code is not allowed to do.
+            #[allow(clippy::disallowed_methods)]
             Some(_) => ctx.wait(actix::fut::wrap_future(std::future::pending())),
         }
     }
@@ -100,7 +102,7 @@ fn a_hung_actor_is_dropped_and_reported() {
     in_system(|| async {
         let watch = Watch::new();
         let child = watch.start("");
-        child.address.do_send(Die(Some(Fault::Hang)));
+        child.address.do_send(Die(Some(Fault::BlockThread)));
         child.address.do_send(Die(None));
         assert_eq!(watch.exits().await, [], "a hung actor does not end by itself");
         child.abandon();
@@ -177,7 +179,7 @@ fn fact_do_send_ignores_capacity_and_closed_mailboxes() {
     in_system(|| async {
         let watch = Watch::new();
         let child = watch.start("");
-        child.address.do_send(Die(Some(Fault::Hang)));
+        child.address.do_send(Die(Some(Fault::BlockThread)));
         tokio::time::sleep(Duration::from_millis(10)).await;
         (0..1000).for_each(|_| child.address.do_send(Die(None)));
         // Each handle may overfill the mailbox by one message before it learns that it is full.

@@ -136,6 +136,18 @@ impl HistoryStore for SqliteHistories {
             })
         })
     }
+
+    fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let delete =
+                sqlx::query("DELETE FROM session_histories WHERE filed_as = ?").bind(hashed(&name)).execute(&pool);
+            delete.await.map(|_| ()).map_err(|error| {
+                tracing::error!(%error, "a session history could not be made void");
+                StoreFailed
+            })
+        })
+    }
 }
 
 fn hashed(name: &FiledAs) -> String {

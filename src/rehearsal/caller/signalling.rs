@@ -180,7 +180,7 @@ impl Signalling {
                         step = Step::Ended(Ended::ByCaller);
                     }
                 }
-                Output::NoResponse { .. } => step = Step::Ended(Ended::TimedOut),
+                Output::NoResponse { .. } | Output::Unsendable { .. } => step = Step::Ended(Ended::TimedOut),
                 Output::Request { key, request, .. } => {
                     if let Some(next) = self.asked(&key, &request) {
                         step = next;

@@ -275,11 +275,11 @@ impl<'a> Section<'a> {
 /// `[drill]`: child, phase and fault of a failure to rehearse.
 pub(super) fn drill(section: &Section<'_>) -> Option<Drill> {
     let children = ChildName::ALL.map(ChildName::label);
-    let phases = PhaseName::LIVE.map(PhaseName::label);
+    let phases = PhaseName::DRILLED.map(PhaseName::label);
     let faults = Fault::ALL.map(Fault::label);
     let child = section.required_choice("child", &children);
     let phase = section.required_choice("phase", &phases);
     let fault = section.required_choice("fault", &faults);
     section.finish();
-    Some(Drill { child: ChildName::ALL[child?], phase: PhaseName::LIVE[phase?], fault: Fault::ALL[fault?] })
+    Some(Drill { child: ChildName::ALL[child?], phase: PhaseName::DRILLED[phase?], fault: Fault::ALL[fault?] })
 }

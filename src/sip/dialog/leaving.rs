@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Dialog;
-use crate::hop::Hop;
+use super::ways::{WAYS_MAX, Ways};
 use crate::message::{Method, Request, Response};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
@@ -123,8 +123,8 @@ pub enum Output {
     Request {
         /// The BYE.
         request: Request,
-        /// To where.
-        hop: Hop,
+        /// By which ways.
+        ways: Ways,
     },
 }
 
@@ -236,13 +236,13 @@ impl Leaving {
     }
 
     fn bye(&mut self, now: Instant, mut dialog: Dialog, reason: &str, headers: &[(String, String)]) {
-        let (mut request, hop) = dialog.request(Method::Bye, &self.branch);
+        let (mut request, ways) = dialog.request(Method::Bye, &self.branch);
         if !reason.is_empty() {
             request.headers.push("Reason", reason);
         }
         headers.iter().for_each(|(name, value)| request.headers.push(name, value));
-        self.outputs.push_back(Output::Request { request, hop });
-        // The client transaction gives up after 64·T1; a little longer, and nobody is left to tell us.
-        self.state = State::ByeSent { until: now + TIMEOUT + T1 };
+        self.outputs.push_back(Output::Request { request, ways });
+        // A client transaction gives up after 64·T1, and every way gets one; a little longer, and nobody is left to tell us.
+        self.state = State::ByeSent { until: now + TIMEOUT * (WAYS_MAX as u32) + T1 };
     }
 }

@@ -14,11 +14,11 @@ pub mod session_timer;
 mod tests;
 pub mod uas;
 pub mod vetting;
-
-use std::net::{IpAddr, SocketAddr};
+pub mod ways;
 
 use crate::hop::Hop;
 use crate::message::{CSeq, Method, NameAddr, Request, Response, StatusCode, Uri};
+use ways::Ways;
 
 /// The three values that name a dialog, from our side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,9 +119,9 @@ impl Dialog {
         })
     }
 
-    /// A request inside the dialog (RFC 3261 section 12.2.1.1) and the hop it takes. ACK repeats the INVITE's number,
+    /// A request inside the dialog (RFC 3261 section 12.2.1.1) and the ways it can take. ACK repeats the INVITE's number,
     /// everything else counts up.
-    pub fn request(&mut self, method: Method, branch: &str) -> (Request, Hop) {
+    pub fn request(&mut self, method: Method, branch: &str) -> (Request, Ways) {
         if method != Method::Ack {
             self.local_cseq += 1;
         }
@@ -139,14 +139,14 @@ impl Dialog {
         headers.push("Call-ID", &self.id.call_id);
         headers.push("CSeq", &format!("{} {}", self.local_cseq, request.method));
         headers.push("Contact", &self.contact);
-        (request, self.next_hop())
+        (request, self.ways())
     }
 
     /// The ACK of a 2xx to our INVITE with this number (RFC 3261 section 13.2.2.4): other requests may have gone out since.
-    pub fn acknowledge(&mut self, invite: u32, branch: &str) -> (Request, Hop) {
-        let (mut ack, hop) = self.request(Method::Ack, branch);
+    pub fn acknowledge(&mut self, invite: u32, branch: &str) -> (Request, Ways) {
+        let (mut ack, ways) = self.request(Method::Ack, branch);
         ack.headers.set("CSeq", &format!("{invite} ACK"));
-        (ack, hop)
+        (ack, ways)
     }
 
     /// The number of the last request that was built.
@@ -209,19 +209,21 @@ impl Dialog {
         }
     }
 
-    /// The first route, else the remote target; back to where the INVITE came from when that address cannot be
-    /// reached from here: a name that is not resolved, or a private Contact behind a public source.
-    fn next_hop(&self) -> Hop {
-        // A connection that is still open serves whatever the address; `remote` is for when it is gone.
+    /// By which ways a request goes.
+    pub fn ways(&self) -> Ways {
         let route = self.route_set.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
-        let routed = route.is_some();
-        let target = route.or_else(|| Uri::parse(&self.remote_target));
-        let address = target.and_then(|uri| Some(SocketAddr::new(uri.host.parse().ok()?, uri.port.unwrap_or(5060))));
-        let remote = match address {
-            Some(address) if routed || address.ip() == self.hop.remote.ip() || !is_private(address.ip()) => address,
-            _ => self.hop.remote,
-        };
-        Hop { remote, ..self.hop }
+        let target = Uri::parse(&self.remote_target);
+        Ways::of_dialog(self.hop, route.as_ref(), target.as_ref())
+    }
+
+    /// What the dialog came by last.
+    pub fn hop(&self) -> Hop {
+        self.hop
+    }
+
+    /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
+    pub fn goes_by(&mut self, hop: Hop) {
+        self.hop = hop;
     }
 }
 
@@ -230,11 +232,4 @@ fn reversed<'a>(routes: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut list: Vec<String> = routes.map(str::to_owned).collect();
     list.reverse();
     list
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
-    }
 }

@@ -93,13 +93,13 @@ impl Uas {
 
     fn offer(&mut self, sdp: String, tries: u32, refresh: bool) {
         let branch = self.own.branch();
-        let (mut request, hop) = self.dialog.request(Method::Invite, &branch);
+        let (mut request, ways) = self.dialog.request(Method::Invite, &branch);
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
         self.timer_headers(&mut request);
         let number = self.dialog.last_number();
         self.own.offering = Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None });
-        self.outputs.push_back(Output::Send { request: request.with_body(ACCEPT, sdp), hop });
+        self.outputs.push_back(Output::Send { request: request.with_body(ACCEPT, sdp), ways });
         self.outputs.push_back(Output::WillChanged);
     }
 
@@ -119,11 +119,11 @@ impl Uas {
             return self.offer(sdp, 1, true);
         }
         let branch = self.own.branch();
-        let (mut request, hop) = self.dialog.request(Method::Update, &branch);
+        let (mut request, ways) = self.dialog.request(Method::Update, &branch);
         request.headers.push("Supported", SUPPORTED);
         self.timer_headers(&mut request);
         self.own.refreshing = Some(self.dialog.last_number());
-        self.outputs.push_back(Output::Send { request, hop });
+        self.outputs.push_back(Output::Send { request, ways });
         self.outputs.push_back(Output::WillChanged);
     }
 
@@ -132,19 +132,19 @@ impl Uas {
             return self.outputs.push_back(Output::TransferEnded(Err(StatusCode(400))));
         }
         let branch = self.own.branch();
-        let (mut request, hop) = self.dialog.request(Method::Refer, &branch);
+        let (mut request, ways) = self.dialog.request(Method::Refer, &branch);
         let contact = self.dialog.contact().to_owned();
         transfer.write(&self.dialog.own_address(), &contact, &mut request);
         let number = self.dialog.last_number();
         self.own.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
-        self.outputs.push_back(Output::Send { request, hop });
+        self.outputs.push_back(Output::Send { request, ways });
         self.outputs.push_back(Output::WillChanged);
     }
 
     pub(super) fn send_key(&mut self, digit: char, held: Duration) {
         let branch = self.own.branch();
-        let (request, hop) = self.dialog.request(Method::Info, &branch);
-        self.outputs.push_back(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), hop });
+        let (request, ways) = self.dialog.request(Method::Info, &branch);
+        self.outputs.push_back(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), ways });
         self.outputs.push_back(Output::WillChanged);
     }
 
@@ -197,8 +197,8 @@ impl Uas {
         if response.status.is_success() {
             // Also a repeated one: our ACK was lost.
             let branch = self.own.branch();
-            let (request, hop) = self.dialog.acknowledge(number, &branch);
-            self.outputs.push_back(Output::Acknowledge { request, hop });
+            let (request, ways) = self.dialog.acknowledge(number, &branch);
+            self.outputs.push_back(Output::Acknowledge { request, ways });
         }
         let Some(offering) = self.own.offering.take_if(|offering| offering.number == number) else { return };
         if !response.status.is_success() {

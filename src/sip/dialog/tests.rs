@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::leaving::{Farewell, Leaving, Output as Goodbye};
 use super::uas::{BeforeAnswer, Input, Output, Uas};
+use super::ways::Way;
 use super::*;
 use crate::hop::Transport;
 use crate::message::{Message, parse};
@@ -78,28 +79,14 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
     uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
     let farewell = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
     let mut leaving = Leaving::begin(now, farewell, "z9hG4bKbye".into());
-    let Some(Goodbye::Request { request, hop }) = leaving.poll() else { panic!("a BYE") };
+    let Some(Goodbye::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
     assert_eq!(request.uri, "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1");
     assert_eq!(request.headers.get("Route"), Some("<sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>"));
+    let Some(Way::Flow(hop)) = ways.first() else { panic!("our own socket") };
     assert_eq!(hop.remote, "3.80.16.13:5060".parse().expect("address"));
     assert_eq!(request.headers.get("To"), Some("<sip:+18155558245@10.0.58.47:5060>;tag=far"));
     assert_eq!(request.headers.get("From"), Some("<sip:+16185558387@198.51.100.204:5060>;transport=UDP;tag=ours"));
     assert_eq!(request.headers.get("Reason"), Some("SIP;cause=200;text=\"done\""));
-}
-
-#[test]
-fn over_tcp_the_connection_serves_and_the_route_is_where_to_go_without_it() {
-    let hop = Hop { transport: Transport::Tcp, remote: "3.80.16.13:33333".parse().expect("address"), flow: 70_000 };
-    let local = LocalIdentity { contact: "<sip:h;transport=tcp>".into(), via_sent_by: "h:5061".into() };
-    for (invite, remote) in [
-        (INVITE.to_owned(), "3.80.16.13:5060"),
-        (INVITE.replace("Record-Route", "X-Nothing"), "3.80.16.13:33333"),
-        (INVITE.replace("<sip:3.80.16.13;lr", "<sip:proxy.example;lr"), "3.80.16.13:33333"),
-    ] {
-        let mut dialog = Dialog::from_invite(&parsed(&invite), hop, "ours", &local).expect("good");
-        let (_, next) = dialog.request(Method::Bye, "z9hG4bKx");
-        assert_eq!((next.flow, next.remote), (70_000, remote.parse().expect("address")));
-    }
 }
 
 #[test]

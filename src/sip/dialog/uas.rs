@@ -16,6 +16,7 @@ use super::own_requests::Own;
 use super::refer::{self, Transfer};
 use super::reliable::{self, Unacknowledged};
 use super::session_timer::{self, Agreement, MIN_SE, SessionTimer};
+use super::ways::Ways;
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
 use crate::message::{CSeq, Method, Request, Response, StatusCode};
@@ -88,15 +89,15 @@ pub enum Output {
     Send {
         /// The request.
         request: Request,
-        /// To where.
-        hop: Hop,
+        /// By which ways.
+        ways: Ways,
     },
     /// Send an ACK.
     Acknowledge {
         /// The ACK.
         request: Request,
-        /// To where.
-        hop: Hop,
+        /// By which ways.
+        ways: Ways,
     },
     /// The way to leave has changed: deposit the new will.
     WillChanged,
@@ -250,6 +251,12 @@ impl Uas {
     /// The dialog.
     pub fn dialog(&self) -> &Dialog {
         &self.dialog
+    }
+
+    /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
+    pub fn goes_by(&mut self, hop: Hop) {
+        self.dialog.goes_by(hop);
+        self.outputs.push_back(Output::WillChanged);
     }
 
     /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before leaving.

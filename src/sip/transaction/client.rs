@@ -59,9 +59,9 @@ impl Client {
         matches!(self.state, State::Terminated)
     }
 
-    /// Whether a response from this hop is still awaited.
-    pub(super) fn awaits(&self, hop: Hop) -> bool {
-        self.hop == hop
+    /// Whether a response from such a hop is still awaited.
+    pub(super) fn awaits(&self, such: impl Fn(Hop) -> bool) -> bool {
+        such(self.hop)
             && matches!(
                 self.state,
                 State::Calling { .. } | State::InviteProceeding | State::Trying { .. } | State::Proceeding { .. }

@@ -77,8 +77,13 @@ pub enum Output {
         /// The response.
         response: Response,
     },
-    /// One of our requests had no final response within 64·T1, or could not be sent.
+    /// One of our requests had no final response within 64·T1.
     NoResponse {
+        /// Our transaction.
+        key: ClientKey,
+    },
+    /// One of our requests could not be sent, or what carried it is gone (RFC 3261 section 18.4).
+    Unsendable {
         /// Our transaction.
         key: ClientKey,
     },
@@ -140,10 +145,20 @@ impl Layer {
 
     /// The transport could not deliver to this hop.
     pub fn transport_failed(&mut self, hop: Hop) {
-        let dead: Vec<ClientKey> = self.clients.iter().filter(|(_, c)| c.awaits(hop)).map(|(k, _)| k.clone()).collect();
+        self.give_up(|client| client.awaits(|its| its == hop));
+    }
+
+    /// A connection has ended: what was handed to it may never have arrived (RFC 3261 section 18.4).
+    pub fn flow_lost(&mut self, flow: u64) {
+        self.give_up(|client| client.awaits(|its| its.transport.is_reliable() && its.flow == flow));
+    }
+
+    fn give_up(&mut self, dead: impl Fn(&Client) -> bool) {
+        let dead: Vec<ClientKey> =
+            self.clients.iter().filter(|(_, client)| dead(client)).map(|(key, _)| key.clone()).collect();
         for key in dead {
             self.clients.remove(&key);
-            self.outputs.push_back(Output::NoResponse { key });
+            self.outputs.push_back(Output::Unsendable { key });
         }
     }
 

@@ -85,6 +85,7 @@ impl Bench {
                 Output::Cancelled { .. } => "up:CANCEL".into(),
                 Output::Response { response, .. } => format!("up:{}", response.status.0),
                 Output::NoResponse { .. } => "up:timeout".into(),
+                Output::Unsendable { .. } => "up:unsendable".into(),
                 Output::NoAck { .. } => "up:no-ack".into(),
             };
             self.log.push(format!("{at}{what}"));
@@ -152,6 +153,6 @@ fn a_failed_transport_ends_what_waits_on_it() {
     let now = Instant::now();
     let key = layer.request(now, request("BYE", "x"), hop(Transport::Tcp));
     layer.transport_failed(hop(Transport::Tcp));
-    assert!(std::iter::from_fn(|| layer.poll()).any(|o| o == Output::NoResponse { key: key.clone() }));
+    assert!(std::iter::from_fn(|| layer.poll()).any(|o| o == Output::Unsendable { key: key.clone() }));
     assert!(layer.is_empty());
 }

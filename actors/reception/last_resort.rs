@@ -1,0 +1,43 @@
+//! The last resort: every will that is still closed is carried out with nothing but the registry and the wire.
+//!
+//! For a process that ends although its endpoint or its reception is dead. No transaction repeats what is lost, and an INVITE
+//! without an answer is left to its far end's timer; whoever is connected is told goodbye. Invariant: a will is opened once, here
+//! as anywhere.
+
+use std::time::Duration;
+
+use bellhop_sip::dialog::leaving::{Farewell, Leaving, Output};
+use bellhop_sip::dialog::ways::Way;
+
+use super::call_registry::CallRegistry;
+use super::sip_endpoint::Wire;
+use crate::call::ending::Ending;
+
+/// How long keys in flight may take to be blanked then.
+const BLANK_WITHIN: Duration = Duration::from_millis(300);
+
+/// Says goodbye to every call; how many there were.
+pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usize {
+    let wills: Vec<_> = registry.ids().into_iter().filter_map(|id| registry.open_will(id)).collect();
+    let blanks = wills.iter().filter_map(|will| will.blank.clone());
+    let blanking = futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id)));
+    let _ = tokio::time::timeout(BLANK_WITHIN, blanking).await;
+    for will in &wills {
+        let farewell = will.farewell.clone().because(&Ending::Drained.sip_reason());
+        // What was never answered has no dialog to end.
+        if !matches!(farewell, Farewell::Bye { .. } | Farewell::ByeOnceAcked { .. }) {
+            continue;
+        }
+        let now = crate::now();
+        let mut leaving = Leaving::begin(now, farewell, format!("z9hG4bK{:016x}", rand::random::<u64>()));
+        leaving.acked(now); // nobody will be there to wait for it
+        while let Some(output) = leaving.poll() {
+            if let Output::Request { request, mut ways } = output
+                && let Some(Way::Flow(hop)) = ways.next_way()
+            {
+                wire.transmit(hop, request.to_bytes());
+            }
+        }
+    }
+    wills.len()
+}

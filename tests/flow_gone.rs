@@ -1,0 +1,166 @@
+//! A column of the failure matrix: the connection that a call came by is gone, noticed or not, in every phase.
+//!
+//! Bytes handed to a socket are not sent. For each: the BYE arrives by a connection of our own where the far end listens; and
+//! where it does not, no key is written for a contact that nobody can be sent back to, and the record tells.
+
+use bellhop_actors::call::phase::PhaseName;
+use bellhop_sip::message::Method;
+use bellhop_tests::Stage;
+use bellhop_tests::carrier::{Flow, Habits};
+use bellhop_tests::services::Behaviour;
+use bellhop_tests::stage::{Choices, INVITE, play};
+
+/// Lets time pass in small steps until something is so.
+async fn until(stage: &Stage, what: &str, so: impl Fn(&Stage) -> bool) {
+    for _ in 0..4000 {
+        if so(stage) {
+            return;
+        }
+        stage.pass(5).await;
+    }
+    panic!("never came: {what}");
+}
+
+/// Plays a call until it is in a phase.
+async fn reach(stage: &Stage, phase: PhaseName) {
+    match phase {
+        PhaseName::Offered => {
+            stage.carrier.sends(INVITE);
+            stage.pass(10).await;
+        }
+        PhaseName::Answering => {
+            stage.carrier.habits(Habits { acks: false, answers_bye: true });
+            stage.call_answered().await;
+        }
+        PhaseName::Talking => stage.call_answered().await,
+        PhaseName::Preparing => {
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            until(stage, "the store is asked", |stage| !stage.services.stored().is_empty()).await;
+        }
+        PhaseName::Committing => {
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            until(stage, "the writer is asked", |stage| stage.services.writes_and_blanks().0 == 1).await;
+        }
+        PhaseName::Quieting
+        | PhaseName::HandedOff
+        | PhaseName::Transferring
+        | PhaseName::FailingOver
+        | PhaseName::Leaving => unreachable!("too short to be met from outside, or not on the way to a hand-off"),
+    }
+}
+
+/// The phases that last long enough for a connection to be lost in them.
+const PHASES: [PhaseName; 5] =
+    [PhaseName::Offered, PhaseName::Answering, PhaseName::Talking, PhaseName::Preparing, PhaseName::Committing];
+
+fn every_cell(listens: bool, check: impl Fn(&Stage, PhaseName, &str) + Copy + 'static) {
+    for phase in PHASES {
+        for flow in [Flow::Closed, Flow::Resets, Flow::Silent] {
+            play(Choices::default(), move |stage| async move {
+                let what = format!("{flow:?} while {}, listens: {listens}", phase.label());
+                stage.carrier.speaks_tcp(listens);
+                reach(&stage, phase).await;
+                stage.carrier.flow_becomes(flow);
+                stage.pass(50).await;
+                stage.caller_says("agent").await;
+                for _ in 0..4 {
+                    stage.settle().await;
+                }
+                if phase == PhaseName::Offered && !stage.services.records()[0].1.is_empty() {
+                    // Nothing of the far end is left that could ask for an end of this call: its 200 or its BYE runs out.
+                    stage.pass(200_000).await;
+                }
+                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
+                assert_eq!(stage.services.records().len(), 1, "{what}: one record");
+                check(&stage, phase, &what);
+            });
+        }
+    }
+}
+
+fn told(stage: &Stage, warning: &str) -> bool {
+    let records = stage.services.records();
+    records[0].0.to_string().contains(warning) || format!("{:?}", records[0].1).contains(warning) || {
+        records[0].1.iter().any(|event| event.what.told().contains(warning))
+    }
+}
+
+#[test]
+fn the_bye_arrives_by_a_new_connection_where_the_far_end_listens() {
+    every_cell(true, |stage, phase, what| {
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
+        assert!(stage.carrier.connections_opened() >= 1, "{what}");
+        let answered = !matches!(phase, PhaseName::Offered | PhaseName::Answering);
+        assert_eq!(stage.services.has_key(), answered, "{what}: {:?}", stage.services.writes_and_blanks());
+        assert!(!told(stage, "nobody answered the BYE"), "{what}");
+    });
+}
+
+#[test]
+fn no_key_is_written_for_a_caller_who_cannot_be_sent_back() {
+    every_cell(false, |stage, phase, what| {
+        // What is in flight when the connection dies cannot be unsaid; everything before it is not said.
+        let in_flight = phase == PhaseName::Committing;
+        assert_eq!(stage.services.has_key(), in_flight, "{what}: {:?}", stage.services.writes_and_blanks());
+        assert!(
+            told(stage, "nobody answered the BYE"),
+            "{what}: the record tells: {:?}",
+            stage.services.records()[0].1
+        );
+    });
+}
+
+/// The connection is reset by the BYE itself: the key is there, the BYE arrives by another way.
+#[test]
+fn a_bye_that_is_answered_by_a_reset_goes_by_another_way() {
+    play(Choices::default(), |stage| async move {
+        stage.carrier.speaks_tcp(true);
+        stage.call_answered().await;
+        stage.caller_says("agent").await;
+        until(&stage, "the key is written", |stage| stage.services.has_key()).await;
+        stage.carrier.flow_becomes(Flow::Resets);
+        stage.settle().await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
+        assert_eq!(stage.carrier.connections_opened(), 1);
+        assert_eq!(stage.carrier.last_hop().map(|hop| hop.remote.to_string()).as_deref(), Some("192.0.2.1:5060"));
+        let records = stage.services.records();
+        assert_eq!(records[0].0["reason"], records[0].0["reason"]);
+        assert!(!told(&stage, "nobody answered the BYE"));
+    });
+}
+
+/// `end_session`: the same law holds for the word that disconnects.
+#[test]
+fn no_hangup_is_written_where_no_bye_would_arrive() {
+    play(Choices::default(), |stage| async move {
+        stage.carrier.speaks_tcp(false);
+        stage.call_answered().await;
+        stage.carrier.flow_becomes(Flow::Silent);
+        stage.caller_says("goodbye").await;
+        for _ in 0..3 {
+            stage.settle().await;
+        }
+        assert_eq!(stage.services.writes_and_blanks(), (0, 0));
+        assert!(told(&stage, "nobody answered the BYE"));
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+/// A far end that takes its time over datagrams has no connection to lose.
+#[test]
+fn a_bye_over_datagrams_that_nobody_answers_is_told() {
+    play(Choices::default(), |stage| async move {
+        stage.services.writer(Behaviour::Good);
+        stage.call_answered().await;
+        stage.carrier.habits(Habits { acks: true, answers_bye: false });
+        stage.caller_says("agent").await;
+        for _ in 0..3 {
+            stage.settle().await;
+        }
+        assert!(stage.services.has_key());
+        assert!(told(&stage, "nobody answered the BYE"));
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
