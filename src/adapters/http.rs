@@ -3,7 +3,7 @@
 //! Invariant: every request has a deadline; a response is read up to a limit and no further.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bellhop_dialogue::ports::ServiceFailure;
 use rustls::{ClientConfig, RootCertStore};
@@ -57,7 +57,28 @@ pub(crate) fn accepted(
         return Ok(response);
     }
     let hint = hints.iter().find(|(of, _)| *of == status.as_u16()).map(|(_, hint)| format!(": {hint}"));
-    Err(ServiceFailure::Unavailable { why: format!("HTTP status {}{}", status.as_u16(), hint.unwrap_or_default()) })
+    let why = format!("HTTP status {}{}", status.as_u16(), hint.unwrap_or_default());
+    Err(refusal(status.as_u16(), why, retry_after(&response, SystemTime::now())))
+}
+
+/// What a status says: a limit that is reached, a gateway or a service that restarts is a failure that passes.
+pub(crate) fn refusal(status: u16, why: String, retry_after: Option<Duration>) -> ServiceFailure {
+    match status {
+        429 | 502 | 503 | 529 => ServiceFailure::NotNow { why, retry_after },
+        _ => ServiceFailure::Unavailable { why },
+    }
+}
+
+/// `Retry-After` (RFC 9110 10.2.3): seconds, or a date, which is read by the service's own clock if it tells that.
+pub(crate) fn retry_after(response: &reqwest::Response, now: SystemTime) -> Option<Duration> {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::trim);
+    let after = header("Retry-After")?;
+    if let Ok(seconds) = after.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = httpdate::parse_http_date(after).ok()?;
+    let now = header("Date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    Some(at.duration_since(now).unwrap_or_default())
 }
 
 /// The service's own identifier of a request.
@@ -68,9 +89,15 @@ pub(crate) fn transaction(response: &reqwest::Response) -> Option<Arc<str>> {
 
 /// The JSON of a response, up to a limit.
 pub(crate) async fn json(response: reqwest::Response, limit: usize) -> Result<Value, ServiceFailure> {
+    let header = response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or("no type");
+    let media_type: String = header.split(';').next().unwrap_or_default().chars().take(60).collect();
     let body = body(response, limit).await?;
-    let not_json = |_| ServiceFailure::Unavailable { why: "its reply is no JSON".to_owned() };
-    serde_json::from_slice(&body).map_err(not_json)
+    // RFC 8259 8.1: a byte order mark may be ignored.
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+    serde_json::from_slice(text).map_err(|_| {
+        let size = body.len();
+        ServiceFailure::Unavailable { why: format!("its reply is no JSON: {media_type}, {size} bytes") }
+    })
 }
 
 /// The body of a response, up to a limit.
@@ -91,9 +118,104 @@ pub(crate) fn failure(error: &reqwest::Error) -> ServiceFailure {
         return ServiceFailure::Overdue;
     }
     let why = match (error.is_connect(), error.is_builder()) {
+        (true, _) if is_about_trust(error) => "it is not trusted: check its certificate",
+        (true, _) if is_away(error) => return passing("it cannot be reached"),
         (true, _) => "it cannot be reached",
         (_, true) => "its URL is none",
+        // It closed the connection before it answered: it restarts.
+        _ if error.is_request() => return passing("it broke off"),
         _ => "it broke off",
     };
     ServiceFailure::Unavailable { why: why.to_owned() }
+}
+
+fn passing(why: &str) -> ServiceFailure {
+    ServiceFailure::NotNow { why: why.to_owned(), retry_after: None }
+}
+
+/// Whether TLS is what went wrong: that does not pass.
+fn is_about_trust(error: &reqwest::Error) -> bool {
+    has_cause(error, |cause| cause.is::<rustls::Error>())
+}
+
+/// Whether nobody listens, or whoever did went away: a service that restarts is back soon.
+fn is_away(error: &reqwest::Error) -> bool {
+    use std::io::ErrorKind as Kind;
+    let kinds = [
+        Kind::ConnectionRefused,
+        Kind::ConnectionReset,
+        Kind::ConnectionAborted,
+        Kind::BrokenPipe,
+        Kind::UnexpectedEof,
+        Kind::HostUnreachable,
+        Kind::NetworkUnreachable,
+    ];
+    has_cause(error, |cause| cause.downcast_ref::<std::io::Error>().is_some_and(|io| kinds.contains(&io.kind())))
+}
+
+fn has_cause(error: &reqwest::Error, is: impl Fn(&(dyn std::error::Error + 'static)) -> bool) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if is(error) {
+            return true;
+        }
+        // An error that is wrapped in one of io is not its source.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| error.source());
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Answer, serve};
+
+    async fn refused(answer: Answer) -> ServiceFailure {
+        let (url, _) = serve(vec![answer]).await;
+        let client = builder().build().expect("constants");
+        accepted(client.get(url).send().await.expect("an answer"), &[]).expect_err("a refusal")
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_read_in_seconds_and_as_a_date() {
+        for (headers, expected) in [
+            ("Retry-After: 2", Some(Duration::from_secs(2))),
+            ("Retry-After: soon", None),
+            (
+                "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2015 07:28:03 GMT",
+                Some(Duration::from_secs(3)),
+            ),
+            (
+                "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wednesday, 21-Oct-15 07:27:00 GMT",
+                Some(Duration::ZERO),
+            ),
+        ] {
+            for status in [429, 503] {
+                let answer = Answer::new(status, "text/plain", String::new()).with(headers);
+                let ServiceFailure::NotNow { retry_after, .. } = refused(answer).await else { panic!("it passes") };
+                assert_eq!(retry_after, expected, "{headers}");
+            }
+        }
+        let answer = Answer::new(401, "text/plain", String::new()).with("Retry-After: 2");
+        assert!(matches!(refused(answer).await, ServiceFailure::Unavailable { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_passes_and_a_wrong_certificate_does_not() {
+        let client = builder().build().expect("constants");
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = free.local_addr().expect("bound");
+        drop(free);
+        let error = client.get(format!("http://{address}")).send().await.expect_err("refused");
+        assert!(matches!(failure(&error), ServiceFailure::NotNow { retry_after: None, .. }));
+        let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = plain.local_addr().expect("bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = plain.accept().await.expect("a client");
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 No\r\n\r\n").await;
+        });
+        let error = client.get(format!("https://{address}")).send().await.expect_err("no TLS");
+        assert!(matches!(failure(&error), ServiceFailure::Unavailable { why } if why.contains("certificate")));
+    }
 }

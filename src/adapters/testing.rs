@@ -10,16 +10,23 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Answer {
     status: u16,
     content_type: &'static str,
+    /// More headers.
+    headers: String,
     body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        Self { status, content_type, body: body.into_bytes() }
+        Self { status, content_type, headers: String::new(), body: body.into_bytes() }
     }
 
     pub(crate) fn bytes(content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status: 200, content_type, body }
+        Self { status: 200, content_type, headers: String::new(), body }
+    }
+
+    /// The same with more headers, with CRLF between them.
+    pub(crate) fn with(self, headers: &str) -> Self {
+        Self { headers: format!("{headers}\r\n"), ..self }
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {
@@ -39,9 +46,10 @@ pub(crate) async fn serve(answers: Vec<Answer>) -> (String, Arc<Mutex<Vec<String
             let request = read_request(&mut stream).await;
             kept.lock().expect("alone").push(request);
             let head = format!(
-                "HTTP/1.1 {} X\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 {} X\r\nContent-Type: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
                 answer.status,
                 answer.content_type,
+                answer.headers,
                 answer.body.len()
             );
             let _ = stream.write_all(&[head.as_bytes(), &answer.body].concat()).await;

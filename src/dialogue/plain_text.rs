@@ -14,7 +14,8 @@ pub fn of_page(text: &str) -> String {
 
 /// Markdown taken away; SSML stays.
 pub fn of_markdown(text: &str) -> String {
-    if !text.contains(['*', '_', '`', '~', '[', '#', '>', '|', '\n', '\\', '-', '+', '•']) {
+    let signs = ['*', '_', '`', '~', '[', '#', '>', '|', '\n', '\\', '-', '+', '•'];
+    if !text.contains(|c| signs.contains(&c) || is_picture(c)) && !text.contains("://") && !text.contains("www.") {
         return text.trim().to_owned();
     }
     let mut said: Vec<String> = vec![];
@@ -75,10 +76,19 @@ fn inline(line: Cow<'_, str>) -> String {
     let mut rest: &str = &line;
     let mut before: Option<char> = None;
     while let Some(c) = rest.chars().next() {
+        let begins = before.is_none_or(|before| !before.is_alphanumeric());
         let (written, length) = match c {
+            c if is_picture(c) || (c == JOINER && before.is_some_and(is_picture)) => {
+                let spaced = said.is_empty() || said.ends_with(' ');
+                let after = &rest[c.len_utf8()..];
+                (String::new(), rest.len() - if spaced { after.trim_start_matches(' ').len() } else { after.len() })
+            }
+            'h' | 'H' | 'w' | 'W' if begins && let Some((host, length)) = host(rest) => (host.to_owned(), length),
             '<' => match (markup::tag(rest), address(rest)) {
                 (Some(tag), _) => (tag.text.to_owned(), tag.text.len()),
-                (None, Some(address)) => (address.to_owned(), address.len() + 2),
+                (None, Some(address)) => {
+                    (host(address).map_or(address, |(host, _)| host).to_owned(), address.len() + 2)
+                }
                 (None, None) => ("<".to_owned(), 1),
             },
             '\\' if rest[1..].starts_with(|next: char| next.is_ascii_punctuation()) => (rest[1..2].to_owned(), 2),
@@ -173,6 +183,27 @@ fn address(rest: &str) -> Option<&str> {
     (known && !inside.contains(char::is_whitespace)).then_some(inside)
 }
 
+/// Holds the parts of an emoji together; in other scripts it belongs to a word.
+const JOINER: char = '\u{200d}';
+
+/// The host of the web address that a text begins with, which is all of it that is said, and the length of the address.
+fn host(rest: &str) -> Option<(&str, usize)> {
+    let lower = rest.get(..rest.len().min("https://".len()))?.to_ascii_lowercase();
+    let scheme = ["https://", "http://", "www."].into_iter().find(|scheme| lower.starts_with(scheme))?;
+    let end = rest.find(|c: char| c.is_whitespace() || "<>\"*`|)]".contains(c)).unwrap_or(rest.len());
+    let address = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '_', '\'']);
+    let host = address.get(scheme.len()..)?.split(['/', '?', '#', ':']).next()?;
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    (!host.is_empty()).then_some((host, address.len()))
+}
+
+/// Emoji and what belongs to them, arrows, boxes and marks: signs for the eye.
+fn is_picture(c: char) -> bool {
+    matches!(u32::from(c),
+        0x1F000..=0x1FAFF | 0x2190..=0x21FF | 0x2300..=0x23FF | 0x2500..=0x27BF | 0x2B00..=0x2BFF
+        | 0xFE0E | 0xFE0F | 0x20E3 | 0xE0020..=0xE007F | 0x3030)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +223,11 @@ mod tests {
             ("![a cat](x.png) and ~~old~~ [new][1]", "a cat and old new"),
             ("\\*not so\\*", "*not so*"),
             ("**Bold over. Two", "Bold over. Two"),
-            ("see <https://example.com>", "see https://example.com"),
+            ("see <https://example.com>", "see example.com"),
+            ("Look at https://www.example.com/a?b=c#d.", "Look at example.com."),
+            ("**[www.acme.example/x](http://acme.example)**, please", "acme.example, please"),
+            ("Good 👍🏽 day 👩\u{200d}👩\u{200d}👧 to 🇩🇪 you ☎️ 1️⃣ ✅", "Good day to you 1"),
+            ("👋 Hello → there", "Hello there"),
         ] {
             assert_eq!(of_markdown(text), said, "{text}");
         }

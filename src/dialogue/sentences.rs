@@ -11,6 +11,8 @@ const ABBREVIATIONS: [&str; 44] = [
 ];
 /// Shorter sentences wait for the next: single words sound chopped.
 const CHARACTERS_MIN: usize = 12;
+/// The same for scripts whose characters are syllables.
+const WIDE_MIN: usize = 4;
 
 /// Gathers text and gives sentences.
 #[derive(Debug, Default)]
@@ -29,6 +31,70 @@ impl Sentences {
             complete.push(sentence.trim().to_owned());
         }
         complete
+    }
+
+    /// Whether something waits for its end.
+    pub fn is_waiting(&self) -> bool {
+        !self.text.trim().is_empty()
+    }
+
+    /// Who cannot wait for the sentence: what is there up to the end of a clause, if that can be spoken by itself.
+    pub fn clause(&mut self) -> Option<String> {
+        let ends = |text: &str, at: usize| {
+            text[..at].ends_with([',', ';', ':', '–', '—', '،', '؛']) && text[..at].chars().count() >= CHARACTERS_MIN
+        };
+        let wide = self.text.rfind(['、', '，', '；', '：']).map(|at| at + '、'.len_utf8());
+        let wide = wide.filter(|at| self.places().is_some() && self.text[..*at].chars().count() > WIDE_MIN);
+        self.cut(|text, at| ends(text, at)).or_else(|| self.take(wide?))
+    }
+
+    /// Who cannot wait any longer: what is there up to the last word that is whole; where no spaces are written, all of it.
+    pub fn words(&mut self) -> Option<String> {
+        self.cut(|_, _| true).or_else(|| {
+            let wide = self.text.chars().all(|c| !c.is_whitespace() && !c.is_ascii());
+            let all = self.text.len();
+            (wide && self.places().is_some() && self.text.chars().count() > WIDE_MIN).then(|| self.take(all))?
+        })
+    }
+
+    /// Cuts at the last white space that may be one.
+    fn cut(&mut self, may_be: impl Fn(&str, usize) -> bool) -> Option<String> {
+        let at = self
+            .places()?
+            .into_iter()
+            .rev()
+            .find(|at| may_be(self.text[..*at].trim_end(), self.text[..*at].trim_end().len()))?;
+        self.take(at)
+    }
+
+    fn take(&mut self, at: usize) -> Option<String> {
+        let rest = self.text.split_off(at);
+        let piece = std::mem::replace(&mut self.text, rest.trim_start().to_owned());
+        let piece = piece.trim();
+        (!piece.is_empty()).then(|| piece.to_owned())
+    }
+
+    /// White space behind words, outside of tags and brackets; none in a document of markup.
+    fn places(&self) -> Option<Vec<usize>> {
+        if self.text.contains("<speak") {
+            return None;
+        }
+        let (mut places, mut open) = (vec![], 0usize);
+        let mut before = ' ';
+        for (at, c) in self.text.char_indices() {
+            match c {
+                '[' | '(' => open += 1,
+                ']' | ')' => open = open.saturating_sub(1),
+                '<' => {
+                    open += usize::from(self.text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/'))
+                }
+                '>' => open = open.saturating_sub(1),
+                c if c.is_whitespace() && open == 0 && !before.is_whitespace() => places.push(at),
+                _ => {}
+            }
+            before = c;
+        }
+        Some(places)
     }
 
     /// The text is at its end: what is left of it.
@@ -142,6 +208,24 @@ mod tests {
         ] {
             assert_eq!(split(whole), [whole]);
         }
+    }
+
+    #[test]
+    fn who_cannot_wait_gets_clauses_and_words() {
+        let mut sentences = Sentences::default();
+        assert!(sentences.push("Well, on Mondays we open at nine, and on Sun").is_empty() && sentences.is_waiting());
+        assert_eq!(sentences.clause().as_deref(), Some("Well, on Mondays we open at nine,"));
+        assert_eq!((sentences.clause(), sentences.words().as_deref()), (None, Some("and on")));
+        assert_eq!((sentences.words(), sentences.finish().as_deref()), (None, Some("Sun")));
+        let mut sentences = Sentences::default();
+        sentences.push("See [our page, or call us");
+        assert_eq!((sentences.clause(), sentences.words().as_deref()), (None, Some("See")));
+        sentences.push("](https://example.com/a) and <break time=\"1 s");
+        assert_eq!(sentences.words().as_deref(), Some("[our page, or call us](https://example.com/a) and"));
+        let mut sentences = Sentences::default();
+        sentences.push("お電話ありがとうございます、少々お待ち");
+        assert_eq!(sentences.clause().as_deref(), Some("お電話ありがとうございます、"));
+        assert_eq!(sentences.words().as_deref(), Some("少々お待ち"));
     }
 
     #[test]

@@ -1,73 +1,148 @@
-//! Replies that come piece by piece: server-sent events, or a JSON object a line.
+//! Replies that come piece by piece: server-sent events, or JSON objects one after the other.
 //!
 //! Invariant: what was handed over as a part is not in the reply that ends the stream; what ends it is authoritative for
-//! everything else.
+//! everything else. A stream that is at its end is read to its last byte if that comes soon, so that its connection can be
+//! used again.
 
-use bellhop_dialogue::ports::{Part, PartSink, ServiceFailure, TurnReply};
-use bellhop_dialogue::sentences::Sentences;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bellhop_dialogue::ports::{PartSink, ServiceFailure, TurnReply};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+use super::event_stream::{EventStream, Said, VALUE_BYTES_MAX};
+use super::shape;
+use super::spoken::Spoken;
 use crate::http;
 
 /// Most bytes of a reply.
 pub(super) const BYTES_MAX: usize = 1024 * 1024;
+/// How long the end of a stream is waited for that has said everything, and how much of it is read.
+const DRAIN_MAX: Duration = Duration::from_millis(250);
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+/// From so many characters on, a piece that begins with all the pieces before is no coincidence.
+const REPEATED_MIN: usize = 8;
 
-/// Calls back with every object of a stream until it says that it has enough, or the stream ends.
-pub(super) async fn each_object(
-    mut response: reqwest::Response,
-    mut take: impl FnMut(Value) -> bool,
-) -> Result<(), ServiceFailure> {
-    let (mut buffer, mut total) = (Vec::new(), 0);
-    loop {
-        let chunk = response.chunk().await.map_err(|error| http::failure(&error))?;
-        let ended = chunk.is_none();
-        let chunk = chunk.unwrap_or_default();
-        total += chunk.len();
-        if total > BYTES_MAX {
-            return Err(ServiceFailure::Unavailable { why: format!("its reply has more than {BYTES_MAX} bytes") });
-        }
-        buffer.extend_from_slice(&chunk);
-        if ended {
-            buffer.push(b'\n');
-        }
-        while let Some(at) = buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=at).collect();
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim();
-            let data = line.strip_prefix("data:").map_or(line, str::trim_start);
-            // Comments, names of events and the end mark of some services are no objects.
-            if let Ok(object @ Value::Object(_)) = serde_json::from_str(data)
-                && take(object)
-            {
-                return Ok(());
+/// The values of a body, as they come.
+pub(super) struct Values {
+    response: reqwest::Response,
+    stream: EventStream,
+    ready: VecDeque<Said>,
+    total: usize,
+    bytes_max: usize,
+    ended: bool,
+}
+
+/// What came next.
+pub(super) enum Next {
+    /// A JSON object or array.
+    Value(Value),
+    /// The service says that it is done.
+    Done,
+    /// The body is at its end.
+    End,
+}
+
+impl Values {
+    /// The values of a response of at most so many bytes.
+    pub(super) fn new(response: reqwest::Response, bytes_max: usize) -> Self {
+        Self { response, stream: EventStream::default(), ready: VecDeque::new(), total: 0, bytes_max, ended: false }
+    }
+
+    /// Waits for what comes next; nothing is lost if the waiting is given up.
+    pub(super) async fn next(&mut self) -> Result<Next, ServiceFailure> {
+        loop {
+            match self.ready.pop_front() {
+                Some(Said::Value(value)) => return Ok(Next::Value(value)),
+                Some(Said::Done) => return Ok(Next::Done),
+                Some(Said::TooLong) => return Err(too_long(VALUE_BYTES_MAX)),
+                None if self.ended => return Ok(Next::End),
+                None => {}
             }
+            let chunk = self.response.chunk().await.map_err(|error| http::failure(&error))?;
+            let said = match &chunk {
+                Some(chunk) => self.stream.push(chunk),
+                None => self.stream.finish(),
+            };
+            self.ended = chunk.is_none();
+            self.total += chunk.map_or(0, |chunk| chunk.len());
+            if self.total > self.bytes_max {
+                return Err(too_long(self.bytes_max));
+            }
+            self.ready.extend(said);
         }
-        if ended {
-            return Ok(());
+    }
+
+    /// Reads what is left of a stream that has said everything: then its connection is free again.
+    pub(super) async fn drain(mut self) {
+        let rest = async {
+            let mut total = 0;
+            while let Ok(Some(chunk)) = self.response.chunk().await {
+                total += chunk.len();
+                if total > DRAIN_BYTES_MAX {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_MAX, rest).await;
+    }
+}
+
+fn too_long(bytes: usize) -> ServiceFailure {
+    ServiceFailure::Unavailable { why: format!("its reply has more than {bytes} bytes") }
+}
+
+/// Reads a reply of this family to its end.
+pub(super) async fn assembled(response: reqwest::Response, parts: PartSink) -> Result<TurnReply, ServiceFailure> {
+    let mut assembly = Assembly::new(parts);
+    let mut values = Values::new(response, BYTES_MAX);
+    loop {
+        let next = match assembly.spoken.deadline() {
+            None => values.next().await?,
+            Some(at) => match tokio::time::timeout_at(at, values.next()).await {
+                Ok(next) => next?,
+                Err(_) => {
+                    assembly.spoken.hurry(Instant::now());
+                    continue;
+                }
+            },
+        };
+        match next {
+            Next::Value(value) => {
+                if assembly.take(value) {
+                    values.drain().await;
+                    return assembly.finish();
+                }
+            }
+            Next::Done => {}
+            Next::End => return assembly.finish(),
         }
     }
 }
 
 /// Puts a reply together from what a stream of this family says.
 pub(super) struct Assembly {
-    parts: PartSink,
-    sentences: Sentences,
-    /// The text that is being spoken piece by piece.
-    spoken: String,
+    spoken: Spoken,
+    pieces: Pieces,
     /// Items that were handed over whole.
     handed_over: usize,
     reply: Option<Value>,
+    /// What came that is nothing of a reply.
+    foreign: Option<Value>,
 }
 
 impl Assembly {
     pub(super) fn new(parts: PartSink) -> Self {
-        Self { parts, sentences: Sentences::default(), spoken: String::new(), handed_over: 0, reply: None }
+        let spoken = Spoken::new(parts, |text| text.trim().to_owned());
+        Self { spoken, pieces: Pieces::default(), handed_over: 0, reply: None, foreign: None }
     }
 
-    /// Takes an object; `true` once the reply is complete.
+    /// Takes a value; `true` once the reply is complete.
     pub(super) fn take(&mut self, object: Value) -> bool {
         if let Some(item) = object.get("partial_item") {
-            self.partial(item);
+            let new = self.pieces.push(item.get("text").and_then(Value::as_str).unwrap_or_default());
+            self.spoken.hear(Instant::now(), &new);
         } else if let Some(item) = object.get("complete_item").or_else(|| object.get("item")) {
             self.complete(item);
         } else if let Some(reply) = object.get("final_response") {
@@ -76,50 +151,111 @@ impl Assembly {
             // Of a reply of this form the items before are not repeated.
             self.handed_over = 0;
             self.reply = Some(object);
+        } else if object.get("response_type").is_some() {
+            self.complete(&object);
+        } else if let Some(text) = object.get("text").and_then(Value::as_str) {
+            self.complete(&json!({"response_type": "text", "text": text}));
+        } else {
+            // An empty object says that more comes.
+            self.spoken.alive(Instant::now());
+            if object.as_object().is_none_or(|fields| !fields.is_empty()) {
+                self.foreign.get_or_insert(object);
+            }
         }
         self.reply.is_some()
     }
 
-    fn say(&self, sentences: impl IntoIterator<Item = String>) {
-        sentences.into_iter().for_each(|text| (self.parts)(Part::Item(json!({"response_type": "text", "text": text}))));
-    }
-
-    /// Some services send what is new, some all there is so far.
-    fn partial(&mut self, item: &Value) {
-        let text = item.get("text").and_then(Value::as_str).unwrap_or_default();
-        let new =
-            text.strip_prefix(self.spoken.as_str()).filter(|_| !self.spoken.is_empty()).unwrap_or(text).to_owned();
-        self.spoken.push_str(&new);
-        let complete = self.sentences.push(&new);
-        self.say(complete);
-    }
-
     fn complete(&mut self, item: &Value) {
         self.handed_over += 1;
-        let spoken = std::mem::take(&mut self.spoken);
-        if spoken.is_empty() {
-            return (self.parts)(Part::Item(item.clone()));
+        let pieces = std::mem::take(&mut self.pieces);
+        if !pieces.has_begun() {
+            return self.spoken.item(item.clone());
         }
-        // What the pieces did not have.
-        let text = item.get("text").and_then(Value::as_str).unwrap_or_default();
-        let mut left = self.sentences.push(text.strip_prefix(spoken.as_str()).unwrap_or_default());
-        left.extend(self.sentences.finish());
-        self.say(left);
+        let left = pieces.rest_of(item.get("text").and_then(Value::as_str).unwrap_or_default());
+        self.spoken.hear(Instant::now(), &left);
+        self.spoken.finish(Instant::now());
     }
 
     pub(super) fn finish(mut self) -> Result<TurnReply, ServiceFailure> {
-        let rest = self.sentences.finish();
-        self.say(rest);
-        let broken = || ServiceFailure::Unavailable { why: "its reply broke off".to_owned() };
-        let mut reply = TurnReply::from_message(self.reply.ok_or_else(broken)?);
+        let held = std::mem::take(&mut self.pieces).held();
+        self.spoken.hear(Instant::now(), &held);
+        self.spoken.finish(Instant::now());
+        let Some(reply) = self.reply else {
+            return Err(match self.foreign {
+                Some(foreign) => {
+                    shape::unexpected("objects with `item`, and one with `output` at last", Some(&foreign))
+                }
+                None => ServiceFailure::Unavailable { why: "its reply broke off before its last line".to_owned() },
+            });
+        };
+        let mut reply = shape::reply(reply)?;
         reply.generic.drain(..self.handed_over.min(reply.generic.len()));
         Ok(reply)
+    }
+}
+
+/// Pieces of a text. Some services send what is new, some all there is so far; which it is shows once they differ.
+#[derive(Default)]
+struct Pieces {
+    /// Those that came while it was open, or the first alone.
+    came: Vec<String>,
+    /// What was given of the text.
+    given: String,
+    kind: PieceKind,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum PieceKind {
+    #[default]
+    Open,
+    New,
+    AllSoFar,
+}
+
+impl Pieces {
+    fn has_begun(&self) -> bool {
+        !self.came.is_empty()
+    }
+
+    /// What is new with a piece, as far as that is certain.
+    fn push(&mut self, piece: &str) -> String {
+        if self.kind == PieceKind::Open
+            && let Some(last) = self.came.last()
+        {
+            if !piece.starts_with(last.as_str()) {
+                self.kind = PieceKind::New;
+            } else if piece.len() > last.len() && piece.chars().count() >= REPEATED_MIN {
+                self.kind = PieceKind::AllSoFar;
+            }
+        }
+        let new = match (self.kind, self.came.is_empty()) {
+            (PieceKind::Open, true) | (PieceKind::New, _) => self.held() + piece,
+            (PieceKind::Open, false) => String::new(),
+            (PieceKind::AllSoFar, _) => piece.strip_prefix(self.given.as_str()).unwrap_or_default().to_owned(),
+        };
+        match self.kind {
+            PieceKind::Open => self.came.push(piece.to_owned()),
+            PieceKind::New | PieceKind::AllSoFar => self.came.truncate(1),
+        }
+        self.given.push_str(&new);
+        new
+    }
+
+    /// What came and was not given, if each piece was new.
+    fn held(&self) -> String {
+        self.came.iter().skip(1).map(String::as_str).collect()
+    }
+
+    /// What was not given of the whole text.
+    fn rest_of(&self, text: &str) -> String {
+        text.strip_prefix(self.given.as_str()).unwrap_or_default().to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bellhop_dialogue::ports::Part;
     use std::sync::{Arc, Mutex};
 
     fn assembled(objects: &[Value]) -> (Vec<String>, Option<TurnReply>) {
@@ -136,6 +272,40 @@ mod tests {
 
     fn partial(text: &str) -> Value {
         json!({"partial_item": {"response_type": "text", "text": text, "streaming_metadata": {"id": 1}}})
+    }
+
+    /// `replies.yaml`: deltas that begin alike.
+    #[test]
+    fn pieces_that_begin_alike_are_all_heard() {
+        for (pieces, said) in [
+            (vec!["1", "1", " May at ", "nine."], "11 May at nine."),
+            (vec!["ha", "ha", "ha", " that is funny."], "hahaha that is funny."),
+            (vec!["We open", " at nine", " at nine sharp."], "We open at nine at nine sharp."),
+            (vec!["1", "1", "1"], "111"),
+            (vec!["W", "We", "We open at", "We open at nine."], "We open at nine."),
+            (vec!["Number 1", "1", "1 is it."], "Number 111 is it."),
+        ] {
+            for is_completed in [true, false] {
+                let mut objects: Vec<Value> = pieces.iter().map(|piece| partial(piece)).collect();
+                if is_completed {
+                    objects.push(json!({"complete_item": {"response_type": "text", "text": said}}));
+                }
+                objects.push(
+                    json!({"final_response": {"output": {"generic": [{"response_type": "text", "text": said}]}}}),
+                );
+                assert_eq!(assembled(&objects).0.join(" "), said, "{pieces:?}");
+            }
+        }
+    }
+
+    /// `replies.yaml`: the last line of a streamed webhook reply.
+    #[test]
+    fn the_last_line_of_a_streamed_reply_says_what_the_caller_may_say() {
+        let lines = [json!({"text": "Red or blue?"}), json!({"output": {"generic": []}, "phrases": ["red", "blue"]})];
+        let (heard, reply) = assembled(&lines);
+        let reply = reply.expect("complete");
+        assert_eq!((heard, reply.generic.len()), (vec!["Red or blue?".to_owned()], 0));
+        assert_eq!(reply.phrases.as_deref(), Some(&["red".to_owned(), "blue".to_owned()][..]));
     }
 
     #[test]

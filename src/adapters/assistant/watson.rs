@@ -9,7 +9,8 @@ use std::time::Duration;
 use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
 use serde_json::{Value, json};
 
-use super::streamed::{Assembly, BYTES_MAX, each_object};
+use super::shape;
+use super::streamed::{BYTES_MAX, assembled};
 use crate::http;
 use crate::iam::Authentication;
 
@@ -103,11 +104,9 @@ impl WatsonAssistant {
         let response = http::accepted(response, &HINTS)?;
         let transaction = http::transaction(&response);
         let mut reply = if self.environment.is_some() {
-            let mut assembly = Assembly::new(parts);
-            each_object(response, |object| assembly.take(object)).await?;
-            assembly.finish()?
+            assembled(response, parts).await?
         } else {
-            TurnReply::from_message(http::json(response, BYTES_MAX).await?)
+            shape::reply(http::json(response, BYTES_MAX).await?)?
         };
         if let Some(id) = session {
             if !reply.context.is_object() {

@@ -11,7 +11,8 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::streamed::{Assembly, BYTES_MAX, each_object};
+use super::shape;
+use super::streamed::{BYTES_MAX, assembled};
 use crate::http;
 
 /// The longest a turn may take in all; the turn loop's own deadline is shorter unless an assistant raises it.
@@ -65,17 +66,10 @@ impl Webhook {
         let origin = Origin { transaction: http::transaction(&response), ..Origin::default() };
         let content_type =
             response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if content_type.contains("ndjson") || content_type.contains("event-stream") {
-            let mut assembly = Assembly::new(parts);
-            each_object(response, |object| assembly.take(object)).await?;
-            return Ok(TurnReply { origin, ..assembly.finish()? });
+        if ["ndjson", "jsonl", "json-seq", "event-stream"].iter().any(|stream| content_type.contains(stream)) {
+            return Ok(TurnReply { origin, ..assembled(response, parts).await? });
         }
-        let message = http::json(response, BYTES_MAX).await?;
-        let phrases = message
-            .get("phrases")
-            .and_then(Value::as_array)
-            .map(|list| list.iter().filter_map(|phrase| phrase.as_str().map(str::to_owned)).collect::<Vec<_>>().into());
-        Ok(TurnReply { phrases, origin, ..TurnReply::from_message(message) })
+        Ok(TurnReply { origin, ..shape::reply(http::json(response, BYTES_MAX).await?)? })
     }
 }
 
