@@ -1,7 +1,8 @@
 //! What an assistant of the hosted phone integration may rely on, case by case: `tests/dialogue/*.yaml`.
 //!
 //! A case is a conversation on virtual time with the turn loop. Steps put something in (`reply`, `part`, `says`, `speech`,
-//! `silence`, `hypothesis`, `mumbles`, `keys`, `played`, `wait` in seconds, `handoff_impossible`); `does` is everything that
+//! `silence`, `hypothesis`, `mumbles`, `keys`, `played`, `wait` in seconds, `handoff_impossible`); `cut_at` is how much of a clip
+//! is heard when it is cut from then on; `does` is everything that
 //! came out since the last `does`; `sent` are places of the last message to the assistant (`null`: not there); `transcript` is
 //! what an agent would read.
 
@@ -21,6 +22,8 @@ struct Talk {
     /// What the caller has still to hear.
     playing: VecDeque<SayId>,
     last: Option<TurnRequest>,
+    /// How much of a clip is heard when it is cut.
+    cut_at: f32,
 }
 
 impl Talk {
@@ -32,6 +35,7 @@ impl Talk {
             did: vec![],
             playing: VecDeque::new(),
             last: None,
+            cut_at: 1.0,
         };
         talk.put(Input::Begin);
         talk
@@ -43,6 +47,7 @@ impl Talk {
     }
 
     fn drain(&mut self) {
+        let mut cut = None;
         while let Some(output) = self.core.poll() {
             let did = match output {
                 Output::Ask(request) => {
@@ -68,6 +73,7 @@ impl Talk {
                 }
                 Output::StopRepeating => "stop repeating".to_owned(),
                 Output::Cut => {
+                    cut = cut.or(self.playing.front().copied());
                     self.playing.clear();
                     "cut".to_owned()
                 }
@@ -88,9 +94,14 @@ impl Talk {
                 }
                 Output::Skipped { response_type } => format!("skip {response_type}"),
                 Output::Dropped(why) => format!("drop {}", why.label()),
+                Output::OutOfRange(refused) => format!("ignore {}", refused.name),
                 Output::Failed(failure) => format!("fail {failure}"),
             };
             self.did.push(did);
+        }
+        // As the playback does: what was being heard, or would have been next.
+        if let Some(id) = cut {
+            self.put(Input::WasCut { id, share: self.cut_at });
         }
     }
 
@@ -140,7 +151,7 @@ impl Talk {
                     }
                 }
             }
-            "was_cut" => self.put(Input::WasCut { id: SayId(0), share: value.as_f64().unwrap_or_default() as f32 }),
+            "cut_at" => self.cut_at = value.as_f64().ok_or("cut where?")? as f32,
             "wait" => self.wait(Duration::from_secs_f64(value.as_f64().ok_or("wait how long?")?)),
             "handoff_impossible" => self.put(Input::HandoffImpossible),
             "does" => {
@@ -186,6 +197,7 @@ fn policy(given: &Value) -> Policy {
         final_utterance: seconds("final_utterance"),
         assistant: seconds("assistant").unwrap_or(default.assistant),
         inactivity: seconds("inactivity"),
+        silent_turns: given["silent_turns"].as_u64().map_or(default.silent_turns, |turns| turns as u32),
         barge_in: if given["barge_in"] == "hypothesis" { Trigger::Hypothesis } else { Trigger::Speech },
         resume: flag("resume", default.resume),
         confidence: given["confidence"].as_f64().unwrap_or_default() as f32,

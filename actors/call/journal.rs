@@ -31,6 +31,11 @@ pub const CONFIDENCE: &str = "CWSMR0032W";
 /// The vendor's identifier of a recognizer that broke off and is connected to again.
 pub const RECOGNIZER: &str = "CWSMR0070W";
 
+/// A parameter of a reply that is out of range; ours.
+pub const OUT_OF_RANGE: &str = "reply_parameter_ignored";
+/// Custom data that Amazon Connect would refuse as they are; ours.
+pub const CUSTOM_DATA: &str = "custom_data_changed";
+
 /// A call's journal; all actors of the call hold it.
 #[derive(Clone)]
 pub struct Journal(Rc<RefCell<Pages>>);

@@ -216,6 +216,7 @@ impl Call {
             tries: Tries::default(),
             journal: this.journal.clone(),
             read: 0,
+            revised: 0,
         });
         let connect_handoff = self.spawn(ctx, ChildName::ConnectHandoff, |this, link| {
             let services = &this.seed.services;

@@ -12,7 +12,7 @@ use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, Tu
 use bellhop_dialogue::turn_loop::{Dropped, Input, Output, Tries};
 
 use super::child;
-use super::journal::{CONFIDENCE, Journal};
+use super::journal::{CONFIDENCE, Journal, OUT_OF_RANGE};
 use super::messages::{
     Begin, ConfigureSpeech, CutSpeech, EndConversation, FellSilent, HandOff, HandoffWasImpossible, Heard, HushSpeech,
     Hypothesis, Interrupted, NetworkWarned, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived,
@@ -32,18 +32,24 @@ pub struct TurnLoop {
     pub(super) assistant: Arc<dyn Assistant>,
     pub(super) tries: Tries,
     pub(super) journal: Journal,
-    /// How much of the transcript is in the journal.
+    /// How much of the transcript is in the journal, and how many of its revisions.
     pub(super) read: usize,
+    pub(super) revised: usize,
 }
 
 impl TurnLoop {
-    /// Writes down what the transcript has gained.
+    /// Writes down what the transcript has gained, and what of it is other than it was.
     fn copy_lines(&mut self) {
-        let (lines, read) = self.drive.core.transcript().since(self.read);
-        for line in lines {
-            self.journal.write(|record, now| record.said(now, line.speaker, &line.text));
+        let transcript = self.drive.core.transcript();
+        let (revisions, revised) = transcript.revised_since(self.revised);
+        for revision in revisions {
+            self.journal.write(|record, _| record.revised(&revision.was, &revision.is));
         }
-        self.read = read;
+        let (lines, read) = transcript.since(self.read);
+        for line in lines {
+            self.journal.write(|record, now| record.said(now, line.speaker, &line.text, line.open));
+        }
+        (self.read, self.revised) = (read, revised);
     }
 }
 
@@ -178,7 +184,11 @@ impl Driven for TurnLoop {
                 metrics::response_skipped(&self.tenant);
                 tracing::warn!(tenant = self.tenant, response_type, "a response of this type is not served");
             }
-            Output::Failed(_) => {
+            Output::OutOfRange(refused) => {
+                self.journal.write(|record, now| record.warn(now, OUT_OF_RANGE, refused.to_string()));
+            }
+            Output::Failed(failure) => {
+                tracing::warn!(tenant = self.tenant, %failure, "the assistant is lost");
                 self.link.exit(Exit::Failed(Failure::AssistantLost));
                 ctx.stop();
             }

@@ -1,6 +1,8 @@
 //! What became of a call: a timeline while it happens, and the call detail record afterwards.
 //!
-//! Whoever sees something writes it down; nobody reads before the end, except for turns that are over. Invariants: every
+//! Whoever sees something writes it down; nobody reads before the end, except for turns that are over and for who looks on.
+//! Words that may turn out to be a part of something to mask are open: who looks on sees them masked, and a turn is not over
+//! before they are settled. Invariants: every
 //! list is bounded; words come in as the transcript shows them, redacted and masked; the record as the vendor defines it
 //! ([`CallRecord::details`]) holds no words at all.
 
@@ -15,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::call_facts::CallFacts;
 use crate::ports::Origin;
+use crate::redaction::cautious;
 use crate::transcript::Speaker;
 use crate::turn_loop::SayId;
 pub use timeline::{Event, What};
@@ -25,6 +28,8 @@ pub const EVENTS_MAX: usize = 4000;
 pub const TURNS_MAX: usize = 1000;
 /// Most warnings kept of one call; later ones are counted as events alone.
 pub const WARNINGS_MAX: usize = 100;
+/// Most lines in a row that wait for what comes after them.
+const OPEN_MAX: usize = 24;
 
 /// What is known of a call when it begins.
 #[derive(Clone, Default)]
@@ -162,6 +167,9 @@ pub struct CallRecord {
     /// Whether our own voice was heard back since the last turn.
     echo_heard: bool,
     lines: Vec<String>,
+    /// Lines that may still be revised, with their words, and the first turn that has one of them.
+    open: Vec<String>,
+    open_from: Option<usize>,
     warnings: Vec<(&'static str, String)>,
     custom_data: Map<String, Value>,
     inbound: Option<StreamSummary>,
@@ -192,6 +200,8 @@ impl CallRecord {
             hearing: None,
             echo_heard: false,
             lines: vec![],
+            open: vec![],
+            open_from: None,
             warnings: vec![],
             custom_data: Map::new(),
             inbound: None,
@@ -289,8 +299,12 @@ impl CallRecord {
         self.note(now, What::KeyPressed {});
     }
 
-    /// A line of the transcript.
-    pub fn said(&mut self, now: Instant, speaker: Speaker, text: &str) {
+    /// A line of the transcript; `open` if it may still be revised.
+    pub fn said(&mut self, now: Instant, speaker: Speaker, text: &str, open: bool) {
+        let callers = matches!(speaker, Speaker::Caller | Speaker::CallerKeys);
+        if callers && (!open || self.open.len() == OPEN_MAX) {
+            self.settle();
+        }
         match speaker {
             Speaker::Caller | Speaker::CallerKeys => self.lines.push(text.to_owned()),
             Speaker::Assistant => {
@@ -300,7 +314,42 @@ impl CallRecord {
             }
             Speaker::Note => {}
         }
-        self.note(now, What::Said { speaker, text: text.to_owned() });
+        let shown = if open { cautious(text) } else { text.to_owned() };
+        if open {
+            self.open_from.get_or_insert(self.turns_dropped + self.turns.len());
+            self.open.push(text.to_owned());
+        }
+        self.note(now, What::Said { speaker, text: shown });
+    }
+
+    /// A line is other than it was told.
+    pub fn revised(&mut self, was: &str, is: &str) {
+        let of_turns = self.turns.iter_mut().rev().flat_map(|turn| turn.input.iter_mut().chain(&mut turn.output));
+        let lines = self.lines.iter_mut().rev().chain(of_turns).chain(self.open.iter_mut().rev());
+        lines.filter(|line| *line == was).for_each(|line| is.clone_into(line));
+        for event in self.timeline.iter_mut().rev() {
+            if let What::Said { text, .. } = &mut event.what
+                && text == was
+            {
+                is.clone_into(text);
+            }
+        }
+    }
+
+    /// What was open is as it stands.
+    fn settle(&mut self) {
+        // Masked, a line and what it was revised to are alike; of lines that are alike the last is the last.
+        for line in self.open.drain(..).rev() {
+            let masked = cautious(&line);
+            let told = self.timeline.iter_mut().rev().find_map(|event| match &mut event.what {
+                What::Said { text, .. } if *text == masked => Some(text),
+                _ => None,
+            });
+            if let Some(text) = told {
+                *text = line;
+            }
+        }
+        self.open_from = None;
     }
 
     /// The assistant is asked; again, with the number of the first try.
@@ -472,6 +521,7 @@ impl CallRecord {
         if self.closing.is_some() {
             return;
         }
+        self.settle();
         self.note(now, What::Ended { reason: reason.label().into(), details: details.clone() });
         self.closing = Some(Closing { at_ms: self.ms(now), reason, details });
     }

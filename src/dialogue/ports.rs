@@ -109,6 +109,21 @@ impl TurnInput {
         }
     }
 
+    /// Whether the caller did nothing for it: a turn like that may follow another without end.
+    pub fn needs_no_caller(&self) -> bool {
+        match self {
+            Self::NoInput
+            | Self::SmsFailed
+            | Self::CallTransferFailed
+            | Self::NetworkWarning
+            | Self::PostResponseTimeout
+            | Self::FinalUtteranceTimeout => true,
+            Self::Start | Self::Speech { .. } | Self::NotUnderstood | Self::Digits { .. } | Self::Choice { .. } => {
+                false
+            }
+        }
+    }
+
     /// The label of metrics and of the call record's `request.type`.
     pub fn label(&self) -> &'static str {
         match self {

@@ -1,18 +1,19 @@
 //! What must not stand in a transcript: card numbers, and what a tenant's own patterns find.
 //!
-//! The assistant gets the words as they were; whoever reads the conversation later does not. Invariant: a text without a
-//! finding is left as it is.
+//! The assistant gets the words as they were; whoever reads the conversation later does not. A number may be split over
+//! lines: [`Redaction::together`] looks at lines that were said one after the other. Invariant: a text without a finding is
+//! left as it is.
+
+mod cards;
+mod digits;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use regex::Regex;
 
-/// Digits of a payment card's number (ISO/IEC 7812).
-const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
-/// Of these so many may be shown.
-const SHOWN: usize = 4;
 /// What stands where something was.
 const MASK: char = '•';
 
@@ -36,12 +37,37 @@ impl Redaction {
 
     /// The text without what must not be read.
     pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(text);
-        if self.cards
-            && let Some(masked) = without_cards(&text)
-        {
-            text = Cow::Owned(masked);
+        let found = self.cards_in(text);
+        self.without_patterns(if found.is_empty() {
+            Cow::Borrowed(text)
+        } else {
+            mask(text, 0..text.len(), &found).into()
+        })
+    }
+
+    /// Lines that were said one after the other, without what must not be read in any of them or over several.
+    pub fn together(&self, lines: &[&str]) -> Vec<String> {
+        let text = lines.join("\n");
+        let found = self.cards_in(&text);
+        let mut begin = 0;
+        let shown = lines.iter().map(|line| {
+            let place = begin..begin + line.len();
+            begin = place.end + 1;
+            self.without_patterns(mask(&text, place, &found).into()).into_owned()
+        });
+        shown.collect()
+    }
+
+    fn cards_in(&self, text: &str) -> Vec<Range<usize>> {
+        if !self.cards {
+            return vec![];
         }
+        let mut found = cards::find(text, &digits::digits(text));
+        found.sort_by_key(|range| range.start);
+        found
+    }
+
+    fn without_patterns<'a>(&self, mut text: Cow<'a, str>) -> Cow<'a, str> {
         for pattern in self.patterns.iter() {
             if pattern.is_match(&text) {
                 let mask = |found: &regex::Captures<'_>| MASK.to_string().repeat(found[0].chars().count());
@@ -50,6 +76,35 @@ impl Redaction {
         }
         text
     }
+
+    /// Whether the end of a text may be the beginning of a number that the next one completes; `open` if the text goes on
+    /// one itself.
+    pub fn may_go_on(&self, text: &str, open: bool) -> bool {
+        let tokens = digits::digits(text);
+        let Some(last) = tokens.last() else { return false };
+        let words = text[last.range.end..].split_whitespace().filter(|word| word.contains(char::is_alphabetic)).count();
+        self.cards && cards::may_go_on(&tokens, words > WORDS_AFTER_MAX, open)
+    }
+}
+
+/// A text that may be the beginning of something to mask, as whoever cannot wait for the rest may see it.
+pub fn cautious(text: &str) -> String {
+    let found: Vec<Range<usize>> = digits::digits(text).into_iter().map(|token| token.range).collect();
+    mask(text, 0..text.len(), &found)
+}
+
+/// Words after digits that another line may go on with.
+const WORDS_AFTER_MAX: usize = 4;
+
+/// A part of a text with each character masked of what was found in it, in order.
+fn mask(text: &str, part: Range<usize>, found: &[Range<usize>]) -> String {
+    let mut found = found.iter().skip_while(|range| range.end <= part.start).peekable();
+    let shown = text[part.clone()].char_indices().map(|(at, c)| {
+        let at = part.start + at;
+        while found.next_if(|range| range.end <= at).is_some() {}
+        if found.peek().is_some_and(|range| range.contains(&at)) { MASK } else { c }
+    });
+    shown.collect()
 }
 
 impl Default for Redaction {
@@ -65,47 +120,6 @@ impl fmt::Debug for Redaction {
     }
 }
 
-/// Masks all but the last digits of every card number; `None` if there is none.
-fn without_cards(text: &str) -> Option<String> {
-    let characters: Vec<char> = text.chars().collect();
-    let mut masked = characters.clone();
-    let mut at = 0;
-    while at < characters.len() {
-        if !characters[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        // A run of digits, in groups or not.
-        let mut places = vec![];
-        let mut end = at;
-        while end < characters.len() {
-            let follows = characters.get(end + 1).is_some_and(char::is_ascii_digit);
-            match characters[end] {
-                digit if digit.is_ascii_digit() => places.push(end),
-                ' ' | '-' if follows => {}
-                _ => break,
-            }
-            end += 1;
-        }
-        let digits: Vec<u32> = places.iter().filter_map(|place| characters[*place].to_digit(10)).collect();
-        if CARD_DIGITS.contains(&digits.len()) && checks_out(&digits) {
-            places.iter().take(places.len() - SHOWN).for_each(|place| masked[*place] = MASK);
-        }
-        at = end;
-    }
-    (masked != characters).then(|| masked.into_iter().collect())
-}
-
-/// The check digit of ISO/IEC 7812 (Luhn).
-fn checks_out(digits: &[u32]) -> bool {
-    let doubled = |(n, digit): (usize, &u32)| match (n % 2, digit * 2) {
-        (0, _) => *digit,
-        (_, twice) if twice > 9 => twice - 9,
-        (_, twice) => twice,
-    };
-    digits.iter().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +133,92 @@ mod tests {
             assert!(matches!(redaction.apply(other), Cow::Borrowed(_)), "{other}");
         }
         assert_eq!(Redaction::new(false, vec![]).apply("5555555555554444"), "5555555555554444");
+    }
+
+    fn shown(text: &str) -> String {
+        Redaction::default().apply(text).into_owned()
+    }
+
+    #[test]
+    fn expiry_and_code_go_with_the_card() {
+        assert_eq!(
+            shown("my card is 4111 1111 1111 1111 expiry 12 26 code 123"),
+            "my card is •••• •••• •••• 1111 expiry 12 26 code •••"
+        );
+        assert_eq!(shown("4111 1111 1111 1111 12 26 123"), "•••• •••• •••• 1111 •• •• •••");
+        assert_eq!(shown("41111111111111111226"), "••••••••••••1111••••");
+        assert_eq!(shown("4111111111111111 the security code is 1234."), "••••••••••••1111 the security code is ••••.");
+        assert_eq!(shown("the code is 123"), "the code is 123", "without a card it is any code");
+    }
+
+    #[test]
+    fn a_card_is_found_in_any_writing() {
+        for text in [
+            "4111.1111.1111.1111",
+            "3782 822463 10005",
+            "4111, 1111 / 1111 – 1111",
+            "4111\u{a0}1111\u{200b}1111\u{202e}1111",
+            "４１１１ １１１１ １１１１ １１１１",
+            "٤١١١ ١١١١ ١١١١ ١١١١",
+            "four one one one one one one one one one one one one one one one",
+            "four one one one, double one double one, triple one one, one one one one",
+            "forty one eleven eleven eleven eleven eleven eleven eleven",
+            "vier eins eins eins eins eins eins eins eins eins eins eins eins eins eins eins",
+            "4111 uh 1111 and 1111 %HESITATION 1111",
+            "call 206 555 0100 5555555555554444",
+            "order 1234567 and 4111111111111111",
+            "1234564111111111111111789",
+        ] {
+            let shown = shown(text);
+            let masked = digits::digits(text).len() - digits::digits(&shown).len();
+            assert!(masked >= 6 && !shown.contains("4111") && !shown.contains("5555"), "{text} is shown as {shown}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_stay() {
+        for text in [
+            "order 1234 5678 9012 3456",
+            "call +1 206 555 0100 or +44 20 7946 0958",
+            "between 2024 and 2025, at 9.30 or 10.45",
+            "one of the two or three who had four",
+            &"one two three four five six seven eight nine ten ".repeat(4),
+            "IBAN DE89 3704 0044 0532 0130 00",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+        let both = shown("call me at 206 555 0100 and charge 5555555555554444");
+        assert_eq!(both, "call me at 206 555 0100 and charge ••••••••••••4444");
+    }
+
+    #[test]
+    fn a_card_over_several_lines_is_masked_in_each() {
+        let redaction = Redaction::default();
+        for (lines, shown) in [
+            (&["my card is 4111 1111", "1111 1111 thanks"][..], &["my card is •••• ••••", "•••• 1111 thanks"][..]),
+            (
+                &["4111", "okay then 1111", "1111 and", "1111", "123"],
+                &["••••", "okay then ••••", "•••• and", "1111", "•••"],
+            ),
+            (&["41111111", "11111111"], &["••••••••", "••••1111"]),
+            (&["my zip is 98101", "my number is 206 555 0100"], &["my zip is 98101", "my number is 206 555 0100"]),
+        ] {
+            assert_eq!(redaction.together(lines), shown);
+        }
+        assert!(redaction.may_go_on("my card is 4111 1111", false) && !redaction.may_go_on("1111", false));
+        assert!(
+            redaction.may_go_on("1111", true) && !redaction.may_go_on("206 555 0100 is where you can reach me", false)
+        );
+        assert_eq!(cautious("it is 4111 1111"), "it is •••• ••••");
+    }
+
+    #[test]
+    fn a_book_of_digits_takes_no_time_to_speak_of() {
+        for text in
+            ["4111111111111111".repeat(5000), "4 ".repeat(50_000), "four one ".repeat(10_000), "123\n".repeat(20_000)]
+        {
+            Redaction::default().apply(&text);
+        }
     }
 
     #[test]

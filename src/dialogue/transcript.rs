@@ -1,14 +1,24 @@
 //! What was said, by whom and when: what an agent reads.
 //!
+//! Every line is what a person may read: without what is masked ([`Redaction`]), without markup and what acts on a reader
+//! ([`readable`]). A line is told again if what comes after it shows that a number goes over both ([`Transcript::revised`]).
 //! Invariant: it prints itself redacted; only [`SessionRecord::to_json`] shows the words, and that goes to the store.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::readable::readable;
+use crate::redaction::Redaction;
+
 /// Most lines kept of one call; the oldest fall off.
 pub const LINES_MAX: usize = 2000;
+/// Lines of one side that a number may go over.
+const TOGETHER_MAX: usize = 24;
+/// Bytes of these lines.
+const TOGETHER_BYTES_MAX: usize = 8192;
 
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,10 +46,35 @@ pub struct Line {
     /// Whether the caller cut it off; then it has the words that were heard.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// Whether what comes next may show that its end is a part of something to mask.
+    #[serde(skip)]
+    pub open: bool,
     /// The name of the clip that speaks it.
     #[serde(skip)]
     clip: Option<u64>,
+    /// Counts up from the first line.
+    #[serde(skip)]
+    number: usize,
 }
+
+/// A line is other than it was told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// What was told.
+    pub was: String,
+    /// What it is.
+    pub is: String,
+}
+
+/// It never shows words.
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Revision")
+    }
+}
+
+/// The last lines of one side as they were said.
+type Recent = VecDeque<(usize, String)>;
 
 /// The lines of one call.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,32 +83,80 @@ pub struct Transcript {
     lines: Vec<Line>,
     #[serde(skip)]
     added: usize,
+    #[serde(skip)]
+    caller: Recent,
+    #[serde(skip)]
+    assistant: Recent,
+    #[serde(skip)]
+    revised: Vec<Revision>,
 }
 
 impl Transcript {
-    /// Adds a line.
+    /// Adds a line as it is.
     pub fn push(&mut self, at: Duration, speaker: Speaker, text: impl Into<String>) {
-        self.add(Line { at_ms: at.as_millis() as u64, speaker, text: text.into(), interrupted: false, clip: None });
+        self.add(at, speaker, None, text.into());
+    }
+
+    /// Adds what the caller said or pressed. An utterance without a word is none.
+    pub fn caller(&mut self, at: Duration, speaker: Speaker, text: &str, redaction: &Redaction) {
+        let text = readable(text);
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let goes_on = self.lines.iter().rev().find(|line| is_callers(line.speaker)).is_some_and(|line| line.open);
+        self.add(at, speaker, None, text.to_owned());
+        self.mask(Side::Caller, text, redaction);
+        if let Some(line) = self.lines.last_mut() {
+            line.open = redaction.may_go_on(text, goes_on);
+        }
     }
 
     /// Adds what a clip begins to say.
-    pub fn speak(&mut self, at: Duration, clip: u64, text: impl Into<String>) {
-        let speaker = Speaker::Assistant;
-        self.add(Line {
-            at_ms: at.as_millis() as u64,
-            speaker,
-            text: text.into(),
-            interrupted: false,
-            clip: Some(clip),
-        });
+    pub fn speak(&mut self, at: Duration, clip: u64, text: &str, redaction: &Redaction) {
+        let text = readable(text);
+        self.add(at, Speaker::Assistant, Some(clip), text.trim().to_owned());
+        self.mask(Side::Assistant, text.trim(), redaction);
     }
 
-    fn add(&mut self, line: Line) {
+    /// Adds a note for the agent.
+    pub fn note(&mut self, at: Duration, text: &str, redaction: &Redaction) {
+        let text = readable(text);
+        self.push(at, Speaker::Note, redaction.apply(text.trim()));
+    }
+
+    fn add(&mut self, at: Duration, speaker: Speaker, clip: Option<u64>, text: String) {
         if self.lines.len() == LINES_MAX {
             self.lines.remove(0);
         }
+        let (at_ms, number) = (at.as_millis() as u64, self.added);
         self.added += 1;
-        self.lines.push(line);
+        self.lines.push(Line { at_ms, speaker, text, interrupted: false, open: false, clip, number });
+    }
+
+    /// Masks the last line, and those before it that belong to the same number.
+    fn mask(&mut self, side: Side, text: &str, redaction: &Redaction) {
+        let newest = self.added - 1;
+        let recent = match side {
+            Side::Caller => &mut self.caller,
+            Side::Assistant => &mut self.assistant,
+        };
+        recent.push_back((newest, text.to_owned()));
+        let bytes = |recent: &Recent| recent.iter().map(|(_, text)| text.len()).sum::<usize>();
+        while recent.len() > TOGETHER_MAX || recent.len() > 1 && bytes(recent) > TOGETHER_BYTES_MAX {
+            recent.pop_front();
+        }
+        let said: Vec<&str> = recent.iter().map(|(_, text)| text.as_str()).collect();
+        let shown = redaction.together(&said);
+        for ((number, _), shown) in recent.iter().zip(shown) {
+            let Some(line) = self.lines.iter_mut().rev().find(|line| line.number == *number) else { continue };
+            if line.text != shown {
+                let was = std::mem::replace(&mut line.text, shown.clone());
+                if *number != newest {
+                    self.revised.push(Revision { was, is: shown });
+                }
+            }
+        }
     }
 
     /// A clip was cut off.
@@ -86,20 +169,16 @@ impl Transcript {
     /// So much of a clip that was cut off was heard, 0 to 1: the words beyond it were never said.
     pub fn heard(&mut self, clip: u64, share: f32) {
         let Some(at) = self.lines.iter().rposition(|line| line.clip == Some(clip) && line.interrupted) else { return };
-        let words: Vec<&str> = self.lines[at].text.split_inclusive(char::is_whitespace).collect();
-        let length: usize = words.iter().map(|word| word.chars().count()).sum();
-        let spoken = length as f32 * share.clamp(0.0, 1.0);
-        let mut so_far = 0;
-        // A word counts once it was begun.
-        let begun = words.iter().take_while(|word| {
-            let began = (so_far as f32) < spoken;
-            so_far += word.chars().count();
-            began
-        });
-        let text: String = begun.copied().collect();
-        match text.trim_end() {
-            "" => drop(self.lines.remove(at)),
-            text => self.lines[at].text = text.to_owned(),
+        let number = self.lines[at].number;
+        for (_, said) in self.assistant.iter_mut().filter(|(line, _)| *line == number) {
+            *said = begun(said, share);
+        }
+        let text = begun(&self.lines[at].text, share);
+        if text.is_empty() {
+            self.lines.remove(at);
+            self.assistant.retain(|(line, _)| *line != number);
+        } else {
+            self.lines[at].text = text;
         }
     }
 
@@ -114,6 +193,40 @@ impl Transcript {
         let new = self.added.saturating_sub(added).min(self.lines.len());
         (&self.lines[self.lines.len() - new..], self.added)
     }
+}
+
+impl Transcript {
+    /// The lines that are other than they were told, since there had been so many of them, and how many there have been
+    /// now.
+    pub fn revised_since(&self, revised: usize) -> (&[Revision], usize) {
+        (self.revised.get(revised..).unwrap_or_default(), self.revised.len())
+    }
+}
+
+/// Whose lines belong together.
+#[derive(Clone, Copy)]
+enum Side {
+    Caller,
+    Assistant,
+}
+
+fn is_callers(speaker: Speaker) -> bool {
+    matches!(speaker, Speaker::Caller | Speaker::CallerKeys)
+}
+
+/// The words of a text that had begun when so much of it was heard, 0 to 1.
+pub(crate) fn begun(text: &str, share: f32) -> String {
+    let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
+    let length: usize = words.iter().map(|word| word.chars().count()).sum();
+    let spoken = length as f32 * share.clamp(0.0, 1.0);
+    let mut so_far = 0;
+    // A word counts once it was begun.
+    let begun = words.iter().take_while(|word| {
+        let began = (so_far as f32) < spoken;
+        so_far += word.chars().count();
+        began
+    });
+    begun.copied().collect::<String>().trim_end().to_owned()
 }
 
 impl fmt::Debug for Transcript {
@@ -160,7 +273,7 @@ mod tests {
     #[test]
     fn a_record_survives_the_store_and_prints_nothing() {
         let mut transcript = Transcript::default();
-        transcript.speak(Duration::from_millis(1500), 7, "Hello.");
+        transcript.speak(Duration::from_millis(1500), 7, "Hello.", &Redaction::default());
         transcript.push(Duration::from_secs(3), Speaker::Caller, "my secret");
         transcript.interrupt(7);
         let record = SessionRecord { caller: "+1".into(), dialled: "+2".into(), began_unix_ms: 5, transcript };
@@ -175,7 +288,7 @@ mod tests {
         for (share, expected) in [(0.0, None), (0.1, Some("one")), (0.5, Some("one two")), (1.0, Some("one two three"))]
         {
             let mut transcript = Transcript::default();
-            transcript.speak(Duration::ZERO, 1, "one two three");
+            transcript.speak(Duration::ZERO, 1, "one two three", &Redaction::default());
             transcript.heard(1, 0.0);
             assert_eq!(transcript.lines().len(), 1, "it was not cut");
             transcript.interrupt(1);
@@ -187,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_new_is_told_once_even_if_lines_are_taken_back() {
         let mut transcript = Transcript::default();
-        transcript.speak(Duration::ZERO, 1, "never heard");
+        transcript.speak(Duration::ZERO, 1, "never heard", &Redaction::default());
         let (new, seen) = transcript.since(0);
         assert_eq!((new.len(), seen), (1, 1));
         transcript.interrupt(1);

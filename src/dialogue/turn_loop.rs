@@ -10,8 +10,14 @@
 //! of the cut reply is spoken; a reply that ends the conversation is spoken to its last sample. Responses are carried out
 //! strictly in order: what changes how we listen waits in the queue until what was said before it has been heard. Driver:
 //! `actors/call/turn_loop.rs`.
+//!
+//! Nothing in it races: a turn that needs no caller waits until what was said has been heard (what repeats is not waited
+//! for), a run of such turns in which nothing is heard has the bound [`Policy::silent_turns`], and of a reply only so much
+//! is being made audio as will soon be heard, however much it says.
 
+mod asking;
 mod exchange;
+mod interruption;
 mod listening;
 mod policy;
 mod speaking;
@@ -28,11 +34,11 @@ use serde_json::{Map, Value};
 use crate::call_facts::CallFacts;
 use crate::configuration::Configuration;
 use crate::echo::is_echo;
-use crate::message::with_integrations;
 use crate::ports::{Part, ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use crate::response::{self, ConnectToAgent, Response};
+use crate::response::{self, ConnectToAgent, OutOfRange, Response};
 use crate::transcript::{Speaker, Transcript};
 pub use exchange::{Dropped, Input, Output, SayId};
+use interruption::Heard;
 use listening::{Expecting, Wait};
 pub use policy::{Policy, Trigger};
 use speaking::{Offers, Queued};
@@ -46,6 +52,10 @@ pub const FIRST_WORDS_MAX: Duration = Duration::from_secs(60);
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// How long a recognizer may take for its result once speech ended; after that it was nothing.
 pub const RESULT_MAX: Duration = Duration::from_secs(4);
+/// A turn that needs no caller and comes so soon after a reply was carried out: nothing of it was heard.
+pub const SILENT_MAX: Duration = Duration::from_millis(500);
+/// How long a turn waits to be told how much of a cut reply was heard.
+pub const CUT_TOLD_MAX: Duration = Duration::from_millis(100);
 /// The longest one clip may take to be heard before the loop gives it up.
 pub const SPEAKING_MAX: Duration = Duration::from_secs(300);
 /// Keys pressed while nobody waited for them, kept for the next collection.
@@ -87,6 +97,8 @@ pub struct TurnLoop {
     /// What is repeated until the next reply.
     repeating: bool,
     type_ahead: VecDeque<char>,
+    /// Keys that go along with the next turn.
+    keys_before: String,
     last_heard: Instant,
     /// When the assistant was asked last.
     asked_at: Instant,
@@ -95,6 +107,12 @@ pub struct TurnLoop {
     /// What this reply says, and until when its echo may be heard once it has been said.
     saying: String,
     echo_until: Instant,
+    /// When the last reply was carried out, and how many turns since the caller did something were asked without anything
+    /// being heard before.
+    replied_at: Instant,
+    silent_turns: u32,
+    /// What has been heard of the reply.
+    heard: Heard,
     transcript: Transcript,
     outputs: VecDeque<Output>,
 }
@@ -104,6 +122,7 @@ enum State {
     Idle,
     Thinking {
         request: TurnRequest,
+        /// Tries that were made; none while it is not known yet how much of the reply before was heard.
         attempt: u32,
         until: Instant,
         meanwhile: Option<TurnInput>,
@@ -160,11 +179,15 @@ impl TurnLoop {
             at_once: None,
             repeating: false,
             type_ahead: VecDeque::new(),
+            keys_before: String::new(),
             last_heard: now,
             asked_at: now,
             network_told_until: now,
             saying: String::new(),
             echo_until: now,
+            replied_at: now,
+            silent_turns: 0,
+            heard: Heard::default(),
             transcript: Transcript::default(),
             outputs: VecDeque::new(),
         }
@@ -203,7 +226,7 @@ impl TurnLoop {
             Input::NetworkWarning => self.network_warning(now),
             Input::Pressed(digit) => self.pressed(now, digit),
             Input::Played(id) => self.played(now, id),
-            Input::WasCut { id, share } => self.transcript.heard(id.0, share),
+            Input::WasCut { id, share } => self.was_cut(now, id, share),
             Input::HandoffImpossible => self.handoff_impossible(now),
         }
     }
@@ -211,6 +234,7 @@ impl TurnLoop {
     /// The deadline passed; early calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &mut self.state {
+            State::Thinking { until, attempt: 0, .. } if *until <= now => self.send(now),
             State::Thinking { until, .. } if *until <= now => self.try_again(now, ServiceFailure::Overdue),
             State::Speaking { until, hushed, .. } if *until <= now && *hushed => self.resume(now),
             State::Speaking { streaming, until, .. } if *until <= now => {
@@ -263,40 +287,17 @@ impl TurnLoop {
         &self.context
     }
 
-    fn ask(&mut self, now: Instant, input: TurnInput) {
-        self.queue.clear();
-        self.ask_meanwhile(now, input);
-    }
-
-    /// Asks while what is in the queue is still to be heard.
-    fn ask_meanwhile(&mut self, now: Instant, input: TurnInput) {
-        self.at_once = None;
-        self.take_speech_again();
-        self.expecting = Expecting::default();
-        let request = TurnRequest {
-            patience: self.policy.assistant,
-            barge_in_occurred: std::mem::take(&mut self.barged_in),
-            ..TurnRequest::new(self.turn, input, with_integrations(&self.context, &self.facts))
-        };
-        self.turn += 1;
-        self.asked_at = now;
-        self.outputs.push_back(Output::Ask(request.clone()));
-        self.state = State::Thinking { request, attempt: 1, until: now + self.policy.assistant, meanwhile: None };
-        self.voice.turn_sent();
-        if self.recognition.turn_sent() {
-            self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
-        }
-    }
-
     /// A part of a reply: it is spoken while the rest is made.
     fn part(&mut self, now: Instant, number: u32, item: &Value) {
-        let responses = response::read(std::slice::from_ref(item));
+        let (responses, refused) = response::read(std::slice::from_ref(item));
         match &mut self.state {
-            State::Thinking { request, meanwhile: None, .. } if request.number == number => {
+            State::Thinking { request, meanwhile: None, attempt: 1.., .. } if request.number == number => {
+                self.warn_of(refused);
                 self.speak(now, Some(number), responses);
             }
             State::Speaking { streaming: Some(streaming), .. } if *streaming == number => {
-                self.continue_with(now, responses)
+                self.warn_of(refused);
+                self.continue_with(now, responses);
             }
             // The caller interrupted it, or said something else meanwhile: what is left of it is not spoken.
             _ => {}
@@ -307,7 +308,7 @@ impl TurnLoop {
     fn goes_on(&mut self, now: Instant, number: u32) {
         let anew = now + self.policy.assistant;
         match &mut self.state {
-            State::Thinking { request, until, .. } if request.number == number => {
+            State::Thinking { request, until, attempt: 1.., .. } if request.number == number => {
                 *until = anew.min(self.asked_at + FIRST_WORDS_MAX).max(*until);
             }
             State::Speaking { streaming: Some(streaming), until, hushed: false }
@@ -321,12 +322,12 @@ impl TurnLoop {
 
     fn replied(&mut self, now: Instant, number: u32, reply: Result<TurnReply, ServiceFailure>) {
         match &mut self.state {
-            State::Thinking { request, .. } if request.number == number => {}
+            State::Thinking { request, attempt: 1.., .. } if request.number == number => {}
             State::Speaking { streaming, .. } if *streaming == Some(number) => {
                 *streaming = None;
                 return match reply {
                     Ok(reply) => {
-                        let responses = self.take_over(reply);
+                        let responses = self.take_over(number, reply);
                         self.continue_with(now, responses);
                     }
                     // It cannot be asked again: half of its answer was heard.
@@ -336,7 +337,14 @@ impl TurnLoop {
             // The answer of a turn that the caller interrupted: what the assistant keeps in mind still counts.
             State::Listening { .. } if number + 1 == self.turn => {
                 if let Ok(reply) = reply {
-                    self.remember(reply.context);
+                    self.remember(number, reply.context);
+                }
+                return;
+            }
+            State::Thinking { request, .. } if request.number == number + 1 => {
+                if let Ok(reply) = reply {
+                    self.remember(number, reply.context);
+                    self.context_came_late();
                 }
                 return;
             }
@@ -348,11 +356,12 @@ impl TurnLoop {
         };
         let State::Thinking { meanwhile, .. } = &mut self.state else { return };
         let meanwhile = meanwhile.take();
-        let responses = self.take_over(reply);
+        let responses = self.take_over(number, reply);
         match meanwhile {
             // The caller went on speaking: what they said last counts, unless the reply ends the call.
             Some(input) if !responses.iter().any(Response::is_terminal) => {
                 self.carry_out_silently(now, responses);
+                self.heard.nothing();
                 self.ask_meanwhile(now, input);
             }
             _ => self.speak(now, None, responses),
@@ -360,31 +369,28 @@ impl TurnLoop {
     }
 
     /// Takes from a reply what is not to be carried out in order.
-    fn take_over(&mut self, reply: TurnReply) -> Vec<Response> {
-        self.remember(reply.context);
+    fn take_over(&mut self, number: u32, reply: TurnReply) -> Vec<Response> {
+        self.remember(number, reply.context);
         self.outputs.push_back(Output::Expect(reply.phrases));
-        let mut responses = response::read(&reply.generic);
-        responses.extend(response::read_legacy(&reply.legacy));
+        let (mut responses, mut refused) = response::read(&reply.generic);
+        let (older, refused_of_older) = response::read_legacy(&reply.legacy);
+        responses.extend(older);
+        refused.extend(refused_of_older);
+        self.warn_of(refused);
         responses
     }
 
-    fn remember(&mut self, context: Value) {
-        self.policy.update(&context);
-        policy::merge_custom_data(&mut self.custom_data, &context);
+    fn remember(&mut self, number: u32, context: Value) {
+        let refused = self.policy.update(&context);
+        self.warn_of(refused);
+        self.heard.context_of(number);
+        policy::merge_custom_data(&mut self.custom_data, &context, &self.policy.redaction);
         self.context = context;
     }
 
-    fn try_again(&mut self, now: Instant, failure: ServiceFailure) {
-        let State::Thinking { request, attempt, until, .. } = &mut self.state else { return };
-        if *attempt >= TRIES {
-            return self.fail(failure);
-        }
-        *attempt += 1;
-        request.attempt = *attempt;
-        self.asked_at = now;
-        *until = now + self.policy.assistant;
-        let request = request.clone();
-        self.outputs.push_back(Output::Ask(request));
+    /// The record is told of parameters that are as if they were not there.
+    fn warn_of(&mut self, refused: Vec<OutOfRange>) {
+        self.outputs.extend(refused.into_iter().map(Output::OutOfRange));
     }
 
     fn fail(&mut self, failure: ServiceFailure) {
@@ -407,8 +413,13 @@ impl TurnLoop {
             self.outputs.push_back(Output::Dropped(Dropped::NoBargeIn));
             return self.nothing_said(now);
         }
-        let readable = self.policy.redaction.apply(text.trim());
-        self.transcript.push(now - self.began, Speaker::Caller, readable);
+        // Keys pressed before go along with what is said.
+        match &self.state {
+            State::Thinking { request, .. } if request.input == TurnInput::NoInput => {}
+            State::Listening { .. } | State::Speaking { .. } | State::Thinking { .. } => self.gather_keys_left(now),
+            State::Idle | State::HandingOff { .. } | State::Ended | State::Failed => {}
+        }
+        self.transcript.caller(now - self.began, Speaker::Caller, text.trim(), &self.policy.redaction);
         let chosen = self.expecting.chosen_by_words(&text);
         let said = chosen.unwrap_or(TurnInput::Speech { text, confidence, result });
         match &mut self.state {
@@ -446,8 +457,9 @@ impl TurnLoop {
         let State::HandingOff { transfer } = &mut self.state else { return };
         let message = transfer.agent_unavailable.take();
         self.ask(now, TurnInput::CallTransferFailed);
-        if let Some(message) = message {
-            self.say(message, true);
+        if let (Some(message), State::Thinking { .. }) = (message, &self.state) {
+            self.say(&message, true);
+            self.order_ahead();
             self.begin_front(now);
         }
     }

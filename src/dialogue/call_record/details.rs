@@ -122,7 +122,8 @@ impl CallRecord {
     /// How many turns are over; their logs do not change any more, except for audio that is still being heard.
     pub fn turns_over(&self) -> usize {
         let under_way = usize::from(!self.is_closed() && !self.turns.is_empty());
-        self.turns_dropped + self.turns.len() - under_way
+        let over = self.turns_dropped + self.turns.len() - under_way;
+        self.open_from.map_or(over, |open| over.min(open))
     }
 
     /// The log of a turn, counted from 0: the payload of `message_logged`. `None` if it is not over, or has fallen off.

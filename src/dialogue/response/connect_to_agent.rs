@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::Response;
+use super::fields::text;
 use super::sip_target::{self, SipTarget};
+use crate::plain_text;
 
 /// A transfer as the assistant asks for it.
 #[derive(Clone, PartialEq, Default)]
@@ -27,13 +29,11 @@ impl std::fmt::Debug for ConnectToAgent {
 }
 
 pub(super) fn read(item: &Value) -> Response {
-    let text = |path: &str| {
-        let text = item.pointer(path).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(str::to_owned)
-    };
+    let text = |path: &str| text(item.pointer(path));
+    let said = |path: &str| text(path).map(|text| plain_text::of_markdown(&text));
     Response::ConnectToAgent(ConnectToAgent {
-        agent_available: text("/agent_available/message"),
-        agent_unavailable: text("/agent_unavailable/message"),
+        agent_available: said("/agent_available/message"),
+        agent_unavailable: said("/agent_unavailable/message"),
         message_to_human_agent: text("/message_to_human_agent"),
         custom_data: item.pointer("/transfer_info/target/amazon_connect/custom_data").cloned(),
         sip: sip_target::read(item),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::fields::{command, flag, number};
+use super::fields::{OutOfRange, command, flag, text, within};
 use super::{Means, Response, text_to_speech};
 
 /// What a collection waits for.
@@ -49,39 +49,44 @@ pub struct KeyPress {
 }
 
 /// A collection needs an end, a sending needs keys; other commands are not served.
-pub(super) fn read(item: &Value) -> Option<Response> {
+pub(super) fn read(item: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
     match command(item)? {
-        ("collect", parameters) => collect(parameters),
-        ("send", parameters) => send(parameters),
+        ("collect", parameters) => collect(parameters, refused),
+        ("send", parameters) => send(parameters, refused),
         (name, _) => text_to_speech::barge_in(name, Means::Keys),
     }
 }
 
-pub(super) fn send(parameters: &Value) -> Option<Response> {
-    let key = |digit: &Value| {
-        let code = number(digit.get("code"))? as usize;
+pub(super) fn send(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
+    let mut key = |digit: &Value| {
+        let code = within(digit, "code", 0..=15, refused)? as usize;
         // A level may be written as the negative number it is.
-        let volume = digit.get("volume").and_then(Value::as_f64).map_or(0.0, f64::abs).min(63.0);
+        let level = digit.get("volume").and_then(Value::as_f64).filter(|level| *level < 0.0);
+        let volume = match level {
+            Some(level) => within(&json!({"volume": -level}), "volume", 0..=63, refused),
+            None => within(digit, "volume", 0..=63, refused),
+        };
         Some(KeyPress {
             key: "0123456789*#ABCD".chars().nth(code)?,
-            duration_ms: number(digit.get("duration")).unwrap_or(200).clamp(40, 5000) as u32,
-            volume: volume as u8,
+            duration_ms: within(digit, "duration", 40..=5000, refused).unwrap_or(200) as u32,
+            volume: volume.unwrap_or(0) as u8,
         })
     };
-    let keys: Vec<KeyPress> = parameters.get("digits")?.as_array()?.iter().filter_map(key).take(KEYS_MAX).collect();
-    let interval_ms = number(parameters.get("send_interval")).unwrap_or(200).clamp(20, 5000) as u32;
+    let keys = parameters.get("digits")?.as_array()?;
+    let keys: Vec<KeyPress> = keys.iter().filter_map(&mut key).take(KEYS_MAX).collect();
+    let interval_ms = within(parameters, "send_interval", 20..=5000, refused).unwrap_or(200) as u32;
     (!keys.is_empty()).then_some(Response::SendKeys(DtmfSend { keys, interval_ms }))
 }
 
 /// Most keys of one `send`.
 const KEYS_MAX: usize = 32;
 
-pub(super) fn collect(parameters: &Value) -> Option<Response> {
-    let digits = |name: &str| number(parameters.get(name)).filter(|n| *n > 0).map(|n| n.min(DIGITS_MAX) as usize);
-    let termination_key = parameters.get("termination_key").and_then(Value::as_str).and_then(|key| key.chars().next());
-    let (count, maximum) = (digits("count"), digits("maximum_count"));
-    let minimum = digits("minimum_count").filter(|minimum| maximum.is_none_or(|maximum| *minimum <= maximum));
-    let inter_digit = number(parameters.get("inter_digit_timeout_count")).map(|ms| ms.clamp(1, 100_000));
+pub(super) fn collect(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
+    let mut digits = |name| within(parameters, name, 1..=DIGITS_MAX, refused).map(|n| n as usize);
+    let termination_key = text(parameters.get("termination_key")).and_then(|key| key.chars().next());
+    let (count, maximum, minimum) = (digits("count"), digits("maximum_count"), digits("minimum_count"));
+    let minimum = minimum.filter(|minimum| maximum.is_none_or(|maximum| *minimum <= maximum));
+    let inter_digit = within(parameters, "inter_digit_timeout_count", 1..=100_000, refused);
     let ignores_speech = flag(parameters.get("ignore_speech")).unwrap_or(false);
     let ends = count.is_some() || maximum.is_some() || termination_key.is_some();
     ends.then_some(Response::Dtmf(DtmfCollect {
@@ -102,7 +107,10 @@ const DIGITS_MAX: u64 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    fn read(item: &Value) -> Option<Response> {
+        super::read(item, &mut vec![])
+    }
 
     #[test]
     fn a_collection_is_read_as_published() {
@@ -120,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_parameter_of_a_collection_is_read() {
-        let item = json!({"command_info": {"type": "collect", "parameters": {"minimum_count": 2, "maximum_count": "400",
+        let item = json!({"command_info": {"type": "collect", "parameters": {"minimum_count": 2, "maximum_count": "100",
             "inter_digit_timeout_count": "1500", "ignore_speech": false, "stop_after_collection": "true"}}});
         let expected = DtmfCollect {
             minimum: Some(2),
@@ -130,6 +138,24 @@ mod tests {
             ..DtmfCollect::default()
         };
         assert_eq!(read(&item), Some(Response::Dtmf(expected)));
+    }
+
+    #[test]
+    fn limits_out_of_range_are_absent() {
+        for (name, bad) in [
+            ("inter_digit_timeout_count", json!(0)),
+            ("inter_digit_timeout_count", json!(-5)),
+            ("minimum_count", json!(101)),
+            ("maximum_count", json!("1e9")),
+            ("maximum_count", json!("many")),
+        ] {
+            let mut refused = vec![];
+            let mut parameters = json!({"count": 4});
+            parameters[name] = bad;
+            let wanted = DtmfCollect { count: Some(4), ..DtmfCollect::default() };
+            assert_eq!(collect(&parameters, &mut refused), Some(Response::Dtmf(wanted)), "{parameters}");
+            assert_eq!(refused.first().map(|refused| refused.name), Some(name));
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub use activities::Activities;
 pub use audio::Audio;
 pub use connect_to_agent::ConnectToAgent;
 pub use dtmf::{DtmfCollect, DtmfSend, KeyPress};
+pub use fields::OutOfRange;
 pub use options::{Choice, OptionList, OptionsConfig};
 pub use sip_target::SipTarget;
 pub use speech_to_text::SpeechToTextUpdate;
@@ -125,17 +126,22 @@ impl Response {
     }
 }
 
-/// Reads `output.generic[]`; items for other channels are left out.
-pub fn read(generic: &[Value]) -> Vec<Response> {
-    generic.iter().filter(|item| is_for_us(item)).flat_map(read_one).collect()
+/// Reads `output.generic[]`, and which parameters of it are as if they were not there; items for other channels are left
+/// out.
+pub fn read(generic: &[Value]) -> (Vec<Response>, Vec<OutOfRange>) {
+    let mut refused = vec![];
+    let ours = generic.iter().filter(|item| is_for_us(item));
+    let responses = ours.flat_map(|item| read_one(item, &mut refused)).collect();
+    (responses, refused)
 }
 
 /// Reads what older assistants put beside `generic`: `vgwAction` or `vgwActionSequence`.
-pub fn read_legacy(output: &Value) -> Vec<Response> {
-    user_defined::read_sequence(output)
+pub fn read_legacy(output: &Value) -> (Vec<Response>, Vec<OutOfRange>) {
+    let mut refused = vec![];
+    (user_defined::read_sequence(output, &mut refused), refused)
 }
 
-fn read_one(item: &Value) -> Vec<Response> {
+fn read_one(item: &Value, refused: &mut Vec<OutOfRange>) -> Vec<Response> {
     let response_type = item.get("response_type").and_then(Value::as_str).unwrap_or_default();
     let known = match response_type {
         "text" => text::read(item),
@@ -145,7 +151,7 @@ fn read_one(item: &Value) -> Vec<Response> {
         "search" => search::read(item),
         "speech_to_text" => speech_to_text::read(item),
         "text_to_speech" => text_to_speech::read(item),
-        "dtmf" => dtmf::read(item),
+        "dtmf" => dtmf::read(item, refused),
         "start_activities" => Some(activities::read(item, true)),
         "stop_activities" => Some(activities::read(item, false)),
         "connect_to_agent" => Some(connect_to_agent::read(item)),
@@ -153,7 +159,7 @@ fn read_one(item: &Value) -> Vec<Response> {
         // A link to the chat goes out by text message.
         "channel_transfer" => Some(Response::SendSms),
         "user_defined" => {
-            if let Some(responses) = user_defined::read(item) {
+            if let Some(responses) = user_defined::read(item, refused) {
                 return responses;
             }
             None
@@ -183,7 +189,7 @@ mod tests {
             json!({"response_type": "hologram"}),
             json!({"response_type": "end_session"}),
         ];
-        let read = read(&generic);
+        let (read, _) = read(&generic);
         assert_eq!(
             read,
             [
@@ -200,6 +206,6 @@ mod tests {
             json!({"response_type": "text", "text": "web", "channels": [{"channel": "chat"}]}),
             json!({"response_type": "text", "text": "both", "channels": [{"channel": "chat"}, {"channel": "voice_telephony"}]}),
         ];
-        assert_eq!(read(&generic), [Response::Text { text: "both".into() }]);
+        assert_eq!(read(&generic).0, [Response::Text { text: "both".into() }]);
     }
 }

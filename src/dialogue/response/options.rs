@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Response;
 use super::fields::{flag, text};
+use crate::plain_text;
 
 /// What a disambiguation begins with when the author gave no title.
 const DID_YOU_MEAN: &str = "Did you mean?";
@@ -81,12 +82,10 @@ impl OptionsConfig {
             Some(words) => words.get(n).map(String::as_str),
             None => NUMBER_WORDS.get(n).copied(),
         };
-        let named = |(n, choice): &(usize, &Choice)| {
-            word(*n).is_some_and(|word| plain(word) == said)
-                || said == (n + 1).to_string()
-                || plain(&choice.label) == said
-        };
-        choices.iter().enumerate().find(named).map(|(_, choice)| choice)
+        // A label may be a number: what a caller reads out is meant before its position.
+        let by_label = choices.iter().find(|choice| plain(&choice.label) == said);
+        let by_position = |n: &usize| word(*n).is_some_and(|word| plain(word) == said) || said == (n + 1).to_string();
+        by_label.or_else(|| choices.get((0..choices.len()).find(by_position)?))
     }
 }
 
@@ -99,17 +98,29 @@ fn plain(text: &str) -> String {
 pub(super) fn read(item: &Value, disambiguates: bool) -> Option<Response> {
     let list = item.get(if disambiguates { "suggestions" } else { "options" })?.as_array()?;
     let choice = |entry: &Value| {
-        let label = text(entry.get("label"))?;
-        let input = match entry.pointer("/value/input") {
-            Some(Value::Object(input)) => input.clone(),
-            // An author may have left the value out: the label is what a person would say.
-            _ => Map::from_iter([("text".to_owned(), json!(label))]),
-        };
-        Some(Choice { label, input })
+        let label = text(entry.get("label")).map(|label| plain_text::of_markdown(&label))?;
+        Some(Choice { input: input(entry, &label), label })
     };
     let choices: Vec<Choice> = list.iter().filter_map(choice).take(CHOICES_MAX).collect();
     let title = text(item.get("title")).or_else(|| disambiguates.then(|| DID_YOU_MEAN.to_owned()));
     (!choices.is_empty()).then_some(Response::Options(OptionList { title, choices, disambiguates }))
+}
+
+/// What the next message sends for a choice. Its text may have been written as a number or a boolean, and the object
+/// around it left out; without any, the label is what a person would say.
+fn input(entry: &Value, label: &str) -> Map<String, Value> {
+    let value = entry.get("value").unwrap_or(&Value::Null);
+    let mut input = match value.get("input").unwrap_or(value) {
+        Value::Object(input) => input.clone(),
+        scalar => Map::from_iter(text(Some(scalar)).map(|text| ("text".to_owned(), json!(text)))),
+    };
+    match input.get("text").map(|given| text(Some(given))) {
+        Some(Some(given)) => drop(input.insert("text".to_owned(), json!(given))),
+        // What was laid down without a text may be chosen by other means, like an intent.
+        None if !input.is_empty() => {}
+        _ => drop(input.insert("text".to_owned(), json!(label))),
+    }
+    input
 }
 
 /// Most choices that are spoken.
@@ -140,6 +151,22 @@ mod tests {
         }
         assert_eq!(config.named(&list.choices, "help desk").map(|c| c.input["text"].clone()), Some(json!("Help desk")));
         assert!(config.named(&list.choices, "three").is_none());
+    }
+
+    #[test]
+    fn labels_and_values_may_be_numbers_and_booleans() {
+        let item = json!({"title": 2027, "options": [{"label": 2025, "value": {"input": {"text": 2025}}},
+            {"label": true, "value": {"input": {"text": false, "id": 7}}}, {"label": 2.5, "value": 3},
+            {"label": 1, "value": {"input": "one"}}, {"label": "x", "value": {"input": {"intents": []}}}, {"label": null}]});
+        let Some(Response::Options(list)) = read(&item, false) else { panic!("a list") };
+        let read: Vec<_> =
+            list.choices.iter().map(|choice| (choice.label.as_str(), choice.input.get("text"))).collect();
+        let text = |text: &'static str| json!(text);
+        let expected = [("2025", Some(&text("2025"))), ("true", Some(&text("false"))), ("2.5", Some(&text("3")))];
+        assert_eq!((list.title.as_deref(), &read[..3]), (Some("2027"), &expected[..]));
+        assert_eq!(read[3..], [("1", Some(&text("one"))), ("x", None)]);
+        let named = OptionsConfig::default().named(&list.choices, "1").map(|choice| choice.label.as_str());
+        assert_eq!(named, Some("1"), "the label before the position");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Response;
 use super::fields::text;
+use crate::plain_text;
 
 /// Most characters of a result that are spoken.
 const CHARACTERS_MAX: usize = 5000;
@@ -16,7 +17,8 @@ pub(super) fn read(item: &Value) -> Option<Response> {
         text(first.get("body")).or_else(|| text(highlight)).or_else(|| text(first.get("title")))
     });
     let parts: Vec<String> = text(item.get("header")).into_iter().chain(body).collect();
-    let spoken: String = parts.join(" ").chars().take(CHARACTERS_MAX - 1).collect();
+    // Results are cut from pages: neither their markup nor their Markdown is meant for a voice.
+    let spoken: String = plain_text::of_page(&parts.join("\n")).chars().take(CHARACTERS_MAX - 1).collect();
     (!spoken.is_empty()).then_some(Response::Text { text: spoken })
 }
 
@@ -30,6 +32,8 @@ mod tests {
         let item =
             json!({"header": "I found this.", "primary_results": [{"body": "We open at nine."}, {"body": "no"}]});
         assert_eq!(read(&item), Some(Response::Text { text: "I found this. We open at nine.".into() }));
+        let page = json!({"primary_results": [{"highlight": {"body": ["We <em>open</em> at **nine**.\n\n* [Map](http://x)"]}}]});
+        assert_eq!(read(&page), Some(Response::Text { text: "We open at nine. Map".into() }));
         let long = json!({"results": [{"body": "a".repeat(9000)}]});
         assert!(matches!(read(&long), Some(Response::Text { text }) if text.len() == 4999));
         assert_eq!(read(&json!({"primary_results": []})), None);

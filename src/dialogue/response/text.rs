@@ -3,11 +3,15 @@
 use serde_json::Value;
 
 use super::Response;
+use super::fields::text;
+use crate::plain_text;
 
-/// The runtime form has `text`; the authoring form `values[0].text` is accepted too.
+/// Markdown is for pages: its signs are not spoken. The runtime form has `text`; the authoring form `values[0].text` is accepted too.
 pub(super) fn read(item: &Value) -> Option<Response> {
-    let text = item.get("text").or_else(|| item.pointer("/values/0/text"))?.as_str()?.trim();
-    Some(Response::Text { text: text.to_owned() })
+    let given = item.get("text").or_else(|| item.pointer("/values/0/text"))?;
+    let said = text(Some(given)).map(|text| plain_text::of_markdown(&text));
+    // An empty text is one that says nothing.
+    said.or_else(|| given.is_string().then(String::new)).map(|text| Response::Text { text })
 }
 
 #[cfg(test)]
@@ -20,6 +24,8 @@ mod tests {
         let expected = Some(Response::Text { text: "hi".into() });
         assert_eq!(read(&json!({"text": " hi "})), expected);
         assert_eq!(read(&json!({"values": [{"text": "hi"}]})), expected);
-        assert_eq!(read(&json!({"text": 7})), None);
+        assert_eq!(read(&json!({"text": 7})), Some(Response::Text { text: "7".into() }));
+        assert_eq!(read(&json!({"text": "**7** <break/>"})), Some(Response::Text { text: "7 <break/>".into() }));
+        assert_eq!(read(&json!({"text": ["a"]})), None);
     }
 }

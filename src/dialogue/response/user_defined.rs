@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{flag, number, text};
+use super::fields::{OutOfRange, flag, text};
 use super::options::OptionsConfig;
 use super::{Activities, Audio, BargeInSwitch, Means, Response, dtmf, sip_target, speech_to_text, text_to_speech};
 use crate::response::ConnectToAgent;
@@ -10,28 +10,28 @@ use crate::response::ConnectToAgent;
 /// Most bytes of one `user_defined`.
 const BYTES_MAX: usize = 5000;
 
-pub(super) fn read(item: &Value) -> Option<Vec<Response>> {
+pub(super) fn read(item: &Value, refused: &mut Vec<OutOfRange>) -> Option<Vec<Response>> {
     let defined = item.get("user_defined")?;
     if defined.to_string().len() > BYTES_MAX {
         return None;
     }
     let action = defined.get("vgwAction").unwrap_or(defined);
-    command(action.get("command")?.as_str()?, action.get("parameters").unwrap_or(&Value::Null))
+    command(action.get("command")?.as_str()?, action.get("parameters").unwrap_or(&Value::Null), refused)
 }
 
 /// The form of older assistants: `vgwAction` or `vgwActionSequence` beside `generic`, and in the context.
-pub(super) fn read_sequence(from: &Value) -> Vec<Response> {
+pub(super) fn read_sequence(from: &Value, refused: &mut Vec<OutOfRange>) -> Vec<Response> {
     let one = from.get("vgwAction").into_iter();
     let many = from.get("vgwActionSequence").and_then(Value::as_array).into_iter().flatten();
-    let known = |action: &Value| {
+    let mut known = |action: &Value| {
         let name = action.get("command").and_then(Value::as_str).unwrap_or_default();
-        let read = command(name, action.get("parameters").unwrap_or(&Value::Null));
+        let read = command(name, action.get("parameters").unwrap_or(&Value::Null), refused);
         read.unwrap_or_else(|| vec![Response::Unsupported { response_type: name.to_owned() }])
     };
-    one.chain(many).flat_map(known).collect()
+    one.chain(many).flat_map(&mut known).collect()
 }
 
-fn command(name: &str, parameters: &Value) -> Option<Vec<Response>> {
+fn command(name: &str, parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Vec<Response>> {
     let pause = |speech: bool| Activities { speech, keys: !speech };
     let switch = |by, allowed| Response::BargeIn(BargeInSwitch { by, allowed });
     let one = match name {
@@ -57,7 +57,7 @@ fn command(name: &str, parameters: &Value) -> Option<Vec<Response>> {
         "vgwActCollectDtmf" => {
             let renamed =
                 json!({"count": parameters.get("dtmfCount"), "termination_key": parameters.get("dtmfTermKey")});
-            dtmf::collect(&renamed)?
+            dtmf::collect(&renamed, refused)?
         }
         "vgwActPauseSTT" => Response::Stop(pause(true)),
         "vgwActUnPauseSTT" => Response::Start(pause(true)),
@@ -67,18 +67,18 @@ fn command(name: &str, parameters: &Value) -> Option<Vec<Response>> {
         "vgwActDisableSpeechBargeIn" => switch(Means::Speech, false),
         "vgwActEnableDTMFBargeIn" => switch(Means::Keys, true),
         "vgwActDisableDTMFBargeIn" => switch(Means::Keys, false),
-        "vgwActSendDTMF" => send_keys(parameters)?,
+        "vgwActSendDTMF" => send_keys(parameters, refused)?,
         _ => return None,
     };
     Some(vec![one])
 }
 
 /// Keys as one text.
-fn send_keys(parameters: &Value) -> Option<Response> {
+fn send_keys(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
     let keys = text(parameters.get("dtmfDigits"))?;
     let codes: Vec<Value> =
         keys.chars().filter_map(|key| "0123456789*#ABCD".find(key)).map(|code| json!({"code": code})).collect();
-    dtmf::send(&json!({"digits": codes, "send_interval": number(parameters.get("sendInterval"))}))
+    dtmf::send(&json!({"digits": codes, "send_interval": parameters.get("sendInterval")}), refused)
 }
 
 /// A transfer by SIP.
@@ -115,7 +115,7 @@ mod tests {
     use crate::response::sip_target::{HeadersBy, TransferMethod};
 
     fn act(command: &str, parameters: Value) -> Option<Vec<Response>> {
-        read(&json!({"user_defined": {"vgwAction": {"command": command, "parameters": parameters}}}))
+        read(&json!({"user_defined": {"vgwAction": {"command": command, "parameters": parameters}}}), &mut vec![])
     }
 
     #[test]
@@ -172,6 +172,6 @@ mod tests {
             Response::Text { text: "b".into() },
             Response::Unsupported { response_type: "vgwActSetConversationConfig".into() },
         ];
-        assert_eq!(read_sequence(&output), expected);
+        assert_eq!(read_sequence(&output, &mut vec![]), expected);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::ports::{Part, ServiceFailure, TurnReply, TurnRequest};
-use crate::response::{ConnectToAgent, DtmfSend};
+use crate::response::{ConnectToAgent, DtmfSend, OutOfRange};
 
 /// Names one text, sound or row of keys to be heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,6 +120,8 @@ pub enum Output {
         /// Its type.
         response_type: String,
     },
+    /// A parameter is out of range, and as if it were not there.
+    OutOfRange(OutOfRange),
     /// Something was done that is not heard: `response[].type` of the call record.
     Did(&'static str),
     /// An utterance was dropped.

@@ -38,10 +38,30 @@ pub(super) struct Expecting {
     offered: OptionsConfig,
     /// Whether speech is not taken until the collection is over.
     deaf: bool,
+    /// Whether it was asked for by a reply before the last.
+    carried_over: bool,
 }
 
 impl Expecting {
+    /// Another reply comes; what it asks for takes the place of this.
+    pub(super) fn carry_over(&mut self) {
+        self.carried_over = true;
+    }
+
+    /// A reply asks for something: what one before it asked for is over.
+    fn begin_anew(&mut self) {
+        if self.carried_over {
+            *self = Self { deaf: self.deaf, ..Self::default() };
+        }
+    }
+
+    pub(super) fn collect(&mut self, wanted: DtmfCollect) {
+        self.begin_anew();
+        self.collector = Some(DtmfCollector::new(wanted));
+    }
+
     pub(super) fn offer(&mut self, choices: Vec<Choice>, offered: OptionsConfig) {
+        self.begin_anew();
         if choices.len() > 9 {
             let wanted = DtmfCollect { maximum: Some(2), inter_digit: Some(SECOND_KEY), ..DtmfCollect::default() };
             self.collector = Some(DtmfCollector::new(wanted));
@@ -114,8 +134,7 @@ impl TurnLoop {
     pub(super) fn listening_timed_out(&mut self, now: Instant) {
         let State::Listening { wait, until, final_by } = &mut self.state else { return };
         if self.policy.inactivity.is_some_and(|limit| self.last_heard + limit <= now) {
-            self.state = State::Ended;
-            return self.outputs.push_back(Output::EndConversation { headers: vec![] });
+            return self.let_go();
         }
         if final_by.is_some_and(|at| at <= now) {
             return self.ask(now, TurnInput::FinalUtteranceTimeout);
@@ -186,13 +205,34 @@ impl TurnLoop {
         }
     }
 
+    /// Keys that would be lost with this turn: a collection has begun and is not complete, or nobody has asked for them
+    /// yet. They go along with it.
+    pub(super) fn gather_keys_left(&mut self, now: Instant) {
+        let masked = self.expecting.collector.as_ref().is_some_and(|collector| collector.wanted().masked);
+        let collected = self.expecting.collector.as_mut().and_then(DtmfCollector::time_out);
+        let mut keys = collected.map(|collected| collected.digits).unwrap_or_default();
+        keys.extend(self.type_ahead.drain(..));
+        if !keys.is_empty() {
+            self.show_keys(now, &keys, masked);
+            self.keys_before.push_str(&keys);
+        }
+    }
+
+    fn show_keys(&mut self, now: Instant, keys: &str, masked: bool) {
+        let at = now - self.began;
+        if masked {
+            self.transcript.push(at, Speaker::CallerKeys, "•".repeat(keys.len()));
+        } else {
+            self.transcript.caller(at, Speaker::CallerKeys, keys, &self.policy.redaction);
+        }
+    }
+
     fn collected(&mut self, now: Instant, collected: Collected) {
         let Collected { digits, succeeded } = collected;
         let wanted = self.expecting.collector.as_ref().map(DtmfCollector::wanted);
         let masked = wanted.is_some_and(|wanted| wanted.masked);
         self.deaf_to_keys |= wanted.is_some_and(|wanted| wanted.stops_after);
-        let shown = if masked { "•".repeat(digits.len()).into() } else { self.policy.redaction.apply(&digits) };
-        self.transcript.push(now - self.began, Speaker::CallerKeys, shown);
+        self.show_keys(now, &digits, masked);
         let chosen = self.expecting.chosen_by_keys(&digits);
         self.ask(now, chosen.unwrap_or(TurnInput::Digits { digits, succeeded }));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::redaction::Redaction;
-use crate::response::fields::number;
+use crate::response::fields::{OutOfRange, within};
 
 /// Settings of one conversation.
 #[derive(Debug, Clone)]
@@ -18,6 +18,9 @@ pub struct Policy {
     pub assistant: Duration,
     /// Silence of the caller over all turns that ends the call; none for no limit.
     pub inactivity: Option<Duration>,
+    /// So many turns in a row may follow each other without the caller and without anything heard; one more and the
+    /// assistant counts as lost.
+    pub silent_turns: u32,
     /// What interrupts a reply.
     pub barge_in: Trigger,
     /// Whether a reply goes on when what interrupted it was nothing.
@@ -52,6 +55,7 @@ impl Default for Policy {
             final_utterance: None,
             assistant: Duration::from_secs(5),
             inactivity: None,
+            silent_turns: SILENT_TURNS,
             barge_in: Trigger::default(),
             resume: true,
             confidence: 0.0,
@@ -63,36 +67,54 @@ impl Default for Policy {
     }
 }
 
-/// The shortest and longest wait that an assistant may set.
+/// Turns in a row without the caller in which nothing is heard, unless the tenant sets another number.
+const SILENT_TURNS: u32 = 20;
+
+/// The shortest and longest wait that an assistant may set, in milliseconds.
 const WAIT_MS: std::ops::RangeInclusive<u64> = 100..=600_000;
 
 impl Policy {
-    /// Takes over what an assistant set in `context.integrations.voice_telephony`; it holds until it is set anew.
-    pub(super) fn update(&mut self, context: &Value) {
-        let Some(set) = context.pointer("/integrations/voice_telephony") else { return };
-        let wait =
-            |at: Option<&Value>| number(at).map(|ms| Duration::from_millis(ms.clamp(*WAIT_MS.start(), *WAIT_MS.end())));
-        if let Some(limit) = wait(set.get("post_response_timeout_count")) {
+    /// Takes over what an assistant set in `context.integrations.voice_telephony`; it holds until it is set anew. What is
+    /// out of range changes nothing and is returned.
+    pub(super) fn update(&mut self, context: &Value) -> Vec<OutOfRange> {
+        let mut refused = vec![];
+        let Some(set) = context.pointer("/integrations/voice_telephony") else { return refused };
+        let mut wait =
+            |name: &'static str, from: &Value| Some(Duration::from_millis(within(from, name, WAIT_MS, &mut refused)?));
+        if let Some(limit) = wait("post_response_timeout_count", set) {
             self.post_response = limit;
         }
-        if let Some(limit) = wait(set.get("final_utterance_timeout_count")) {
+        if let Some(limit) = wait("final_utterance_timeout_count", set) {
             self.final_utterance = Some(limit);
         }
-        if let Some(limit) = wait(set.pointer("/turn_settings/timeout_count")) {
+        if let Some(limit) = set.get("turn_settings").and_then(|settings| wait("timeout_count", settings)) {
             self.assistant = limit;
         }
+        refused
     }
 }
 
 /// Merges `cdr_custom_data`: new keys are added, known ones overwritten, and an empty text takes a key away.
-pub(super) fn merge_custom_data(kept: &mut Map<String, Value>, context: &Value) {
+pub(super) fn merge_custom_data(kept: &mut Map<String, Value>, context: &Value, redaction: &Redaction) {
     let Some(Value::Object(given)) = context.pointer("/integrations/voice_telephony/cdr_custom_data") else { return };
     for (name, value) in given {
         if value == "" {
             kept.remove(name);
         } else {
-            kept.insert(name.clone(), value.clone());
+            kept.insert(name.clone(), masked(value, redaction));
         }
+    }
+}
+
+/// A value as the record may hold it.
+fn masked(value: &Value, redaction: &Redaction) -> Value {
+    match value {
+        Value::String(text) => Value::String(redaction.apply(text).into_owned()),
+        Value::Array(all) => all.iter().map(|value| masked(value, redaction)).collect(),
+        Value::Object(all) => {
+            Value::Object(all.iter().map(|(name, value)| (name.clone(), masked(value, redaction))).collect())
+        }
+        Value::Number(_) | Value::Bool(_) | Value::Null => value.clone(),
     }
 }
 
@@ -113,11 +135,25 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_out_of_range_is_as_if_it_were_not_there() {
+        for bad in [json!(0), json!(-1), json!("0"), json!(99), json!(600_001), json!(1e300), json!("NaN"), json!([7])]
+        {
+            let mut policy = Policy::default();
+            let set = json!({"integrations": {"voice_telephony": {"post_response_timeout_count": bad}}});
+            assert_eq!(policy.update(&set).len(), 1, "{set}");
+            assert_eq!(policy.post_response, Duration::from_secs(7), "{set}");
+        }
+        let absent = json!({"integrations": {"voice_telephony": {"post_response_timeout_count": null}}});
+        assert_eq!(Policy::default().update(&absent).len(), 0);
+    }
+
+    #[test]
     fn custom_data_is_merged_and_removed_by_key() {
         let mut kept = Map::new();
         let given = |data: Value| json!({"integrations": {"voice_telephony": {"cdr_custom_data": data}}});
-        merge_custom_data(&mut kept, &given(json!({"a": 1, "b": {"c": 2}})));
-        merge_custom_data(&mut kept, &given(json!({"a": "", "b": 3, "d": 4})));
-        assert_eq!(Value::Object(kept), json!({"b": 3, "d": 4}));
+        let mut merge = |data| merge_custom_data(&mut kept, &given(data), &Redaction::default());
+        merge(json!({"a": 1, "b": {"c": 2}}));
+        merge(json!({"a": "", "b": 3, "d": 4, "e": ["card 4111 1111 1111 1111"]}));
+        assert_eq!(Value::Object(kept), json!({"b": 3, "d": 4, "e": ["card •••• •••• •••• 1111"]}));
     }
 }

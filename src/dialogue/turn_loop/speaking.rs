@@ -1,12 +1,24 @@
 //! Speaking: a queue of what is to be heard and of what is to be done between.
+//!
+//! What is to be heard is ordered only shortly before its time: a reply of a thousand items, or of a book, is a long queue
+//! here and little work anywhere else; when it is cut, or the call is over, all of that work is gone at once.
 
 use std::time::Instant;
 
 use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
-use crate::dtmf_collector::DtmfCollector;
+use crate::markup;
 use crate::ports::TurnInput;
 use crate::response::{Activities, BargeInSwitch, ConnectToAgent, Means, OptionList, OptionsConfig, Response};
-use crate::transcript::Speaker;
+use crate::speakable;
+
+/// Characters of texts that are ordered beyond what is being heard: half a minute.
+const AHEAD_CHARACTERS: usize = 450;
+/// Clips that are ordered at once, each key of a row counted; the playback holds a few more.
+const AHEAD_CLIPS: usize = 40;
+/// Most responses of one reply, or of one part of it; those beyond are left out, but for one that ends the conversation.
+const RESPONSES_MAX: usize = 500;
+/// Most bytes of what is remembered for its echo.
+const SAYING_BYTES_MAX: usize = 4096;
 
 /// One place in the queue.
 pub(super) enum Queued {
@@ -18,9 +30,20 @@ pub(super) enum Queued {
         words: Option<String>,
         /// Whether it is repeated until the next reply.
         repeats: bool,
+        /// The order to make it heard, until it is given.
+        order: Option<Box<Output>>,
+        /// How much of the playback's queue it takes.
+        size: Size,
     },
     /// Something to be done once everything before it has been heard.
     Do(Response),
+}
+
+/// How much a clip takes.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Size {
+    characters: usize,
+    clips: usize,
 }
 
 /// It never shows words.
@@ -50,7 +73,9 @@ impl TurnLoop {
         }
         if self.queue.is_empty() {
             self.saying.clear();
+            self.heard.reply_begins();
         }
+        self.replied_at = now;
         self.state = State::Speaking { streaming, until: now + SPEAKING_MAX, hushed: false };
         self.continue_with(now, responses);
     }
@@ -59,26 +84,23 @@ impl TurnLoop {
     pub(super) fn continue_with(&mut self, now: Instant, responses: Vec<Response>) {
         self.enqueue_all(responses);
         let ends = self.queue.iter().any(is_end);
-        let State::Speaking { streaming, until, hushed } = &mut self.state else { return };
-        let (complete, hushed) = (streaming.is_none(), *hushed);
-        if !hushed {
-            *until = now + SPEAKING_MAX;
-        }
-        match self.at_once.take_if(|_| complete && !ends && !hushed) {
-            Some(input) => {
-                self.settle(now);
-                self.ask_meanwhile(now, input);
+        let State::Speaking { until, hushed, .. } = &mut self.state else { return };
+        if *hushed {
+            // What ends the conversation is not interrupted.
+            if ends {
+                self.resume(now);
             }
-            None if !hushed => self.advance(now),
-            None if ends => self.resume(now), // what ends the conversation is not interrupted
-            None => {}
+            return;
         }
+        *until = now + SPEAKING_MAX;
+        self.advance(now);
     }
 
     /// Of a reply that is not spoken: what it wants done in silence.
     pub(super) fn carry_out_silently(&mut self, now: Instant, responses: Vec<Response>) {
         // What is still to be heard of the reply before stands in the queue: this one does not wait for it.
         let heard = std::mem::take(&mut self.queue);
+        self.replied_at = now;
         self.enqueue_all(responses.into_iter().filter(|response| !is_heard(response)).collect());
         self.settle(now);
         self.queue = heard;
@@ -89,8 +111,41 @@ impl TurnLoop {
         if let Some(end) = responses.iter().position(Response::is_terminal) {
             responses.truncate(end + 1);
         }
+        if responses.len() > RESPONSES_MAX {
+            let end = responses.pop().filter(Response::is_terminal);
+            responses.truncate(RESPONSES_MAX);
+            responses.extend(end);
+            self.outputs.push_back(Output::Skipped { response_type: "all beyond the 500th".to_owned() });
+        }
         let cacheable = !responses.contains(&Response::ExcludeFromCache);
-        responses.into_iter().for_each(|response| self.enqueue(response, cacheable));
+        for response in responses {
+            self.enqueue(response, cacheable);
+            self.order_ahead();
+        }
+    }
+
+    /// Orders what will soon be heard.
+    pub(super) fn order_ahead(&mut self) {
+        let mut ahead = Size::default();
+        for queued in &mut self.queue {
+            let Queued::Clip { order, size, .. } = queued else { continue };
+            let room =
+                ahead.clips == 0 || ahead.characters <= AHEAD_CHARACTERS && ahead.clips + size.clips <= AHEAD_CLIPS;
+            if !room {
+                break;
+            }
+            self.outputs.extend(order.take().map(|order| *order));
+            ahead.characters += size.characters;
+            ahead.clips += size.clips;
+        }
+    }
+
+    /// Puts something to be heard into the queue.
+    fn clip(&mut self, words: Option<String>, repeats: bool, clips: usize, order: impl FnOnce(SayId) -> Output) {
+        let id = SayId(self.next_say);
+        self.next_say += 1;
+        let size = Size { characters: words.as_ref().map_or(0, |words| words.chars().count()), clips };
+        self.queue.push_back(Queued::Clip { id, words, repeats, order: Some(Box::new(order(id))), size });
     }
 
     /// Does what stands at the front, up to the next thing to be heard.
@@ -103,29 +158,26 @@ impl TurnLoop {
 
     fn enqueue(&mut self, response: Response, cacheable: bool) {
         match response {
-            Response::Text { text } => self.say(text, cacheable),
+            Response::Text { text } => self.say(&text, cacheable),
             Response::Audio(audio) => {
-                let id = self.next_id();
-                self.repeating |= audio.repeats;
-                self.queue.push_back(Queued::Clip { id, words: None, repeats: audio.repeats });
-                self.outputs.push_back(Output::Play { id, source: audio.source, repeats: audio.repeats });
+                let repeats = audio.repeats;
+                self.repeating |= repeats;
+                self.clip(None, repeats, 1, |id| Output::Play { id, source: audio.source, repeats });
             }
             Response::Options(list) => self.offer(list, cacheable),
             Response::SendKeys(keys) => {
-                let id = self.next_id();
-                self.queue.push_back(Queued::Clip { id, words: None, repeats: false });
-                self.outputs.push_back(Output::SendKeys { id, keys });
+                self.clip(None, false, keys.keys.len(), |id| Output::SendKeys { id, keys });
             }
-            Response::Dtmf(wanted) => self.expecting.collector = Some(DtmfCollector::new(wanted)),
+            Response::Dtmf(wanted) => self.expecting.collect(wanted),
             Response::TextToSpeech(update) => {
                 self.voice.update(update.strategy, &update.fields);
                 self.outputs.push_back(Output::Did("text_to_speech_config"));
             }
             Response::OptionsConfig(config) => self.offers.options = config,
             Response::DisambiguationConfig(config) => self.offers.suggestions = config,
-            Response::ForceNoInputTurn => self.at_once = Some(TurnInput::NoInput),
+            Response::ForceNoInputTurn => self.at_once = self.at_once.take().or(Some(TurnInput::NoInput)),
             Response::SendSms => {
-                self.at_once = self.at_once.take().or(Some(TurnInput::SmsFailed));
+                self.at_once = Some(TurnInput::SmsFailed);
                 self.outputs.push_back(Output::Did("sms"));
             }
             Response::Unsupported { response_type } => self.outputs.push_back(Output::Skipped { response_type }),
@@ -139,19 +191,13 @@ impl TurnLoop {
         }
     }
 
-    fn next_id(&mut self) -> SayId {
-        self.next_say += 1;
-        SayId(self.next_say - 1)
-    }
-
-    pub(super) fn say(&mut self, text: String, cacheable: bool) {
-        if text.is_empty() {
-            return;
-        }
-        let id = self.next_id();
+    /// Speaks a text, in parts that are short enough for every voice.
+    pub(super) fn say(&mut self, text: &str, cacheable: bool) {
         let voice = self.voice.current().get("synthesize").and_then(|voice| voice.as_object()).cloned();
-        self.queue.push_back(Queued::Clip { id, words: Some(text.clone()), repeats: false });
-        self.outputs.push_back(Output::Say { id, text, voice: voice.unwrap_or_default(), cacheable });
+        for text in speakable::cut(text) {
+            let (words, voice) = (text.clone(), voice.clone().unwrap_or_default());
+            self.clip(Some(words), false, 1, |id| Output::Say { id, text, voice, cacheable });
+        }
     }
 
     fn offer(&mut self, list: OptionList, cacheable: bool) {
@@ -160,7 +206,7 @@ impl TurnLoop {
         let offered: Vec<String> =
             list.choices.iter().enumerate().map(|(n, choice)| config.offer(n + 1, &choice.label)).collect();
         for text in list.title.into_iter().chain(offered) {
-            self.say(text, cacheable);
+            self.say(&text, cacheable);
         }
         self.expecting.offer(list.choices, config);
     }
@@ -170,26 +216,34 @@ impl TurnLoop {
         if let Some(Queued::Clip { id, words, .. }) = self.queue.front_mut()
             && let Some(words) = words.take()
         {
+            let (id, plain) = (*id, markup::without(&words));
+            if self.saying.len() > SAYING_BYTES_MAX {
+                self.saying.clear();
+            }
             self.saying.push(' ');
-            self.saying.push_str(&words);
-            self.transcript.speak(now - self.began, id.0, self.policy.redaction.apply(&words));
+            self.saying.push_str(&plain);
+            self.heard.begins(id, &plain);
+            self.transcript.speak(now - self.began, id.0, &words, &self.policy.redaction);
         }
     }
 
     /// Does what stands at the front, up to the next thing to be heard; at the end of the queue the caller has the word.
     pub(super) fn advance(&mut self, now: Instant) {
         self.settle(now);
+        self.order_ahead();
         let State::Speaking { streaming, until, .. } = &mut self.state else { return };
-        if !self.queue.is_empty() {
-            return;
-        }
         if streaming.is_some() {
-            *until = now + self.policy.assistant;
+            if self.queue.is_empty() {
+                *until = now + self.policy.assistant;
+            }
             return;
         }
-        match self.at_once.take() {
-            Some(input) => self.ask(now, input),
-            None => self.listen(now),
+        let heard = self.queue.iter().all(|queued| matches!(queued, Queued::Clip { repeats: true, .. }));
+        match self.at_once.take_if(|_| heard) {
+            // What repeats goes on until the next reply is there.
+            Some(input) => self.ask_meanwhile(now, input),
+            None if self.queue.is_empty() => self.listen(now),
+            None => {}
         }
     }
 
@@ -227,12 +281,13 @@ impl TurnLoop {
     fn connect(&mut self, now: Instant, mut transfer: ConnectToAgent) {
         if let Some(message) = transfer.agent_available.take() {
             // Said once, then the same response again without it.
-            self.say(message, true);
+            self.say(&message, true);
+            self.order_ahead();
             self.queue.push_back(Queued::Do(Response::ConnectToAgent(transfer)));
             return;
         }
         if let Some(note) = &transfer.message_to_human_agent {
-            self.transcript.push(now - self.began, Speaker::Note, note.clone());
+            self.transcript.note(now - self.began, note, &self.policy.redaction);
         }
         self.outputs.push_back(Output::HandOff(transfer.clone()));
         self.state = State::HandingOff { transfer };
@@ -246,6 +301,7 @@ impl TurnLoop {
                 if self.queue.iter().any(|queued| is_clip(queued) && !is(queued, id)) =>
             {
                 self.queue.remove(at);
+                self.order_ahead();
             }
             State::Speaking { until, hushed, .. } => {
                 self.queue.remove(at);
@@ -265,6 +321,7 @@ impl TurnLoop {
             State::Thinking { .. } => {
                 self.queue.remove(at);
                 self.settle(now);
+                self.order_ahead();
             }
             _ => {}
         }
@@ -313,9 +370,9 @@ impl TurnLoop {
             self.transcript.interrupt(id.0);
         }
         self.outputs.push_back(Output::Cut);
+        self.heard.cut();
         self.repeating = false;
         self.echo_until = now + ECHO_MAX;
-        self.type_ahead.clear();
         for queued in queue {
             if let Queued::Do(response) = queued {
                 self.do_now(now, response);

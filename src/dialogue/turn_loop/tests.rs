@@ -59,6 +59,7 @@ impl Talk {
     }
 
     fn drain(&mut self) {
+        let mut cut = None;
         while let Some(output) = self.turn_loop.poll() {
             self.log.push(match output {
                 Output::Ask(request) => {
@@ -80,6 +81,7 @@ impl Talk {
                     "stop".into()
                 }
                 Output::Cut => {
+                    cut = cut.or(self.says.first().copied());
                     (self.hushed, _) = (false, self.says.clear());
                     "cut".into()
                 }
@@ -91,7 +93,7 @@ impl Talk {
                     self.hushed = false;
                     "resume".into()
                 }
-                Output::Expect(_) | Output::Did(_) => continue,
+                Output::Expect(_) | Output::Did(_) | Output::OutOfRange(_) => continue,
                 Output::Understand(_) => "understand".into(),
                 Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),
@@ -101,6 +103,10 @@ impl Talk {
                 Output::Skipped { response_type } => format!("skip:{response_type}"),
                 Output::Failed(failure) => format!("failed:{failure:?}"),
             });
+        }
+        // As the playback does: what was being heard, or would have been next.
+        if let Some(id) = cut {
+            self.put(Input::WasCut { id, share: 1.0 });
         }
     }
 
@@ -367,7 +373,12 @@ fn no_order_of_events_leaves_the_loop_stuck() {
             let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
             assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
             if let State::Speaking { hushed, .. } = &talk.turn_loop.state {
-                let waits = talk.turn_loop.queue.iter().filter(|queued| matches!(queued, Queued::Clip { .. })).count();
+                let waits = talk
+                    .turn_loop
+                    .queue
+                    .iter()
+                    .filter(|queued| matches!(queued, Queued::Clip { order: None, .. }))
+                    .count();
                 assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
                 assert_eq!(*hushed, talk.hushed, "hushed before: {before}");
             } else {

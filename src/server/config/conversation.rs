@@ -17,6 +17,7 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
         final_utterance: millis("final_utterance_timeout_ms"),
         assistant: millis("assistant_timeout_ms").unwrap_or(default.assistant),
         inactivity: seconds("inactivity_timeout_seconds"),
+        silent_turns: section.number("silent_turns_max", 1..=1000).map_or(default.silent_turns, |turns| turns as u32),
         barge_in: match section.choice("barge_in_on", &["speech", "hypothesis"]) {
             Some(1) => Trigger::Hypothesis,
             _ => Trigger::Speech,
