@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use bellhop_media::codec::{Codec, Encoder};
 use bellhop_media::g711::Law;
+use bellhop_media::latch::Expected;
 use bellhop_media::playout::{Clip, ClipId, Playout, SendFormat, Sound};
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
@@ -43,7 +44,7 @@ fn frames(codec: Codec, secure: bool) -> (f64, f64) {
     let telephone_event = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
     let source = SocketAddr::from(([192, 0, 2, 1], 4000));
     let format = StreamFormat { codec, payload_type: 96, telephone_event, comfort_noise: None };
-    let mut receiver = Receiver::new(format, Some(source));
+    let mut receiver = Receiver::new(format, Expected::at(source));
     let send = SendFormat { codec, payload_type: 96, ptime_ms: 20, telephone_event, comfort_noise: None };
     let mut playout = Playout::new(send, 7, 1, 1);
     if secure {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_media::codec::Codec;
 use bellhop_media::g711::Law;
+use bellhop_media::latch::Expected;
 use bellhop_media::receiver::{EventFormat, Receiver, Source, StreamFormat};
 use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
 use bellhop_media::{FRAME_SAMPLES, Frame};
@@ -47,7 +48,7 @@ fn play(first: u32, trace: Trace) -> (String, Vec<Duration>) {
     let codec = Codec::G711(Law::Mu);
     let format = StreamFormat { codec, payload_type: 0, telephone_event, comfort_noise: None };
     let source = "192.0.2.1:4000".parse().expect("an address");
-    let mut receiver = Receiver::new(format, Some(source));
+    let mut receiver = Receiver::new(format, Expected::at(source));
     let mut random = Random(42);
     let mut due: Vec<(u64, u64)> = (0..500).filter_map(|n| Some((trace(n, &mut random)?, n))).collect();
     due.sort_unstable();

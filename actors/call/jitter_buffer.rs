@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::sdp::Agreed;
 
 use super::child;
@@ -55,8 +56,7 @@ impl Handler<LegDigit> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
-        self.journal.write(|record, now| record.key_pressed(now));
-        self.call.do_send(DigitPressed { digit: press.digit });
+        self.call.do_send(DigitPressed { press, way: Way::Media });
     }
 }
 

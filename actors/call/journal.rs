@@ -160,6 +160,7 @@ impl fmt::Debug for Journal {
 fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
     let mut receiver = cores.receiver.borrow_mut();
     let clock_rate = receiver.format().codec.clock_rate();
+    let totals = receiver.totals();
     let Some(reception) = receiver.reception() else { return };
     let control = cores.control.borrow();
     let sent = cores.playout.borrow().sent();
@@ -172,8 +173,8 @@ fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
     let inbound = StreamSummary {
         maximum_jitter: Some(maximum.as_millis() as u64),
         average_jitter: Some(reception.jitters().mean(clock_rate).as_millis() as u64),
-        packets_lost: Some(reception.lost().into()),
-        packets_transmitted: reception.expected().into(),
+        packets_lost: Some(totals.lost.into()),
+        packets_transmitted: totals.expected.into(),
         canonical_name: canonical_name.map(str::to_owned),
         tool_name: tool_name.map(str::to_owned),
     };

@@ -4,12 +4,14 @@
 //! always delivered.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::g711::Law;
+use bellhop_media::latch::Expected;
 use bellhop_media::playout::{Event, Playout, SendFormat};
 use bellhop_media::quality::{Measured, mean_opinion_score};
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
@@ -34,8 +36,21 @@ const ASSUMED: StreamFormat = StreamFormat {
     comfort_noise: None,
 };
 
+/// How a leg begins.
+pub(super) struct Beginning<'a> {
+    /// What was agreed on, if the offer was the far end's.
+    pub(super) agreed: Option<&'a Agreed>,
+    /// Where SIP came from.
+    pub(super) sip_source: IpAddr,
+    /// What goes out while nobody speaks.
+    pub(super) silence: Silence,
+    /// How long the far end may be silent while it should send.
+    pub(super) media_timeout: Duration,
+}
+
 /// The cores of a leg that rests. Without an offer the codec is known with the ACK; until then µ-law is assumed.
-pub(super) fn cores(now: Instant, agreed: Option<&Agreed>, silence: Silence, media_timeout: Duration) -> LegCores {
+pub(super) fn cores(now: Instant, beginning: &Beginning<'_>) -> LegCores {
+    let Beginning { agreed, sip_source, silence, media_timeout } = *beginning;
     let assumed = SendFormat {
         codec: ASSUMED.codec,
         payload_type: ASSUMED.payload_type,
@@ -45,7 +60,8 @@ pub(super) fn cores(now: Instant, agreed: Option<&Agreed>, silence: Silence, med
     };
     let send = agreed.map_or(assumed, |agreed| send_format(agreed, silence));
     let playout = Playout::new(send, rand::random(), rand::random(), rand::random());
-    let receiver = Receiver::new(agreed.map_or(ASSUMED, stream_format), agreed.and_then(Agreed::signalled));
+    let expected = Expected { signalled: agreed.and_then(Agreed::signalled), sip_source: Some(sip_source) };
+    let receiver = Receiver::new(agreed.map_or(ASSUMED, stream_format), expected);
     let control = Control::new(format!("{:016x}", rand::random::<u64>()));
     let cores = LegCores::new(now, receiver, playout, control, media_timeout);
     if let Some(agreed) = agreed {
@@ -64,7 +80,8 @@ pub enum Silence {
     Suppressed,
 }
 
-/// Brings a leg to what was agreed on; `before` is what it was. Keys that stay leave their state as it is.
+/// Brings a leg to what was agreed on; `before` is what it was. Our key that stays leaves its state as it is; the far end's
+/// may have been begun anew.
 pub(super) fn apply(cores: &LegCores, before: Option<&Agreed>, agreed: &Agreed, silence: Silence) {
     let mut receiver = cores.receiver.borrow_mut();
     receiver.reformat(stream_format(agreed));
@@ -92,6 +109,8 @@ fn secure(cores: &LegCores, before: Option<&Agreed>, agreed: &Agreed) {
     if old.as_ref().map(|keys| &keys.remote) != new.as_ref().map(|keys| &keys.remote) || before.is_none() {
         let inbound = new.as_ref().and_then(|keys| Some(Inbound::new(&master(&keys.remote)?, keys.remote.mki_bytes)));
         cores.receiver.borrow_mut().secure(inbound);
+    } else {
+        cores.receiver.borrow_mut().expect_anew();
     }
     if old.as_ref().map(|keys| &keys.local) != new.as_ref().map(|keys| &keys.local) || before.is_none() {
         let outbound = new.as_ref().and_then(|keys| Some(Outbound::new(&master(&keys.local)?)));
@@ -156,7 +175,7 @@ pub struct MediaQuality {
 }
 
 /// Measures a leg; `None` when nothing was received.
-pub(super) fn quality(cores: &LegCores) -> Option<MediaQuality> {
+pub fn quality(cores: &LegCores) -> Option<MediaQuality> {
     let mut receiver = cores.receiver.borrow_mut();
     let (loss, buffered, codec) = (receiver.loss()?, receiver.delay(), receiver.format().codec);
     let jitter = receiver.reception()?.jitter(codec.clock_rate());

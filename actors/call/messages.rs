@@ -11,6 +11,8 @@ use bellhop_dialogue::transcript::Transcript;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_dialogue::{Fields, Json};
 use bellhop_media::dtmf::Digit;
+use bellhop_media::dtmf::rfc4733::Press;
+use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::dialog::refer::Transfer;
 use bellhop_sip::hop::Hop;
 use bellhop_sip::transaction::ServerKey;
@@ -115,11 +117,13 @@ messages! {
         agreed: bellhop_sip::sdp::Agreed,
     }
 
-    // JitterBuffer -> Call
-    /// A key was pressed.
+    // JitterBuffer, SipDialog -> Call
+    /// A key was pressed; perhaps it comes by the other way too.
     DigitPressed {
-        /// Which.
-        digit: Digit,
+        /// Which, and for how long.
+        press: Press,
+        /// How it came.
+        way: Way,
     }
     /// The caller's audio comes with much jitter.
     NetworkPoor {}
@@ -389,7 +393,7 @@ messages! {
     /// A key was pressed.
     LegDigit {
         /// The press.
-        press: bellhop_media::dtmf::rfc4733::Press,
+        press: Press,
     }
 }
 

@@ -59,8 +59,8 @@ pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// The oldest a call may become.
 pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
-/// How many port pairs are tried before a call is refused.
-pub const PORT_TRIES: usize = 16;
+/// How many port pairs that others hold are tried before a call is refused: a few milliseconds.
+pub const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.
 pub const CHILD_MAILBOX: usize = 64;
 

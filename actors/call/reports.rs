@@ -3,6 +3,7 @@
 //! Invariant: a report is turned into one call of the supervisor, or handed on to one other child; no report decides.
 
 use actix::{AsyncContext, Context, Handler, Message};
+use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_tenancy::tenant::OnTransferFailure;
 
 use super::children::{is_quieted, tell};
@@ -72,8 +73,14 @@ on! {
     WayBack { known } => |this, ctx| this.way_back(known, ctx);
     CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
     MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
-    // From JitterBuffer.
-    DigitPressed { digit } => |this, _ctx| tell(&this.children.turn_loop, Pressed { digit });
+    // From JitterBuffer, and from SipDialog.
+    DigitPressed { press, way } => |this, _ctx| {
+        let Press { digit, held } = press;
+        if this.presses.is_new(crate::now(), way, digit, held) {
+            this.journal.write(|record, now| record.key_pressed(now));
+            tell(&this.children.turn_loop, Pressed { digit });
+        }
+    };
     NetworkPoor {} => |this, _ctx| tell(&this.children.turn_loop, NetworkWarned {});
     MediaSilent {} => |this, ctx| {
         let failure = Broken::Failure(Failure::MediaTimeout);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use bellhop_media::dtmf::Digit;
+use bellhop_media::dtmf::rfc4733::Press;
+use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
 use bellhop_sip::message::{Request, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
@@ -166,10 +168,9 @@ impl Driven for SipDialog {
                 }
                 self.call.do_send(HoldAnswered {});
             }
-            Output::Key { digit, held: _ } => {
+            Output::Key { digit, held } => {
                 if let Some(digit) = Digit::from_char(digit) {
-                    self.journal.write(|record, now| record.key_pressed(now));
-                    self.call.do_send(DigitPressed { digit });
+                    self.call.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
                 }
             }
             Output::TransferProgressed { status } => self.call.do_send(TransferProgressed { status }),

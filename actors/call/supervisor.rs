@@ -16,6 +16,7 @@ use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
 use bellhop_dialogue::turn_loop::Tries;
+use bellhop_media::dtmf::two_ways::TwoWays;
 use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
@@ -29,7 +30,7 @@ use super::connect_handoff::ConnectHandoff;
 use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
-use super::leg::{self, LegListeners};
+use super::leg::{self, Beginning, LegListeners};
 use super::messages::{Answer, Begin, CallEnded, CommitHandoff, FindWayBack, MarkHangup, PrepareHandoff, Ring};
 use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
@@ -45,6 +46,7 @@ use crate::drive::Drive;
 use crate::media_shard::{Leg, LegCores, OnAir, PacketPort, Shard};
 use crate::metrics;
 use crate::reception::call_registry::Blank;
+use crate::reception::port_pool::Fate;
 use crate::services::RecordingSink;
 use crate::supervision::watchdog::{GRACE, was_away};
 use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Stop, spawn_linked};
@@ -62,6 +64,8 @@ pub struct Call {
     pub(super) ending: Option<Ending>,
     pub(super) cores: Option<Rc<LegCores>>,
     pub(super) on_air: Option<OnAir>,
+    /// Keys that may come by two ways.
+    pub(super) presses: TwoWays,
     pub(super) children: Children,
     /// Whether a BYE would reach the far end: known before the key is spent.
     pub(super) way_back: bool,
@@ -105,6 +109,7 @@ impl Call {
             ending: None,
             cores: None,
             on_air: None,
+            presses: TwoWays::default(),
             children: Children::default(),
             way_back: false,
             deadline: None,
@@ -135,20 +140,33 @@ impl Call {
         Ok(MediaSetUp { sdp, agreed, port })
     }
 
-    /// Opens the leg's port; one that somebody else squats on goes back to rest, and another is drawn.
+    /// Opens the leg's port. Where somebody else holds it another is drawn; any other error would be every port's.
     fn open_port(&mut self) -> Result<Box<dyn PacketPort>, StatusCode> {
-        for _ in 0..PORT_TRIES {
+        for held in 0..PORT_TRIES {
             let rtp = self.seed.ports.rtp();
-            match (self.seed.open_port)(rtp) {
+            let error = match (self.seed.open_port)(rtp) {
                 Ok(port) => {
+                    if held > 0 {
+                        tracing::warn!(
+                            held,
+                            "other programs hold ports of media.ports: they are left alone for a while"
+                        );
+                    }
                     self.seed.media.address.set_port(rtp);
                     return Ok(port);
                 }
-                Err(error) => tracing::warn!(port = rtp, %error, "an RTP port could not be opened"),
+                Err(error) => error,
+            };
+            let fate = Fate::of_error(&error);
+            self.seed.ports.goes_back_as(fate);
+            if fate == Fate::NotOpened {
+                tracing::error!(port = rtp, %error, "an RTP port could not be opened");
+                return Err(StatusCode(503));
             }
             let Some(another) = self.seed.port_pool.draw(crate::now()) else { break };
             self.seed.ports = another;
         }
+        tracing::error!("other programs hold the ports of media.ports that were tried");
         Err(StatusCode(503))
     }
 
@@ -179,7 +197,13 @@ impl Call {
         }
 
         let silence = services.media.silence;
-        let cores = Rc::new(leg::cores(crate::now(), agreed.as_ref(), silence, services.media.timeout));
+        let beginning = Beginning {
+            agreed: agreed.as_ref(),
+            sip_source: seed.hop.remote.ip(),
+            silence,
+            media_timeout: services.media.timeout,
+        };
+        let cores = Rc::new(leg::cores(crate::now(), &beginning));
         self.cores = Some(Rc::clone(&cores));
         let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |this, link| JitterBuffer {
             link,

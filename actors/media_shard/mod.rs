@@ -2,7 +2,9 @@
 //!
 //! A shard owns its legs' ports and one clock of 5 ms slices; legs are spread over the four phases of a frame. Per slice it
 //! drains the ports that are due, pulls 20 ms from each jitter buffer and sends what each playout has due. Actors get
-//! events and batches, never packets. Invariant: no allocation, lock or timer per leg and frame; a panic in one leg's
+//! events and batches, never packets. What is measured (jitter, round trip, the delay since a sender report) counts from
+//! when a datagram *arrived*, which the kernel stamps, never from when it was read: an RTCP port is read once a second.
+//! Invariant: no allocation, lock or timer per leg and frame; a panic in one leg's
 //! slice ends that leg alone; without legs the clock rests.
 
 #[allow(unsafe_code)] // the one file that batches system calls
@@ -13,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_media::dtmf::rfc4733::Press;
@@ -42,12 +45,26 @@ const FRAMES_PER_REST: u32 = 5;
 /// A clock this far behind gives up what it missed: the machine was suspended or overloaded.
 pub const CATCH_UP_MAX: Duration = Duration::from_millis(200);
 
+/// A datagram that has arrived.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// What it says; it may be worked on in place.
+    pub bytes: &'a mut [u8],
+    /// How long it has waited for being read, by the kernel's clock.
+    pub age: Duration,
+}
+
+/// Takes datagrams, one after another.
+pub type Deliver<'a> = dyn FnMut(Datagram<'_>) + 'a;
+
 /// Where a leg's packets come and go: a UDP socket, or a test's carrier.
 pub trait PacketPort {
-    /// Hands over every datagram that has arrived; it may be worked on in place.
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8]));
+    /// Hands over every datagram that has arrived.
+    fn drain(&mut self, deliver: &mut Deliver<'_>);
     /// The same for the RTCP port.
-    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8]));
+    fn drain_control(&mut self, deliver: &mut Deliver<'_>);
     /// Sends one datagram; `false` if it could not be sent.
     fn send(&mut self, bytes: &[u8], to: SocketAddr) -> bool;
     /// Sends one datagram from the RTCP port.
@@ -328,7 +345,7 @@ impl OnClock {
     /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.
     fn rest(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
         if self.frames.is_multiple_of(FRAMES_PER_REST) {
-            self.leg.port.drain(&mut |_, _| counters.received += 1);
+            self.leg.port.drain(&mut |_| counters.received += 1);
         }
         if mode == LegMode::Held {
             self.leg.cores.playout.borrow_mut().skip();
@@ -341,12 +358,13 @@ impl OnClock {
     fn hear(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
         let Leg { port, cores, events } = &mut self.leg;
         let mut receiver = cores.receiver.borrow_mut();
-        port.drain(&mut |source, datagram| {
+        port.drain(&mut |datagram| {
             counters.received += 1;
-            match receiver.push(now, source, datagram) {
+            let arrived = now.checked_sub(datagram.age).unwrap_or(now);
+            match receiver.push(arrived, datagram.source, datagram.bytes) {
                 Arrival::Audio | Arrival::ComfortNoise | Arrival::Event(None) => {}
                 Arrival::Event(Some(press)) => events.digit(press),
-                Arrival::Control => hear_control(cores, &mut receiver, now, source, datagram),
+                Arrival::Control => hear_control(cores, &mut receiver, now, datagram),
                 Arrival::Dropped(why) => counters.dropped[why as usize] += 1,
             }
         });
@@ -409,9 +427,9 @@ impl OnClock {
     /// Once a second: what the far end reports, our own report, and whether the far end is still there.
     fn look(&mut self, now: Instant) {
         let Leg { port, cores, events } = &mut self.leg;
-        port.drain_control(&mut |source, datagram| {
-            if rtcp::is_control(datagram) {
-                hear_control(cores, &mut cores.receiver.borrow_mut(), now, source, datagram);
+        port.drain_control(&mut |datagram| {
+            if rtcp::is_control(datagram.bytes) {
+                hear_control(cores, &mut cores.receiver.borrow_mut(), now, datagram);
             }
         });
         if cores.is_silent(now) {
@@ -428,7 +446,9 @@ impl OnClock {
             if !cores.mode().sends() {
                 sent.packets = 0;
             }
-            let time = Time { now, ntp: ntp_now() };
+            // The slice began a while ago, by what the legs before this one took.
+            let now = crate::now();
+            let time = Time { now, ntp: ntp_at(now) };
             let length = cores.control.borrow().report(time, sent, receiver.reception(), &mut packet[..]);
             drop(receiver);
             self.send_control(&mut packet, length);
@@ -472,19 +492,34 @@ impl OnClock {
     }
 }
 
-fn hear_control(cores: &LegCores, receiver: &mut Receiver, now: Instant, source: SocketAddr, datagram: &mut [u8]) {
-    let Some(length) = receiver.open_control(source, datagram) else { return };
+fn hear_control(cores: &LegCores, receiver: &mut Receiver, now: Instant, datagram: Datagram<'_>) {
+    let Datagram { source, bytes, age } = datagram;
+    let Some(length) = receiver.open_control(source, bytes) else { return };
     let ssrc = cores.playout.borrow().sent().ssrc;
-    if cores.control.borrow_mut().receive(Time { now, ntp: ntp_now() }, ssrc, &datagram[..length]) == Heard::Alive {
-        receiver.control_heard(now);
+    let arrived = now.checked_sub(age).unwrap_or(now);
+    let time = Time { now: arrived, ntp: ntp_at(arrived) };
+    if cores.control.borrow_mut().receive(time, ssrc, &bytes[..length]) == Heard::Alive {
+        receiver.control_heard(arrived);
     }
 }
 
-/// The time of day in NTP format: seconds since 1900 in the upper half (RFC 3550 section 4).
-fn ntp_now() -> u64 {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
-    (since_1970.as_secs() + 2_208_988_800) << 32 | fraction
+/// A span of time in NTP format.
+fn ntp_of(span: Duration) -> u64 {
+    (span.as_secs() << 32) + (u64::from(span.subsec_nanos()) << 32) / 1_000_000_000
+}
+
+/// The time of day in NTP format: seconds since 1900 in the upper half (RFC 3550 section 4). It is read once and goes on with
+/// the monotonic clock from there, so that setting the clock is no round trip.
+fn ntp_at(now: Instant) -> u64 {
+    static READ: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (then, ntp) = *READ.get_or_init(|| {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        (now, ntp_of(since_1970 + Duration::from_secs(2_208_988_800)))
+    });
+    match now.checked_duration_since(then) {
+        Some(later) => ntp.wrapping_add(ntp_of(later)),
+        None => ntp.wrapping_sub(ntp_of(then - now)),
+    }
 }
 
 const _: () = assert!(Dropped::ALL.len() == 9);

@@ -4,7 +4,9 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use super::{PacketPort, batch_io};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::{Deliver, PacketPort, batch_io};
 
 /// Two bound, non-blocking UDP sockets: RTP, and RTCP on the port above.
 #[derive(Debug)]
@@ -19,18 +21,27 @@ impl UdpPort {
         let bound = |port| {
             let socket = UdpSocket::bind(SocketAddr::new(address.ip(), port))?;
             socket.set_nonblocking(true)?;
+            // The kernel says when each datagram came: a port may be read much later.
+            setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
             Ok::<_, io::Error>(socket)
         };
-        Ok(Self { rtp: bound(address.port())?, rtcp: bound(address.port().saturating_add(1))? })
+        // Port 0 lets the kernel choose both.
+        let above = if address.port() == 0 { 0 } else { address.port().saturating_add(1) };
+        Ok(Self { rtp: bound(address.port())?, rtcp: bound(above)? })
+    }
+
+    /// Where RTP and RTCP are bound.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.rtp.local_addr()?, self.rtcp.local_addr()?))
     }
 }
 
 impl PacketPort for UdpPort {
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+    fn drain(&mut self, deliver: &mut Deliver<'_>) {
         batch_io::drain(self.rtp.as_raw_fd(), deliver);
     }
 
-    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+    fn drain_control(&mut self, deliver: &mut Deliver<'_>) {
         batch_io::drain(self.rtcp.as_raw_fd(), deliver);
     }
 

@@ -17,4 +17,5 @@ pub mod storage;
 #[cfg(test)]
 mod testing;
 pub mod text_to_speech;
+mod websocket;
 mod worker_pool;

@@ -5,7 +5,9 @@
 //! ```
 //! The delay is scheduled, not counted: a sample with timestamp `ts` is due at `base + delay + ts`, where `base` is the
 //! fastest transit seen lately (so a skewed clock is followed) and `delay` a peak of the recent spread that decays (so it
-//! shrinks again after a spike). Invariant: at most [`PACKETS_MAX`] packets are held, and no packet is played twice.
+//! shrinks again after a spike). Timestamps that go back while sequence numbers go on are a sender that has begun anew (a
+//! file played from its start, a transfer at the far end): [`RESTART_PACKETS`] of them and it is heard again, as RFC 3550
+//! appendix A.1 does with sequence numbers; such a packet is never merely late. Invariant: at most [`PACKETS_MAX`] packets are held, and no packet is played twice.
 //! Driver: `media/receiver.rs`, called by `actors/media_shard/`.
 
 use std::time::{Duration, Instant};
@@ -21,11 +23,29 @@ pub const GAP: i64 = samples(120);
 /// A timestamp that jumps by more than this is a new stream.
 pub const JUMP: i64 = samples(4000);
 
+/// Packets in order whose timestamps lie behind what came before them, until they are believed.
+pub const RESTART_PACKETS: u8 = 3;
+/// A packet this far behind the newest was overtaken (RFC 3550 appendix A.1: MAX_MISORDER); farther, its sender begins anew.
+const MISORDERED_MAX: u16 = 100;
+
 const BASE_WINDOW: i64 = samples(2000);
 const DELAY_DECAY_PACKETS: i64 = 50;
 
 const fn samples(ms: i64) -> i64 {
     ms * 8
+}
+
+/// A packet of audio.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// Its RTP sequence number.
+    pub sequence: u16,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
+    /// How long it sounds, in eighths of a millisecond.
+    pub ticks: i64,
+    /// Its payload.
+    pub payload: &'a [u8],
 }
 
 /// What became of a packet.
@@ -62,6 +82,9 @@ pub struct JitterBuffer {
     slots: Vec<Slot>,
     epoch: Option<Instant>,
     last_timestamp: Option<(u32, i64)>,
+    last_sequence: Option<u16>,
+    /// Packets in order that lie behind, one after another.
+    behind: u8,
     base: WindowMinimum,
     delay: i64,
     state: State,
@@ -87,6 +110,8 @@ impl Default for JitterBuffer {
             slots: Vec::new(),
             epoch: None,
             last_timestamp: None,
+            last_sequence: None,
+            behind: 0,
             base: WindowMinimum::default(),
             delay: DELAY_MIN,
             state: State::Waiting,
@@ -100,14 +125,15 @@ impl JitterBuffer {
         Self { scale: i64::from(clock_rate / 8000).max(1), ..Self::default() }
     }
 
-    /// Takes a packet: its RTP timestamp, how long it sounds in eighths of a millisecond, and its payload.
-    pub fn push(&mut self, now: Instant, timestamp: u32, ticks: i64, payload: &[u8]) -> Pushed {
+    /// Takes a packet that arrived now.
+    pub fn push(&mut self, now: Instant, incoming: Incoming<'_>) -> Pushed {
+        let Incoming { sequence, timestamp, ticks, payload } = incoming;
         if payload.is_empty() || ticks <= 0 {
             return Pushed::Overflow;
         }
         let arrival = self.clock(now);
         let mut extended = self.extend(timestamp);
-        if self.jumped(extended) {
+        if self.jumped(extended) || self.has_begun_anew(sequence, extended) {
             self.restart();
             extended = self.extend(timestamp);
         }
@@ -207,6 +233,7 @@ impl JitterBuffer {
     pub fn restart(&mut self) {
         self.slots.iter_mut().for_each(|slot| slot.timestamp = None);
         self.last_timestamp = None;
+        self.behind = 0;
         self.base = WindowMinimum::default();
         self.delay = DELAY_MIN;
         self.state = State::Waiting;
@@ -268,6 +295,18 @@ impl JitterBuffer {
         extended / self.scale
     }
 
+    /// Whether timestamps have gone back under sequence numbers that go on.
+    fn has_begun_anew(&mut self, sequence: u16, extended: i64) -> bool {
+        let ahead = self.last_sequence.map_or(1, |last| sequence.wrapping_sub(last));
+        if ahead == 0 || ahead > u16::MAX - MISORDERED_MAX {
+            return false; // overtaken, or twice here
+        }
+        self.last_sequence = Some(sequence);
+        let is_behind = self.last_timestamp.is_some_and(|(_, line)| extended < line / self.scale);
+        self.behind = if is_behind { self.behind + 1 } else { 0 };
+        self.behind >= RESTART_PACKETS
+    }
+
     fn jumped(&self, extended: i64) -> bool {
         self.last_timestamp.is_some_and(|(_, line)| (extended - line / self.scale).abs() > JUMP)
     }
@@ -302,6 +341,11 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// A packet of G.711: its sequence number and timestamp, and what it holds.
+    fn push(buffer: &mut JitterBuffer, now: Instant, (sequence, timestamp): (u16, u32), payload: &[u8]) -> Pushed {
+        buffer.push(now, Incoming { sequence, timestamp, ticks: payload.len() as i64, payload })
+    }
+
     /// Plays `frames` frames: `arrivals` says when (ms) frame n arrives, `None` if never. One letter a 20 ms pull:
     /// P payload, L lost, S stretch, . idle; and which frames were heard.
     fn play(
@@ -317,7 +361,8 @@ mod tests {
         let (mut log, mut heard, mut at) = (String::new(), vec![], 0);
         for ms in 0..until_ms {
             while let Some((_, n)) = due.get(at).filter(|(when, _)| *when <= ms) {
-                buffer.push(start + MS * ms as u32, ts0.wrapping_add(n * 160), 160, &[*n as u8; 160]);
+                let when = start + MS * ms as u32;
+                push(&mut buffer, when, (*n as u16, ts0.wrapping_add(n * 160)), &[*n as u8; 160]);
                 at += 1;
             }
             if ms % 20 == 10 {
@@ -359,8 +404,8 @@ mod tests {
         assert!(heard.len() >= 26, "{heard:?}");
         let now = Instant::now();
         let mut fresh = JitterBuffer::default();
-        assert_eq!(fresh.push(now, 0, 160, &[0; 160]), Pushed::Held);
-        assert_eq!(fresh.push(now, 0, 160, &[0; 160]), Pushed::Duplicate);
+        assert_eq!(push(&mut fresh, now, (0, 0), &[0; 160]), Pushed::Held);
+        assert_eq!(push(&mut fresh, now, (0, 0), &[0; 160]), Pushed::Duplicate);
         assert!(buffer.pull(now, true) != Pulled::Lost || !buffer.is_empty());
     }
 
@@ -401,7 +446,8 @@ mod tests {
         for n in 0..50u32 {
             let now = start + MS * 20 * n;
             let timestamp = (u32::MAX - 10_000).wrapping_add(n * 960);
-            assert_eq!(buffer.push(now, timestamp, 160, &[n as u8; 60]), Pushed::Held);
+            let incoming = Incoming { sequence: n as u16, timestamp, ticks: 160, payload: &[n as u8; 60] };
+            assert_eq!(buffer.push(now, incoming), Pushed::Held);
             heard += u32::from(matches!(buffer.pull(now, true), Pulled::Payload(_)));
         }
         assert!(heard >= 48, "{heard} of 50, across the wrap");
@@ -411,8 +457,33 @@ mod tests {
     fn what_is_held_is_bounded() {
         let now = Instant::now();
         let mut buffer = JitterBuffer::default();
-        let held = (0..1000u32).filter(|n| buffer.push(now, n * 8, 8, &[0; 8]) == Pushed::Held).count();
+        let held = (0..1000u32).filter(|n| push(&mut buffer, now, (*n as u16, n * 8), &[0; 8]) == Pushed::Held).count();
         assert!(held <= PACKETS_MAX + 8, "{held}");
         assert!(buffer.len() <= PACKETS_MAX);
+    }
+
+    /// Timestamps jump by so many milliseconds at frame 100 while sequence numbers go on, from one step to the other.
+    fn heard_after_a_jump(by_ms: i64, sequence_step: u16) -> usize {
+        let start = Instant::now();
+        let mut buffer = JitterBuffer::default();
+        let mut heard = 0;
+        for n in 0..150u32 {
+            let now = start + MS * 20 * n;
+            let jump = if n < 100 { 0 } else { samples(by_ms) };
+            let step = if n < 100 { 0 } else { sequence_step };
+            let timestamp = (100_000 + i64::from(n) * 160 + jump) as u32;
+            push(&mut buffer, now, ((n as u16).wrapping_add(step), timestamp), &[0; 160]);
+            let is_heard = matches!(buffer.pull(now, true), Pulled::Payload(_));
+            heard += usize::from(is_heard && n >= 100);
+        }
+        heard
+    }
+
+    #[test]
+    fn a_sender_that_begins_anew_is_heard_after_a_few_packets() {
+        for (by_ms, sequence_step) in [(-3000, 0), (-500, 0), (-200, 0), (-3000, 20_000), (3000, 0), (-10_000, 0)] {
+            let heard = heard_after_a_jump(by_ms, sequence_step);
+            assert!(heard >= 44, "{by_ms} ms, {sequence_step}: {heard} of 50");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! One leg inbound: from a UDP payload to the next 20 ms of linear audio.
 //!
 //! Invariant: [`Receiver::frame`] always fills a frame; silence when there is nothing else. With a key of the far end,
-//! nothing that does not authenticate reaches the latch. Driver: `actors/media_shard/`; the actor beside it is
+//! nothing that does not authenticate reaches the latch, and who authenticates is believed wherever it sends from. Every
+//! packet that is believed counts, whatever its SSRC. Driver: `actors/media_shard/`; the actor beside it is
 //! `actors/call/jitter_buffer.rs`.
 
 use std::net::SocketAddr;
@@ -13,12 +14,12 @@ use crate::comfort_noise::Noise;
 use crate::concealment::Concealer;
 use crate::dtmf::in_band::ToneDetector;
 use crate::dtmf::rfc4733::{EventReceiver, Press};
-use crate::jitter_buffer::{JitterBuffer, Pulled, Pushed};
-use crate::latch::{Latch, Refused, Verdict};
+use crate::jitter_buffer::{Incoming, JitterBuffer, Pulled, Pushed};
+use crate::latch::{Content, Expected, Latch, Refused, Sighting, Trust, Verdict};
 use crate::rtcp;
 use crate::rtp::Packet;
 use crate::srtp::{Inbound, Unaccepted};
-use crate::statistics::Reception;
+use crate::statistics::{Reception, Totals};
 use crate::voice_activity::magnitude;
 
 /// How one stream is coded.
@@ -135,6 +136,8 @@ pub struct Receiver {
     concealer: Concealer,
     noise: Option<Noise>,
     reception: Option<Reception>,
+    /// Of events with an SSRC of their own.
+    event_reception: Option<Reception>,
     too_late: u32,
     last_heard: Option<Instant>,
     ready: Vec<i16>,
@@ -143,12 +146,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver for a stream that is expected from `signalled`.
-    pub fn new(format: StreamFormat, signalled: Option<SocketAddr>) -> Self {
+    /// A receiver for a stream that is expected from there.
+    pub fn new(format: StreamFormat, expected: Expected) -> Self {
         let rate = format.codec.sample_rate();
         Self {
             format,
-            latch: Latch::new(signalled),
+            latch: Latch::new(expected),
             security: None,
             decoder: Decoder::new(format.codec),
             jitter: JitterBuffer::with_clock(format.codec.clock_rate()),
@@ -157,11 +160,19 @@ impl Receiver {
             concealer: Concealer::new(rate),
             noise: None,
             reception: None,
+            event_reception: None,
             too_late: 0,
             last_heard: None,
             ready: Vec::new(),
             ready_len: 0,
             quiet: true,
+        }
+    }
+
+    /// A re-INVITE kept the far end's key: it may have made its context anew.
+    pub fn expect_anew(&mut self) {
+        if let Some(security) = &mut self.security {
+            security.expect_anew();
         }
     }
 
@@ -173,15 +184,16 @@ impl Receiver {
     /// A re-INVITE named another codec: the stream begins anew, from wherever the latch is.
     pub fn reformat(&mut self, format: StreamFormat) {
         if format != self.format {
-            let mut anew = Self::new(format, None);
+            let mut anew = Self::new(format, Expected::default());
             std::mem::swap(&mut anew.latch, &mut self.latch);
             (anew.security, anew.reception) = (self.security.take(), self.reception.take());
+            anew.event_reception = self.event_reception.take();
             (anew.too_late, anew.last_heard) = (self.too_late, self.last_heard);
             *self = anew;
         }
     }
 
-    /// A re-INVITE named another address.
+    /// A re-INVITE named an address, the same or another: see [`Latch::reopen`].
     pub fn expect_from(&mut self, signalled: SocketAddr) {
         self.latch.reopen(signalled);
     }
@@ -206,16 +218,22 @@ impl Receiver {
         self.jitter.delay()
     }
 
-    /// What came of the stream so far, for reports.
+    /// What came of the stream of audio, for reports.
     pub fn reception(&mut self) -> Option<&mut Reception> {
         self.reception.as_mut()
     }
 
+    /// What came in the whole call, of every SSRC.
+    pub fn totals(&self) -> Totals {
+        let of = |reception: &Option<Reception>| reception.as_ref().map(Reception::totals).unwrap_or_default();
+        of(&self.reception) + of(&self.event_reception)
+    }
+
     /// The share of packets that were not played, 0 to 1: lost on the way, or too late. `None` before the first.
     pub fn loss(&self) -> Option<f32> {
-        let reception = self.reception.as_ref()?;
-        let missing = reception.lost() + self.too_late;
-        Some((missing as f32 / reception.expected().max(1) as f32).min(1.0))
+        let Totals { expected, lost } = self.totals();
+        let missing = lost + self.too_late;
+        (expected > 0).then(|| (missing as f32 / expected as f32).min(1.0))
     }
 
     /// When the far end was last heard of: audio, digits, comfort noise or RTCP.
@@ -237,10 +255,10 @@ impl Receiver {
 
     /// RTCP of the far end has come: it lives.
     pub fn control_heard(&mut self, now: Instant) {
-        self.last_heard = Some(now);
+        self.last_heard = self.last_heard.max(Some(now));
     }
 
-    /// Takes one datagram, which is decrypted in place.
+    /// Takes one datagram, which is decrypted in place. `now` is when it arrived, which may be a little ago.
     pub fn push(&mut self, now: Instant, source: SocketAddr, datagram: &mut [u8]) -> Arrival {
         if rtcp::is_control(datagram) {
             return Arrival::Control;
@@ -255,23 +273,18 @@ impl Receiver {
             },
         };
         let Some(packet) = Packet::parse(&datagram[..length]) else { return Arrival::Dropped(Drop::NotRtp) };
-        match self.latch.judge(source, packet.ssrc) {
+        let is_event = self.format.telephone_event.is_some_and(|event| event.payload_type == packet.payload_type);
+        let content = if is_event { Content::Event } else { Content::Audio };
+        let trust = if self.security.is_some() { Trust::Authentic } else { Trust::Claimed };
+        let Packet { ssrc, sequence, .. } = packet;
+        match self.latch.judge(Sighting { now, source, ssrc, sequence, content, trust }) {
             Verdict::Accepted => {}
-            Verdict::Started => {
-                self.jitter.restart();
-                self.events = events(self.format);
-                self.reception = Some(Reception::begin(packet.ssrc, packet.sequence));
-            }
+            Verdict::Started => self.jitter.restart(),
             Verdict::Refused(Refused::Foreign) => return Arrival::Dropped(Drop::Foreign),
             Verdict::Refused(Refused::NewSource) => return Arrival::Dropped(Drop::NewSource),
         }
-        self.last_heard = Some(now);
-        let is_event = self.format.telephone_event.is_some_and(|event| event.payload_type == packet.payload_type);
-        if let Some(reception) = &mut self.reception {
-            // The timestamp of an event stands still: it says nothing about jitter.
-            let (clock_rate, timestamp) = (self.format.codec.clock_rate(), packet.timestamp);
-            reception.note(now, packet.sequence, (!is_event).then_some(timestamp), clock_rate);
-        }
+        self.last_heard = self.last_heard.max(Some(now));
+        self.count(now, &packet, is_event);
         if is_event {
             return Arrival::Event(self.events.push(&packet));
         }
@@ -283,7 +296,8 @@ impl Receiver {
             return Arrival::Dropped(Drop::PayloadType);
         }
         let ticks = self.format.codec.duration_ticks(packet.payload);
-        match self.jitter.push(now, packet.timestamp, ticks, packet.payload) {
+        let Packet { timestamp, payload, .. } = packet;
+        match self.jitter.push(now, Incoming { sequence, timestamp, ticks, payload }) {
             Pushed::Held => Arrival::Audio,
             Pushed::Late => {
                 self.too_late += 1;
@@ -292,6 +306,22 @@ impl Receiver {
             Pushed::Duplicate => Arrival::Dropped(Drop::Duplicate),
             Pushed::Overflow => Arrival::Dropped(Drop::Overflow),
         }
+    }
+
+    fn count(&mut self, now: Instant, packet: &Packet<'_>, is_event: bool) {
+        let is_of_audio = self.reception.as_ref().is_some_and(|reception| reception.ssrc() == packet.ssrc);
+        let reception = if is_event && !is_of_audio { &mut self.event_reception } else { &mut self.reception };
+        let reception = match reception {
+            Some(reception) if reception.ssrc() == packet.ssrc => reception,
+            Some(before) => {
+                *before = before.begin_after(packet.ssrc, packet.sequence);
+                before
+            }
+            none => none.insert(Reception::begin(packet.ssrc, packet.sequence)),
+        };
+        // The timestamp of an event stands still: it says nothing about jitter.
+        let timestamp = (!is_event).then_some(packet.timestamp);
+        reception.note(now, packet.sequence, timestamp, self.format.codec.clock_rate());
     }
 
     /// The next 20 ms into `frame`, which has [`Receiver::frame_samples`] samples; call it every 20 ms. The press is one

@@ -72,6 +72,9 @@ pub struct FarEnd {
     pub jitters: Spread,
 }
 
+/// By how much, in 1/65536 s, the two ends' clocks may disagree on nothing: 5 ms.
+const ROUNDING_MAX: u32 = 65_536 / 200;
+
 /// Most characters kept of a name of the far end.
 const NAME_MAX: usize = 128;
 
@@ -161,6 +164,8 @@ impl Control {
             return; // it has no report of ours yet
         }
         let trip = ((ntp >> 16) as u32).wrapping_sub(last).wrapping_sub(delay);
+        // Both ends round: a trip of a little less than nothing is none.
+        let trip = if trip.wrapping_neg() <= ROUNDING_MAX { 0 } else { trip };
         // In 1/65536 s; more than half a minute, or less than nothing, is a clock that was set.
         if trip < 30 << 16 {
             self.round_trip = Some(Duration::from_micros((u64::from(trip) * 1_000_000) >> 16));
@@ -262,6 +267,24 @@ mod tests {
         let round_trip = near.round_trip().expect("measured").as_millis();
         assert!((58..=62).contains(&round_trip), "{round_trip} ms");
         assert!((0.45..0.55).contains(&near.far_end_loss().expect("reported")));
+    }
+
+    #[test]
+    fn a_round_trip_of_a_little_less_than_nothing_is_none() {
+        let at = |ms: u64| Time { now: Instant::now(), ntp: NTP + (ms << 32) / 1000 };
+        for (arrives, expected) in [(1000, Some(0)), (998, Some(0)), (1002, Some(2)), (900, None)] {
+            let mut control = Control::new("x".into());
+            // The sender report left at 0 ms; the far end says that it held it for a second.
+            let block = ReportBlock::builder(1)
+                .last_sender_report_timestamp((NTP >> 16) as u32)
+                .delay_since_last_sender_report_timestamp(1 << 16);
+            let mut buffer = [0; CONTROL_BYTES_MAX];
+            let report = ReceiverReport::builder(2).add_report_block(block);
+            let length = write(&[&report], &mut buffer).expect("fits");
+            assert_eq!(control.receive(at(arrives), 1, &buffer[..length]), Heard::Alive);
+            let trip = control.round_trip().map(|trip| (trip.as_micros() + 500) / 1000);
+            assert_eq!(trip, expected, "{arrives} ms");
+        }
     }
 
     #[test]

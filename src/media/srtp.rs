@@ -2,6 +2,10 @@
 //!
 //! Invariant: what does not authenticate changes no state, and nothing is accepted twice. Packets are worked on in place;
 //! nothing allocates per packet. Keys print themselves redacted.
+//!
+//! A re-INVITE that keeps the key may have made the far end's context anew, with a roll-over counter of 0 (RFC 3711 section
+//! 3.3.1 has no word for it): for [`ANEW_PACKETS`] packets what does not fit the context is tried as the beginning of
+//! another. Both are kept then, so that packets on their way and those of a replayer cost nothing; each is entered once.
 
 use std::fmt;
 
@@ -19,6 +23,9 @@ pub const OVERHEAD_BYTES_MAX: usize = 20;
 pub const REPLAY_WINDOW: u64 = 128;
 /// Synchronisation sources of one stream that are remembered; more are a change of device, or an attack.
 const SOURCES_MAX: usize = 4;
+
+/// Packets of the context as it was after a re-INVITE until it is known that it stays: ten seconds.
+pub const ANEW_PACKETS: u16 = 500;
 
 /// A crypto suite, named as in `a=crypto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -216,6 +223,29 @@ impl SessionKeys {
     fn is_aead(&self) -> bool {
         matches!(self.cipher, Cipher::Gcm128(_) | Cipher::Gcm256(_))
     }
+
+    /// Authenticates an RTP packet of this index and decrypts it in place; `header` bytes of its `length` are in the clear,
+    /// the tag stands behind. What does not authenticate stays as it is.
+    fn open_packet(
+        &self,
+        packet: &mut [u8],
+        (header, length): (usize, usize),
+        ssrc: u32,
+        index: u64,
+    ) -> Result<(), Unaccepted> {
+        if self.is_aead() {
+            let (body, tag) = packet.split_at_mut(length);
+            let (head, text) = body.split_at_mut(header);
+            return self.open(self.nonce(ssrc, index), head, text, tag).then_some(()).ok_or(Unaccepted::NotAuthentic);
+        }
+        let roll_over = ((index >> 16) as u32).to_be_bytes();
+        let tag = self.tag([&packet[..length], &roll_over]).unwrap_or_default();
+        if !same(&tag[..self.tag_bytes], &packet[length..]) {
+            return Err(Unaccepted::NotAuthentic);
+        }
+        self.counter(ssrc, index, &mut packet[header..length]);
+        Ok(())
+    }
 }
 
 /// The key derivation of RFC 3711 section 4.3.3, with a rate of zero.
@@ -350,11 +380,18 @@ pub struct Inbound {
     mki_bytes: usize,
     sources: Vec<Seen>,
     rtcp_seen: Window,
+    /// How many more packets a context made anew is looked for.
+    anew: u16,
+    rtcp_anew: bool,
 }
 
 struct Seen {
     ssrc: u32,
     window: Window,
+    /// The context before the far end made it anew, and how many packets were of the new one since the last of that.
+    before: Option<(Window, u16)>,
+    /// Whether the far end may have made it anew.
+    may_restart: bool,
 }
 
 impl fmt::Debug for Inbound {
@@ -373,7 +410,15 @@ impl Inbound {
             mki_bytes,
             sources: Vec::new(),
             rtcp_seen: Window::default(),
+            anew: 0,
+            rtcp_anew: false,
         }
+    }
+
+    /// A re-INVITE kept the key: the far end may have begun anew with its roll-over counter and its SRTCP index.
+    pub fn expect_anew(&mut self) {
+        (self.anew, self.rtcp_anew) = (ANEW_PACKETS, self.rtcp_seen.highest.is_some());
+        self.sources.iter_mut().for_each(|seen| seen.may_restart = true);
     }
 
     /// Authenticates and decrypts an RTP packet in place; its length without the tag.
@@ -384,35 +429,42 @@ impl Inbound {
         let length = packet.len().checked_sub(keys.tag_bytes).filter(|l| *l >= header).ok_or(Unaccepted::Malformed)?;
         let (sequence, ssrc) = (u16_at(packet, 2), u32_at(packet, 8));
         let known = self.sources.iter().position(|seen| seen.ssrc == ssrc);
-        let index = match known.and_then(|at| self.sources[at].window.highest) {
-            None => u64::from(sequence),
-            Some(highest) => estimate(highest, sequence),
-        };
-        if known.is_some_and(|at| !self.sources[at].window.is_new(index)) {
-            return Err(Unaccepted::Replayed);
-        }
-        if keys.is_aead() {
-            let (body, tag) = packet.split_at_mut(length);
-            let (head, text) = body.split_at_mut(header);
-            if !keys.open(keys.nonce(ssrc, index), head, text, tag) {
-                return Err(Unaccepted::NotAuthentic);
-            }
-        } else {
-            let roll_over = ((index >> 16) as u32).to_be_bytes();
-            let tag = keys.tag([&packet[..length], &roll_over]).unwrap_or_default();
-            if !same(&tag[..keys.tag_bytes], &packet[length..]) {
-                return Err(Unaccepted::NotAuthentic);
-            }
-            keys.counter(ssrc, index, &mut packet[header..length]);
-        }
-        let at = known.unwrap_or_else(|| {
+        let Some(at) = known else {
+            keys.open_packet(packet, (header, length), ssrc, u64::from(sequence))?;
             if self.sources.len() == SOURCES_MAX {
                 self.sources.remove(0);
             }
-            self.sources.push(Seen { ssrc, window: Window::default() });
-            self.sources.len() - 1
-        });
-        self.sources[at].window.note(index);
+            let mut window = Window::default();
+            window.note(u64::from(sequence));
+            self.sources.push(Seen { ssrc, window, before: None, may_restart: false });
+            return Ok(length);
+        };
+        let seen = &mut self.sources[at];
+        let refused =
+            match seen.window.accept(sequence, |index| keys.open_packet(packet, (header, length), ssrc, index)) {
+                Ok(()) => {
+                    self.anew = self.anew.saturating_sub(1);
+                    seen.before = seen.before.take().map(|(before, since)| (before, since + 1));
+                    seen.before = seen.before.take().filter(|(_, since)| *since < ANEW_PACKETS);
+                    return Ok(length);
+                }
+                Err(refused) => refused,
+            };
+        if let Some((before, since)) = &mut seen.before
+            && before.accept(sequence, |index| keys.open_packet(packet, (header, length), ssrc, index)).is_ok()
+        {
+            *since = 0;
+            return Ok(length);
+        }
+        // Too old to tell, or another roll-over counter: tried as the first packet of a context made anew.
+        if self.anew == 0 || !seen.may_restart || seen.window.is_recent(u64::from(sequence)) {
+            return Err(refused);
+        }
+        keys.open_packet(packet, (header, length), ssrc, u64::from(sequence))?;
+        let mut window = Window::default();
+        window.note(u64::from(sequence));
+        seen.before = Some((std::mem::replace(&mut seen.window, window), 0));
+        seen.may_restart = false;
         Ok(length)
     }
 
@@ -426,7 +478,8 @@ impl Inbound {
         let marked: [u8; 4] = packet[marked_at..marked_at + 4].try_into().expect("four bytes");
         let word = u32::from_be_bytes(marked);
         let (encrypted, index) = (word >> 31 == 1, u64::from(word & 0x7fff_ffff));
-        if !self.rtcp_seen.is_new(index) {
+        let is_new = self.rtcp_seen.is_new(index);
+        if !is_new && (!self.rtcp_anew || self.rtcp_seen.is_recent(index)) {
             return Err(Unaccepted::Replayed);
         }
         if keys.is_aead() {
@@ -446,6 +499,9 @@ impl Inbound {
             if encrypted {
                 keys.counter(ssrc, index, &mut packet[8..length]);
             }
+        }
+        if !is_new {
+            (self.rtcp_seen, self.rtcp_anew) = (Window::default(), false);
         }
         self.rtcp_seen.note(index);
         Ok(length)
@@ -472,6 +528,22 @@ struct Window {
 }
 
 impl Window {
+    /// Takes the packet of this sequence number if it is new and opens under its index.
+    fn accept(&mut self, sequence: u16, open: impl FnOnce(u64) -> Result<(), Unaccepted>) -> Result<(), Unaccepted> {
+        let index = self.highest.map_or(u64::from(sequence), |highest| estimate(highest, sequence));
+        if !self.is_new(index) {
+            return Err(Unaccepted::Replayed);
+        }
+        open(index)?;
+        self.note(index);
+        Ok(())
+    }
+
+    /// Whether it is known of this index, or of one a little before the highest, if it came.
+    fn is_recent(&self, index: u64) -> bool {
+        self.highest.is_some_and(|highest| index <= highest && highest - index < REPLAY_WINDOW)
+    }
+
     fn is_new(&self, index: u64) -> bool {
         match self.highest {
             Some(highest) if index <= highest => {

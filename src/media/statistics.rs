@@ -1,17 +1,35 @@
 //! What was received of one stream: loss and jitter as RFC 3550 defines them (appendices A.1, A.3 and A.8).
 //!
 //! Invariant: sequence numbers may wrap, repeat and jump; the count of lost packets never goes below what is true by more
-//! than the duplicates.
+//! than the duplicates. Totals are those of the whole call: a source that begins anew, or another SSRC, is counted on.
 
 use std::time::{Duration, Instant};
 
 /// A jump this large in sequence numbers starts the count anew (RFC 3550 appendix A.1: MAX_DROPOUT).
 const DROPOUT_MAX: u16 = 3000;
 
-/// The statistics of one synchronisation source.
+/// Packets of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Packets that should have come.
+    pub expected: u32,
+    /// Packets that did not.
+    pub lost: u32,
+}
+
+impl std::ops::Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { expected: self.expected.saturating_add(other.expected), lost: self.lost.saturating_add(other.lost) }
+    }
+}
+
+/// The statistics of one synchronisation source, and the totals of those before it.
 #[derive(Debug, Clone, Default)]
 pub struct Reception {
     ssrc: u32,
+    before: Totals,
     first: u32,
     highest: u32,
     received: u32,
@@ -78,13 +96,23 @@ impl Reception {
         Self { ssrc, first: highest + 1, highest, ..Self::default() }
     }
 
+    /// Another source, or the same one anew, takes the place of this one: the totals are counted on.
+    pub fn begin_after(&self, ssrc: u32, sequence: u16) -> Self {
+        Self { before: self.totals(), jitters: self.jitters, ..Self::begin(ssrc, sequence) }
+    }
+
+    /// The source that is counted.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
     /// Counts a packet that was accepted. `clock_rate` is that of its timestamps; no timestamp where it stands still.
     pub fn note(&mut self, now: Instant, sequence: u16, timestamp: Option<u32>, clock_rate: u32) {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead != 0 && ahead < DROPOUT_MAX {
             self.highest = self.highest.wrapping_add(u32::from(ahead));
         } else if (DROPOUT_MAX..=u16::MAX - 100).contains(&ahead) {
-            *self = Self::begin(self.ssrc, sequence);
+            *self = self.begin_after(self.ssrc, sequence);
             self.highest += 1;
         }
         self.received += 1;
@@ -102,13 +130,16 @@ impl Reception {
         self.last_arrival = Some((now, timestamp));
     }
 
-    /// Packets lost so far.
-    pub fn lost(&self) -> u32 {
+    /// What came of this source and of those before it.
+    pub fn totals(&self) -> Totals {
+        self.before + Totals { expected: self.expected(), lost: self.lost() }
+    }
+
+    fn lost(&self) -> u32 {
         self.expected().saturating_sub(self.received)
     }
 
-    /// Packets that should have come so far.
-    pub fn expected(&self) -> u32 {
+    fn expected(&self) -> u32 {
         if self.received == 0 { 0 } else { self.highest.wrapping_sub(self.first).wrapping_add(1) }
     }
 
@@ -185,6 +216,6 @@ mod tests {
     fn a_restart_of_the_sender_is_not_a_million_losses() {
         let mut numbers: Vec<u16> = (0..50).collect();
         numbers.extend(30_000..30_050);
-        assert_eq!(run(numbers.into_iter(), |_| 0).lost(), 0);
+        assert_eq!(run(numbers.into_iter(), |_| 0).totals(), Totals { expected: 100, lost: 0 });
     }
 }

@@ -167,13 +167,19 @@ impl Server {
         let open_port = move |port: u16| {
             UdpPort::bind(SocketAddr::new(bind, port)).map(|port| Box::new(port) as Box<dyn PacketPort>)
         };
+        let ports = PortPool::new(config.media.ports.0, config.media.ports.1);
+        let held = ports.set_aside_held(Instant::now(), |port| UdpPort::bind(SocketAddr::new(bind, port)).map(drop));
+        if held > 0 {
+            let free = ports.free(Instant::now());
+            tracing::warn!(held, free, "other programs hold pairs of media.ports: calls use the free ones");
+        }
         let by_name = directory.tenants().iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
                 services,
                 node: Quota::new(config.sip.max_calls),
-                ports: PortPool::new(config.media.ports.0, config.media.ports.1),
+                ports,
                 open: true,
                 challenger: Challenger::new(rand::random()),
                 epoch: Instant::now(),

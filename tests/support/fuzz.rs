@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::rfc4733::EventReceiver;
 use bellhop_media::g711::Law;
+use bellhop_media::latch::Expected;
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::{Control, Time};
 use bellhop_media::rtp::Packet;
@@ -68,7 +69,7 @@ pub fn rtp(bytes: &[u8]) {
     for codec in [Codec::G711(Law::Mu), Codec::G722, Codec::Opus] {
         let format = StreamFormat { codec, payload_type: 0, telephone_event, comfort_noise: Some(13) };
         let source = SocketAddr::from(([192, 0, 2, 1], 4000));
-        let mut receiver = Receiver::new(format, Some(source));
+        let mut receiver = Receiver::new(format, Expected::at(source));
         let mut frame = vec![0; receiver.frame_samples()];
         for (n, mut datagram) in datagrams(bytes).into_iter().enumerate() {
             let at = now + Duration::from_millis(n as u64 * 20);

@@ -1,6 +1,7 @@
 //! The stage that promises are played on: the real actors on one thread, virtual time, a carrier and services in memory.
 
 pub mod carrier;
+pub mod cases;
 pub mod fuzz;
 pub mod listening;
 pub mod services;

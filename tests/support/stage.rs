@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
 use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::media_shard::{PacketPort, Shard};
+use bellhop_actors::media_shard::{Datagram, Deliver, PacketPort, Shard};
 use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::CallRegistry;
 use bellhop_actors::reception::port_pool::PortPool;
@@ -35,6 +36,8 @@ use serde_json::json;
 use crate::carrier::Carrier;
 use crate::services::FakeServices;
 
+/// `Too many open files`.
+const EMFILE: i32 = 24;
 /// The instance of the stage's tenant.
 pub const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
 
@@ -89,6 +92,10 @@ pub struct Choices {
     pub server_name: Option<String>,
     /// How conversations are led.
     pub conversation: Policy,
+    /// RTP ports that another program holds.
+    pub held_ports: Option<RangeInclusive<u16>>,
+    /// Opening a port fails for want of descriptors.
+    pub no_descriptors: bool,
     /// A host that has an address.
     pub named: Option<(&'static str, SocketAddr)>,
 }
@@ -105,8 +112,9 @@ pub struct Stage {
     pub reception: Addr<Reception>,
     /// The endpoint, for questions.
     pub endpoint: Addr<SipEndpoint>,
+    /// The RTP ports.
+    pub ports: PortPool,
     registry: Arc<CallRegistry>,
-    ports: PortPool,
     node: Quota,
     tenant: Arc<Tenant>,
 }
@@ -203,6 +211,7 @@ impl Stage {
         let registry = Arc::new(CallRegistry::new(bellhop_actors::now()));
         let line = AudioLine::default();
         let far_end = line.clone();
+        let (held, no_descriptors) = (choices.held_ports.clone(), choices.no_descriptors);
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
@@ -214,7 +223,15 @@ impl Stage {
                 epoch: bellhop_actors::now(),
             },
             media_address: [203, 0, 113, 7].into(),
-            open_port: Arc::new(move |_| Ok(Box::new(far_end.clone()) as Box<dyn PacketPort>)),
+            open_port: Arc::new(move |port| {
+                if no_descriptors {
+                    return Err(std::io::Error::from_raw_os_error(EMFILE));
+                }
+                match held.as_ref().is_some_and(|held| held.contains(&port)) {
+                    true => Err(std::io::ErrorKind::AddrInUse.into()),
+                    false => Ok(Box::new(far_end.clone()) as Box<dyn PacketPort>),
+                }
+            }),
             shards: vec![Arbiter::current()],
             new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
@@ -318,7 +335,8 @@ struct Line {
     towards: VecDeque<(SocketAddr, Vec<u8>)>,
     sent: Vec<(Duration, Vec<u8>)>,
     destinations: BTreeSet<SocketAddr>,
-    control_towards: VecDeque<(SocketAddr, Vec<u8>)>,
+    destination: Option<SocketAddr>,
+    control_towards: VecDeque<(std::time::Instant, SocketAddr, Vec<u8>)>,
     control_sent: Vec<(SocketAddr, Vec<u8>)>,
     began: Option<std::time::Instant>,
 }
@@ -333,7 +351,17 @@ impl AudioLine {
     pub fn puts_from(&self, source: SocketAddr, packet: &Packet<'_>) {
         let mut buffer = [0; 600];
         let length = packet.write(&mut buffer).expect("fits");
-        self.line().towards.push_back((source, buffer[..length].to_vec()));
+        self.puts_bytes(source, &buffer[..length]);
+    }
+
+    /// A datagram arrives.
+    pub fn puts_bytes(&self, source: SocketAddr, bytes: &[u8]) {
+        self.line().towards.push_back((source, bytes.to_vec()));
+    }
+
+    /// Where the last packet was sent to.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.line().destination
     }
 
     /// Every packet sent: when, marker, sequence, timestamp, and whether it sounds.
@@ -359,7 +387,8 @@ impl AudioLine {
 
     /// An RTCP packet arrives from the signalled host.
     pub fn puts_control(&self, bytes: &[u8]) {
-        self.line().control_towards.push_back(("192.0.2.1:40001".parse().expect("an address"), bytes.to_vec()));
+        let source = "192.0.2.1:40001".parse().expect("an address");
+        self.line().control_towards.push_back((bellhop_actors::now(), source, bytes.to_vec()));
     }
 
     /// Every RTCP packet sent, and where to.
@@ -373,17 +402,17 @@ impl AudioLine {
 }
 
 impl PacketPort for AudioLine {
-    fn drain(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+    fn drain(&mut self, deliver: &mut Deliver<'_>) {
         let waiting = std::mem::take(&mut self.line().towards);
         for (source, mut bytes) in waiting {
-            deliver(source, &mut bytes);
+            deliver(Datagram { source, bytes: &mut bytes, age: Duration::ZERO });
         }
     }
 
-    fn drain_control(&mut self, deliver: &mut dyn FnMut(SocketAddr, &mut [u8])) {
+    fn drain_control(&mut self, deliver: &mut Deliver<'_>) {
         let waiting = std::mem::take(&mut self.line().control_towards);
-        for (source, mut bytes) in waiting {
-            deliver(source, &mut bytes);
+        for (arrived, source, mut bytes) in waiting {
+            deliver(Datagram { source, bytes: &mut bytes, age: bellhop_actors::now() - arrived });
         }
     }
 
@@ -396,6 +425,7 @@ impl PacketPort for AudioLine {
         let now = bellhop_actors::now();
         let mut line = self.line();
         line.destinations.insert(to);
+        line.destination = Some(to);
         let began = *line.began.get_or_insert(now);
         line.sent.push((now - began, bytes.to_vec()));
         true

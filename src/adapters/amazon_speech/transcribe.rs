@@ -32,6 +32,9 @@ use crate::{Account, failure, http_client, language_of, text};
 pub const CONNECT_MAX: Duration = Duration::from_secs(4);
 /// Events of the service that may wait.
 const EVENTS_MAX: usize = 64;
+/// Chunks of audio of 20 ms that may wait for the SDK: the backlog of a session and as much again. More is a service that does
+/// not read.
+const AUDIO_WAITING_MAX: usize = 1500;
 /// The parameters it takes, under the names of the API.
 const PARAMETERS: [&str; 6] = [
     "language_code",
@@ -96,11 +99,11 @@ impl session::Service for Service {
     }
 
     async fn connect(&self, terms: &Terms) -> Result<Stream, ServiceFailure> {
-        let (audio, mut waiting) = mpsc::unbounded_channel();
+        let (audio, mut waiting) = mpsc::channel(AUDIO_WAITING_MAX);
         let parameter = |name: &str| terms.parameters.get(name).map(String::as_str);
         let rate = if terms.line_rate > 8000 { 16_000 } else { 8000 };
         // The service may not answer before it hears something: a tenth of a second of silence.
-        let _ = audio.send(Ok(event(vec![0; rate as usize / 5])));
+        let _ = audio.try_send(Ok(event(vec![0; rate as usize / 5])));
         let body = futures_util::stream::poll_fn(move |context| waiting.poll_recv(context));
         let start = self
             .sdk
@@ -149,7 +152,7 @@ impl session::Service for Service {
 
 /// One stream to the service.
 struct Stream {
-    audio: mpsc::UnboundedSender<Result<AudioStream, AudioStreamError>>,
+    audio: mpsc::Sender<Result<AudioStream, AudioStreamError>>,
     events: mpsc::Receiver<Vec<Heard>>,
 }
 
@@ -159,7 +162,7 @@ fn event(bytes: Vec<u8>) -> AudioStream {
 
 impl session::Connection<Service> for Stream {
     async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
-        self.audio.send(Ok(event(bytes))).map_err(|_| Broken)
+        self.audio.try_send(Ok(event(bytes))).map_err(|_| Broken)
     }
 
     async fn next(&mut self) -> Event {
@@ -176,7 +179,7 @@ impl session::Connection<Service> for Stream {
 
     /// An empty event ends the stream; the SDK sends it when no more audio can come.
     async fn close(&mut self) {
-        self.audio = mpsc::unbounded_channel().0;
+        self.audio = mpsc::channel(1).0;
     }
 }
 

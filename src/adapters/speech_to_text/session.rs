@@ -3,7 +3,7 @@
 //!
 //! Invariant: every sample that was heard since the last result reaches some connection, in order, as long as no more than
 //! [`BACKLOG_MAX`] is waiting; a lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is
-//! lost.
+//! lost. A service that does not read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +21,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub const BACKLOG_MAX: Duration = Duration::from_secs(15);
 /// Without audio for so long, silence is sent: services end sessions that starve.
 const STARVING: Duration = Duration::from_secs(1);
+/// The longest a service may take to read what it is sent.
+pub const SEND_MAX: Duration = Duration::from_secs(5);
+/// Orders that may wait for the session: 20 ms of audio each, as long as it may be connecting. Beyond it audio is left out.
+pub const ORDERS_MAX: usize = 4096;
+/// Of those, for what is no audio and must not be lost.
+const ORDERS_RESERVED: usize = 64;
 
 /// A service, as one tenant uses it.
 pub trait Service: Send + Sync + Sized + 'static {
@@ -124,7 +130,7 @@ pub async fn open<S: Service>(
 ) -> Result<Box<dyn RecognizerStream>, ServiceFailure> {
     let terms = service.terms(&config);
     let connection = connect(&*service, &terms, RECONNECTS).await?;
-    let (orders, inbox) = mpsc::unbounded_channel();
+    let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     let coding = service.coding(config.line_rate);
     let session = Session {
         service,
@@ -151,29 +157,31 @@ enum Order {
 }
 
 struct Stream {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::Sender<Order>,
     coding: Coding,
 }
 
 impl RecognizerStream for Stream {
     fn hear(&mut self, samples: &[i16]) {
-        let _ = self.orders.send(Order::Audio(self.coding.encode(samples)));
+        if self.orders.capacity() > ORDERS_RESERVED {
+            let _ = self.orders.try_send(Order::Audio(self.coding.encode(samples)));
+        }
     }
 
     fn utterance_began(&mut self) {
-        let _ = self.orders.send(Order::UtteranceBegan);
+        let _ = self.orders.try_send(Order::UtteranceBegan);
     }
 
     fn utterance_ended(&mut self) {
-        let _ = self.orders.send(Order::UtteranceEnded);
+        let _ = self.orders.try_send(Order::UtteranceEnded);
     }
 
     fn expect(&mut self, phrases: Option<Arc<[String]>>) {
-        let _ = self.orders.send(Order::Expect(phrases));
+        let _ = self.orders.try_send(Order::Expect(phrases));
     }
 
     fn configure(&mut self, config: RecognizerConfig) {
-        let _ = self.orders.send(Order::Configure(config));
+        let _ = self.orders.try_send(Order::Configure(config));
     }
 }
 
@@ -226,7 +234,7 @@ struct Session<S: Service> {
 }
 
 impl<S: Service> Session<S> {
-    async fn run(mut self, mut connection: S::Connection, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    async fn run(mut self, mut connection: S::Connection, mut inbox: mpsc::Receiver<Order>) {
         loop {
             let ended = self.serve(&mut connection, &mut inbox).await;
             match ended {
@@ -241,26 +249,26 @@ impl<S: Service> Session<S> {
                 Ok(again) => connection = again,
                 Err(failure) => return (self.sink)(Heard::Lost(failure)),
             }
-            if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+            if in_time(connection.expect(&self.service, self.phrases.as_deref())).await.is_err() {
                 continue;
             }
             // What has no result yet is told again.
             for chunk in &self.backlog.chunks {
-                if connection.send_audio(chunk.clone()).await.is_err() {
+                if in_time(connection.send_audio(chunk.clone())).await.is_err() {
                     break;
                 }
             }
         }
     }
 
-    async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::UnboundedReceiver<Order>) -> Ended {
+    async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::Receiver<Order>) -> Ended {
         loop {
             if !self.speaking
                 && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
             {
-                let changed = connection.change(&self.terms, &wanted).await;
+                let changed = tokio::time::timeout(SEND_MAX, connection.change(&self.terms, &wanted)).await;
                 self.terms = wanted;
-                match changed {
+                match changed.unwrap_or(Err(Broken)) {
                     Ok(Changed::Here) => {}
                     Ok(Changed::Elsewhere) => return Ended::Reconnect,
                     Err(Broken) => return Ended::Lost,
@@ -271,7 +279,7 @@ impl<S: Service> Session<S> {
                     Ok(None) => return Ended::Over, // the call is over
                     Ok(Some(Order::Audio(bytes))) => {
                         self.backlog.push(bytes.clone());
-                        if connection.send_audio(bytes).await.is_err() {
+                        if in_time(connection.send_audio(bytes)).await.is_err() {
                             return Ended::Lost;
                         }
                     }
@@ -279,7 +287,7 @@ impl<S: Service> Session<S> {
                     Ok(Some(Order::UtteranceEnded)) => self.speaking = false,
                     Ok(Some(Order::Expect(phrases))) => {
                         self.phrases = phrases;
-                        if connection.expect(&self.service, self.phrases.as_deref()).await.is_err() {
+                        if in_time(connection.expect(&self.service, self.phrases.as_deref())).await.is_err() {
                             return Ended::Lost;
                         }
                     }
@@ -289,7 +297,7 @@ impl<S: Service> Session<S> {
                     }
                     Err(_) => {
                         let second = self.coding.bytes_per_second(self.line_rate);
-                        if connection.send_audio(vec![self.coding.silence(); second]).await.is_err() {
+                        if in_time(connection.send_audio(vec![self.coding.silence(); second])).await.is_err() {
                             return Ended::Lost;
                         }
                     }
@@ -306,7 +314,7 @@ impl<S: Service> Session<S> {
                     }
                     Event::Nothing => {}
                     Event::Waits => {
-                        if connection.go_on().await.is_err() {
+                        if in_time(connection.go_on()).await.is_err() {
                             return Ended::Lost;
                         }
                     }
@@ -315,6 +323,11 @@ impl<S: Service> Session<S> {
             }
         }
     }
+}
+
+/// A service that does not read is broken.
+async fn in_time(sending: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
+    tokio::time::timeout(SEND_MAX, sending).await.unwrap_or(Err(Broken))
 }
 
 enum Ended {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio_tungstenite::Connector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -19,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::pcm::Growing;
 use crate::http;
 use crate::iam::Authentication;
+use crate::websocket;
 
 /// Most bytes of a text, markup included.
 pub const TEXT_MAX: usize = 5 * 1024;
@@ -131,8 +131,7 @@ impl WatsonTextToSpeech {
         let mut request = url.into_client_request().map_err(|_| failed("its URL is none"))?;
         let bearer = format!("Bearer {token}").parse().map_err(|_| failed("its token is none"))?;
         request.headers_mut().insert("Authorization", bearer);
-        let connector = Connector::Rustls(Arc::clone(&self.tls));
-        let upgrade = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let upgrade = websocket::connect(request, &self.tls, AUDIO_MAX);
         let (mut socket, response) = match upgrade.await {
             Ok(connected) => connected,
             Err(Error::Http(response)) => {

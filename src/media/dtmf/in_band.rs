@@ -1,8 +1,12 @@
 //! DTMF heard in the audio itself (ITU-T Q.23, Q.24), for legs without telephone-event.
 //!
 //! Invariant: a tone pair of 40 ms is one press, whatever its position in the frames; two presses are told apart by a
-//! pause of 40 ms; speech is not a press. Looks at blocks of 20 ms every 10 ms. Driver: `media/receiver.rs`.
+//! pause of 40 ms; speech is not a press. Looks at blocks of 20 ms every 10 ms, through a window of Hann, so that neither
+//! tone leaks into the other: then the two sides of a tone tell how far it is from its nominal frequency, whatever its
+//! level. A tone is one of a key up to 1.5 % + 2 Hz off (Q.24), and none from 3.5 % on; between, the middle decides.
+//! Driver: `media/receiver.rs`.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::Digit;
@@ -25,6 +29,20 @@ const POWER_MIN: f32 = 34_000.0;
 const SHARE_MIN: f32 = 0.82;
 /// How much stronger the row may be than the column, and the other way round (Q.24: 4 and 8 dB, and some for filters).
 const TWIST_MAX: f32 = 10.0;
+
+/// How far off a tone may be: the middle between what must be heard (1.5 % + 2 Hz) and what must not (3.5 %).
+const OFF_MAX: f32 = 0.026;
+/// Frequencies that a block tells apart: one over its length.
+const BIN_HZ: f32 = 8000.0 / BLOCK as f32;
+/// Where a tone's two sides are looked at: half a bin off.
+const SIDE_HZ: f32 = BIN_HZ / 2.0;
+/// The least share of a pair's power that shows at the nominal frequencies when both are as far off as they may be.
+const SHOWN_MIN: f32 = 0.35;
+/// The sum of the squares of the window.
+const HANN_POWER: f32 = BLOCK as f32 * 3.0 / 8.0;
+
+static HANN: LazyLock<[f32; BLOCK]> =
+    LazyLock::new(|| std::array::from_fn(|n| 0.5 - 0.5 * (std::f32::consts::TAU * n as f32 / BLOCK as f32).cos()));
 
 /// The detector of one leg.
 #[derive(Debug)]
@@ -94,14 +112,23 @@ fn press(digit: Digit, looks: u32) -> Option<Press> {
 }
 
 fn tone(block: &[i16; BLOCK]) -> Option<Digit> {
-    let total: f32 = block.iter().map(|s| f32::from(*s) * f32::from(*s)).sum::<f32>() / BLOCK as f32;
-    if total < POWER_MIN {
+    let loud = block.iter().map(|s| f32::from(*s) * f32::from(*s)).sum::<f32>() / BLOCK as f32;
+    if loud < POWER_MIN {
         return None;
     }
-    let rows = ROWS.map(|hz| power(block, hz));
-    let columns = COLUMNS.map(|hz| power(block, hz));
-    let (row, strong_row) = strongest(&rows);
-    let (column, strong_column) = strongest(&columns);
+    let window = &*HANN;
+    let windowed: [f32; BLOCK] = std::array::from_fn(|n| f32::from(block[n]) * window[n]);
+    let total = windowed.iter().map(|s| s * s).sum::<f32>() / HANN_POWER;
+    let rows = ROWS.map(|hz| power(&windowed, hz));
+    let columns = COLUMNS.map(|hz| power(&windowed, hz));
+    let (row, near_row) = strongest(&rows);
+    let (column, near_column) = strongest(&columns);
+    // Before it is known how far off they are: the window shows most of them.
+    if near_row + near_column < total * SHARE_MIN * SHOWN_MIN {
+        return None;
+    }
+    let strong_row = measured(&windowed, ROWS[row], near_row)?;
+    let strong_column = measured(&windowed, COLUMNS[column], near_column)?;
     let pair = strong_row + strong_column;
     let twisted = strong_row > strong_column * TWIST_MAX || strong_column > strong_row * TWIST_MAX;
     if twisted || pair < total * SHARE_MIN {
@@ -115,21 +142,65 @@ fn strongest(powers: &[f32; 4]) -> (usize, f32) {
     (at, powers[at])
 }
 
-/// The mean square of one frequency in the block (Goertzel).
-fn power(block: &[i16; BLOCK], hz: f32) -> f32 {
+/// The power of a tone near this frequency, wherever it is exactly; `None` if it is too far off. `at_nominal` is what shows
+/// at the frequency itself.
+fn measured(windowed: &[f32; BLOCK], hz: f32, at_nominal: f32) -> Option<f32> {
+    let [below, above] = [-SIDE_HZ, SIDE_HZ].map(|side| power(windowed, hz + side).sqrt());
+    let tilt = (above - below) / (above + below).max(f32::MIN_POSITIVE);
+    // Half a bin to either side, the window of Hann makes this a straight line.
+    let off_hz = 3.0 * SIDE_HZ * tilt;
+    (off_hz.abs() <= hz * OFF_MAX).then(|| at_nominal / shown(off_hz).powi(2))
+}
+
+/// The share of a tone's amplitude that shows this far from it: the transform of the window of Hann.
+fn shown(off_hz: f32) -> f32 {
+    let bins = off_hz / BIN_HZ;
+    let turned = std::f32::consts::PI * bins;
+    if turned.abs() < 0.01 { 1.0 } else { turned.sin() / turned / (1.0 - bins * bins) }
+}
+
+/// The mean square of one frequency in the windowed block (Goertzel), that of a tone of this very frequency.
+fn power(windowed: &[f32; BLOCK], hz: f32) -> f32 {
     let coefficient = 2.0 * (std::f32::consts::TAU * hz / 8000.0).cos();
     let (mut one, mut two) = (0f32, 0f32);
-    for sample in block {
-        let next = f32::from(*sample) + coefficient * one - two;
+    for sample in windowed {
+        let next = sample + coefficient * one - two;
         (two, one) = (one, next);
     }
     let magnitude = one * one + two * two - coefficient * one * two;
-    2.0 * magnitude / (BLOCK * BLOCK) as f32
+    // The window has a mean of one half.
+    2.0 * magnitude / (BLOCK * BLOCK) as f32 * 4.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A key's tones, each so far off nominal, for a tenth of a second from somewhere in a frame.
+    fn heard_off(key: char, off: impl Fn(f32) -> f32, offset: usize) -> String {
+        let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == key).expect("a key");
+        let mut sound = vec![0i16; 800 + offset];
+        sound.extend((0..800).map(|n| {
+            let t = n as f32 / 8000.0 * std::f32::consts::TAU;
+            ((t * off(ROWS[row])).sin() * 4000.0 + (t * off(COLUMNS[column])).sin() * 5000.0) as i16
+        }));
+        sound.extend([0; 1600]);
+        let mut detector = ToneDetector::default();
+        sound.chunks_exact(160).filter_map(|frame| detector.push(frame)).map(|p| p.digit.as_char()).collect()
+    }
+
+    #[test]
+    fn tones_a_little_off_are_heard_and_others_are_not() {
+        for key in "123A456B789C*0#D".chars() {
+            for offset in [0, 37, 111] {
+                for sign in [-1.0, 1.0] {
+                    let little = heard_off(key, |hz| hz + sign * (hz * 0.015 + 2.0), offset);
+                    assert_eq!(little, key.to_string(), "{sign} {offset}");
+                    assert_eq!(heard_off(key, |hz| hz * (1.0 + sign * 0.035), offset), "", "{key} {sign} {offset}");
+                }
+            }
+        }
+    }
 
     /// Tones at a level, as `(key, ms on, ms off)`, beginning somewhere in a frame.
     fn heard(plan: &[(char, usize, usize)], level: f32, offset: usize, twist: f32) -> String {

@@ -2,6 +2,7 @@
 
 pub mod in_band;
 pub mod rfc4733;
+pub mod two_ways;
 
 use std::fmt;
 

@@ -29,7 +29,7 @@ fn every_codec_and_packet_length_is_heard() {
                 continue; // not a frame length of Opus
             }
             let format = StreamFormat { codec, payload_type: 96, telephone_event: None, comfort_noise: None };
-            let mut receiver = Receiver::new(format, Some(source(1)));
+            let mut receiver = Receiver::new(format, Expected::at(source(1)));
             let mut encoder = Encoder::new(codec);
             let per_packet = codec.sample_rate() as usize * ptime / 1000;
             let start = Instant::now();
@@ -61,7 +61,7 @@ fn every_codec_and_packet_length_is_heard() {
 fn only_the_holder_of_the_key_is_heard() {
     let key = MasterKey::new(Suite::AesCm128HmacSha1_80, &[9; 30]).expect("30 bytes");
     let other = MasterKey::new(Suite::AesCm128HmacSha1_80, &[8; 30]).expect("30 bytes");
-    let mut receiver = Receiver::new(FORMAT, Some(source(1)));
+    let mut receiver = Receiver::new(FORMAT, Expected::at(source(1)));
     receiver.secure(Some(Inbound::new(&key, 0)));
     let now = Instant::now();
     let sealed = |key: &MasterKey, sequence| {
@@ -83,7 +83,7 @@ fn only_the_holder_of_the_key_is_heard() {
 
 #[test]
 fn comfort_noise_is_life_and_a_faint_sound() {
-    let mut receiver = Receiver::new(FORMAT, Some(source(1)));
+    let mut receiver = Receiver::new(FORMAT, Expected::at(source(1)));
     let now = Instant::now();
     assert_eq!(receiver.push(now, source(1), &mut datagram(13, 1, 160, &[50])), Arrival::ComfortNoise);
     assert_eq!(receiver.last_heard(), Some(now));
@@ -94,7 +94,7 @@ fn comfort_noise_is_life_and_a_faint_sound() {
 
 #[test]
 fn a_key_in_the_audio_is_a_press_and_no_speech() {
-    let mut receiver = Receiver::new(FORMAT, Some(source(1)));
+    let mut receiver = Receiver::new(FORMAT, Expected::at(source(1)));
     let start = Instant::now();
     let (mut presses, mut loud) = (vec![], 0);
     for n in 0..40u16 {

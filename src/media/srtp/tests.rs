@@ -164,3 +164,87 @@ fn a_key_never_prints_itself() {
     let text = format!("{:?} {:?}", master(Suite::AeadAes256Gcm), Inbound::new(&master(Suite::AeadAes256Gcm), 0));
     assert!(text.contains("redacted") && !text.contains("[1"), "{text}");
 }
+
+/// Packets of one sender: `from` is the index of the first.
+fn sealed(sender: &mut Outbound, sequences: impl Iterator<Item = u16>) -> Vec<(Vec<u8>, usize)> {
+    sequences
+        .map(|sequence| {
+            let mut bytes = packet(sequence).to_vec();
+            let length = sender.protect(&mut bytes, 172);
+            (bytes, length)
+        })
+        .collect()
+}
+
+fn opened(receiver: &mut Inbound, packets: &[(Vec<u8>, usize)]) -> usize {
+    packets.iter().filter(|(bytes, length)| receiver.unprotect(&mut bytes.clone()[..*length]).is_ok()).count()
+}
+
+/// A sender whose roll-over counter is 1, and the receiver that has heard it so far.
+fn wrapped(suite: Suite) -> (Outbound, Inbound) {
+    let (mut sender, mut receiver) = (Outbound::new(&master(suite)), Inbound::new(&master(suite), 0));
+    let numbers = [60_000u16, 65_000, 200].into_iter().chain(201..400);
+    assert_eq!(opened(&mut receiver, &sealed(&mut sender, numbers)), 202);
+    (sender, receiver)
+}
+
+#[test]
+fn a_context_made_anew_at_a_re_invite_is_followed_and_the_old_one_until_it_ends() {
+    for suite in Suite::ALL {
+        let (mut old, mut receiver) = wrapped(suite);
+        let mut anew = Outbound::new(&master(suite));
+        let later = sealed(&mut anew, 400..600);
+        assert_eq!(opened(&mut receiver, &later), 0, "{suite:?}: without a re-INVITE it is a replay of the past");
+        receiver.expect_anew();
+        assert_eq!(opened(&mut receiver, &later[..100]), 100, "{suite:?}");
+        assert_eq!(opened(&mut receiver, &sealed(&mut old, 400..410)), 10, "{suite:?}: what was on its way");
+        assert_eq!(opened(&mut receiver, &later), 100, "{suite:?}: nothing twice");
+    }
+}
+
+#[test]
+fn a_replayer_after_a_re_invite_deafens_nobody() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let mut sender = Outbound::new(&master(suite));
+    let mut receiver = Inbound::new(&master(suite), 0);
+    let past = sealed(&mut sender, 60_000..60_100);
+    assert_eq!(opened(&mut receiver, &past), 100);
+    assert_eq!(opened(&mut receiver, &sealed(&mut sender, [65_000, 200].into_iter().chain(201..300))), 101);
+    receiver.expect_anew();
+    for round in 0..40u16 {
+        let now = sealed(&mut sender, 300 + round * 50..350 + round * 50);
+        assert_eq!(opened(&mut receiver, &now), 50, "round {round}");
+        opened(&mut receiver, &past);
+    }
+}
+
+#[test]
+fn without_a_new_context_the_door_closes_after_a_while() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let (mut sender, mut receiver) = wrapped(suite);
+    receiver.expect_anew();
+    assert_eq!(opened(&mut receiver, &sealed(&mut sender, 400..400 + ANEW_PACKETS)), usize::from(ANEW_PACKETS));
+    let mut anew = Outbound::new(&master(suite));
+    assert_eq!(opened(&mut receiver, &sealed(&mut anew, 1000..1010)), 0);
+}
+
+#[test]
+fn rtcp_that_counts_anew_after_a_re_invite_is_heard() {
+    for suite in Suite::ALL {
+        let mut receiver = Inbound::new(&master(suite), 0);
+        let control = |sender: &mut Outbound, receiver: &mut Inbound, many: usize| {
+            (0..many)
+                .filter(|_| {
+                    let mut bytes = [0x5a; 80];
+                    bytes[..8].copy_from_slice(&hex("80c80006 decafbad"));
+                    let length = sender.protect_control(&mut bytes, 28);
+                    receiver.unprotect_control(&mut bytes[..length]).is_ok()
+                })
+                .count()
+        };
+        assert_eq!(control(&mut Outbound::new(&master(suite)), &mut receiver, 300), 300);
+        assert_eq!(control(&mut Outbound::new(&master(suite)), &mut receiver, 5), 0);
+        receiver.expect_anew();
+        assert_eq!(control(&mut Outbound::new(&master(suite)), &mut receiver, 10), 10, "{suite:?}");
+    }
+}

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bellhop_media::codec::{Codec, Encoder};
 use bellhop_media::dtmf::Digit;
 use bellhop_media::g711::Law;
+use bellhop_media::latch::Expected;
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::resample;
 use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
@@ -275,7 +276,7 @@ impl Caller {
             .telephone_event
             .map(|event| EventFormat { payload_type: event.payload_type, clock_rate: event.clock_rate });
         let format = StreamFormat { codec, payload_type: agreed.payload_type, telephone_event, comfort_noise: None };
-        let mut receiver = Receiver::new(format, Some(agreed.remote));
+        let mut receiver = Receiver::new(format, Expected::at(agreed.remote));
         let keys = agreed.keys.clone();
         receiver.secure(keys.as_ref().and_then(|keys| Some(Inbound::new(&master(&keys.remote)?, 0))));
         self.stream = Some(Stream {

@@ -5,22 +5,25 @@ use std::time::Duration;
 use bellhop_dialogue::ports::{Fields, ServiceFailure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::super::session::{self, Broken, Changed, Event};
 use super::results::{Transaction, read_results};
 use super::{Service, Terms};
+use crate::websocket;
 
 /// The longest an upgrade may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// The longest the service may take to say that it listens again after a `stop`.
 const RESTART_MAX: Duration = Duration::from_secs(3);
+/// Most bytes of a message: results of a long utterance with alternatives, word by word.
+const MESSAGE_MAX: usize = 1 << 20;
+/// Most chunks of audio that wait for the service to listen again: some seconds. One that takes longer is broken.
+const HELD_BACK_MAX: usize = 512;
 
 pub(super) struct Connection {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: websocket::Socket,
     transaction: Transaction,
     /// Audio that came while the service was being started anew.
     held_back: Option<(Fields, Vec<Vec<u8>>)>,
@@ -37,8 +40,7 @@ impl Connection {
             let bearer = format!("Bearer {token}").parse().map_err(|_| refused("its token is none".to_owned()))?;
             request.headers_mut().insert("Authorization", bearer);
         }
-        let connector = Connector::Rustls(std::sync::Arc::clone(&service.tls));
-        let upgrade = tokio_tungstenite::connect_async_tls_with_config(request, None, true, Some(connector));
+        let upgrade = websocket::connect(request, &service.tls, MESSAGE_MAX);
         let (mut socket, response) = match tokio::time::timeout(CONNECT_MAX, upgrade).await {
             Err(_) => return Err(ServiceFailure::Overdue),
             Ok(Ok(connected)) => connected,
@@ -71,7 +73,7 @@ impl session::Connection<Service> for Connection {
     async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
         if let Some((_, held_back)) = &mut self.held_back {
             held_back.push(bytes);
-            return Ok(());
+            return if held_back.len() > HELD_BACK_MAX { Err(Broken) } else { Ok(()) };
         }
         self.socket.send(Message::binary(bytes)).await.map_err(|_| Broken)
     }
