@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bellhop_connect::UnknownContact;
 use bellhop_dialogue::ports::TurnInput;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::receiver::Drop as Dropped;
@@ -49,6 +50,7 @@ const CALL_ROUND_TRIP: &str = "bellhop_call_round_trip_seconds";
 const BYES_UNANSWERED: &str = "bellhop_sip_byes_unanswered_total";
 const STANDSTILLS: &str = "bellhop_standstills_total";
 const STANDSTILL_SECONDS: &str = "bellhop_standstill_seconds_total";
+const CONTACTS_UNKNOWN: &str = "bellhop_calls_without_contact_total";
 const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 
 /// The results of a hand-off, as labels.
@@ -103,6 +105,10 @@ pub fn describe(tenants: &[&str]) {
     describe_histogram!(CALL_LOSS, "Share of a call's inbound packets that were lost or too late: 0 to 1.");
     describe_histogram!(CALL_JITTER, Unit::Seconds, "Interarrival jitter of a call (RFC 3550).");
     describe_histogram!(CALL_ROUND_TRIP, Unit::Seconds, "Round trip of a call, by RTCP.");
+    describe_counter!(
+        CONTACTS_UNKNOWN,
+        "Calls of tenants of Amazon Connect that were served without their contact, by reason."
+    );
     describe_counter!(CALLS_HUNG, "Calls the watchdog found hung.");
     describe_counter!(STANDSTILLS, "Times the process was found to have stood still: stopped, or its machine moved.");
     describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
@@ -122,6 +128,9 @@ pub fn describe(tenants: &[&str]) {
         }
         for why in turn_loop::Dropped::ALL {
             counter!(UTTERANCES_DROPPED, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
+        }
+        for why in UnknownContact::ALL {
+            counter!(CONTACTS_UNKNOWN, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
         }
         for ending in Ending::LABELS {
             counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => *ending).absolute(0);
@@ -345,6 +354,11 @@ pub fn bye_unanswered() {
 pub fn standstill(lasted: Duration) {
     counter!(STANDSTILLS).increment(1);
     counter!(STANDSTILL_SECONDS).increment(lasted.as_secs());
+}
+
+/// A call of a tenant of Amazon Connect is served without its contact.
+pub fn contact_unknown(tenant: &str, why: UnknownContact) {
+    counter!(CONTACTS_UNKNOWN, "tenant" => tenant.to_owned(), "reason" => why.label()).increment(1);
 }
 
 /// The watchdog found a hung call.

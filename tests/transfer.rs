@@ -5,6 +5,7 @@ use bellhop_actors::reception::Drill;
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_sip::message::{Method, Request, StatusCode};
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
+use bellhop_tenancy::transfer_targets::TransferTargets;
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, play};
@@ -116,7 +117,9 @@ fn the_death_of_the_dialog_itself_is_a_plain_bye() {
 fn a_transfer_by_sip_carries_the_key_of_the_stored_conversation() {
     for (own_header, store) in [(false, Behaviour::Good), (true, Behaviour::Good), (false, Behaviour::Silent)] {
         let failover = Some(Failover::default());
-        play(Choices { failover, hold: HoldOnTransfer::Leave, ..Choices::default() }, move |stage| async move {
+        let transfer_targets = TransferTargets::parse(&["pbx.example.com".to_owned()]).expect("a list");
+        let choices = Choices { failover, transfer_targets, hold: HoldOnTransfer::Leave, ..Choices::default() };
+        play(choices, move |stage| async move {
             let headers =
                 if own_header { json!([{"name": "User-to-User", "value": "00;encoding=hex"}]) } else { json!([]) };
             let sip = json!({"uri": "sip:desk@pbx.example.com", "transfer_headers": headers});

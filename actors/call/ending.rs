@@ -46,6 +46,8 @@ pub enum Refusal {
     NoPorts,
     Draining,
     NotAcceptable,
+    /// Its source, or all strangers together, hold too many calls that nobody acknowledged.
+    Unacknowledged,
 }
 
 /// What broke.
@@ -95,6 +97,7 @@ labels! {
     NoPorts "refused_no_ports"
     Draining "refused_draining"
     NotAcceptable "refused_not_acceptable"
+    Unacknowledged "refused_unacknowledged"
     Service "failed_service"
     Handoff "failed_handoff"
     HandoffUncertain "failed_handoff_uncertain"
@@ -156,6 +159,7 @@ impl Ending {
                 Refusal::NoPorts => Label::NoPorts,
                 Refusal::Draining => Label::Draining,
                 Refusal::NotAcceptable => Label::NotAcceptable,
+                Refusal::Unacknowledged => Label::Unacknowledged,
             },
             Self::Failed { failure, .. } => match failure {
                 Broken::Failure(

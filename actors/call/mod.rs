@@ -90,6 +90,8 @@ pub struct CallSeed {
     pub contact: ContactReference,
     /// Its places, of node and tenant; returned when the call is dropped.
     pub permits: [Permit; 2],
+    /// What its source holds of calls without an ACK; returned with the ACK.
+    pub unacknowledged: Vec<Permit>,
     /// Its ports; returned when the call is dropped.
     pub ports: PortPair,
     /// Where other ports are drawn from when somebody else squats on these.

@@ -353,6 +353,7 @@ impl Call {
     }
 
     pub(super) fn confirmed(&mut self, ctx: &mut Context<Self>) {
+        self.seed.unacknowledged.clear();
         if self.phase != PhaseName::Answering {
             return;
         }
@@ -613,6 +614,9 @@ impl Actor for Call {
             contact_known = self.seed.contact.initial_contact_id.is_some(),
             "call began"
         );
+        if let Some(why) = self.seed.contact.unknown {
+            self.journal.write(|record, now| record.warn(now, "contact_unknown", why.sentence()));
+        }
         if let Err(status) = self.start(ctx) {
             let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
             let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };

@@ -19,8 +19,9 @@ use bellhop_dialogue::response::SipTarget;
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_sip::dialog::refer::{SendMethod, Transfer};
-use bellhop_sip::message::StatusCode;
+use bellhop_sip::message::{Scheme, StatusCode, Uri};
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, HoldOnTransfer, OnTransferFailure};
+use bellhop_tenancy::transfer_targets::{Target, TransferTargets};
 
 use super::PREPARE_MAX;
 use super::children::tell;
@@ -60,9 +61,37 @@ enum AfterWords {
 impl Call {
     /// Stores the conversation before the caller is handed over by SIP; a store that fails or is slow keeps nobody waiting.
     pub(super) fn prepare_transfer(&mut self, target: SipTarget, history: History, ctx: &mut Context<Self>) {
+        if let Some(host) = target.uri.as_deref().and_then(|uri| self.forbidden(uri)) {
+            let why =
+                format!("the assistant may not transfer callers to {host}: it is not in tenants.sip.transfer_targets");
+            tracing::warn!(call = %self.seed.id, tenant = self.tenant(), "{why}");
+            self.journal.write(|record, now| record.warn(now, "transfer_target_refused", why));
+            return self.transfer_ended(Err(StatusCode(403)), ctx);
+        }
         self.way_out.target = Some(target);
         tell(&self.children.connect_handoff, FileHistory { history });
         self.within(PREPARE_MAX, ctx, |this, ctx| this.history_filed(None, ctx));
+    }
+
+    /// Where a target leads that is not on the tenant's list: its host, or what kind of target it is; never a number.
+    fn forbidden(&self, uri: &str) -> Option<String> {
+        let tenant = &self.seed.services.tenant;
+        if tenant.transfer_targets == TransferTargets::Anywhere {
+            return None;
+        }
+        let Some(uri) = Uri::parse(uri) else { return Some("what is no URI".to_owned()) };
+        let rest = uri.as_str().split_once(':').map_or("", |(_, rest)| rest);
+        let (user, host) = match uri.scheme {
+            Scheme::Tel => (Some(rest), None),
+            // The host that is written is not the one that is called.
+            Scheme::Sip | Scheme::Sips if uri.param("maddr").is_some() => return Some("a URI with maddr".to_owned()),
+            Scheme::Sip | Scheme::Sips => (rest.rsplit_once('@').map(|(user, _)| user), Some(uri.host.as_str())),
+            Scheme::Other(_) => return Some("a URI of another scheme".to_owned()),
+        };
+        let failure = tenant.failover.as_ref().and_then(|failover| Uri::parse(failover.target.as_deref()?));
+        let failure = failure.as_ref().map(|uri| uri.host.as_str()).filter(|host| !host.is_empty());
+        let allowed = tenant.transfer_targets.allow(Target { user, host }, self.seed.hop.remote.ip(), failure);
+        (!allowed).then(|| host.unwrap_or("a number").to_owned())
     }
 
     /// The conversation can be read under this key, by whom the caller is handed over to.

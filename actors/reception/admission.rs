@@ -1,19 +1,28 @@
 //! Whether an INVITE becomes a call, and for whom. Pure: Reception carries out the verdict.
 //!
-//! Invariant: whoever is refused learns the same as everybody refused for that reason.
+//! Authority never comes from what a caller can write. What headers say of contact and instance counts only where not
+//! anybody can send from: the listener's networks, the tenant's, a login, a client certificate ([`Origin::restricted`]).
+//! Places are given to who comes: calls that nobody has acknowledged yet are bounded by source, and for all strangers
+//! together, since the address of a datagram proves nothing.
+//!
+//! Invariant: whoever is refused learns the same as everybody refused for that reason; a number of nobody's looks like
+//! one with a login.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellhop_connect::ContactReference;
+use bellhop_connect::{ContactReference, InstanceArn, UnknownContact};
 use bellhop_sip::digest::{self, Challenger};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
-use bellhop_tenancy::Tenant;
-use bellhop_tenancy::quota::{Permit, Quota};
+use bellhop_sip::networks::Source;
+use bellhop_sip::sdp::Security;
+use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
 use bellhop_tenancy::routing::Directory;
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
+use bellhop_tenancy::tenant::{FailureBeforeAnswer, Login};
+use bellhop_tenancy::{Tenant, networks};
 
+use super::live_contacts::{ContactClaim, LiveContacts};
 use super::port_pool::{PortPair, PortPool};
 use crate::call::ending::Refusal;
 use crate::services::Services;
@@ -25,8 +34,12 @@ pub struct Admitted {
     pub services: Arc<Services>,
     /// The contact, as far as the INVITE tells.
     pub contact: ContactReference,
+    /// Its hold of the contact, which no other call gets while it is up.
+    pub claim: Option<ContactClaim>,
     /// The places of tenant and node.
     pub permits: [Permit; 2],
+    /// What its source, and all strangers, hold of calls without an ACK; to be dropped with the ACK.
+    pub unacknowledged: Vec<Permit>,
     /// The RTP ports.
     pub ports: PortPair,
     /// The dialled number as written.
@@ -83,6 +96,10 @@ pub struct Admission {
     pub ports: PortPool,
     /// Whether the node takes calls.
     pub open: bool,
+    /// The contacts of calls that are up.
+    pub contacts: LiveContacts,
+    /// Who holds how many calls that are not acknowledged.
+    pub unacknowledged: Shares<Waiting>,
     /// Makes and judges the nonces of digest authentication.
     pub challenger: Challenger,
     /// When the process began: the zero of nonces.
@@ -96,6 +113,31 @@ pub struct Origin<'a> {
     pub hop: Hop,
     /// The host name that was asked for in TLS.
     pub server_name: Option<&'a str>,
+    /// Whether not anybody can send from there: the listener's networks, or a client certificate.
+    pub restricted: bool,
+}
+
+/// Who holds calls that are not acknowledged: by source, and all strangers together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// Of the node's places.
+    OfNode(Option<Source>),
+    /// Of a tenant's places.
+    OfTenant(String, Option<Source>),
+}
+
+/// Most calls of one stranger that wait for their ACK.
+pub const UNACKNOWLEDGED_MAX: usize = 16;
+
+/// What one source may hold of so many places with calls that nobody acknowledged: a stranger half and no more than
+/// [`UNACKNOWLEDGED_MAX`], a source that is believed three quarters, so that others get in.
+fn share_of_one(limit: usize, restricted: bool) -> usize {
+    if restricted { share_of_strangers(limit) } else { (limit / 2).clamp(1, UNACKNOWLEDGED_MAX) }
+}
+
+/// What strangers together may: three quarters.
+fn share_of_strangers(limit: usize) -> usize {
+    (limit - limit.div_ceil(4)).max(1)
 }
 
 impl Admission {
@@ -112,7 +154,7 @@ impl Admission {
             Some((user.clone(), Arc::clone(services)))
         });
         let Some((dialled, services)) = found.filter(|(_, services)| may_call(&services.tenant, origin)) else {
-            return self.unknown(now, invite);
+            return self.unknown(now, invite, origin);
         };
         let tenant = &services.tenant;
         let name = || Some(tenant.name.clone());
@@ -123,8 +165,15 @@ impl Admission {
                 Err(verdict) => return verdict,
             }
         }
+        // A key in the clear protects nothing (RFC 4568 section 8).
+        if services.media.security == Security::Required && origin.hop.transport != Transport::Tls {
+            return refuse(488, Refusal::NotAcceptable, name());
+        }
+        let listed = networks::is_listed(&tenant.sources, origin.hop.remote.ip());
+        let restricted = origin.restricted || listed || tenant.login.is_some();
         let contact = match &services.instance {
-            None => ContactReference { initial_contact_id: None },
+            None => ContactReference::none(),
+            Some(_) if !restricted => ContactReference::unknown(UnknownContact::UnrestrictedSource),
             Some(instance) => {
                 let headers = invite.headers.iter().collect::<Vec<_>>();
                 let own = tenant.contact_id_header.as_deref();
@@ -143,6 +192,9 @@ impl Admission {
                 FailureBeforeAnswer::ServiceUnavailable => refuse(503, Refusal::QuotaExceeded, name()),
             };
         };
+        let Ok(unacknowledged) = self.wait_for_ack(tenant, origin, restricted) else {
+            return refuse(503, Refusal::Unacknowledged, name());
+        };
         let Some(ports) = self.ports.draw(now) else {
             let target = tenant.failover.as_ref().and_then(|failover| failover.target.clone());
             return match target {
@@ -151,15 +203,62 @@ impl Admission {
             };
         };
         let caller = address(invite, "From").and_then(|uri| uri.user).unwrap_or_else(|| "anonymous".to_owned());
-        Verdict::Admit(Box::new(Admitted { services, contact, permits: [node, place], ports, dialled, caller }))
+        let (contact, claim) = self.claim(contact, services.instance.as_ref());
+        let permits = [node, place];
+        Verdict::Admit(Box::new(Admitted { services, contact, claim, permits, unacknowledged, ports, dialled, caller }))
+    }
+
+    /// A place among the calls that wait for their ACK.
+    fn wait_for_ack(
+        &mut self,
+        tenant: &Tenant,
+        origin: Origin<'_>,
+        restricted: bool,
+    ) -> Result<Vec<Permit>, QuotaExceeded> {
+        let source = Some(Source::of(origin.hop.remote.ip()));
+        let (node, own) = (self.node.limit(), tenant.calls.limit());
+        let of_tenant = |who| Waiting::OfTenant(tenant.name.clone(), who);
+        let mut held = vec![
+            self.unacknowledged.acquire(Waiting::OfNode(source), share_of_one(node, restricted))?,
+            self.unacknowledged.acquire(of_tenant(source), share_of_one(own, restricted))?,
+        ];
+        // A connection proves an address; a datagram may come from anybody, in as many names as they like.
+        if !restricted && origin.hop.transport == Transport::Udp {
+            held.push(self.unacknowledged.acquire(Waiting::OfNode(None), share_of_strangers(node))?);
+            held.push(self.unacknowledged.acquire(of_tenant(None), share_of_strangers(own))?);
+        }
+        Ok(held)
+    }
+
+    /// One live call per contact: the second is served without it.
+    fn claim(
+        &self,
+        contact: ContactReference,
+        instance: Option<&InstanceArn>,
+    ) -> (ContactReference, Option<ContactClaim>) {
+        let (Some(id), Some(instance)) = (&contact.initial_contact_id, instance) else { return (contact, None) };
+        match self.contacts.claim(instance, id) {
+            Some(claim) => (contact, Some(claim)),
+            None => (ContactReference::unknown(UnknownContact::Taken), None),
+        }
     }
 
     /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside.
-    fn unknown(&self, now: Instant, invite: &Request) -> Verdict {
+    /// Where tenants have logins it looks like a number of theirs, always of the same, to whom every password is wrong.
+    fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
         let refused = Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None };
-        let login = self.services.iter().find_map(|services| services.tenant.login.as_ref());
-        let Some(login) = login.filter(|_| invite.headers.get("Authorization").is_none()) else { return refused };
-        self.challenge(now.saturating_duration_since(self.epoch), &login.realm, false)
+        if origin.hop.transport != Transport::Tls {
+            return refused;
+        }
+        let logins: Vec<&Login> = self.services.iter().filter_map(|services| services.tenant.login.as_ref()).collect();
+        let dialled = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
+        let Some(n) = self.challenger.pick(&dialled, logins.len()) else { return refused };
+        let realm = logins[n].realm.clone();
+        let nobody = digest::Login { realm: &realm, user: "", password: "" };
+        match self.authenticate(now, invite, nobody) {
+            Ok(()) => refused,
+            Err(verdict) => verdict,
+        }
     }
 
     fn challenge(&self, now: Duration, realm: &str, stale: bool) -> Verdict {

@@ -15,6 +15,7 @@ use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
 use dashmap::DashMap;
 
+use super::live_contacts::ContactClaim;
 use crate::call::ending::Ending;
 use crate::call::messages::HangUp;
 
@@ -69,6 +70,7 @@ impl fmt::Debug for Will {
 struct Entry {
     tenant: String,
     will: Option<Will>,
+    contact: Option<ContactClaim>,
     beat_ms: AtomicU64,
     hung: bool,
     hang_up: Option<Recipient<HangUp>>,
@@ -92,11 +94,19 @@ impl CallRegistry {
         let entry = Entry {
             tenant: tenant.to_owned(),
             will: Some(will),
+            contact: None,
             beat_ms: AtomicU64::new(self.millis(now)),
             hung: false,
             hang_up: None,
         };
         self.calls.insert(id, entry);
+    }
+
+    /// The call's hold of its contact, until its will is opened: from then on the flow may transfer the contact again.
+    pub fn hold(&self, id: CallId, contact: ContactClaim) {
+        if let Some(mut entry) = self.calls.get_mut(&id) {
+            entry.contact = Some(contact);
+        }
     }
 
     /// How to tell a call to hang up.
@@ -135,7 +145,9 @@ impl CallRegistry {
 
     /// Opens the will: the farewell is now somebody's to carry out. `None` if it was opened before.
     pub fn open_will(&self, id: CallId) -> Option<Will> {
-        self.calls.get_mut(&id)?.will.take()
+        let mut entry = self.calls.get_mut(&id)?;
+        entry.contact = None;
+        entry.will.take()
     }
 
     /// The call is alive.

@@ -7,7 +7,9 @@
 pub mod admission;
 pub mod call_registry;
 pub mod delivery;
+pub mod doors;
 pub mod last_resort;
+pub mod live_contacts;
 pub mod liveness;
 pub mod port_pool;
 pub mod sip_endpoint;
@@ -25,8 +27,10 @@ use bellhop_dialogue::call_record::CallRecord;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::message::{NameAddr, StatusCode};
+use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::sdp::{self, LocalMedia};
+use bellhop_sip::source_guard::Offence;
 
 use crate::call::ending::{Ending, Refusal};
 use crate::call::messages::CallEnded;
@@ -38,7 +42,7 @@ use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
 use call_registry::{CallId, CallRegistry, Void, Will};
-use sip_endpoint::{CallLeft, CallOffered, CarryOut, CloseDoors, Judged, Respond, SipEndpoint};
+use sip_endpoint::{CallLeft, CallOffered, CarryOut, CloseDoors, Refuse, Respond, SipEndpoint, Taken};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
@@ -94,7 +98,7 @@ pub struct Reception {
     /// Calls whose farewell is on the wire, or whose record has come.
     leaving: HashMap<CallId, Leaving>,
     /// Calls that are answered only to be ended, and where they came from.
-    turned_away: HashMap<CallId, IpAddr>,
+    turned_away: HashMap<CallId, Source>,
     pace: Pace,
     drained: Option<Drain>,
 }
@@ -206,7 +210,9 @@ impl Reception {
     }
 
     fn admit(&mut self, offered: CallOffered, admitted: Admitted, ctx: &mut Context<Self>) {
-        let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
+        let CallOffered { key, invite, hop, mut local, local_tag, .. } = offered;
+        let listed = networks::listing(&admitted.services.tenant.sources, hop.remote.ip());
+        local.networks = local.networks.iter().chain(listed).copied().collect();
         let id = CallId(self.next_call);
         self.next_call += 1;
         let now = crate::now();
@@ -221,7 +227,14 @@ impl Reception {
             now,
             Will { dialog: dialog.clone(), farewell, blank: None, void: None },
         );
+        if let Some(claim) = admitted.claim {
+            self.settings.registry.hold(id, claim);
+        }
         metrics::call_began(&tenant);
+        if let Some(why) = admitted.contact.unknown {
+            metrics::contact_unknown(&tenant, why);
+            tracing::warn!(call = %id, tenant, source = %hop.remote.ip(), reason = why.label(), "the call is served without its contact: {}", why.sentence());
+        }
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
         let seed = CallSeed {
@@ -242,6 +255,7 @@ impl Reception {
             services: admitted.services,
             contact: admitted.contact,
             permits: admitted.permits,
+            unacknowledged: admitted.unacknowledged,
             ports: admitted.ports,
             port_pool: self.settings.admission.ports.clone(),
             open_port: Arc::clone(&self.settings.open_port),
@@ -267,12 +281,12 @@ impl Reception {
     /// other; a source, which may be forged, gets few of them.
     fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal, ctx: &mut Context<Self>) {
         let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
-        let source = hop.remote.ip();
-        let of_source = self.turned_away.values().filter(|ip| **ip == source).count();
+        let source = Source::of(hop.remote.ip());
+        let of_source = self.turned_away.values().filter(|of| **of == source).count();
         if self.turned_away.len() >= TURNED_AWAY_MAX || of_source >= TURNED_AWAY_PER_SOURCE_MAX {
             metrics::call_ended(tenant, Ending::Refused(refusal).label());
             let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
-            return self.endpoint().do_send(Respond { key, response });
+            return self.endpoint().do_send(Refuse { key, invite, response, hop, offence: None });
         }
         let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
         let sdp = if invite.body.is_empty() {
@@ -445,13 +459,20 @@ impl Handler<CallOffered> for Reception {
     type Result = ();
 
     fn handle(&mut self, offered: CallOffered, ctx: &mut Self::Context) {
-        let origin = Origin { hop: offered.hop, server_name: offered.server_name.as_deref() };
+        let CallOffered { hop, restricted, .. } = offered;
+        let origin = Origin { hop, server_name: offered.server_name.as_deref(), restricted };
         let verdict = self.settings.admission.judge(crate::now(), &offered.invite, origin);
-        let source = offered.hop.remote.ip();
-        let respond = |response| Respond { key: offered.key.clone(), response };
+        let refuse = |response, offence| Refuse {
+            key: offered.key.clone(),
+            invite: offered.invite.clone(),
+            response,
+            hop,
+            offence,
+        };
         match verdict {
             Verdict::Admit(admitted) => {
-                self.endpoint().do_send(Judged { source, welcome: true });
+                let taken = Taken { key: offered.key.clone(), trying: offered.invite.trying(), hop };
+                self.endpoint().do_send(taken);
                 metrics::call_offered(&admitted.services.tenant.name);
                 self.admit(offered, *admitted, ctx);
             }
@@ -462,24 +483,26 @@ impl Handler<CallOffered> for Reception {
             Verdict::Challenge { challenges } => {
                 let response = offered.invite.respond(StatusCode(401), Some(&offered.local_tag));
                 let response = challenges.iter().fold(response, |r, value| r.with("WWW-Authenticate", value));
-                self.endpoint().do_send(respond(response));
+                self.endpoint().do_send(refuse(response, Some(Offence::Challenged)));
             }
             Verdict::Redirect { target, tenant } => {
                 metrics::call_offered(&tenant);
                 metrics::call_ended(&tenant, Ending::Refused(Refusal::NoPorts).label());
                 let response = offered.invite.respond(StatusCode(302), Some(&offered.local_tag));
-                self.endpoint().do_send(respond(response.with("Contact", format!("<{target}>"))));
+                self.endpoint().do_send(refuse(response.with("Contact", format!("<{target}>")), None));
             }
             Verdict::Refuse { status, refusal, tenant } => {
-                if refusal == Refusal::UnknownNumber {
-                    self.endpoint().do_send(Judged { source, welcome: false });
-                }
                 let label = Ending::Refused(refusal).label();
                 metrics::call_ended(tenant.as_deref().unwrap_or("none"), label);
                 tracing::info!(tenant, reason = label, status = status.0, "call refused");
                 let response = offered.invite.respond(status, Some(&offered.local_tag));
-                let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };
-                self.endpoint().do_send(respond(response));
+                let response = match refusal {
+                    Refusal::NotAcceptable => response.with("Warning", "399 bellhop \"SRTP keys need TLS signalling\""),
+                    _ if status.0 == 503 => response.with("Retry-After", "5"),
+                    _ => response,
+                };
+                let offence = (refusal == Refusal::UnknownNumber).then_some(Offence::Refused);
+                self.endpoint().do_send(refuse(response, offence));
             }
         }
     }

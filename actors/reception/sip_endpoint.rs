@@ -4,7 +4,7 @@
 //! [`Leaving`] machine in here.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,9 +18,12 @@ use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::locate::NameResolver;
 use bellhop_sip::message::parse::{self, Malformed};
 use bellhop_sip::message::{self, Method, Request, Response, StatusCode};
-use bellhop_sip::source_guard::SourceGuard;
+use bellhop_sip::networks::Source;
+use bellhop_sip::source_guard::{Offence, RefusalTag, SHUT_OUT_FOR, SourceGuard};
 use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
+use bellhop_tenancy::networks;
 use bytes::Bytes;
+use ipnet::IpNet;
 
 use super::call_registry::CallId;
 use super::delivery::{Delivery, DeliveryId};
@@ -57,10 +60,19 @@ pub trait Wire {
     fn server_name(&self, _: Hop) -> Option<Arc<str>> {
         None
     }
-    /// Whether a source stands on an allow-list: it is listened to whatever it does.
-    fn is_trusted(&self, _: IpAddr) -> bool {
+    /// Whether the source of this hop stands on the list of the listener it came by: it is believed, and listened to
+    /// whatever it does.
+    fn is_listed(&self, _: Hop) -> bool {
         false
     }
+    /// Whether the far end of this hop has shown a client certificate of ours.
+    fn has_certificate(&self, _: Hop) -> bool {
+        false
+    }
+    /// A call that came by this hop was taken.
+    fn welcome(&mut self, _: Hop) {}
+    /// No new connection of this source is taken until then, and those by which no call was taken are closed.
+    fn turn_away(&mut self, _: Source, _until: Instant) {}
 }
 
 /// Bytes of one message arrived.
@@ -150,16 +162,36 @@ pub struct CallOffered {
     pub local_tag: String,
     /// The host name that was asked for in TLS.
     pub server_name: Option<Arc<str>>,
+    /// Whether not anybody can send from there: the listener's networks, or a client certificate.
+    pub restricted: bool,
 }
 
-/// What Reception made of a call: refusals shut a source out in the end.
+/// A call was taken: its caller hears 100, and its source owes nothing.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Judged {
+pub struct Taken {
+    /// The INVITE's transaction.
+    pub key: ServerKey,
+    /// The 100.
+    pub trying: Response,
     /// Where the INVITE came from.
-    pub source: IpAddr,
-    /// Whether it was taken, or refused for what it is.
-    pub welcome: bool,
+    pub hop: Hop,
+}
+
+/// A call was not taken: its answer goes out once and leaves no memory (RFC 3261 section 8.2.7).
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Refuse {
+    /// The INVITE's transaction.
+    pub key: ServerKey,
+    /// The INVITE.
+    pub invite: Request,
+    /// Its answer.
+    pub response: Response,
+    /// Where the INVITE came from.
+    pub hop: Hop,
+    /// Whether it was refused for what it is: such refusals shut a source out in the end.
+    pub offence: Option<Offence>,
 }
 
 /// From here on OPTIONS outside dialogs get 503.
@@ -172,11 +204,19 @@ pub struct CloseDoors;
 #[rtype(result = "usize")]
 pub struct CountOpen;
 
+/// How many SIP transactions live.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct CountTransactions;
+
 /// The actor.
 pub struct SipEndpoint {
     pub(super) layer: Layer,
     vetting: Vetting,
     guard: SourceGuard,
+    refusal_tag: RefusalTag,
+    /// The networks that tenants list: trusted as the listeners' are.
+    trusted: Arc<[IpNet]>,
     pub(super) wire: Box<dyn Wire>,
     reception: Recipient<CallOffered>,
     over: Recipient<CallLeft>,
@@ -216,6 +256,8 @@ impl SipEndpoint {
             layer: Layer::default(),
             vetting: Vetting::default(),
             guard: SourceGuard::default(),
+            refusal_tag: RefusalTag::new(rand::random()),
+            trusted: Arc::default(),
             wire,
             reception,
             over,
@@ -229,6 +271,12 @@ impl SipEndpoint {
             names: None,
             timer: None,
         }
+    }
+
+    /// The same; sources in these networks are listened to whatever they do.
+    pub fn trusting(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.trusted = networks.into_iter().collect();
+        self
     }
 
     /// The same, with a resolver for the names of next hops.
@@ -308,21 +356,44 @@ impl SipEndpoint {
     }
 
     fn request(&mut self, key: ServerKey, request: Request, hop: Hop, ctx: &mut Context<Self>) {
+        let inside = DialogId::of_request(&request).is_some();
+        if !inside && hop.transport == Transport::Udp && self.is_shut_out(hop) {
+            metrics::sip_dropped("shut_out");
+            return self.layer.ignore(&key);
+        }
         match self.vetting.judge(&request) {
-            Vetted::Answer(response) => {
-                // What no caller of ours would ask: a scanner's questions.
-                if matches!(response.status.0, 403 | 405 | 416 | 481) {
-                    self.guard.refused(crate::now(), hop.remote.ip());
-                }
-                self.layer.respond(crate::now(), &key, *response);
-            }
+            // Floods of what we do not serve cost no memory.
+            Vetted::Answer(response) => self.layer.respond_statelessly(&key, *response),
             Vetted::Inside => self.inside(Some(key), request, hop, ctx),
             Vetted::NewCall => {
                 let local = self.wire.identity(hop);
                 let local_tag = format!("{:016x}", rand::random::<u64>());
                 let server_name = self.wire.server_name(hop);
-                self.reception.do_send(CallOffered { key, invite: request, hop, local, local_tag, server_name });
+                let restricted = self.wire.is_listed(hop) || self.wire.has_certificate(hop);
+                let offered = CallOffered { key, invite: request, hop, local, local_tag, server_name, restricted };
+                self.reception.do_send(offered);
             }
+        }
+    }
+
+    /// Whether somebody has earned not to be answered; who stands on a list never has.
+    fn is_shut_out(&self, hop: Hop) -> bool {
+        self.guard.is_shut_out(crate::now(), Source::of(hop.remote.ip())) && !self.is_trusted(hop)
+    }
+
+    fn is_trusted(&self, hop: Hop) -> bool {
+        networks::is_listed(&self.trusted, hop.remote.ip()) || self.wire.is_listed(hop)
+    }
+
+    /// A source that is proven was refused for what it asked.
+    fn count(&mut self, hop: Hop, offence: Offence) {
+        if self.is_trusted(hop) {
+            return;
+        }
+        let source = Source::of(hop.remote.ip());
+        if let Some(until) = self.guard.refused(crate::now(), source, offence) {
+            tracing::warn!(source = %hop.remote.ip(), seconds = SHUT_OUT_FOR.as_secs(), "a source is shut out: it was refused again and again");
+            self.wire.turn_away(source, until);
         }
     }
 
@@ -338,8 +409,16 @@ impl SipEndpoint {
         }
         let leave = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leave| (id, &mut leave.machine)));
         let Some((dialog, leaving)) = leave else {
-            if let Some(key) = key {
-                self.layer.respond(now, &key, request.respond(StatusCode(481), None));
+            match key {
+                Some(key) => self.layer.respond_statelessly(&key, request.respond(StatusCode(481), None)),
+                // The ACK of a refusal: whoever sends it from there has read what we sent there.
+                None if hop.transport == Transport::Udp => {
+                    let source = Source::of(hop.remote.ip());
+                    if let Some(offence) = self.refusal_tag.acknowledged(&request, source) {
+                        self.count(hop, offence);
+                    }
+                }
+                None => {}
             }
             return;
         };
@@ -411,10 +490,6 @@ impl Handler<Arrived> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Arrived { bytes, mut hop }: Arrived, ctx: &mut Self::Context) {
-        let source = hop.remote.ip();
-        if self.guard.is_shut_out(crate::now(), source) && !self.wire.is_trusted(source) {
-            return metrics::sip_dropped("shut_out");
-        }
         match parse::message(&bytes) {
             Ok(mut message) => {
                 if let message::Message::Request(request) = &mut message {
@@ -471,6 +546,9 @@ impl Handler<Respond> for SipEndpoint {
     fn handle(&mut self, Respond { key, response }: Respond, ctx: &mut Self::Context) {
         if !response.status.is_provisional() {
             self.early_cancels.remove(&key);
+            if !response.status.is_success() {
+                self.vetting.refused(&response);
+            }
         }
         self.layer.respond(crate::now(), &key, response);
         self.pump(ctx);
@@ -492,14 +570,32 @@ impl Handler<OwnDialog> for SipEndpoint {
     }
 }
 
-impl Handler<Judged> for SipEndpoint {
+impl Handler<Taken> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, Judged { source, welcome }: Judged, _: &mut Self::Context) {
-        if welcome {
-            self.guard.accepted(source);
-        } else {
-            self.guard.refused(crate::now(), source);
+    fn handle(&mut self, Taken { key, trying, hop }: Taken, ctx: &mut Self::Context) {
+        self.guard.accepted(Source::of(hop.remote.ip()));
+        self.wire.welcome(hop);
+        self.layer.respond(crate::now(), &key, trying);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Refuse> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, Refuse { key, invite, mut response, hop, offence }: Refuse, ctx: &mut Self::Context) {
+        self.vetting.refused(&response);
+        self.early_cancels.remove(&key);
+        if let Some(offence) = offence {
+            let tag = self.refusal_tag.of(&invite, Source::of(hop.remote.ip()), offence);
+            let tagged = invite.respond(response.status, Some(&tag));
+            response.headers.set("To", tagged.headers.get("To").unwrap_or_default());
+        }
+        self.layer.respond_statelessly(&key, response);
+        self.pump(ctx);
+        if let Some(offence) = offence.filter(|_| hop.transport != Transport::Udp) {
+            self.count(hop, offence);
         }
     }
 }
@@ -535,5 +631,13 @@ impl Handler<CountOpen> for SipEndpoint {
 
     fn handle(&mut self, _: CountOpen, _: &mut Self::Context) -> usize {
         self.calls.len() + self.leaving.len()
+    }
+}
+
+impl Handler<CountTransactions> for SipEndpoint {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountTransactions, _: &mut Self::Context) -> usize {
+        self.layer.len()
     }
 }

@@ -9,14 +9,15 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
+use bellhop_sip::networks::{self, Source};
 use bytes::Bytes;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 
+use super::doors::{Doors, Patience, Visit};
 use super::liveness;
 use super::sip_endpoint::{Arrived, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
 use super::tls::TlsIdentity;
@@ -31,8 +33,6 @@ use crate::metrics;
 
 /// Messages that may wait for one connection to take them.
 pub const WRITE_QUEUE: usize = 64;
-/// Connections at once.
-pub const CONNECTIONS_MAX: usize = 4096;
 /// A connection without a byte for this long is closed, unless a call came by it.
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long a new connection may take to say its first byte, and to shake hands.
@@ -94,8 +94,9 @@ impl Listen {
         self.sources.is_empty() || self.sources.iter().any(|net| net.contains(&ip))
     }
 
-    fn is_trusted(&self, source: IpAddr) -> bool {
-        self.sources.iter().any(|net| net.contains(&source.to_canonical()))
+    /// Whether somebody stands on its list, and is believed for it.
+    fn lists(&self, source: IpAddr) -> bool {
+        bellhop_tenancy::networks::is_listed(&self.sources, source)
     }
 }
 
@@ -163,7 +164,7 @@ impl Bound {
                 .collect(),
             connections: Mutex::default(),
             next_flow: AtomicU64::new(1 << 16),
-            open: AtomicUsize::new(0),
+            doors: Doors::default(),
             endpoint: Mutex::new(None),
         });
         (SocketWire(Arc::clone(&shared)), Serving { shared, listeners: self.listeners })
@@ -177,7 +178,7 @@ struct Shared {
     udp: HashMap<u64, Arc<UdpSocket>>,
     connections: Mutex<HashMap<u64, Connection>>,
     next_flow: AtomicU64,
-    open: AtomicUsize,
+    doors: Doors,
     endpoint: Mutex<Option<Addr<SipEndpoint>>>,
 }
 
@@ -187,8 +188,22 @@ struct Connection {
     /// The socket, for questions to the kernel.
     socket: Arc<OwnedFd>,
     local: SocketAddr,
+    remote: SocketAddr,
+    standing: Standing,
+    /// A call was taken that came by it: it is not closed for what others of its source do.
+    welcome: Arc<AtomicBool>,
+    close: Arc<Notify>,
+}
+
+/// What is known of who opened a connection.
+#[derive(Debug, Clone, Default)]
+struct Standing {
     /// The host name that the far end asked for (SNI).
     server_name: Option<Arc<str>>,
+    /// Whether it stands on the listener's list.
+    listed: bool,
+    /// Whether it has shown a client certificate.
+    certified: bool,
 }
 
 /// The endpoint's way out.
@@ -243,27 +258,18 @@ async fn accept(listener: TcpListener, listen: Arc<Listen>, shared: Arc<Shared>,
     loop {
         match listener.accept().await {
             Ok((_, remote)) if !listen.takes(remote) => metrics::sip_dropped("source"),
-            Ok((stream, remote)) if shared.open.load(Ordering::Relaxed) < CONNECTIONS_MAX => {
+            Ok((stream, remote)) => {
+                let source = Source::of(remote.ip());
+                let Some(visit) = shared.doors.enter(crate::now(), source, listen.lists(remote.ip())) else {
+                    metrics::sip_dropped("overload");
+                    continue;
+                };
                 let (listen, shared, endpoint) = (Arc::clone(&listen), Arc::clone(&shared), endpoint.clone());
-                shared.open.fetch_add(1, Ordering::Relaxed);
-                actix_rt::spawn(async move {
-                    let open = OpenConnection(Arc::clone(&shared));
-                    welcome(stream, remote, &listen, shared, endpoint, open).await;
-                });
+                actix_rt::spawn(welcome(stream, remote, listen, shared, endpoint, visit));
             }
-            Ok(_) => metrics::sip_dropped("overload"),
             // Out of descriptors, most likely: wait for some to come back.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
-    }
-}
-
-/// One of the connections that may be open at once, from its first byte to its last.
-struct OpenConnection(Arc<Shared>);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -271,10 +277,10 @@ impl Drop for OpenConnection {
 async fn welcome(
     stream: TcpStream,
     remote: SocketAddr,
-    listen: &Listen,
+    listen: Arc<Listen>,
     shared: Arc<Shared>,
     endpoint: Addr<SipEndpoint>,
-    open: OpenConnection,
+    visit: Visit,
 ) {
     let Ok((local, socket)) = prepared(&stream) else { return };
     let mut first = [0];
@@ -284,17 +290,22 @@ async fn welcome(
     }
     let flow = shared.next_flow.fetch_add(1, Ordering::Relaxed);
     let secure = first[0] == TLS_HANDSHAKE;
+    let standing = Standing { listed: listen.lists(remote.ip()), ..Standing::default() };
     match (listen.protocol, secure, shared.tls.clone()) {
         (Protocol::Tcp | Protocol::Either, false, _) => {
             let hop = Hop { transport: Transport::Tcp, remote, flow };
-            serve(stream, Connected { local, socket, server_name: None, open }, hop, shared, endpoint);
+            serve(stream, Connected { local, socket, standing, visit: Some(visit) }, hop, shared, endpoint);
         }
         (Protocol::Tls | Protocol::Either, true, Some(identity)) => {
             match tokio::time::timeout(HANDSHAKE_WITHIN, identity.acceptor().accept(stream)).await {
                 Ok(Ok(stream)) => {
-                    let server_name = stream.get_ref().1.server_name().map(Arc::from);
+                    let session = stream.get_ref().1;
+                    let server_name = session.server_name().map(Arc::from);
+                    // One that was asked for was verified, or there would be no session.
+                    let certified = session.peer_certificates().is_some_and(|chain| !chain.is_empty());
+                    let standing = Standing { server_name, certified, ..standing };
                     let hop = Hop { transport: Transport::Tls, remote, flow };
-                    serve(stream, Connected { local, socket, server_name, open }, hop, shared, endpoint);
+                    serve(stream, Connected { local, socket, standing, visit: Some(visit) }, hop, shared, endpoint);
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a TLS handshake failed");
@@ -312,8 +323,9 @@ async fn welcome(
 struct Connected {
     local: SocketAddr,
     socket: Arc<OwnedFd>,
-    server_name: Option<Arc<str>>,
-    open: OpenConnection,
+    standing: Standing,
+    /// Its place, if somebody else opened it.
+    visit: Option<Visit>,
 }
 
 /// Makes a new connection ready: small messages go out at once, and a far end that is gone is noticed.
@@ -328,9 +340,20 @@ fn serve<S>(stream: S, connected: Connected, hop: Hop, shared: Arc<Shared>, endp
 where
     S: AsyncRead + AsyncWrite + 'static,
 {
-    let Connected { local, socket, server_name, open } = connected;
+    let Connected { local, socket, standing, visit } = connected;
     let (queue, mut waiting) = mpsc::channel::<Bytes>(WRITE_QUEUE);
-    lock(&shared.connections).insert(hop.flow, Connection { queue: queue.clone(), socket, local, server_name });
+    let close = Arc::new(Notify::new());
+    let mut patience = Patience::new(crate::now(), standing.listed || standing.certified || visit.is_none());
+    let connection = Connection {
+        queue: queue.clone(),
+        socket,
+        local,
+        remote: hop.remote,
+        standing,
+        welcome: Arc::default(),
+        close: Arc::clone(&close),
+    };
+    lock(&shared.connections).insert(hop.flow, connection);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let broken = Arc::new(Notify::new());
     let breaks = Arc::clone(&broken);
@@ -346,18 +369,21 @@ where
         let mut framer = Framer::default();
         let mut buffer = vec![0; 16 * 1024];
         'connection: loop {
+            let limit = patience.limit(crate::now());
             let read = tokio::select! {
-                read = tokio::time::timeout(IDLE_MAX, reader.read(&mut buffer)) => read,
+                read = tokio::time::timeout(limit.unwrap_or(IDLE_MAX), reader.read(&mut buffer)) => read,
                 () = broken.notified() => break,
+                () = close.notified() => break,
             };
             let length = match read {
                 Ok(Ok(length)) if length > 0 => length,
                 Ok(_) => break,
                 // Keep-alive says that the far end is there: a connection of a call is not closed for its silence.
-                Err(_) if endpoint.send(IsFlowUsed(hop.flow)).await.unwrap_or(false) => continue,
+                Err(_) if limit.is_none() && endpoint.send(IsFlowUsed(hop.flow)).await.unwrap_or(false) => continue,
                 Err(_) => break,
             };
             framer.push(&buffer[..length]);
+            let mut messages = 0;
             loop {
                 match framer.take() {
                     Ok(None) => break,
@@ -365,8 +391,10 @@ where
                         let _ = queue.try_send(Bytes::from_static(b"\r\n"));
                     }
                     Ok(Some(Framed::Message(bytes))) => {
-                        if endpoint.try_send(Arrived { bytes, hop }).is_err() {
-                            metrics::sip_dropped("overload");
+                        messages += 1;
+                        // Nothing of a stream is dropped: while datagrams keep the endpoint busy, its reader waits.
+                        if endpoint.send(Arrived { bytes, hop }).await.is_err() {
+                            break 'connection;
                         }
                     }
                     Err(error) => {
@@ -376,6 +404,7 @@ where
                     }
                 }
             }
+            patience.heard(crate::now(), messages, framer.has_begun());
         }
         lock(&shared.connections).remove(&hop.flow);
         // Whoever waits for an answer on it waits for nothing (RFC 3261 section 18.4).
@@ -383,7 +412,7 @@ where
         drop(queue);
         // Whatever is queued still goes out; then the writer ends with the last sender.
         let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
-        drop(open);
+        drop(visit);
     });
 }
 
@@ -459,15 +488,48 @@ impl Wire for SocketWire {
             Transport::Tcp => ";transport=tcp",
             Transport::Tls => ";transport=tls",
         };
-        LocalIdentity { contact: format!("<sip:{host_port}{parameter}>"), via_sent_by: host_port.to_string() }
+        let listed = shared.listeners.iter().flat_map(|listen| networks::listing(&listen.sources, hop.remote.ip()));
+        LocalIdentity {
+            contact: format!("<sip:{host_port}{parameter}>"),
+            via_sent_by: host_port.to_string(),
+            networks: listed.copied().collect(),
+        }
     }
 
     fn server_name(&self, hop: Hop) -> Option<Arc<str>> {
-        lock(&self.0.connections).get(&hop.flow)?.server_name.clone()
+        lock(&self.0.connections).get(&hop.flow)?.standing.server_name.clone()
     }
 
-    fn is_trusted(&self, source: IpAddr) -> bool {
-        self.0.listeners.iter().any(|listen| listen.is_trusted(source))
+    fn is_listed(&self, hop: Hop) -> bool {
+        match hop.transport {
+            Transport::Udp => self.0.listeners.get(hop.flow as usize).is_some_and(|l| l.lists(hop.remote.ip())),
+            Transport::Tcp | Transport::Tls => {
+                lock(&self.0.connections).get(&hop.flow).is_some_and(|connection| connection.standing.listed)
+            }
+        }
+    }
+
+    fn has_certificate(&self, hop: Hop) -> bool {
+        let certified = |connection: &Connection| connection.standing.certified;
+        hop.transport == Transport::Tls && lock(&self.0.connections).get(&hop.flow).is_some_and(certified)
+    }
+
+    fn welcome(&mut self, hop: Hop) {
+        self.0.doors.welcome(Source::of(hop.remote.ip()));
+        if let Some(connection) = lock(&self.0.connections).get(&hop.flow) {
+            connection.welcome.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn turn_away(&mut self, source: Source, until: Instant) {
+        self.0.doors.turn_away(crate::now(), source, until);
+        for connection in lock(&self.0.connections).values() {
+            let standing = &connection.standing;
+            let known = standing.listed || standing.certified || connection.welcome.load(Ordering::Relaxed);
+            if !known && Source::of(connection.remote.ip()) == source {
+                connection.close.notify_one();
+            }
+        }
     }
 }
 
@@ -494,8 +556,10 @@ async fn connect(shared: Arc<Shared>, transport: Transport, remote: SocketAddr, 
     let stream = TcpStream::connect(remote).await.ok()?;
     let (local, socket) = prepared(&stream).ok()?;
     let hop = Hop { transport, remote, flow: shared.next_flow.fetch_add(1, Ordering::Relaxed) };
-    shared.open.fetch_add(1, Ordering::Relaxed);
-    let connected = Connected { local, socket, server_name: None, open: OpenConnection(Arc::clone(&shared)) };
+    let of_streams = |listen: &&Listen| listen.protocol != Protocol::Udp;
+    let listed = shared.listeners.iter().filter(of_streams).any(|listen| listen.lists(remote.ip()));
+    let standing = Standing { listed, ..Standing::default() };
+    let connected = Connected { local, socket, standing, visit: None };
     if transport == Transport::Tcp {
         serve(stream, connected, hop, shared, endpoint);
         return Some(hop);

@@ -2,17 +2,79 @@
 //!
 //! Order of belief for the contact id: the tenant's configured header, `X-Amzn-ConnectInitialContactId`,
 //! `X-Amzn-ConnectContactId`, JSON in User-to-User (RFC 7433). UpdateContactAttributes wants the *initial* contact id.
-//! Invariant: an instance ARN that is present and not the tenant's is never overlooked.
+//!
+//! Anybody can write these headers: only whoever knows that the INVITE comes from a restricted source may ask here
+//! (`actors/reception/admission.rs`). Invariant: an instance ARN that is present and not the tenant's is never overlooked,
+//! and an id that is not certain is none.
 
 use serde_json::Value;
 
 use crate::arn::InstanceArn;
 
+/// The longest contact id (API reference of UpdateContactAttributes).
+const CONTACT_ID_MAX: usize = 256;
+
 /// The contact a call belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactReference {
-    /// The initial contact id, 1 to 256 characters; `None` when no header told it.
+    /// The initial contact id, 1 to 256 printing characters of ASCII; `None` where it is not known.
     pub initial_contact_id: Option<String>,
+    /// Why not, for a tenant of Amazon Connect.
+    pub unknown: Option<UnknownContact>,
+}
+
+/// Why a call of a tenant of Amazon Connect is served without its contact: nothing can be written for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownContact {
+    /// No header named one.
+    NotTold,
+    /// A header holds a reference like `$.ContactId` instead of its value: the flow's field is set by hand where it should
+    /// be set dynamically.
+    Literal,
+    /// The id is too long, or holds blanks, control characters or what is no ASCII.
+    Malformed,
+    /// One header names two.
+    Ambiguous,
+    /// Anybody can send from there, so that what headers say proves nothing.
+    UnrestrictedSource,
+    /// Another call that is up has it.
+    Taken,
+}
+
+impl UnknownContact {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::NotTold, Self::Literal, Self::Malformed, Self::Ambiguous, Self::UnrestrictedSource, Self::Taken];
+
+    /// The metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotTold => "not_told",
+            Self::Literal => "literal_reference",
+            Self::Malformed => "malformed",
+            Self::Ambiguous => "ambiguous",
+            Self::UnrestrictedSource => "unrestricted_source",
+            Self::Taken => "taken",
+        }
+    }
+
+    /// What happened and what to do, in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NotTold => "no header of the INVITE names the contact: no hand-off is possible",
+            Self::Literal => {
+                "a header holds a reference like $.ContactId and not its value: in the flow's transfer block set the field dynamically"
+            }
+            Self::Malformed => {
+                "the contact id in the INVITE has more than 256 characters, or others than printing ASCII"
+            }
+            Self::Ambiguous => "one header of the INVITE names two contacts",
+            Self::UnrestrictedSource => {
+                "anybody can call from there, so its headers are not believed: list the networks in sip.listen (from ...) or tenants.sip.sources, or ask for a login or a client certificate"
+            }
+            Self::Taken => "another call that is up has the same contact",
+        }
+    }
 }
 
 /// Why an INVITE must be refused.
@@ -21,49 +83,74 @@ pub struct ContactReference {
 pub struct ForeignInstance;
 
 impl ContactReference {
-    /// Reads the headers. `headers` yields name and value in wire order; `configured` is the tenant's own header name.
+    /// Of a call that has nothing to do with Amazon Connect.
+    pub fn none() -> Self {
+        Self { initial_contact_id: None, unknown: None }
+    }
+
+    /// Of a call whose contact is not known, and why.
+    pub fn unknown(why: UnknownContact) -> Self {
+        Self { initial_contact_id: None, unknown: Some(why) }
+    }
+
+    /// Reads the headers of an INVITE whose source is believed. `headers` yields name and value in wire order; `configured`
+    /// is the tenant's own header name.
     pub fn from_headers<'a>(
         headers: impl Iterator<Item = (&'a str, &'a str)> + Clone,
         configured: Option<&str>,
         tenant: &InstanceArn,
     ) -> Result<Self, ForeignInstance> {
-        let header = |name: &str| {
-            headers.clone().find(|(n, v)| n.eq_ignore_ascii_case(name) && !v.trim().is_empty()).map(|(_, v)| v.trim())
+        let all = |name: &str| {
+            let named = headers.clone().filter(|(n, v)| n.eq_ignore_ascii_case(name) && !v.trim().is_empty());
+            named.map(|(_, value)| value.trim()).collect::<Vec<_>>()
         };
-        let user_to_user: Vec<String> = headers
-            .clone()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("User-to-User"))
-            .flat_map(|(_, value)| value.split(',').map(decode_user_to_user).collect::<Vec<_>>())
+        let user_to_user: Vec<String> = all("User-to-User")
+            .into_iter()
+            .flat_map(|value| value.split(',').map(decode_user_to_user).collect::<Vec<_>>())
             .collect();
         // A value with commas in it (raw JSON) is read whole as well.
-        let whole = headers
-            .clone()
-            .filter(|(n, _)| n.eq_ignore_ascii_case("User-to-User"))
-            .map(|(_, v)| decode_user_to_user(v));
+        let whole = all("User-to-User").into_iter().map(decode_user_to_user);
         let user_to_user: Vec<String> = user_to_user.into_iter().chain(whole).collect();
         let json: Vec<Value> = user_to_user.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
 
-        let stated = header("X-Amzn-SourceArn").map(str::to_owned);
+        let stated = all("X-Amzn-SourceArn").into_iter().map(str::to_owned);
         let in_json =
             json.iter().filter_map(|value| text_of(value, &["i", "instanceArn", "instanceARN", "InstanceARN"]));
         let raw = user_to_user.iter().filter(|text| text.starts_with("arn:")).cloned();
-        for arn in stated.into_iter().chain(in_json).chain(raw) {
+        // A reference that nobody put a value for tells nothing: it is no instance at all, and no other one either.
+        for arn in stated.chain(in_json).chain(raw).filter(|arn| !is_literal(arn)) {
             match arn.parse::<InstanceArn>() {
                 Ok(arn) if arn == *tenant => {}
                 _ => return Err(ForeignInstance),
             }
         }
-        let id = configured
-            .and_then(&header)
-            .or_else(|| header("X-Amzn-ConnectInitialContactId"))
-            .or_else(|| header("X-Amzn-ConnectContactId"))
-            .map(str::to_owned)
-            .or_else(|| {
-                let names = ["ic", "initialContactId", "InitialContactId", "c", "contactId", "ContactId"];
-                json.iter().find_map(|value| text_of(value, &names))
+        let names = ["ic", "initialContactId", "InitialContactId", "c", "contactId", "ContactId"];
+        let in_headers = [configured.unwrap_or_default(), "X-Amzn-ConnectInitialContactId", "X-Amzn-ConnectContactId"];
+        let told = in_headers
+            .into_iter()
+            .map(|name| all(name).into_iter().map(str::to_owned).collect())
+            .chain([json.iter().filter_map(|value| text_of(value, &names)).collect::<Vec<String>>()]);
+        let mut literal = user_to_user.iter().any(|text| is_literal(text));
+        for mut ids in told {
+            literal |= ids.iter().any(|id| is_literal(id));
+            ids.retain(|id| !is_literal(id));
+            let Some(id) = ids.first() else { continue };
+            if ids.iter().any(|other| other != id) {
+                return Ok(Self::unknown(UnknownContact::Ambiguous));
+            }
+            let good = id.len() <= CONTACT_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic());
+            return Ok(match good {
+                true => Self { initial_contact_id: Some(id.clone()), unknown: None },
+                false => Self::unknown(UnknownContact::Malformed),
             });
-        Ok(Self { initial_contact_id: id.filter(|id| (1..=256).contains(&id.len())) })
+        }
+        Ok(Self::unknown(if literal { UnknownContact::Literal } else { UnknownContact::NotTold }))
     }
+}
+
+/// A reference of the flow language that stands where its value should.
+fn is_literal(text: &str) -> bool {
+    text.starts_with("$.")
 }
 
 /// Strips parameters and decodes hex: `;encoding=hex`, or plain hex of even length. Anything else is taken raw. Unknown
@@ -146,5 +233,36 @@ mod tests {
         }
         let encoded = format!("{};encoding=hex", hex(&other));
         assert_eq!(read(&[("X-Amzn-SourceArn", ARN), ("User-to-User", &encoded)], None), Err(ForeignInstance));
+        assert_eq!(read(&[("X-Amzn-SourceArn", ARN), ("x-amzn-sourcearn", &other)], None), Err(ForeignInstance));
+    }
+
+    #[test]
+    fn an_id_that_is_not_certain_is_none() {
+        use UnknownContact::{Ambiguous, Literal, Malformed, NotTold};
+        let unknown = |headers: &[(&str, &str)]| {
+            let tenant = ARN.parse().expect("good");
+            let read = ContactReference::from_headers(headers.iter().copied(), None, &tenant).expect("served");
+            assert_eq!(read.initial_contact_id, None);
+            read.unknown
+        };
+        let initial = "X-Amzn-ConnectInitialContactId";
+        assert_eq!(unknown(&[]), Some(NotTold));
+        assert_eq!(unknown(&[(initial, "a"), (initial, "b")]), Some(Ambiguous));
+        for odd in ["a b", "a\tb", "a\u{1}b", "\u{e4}", &"x".repeat(257)] {
+            assert_eq!(unknown(&[(initial, odd)]), Some(Malformed), "{odd:?}");
+        }
+        let json = r#"{"i":"$.InstanceARN","c":"$.ContactId"}"#;
+        for header in [
+            ("User-to-User", "$.InstanceARN"),
+            ("User-to-User", &hex("$.InstanceARN")),
+            ("User-to-User", json),
+            ("X-Amzn-SourceArn", "$.InstanceARN"),
+            (initial, "$.InitialContactId"),
+        ] {
+            let expected = if header.0 == "X-Amzn-SourceArn" { NotTold } else { Literal };
+            assert_eq!(unknown(&[header]), Some(expected), "{header:?}");
+        }
+        assert_eq!(read(&[("User-to-User", "$.InstanceARN"), (initial, "c1")], None), Ok(Some("c1".into())));
+        assert_eq!(read(&[(initial, "c1"), (initial, "c1")], None), Ok(Some("c1".into())));
     }
 }

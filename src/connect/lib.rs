@@ -13,6 +13,6 @@ pub mod rate_limiter;
 pub mod session_history_key;
 
 pub use arn::InstanceArn;
-pub use contact::ContactReference;
+pub use contact::{ContactReference, UnknownContact};
 pub use contact_attributes::ContactAttributes;
 pub use session_history_key::SessionHistoryKey;

@@ -91,6 +91,7 @@ fn check(path: &std::path::Path) -> anyhow::Result<()> {
     wiring::check(&config, path)?;
     #[allow(clippy::print_stdout)] // the answer to the command
     {
+        config.warnings().iter().for_each(|warning| println!("{}: warning: {warning}", path.display()));
         println!("{}: good: {} tenants", path.display(), config.tenants.len());
     }
     Ok(())
@@ -117,6 +118,7 @@ fn raise_descriptor_limit() {
 async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let config = Config::read(path)?;
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let metrics = http::install_metrics()?;
     let server = Arc::new(Server::start(&config, path, None).await?);
     let address = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;

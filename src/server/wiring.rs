@@ -16,6 +16,7 @@ use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
+use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen};
@@ -31,9 +32,10 @@ use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
-use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
+use ipnet::IpNet;
 
 use crate::config::{self, Config, Mistakes};
 use crate::engines::Engines;
@@ -174,6 +176,8 @@ impl Server {
             tracing::warn!(held, free, "other programs hold pairs of media.ports: calls use the free ones");
         }
         let by_name = directory.tenants().iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
+        let trusted: Vec<IpNet> =
+            directory.tenants().iter().flat_map(|tenant| tenant.sources.iter().copied()).collect();
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
@@ -181,6 +185,8 @@ impl Server {
                 node: Quota::new(config.sip.max_calls),
                 ports,
                 open: true,
+                contacts: LiveContacts::default(),
+                unacknowledged: Shares::default(),
                 challenger: Challenger::new(rand::random()),
                 epoch: Instant::now(),
             },
@@ -204,7 +210,7 @@ impl Server {
         };
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            let endpoint = SipEndpoint::new(Box::new(wire), offers, reception.clone().recipient());
+            let endpoint = SipEndpoint::new(Box::new(wire), offers, reception.clone().recipient()).trusting(trusted);
             match names {
                 Some(names) => endpoint.with_names(names),
                 None => endpoint,

@@ -79,6 +79,17 @@ impl Challenger {
         Verdict::Accepted
     }
 
+    /// One of so many, always the same for a name, and not to be foreseen from outside: whose login a number of nobody's
+    /// seems to have. `None` of none.
+    pub fn pick(&self, name: &str, of: usize) -> Option<usize> {
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.secret).expect("any length is a key of HMAC");
+        mac.update(b"pick");
+        mac.update(name.as_bytes());
+        let bytes = mac.finalize().into_bytes();
+        let number = bytes.iter().take(4).fold(0usize, |number, byte| number << 8 | usize::from(*byte));
+        (of > 0).then(|| number % of)
+    }
+
     fn nonce(&self, millis: u64, realm: &str) -> String {
         format!("{millis:016x}{}", hex(&self.sign(millis, realm)[..16]))
     }

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod hop;
 pub mod locate;
 pub mod message;
+pub mod networks;
 pub mod sdp;
 pub mod source_guard;
 pub mod transaction;

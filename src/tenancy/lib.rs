@@ -1,13 +1,15 @@
-//! Tenants without IO: numbers, routing, quotas and secrets.
+//! Tenants without IO: numbers, networks, routing, quotas, transfer targets and secrets.
 //!
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
+pub mod networks;
 pub mod number;
 pub mod quota;
 pub mod routing;
 pub mod secret;
 pub mod tenant;
+pub mod transfer_targets;
 
 pub use number::Number;
 pub use secret::Secret;

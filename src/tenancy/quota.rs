@@ -2,6 +2,8 @@
 //!
 //! Invariant: a permit given is returned exactly once, by being dropped. Enforced in `actors/reception/admission.rs`.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,9 +42,40 @@ impl Quota {
             .map_err(|_| QuotaExceeded { limit })
     }
 
+    /// How many places there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many places are taken.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)
+    }
+}
+
+/// What one holder may have of a quota for a while, so that places stay for others.
+///
+/// Invariant: what is remembered is what is held: a holder with nothing is forgotten.
+#[derive(Debug)]
+pub struct Shares<K>(HashMap<K, Arc<AtomicUsize>>);
+
+/// Holders that are remembered before those with nothing are looked for.
+const HOLDERS_KEPT: usize = 1024;
+
+impl<K> Default for Shares<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Hash + Eq> Shares<K> {
+    /// Takes one for a holder that may have so many.
+    pub fn acquire(&mut self, holder: K, limit: usize) -> Result<Permit, QuotaExceeded> {
+        if self.0.len() >= HOLDERS_KEPT {
+            self.0.retain(|_, taken| taken.load(Ordering::Acquire) > 0);
+        }
+        let taken = Arc::clone(self.0.entry(holder).or_default());
+        Quota { limit, taken }.acquire()
     }
 }
 
@@ -64,5 +97,17 @@ mod tests {
         drop(first);
         assert!(quota.acquire().is_ok());
         assert_eq!(quota.taken(), 1);
+    }
+
+    #[test]
+    fn a_holder_has_its_share_and_no_more() {
+        let mut shares = Shares::default();
+        let held: Vec<Permit> = (0..2).map(|_| shares.acquire(1, 2).expect("within its share")).collect();
+        assert!(shares.acquire(1, 2).is_err());
+        assert!(shares.acquire(2, 2).is_ok(), "another's is its own");
+        drop(held);
+        assert!(shares.acquire(1, 2).is_ok());
+        (0..100_000).for_each(|holder| drop(shares.acquire(holder, 1)));
+        assert!(shares.0.len() <= HOLDERS_KEPT, "who holds nothing is forgotten");
     }
 }

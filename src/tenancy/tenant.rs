@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use crate::number::Number;
 use crate::quota::Quota;
 use crate::secret::Secret;
+use crate::transfer_targets::TransferTargets;
 
 /// What the engine needs to know of a tenant; its services are wired beside it.
 #[derive(Debug, Clone)]
@@ -31,8 +32,10 @@ pub struct Tenant {
     pub failover: Option<Failover>,
     /// "Enable SIP authentication": what a caller's side must know; over TLS alone.
     pub login: Option<Login>,
-    /// Where calls may come from; empty for anywhere.
+    /// Where calls may come from; empty for anywhere. Who is listed here is believed.
     pub sources: Vec<IpNet>,
+    /// Where the assistant may have callers transferred to.
+    pub transfer_targets: TransferTargets,
     /// The host name that the caller's side must have asked for in TLS (SNI), as a shared secret.
     pub server_name: Option<String>,
     /// The header that carries the contact id, if the tenant has one of its own.
@@ -119,6 +122,7 @@ pub(crate) mod tests {
             failover: None,
             login: None,
             sources: vec![],
+            transfer_targets: TransferTargets::default(),
             server_name: None,
             contact_id_header: None,
             frame_ancestors: vec![],

@@ -16,7 +16,7 @@ use bytes::Bytes;
 /// What the carrier does by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Habits {
-    /// Acknowledges a 2xx.
+    /// Acknowledges final responses to its INVITEs.
     pub acks: bool,
     /// Answers a BYE.
     pub answers_bye: bool,
@@ -130,6 +130,20 @@ impl Carrier {
         self.deliver(Bytes::copy_from_slice(text.as_bytes()));
     }
 
+    /// The same from elsewhere, or by another transport.
+    pub fn sends_from(&self, hop: Hop, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        if let Some(endpoint) = &self.0.borrow().endpoint {
+            endpoint.do_send(Arrived { bytes: Bytes::copy_from_slice(text.as_bytes()), hop });
+        }
+    }
+
+    /// Every message the gateway sent, with where it went.
+    pub fn seen_with_hops(&self) -> Vec<(Message, Hop)> {
+        let inner = self.0.borrow();
+        inner.seen.iter().cloned().zip(inner.hops.iter().copied()).collect()
+    }
+
     /// The caller hangs up.
     pub fn hangs_up(&self) {
         let tag = self.to_tag();
@@ -150,7 +164,9 @@ impl Carrier {
 
     /// Forgets what was seen.
     pub fn forget(&self) {
-        self.0.borrow_mut().seen.clear();
+        let mut inner = self.0.borrow_mut();
+        inner.seen.clear();
+        inner.hops.clear();
     }
 
     /// The distinct requests of a method that were seen, retransmissions left out.
@@ -203,7 +219,7 @@ impl Carrier {
                     self.0.borrow_mut().to_tag = Some(tag);
                 }
                 let of_invite = response.headers.get("CSeq").is_some_and(|cseq| cseq.ends_with("INVITE"));
-                if of_invite && response.status.0 >= 200 && (habits.acks || !response.status.is_success()) {
+                if of_invite && response.status.0 >= 200 && habits.acks {
                     let mut ack = Request::new(Method::Ack, "sip:gateway");
                     let branch = if response.status.is_success() { "z9hG4bKack" } else { "z9hG4bKinvite" };
                     ack.headers.push("Via", &format!("SIP/2.0/UDP 192.0.2.1:5060;branch={branch}"));
@@ -274,6 +290,10 @@ impl Wire for Carrier {
     }
 
     fn identity(&self, _: Hop) -> LocalIdentity {
-        LocalIdentity { contact: "<sip:203.0.113.7:5060>".into(), via_sent_by: "203.0.113.7:5060".into() }
+        LocalIdentity {
+            contact: "<sip:203.0.113.7:5060>".into(),
+            via_sent_by: "203.0.113.7:5060".into(),
+            ..LocalIdentity::default()
+        }
     }
 }

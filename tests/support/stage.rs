@@ -12,8 +12,9 @@ use bellhop_actors::call::phase::PhaseName;
 use bellhop_actors::media_shard::{Datagram, Deliver, PacketPort, Shard};
 use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::CallRegistry;
+use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
-use bellhop_actors::reception::sip_endpoint::{CountOpen, SipEndpoint};
+use bellhop_actors::reception::sip_endpoint::{CountOpen, CountTransactions, SipEndpoint};
 use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSettings, calls_on_this_thread};
 use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
@@ -25,11 +26,12 @@ use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
 use bellhop_tenancy::Number;
-use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::{
     Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
 };
+use bellhop_tenancy::transfer_targets::TransferTargets;
 use ipnet::IpNet;
 use serde_json::json;
 
@@ -86,8 +88,12 @@ pub struct Choices {
     pub hold: HoldOnTransfer,
     /// Digest authentication.
     pub login: Option<Login>,
-    /// Where calls may come from.
+    /// Where calls may come from; the carrier's network if there is none.
     pub sources: Vec<IpNet>,
+    /// Whether anybody may call.
+    pub strangers: bool,
+    /// Where the assistant may transfer callers to.
+    pub transfer_targets: TransferTargets,
     /// The host name that must be asked for in TLS.
     pub server_name: Option<String>,
     /// How conversations are led.
@@ -165,7 +171,12 @@ impl Stage {
             transfer_failure_message: Some("the transfer failed".into()),
             failover: choices.failover.clone(),
             login: choices.login.clone(),
-            sources: choices.sources.clone(),
+            sources: match choices.strangers {
+                true => vec![],
+                false if choices.sources.is_empty() => vec!["192.0.2.0/24".parse().expect("the carrier's network")],
+                false => choices.sources.clone(),
+            },
+            transfer_targets: choices.transfer_targets.clone(),
             server_name: choices.server_name.clone(),
             contact_id_header: None,
             frame_ancestors: vec![],
@@ -184,6 +195,7 @@ impl Stage {
         );
         services
             .replies("goodbye", json!([{"response_type": "text", "text": "bye"}, {"response_type": "end_session"}]));
+        let trusted = tenant.sources.clone();
         let directory = Directory::new(vec![tenant]).expect("one tenant");
         let tenant = Arc::clone(&directory.tenants()[0]);
         let shared = Arc::new(services.clone());
@@ -219,6 +231,8 @@ impl Stage {
                 node: node.clone(),
                 ports: ports.clone(),
                 open: true,
+                contacts: LiveContacts::default(),
+                unacknowledged: Shares::default(),
                 challenger: Challenger::new([7; 32]),
                 epoch: bellhop_actors::now(),
             },
@@ -242,7 +256,9 @@ impl Stage {
         let (wire, offers) = (Box::new(carrier.clone()), reception.clone().recipient());
         let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
             reception.do_send(Attach(ctx.address()));
-            SipEndpoint::new(wire, offers, reception.clone().recipient()).with_names(Arc::new(Names(choices.named)))
+            SipEndpoint::new(wire, offers, reception.clone().recipient())
+                .trusting(trusted)
+                .with_names(Arc::new(Names(choices.named)))
         });
         carrier.attach(endpoint.clone());
         Self { carrier, services, line, reception, endpoint, registry, ports, node, tenant }
@@ -307,6 +323,11 @@ impl Stage {
             ("dialogs", self.open_dialogs().await),
         ];
         counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect()
+    }
+
+    /// How many SIP transactions live.
+    pub async fn transactions(&self) -> usize {
+        self.endpoint.send(CountTransactions).await.expect("the endpoint outlives all calls")
     }
 
     async fn open_dialogs(&self) -> usize {

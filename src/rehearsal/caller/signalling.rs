@@ -83,6 +83,7 @@ impl Signalling {
         let local = LocalIdentity {
             contact: format!("<sip:{}@{here}{parameter}>", plan.caller),
             via_sent_by: here.to_string(),
+            ..LocalIdentity::default()
         };
         let hop = Hop { transport: plan.transport, remote: plan.server, flow: 0 };
         let mut keys = [0; 92];

@@ -7,6 +7,7 @@ mod reader;
 mod records;
 mod services;
 mod sip;
+mod warnings;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -256,6 +257,7 @@ fn read_tenant(section: &Section<'_>, path: &Path) -> Tenant {
         failover: section.optional_section("connect").is_none().then_some(sip.failover),
         login: sip.login,
         sources: sip.sources,
+        transfer_targets: sip.transfer_targets,
         server_name: sip.server_name,
         contact_id_header: section.text("contact_id_header"),
         frame_ancestors: section.texts("frame_ancestors").unwrap_or_default(),
@@ -380,6 +382,7 @@ fn own_address() -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bellhop_tenancy::transfer_targets::TransferTargets;
 
     fn read(text: &str) -> Result<Config, Vec<String>> {
         Config::parse(text, Path::new("b.toml")).map_err(|m| m.list().iter().map(ToString::to_string).collect())
@@ -454,6 +457,46 @@ voice = "slt"
         assert_eq!(tenant.failover, None, "the contact flow takes over");
         let without = more.replace("[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", "");
         assert!(read(&without).expect_err("no certificate")[0].starts_with("b.toml: sip.listen: TLS"));
+    }
+
+    #[test]
+    fn a_connect_tenant_that_anybody_can_call_is_told() {
+        let listening = |from: &str| format!("{GOOD}[sip]\nlisten = [\"udp:0.0.0.0:5060{from}\"]\n");
+        let sources = |list: &str| {
+            listening("").replace("[tenants.connect]", &format!("[tenants.sip]\nsources = [{list}]\n[tenants.connect]"))
+        };
+        let login = listening("")
+            .replace("[tenants.connect]", "[tenants.sip]\nuser = \"a\"\npassword = \"b\"\n[tenants.connect]");
+        for (text, warned) in [
+            (listening(""), true),
+            (listening(" from 0.0.0.0/0"), true),
+            (listening(" from 192.0.2.0/24"), false),
+            (listening(" from aws-chime-voice-connector:eu-west-2, 192.0.2.7"), false),
+            (sources("\"0.0.0.0/1\", \"128.0.0.0/1\""), true),
+            (sources("\"aws-chime-voice-connector\""), false),
+            (login, false),
+        ] {
+            let warnings = read(&text).expect("good").warnings();
+            assert_eq!(warnings.len(), usize::from(warned), "{text}: {warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains("`acme`") && warning.contains("sip.sources")));
+        }
+        for bad in [" from ", " from aws-chime-voice-connector:mars-1"] {
+            let mistakes = read(&listening(bad)).expect_err("nobody is named");
+            assert!(mistakes[0].starts_with("b.toml: sip.listen: "), "{mistakes:?}");
+        }
+    }
+
+    #[test]
+    fn transfer_targets_are_hosts_numbers_or_anywhere() {
+        let with = |list: &str| {
+            GOOD.replace("[tenants.connect]", &format!("[tenants.sip]\ntransfer_targets = {list}\n[tenants.connect]"))
+        };
+        let targets = |list: &str| read(&with(list)).expect("good").tenants[0].tenant.transfer_targets.clone();
+        assert_eq!(targets("[\"anywhere\"]"), TransferTargets::Anywhere);
+        assert_ne!(targets("[\"pbx.example.com\", \"+4420\"]"), TransferTargets::default());
+        assert_eq!(read(GOOD).expect("good").tenants[0].tenant.transfer_targets, TransferTargets::default());
+        let mistakes = read(&with("[\"sip:desk@pbx\"]")).expect_err("a URI is no host");
+        assert!(mistakes[0].starts_with("b.toml: tenants[0].sip.transfer_targets: "), "{mistakes:?}");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_tenancy::networks;
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};
+use bellhop_tenancy::transfer_targets::TransferTargets;
 use ipnet::IpNet;
 
 use super::reader::Section;
@@ -48,6 +50,7 @@ pub struct Tls {
 pub(super) struct TenantSip {
     pub(super) login: Option<Login>,
     pub(super) sources: Vec<IpNet>,
+    pub(super) transfer_targets: TransferTargets,
     pub(super) server_name: Option<String>,
     pub(super) invite_headers: Vec<String>,
     pub(super) hold: HoldOnTransfer,
@@ -103,17 +106,27 @@ fn read_listen(text: &str, section: &Section<'_>) -> Option<Listen> {
         section.mistake("listen", &why);
         return None;
     };
+    if text.contains(" from") && from.trim().is_empty() {
+        section.mistake("listen", &format!("`{text}` names nobody behind \"from\""));
+    }
     let sources = from.split(',').map(str::trim).filter(|net| !net.is_empty());
-    Some(Listen { protocol, address, sources: sources.filter_map(|net| read_net(net, "listen", section)).collect() })
+    Some(Listen { protocol, address, sources: sources.flat_map(|net| read_nets(net, "listen", section)).collect() })
 }
 
-/// A network, or one address.
-fn read_net(text: &str, key: &str, section: &Section<'_>) -> Option<IpNet> {
-    let net = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    if net.is_none() {
-        section.mistake(key, &format!("`{text}` is not a network like \"192.0.2.0/24\""));
-    }
-    net
+/// A network, one address, or the networks of a name.
+fn read_nets(text: &str, key: &str, section: &Section<'_>) -> Vec<IpNet> {
+    networks::parse(text).unwrap_or_else(|why| {
+        section.mistake(key, &why.to_string());
+        vec![]
+    })
+}
+
+fn read_targets(section: &Section<'_>) -> TransferTargets {
+    let Some(texts) = section.texts("transfer_targets") else { return TransferTargets::default() };
+    TransferTargets::parse(&texts).unwrap_or_else(|why| {
+        section.mistake("transfer_targets", &why.to_string());
+        TransferTargets::default()
+    })
 }
 
 pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
@@ -137,7 +150,8 @@ pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
     let sources = section.texts("sources").unwrap_or_default();
     let tenant = TenantSip {
         login,
-        sources: sources.iter().filter_map(|net| read_net(net, "sources", section)).collect(),
+        sources: sources.iter().flat_map(|net| read_nets(net, "sources", section)).collect(),
+        transfer_targets: read_targets(section),
         server_name: section.text("server_name"),
         invite_headers: section.texts("invite_headers").unwrap_or_default(),
         hold: match section.flag("hold_on_transfer") {

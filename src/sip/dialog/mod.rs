@@ -16,9 +16,13 @@ pub mod uas;
 pub mod vetting;
 pub mod ways;
 
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use crate::hop::Hop;
 use crate::message::{CSeq, Method, NameAddr, Request, Response, StatusCode, Uri};
-use ways::Ways;
+use ways::{Reach, Ways};
 
 /// The three values that name a dialog, from our side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,15 +61,18 @@ pub struct Dialog {
     via_sent_by: String,
     contact: String,
     hop: Hop,
+    networks: Arc<[IpNet]>,
 }
 
-/// How we name ourselves in what we send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How we name ourselves in what we send, and whom the far end may name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalIdentity {
     /// The Contact value with brackets, for example `<sip:203.0.113.7:5061;transport=tcp>`.
     pub contact: String,
     /// The sent-by of our Via: `host:port`.
     pub via_sent_by: String,
+    /// The networks that the far end is listed by; it may name any address of theirs as Contact or route.
+    pub networks: Arc<[IpNet]>,
 }
 
 impl Dialog {
@@ -93,6 +100,7 @@ impl Dialog {
             via_sent_by: local.via_sent_by.clone(),
             contact: local.contact.clone(),
             hop,
+            networks: Arc::clone(&local.networks),
         })
     }
 
@@ -116,6 +124,7 @@ impl Dialog {
             via_sent_by: local.via_sent_by.clone(),
             contact: local.contact.clone(),
             hop,
+            networks: Arc::clone(&local.networks),
         })
     }
 
@@ -213,7 +222,8 @@ impl Dialog {
     pub fn ways(&self) -> Ways {
         let route = self.route_set.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
         let target = Uri::parse(&self.remote_target);
-        Ways::of_dialog(self.hop, route.as_ref(), target.as_ref())
+        let reach = Reach::from_source(self.hop.remote.ip(), Arc::clone(&self.networks));
+        Ways::of_dialog(self.hop, reach, route.as_ref(), target.as_ref())
     }
 
     /// What the dialog came by last.

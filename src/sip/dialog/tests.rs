@@ -31,7 +31,11 @@ fn uas(now: Instant) -> Uas {
 
 fn uas_of(now: Instant, invite: &str) -> Uas {
     let hop = hop();
-    let local = LocalIdentity { contact: "<sip:203.0.113.7:5060>".into(), via_sent_by: "203.0.113.7:5060".into() };
+    let local = LocalIdentity {
+        contact: "<sip:203.0.113.7:5060>".into(),
+        via_sent_by: "203.0.113.7:5060".into(),
+        ..LocalIdentity::default()
+    };
     let mut layer = Layer::default();
     layer.receive(now, Message::Request(parsed(invite)), hop);
     let request = std::iter::from_fn(|| layer.poll()).find_map(|output| match output {
@@ -189,7 +193,7 @@ fn no_bye_before_the_ack_or_64_t1() {
 fn strict_routes_take_the_request_uri() {
     let text = INVITE.replace(";lr;ftag", ";ftag");
     let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
-    let local = LocalIdentity { contact: "<sip:h>".into(), via_sent_by: "h:5060".into() };
+    let local = LocalIdentity { contact: "<sip:h>".into(), via_sent_by: "h:5060".into(), ..LocalIdentity::default() };
     let invite = parsed(&text);
     let mut dialog = Dialog::from_invite(&invite, hop, "ours", &local).expect("good");
     let (request, _) = dialog.request(Method::Bye, "z9hG4bKx");
@@ -382,4 +386,62 @@ fn a_new_contact_is_where_requests_go() {
     assert_eq!(asks(now, &mut uas, update), ["200"]);
     uas.handle(now, Input::SendKey('1', Duration::from_millis(100)));
     assert_eq!(sent(&mut uas).uri, "sip:203.0.113.99:5070");
+}
+
+/// Where the BYE goes of a call from `source` with this Contact, and this Record-Route if any.
+fn bye_of(source: &str, route: Option<&str>, contact: &str, networks: &[&str]) -> String {
+    let kept = if route.is_some() { "Record-Route" } else { "X-None" };
+    let mut invite = parsed(&INVITE.replace("Record-Route", kept));
+    invite.headers.set("Contact", &format!("<sip:{contact}>"));
+    if let Some(route) = route {
+        invite.headers.set("Record-Route", &format!("<sip:{route};lr>"));
+    }
+    let hop = Hop { transport: Transport::Udp, remote: source.parse().expect("an address"), flow: 0 };
+    let networks = networks.iter().map(|net| net.parse().expect("a network")).collect();
+    let local = LocalIdentity { contact: "<sip:h>".into(), via_sent_by: "h".into(), networks };
+    let mut dialog = Dialog::from_invite(&invite, hop, "ours", &local).expect("good");
+    match dialog.request(Method::Bye, "z9hG4bKx").1.first() {
+        Some(Way::Flow(hop)) => hop.remote.to_string(),
+        way => format!("{way:?}"),
+    }
+}
+
+/// The case "a private Contact from a private source, without Record-Route" of `tests/cases/signalling.yaml`: the BYE goes to
+/// the Contact; the source stands in only where it is public and the Contact is not.
+#[test]
+fn a_private_contact_from_a_private_source_without_record_route() {
+    for (source, contact, to) in [
+        ("10.0.0.5:5060", "10.0.0.9:5070", "10.0.0.9:5070"),
+        ("10.0.0.5:5060", "192.168.7.9", "192.168.7.9:5060"),
+        ("127.0.0.1:5060", "10.0.0.9", "10.0.0.9:5060"),
+        ("3.80.16.13:5060", "10.0.0.9", "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "8.8.8.8:5080", "8.8.8.8:5080"),
+        ("3.80.16.13:5060", "127.0.0.1:8080", "3.80.16.13:5060"),
+        ("10.0.0.5:5060", "127.0.0.1:8080", "10.0.0.5:5060"),
+        ("10.0.0.5:5060", "169.254.169.254:80", "10.0.0.5:5060"),
+        ("[2606:4700::1]:5060", "[fd00::1]", "[2606:4700::1]:5060"),
+        ("[fd00::2]:5060", "[fd00::1]", "[fd00::1]:5060"),
+    ] {
+        assert_eq!(bye_of(source, None, contact, &[]), to, "{contact} from {source}");
+    }
+}
+
+#[test]
+fn a_route_leads_into_our_own_networks_only_for_who_is_listed_there() {
+    for (source, route, networks, to) in [
+        ("3.80.16.13:5060", "3.80.16.13", &[][..], "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "8.8.8.8:5062", &[], "8.8.8.8:5062"),
+        ("3.80.16.13:5060", "10.0.0.9:22", &[], "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "[::1]:8080", &[], "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "[64:ff9b::10.0.0.9]", &[], "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "169.254.169.254:80", &[], "3.80.16.13:5060"),
+        ("3.80.16.13:5060", "255.255.255.255", &[], "3.80.16.13:5060"),
+        ("10.0.0.5:5060", "10.0.0.9:5062", &[], "10.0.0.9:5062"),
+        // The Contact is the next way, and one that a neighbour may name.
+        ("10.0.0.5:5060", "127.0.0.1:5062", &[], "10.0.58.47:5060"),
+        ("100.64.0.5:5060", "100.64.0.9", &["100.64.0.0/24"], "100.64.0.9:5060"),
+        ("3.80.16.13:5060", "10.0.0.9", &["3.80.16.0/23", "10.0.0.0/24"], "10.0.0.9:5060"),
+    ] {
+        assert_eq!(bye_of(source, Some(route), "10.0.58.47", networks), to, "{route} from {source}");
+    }
 }

@@ -29,7 +29,9 @@ pub enum Vetted {
 pub struct Vetting {
     /// By Call-ID.
     invites: HashMap<String, Remembered>,
-    order: VecDeque<String>,
+    /// Call-IDs as they came, with their numbers: one that is forgotten and comes again has another.
+    order: VecDeque<(String, u64)>,
+    came: u64,
     closed: bool,
 }
 
@@ -39,6 +41,7 @@ struct Remembered {
     from_tag: String,
     cseq: u32,
     via: String,
+    came: u64,
 }
 
 impl Vetting {
@@ -92,6 +95,15 @@ impl Vetting {
         Vetted::NewCall
     }
 
+    /// An INVITE was refused: its transaction is not ongoing any more, and whoever tries again (another way, after a 503, or
+    /// with a login) keeps its numbers (RFC 3261 sections 8.2.2.2 and 16.7). `response` is what it got.
+    pub fn refused(&mut self, response: &Response) {
+        let (Some(call_id), Some(via)) = (response.headers.get("Call-ID"), response.headers.get("Via")) else { return };
+        if self.invites.get(call_id).is_some_and(|known| known.via == via) {
+            self.invites.remove(call_id);
+        }
+    }
+
     /// A call is over: a later INVITE with its numbers is no twin.
     pub fn call_over(&mut self, dialog: &DialogId) {
         self.invites.remove(&dialog.call_id);
@@ -110,6 +122,7 @@ impl Vetting {
             from_tag: from.and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default(),
             cseq: headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
             via: headers.get("Via").unwrap_or_default().to_owned(),
+            came: self.came,
         };
         if let Some(known) = self.invites.get(call_id)
             && known.from_tag == invite.from_tag
@@ -118,11 +131,13 @@ impl Vetting {
             return known.via != invite.via;
         }
         if self.order.len() >= REMEMBERED_MAX
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, came)) = self.order.pop_front()
+            && self.invites.get(&oldest).is_some_and(|known| known.came == came)
         {
             self.invites.remove(&oldest);
         }
-        self.order.push_back(call_id.to_owned());
+        self.order.push_back((call_id.to_owned(), self.came));
+        self.came += 1;
         self.invites.insert(call_id.to_owned(), invite);
         false
     }
@@ -194,6 +209,24 @@ mod tests {
         assert_eq!(status(&vetting.judge(&twin)), "482");
         vetting.call_over(&DialogId { call_id: "c".into(), local_tag: String::new(), remote_tag: String::new() });
         assert_eq!(vetting.judge(&twin), Vetted::NewCall);
+    }
+
+    /// The case "a refused INVITE that is tried again" of `tests/cases/signalling.yaml`.
+    #[test]
+    fn a_refused_invite_may_be_tried_again() {
+        let mut vetting = Vetting::default();
+        let twin = request("INVITE", &[("Via", "SIP/2.0/UDP h;branch=z9hG4bK2")]);
+        assert_eq!(vetting.judge(&request("INVITE", &[])), Vetted::NewCall);
+        vetting.refused(&twin.respond(StatusCode(482), Some("t")));
+        assert_eq!(status(&vetting.judge(&twin)), "482", "the twin's own refusal is not the first one's");
+        vetting.refused(&request("INVITE", &[]).respond(StatusCode(503), Some("t")));
+        assert_eq!(vetting.judge(&twin), Vetted::NewCall);
+        for n in 0..REMEMBERED_MAX + 10 {
+            let other = request("INVITE", &[("Call-ID", &n.to_string())]);
+            let _ = vetting.judge(&other);
+            vetting.refused(&other.respond(StatusCode(403), Some("t")));
+        }
+        assert!(vetting.invites.len() <= 1 && vetting.order.len() <= REMEMBERED_MAX);
     }
 
     #[test]

@@ -7,9 +7,13 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use crate::hop::{Hop, Transport};
 use crate::message::{Request, Scheme, Uri, Via};
+use crate::networks::may_name;
 
 /// Ways tried for one request, the addresses of names included.
 pub const WAYS_MAX: usize = 6;
@@ -39,27 +43,22 @@ pub enum Way {
     },
 }
 
-/// Where a message came from, and what may be reached from there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reach(IpAddr);
-
-impl Reach {
-    /// Of a dialog that came from this address.
-    pub fn from_source(source: IpAddr) -> Self {
-        Self(source)
-    }
-
-    /// Whether a request may be sent there: to the source itself, to public addresses, and from a private source to private
-    /// ones. A public source names no address of our own network.
-    pub fn covers(self, ip: IpAddr) -> bool {
-        ip == self.0 || !is_private(ip) || is_private(self.0)
-    }
+/// Where a message came from, and what may be reached from there ([`may_name`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    source: IpAddr,
+    networks: Arc<[IpNet]>,
 }
 
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+impl Reach {
+    /// Of a dialog that came from this address, which stands on this list.
+    pub fn from_source(source: IpAddr, networks: Arc<[IpNet]>) -> Self {
+        Self { source, networks }
+    }
+
+    /// Whether a request may be sent there.
+    pub fn covers(&self, ip: IpAddr) -> bool {
+        may_name(self.source, ip, &self.networks)
     }
 }
 
@@ -74,8 +73,7 @@ pub struct Ways {
 
 impl Ways {
     /// The ways of a dialog that came by `hop`: `routed` is its first route, `target` its remote target.
-    pub(super) fn of_dialog(hop: Hop, routed: Option<&Uri>, target: Option<&Uri>) -> Self {
-        let reach = Reach::from_source(hop.remote.ip());
+    pub(super) fn of_dialog(hop: Hop, reach: Reach, routed: Option<&Uri>, target: Option<&Uri>) -> Self {
         let mut this = Self { left: VecDeque::new(), reach, tried: 0 };
         if hop.transport.is_reliable() {
             this.push(Way::Flow(hop));
@@ -127,8 +125,7 @@ impl Ways {
 
     /// The addresses of a host, best first: they are the next ways. Those out of reach are left out.
     pub fn found(&mut self, transport: Transport, host: &str, addresses: &[SocketAddr]) {
-        let reach = self.reach;
-        let within: Vec<SocketAddr> = addresses.iter().copied().filter(|at| reach.covers(at.ip())).collect();
+        let within: Vec<SocketAddr> = addresses.iter().copied().filter(|at| self.reach.covers(at.ip())).collect();
         for &remote in within.iter().take(WAYS_MAX).rev() {
             self.left.push_front(Way::Address { transport, remote, host: Some(host.to_owned()) });
         }
@@ -208,6 +205,12 @@ mod tests {
         Hop { transport, remote: remote.parse().expect("an address"), flow: 7 }
     }
 
+    impl Ways {
+        fn of(hop: Hop, routed: Option<&Uri>, target: Option<&Uri>) -> Self {
+            Self::of_dialog(hop, Reach::from_source(hop.remote.ip(), Arc::default()), routed, target)
+        }
+    }
+
     /// Every way in a word.
     fn told(mut ways: Ways) -> Vec<String> {
         let tell = |way| match way {
@@ -251,7 +254,7 @@ mod tests {
             (Tcp, "192.0.2.1:5060", None, "tel:+1800", vec!["flow 192.0.2.1:5060"]),
         ] {
             let (route, target) = (route.and_then(Uri::parse), Uri::parse(target));
-            let ways = Ways::of_dialog(hop(came_by, source), route.as_ref(), target.as_ref());
+            let ways = Ways::of(hop(came_by, source), route.as_ref(), target.as_ref());
             assert_eq!(told(ways), expected, "{came_by} from {source}, {route:?} {target:?}");
         }
     }
@@ -259,7 +262,7 @@ mod tests {
     #[test]
     fn a_name_leads_to_its_addresses_but_not_into_our_own_network() {
         let target = Uri::parse("sip:pbx.example:5070").expect("a URI");
-        let mut ways = Ways::of_dialog(hop(Transport::Udp, "192.0.2.1:5060"), None, Some(&target));
+        let mut ways = Ways::of(hop(Transport::Udp, "192.0.2.1:5060"), None, Some(&target));
         let Some(Way::Host { host, port, .. }) = ways.next_way() else { panic!("a name") };
         let found = ["10.0.0.1:5070", "192.0.2.9:5070", "127.0.0.1:5070", "192.0.2.8:5070"];
         let found: Vec<SocketAddr> = found.iter().map(|at| at.parse().expect("an address")).collect();
@@ -271,16 +274,16 @@ mod tests {
     #[test]
     fn a_datagram_proves_nothing_where_a_connection_could() {
         let target = Uri::parse("sip:192.0.2.1:5080").expect("a URI");
-        let stream = Ways::of_dialog(hop(Transport::Tcp, "192.0.2.1:40000"), None, Some(&target));
+        let stream = Ways::of(hop(Transport::Tcp, "192.0.2.1:40000"), None, Some(&target));
         assert_eq!(told(stream.provable()), ["flow 192.0.2.1:40000", "TCP 192.0.2.1:5080"]);
-        let datagrams = Ways::of_dialog(hop(Transport::Udp, "192.0.2.1:40000"), None, Some(&target));
+        let datagrams = Ways::of(hop(Transport::Udp, "192.0.2.1:40000"), None, Some(&target));
         assert_eq!(told(datagrams.provable()), ["flow 192.0.2.1:5080", "flow 192.0.2.1:40000"]);
     }
 
     #[test]
     fn ways_are_bounded() {
         let target = Uri::parse("sip:many.example").expect("a URI");
-        let mut ways = Ways::of_dialog(hop(Transport::Tcp, "192.0.2.1:5060"), None, Some(&target));
+        let mut ways = Ways::of(hop(Transport::Tcp, "192.0.2.1:5060"), None, Some(&target));
         let many: Vec<SocketAddr> = (1..=200).map(|n| SocketAddr::from(([198, 51, 100, n], 5060))).collect();
         ways.found(Transport::Tcp, "many.example", &many);
         ways.found(Transport::Tcp, "many.example", &many);

@@ -46,6 +46,11 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a message has begun that is not whole yet.
+    pub fn has_begun(&self) -> bool {
+        self.buffer.iter().any(|byte| !b"\r\n".contains(byte))
+    }
+
     /// The next message, or `None` until more bytes come.
     pub fn take(&mut self) -> Result<Option<Framed>, FramingError> {
         if self.buffer.starts_with(b"\r\n\r\n") {

@@ -127,6 +127,19 @@ impl Layer {
         }
     }
 
+    /// Answers a request once and forgets it (RFC 3261 section 8.2.7): who never came to be a call costs no memory, and whoever
+    /// forged its source sends it one datagram, not eleven. Should the answer be lost, the request comes again.
+    pub fn respond_statelessly(&mut self, key: &ServerKey, response: Response) {
+        if let Some(server) = self.servers.remove(key) {
+            self.transmit(Message::Response(response), server.hop());
+        }
+    }
+
+    /// Forgets a request without an answer.
+    pub fn ignore(&mut self, key: &ServerKey) {
+        self.servers.remove(key);
+    }
+
     /// Sends a request in a transaction of its own. Its top Via must carry a fresh branch. ACK for a 2xx is no
     /// transaction: send it with [`Layer::transmit`].
     pub fn request(&mut self, now: Instant, request: Request, hop: Hop) -> ClientKey {
@@ -225,8 +238,9 @@ impl Layer {
             _ => {
                 let server = Server::start(&request, hop);
                 self.servers.insert(key.clone(), server);
-                if request.method == Method::Invite {
-                    // At once: silence makes the far end retransmit (RFC 3261 section 17.2.1).
+                if request.method == Method::Invite && is_inside(&request) {
+                    // At once: silence makes the far end retransmit (RFC 3261 section 17.2.1). A new call gets its 100 once it
+                    // is admitted: what is refused without state must not be answered provisionally before (section 8.2.7).
                     self.respond(now, &key, request.trying());
                 }
                 self.outputs.push_back(Output::Request { key, request, hop });
@@ -239,17 +253,15 @@ impl Layer {
         let mut of_invite = request.clone();
         of_invite.method = Method::Invite;
         let invite = server_key(&of_invite);
-        let (status, hit) = match self.servers.get(&invite) {
-            Some(server) => (200, server.is_proceeding()),
-            None => (481, false),
+        let Some(server) = self.servers.get(&invite) else {
+            // Of a call that never was: without state, as whatever is refused.
+            let response = request.respond(crate::message::StatusCode(481), Some("cancelled"));
+            return self.transmit(Message::Response(response), hop);
         };
+        let (hit, tag) = (server.is_proceeding(), server.to_tag());
         self.servers.insert(key.clone(), Server::start(&request, hop));
-        let tag = self.servers.get(&invite).and_then(Server::to_tag);
-        self.respond(
-            now,
-            &key,
-            request.respond(crate::message::StatusCode(status), tag.as_deref().or(Some("cancelled"))),
-        );
+        let tag = tag.as_deref().or(Some("cancelled"));
+        self.respond(now, &key, request.respond(crate::message::StatusCode(200), tag));
         if hit {
             self.outputs.push_back(Output::Cancelled { invite });
         }
@@ -283,6 +295,12 @@ impl Layer {
             self.timers.push(Reverse((at, self.armed, TimerOf::Client(key.0.clone()))));
         }
     }
+}
+
+/// Whether a request belongs to a dialog: its To has a tag.
+fn is_inside(request: &Request) -> bool {
+    let to = request.headers.get("To").and_then(|to| NameAddr::parse(to).ok());
+    to.is_some_and(|to| to.tag().is_some())
 }
 
 /// RFC 3261 section 17.2.3: branch, sent-by and method, where ACK belongs to its INVITE; requests of RFC 2543 clients,

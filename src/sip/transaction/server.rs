@@ -47,6 +47,10 @@ impl Server {
         Self { hop, state, to_tag: None }
     }
 
+    pub(super) fn hop(&self) -> Hop {
+        self.hop
+    }
+
     pub(super) fn is_proceeding(&self) -> bool {
         matches!(self.state, State::InviteProceeding { .. })
     }

@@ -97,17 +97,18 @@ impl Bench {
 fn server_transactions_follow_figures_7_and_8() {
     use Transport::{Tcp, Udp};
     for (transport, plan, expected) in [
-        (Udp, "INVITE INVITE 180 INVITE", "0>100 0up:INVITE 0>100 0>180 0>180 1 left"),
-        (Udp, "INVITE 200 INVITE 200 ACK +32000", "0>100 0up:INVITE 0>200 0>200 0up:ACK 0 left"),
-        (Udp, "INVITE 486 +1500 ACK INVITE +5000", "0>100 0up:INVITE 0>486 500>486 1500>486 0 left"),
+        (Udp, "INVITE INVITE 180 INVITE", "0up:INVITE 0>180 0>180 1 left"),
+        (Udp, "INVITE 100 INVITE 180 INVITE", "0up:INVITE 0>100 0>100 0>180 0>180 1 left"),
+        (Udp, "INVITE 200 INVITE 200 ACK +32000", "0up:INVITE 0>200 0>200 0up:ACK 0 left"),
+        (Udp, "INVITE 486 +1500 ACK INVITE +5000", "0up:INVITE 0>486 500>486 1500>486 0 left"),
         (
             Udp,
             "INVITE 486 +32000",
-            "0>100 0up:INVITE 0>486 500>486 1500>486 3500>486 7500>486 11500>486 15500>486 19500>486 23500>486 27500>486 31500>486 32000up:no-ack 0 left",
+            "0up:INVITE 0>486 500>486 1500>486 3500>486 7500>486 11500>486 15500>486 19500>486 23500>486 27500>486 31500>486 32000up:no-ack 0 left",
         ),
-        (Tcp, "INVITE 486 +5000 ACK", "0>100 0up:INVITE 0>486 0 left"),
-        (Udp, "INVITE CANCEL 487 ACK +40000", "0>100 0up:INVITE 0>200 0up:CANCEL 0>487 0 left"),
-        (Udp, "INVITE 200 CANCEL +40000", "0>100 0up:INVITE 0>200 0>200 0 left"),
+        (Tcp, "INVITE 486 +5000 ACK", "0up:INVITE 0>486 0 left"),
+        (Udp, "INVITE CANCEL 487 ACK +40000", "0up:INVITE 0>200 0up:CANCEL 0>487 0 left"),
+        (Udp, "INVITE 200 CANCEL +40000", "0up:INVITE 0>200 0>200 0 left"),
         (Udp, "CANCEL +40000", "0>481 0 left"),
         (Udp, "BYE BYE 200 BYE +31999", "0up:BYE 0>200 0>200 1 left"),
         (Udp, "BYE 200 +32000", "0up:BYE 0>200 0 left"),
@@ -155,4 +156,21 @@ fn a_failed_transport_ends_what_waits_on_it() {
     layer.transport_failed(hop(Transport::Tcp));
     assert!(std::iter::from_fn(|| layer.poll()).any(|o| o == Output::Unsendable { key: key.clone() }));
     assert!(layer.is_empty());
+}
+
+/// RFC 3261 section 8.2.7: no 100 before, one answer, no memory, and whoever asks again is judged again.
+#[test]
+fn what_is_refused_without_state_is_answered_once_and_forgotten() {
+    let now = Instant::now();
+    let mut layer = Layer::default();
+    for _ in 0..2 {
+        let invite = request("INVITE", "s");
+        layer.receive(now, Message::Request(invite.clone()), hop(Transport::Udp));
+        let Some(Output::Request { key, .. }) = layer.poll() else { panic!("it goes up, and nothing goes out") };
+        layer.respond_statelessly(&key, invite.respond(StatusCode(401), Some("t")));
+        assert!(matches!(layer.poll(), Some(Output::Transmit { .. })));
+        assert!(layer.is_empty() && layer.deadline().is_none() && layer.poll().is_none());
+    }
+    layer.receive(now, Message::Request(request("ACK", "s")), hop(Transport::Udp));
+    assert!(matches!(layer.poll(), Some(Output::Ack { .. })), "its ACK goes up: it may prove a source");
 }

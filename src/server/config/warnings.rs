@@ -1,0 +1,42 @@
+//! What a good file says that its author may not have meant.
+//!
+//! Invariant: a warning stops nothing; `check` prints each, `serve` logs each.
+
+use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_tenancy::networks::restricts;
+
+use super::{Config, Tenant};
+
+impl Config {
+    /// Every warning: key, what is so, and what to do.
+    pub fn warnings(&self) -> Vec<String> {
+        let strangers = self.sip.listen.iter().filter(|listen| self.is_open(listen)).collect::<Vec<_>>();
+        let open = |tenant: &&Tenant| tenant.connect.is_some() && anybody_may_call(&tenant.tenant);
+        let Some(listener) = strangers.first() else { return vec![] };
+        let warn = |tenant: &Tenant| {
+            format!(
+                "tenant `{}`: anybody can call it over {}:{}, so its calls are served without their contact and no hand-off is possible: list networks in `sip.listen` (\"… from aws-chime-voice-connector:us-east-1\") or in `tenants.sip.sources`, or ask for a login or a client certificate",
+                tenant.tenant.name,
+                listener.protocol.label(),
+                listener.address,
+            )
+        };
+        self.tenants.iter().filter(open).map(warn).collect()
+    }
+
+    /// Whether strangers are heard there.
+    fn is_open(&self, listen: &Listen) -> bool {
+        let certified =
+            listen.protocol == Protocol::Tls && self.sip.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        !certified && !restricted(&listen.sources)
+    }
+}
+
+fn anybody_may_call(tenant: &bellhop_tenancy::Tenant) -> bool {
+    tenant.login.is_none() && !restricted(&tenant.sources)
+}
+
+/// Whether a list keeps strangers out: it is there, and no entry is nearly everybody.
+fn restricted(networks: &[ipnet::IpNet]) -> bool {
+    !networks.is_empty() && networks.iter().all(restricts)
+}
