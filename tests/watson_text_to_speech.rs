@@ -77,7 +77,7 @@ async fn what_is_refused_is_told_without_the_text() {
         let (speech, _) = spoken(&voice(&StandIn::default(), transport, "wrong"), TEXT, 8000).await;
         assert!(speech.expect_err("refused").to_string().contains("API key"));
         let (speech, _) = spoken(&voice(&StandIn::default(), transport, TOKEN), "<b>secret", 8000).await;
-        assert!(speech.is_ok(), "what looks like markup is sent as it is");
+        assert!(speech.is_ok(), "what is no element of SSML is left out");
         let stand_in = StandIn::default();
         let (speech, _) = spoken(&voice(&stand_in, transport, TOKEN), &"secret ".repeat(1000), 8000).await;
         let why = speech.expect_err("too long").to_string();

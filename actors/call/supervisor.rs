@@ -228,6 +228,7 @@ impl Call {
             sounds: Arc::clone(&this.seed.services.sounds),
             waiting: VecDeque::new(),
             parts: Parts::default(),
+            look: None,
             journal: this.journal.clone(),
         });
         let policy = services.conversation.clone();

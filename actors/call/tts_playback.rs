@@ -1,7 +1,10 @@
 //! TtsPlayback: owns the outbound core of the leg; turns texts into clips, in order, ahead of need.
 //!
-//! A text is heard while the rest of it is still being made. Invariant: clips are queued in the order of their texts; after
-//! a cut nothing that was asked for before it is queued.
+//! A text is cut into parts before any synthesizer sees it, and is heard while the rest of it is still being made: part by
+//! part, no more than [`AHEAD_MAX`] ahead of what is heard and no more than [`AT_ONCE`] at once. Invariant: clips are queued
+//! in the order of their texts; after a cut nothing that was asked for before it is queued, and nothing is made for it.
+
+mod text;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -10,9 +13,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
-use bellhop_dialogue::ports::{AudioSink, Pending, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer};
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use bellhop_dialogue::ports::{AudioSink, Pending, ServiceFailure, SoundLibrary, Speech, Synthesizer};
 use bellhop_dialogue::response::DtmfSend;
+use bellhop_dialogue::speakable;
 use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::Digit;
@@ -20,6 +24,7 @@ use bellhop_media::parts::Parts;
 use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
+use self::text::Text;
 use super::child;
 use super::journal::{Journal, UNDERFLOW};
 use super::messages::{
@@ -31,8 +36,14 @@ use crate::media_shard::LegCores;
 use crate::metrics;
 use crate::supervision::{Exit, Failure, Link};
 
-/// The longest a text may take to become audio.
+/// The longest a part of a text may take to become audio, or a sound to be fetched.
 pub const SYNTHESIS_MAX: Duration = Duration::from_secs(8);
+/// With so much audio waiting to be heard, no more is made.
+pub const AHEAD_MAX: Duration = Duration::from_secs(20);
+/// Parts of texts that are made at once.
+pub const AT_ONCE: usize = 2;
+/// A longer text, in bytes, is cut on a thread that paces no audio.
+const CUT_HERE_MAX: usize = 4096;
 
 /// The actor.
 pub struct TtsPlayback {
@@ -44,48 +55,66 @@ pub struct TtsPlayback {
     pub(super) sounds: Arc<dyn SoundLibrary>,
     pub(super) waiting: VecDeque<(SayId, Waiting)>,
     pub(super) parts: Parts,
+    /// When to look whether more has to be made.
+    pub(super) look: Option<SpawnHandle>,
     pub(super) journal: Journal,
 }
 
 impl TtsPlayback {
-    fn made(&mut self, id: SayId, result: Result<Speech, ServiceFailure>, ctx: &mut Context<Self>) {
-        let Some((_, place)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) else {
-            return; // cut in the meantime
-        };
-        let (repeats, needed) = match place {
-            Waiting::File { repeats } => (*repeats, false),
-            _ => (false, true),
-        };
-        match result {
-            Ok(speech) => {
-                self.journal.write(|record, now| record.made_by(now, id, &speech.origin));
-                let codec = self.cores.playout.borrow().format().codec;
-                // Parts had the rate of the speech that they are the beginning of; the line may have another by now.
-                let rest = speech.samples.get(self.parts.queued(ClipId(id.0))..).unwrap_or_default();
-                let sound = if rest.len() == speech.samples.len() {
-                    encoded(&speech, codec)
-                } else {
-                    Sound::of(&resample::clip(rest, speech.sample_rate, codec.sample_rate()), codec)
-                };
-                self.parts.last(ClipId(id.0), rest.len());
-                *place = Waiting::Sound { sound, repeats };
-            }
-            Err(failure) if needed => {
-                tracing::warn!(tenant = self.tenant, %failure, "a text could not be spoken");
-                return self.lost(ctx);
-            }
-            // A sound that is not to be had is left out: the conversation does not hang on it.
-            Err(failure) => {
-                tracing::warn!(tenant = self.tenant, %failure, "a sound could not be fetched");
-                metrics::sound_failed(&self.tenant);
-                *place = Waiting::Nothing;
-            }
-        }
-        self.queue_what_is_ready(ctx);
+    /// The text of this name, if it still waits.
+    fn text(&mut self, id: SayId) -> Option<&mut Text> {
+        self.waiting.iter_mut().find_map(|(waiting, place)| match place {
+            Waiting::Text(text) if *waiting == id => Some(text),
+            _ => None,
+        })
     }
 
-    /// Work whose outcome takes the place of what waits under this name.
-    fn when_done(&mut self, id: SayId, work: Pending<Result<Speech, ServiceFailure>>, ctx: &mut Context<Self>) {
+    /// Has parts made of the texts that are heard next: of one text one after the other.
+    fn ask_ahead(&mut self, ctx: &mut Context<Self>) {
+        let ahead = self.cores.playout.borrow().ahead();
+        if ahead >= AHEAD_MAX {
+            return self.look_later(ahead - AHEAD_MAX, ctx);
+        }
+        let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
+        let mut at_work = 0;
+        for n in 0..self.waiting.len() {
+            let (id, Waiting::Text(text)) = &mut self.waiting[n] else { continue };
+            let id = *id;
+            if text.work.is_none()
+                && let Some(speech) = text.next_part(line_rate)
+            {
+                let this = ctx.address();
+                let audio: AudioSink = Box::new(move |samples, sample_rate| {
+                    this.do_send(BeingMade { id, samples: samples.to_vec(), sample_rate });
+                });
+                let work = match speech {
+                    text::Part::Words(request) => self.synthesizer.stream(request, audio),
+                    text::Part::Silence(speech) => Box::pin(std::future::ready(Ok(speech))),
+                };
+                let work = self.begin(id, work, ctx);
+                let Some(text) = self.text(id) else { return };
+                text.work = Some(work);
+            }
+            let (_, Waiting::Text(text)) = &self.waiting[n] else { continue };
+            at_work += usize::from(text.work.is_some());
+            if at_work == AT_ONCE || !text.is_asked_for() {
+                return;
+            }
+        }
+    }
+
+    fn look_later(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if self.look.is_none() {
+            let after = after.max(Duration::from_millis(500));
+            self.look = Some(ctx.run_later(after, |this, ctx| {
+                this.look = None;
+                this.ask_ahead(ctx);
+            }));
+        }
+    }
+
+    /// Begins to make a part of a text; it is over when this is cancelled.
+    fn begin(&self, id: SayId, work: Pending<Result<Speech, ServiceFailure>>, ctx: &mut Context<Self>) -> SpawnHandle {
         let asked = crate::now();
         let work = tokio::time::timeout(SYNTHESIS_MAX, work).into_actor(self);
         ctx.spawn(work.map(move |result, this, ctx: &mut Context<Self>| {
@@ -93,41 +122,65 @@ impl TtsPlayback {
             // Through the mailbox: behind the audio that is in there already.
             let result = result.unwrap_or(Err(ServiceFailure::Overdue));
             ctx.address().do_send(Made { id, result });
-        }));
+        }))
+    }
+
+    fn part_made(&mut self, id: SayId, speech: &Speech, ctx: &mut Context<Self>) {
+        let codec = self.cores.playout.borrow().format().codec;
+        let Some(text) = self.text(id) else { return };
+        let told = text.made(speech);
+        if text.is_whole_speech() {
+            let sound = encoded(speech, codec);
+            if let Some((_, place)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
+                *place = Waiting::Sound { sound, repeats: false };
+            }
+        }
+        if told {
+            self.journal.write(|record, now| record.made_by(now, id, &speech.origin));
+        }
+        self.go_on(ctx);
     }
 
     fn queue_what_is_ready(&mut self, ctx: &mut Context<Self>) {
         while let Some((id, waiting)) = self.waiting.front_mut() {
+            let (id, clip) = (*id, ClipId(id.0));
             let mut playout = self.cores.playout.borrow_mut();
-            let begun = self.parts.queued(ClipId(id.0)) > 0;
+            // What has no room waits until something was heard.
+            let needed = if let Waiting::Keys(keys) = waiting { keys.keys.len() } else { 1 };
+            if playout.room() < needed && playout.is_playing() {
+                return;
+            }
+            let begun = self.parts.queued(clip) > 0;
             let late = begun && !playout.is_playing();
-            let queued = match waiting {
+            let (mut queued, mut over) = (true, true);
+            match waiting {
                 Waiting::File { .. } => return,
-                Waiting::Synthesis { line_rate, .. } if *line_rate != playout.format().codec.sample_rate() => return,
-                Waiting::Synthesis { samples, .. } => {
-                    let (text, codec) = (ClipId(id.0), playout.format().codec);
-                    let enough = if begun { PART_MIN } else { FIRST_PART_MIN };
-                    if samples.len() < (enough.as_millis() as usize) * codec.sample_rate() as usize / 1000 {
+                Waiting::Text(text) => {
+                    let codec = playout.format().codec;
+                    text.fit(codec.sample_rate());
+                    if !text.is_ready(begun) {
                         return;
                     }
-                    let Some(part) = self.parts.next(text, samples.len()) else { return };
-                    let sound = Sound::of(&std::mem::take(samples), codec);
-                    let queued = playout.enqueue(Clip { id: part, sound, repeats: false });
-                    drop(playout);
-                    if late {
-                        self.fell_silent();
-                    }
-                    return if queued { self.call.do_send(PlaybackReady {}) } else { self.lost(ctx) };
+                    over = text.is_made();
+                    let samples = std::mem::take(&mut text.samples);
+                    let name = if over {
+                        self.parts.last(clip, samples.len());
+                        clip
+                    } else {
+                        let Some(part) = self.parts.next(clip, samples.len()) else {
+                            text.samples = samples;
+                            return;
+                        };
+                        part
+                    };
+                    queued = playout.enqueue(Clip { id: name, sound: Sound::of(&samples, codec), repeats: false });
                 }
                 Waiting::Sound { sound, repeats } => {
-                    playout.enqueue(Clip { id: ClipId(id.0), sound: sound.clone(), repeats: *repeats })
+                    queued = playout.enqueue(Clip { id: clip, sound: sound.clone(), repeats: *repeats });
                 }
-                Waiting::Nothing => {
-                    self.call.do_send(PlaybackFinished { id: *id });
-                    true
-                }
-                Waiting::Keys(keys) => press(&mut playout, *id, keys),
-            };
+                Waiting::Nothing => self.call.do_send(PlaybackFinished { id }),
+                Waiting::Keys(keys) => queued = press(&mut playout, id, keys),
+            }
             drop(playout);
             if late {
                 self.fell_silent();
@@ -135,9 +188,16 @@ impl TtsPlayback {
             if !queued {
                 return self.lost(ctx);
             }
-            self.waiting.pop_front();
             self.call.do_send(PlaybackReady {});
+            if over {
+                self.waiting.pop_front();
+            }
         }
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        self.queue_what_is_ready(ctx);
+        self.ask_ahead(ctx);
     }
 
     /// The line fell silent in the middle of a text.
@@ -156,16 +216,13 @@ impl TtsPlayback {
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// A text that is being made audio.
-    Synthesis {
-        /// The rate it was asked for at. If the line has another by now, the text waits until it is whole.
-        line_rate: u32,
-        /// What is there of it and not queued.
-        samples: Vec<i16>,
-    },
+    Text(Text),
     /// A sound that is being fetched.
     File {
         /// Whether it is repeated.
         repeats: bool,
+        /// The fetching; it is over when this is cancelled.
+        work: SpawnHandle,
     },
     /// Audio.
     Sound {
@@ -174,10 +231,21 @@ pub(super) enum Waiting {
         /// Whether it is repeated.
         repeats: bool,
     },
-    /// A sound that is not to be had.
+    /// A sound that is not to be had, or a text that says nothing.
     Nothing,
     /// Keys.
     Keys(DtmfSend),
+}
+
+impl Waiting {
+    /// What is being done for it.
+    fn work(&self) -> Option<SpawnHandle> {
+        match self {
+            Self::Text(text) => text.work,
+            Self::File { work, .. } => Some(*work),
+            Self::Sound { .. } | Self::Nothing | Self::Keys(_) => None,
+        }
+    }
 }
 
 /// Queues keys; only the last has the name that is waited for.
@@ -190,33 +258,55 @@ fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
     })
 }
 
-/// The first part of a text has at least so much audio, and each of the others.
-const FIRST_PART_MIN: Duration = Duration::from_millis(120);
-const PART_MIN: Duration = Duration::from_millis(500);
 /// The name of what nobody waits for.
 const UNNAMED: u64 = u64::MAX;
+
+thread_local! {
+    static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
+}
 
 /// A speech as the codec plays it. Calls of this thread that play the same speech share it: a greeting is coded once, and
 /// held once.
 fn encoded(speech: &Speech, codec: Codec) -> Sound {
-    thread_local! {
-        static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
-    }
-    if speech.sample_rate == codec.sample_rate() && !matches!(codec, Codec::G711(_)) {
-        return Sound::Linear(Arc::clone(&speech.samples));
-    }
-    let key = (speech.samples.as_ptr(), codec);
-    SHARED.with_borrow_mut(|shared| {
-        // The address is only a hint: the speech that was at it may be gone.
-        let known = shared.get(&key).and_then(|known| Some((known.speech.upgrade()?, known.sound.clone())));
-        if let Some((_, sound)) = known.filter(|(of, _)| Arc::ptr_eq(of, &speech.samples)) {
-            return sound;
-        }
+    known(speech, codec).unwrap_or_else(|| {
         let sound = Sound::of(&resample::clip(&speech.samples, speech.sample_rate, codec.sample_rate()), codec);
-        shared.retain(|_, known| known.speech.strong_count() > 0);
-        shared.insert(key, Shared { speech: Arc::downgrade(&speech.samples), sound: sound.clone() });
+        share(speech, codec, &sound);
         sound
     })
+}
+
+/// The same of a sound from somewhere, which may be long: coded on a thread that paces no audio.
+async fn encoded_elsewhere(speech: Speech, codec: Codec) -> Result<(Speech, Sound), ServiceFailure> {
+    if let Some(sound) = known(&speech, codec) {
+        return Ok((speech, sound));
+    }
+    let (samples, rate) = (Arc::clone(&speech.samples), speech.sample_rate);
+    let coded = move || Sound::of(&resample::clip(&samples, rate, codec.sample_rate()), codec);
+    let failed = |_| ServiceFailure::Unavailable { why: "it could not be coded".to_owned() };
+    let sound = tokio::task::spawn_blocking(coded).await.map_err(failed)?;
+    share(&speech, codec, &sound);
+    Ok((speech, sound))
+}
+
+/// What of a speech is coded already.
+fn known(speech: &Speech, codec: Codec) -> Option<Sound> {
+    if speech.sample_rate == codec.sample_rate() && !matches!(codec, Codec::G711(_)) {
+        return Some(Sound::Linear(Arc::clone(&speech.samples)));
+    }
+    SHARED.with_borrow(|shared| {
+        let known = shared.get(&(speech.samples.as_ptr(), codec))?;
+        // The address is only a hint: the speech that was at it may be gone.
+        let of = known.speech.upgrade()?;
+        Arc::ptr_eq(&of, &speech.samples).then(|| known.sound.clone())
+    })
+}
+
+fn share(speech: &Speech, codec: Codec, sound: &Sound) {
+    SHARED.with_borrow_mut(|shared| {
+        shared.retain(|_, known| known.speech.strong_count() > 0);
+        let of = Shared { speech: Arc::downgrade(&speech.samples), sound: sound.clone() };
+        shared.insert((speech.samples.as_ptr(), codec), of);
+    });
 }
 
 /// A sound lives as long as the speech it was made of, which the synthesizer's memory bounds.
@@ -238,19 +328,33 @@ impl Handler<BeingMade> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, BeingMade { id, samples, sample_rate }: BeingMade, ctx: &mut Self::Context) {
-        let place = self.waiting.iter_mut().find(|(waiting, _)| *waiting == id);
-        let Some((_, Waiting::Synthesis { line_rate, samples: there })) = place else { return };
-        // What has to be fitted to the line first is waited for.
-        if sample_rate != *line_rate {
-            return;
+        let Some(text) = self.text(id) else { return };
+        if text.take(&samples, sample_rate) {
+            self.journal.write(|record, now| record.audio_ready(now, id));
+            self.queue_what_is_ready(ctx);
         }
-        there.extend_from_slice(&samples);
-        self.journal.write(|record, now| record.audio_ready(now, id));
-        self.queue_what_is_ready(ctx);
     }
 }
 
-/// A text has become audio, a sound is there, or it could not be.
+/// A text was cut into parts.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct InParts {
+    id: SayId,
+    parts: Vec<String>,
+}
+
+impl Handler<InParts> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, InParts { id, parts }: InParts, ctx: &mut Self::Context) {
+        let Some(text) = self.text(id) else { return };
+        text.is_cut(parts);
+        self.go_on(ctx);
+    }
+}
+
+/// A part of a text has become audio, or it could not.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Made {
@@ -262,7 +366,52 @@ impl Handler<Made> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, Made { id, result }: Made, ctx: &mut Self::Context) {
-        self.made(id, result, ctx);
+        match result {
+            _ if self.text(id).is_none() => {} // cut in the meantime
+            Ok(speech) => self.part_made(id, &speech, ctx),
+            Err(failure) => {
+                tracing::warn!(tenant = self.tenant, %failure, "a text could not be spoken");
+                self.lost(ctx);
+            }
+        }
+    }
+}
+
+/// A sound is there and coded, or it is not to be had.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Fetched {
+    id: SayId,
+    codec: Codec,
+    result: Result<(Speech, Sound), ServiceFailure>,
+}
+
+impl Handler<Fetched> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, Fetched { id, codec, result }: Fetched, ctx: &mut Self::Context) {
+        let now = self.cores.playout.borrow().format().codec;
+        let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == id) else { return };
+        let Waiting::File { repeats, .. } = self.waiting[at].1 else { return };
+        let place = match result {
+            Ok((speech, _)) if codec != now => {
+                // The line has another codec by now.
+                let coded = encoded_elsewhere(speech, now).into_actor(self);
+                let work = ctx.spawn(coded.map(move |result, _, ctx: &mut Context<Self>| {
+                    ctx.address().do_send(Fetched { id, codec: now, result });
+                }));
+                Waiting::File { repeats, work }
+            }
+            Ok((_, sound)) => Waiting::Sound { sound, repeats },
+            // A sound that is not to be had is left out: the conversation does not hang on it.
+            Err(failure) => {
+                tracing::warn!(tenant = self.tenant, %failure, "a sound could not be fetched");
+                metrics::sound_failed(&self.tenant);
+                Waiting::Nothing
+            }
+        };
+        self.waiting[at].1 = place;
+        self.go_on(ctx);
     }
 }
 
@@ -276,14 +425,22 @@ impl Handler<Speak> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, Speak { id, speech }: Speak, ctx: &mut Self::Context) {
-        let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
-        self.waiting.push_back((id, Waiting::Synthesis { line_rate, samples: vec![] }));
-        let this = ctx.address();
-        let audio: AudioSink = Box::new(move |samples, sample_rate| {
-            this.do_send(BeingMade { id, samples: samples.to_vec(), sample_rate });
-        });
-        let work = self.synthesizer.stream(SpeechRequest { line_rate, ..speech }, audio);
-        self.when_done(id, work, ctx);
+        let (text, request) = Text::of(speech);
+        let waiting = self.waiting.len();
+        self.waiting.push_back((id, Waiting::Text(request)));
+        if text.len() <= CUT_HERE_MAX {
+            if let (_, Waiting::Text(request)) = &mut self.waiting[waiting] {
+                request.is_cut(speakable::cut(&text));
+            }
+            return self.go_on(ctx);
+        }
+        let cut = tokio::task::spawn_blocking(move || speakable::cut(&text)).into_actor(self);
+        let cut = ctx.spawn(cut.map(move |parts, _, ctx: &mut Context<Self>| {
+            ctx.address().do_send(InParts { id, parts: parts.unwrap_or_default() });
+        }));
+        if let (_, Waiting::Text(request)) = &mut self.waiting[waiting] {
+            request.work = Some(cut);
+        }
     }
 }
 
@@ -291,9 +448,16 @@ impl Handler<PlayAudio> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, PlayAudio { id, source, repeats }: PlayAudio, ctx: &mut Self::Context) {
-        self.waiting.push_back((id, Waiting::File { repeats }));
-        let work = self.sounds.fetch(source);
-        self.when_done(id, work, ctx);
+        let codec = self.cores.playout.borrow().format().codec;
+        let fetching = self.sounds.fetch(source);
+        let fetched = async move {
+            let fetched = async { encoded_elsewhere(fetching.await?, codec).await };
+            tokio::time::timeout(SYNTHESIS_MAX, fetched).await.unwrap_or(Err(ServiceFailure::Overdue))
+        };
+        let work = ctx.spawn(fetched.into_actor(self).map(move |result, _, ctx: &mut Context<Self>| {
+            ctx.address().do_send(Fetched { id, codec, result });
+        }));
+        self.waiting.push_back((id, Waiting::File { repeats, work }));
     }
 }
 
@@ -302,9 +466,16 @@ impl Handler<StopRepeating> for TtsPlayback {
 
     fn handle(&mut self, _: StopRepeating, ctx: &mut Self::Context) {
         let repeats = |waiting: &Waiting| {
-            matches!(waiting, Waiting::File { repeats: true } | Waiting::Sound { repeats: true, .. })
+            matches!(waiting, Waiting::File { repeats: true, .. } | Waiting::Sound { repeats: true, .. })
         };
-        self.waiting.retain(|(_, waiting)| !repeats(waiting));
+        self.waiting.retain(|(_, waiting)| {
+            if repeats(waiting)
+                && let Some(work) = waiting.work()
+            {
+                ctx.cancel_future(work);
+            }
+            !repeats(waiting)
+        });
         self.cores.playout.borrow_mut().stop_repeating();
         self.queue_what_is_ready(ctx);
     }
@@ -338,27 +509,38 @@ impl Handler<PressKeys> for TtsPlayback {
 impl Handler<Cut> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, _: Cut, _: &mut Self::Context) {
+    fn handle(&mut self, _: Cut, ctx: &mut Self::Context) {
         let cut = self.cores.playout.borrow_mut().cut();
         let cut = cut.map(|cut| self.parts.cut(cut));
-        let cut = cut.map(|cut| (SayId(cut.id.0), cut.heard as f32 / cut.of.max(1) as f32));
-        let next = self.waiting.front().map(|(id, _)| {
+        let cut = cut.map(|cut| {
+            let id = SayId(cut.id.0);
+            // Of a text that is still being made, what there is of it is a part.
+            let there = self.text(id).map_or(1.0, |text| text.share_asked_for());
+            (id, there * cut.heard as f32 / cut.of.max(1) as f32)
+        });
+        let next = self.waiting.front().map(|(id, waiting)| {
             // Of a text whose audio comes too slowly, all there is was heard.
-            (*id, if self.parts.queued(ClipId(id.0)) > 0 { 1.0 } else { 0.0 })
+            let heard = match waiting {
+                Waiting::Text(text) if self.parts.queued(ClipId(id.0)) > 0 => text.share_asked_for(),
+                _ => 0.0,
+            };
+            (*id, heard)
         });
         self.parts.forget();
         if let Some((id, share)) = cut.or(next) {
             self.journal.write(|record, now| record.audio_cut(now, id, share));
             self.call.do_send(PlaybackCut { id, share });
         }
-        self.waiting.clear();
+        for (_, waiting) in self.waiting.drain(..) {
+            waiting.work().map(|work| ctx.cancel_future(work));
+        }
     }
 }
 
 impl Handler<ClipEvent> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, ClipEvent { event }: ClipEvent, _: &mut Self::Context) {
+    fn handle(&mut self, ClipEvent { event }: ClipEvent, ctx: &mut Self::Context) {
         match self.parts.event(event) {
             None => {}
             Some(Event::Started(ClipId(id))) => {
@@ -372,5 +554,6 @@ impl Handler<ClipEvent> for TtsPlayback {
                 self.call.do_send(PlaybackFinished { id: SayId(id) });
             }
         }
+        self.go_on(ctx); // there is room again
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod assistant;
 pub mod dns;
+mod fair_lanes;
 pub mod fallback;
 mod http;
 pub use http::authorities;
@@ -17,5 +18,6 @@ pub mod storage;
 #[cfg(test)]
 mod testing;
 pub mod text_to_speech;
+pub mod turns;
 mod websocket;
 mod worker_pool;

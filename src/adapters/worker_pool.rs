@@ -1,18 +1,54 @@
 //! A bounded pool of threads for work that computes: synthesis and recognition.
 //!
-//! Invariant: each lane, which is a tenant's, has at most `queue` jobs waiting; one more is refused at once. Threads take
-//! from the lanes in turn, so that one tenant's load does not delay another's by more than a job. A job that panics costs
+//! Whoever hands in a job bounds its size: a thread cannot be taken away from one. Invariant: each lane, which is a
+//! tenant's, has at most `queue` jobs waiting; one more is refused at once. Threads take from the lanes in the order of
+//! [`Lanes`], so that one tenant's load delays another's by the jobs that run and no more, however long its own are. A job
+//! whose asker is gone is dropped where it waits; a long one asks [`Asker::is_gone`] now and then. A job that panics costs
 //! its own answer, not the thread.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bellhop_dialogue::ports::ServiceFailure;
 use tokio::sync::oneshot;
 
-type Job<W> = Box<dyn FnOnce(&mut W) + Send>;
+use crate::fair_lanes::Lanes;
+
+/// Work for a thread that owns a `W`.
+trait Job<W>: Send {
+    fn is_wanted(&self) -> bool;
+    fn run(self: Box<Self>, worker: &mut W);
+}
+
+/// Work with the one who waits for its answer.
+struct Asked<T, F> {
+    answer: oneshot::Sender<T>,
+    work: F,
+}
+
+/// The one who waits for the answer of a job.
+pub(crate) struct Asker<'a>(&'a dyn Fn() -> bool);
+
+impl Asker<'_> {
+    /// Nobody waits any more: the rest of the work is not worth doing.
+    pub(crate) fn is_gone(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl<W, T: Send, F: FnOnce(&mut W, &Asker<'_>) -> T + Send> Job<W> for Asked<T, F> {
+    fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    fn run(self: Box<Self>, worker: &mut W) {
+        let Self { answer, work } = *self;
+        let told = work(worker, &Asker(&|| answer.is_closed()));
+        let _ = answer.send(told);
+    }
+}
 
 /// A lane to threads that each own a `W`; clones share the lane.
 pub(crate) struct WorkerPool<W> {
@@ -30,54 +66,39 @@ impl<W> Clone for WorkerPool<W> {
 struct Owner<W>(Arc<Shared<W>>);
 
 struct Shared<W> {
-    lanes: Mutex<Lanes<W>>,
+    state: Mutex<State<W>>,
     changed: Condvar,
     queue: usize,
 }
 
-struct Lanes<W> {
-    waiting: Vec<VecDeque<Job<W>>>,
-    /// Whose turn it is.
-    turn: usize,
+struct State<W> {
+    lanes: Lanes<Box<dyn Job<W>>>,
     closed: bool,
 }
 
-impl<W> Lanes<W> {
-    /// The next job: lane by lane, so that everybody gets a turn.
-    fn next(&mut self) -> Option<Job<W>> {
-        for _ in 0..self.waiting.len() {
-            self.turn = (self.turn + 1) % self.waiting.len();
-            if let Some(job) = self.waiting[self.turn].pop_front() {
-                return Some(job);
-            }
-        }
-        None
-    }
-}
-
 impl<W> Shared<W> {
-    fn lanes(&self) -> MutexGuard<'_, Lanes<W>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a job; `None` once nobody can hand one in any more.
-    fn wait(&self) -> Option<Job<W>> {
-        let mut lanes = self.lanes();
+    fn wait(&self) -> Option<(usize, Box<dyn Job<W>>)> {
+        let mut state = self.state();
         loop {
-            if let Some(job) = lanes.next() {
-                return Some(job);
+            if let Some(next) = state.lanes.next(|job| job.is_wanted()) {
+                return Some(next);
             }
-            if lanes.closed {
+            if state.closed {
                 return None;
             }
-            lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 impl<W> Drop for Owner<W> {
     fn drop(&mut self) {
-        self.0.lanes().closed = true;
+        self.0.state().closed = true;
         self.0.changed.notify_all();
     }
 }
@@ -90,9 +111,11 @@ impl<W: 'static> WorkerPool<W> {
         queue: usize,
         make: impl Fn() -> Result<W, E> + Send + Sync + 'static,
     ) -> Result<Self, E> {
-        let lanes = Lanes { waiting: vec![VecDeque::new()], turn: 0, closed: false };
-        let shared = Arc::new(Shared { lanes: Mutex::new(lanes), changed: Condvar::new(), queue });
-        let pool = Self { owner: Arc::new(Owner(Arc::clone(&shared))), lane: 0 };
+        let mut lanes = Lanes::new();
+        let lane = lanes.add();
+        let state = Mutex::new(State { lanes, closed: false });
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), queue });
+        let pool = Self { owner: Arc::new(Owner(Arc::clone(&shared))), lane };
         let make = Arc::new(make);
         for _ in 0..threads {
             let (ready, is_ready) = sync_channel(1);
@@ -108,8 +131,10 @@ impl<W: 'static> WorkerPool<W> {
                         return;
                     }
                 };
-                while let Some(job) = shared.wait() {
-                    let _ = catch_unwind(AssertUnwindSafe(|| job(&mut worker)));
+                while let Some((lane, job)) = shared.wait() {
+                    let began = Instant::now();
+                    let _ = catch_unwind(AssertUnwindSafe(|| job.run(&mut worker)));
+                    shared.state().lanes.done(lane, began.elapsed());
                 }
             };
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("the system has a thread to give");
@@ -120,31 +145,25 @@ impl<W: 'static> WorkerPool<W> {
 
     /// Another lane to the same threads.
     pub(crate) fn lane(&self) -> Self {
-        let mut lanes = self.owner.0.lanes();
-        lanes.waiting.push(VecDeque::new());
-        Self { owner: Arc::clone(&self.owner), lane: lanes.waiting.len() - 1 }
+        let lane = self.owner.0.state().lanes.add();
+        Self { owner: Arc::clone(&self.owner), lane }
     }
 
-    /// Hands in a job; the answer comes through the channel. Refused when the lane is full.
+    /// Hands in a job; the answer comes through the channel, and dropping that withdraws the job. Refused when the lane is
+    /// full.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut W) -> T + Send + 'static,
+        work: impl FnOnce(&mut W, &Asker<'_>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, ServiceFailure> {
         let (answer, receiver) = oneshot::channel();
-        let run: Job<W> = Box::new(move |worker| {
-            // Nobody waits any more: the work is not worth doing.
-            if !answer.is_closed() {
-                let _ = answer.send(job(worker));
-            }
-        });
         let shared = &self.owner.0;
-        let mut lanes = shared.lanes();
-        let lane = &mut lanes.waiting[self.lane];
-        if lane.len() >= shared.queue {
+        let mut state = shared.state();
+        state.lanes.clear_out(self.lane, |job| job.is_wanted());
+        if state.lanes.waiting(self.lane) >= shared.queue {
             return Err(ServiceFailure::Overloaded);
         }
-        lane.push_back(run);
-        drop(lanes);
+        state.lanes.push(self.lane, Box::new(Asked { answer, work }));
+        drop(state);
         shared.changed.notify_one();
         Ok(receiver)
     }
@@ -158,34 +177,66 @@ mod tests {
     fn a_full_queue_refuses_and_a_panic_costs_one_answer() {
         let pool = WorkerPool::start("test", 1, 2, || Ok::<_, ()>(7)).expect("starts");
         let (open, gate) = sync_channel::<()>(0);
-        let first = pool.submit(move |_| gate.recv()).expect("free");
+        let first = pool.submit(move |_, _| gate.recv()).expect("free");
         // The thread may or may not have taken the first job: fill what is left.
         let mut waiting = vec![];
-        while let Ok(answer) = pool.submit(|n| *n + 1) {
+        while let Ok(answer) = pool.submit(|n, _| *n + 1) {
             waiting.push(answer);
             assert!(waiting.len() <= 3, "never more than the queue and the one in hand");
         }
         open.send(()).expect("the job waits");
         assert!(first.blocking_recv().is_ok());
         assert!(waiting.into_iter().all(|answer| answer.blocking_recv() == Ok(8)));
-        let broken = pool.submit::<()>(|_| panic!("one bad text")).expect("free");
+        let broken = pool.submit::<()>(|_, _| panic!("one bad text")).expect("free");
         assert!(broken.blocking_recv().is_err());
-        assert_eq!(pool.submit(|n| *n).expect("free").blocking_recv(), Ok(7));
+        assert_eq!(pool.submit(|n, _| *n).expect("free").blocking_recv(), Ok(7));
     }
 
     #[test]
-    fn one_lane_s_load_delays_another_by_a_job_at_most() {
+    fn one_lane_s_load_delays_another_by_the_job_that_runs() {
         let pool = WorkerPool::start("test", 1, 100, || Ok::<_, ()>(vec![])).expect("starts");
         let (open, gate) = sync_channel::<()>(0);
-        let first = pool.submit(move |_: &mut Vec<&str>| gate.recv()).expect("free");
+        let first = pool.submit(move |_: &mut Vec<&str>, _| gate.recv()).expect("free");
         let other = pool.lane();
-        let busy: Vec<_> = (0..50).map(|_| pool.submit(|done| done.push("busy")).expect("room")).collect();
-        let quick = other.submit(|done| done.iter().filter(|name| **name == "busy").count()).expect("room");
+        let busy: Vec<_> = (0..50).map(|_| pool.submit(|done, _| done.push("busy")).expect("room")).collect();
+        let quick = other.submit(|done, _| done.iter().filter(|name| **name == "busy").count()).expect("room");
         open.send(()).expect("the job waits");
         assert!(first.blocking_recv().is_ok());
         assert!(quick.blocking_recv().expect("done") <= 1);
         assert!(busy.into_iter().all(|answer| answer.blocking_recv().is_ok()));
         drop((pool, other)); // and the thread ends
+    }
+
+    #[test]
+    fn a_job_whose_asker_is_gone_is_dropped_and_takes_nobody_s_place() {
+        let pool = WorkerPool::start("test", 1, 4, || Ok::<_, ()>(0)).expect("starts");
+        let (open, gate) = sync_channel::<()>(0);
+        let first = pool.submit(move |_, _| gate.recv()).expect("free");
+        for _ in 0..100 {
+            let nobody_waits = pool.submit(|done, _| *done += 1).expect("room for it");
+            drop(nobody_waits);
+        }
+        let last = pool.submit(|done, _| *done).expect("room for it");
+        open.send(()).expect("the job waits");
+        assert!(first.blocking_recv().is_ok());
+        assert_eq!(last.blocking_recv(), Ok(0), "none of them was done");
+    }
+
+    #[test]
+    fn a_long_job_hears_that_its_asker_is_gone() {
+        let pool = WorkerPool::start("test", 1, 4, || Ok::<_, ()>(())).expect("starts");
+        let (began, has_begun) = sync_channel::<()>(0);
+        let (ended, has_ended) = sync_channel::<()>(0);
+        let long = pool.submit(move |(), asker| {
+            began.send(()).expect("the test waits");
+            while !asker.is_gone() {
+                std::thread::yield_now();
+            }
+            ended.send(()).expect("the test waits");
+        });
+        has_begun.recv().expect("it runs");
+        drop(long);
+        has_ended.recv().expect("it ends");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod redaction;
 pub mod response;
 pub mod sentences;
 pub mod speakable;
+pub mod ssml;
 pub mod transcript;
 pub mod turn_loop;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::playout::{ClipId, Cut, Event};
 
-/// Most parts of one text; the rest waits until it is whole.
+/// Most parts of one text that wait or sound at once; the rest waits until one of them was heard.
 pub const PARTS_MAX: usize = 24;
 /// The names of parts begin here.
 const NAMES_FROM: u64 = 1 << 62;
@@ -29,13 +29,14 @@ struct Part {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Text {
+    /// How many of them wait or sound.
     parts: usize,
     samples: usize,
     started: bool,
 }
 
 impl Parts {
-    /// The name of the next part of a text, which has so many samples; `None` if it has too many parts.
+    /// The name of the next part of a text, which has so many samples; `None` if it has too many.
     pub fn next(&mut self, text: ClipId, samples: usize) -> Option<ClipId> {
         let known = self.texts.entry(text).or_default();
         if known.parts == PARTS_MAX {
@@ -72,6 +73,9 @@ impl Parts {
             }
             Event::Finished(clip) => {
                 let Some(part) = self.parts.remove(&clip) else { return Some(event) };
+                if let Some(text) = self.texts.get_mut(&part.text) {
+                    text.parts = text.parts.saturating_sub(1);
+                }
                 (part.text == clip).then(|| self.texts.remove(&clip)).map(|_| event)
             }
         }
@@ -142,6 +146,9 @@ mod tests {
     #[test]
     fn parts_are_bounded() {
         let mut parts = Parts::default();
-        assert_eq!((0..100).filter_map(|_| parts.next(TEXT, 1)).count(), PARTS_MAX);
+        let waiting: Vec<ClipId> = (0..100).filter_map(|_| parts.next(TEXT, 1)).collect();
+        assert_eq!(waiting.len(), PARTS_MAX);
+        assert_eq!(parts.event(Event::Finished(waiting[0])), None);
+        assert!(parts.next(TEXT, 1).is_some() && parts.next(TEXT, 1).is_none(), "one was heard: there is room for one");
     }
 }

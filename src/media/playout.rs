@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::{Codec, Encoder};
 use crate::dtmf::Digit;
@@ -288,6 +289,21 @@ impl Playout {
             (self.at, self.repeated) = (0, false);
         }
         self.items.retain(|item| !repeats(item));
+    }
+
+    /// How many more clips and keys may wait.
+    pub fn room(&self) -> usize {
+        ITEMS_MAX.saturating_sub(self.items.len())
+    }
+
+    /// How much audio waits or sounds; what is repeated counts once.
+    pub fn ahead(&self) -> Duration {
+        let samples = self.items.iter().map(|item| match item {
+            Item::Clip(clip) => clip.sound.samples(),
+            Item::Key(..) => 0,
+        });
+        let samples = samples.sum::<usize>().saturating_sub(self.at);
+        Duration::from_millis(samples as u64 * 1000 / u64::from(self.format.codec.sample_rate()))
     }
 
     /// Whether something waits or sounds.

@@ -115,7 +115,7 @@ async fn speak(request: HttpRequest, stand_in: Data<StandIn>, body: Bytes) -> Ht
     }
     let order: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = order["Text"].as_str().unwrap_or_default();
-    if order["TextType"] == "ssml" && (!text.starts_with("<speak") || !text.ends_with("</speak>")) {
+    if order["TextType"] == "ssml" && !is_ssml_it_takes(text) {
         return refused(400, "InvalidSsmlException", "Invalid SSML request");
     }
     let Some(rate) = order["SampleRate"].as_str().and_then(|rate| rate.parse::<usize>().ok()) else {
@@ -131,6 +131,19 @@ async fn speak(request: HttpRequest, stand_in: Data<StandIn>, body: Bytes) -> Ht
         .content_type("audio/pcm")
         .insert_header(("x-amzn-RequestId", "polly-1"))
         .body(hum.flat_map(i16::to_le_bytes).collect::<Vec<u8>>())
+}
+
+/// A document of elements that it knows, with no sign left bare.
+fn is_ssml_it_takes(text: &str) -> bool {
+    const ELEMENTS: [&str; 12] =
+        ["speak", "break", "emphasis", "lang", "mark", "p", "phoneme", "prosody", "s", "say-as", "sub", "w"];
+    let known = |name: &str| ELEMENTS.contains(&name) || name.starts_with("amazon:");
+    let tags = text.split('<').skip(1).all(|tag| {
+        let name = tag.trim_start_matches('/').split([' ', '/', '>']).next().unwrap_or_default();
+        tag.contains('>') && known(name)
+    });
+    let references = text.split('&').skip(1).all(|after| after.split_once(';').is_some_and(|(name, _)| name.len() < 6));
+    text.starts_with("<speak") && text.ends_with("</speak>") && tags && references
 }
 
 async fn transcribe(request: HttpRequest, stand_in: Data<StandIn>, mut body: Payload) -> HttpResponse {

@@ -18,14 +18,14 @@ use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, NoRecognizer, Pocket
 use bellhop_adapters::speech_to_text::watson::WatsonSpeechToText;
 use bellhop_adapters::text_to_speech::NoSynthesizer;
 use bellhop_adapters::text_to_speech::cache::Cached;
-use bellhop_adapters::text_to_speech::espeak::{AT_ONCE, Espeak};
+use bellhop_adapters::text_to_speech::espeak::Espeak;
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_adapters::text_to_speech::watson::{Transport, WatsonTextToSpeech};
+use bellhop_adapters::turns::Turns;
 use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
-use tokio::sync::Semaphore;
 
 use crate::config::{
     AmazonService, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
@@ -63,7 +63,7 @@ type Found = (&'static str, String);
 struct Shared {
     flite: Option<Result<Flite, NoSynthesizer>>,
     sphinx: Option<Result<Pocketsphinx, NoRecognizer>>,
-    espeak_turns: Option<Arc<Semaphore>>,
+    espeak_turns: Option<Turns>,
     /// The services of one API key share its tokens.
     tokens: HashMap<(String, Option<String>), Arc<Tokens>>,
 }
@@ -212,8 +212,8 @@ impl Shared {
                 Ok(("flite", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Espeak { voice } => {
-                let turns = self.espeak_turns.get_or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-                let voice = Espeak::open(voice, Arc::clone(turns)).map_err(told)?;
+                let turns = self.espeak_turns.get_or_insert_with(Espeak::turns);
+                let voice = Espeak::open(voice, turns.lane()).map_err(told)?;
                 Ok(("espeak", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Polly(service) => {

@@ -1,8 +1,9 @@
 //! Amazon Polly: SynthesizeSpeech (Polly API reference), linear audio at the line's rate.
 //!
 //! What the assistant configures goes over what the tenant configured, under the names of the API (`voice_id`, `engine`,
-//! `language_code`, `lexicon_names`); a Watson voice is left out. Invariant: no more than [`TEXT_MAX`] characters are sent, and
-//! no more than [`AUDIO_MAX`] bytes taken.
+//! `language_code`, `lexicon_names`); a Watson voice is left out. A text with tags is sent as well-formed SSML, any other as
+//! text; if the service refuses the markup, the words alone are sent, once. Invariant: no more than [`TEXT_MAX`] characters
+//! are sent, and no more than [`AUDIO_MAX`] bytes taken.
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use aws_sdk_polly::operation::RequestId;
 use aws_sdk_polly::types::{Engine, LanguageCode, OutputFormat, TextType, VoiceId};
 use bellhop_adapters::text_to_speech::pcm::Growing;
 use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ssml::Ssml;
 
 use crate::{Account, failure, http_client, language_of, text};
 
@@ -23,6 +25,8 @@ pub const TEXT_MAX: usize = 6000;
 pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
 /// Most pages of voices that are read.
 const PAGES_MAX: usize = 20;
+/// What it says of markup that it does not take.
+const MARKUP_REFUSED: [&str; 2] = ["InvalidSsmlException", "SsmlMarksNotSupportedForTextTypeException"];
 /// The longest a text may take.
 pub const DEADLINE: Duration = Duration::from_secs(7);
 
@@ -48,8 +52,27 @@ impl Polly {
     }
 
     async fn speak(&self, request: SpeechRequest, sink: AudioSink) -> Result<Speech, ServiceFailure> {
+        let ssml = Ssml::read(&request.text);
+        let document = Some(ssml.document()).filter(|_| ssml.has_tags());
+        if let Some(document) = document.filter(|document| document.chars().count() <= TEXT_MAX) {
+            match self.ask(&request, document, TextType::Ssml, &sink).await {
+                Err(ServiceFailure::Unavailable { why }) if MARKUP_REFUSED.contains(&why.as_str()) => {
+                    tracing::warn!(why, "the markup of a text was refused: its words are spoken plainly");
+                }
+                spoken => return spoken,
+            }
+        }
+        self.ask(&request, ssml.spoken(), TextType::Text, &sink).await
+    }
+
+    async fn ask(
+        &self,
+        request: &SpeechRequest,
+        said: String,
+        kind: TextType,
+        sink: &AudioSink,
+    ) -> Result<Speech, ServiceFailure> {
         let failed = |why: String| ServiceFailure::Unavailable { why };
-        let (said, kind) = marked_up(&request.text);
         if said.chars().count() > TEXT_MAX {
             return Err(failed(format!("the text has more than {TEXT_MAX} characters")));
         }
@@ -75,7 +98,7 @@ impl Polly {
         let transaction = spoken.request_id().map(Into::into);
         let (mut audio, mut growing) = (spoken.audio_stream, Growing::linear(rate));
         while let Some(chunk) = audio.next().await {
-            growing.push(&chunk.map_err(|_| failed("it broke off".to_owned()))?, &sink);
+            growing.push(&chunk.map_err(|_| failed("it broke off".to_owned()))?, sink);
             if growing.bytes() > AUDIO_MAX {
                 return Err(failed(format!("its answer has more than {AUDIO_MAX} bytes")));
             }
@@ -109,20 +132,6 @@ impl Polly {
     }
 }
 
-/// A text with tags is SSML, and has to be whole.
-fn marked_up(text: &str) -> (String, TextType) {
-    let trimmed = text.trim();
-    let is_tag = |rest: &str| {
-        let inside = rest.split('>').next().unwrap_or_default().trim_start_matches('/');
-        rest.contains('>') && inside.starts_with(|c: char| c.is_ascii_alphabetic())
-    };
-    match trimmed {
-        whole if whole.starts_with("<speak") => (whole.to_owned(), TextType::Ssml),
-        part if part.split('<').skip(1).any(is_tag) => (format!("<speak>{part}</speak>"), TextType::Ssml),
-        plain => (plain.to_owned(), TextType::Text),
-    }
-}
-
 impl Synthesizer for Polly {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
         self.stream(request, Box::new(|_, _| {}))
@@ -136,20 +145,5 @@ impl Synthesizer for Polly {
     fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
         let this = self.clone();
         Box::pin(async move { this.list().await })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_with_tags_becomes_a_document() {
-        assert_eq!(marked_up("1 < 2"), ("1 < 2".into(), TextType::Text));
-        assert_eq!(
-            marked_up("wait <break time='1s'/> now"),
-            ("<speak>wait <break time='1s'/> now</speak>".into(), TextType::Ssml)
-        );
-        assert_eq!(marked_up("<speak>a</speak>").1, TextType::Ssml);
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! It always finds something, so a hypothesis is believed only if it is a whole sentence of the grammar *and* explains the
 //! sound about as well as a free sequence of phones does. Invariant: decoders live on a bounded pool of threads, never one
-//! per call; an utterance is decoded once, when it has ended.
+//! per call; an utterance is decoded once, when it has ended; its length and its grammar are bounded, and when its call
+//! ends it is not decoded.
 
 #[allow(unsafe_code)] // the foreign functions, and nothing else
 mod ffi;
@@ -11,15 +12,26 @@ mod ffi;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellhop_dialogue::ports::{
     Heard, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
 };
 
-use crate::worker_pool::WorkerPool;
+use tokio::task::JoinSet;
 
-/// Utterances that may wait for a decoder.
+use crate::worker_pool::{Asker, WorkerPool};
+
+/// Utterances that may wait for a decoder, of each tenant.
 pub const QUEUE: usize = 64;
+/// Utterances of one call that may wait; another is not understood.
+pub const QUEUE_OF_CALL: usize = 4;
+/// The longest a caller waits until an utterance is understood or is not.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Phrases of a grammar, and characters of all of them: what goes beyond is not listened for.
+pub const PHRASES_MAX: usize = 1000;
+/// See [`PHRASES_MAX`].
+pub const PHRASES_CHARACTERS_MAX: usize = 30_000;
 /// The longest utterance that is decoded, in samples at 16 kHz: 15 s.
 pub const UTTERANCE_MAX: usize = 15 * 16_000;
 /// Audio before the detected beginning that belongs to the utterance: 400 ms.
@@ -76,7 +88,7 @@ impl Pocketsphinx {
 
     /// The words of these phrases that the dictionary lacks; they could never be heard.
     pub fn unknown_words(&self, phrases: Vec<String>) -> Vec<String> {
-        let answer = self.pool.submit(move |decoder| {
+        let answer = self.pool.submit(move |decoder, _| {
             let words =
                 phrases.iter().flat_map(|phrase| normalise(phrase).split(' ').map(str::to_owned).collect::<Vec<_>>());
             let mut unknown: Vec<String> =
@@ -94,7 +106,7 @@ impl Pocketsphinx {
         samples: Vec<i16>,
         phrases: Option<Arc<[String]>>,
     ) -> Result<tokio::sync::oneshot::Receiver<Option<Hypothesis>>, ServiceFailure> {
-        self.pool.submit(move |decoder| decoder.recognise(&dithered(samples), phrases))
+        self.pool.submit(move |decoder, asker| decoder.recognise(&dithered(samples), phrases, asker))
     }
 }
 
@@ -116,7 +128,7 @@ impl Decoder {
         Ok(Self { sphinx, model: model.to_owned(), grammar: None, has_words: false })
     }
 
-    fn recognise(&mut self, samples: &[i16], phrases: Option<Arc<[String]>>) -> Option<Hypothesis> {
+    fn recognise(&mut self, samples: &[i16], phrases: Option<Arc<[String]>>, asker: &Asker<'_>) -> Option<Hypothesis> {
         let Some(phrases) = phrases.filter(|phrases| !phrases.is_empty()) else { return self.dictate(samples) };
         if self.grammar.as_ref() != Some(&phrases) {
             self.grammar = None;
@@ -126,6 +138,9 @@ impl Decoder {
             self.grammar = Some(Arc::clone(&phrases));
         }
         let (text, score) = self.sphinx.decode(GRAMMAR, samples)?;
+        if asker.is_gone() {
+            return None;
+        }
         let (_, free) = self.sphinx.decode(PHONES, samples)?;
         let better = score.saturating_sub(free) as f32 / sounding_frames(samples) as f32;
         let phrase = phrases.iter().find(|phrase| normalise(phrase) == text)?;
@@ -184,8 +199,16 @@ pub fn normalise(phrase: &str) -> String {
 }
 
 fn jsgf(phrases: &[String]) -> String {
-    let alternatives: Vec<String> =
-        phrases.iter().map(|phrase| normalise(phrase)).filter(|phrase| !phrase.is_empty()).collect();
+    let mut characters = 0;
+    let fits = |phrase: &String| {
+        characters += phrase.len();
+        characters <= PHRASES_CHARACTERS_MAX
+    };
+    let normalised = phrases.iter().take(PHRASES_MAX).map(|phrase| normalise(phrase));
+    let alternatives: Vec<String> = normalised.take_while(fits).filter(|phrase| !phrase.is_empty()).collect();
+    if alternatives.len() < phrases.len() {
+        tracing::warn!(phrases = phrases.len(), listened_for = alternatives.len(), "too many phrases are expected");
+    }
     format!("#JSGF V1.0;\ngrammar step;\npublic <said> = {};\n", alternatives.join(" | "))
 }
 
@@ -201,6 +224,7 @@ impl Recognizer for Pocketsphinx {
             phrases: None,
             recent: VecDeque::with_capacity(PRE_ROLL),
             utterance: None,
+            decoding: JoinSet::new(),
         });
         Box::pin(async { Ok(stream) })
     }
@@ -212,6 +236,8 @@ struct Stream {
     phrases: Option<Arc<[String]>>,
     recent: VecDeque<i16>,
     utterance: Option<Vec<i16>>,
+    /// Ends with the stream, and with it what waits for a decoder.
+    decoding: JoinSet<()>,
 }
 
 impl RecognizerStream for Stream {
@@ -234,17 +260,19 @@ impl RecognizerStream for Stream {
         let Some(samples) = self.utterance.take().filter(|samples| sounding_frames(samples) >= SOUNDING_MIN) else {
             return (self.sink)(Heard::NotUnderstood);
         };
+        while self.decoding.try_join_next().is_some() {}
+        if self.decoding.len() >= QUEUE_OF_CALL {
+            return (self.sink)(Heard::NotUnderstood);
+        }
         let sink = Arc::clone(&self.sink);
         match self.engine.recognise(samples, self.phrases.clone()) {
             Err(_) => sink(Heard::NotUnderstood),
-            Ok(answer) => {
-                tokio::spawn(async move {
-                    sink(match answer.await {
-                        Ok(Some(Hypothesis { text, confidence })) => Heard::Final { text, confidence, result: None },
-                        Ok(None) | Err(_) => Heard::NotUnderstood,
-                    });
+            Ok(answer) => drop(self.decoding.spawn(async move {
+                sink(match tokio::time::timeout(DEADLINE, answer).await {
+                    Ok(Ok(Some(Hypothesis { text, confidence }))) => Heard::Final { text, confidence, result: None },
+                    Ok(Ok(None) | Err(_)) | Err(_) => Heard::NotUnderstood,
                 });
-            }
+            })),
         }
     }
 
@@ -330,6 +358,35 @@ mod tests {
         let wrong: Vec<_> = FOREIGN.iter().filter(|text| hear("slt", text).is_some()).collect();
         assert!(understood >= 14, "{understood} of 16 understood");
         assert!(wrong.len() <= 1, "taken for the menu: {wrong:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_ends_takes_its_utterances_with_it_and_has_a_few_at_most() {
+        let engine = Pocketsphinx::open(MODEL, 1).expect("pocketsphinx is installed: see README");
+        let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
+        let busy = engine.pool.submit(move |_, _| gate.recv()).expect("room");
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let sink: HeardSink = Box::new(move |what| told.send(what).expect("the test listens"));
+        let mut stream = engine.open(RecognizerConfig::default(), sink).await.expect("open");
+        for _ in 0..QUEUE_OF_CALL + 1 {
+            stream.utterance_began();
+            stream.hear(&vec![8000; 16_000]);
+            stream.utterance_ended();
+        }
+        assert_eq!(heard.try_recv().ok(), Some(Heard::NotUnderstood), "one too many");
+        drop(stream);
+        tokio::task::yield_now().await;
+        open.send(()).expect("the decoder waits");
+        busy.await.expect("done").expect("opened");
+        assert_eq!(heard.recv().await, None, "and none of the others is heard of");
+    }
+
+    #[test]
+    fn a_grammar_is_bounded() {
+        let many: Vec<String> = (0..100_000).map(|n| format!("say number {n}")).collect();
+        assert!(jsgf(&many).len() < 2 * PHRASES_CHARACTERS_MAX);
+        assert_eq!(jsgf(&many).matches('|').count(), PHRASES_MAX - 1);
+        assert!(jsgf(&["a".repeat(1_000_000), "b".into()]).len() < 100);
     }
 
     #[test]

@@ -4,35 +4,83 @@
 //! line. Invariant: what is kept never exceeds [`SAMPLES_MAX`]; what was not used for longest goes first, and what was not
 //! used for [`KEEP`] goes anyway; a text that many calls want at once is synthesised once. Clips are kept at the line's
 //! rate, so that a hit costs no resampling. Kept in memory alone.
+//!
+//! What is being made is a *flight*: a task of its own drives it, for [`FLIGHT_MAX`] at most, so that no caller has to
+//! go on asking for it. The last caller that waits for it and goes takes it down with them: a connection, a process and
+//! what they hold are free at once, and a text that is asked for again begins anew. A flight that panics is a failure of
+//! that flight.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bellhop_dialogue::ports::{AudioSink, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use futures_util::FutureExt;
-use futures_util::future::Shared;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// Samples kept in all: half an hour of speech, 29 MB.
 pub const SAMPLES_MAX: usize = 30 * 60 * SAMPLE_RATE as usize;
 /// How long speech is kept that nobody asks for: two weeks.
 pub const KEEP: Duration = Duration::from_secs(336 * 3600);
 
+/// The longest that a flight may take; services have deadlines of their own that are shorter.
+pub const FLIGHT_MAX: Duration = Duration::from_secs(15);
+/// Flights at once; one more is refused.
+pub const FLIGHTS_MAX: usize = 512;
+
 /// A synthesizer with a memory. One per voice.
 pub struct Cached<S> {
-    inner: S,
+    inner: Arc<S>,
     memory: Arc<Mutex<Memory>>,
 }
 
-type Work = Shared<Pending<Result<Speech, ServiceFailure>>>;
+type Outcome = Result<Speech, ServiceFailure>;
+
+/// Speech that is being made, as long as somebody waits for it.
+struct Flight {
+    key: Key,
+    landed: watch::Receiver<Option<Outcome>>,
+    driver: AbortHandle,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.driver.abort();
+        let mut memory = locked(&self.memory);
+        // Another one may have taken off under the same key.
+        if memory.under_way.get(&self.key).is_some_and(|known| known.strong_count() == 0) {
+            memory.under_way.remove(&self.key);
+        }
+    }
+}
+
+impl Flight {
+    /// Waits for it to land.
+    async fn lands(&self) -> Outcome {
+        let mut landed = self.landed.clone();
+        let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or_else(|| Err(broke_off()))
+    }
+}
+
+fn broke_off() -> ServiceFailure {
+    ServiceFailure::Unavailable { why: "the making of the speech broke off".to_owned() }
+}
+
+fn locked(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(Default)]
 struct Memory {
     kept: HashMap<Key, Kept>,
     samples: usize,
-    under_way: HashMap<Key, Work>,
+    under_way: HashMap<Key, Weak<Flight>>,
 }
 
 struct Kept {
@@ -56,35 +104,69 @@ impl Key {
     }
 }
 
-impl<S: Synthesizer> Cached<S> {
+impl<S: Synthesizer + 'static> Cached<S> {
     /// Puts a memory in front of a synthesizer.
     pub fn new(inner: S) -> Self {
-        Self { inner, memory: Arc::default() }
+        Self { inner: Arc::new(inner), memory: Arc::default() }
     }
 
-    /// The speech, fitted to the line; what does not fit is not handed over before it does.
-    fn work(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
-        let line_rate = request.line_rate;
-        let fitting: AudioSink = Box::new(move |samples, rate| {
-            if rate == line_rate {
-                audio(samples, rate);
+    /// Joins the flight of a speech, or lets one take off.
+    fn board(
+        inner: &Arc<S>,
+        memory: &Arc<Mutex<Memory>>,
+        key: Key,
+        request: SpeechRequest,
+        audio: AudioSink,
+    ) -> Result<Arc<Flight>, ServiceFailure> {
+        let mut inside = locked(memory);
+        if let Some(flight) = inside.under_way.get(&key).and_then(Weak::upgrade) {
+            drop(inside);
+            return Ok(flight);
+        }
+        if inside.under_way.len() >= FLIGHTS_MAX {
+            return Err(ServiceFailure::Overloaded);
+        }
+        let (lands, landed) = watch::channel(None);
+        let (inner, kept_by) = (Arc::clone(inner), Arc::clone(memory));
+        let driver = tokio::spawn(async move {
+            let made = AssertUnwindSafe(tokio::time::timeout(FLIGHT_MAX, made(&*inner, request, audio)));
+            let outcome = made.catch_unwind().await.unwrap_or(Ok(Err(broke_off())));
+            let outcome = outcome.unwrap_or(Err(ServiceFailure::Overdue));
+            let mut inside = locked(&kept_by);
+            inside.under_way.remove(&key);
+            if let Ok(speech) = &outcome {
+                inside.keep(key, speech, Instant::now());
             }
+            drop(inside);
+            let _ = lands.send(Some(outcome));
         });
-        let work = self.inner.stream(request, fitting);
-        Box::pin(async move {
-            let speech = work.await?;
-            if speech.sample_rate == line_rate {
-                return Ok(speech);
-            }
-            // A long clip takes milliseconds: not on the thread that also paces audio.
-            let fitted = tokio::task::spawn_blocking(move || Speech {
-                samples: resample::clip(&speech.samples, speech.sample_rate, line_rate).into(),
-                sample_rate: line_rate,
-                ..speech
-            });
-            fitted.await.map_err(|_| ServiceFailure::Unavailable { why: "resampling failed".to_owned() })
-        })
+        let flight = Flight { key, landed, driver: driver.abort_handle(), memory: Arc::clone(memory) };
+        let flight = Arc::new(flight);
+        inside.under_way.insert(key, Arc::downgrade(&flight));
+        drop(inside);
+        Ok(flight)
     }
+}
+
+/// The speech, fitted to the line; what does not fit is not handed over before it does.
+async fn made(inner: &impl Synthesizer, request: SpeechRequest, audio: AudioSink) -> Outcome {
+    let line_rate = request.line_rate;
+    let fitting: AudioSink = Box::new(move |samples, rate| {
+        if rate == line_rate {
+            audio(samples, rate);
+        }
+    });
+    let speech = inner.stream(request, fitting).await?;
+    if speech.sample_rate == line_rate {
+        return Ok(speech);
+    }
+    // A long clip takes milliseconds: not on the thread that also paces audio.
+    let fitted = tokio::task::spawn_blocking(move || Speech {
+        samples: resample::clip(&speech.samples, speech.sample_rate, line_rate).into(),
+        sample_rate: line_rate,
+        ..speech
+    });
+    fitted.await.map_err(|_| ServiceFailure::Unavailable { why: "resampling failed".to_owned() })
 }
 
 impl Memory {
@@ -95,7 +177,6 @@ impl Memory {
     }
 
     fn keep(&mut self, key: Key, speech: &Speech, now: Instant) {
-        self.under_way.remove(&key);
         if speech.samples.len() > SAMPLES_MAX / 10 || self.kept.contains_key(&key) {
             return;
         }
@@ -111,7 +192,7 @@ impl Memory {
     }
 }
 
-impl<S: Synthesizer> Synthesizer for Cached<S> {
+impl<S: Synthesizer + 'static> Synthesizer for Cached<S> {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
         self.stream(request, Box::new(|_, _| {}))
     }
@@ -120,34 +201,21 @@ impl<S: Synthesizer> Synthesizer for Cached<S> {
         self.inner.voices()
     }
 
-    /// Audio is handed over to whoever asks first; those who ask while it is being made get it whole.
+    /// Audio is handed over to whoever asks first; those who ask while it is being made get it whole. Dropping what this
+    /// returns ends all work for it that nobody else waits for.
     fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
-        if !request.cacheable {
-            return self.work(request, audio);
-        }
-        let (key, memory) = (Key::of(&request), Arc::clone(&self.memory));
-        let mut inside = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(speech) = inside.recall(key, Instant::now()) {
-            return Box::pin(async { Ok(speech) });
-        }
-        let work = match inside.under_way.get(&key) {
-            // Somebody who gave up has left it unfinished: whoever waits drives it on.
-            Some(work) => work.clone(),
-            None => {
-                let work = self.work(request, audio).shared();
-                inside.under_way.insert(key, work.clone());
-                work
-            }
-        };
-        drop(inside);
+        let (inner, memory) = (Arc::clone(&self.inner), Arc::clone(&self.memory));
         Box::pin(async move {
-            let result = work.await;
-            let mut inside = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            match &result {
-                Ok(speech) => inside.keep(key, speech, Instant::now()),
-                Err(_) => drop(inside.under_way.remove(&key)),
+            if !request.cacheable {
+                let made = AssertUnwindSafe(made(&*inner, request, audio));
+                return made.catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
             }
-            result
+            let key = Key::of(&request);
+            let kept = locked(&memory).recall(key, Instant::now());
+            if let Some(speech) = kept {
+                return Ok(speech);
+            }
+            Self::board(&inner, &memory, key, request, audio)?.lands().await
         })
     }
 }
@@ -203,6 +271,115 @@ mod tests {
             assert!(cached.synthesize(SpeechRequest::plain("", 8000)).await.is_err());
             assert_eq!(asked(), tries);
         }
+    }
+
+    /// Speaks by what the text says; counts who is at work.
+    #[derive(Clone, Default)]
+    struct Odd(Arc<AtomicUsize>);
+
+    struct AtWork(Arc<AtomicUsize>);
+
+    impl Drop for AtWork {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Synthesizer for Odd {
+        fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
+            let count = Arc::clone(&self.0);
+            Box::pin(async move {
+                count.fetch_add(1, Ordering::Relaxed);
+                let _at_work = AtWork(count);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                match request.text.as_str() {
+                    "panics" => panic!("one bad text"),
+                    "hangs" => std::future::pending().await,
+                    _ => Ok(Speech::new(vec![7; 80], 8000)),
+                }
+            })
+        }
+    }
+
+    async fn moment() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_who_waits_and_goes_ends_all_work_for_it() {
+        let at_work = Odd::default();
+        let cached = Cached::new(at_work.clone());
+        let count = || at_work.0.load(Ordering::Relaxed);
+        let ask = || cached.synthesize(SpeechRequest::plain("a long text", 8000));
+        let (mut one, mut two) = (ask(), ask());
+        assert!(futures_util::poll!(&mut one).is_pending() && futures_util::poll!(&mut two).is_pending());
+        moment().await;
+        assert_eq!(count(), 1, "one synthesis for both");
+        drop(one);
+        moment().await;
+        assert_eq!(count(), 1, "somebody still waits");
+        drop(two);
+        moment().await;
+        assert_eq!((count(), locked(&cached.memory).under_way.len()), (0, 0), "nothing is left");
+        assert!(ask().await.is_ok(), "it is made anew");
+        // A caller who interrupts again and again, as fast as may be.
+        for n in 0..1000 {
+            let mut asked = cached.synthesize(SpeechRequest::plain(format!("text {n}"), 8000));
+            assert!(futures_util::poll!(&mut asked).is_pending());
+        }
+        moment().await;
+        assert_eq!((count(), locked(&cached.memory).under_way.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_goes_on_by_itself_and_has_a_deadline() {
+        let cached = Cached::new(Odd::default());
+        let mut asked = cached.synthesize(SpeechRequest::plain("a text", 8000));
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Nobody has asked in between; it is there for the next one, who waits for nothing.
+        let mut next = cached.synthesize(SpeechRequest::plain("a text", 8000));
+        assert!(futures_util::poll!(&mut next).is_ready());
+        assert_eq!(
+            cached.synthesize(SpeechRequest::plain("hangs", 8000)).await.map(drop),
+            Err(ServiceFailure::Overdue)
+        );
+        assert_eq!(locked(&cached.memory).under_way.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_text_that_panics_is_poisoned_for_nobody() {
+        let cached = Cached::new(Odd::default());
+        for cacheable in [true, false, true] {
+            let request = SpeechRequest { cacheable, ..SpeechRequest::plain("panics", 8000) };
+            assert_eq!(cached.synthesize(request).await.map(drop), Err(broke_off()));
+        }
+        assert_eq!(locked(&cached.memory).under_way.len(), 0);
+        assert!(cached.synthesize(SpeechRequest::plain("another", 8000)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn flights_are_bounded() {
+        let cached = Cached::new(Odd::default());
+        let asks = |n: usize| cached.synthesize(SpeechRequest::plain(format!("text {n}"), 8000));
+        let mut all: Vec<_> = (0..FLIGHTS_MAX).map(asks).collect();
+        for asked in &mut all {
+            assert!(futures_util::poll!(asked).is_pending());
+        }
+        assert_eq!(asks(FLIGHTS_MAX).await.map(drop), Err(ServiceFailure::Overloaded));
+        drop(all);
+        assert!(asks(FLIGHTS_MAX).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn speeches_that_differ_by_a_rate_alone_are_two() {
+        let (cached, asked) = cached();
+        for (line_rate, percentage) in [(8000, 0), (16_000, 0), (8000, 10), (8000, -10), (16_000, 10)] {
+            let parameters = Map::from_iter([("rate_percentage".to_owned(), json!(percentage))]);
+            let request = SpeechRequest { parameters, ..SpeechRequest::plain("ab", line_rate) };
+            cached.synthesize(request).await.expect("speech");
+        }
+        assert_eq!(asked(), 5);
     }
 
     #[tokio::test]

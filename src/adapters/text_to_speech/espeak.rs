@@ -1,21 +1,24 @@
 //! espeak-ng: many languages, as a subprocess (it is GPL and never linked), from the Debian package `espeak-ng`.
 //!
 //! Invariant: the text goes in by standard input, never by the command line, where every user of the machine could read
-//! it; at most [`AT_ONCE`] processes run, and one that exceeds its deadline is killed.
+//! it, and as well-formed SSML; at most [`AT_ONCE`] processes run, tenants take turns by the time that theirs take, and a
+//! process that exceeds its deadline, or whose caller is gone, is killed.
 
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ssml::Ssml;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use super::NoSynthesizer;
+use crate::turns::Turns;
 
 /// Processes at once.
 pub const AT_ONCE: usize = 2;
+/// Texts that may wait, of each tenant.
+pub const QUEUE: usize = 64;
 /// The longest a text may take, waiting included.
 pub const DEADLINE: Duration = Duration::from_secs(6);
 /// The most audio taken from one text: two minutes.
@@ -24,12 +27,17 @@ const BYTES_MAX: u64 = 22_050 * 2 * 120;
 /// A voice of espeak-ng.
 pub struct Espeak {
     voice: String,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Espeak {
-    /// Checks that the program is there and knows the voice. `turns` is shared by all voices.
-    pub fn open(voice: &str, turns: Arc<Semaphore>) -> Result<Self, NoSynthesizer> {
+    /// The turns of all voices: each has a lane of its own.
+    pub fn turns() -> Turns {
+        Turns::new(AT_ONCE, QUEUE)
+    }
+
+    /// Checks that the program is there and knows the voice.
+    pub fn open(voice: &str, turns: Turns) -> Result<Self, NoSynthesizer> {
         let good_name = !voice.is_empty() && voice.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_+".contains(&b));
         if !good_name {
             return Err(NoSynthesizer(format!("`{voice}` is not a voice of espeak-ng: see espeak-ng --voices")));
@@ -49,11 +57,12 @@ impl Espeak {
 
 impl Synthesizer for Espeak {
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>> {
-        let (voice, turns) = (self.voice.clone(), Arc::clone(&self.turns));
-        let (text, manner) = (request.text, manner(&request.parameters));
+        let (voice, turns) = (self.voice.clone(), self.turns.clone());
+        // With signs escaped and tags balanced: the program would take "3 < 5" for markup and lose what follows.
+        let (text, manner) = (Ssml::read(&request.text).document(), manner(&request.parameters));
         Box::pin(async move {
             let work = async {
-                let _turn = turns.acquire().await.map_err(|_| ServiceFailure::Overloaded)?;
+                let _turn = turns.take().await?;
                 speak(&voice, &manner, &text).await
             };
             tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))
@@ -132,24 +141,6 @@ fn read_wav(bytes: &[u8]) -> Option<Speech> {
     Some(Speech::new(samples, sample_rate))
 }
 
-/// Texts may hold SSML, which flite would read aloud.
-pub(super) fn without_markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut inside = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            '<' if text[at..].contains('>') => inside = true,
-            '>' if inside => inside = false,
-            _ if !inside => out.push(c),
-            _ => {}
-        }
-    }
-    for (entity, plain) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")] {
-        out = out.replace(entity, plain);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +148,7 @@ mod tests {
     #[test]
     fn another_language_is_spoken() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let voice = Espeak::open("de", Arc::new(Semaphore::new(AT_ONCE))).expect("espeak-ng is installed: see README");
+        let voice = Espeak::open("de", Espeak::turns()).expect("espeak-ng is installed: see README");
         let speech = runtime.block_on(voice.synthesize(SpeechRequest::plain("Guten Tag", 8000))).expect("audio");
         assert!(speech.sample_rate >= 8000 && speech.samples.len() > speech.sample_rate as usize / 4, "{speech:?}");
     }
@@ -174,14 +165,8 @@ mod tests {
     #[test]
     fn a_voice_that_is_none_is_told() {
         for voice in ["", "xx-nobody", "-f/etc/passwd", "a b"] {
-            assert!(Espeak::open(voice, Arc::new(Semaphore::new(1))).is_err(), "{voice}");
+            assert!(Espeak::open(voice, Espeak::turns()).is_err(), "{voice}");
         }
-    }
-
-    #[test]
-    fn markup_is_not_read_aloud() {
-        assert_eq!(without_markup("<speak>a <break time='1s'/>b &amp; c</speak>"), "a b & c");
-        assert_eq!(without_markup("1 < 2"), "1 < 2");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //! comes.
 //!
 //! A request has a deadline of [`DEADLINE`]; what the assistant configures (`voice`, `rate_percentage` …) goes over what the
-//! tenant configured. Invariant: no more than [`TEXT_MAX`] bytes are sent, and no more than [`AUDIO_MAX`] taken.
+//! tenant configured. What is sent is well-formed SSML; if the service refuses its markup, the words alone are sent, once.
+//! Invariant: no more than [`TEXT_MAX`] bytes are sent, and no more than [`AUDIO_MAX`] taken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ssml::{self, Ssml};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -68,9 +70,12 @@ impl WatsonTextToSpeech {
         Self { client, tls: http::tls(), url, transport, parameters, authentication }
     }
 
-    /// How a text is asked for.
-    fn order(&self, request: &SpeechRequest) -> Result<Order, ServiceFailure> {
-        let text = marked_up(&request.text);
+    /// How a text is asked for: with its markup, unless it is too long for that or it is to be without.
+    fn order(&self, request: &SpeechRequest, markup: bool) -> Result<Order, ServiceFailure> {
+        let said = Ssml::read(&request.text);
+        let with_markup = Some(said.fragment()).filter(|text| markup && text.len() <= TEXT_MAX);
+        let marked_up = with_markup.is_some() && said.has_tags();
+        let text = with_markup.unwrap_or_else(|| ssml::escaped(&said.spoken()));
         if text.len() > TEXT_MAX {
             return Err(failed(&format!("the text has more than {TEXT_MAX} bytes")));
         }
@@ -80,14 +85,28 @@ impl WatsonTextToSpeech {
         let written =
             given.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(written).finish();
-        Ok(Order { text, query, wide: request.line_rate > 8000 })
+        Ok(Order { text, marked_up, query, wide: request.line_rate > 8000 })
     }
 
     async fn speak(&self, request: SpeechRequest, audio: AudioSink) -> Result<Speech, ServiceFailure> {
-        let order = self.order(&request)?;
+        let audio = Arc::new(audio);
+        let onwards = Arc::clone(&audio);
+        let order = self.order(&request, true)?;
+        let refused = match self.ask(&order, Box::new(move |samples, rate| onwards(samples, rate))).await {
+            Ok(speech) => return Ok(speech),
+            Err(Refusal::OfMarkup(failure)) if order.marked_up => failure,
+            Err(Refusal::OfMarkup(failure) | Refusal::Other(failure)) => return Err(failure),
+        };
+        tracing::warn!(failure = %refused, "the markup of a text was refused: its words are spoken plainly");
+        let order = self.order(&request, false)?;
+        let spoken = self.ask(&order, Box::new(move |samples, rate| audio(samples, rate))).await;
+        spoken.map_err(|(Refusal::OfMarkup(failure) | Refusal::Other(failure))| failure)
+    }
+
+    async fn ask(&self, order: &Order, audio: AudioSink) -> Result<Speech, Refusal> {
         let token = self.authentication.token().await?;
         if self.transport == Transport::Http {
-            return self.speak_by_http(&order, &token, &audio).await;
+            return self.speak_by_http(order, &token, &audio).await;
         }
         let (begun, audio) = (Arc::new(AtomicBool::new(false)), Arc::new(audio));
         let (told, onwards) = (Arc::clone(&begun), Arc::clone(&audio));
@@ -95,10 +114,10 @@ impl WatsonTextToSpeech {
             told.store(true, Ordering::Release);
             onwards(samples, rate);
         });
-        let by_socket = tokio::time::timeout(DEADLINE, self.speak_by_socket(&order, &token, &sink));
-        let failure = match by_socket.await.unwrap_or(Err(ServiceFailure::Overdue)) {
-            Ok(speech) => return Ok(speech),
-            Err(failure) => failure,
+        let by_socket = tokio::time::timeout(DEADLINE, self.speak_by_socket(order, &token, &sink));
+        let failure = match by_socket.await.unwrap_or(Err(ServiceFailure::Overdue.into())) {
+            Err(Refusal::Other(failure)) => failure,
+            spoken_or_refused => return spoken_or_refused,
         };
         tracing::warn!(%failure, "speech by WebSocket failed: asking by HTTP");
         // What was handed over is the beginning of the same speech.
@@ -108,25 +127,29 @@ impl WatsonTextToSpeech {
                 audio(samples, rate);
             }
         });
-        self.speak_by_http(&order, &token, &sink).await
+        self.speak_by_http(order, &token, &sink).await
     }
 
-    async fn speak_by_http(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, ServiceFailure> {
+    async fn speak_by_http(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, Refusal> {
         let post = self.client.post(format!("{}/v1/synthesize?{}", self.url, order.query)).bearer_auth(token);
         let post = post.header("Content-Type", "application/json").header("Accept", order.accept());
         let sent = post.body(json!({"text": order.text}).to_string()).send().await;
-        let mut response = http::accepted(sent.map_err(|error| http::failure(&error))?, &HINTS)?;
+        let sent = sent.map_err(|error| http::failure(&error))?;
+        let refused = sent.status() == reqwest::StatusCode::BAD_REQUEST;
+        let accepted = http::accepted(sent, &HINTS);
+        let mut response =
+            accepted.map_err(|failure| if refused { Refusal::OfMarkup(failure) } else { Refusal::Other(failure) })?;
         let transaction = http::transaction(&response);
         let mut growing = order.growing();
         while let Some(chunk) = response.chunk().await.map_err(|error| http::failure(&error))? {
             growing.push(&chunk, audio);
             bounded(&growing)?;
         }
-        spoken(growing, transaction)
+        Ok(spoken(growing, transaction)?)
     }
 
     /// One request a connection: the text goes out, what it is coded in and then the audio come in.
-    async fn speak_by_socket(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, ServiceFailure> {
+    async fn speak_by_socket(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, Refusal> {
         let url = format!("{}/v1/synthesize?{}", self.url.replacen("http", "ws", 1), order.query);
         let mut request = url.into_client_request().map_err(|_| failed("its URL is none"))?;
         let bearer = format!("Bearer {token}").parse().map_err(|_| failed("its token is none"))?;
@@ -135,9 +158,10 @@ impl WatsonTextToSpeech {
         let (mut socket, response) = match upgrade.await {
             Ok(connected) => connected,
             Err(Error::Http(response)) => {
-                return Err(failed(&format!("the upgrade was refused with status {}", response.status().as_u16())));
+                let status = response.status().as_u16();
+                return Err(failed(&format!("the upgrade was refused with status {status}")).into());
             }
-            Err(_) => return Err(failed("it cannot be reached")),
+            Err(_) => return Err(failed("it cannot be reached").into()),
         };
         let transaction = response.headers().get("x-global-transaction-id");
         let transaction = transaction.and_then(|value| value.to_str().ok()).map(Arc::from);
@@ -154,17 +178,17 @@ impl WatsonTextToSpeech {
                     let told: Value = serde_json::from_str(&text).unwrap_or_default();
                     if told.get("error").is_some() {
                         // Its own text may repeat ours.
-                        return Err(failed("it did not accept the text or the voice"));
+                        return Err(Refusal::OfMarkup(failed("it did not accept the text or the voice")));
                     }
                     if let Some(warnings) = told.get("warnings") {
                         tracing::warn!(%warnings, "the synthesizer does not know a parameter");
                     }
                 }
                 Some(Ok(Message::Close(Some(frame)))) if frame.code == CloseCode::Normal => {
-                    return spoken(growing, transaction);
+                    return Ok(spoken(growing, transaction)?);
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(failed("it broke off")),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(failed("it broke off").into()),
             }
         }
     }
@@ -188,9 +212,25 @@ impl WatsonTextToSpeech {
     }
 }
 
+/// Why there is no speech.
+enum Refusal {
+    /// The text may be to blame.
+    OfMarkup(ServiceFailure),
+    /// It is not.
+    Other(ServiceFailure),
+}
+
+impl From<ServiceFailure> for Refusal {
+    fn from(failure: ServiceFailure) -> Self {
+        Self::Other(failure)
+    }
+}
+
 /// A text as it is asked for.
 struct Order {
     text: String,
+    /// Whether there is markup in it.
+    marked_up: bool,
     query: String,
     wide: bool,
 }
@@ -242,29 +282,6 @@ impl Synthesizer for WatsonTextToSpeech {
     }
 }
 
-/// Texts are read as markup: what is none has to be escaped, what is some has to be left.
-fn marked_up(text: &str) -> String {
-    let tag = |rest: &str| {
-        let inside = rest.find('>').map(|end| &rest[1..end]);
-        inside.is_some_and(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)))
-    };
-    let entity = |rest: &str| {
-        let name = rest.find(';').map(|end| &rest[1..end]);
-        name.is_some_and(|name| {
-            !name.is_empty() && name.len() < 9 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '#')
-        })
-    };
-    let mut out = String::with_capacity(text.len());
-    for (at, c) in text.char_indices() {
-        match c {
-            '<' if !tag(&text[at..]) => out.push_str("&lt;"),
-            '&' if !entity(&text[at..]) => out.push_str("&amp;"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,12 +325,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn markup_is_left_and_what_is_none_is_escaped() {
-        assert_eq!(
-            marked_up("<speak>a<break time='1s'/> &amp; b</speak>"),
-            "<speak>a<break time='1s'/> &amp; b</speak>"
-        );
-        assert_eq!(marked_up("a < b && c > d; AT&T"), "a &lt; b &amp;&amp; c > d; AT&amp;T");
+    #[tokio::test]
+    async fn a_text_whose_markup_is_refused_is_spoken_plainly_once() {
+        let service = |url: &str| {
+            WatsonTextToSpeech::new(url, Transport::Http, Fields::new(), Authentication::Bearer("t0ken".into()))
+        };
+        let audio = || Answer::bytes("audio/mulaw", vec![0xff; 80]);
+        let refusal = || Answer::json(400, &json!({}));
+        let (url, requests) = serve(vec![refusal(), audio()]).await;
+        let marked_up = SpeechRequest::plain("<x:y>Tom</x:y> & <sub alias=\"Jerry\">J</sub>", 8000);
+        assert!(service(&url).synthesize(marked_up).await.is_ok());
+        let sent = requests.lock().expect("alone").clone();
+        assert!(sent[0].ends_with(r#"{"text":"<x:y>Tom</x:y> &amp; <sub alias=\"Jerry\">J</sub>"}"#), "{}", sent[0]);
+        assert!(sent[1].ends_with(r#"{"text":"Tom &amp; Jerry"}"#), "{}", sent[1]);
+        for (text, tries) in [("<x:y>a</x:y>", 2), ("a < b", 1)] {
+            let (url, requests) = serve(vec![refusal(), refusal(), audio()]).await;
+            assert!(service(&url).synthesize(SpeechRequest::plain(text, 8000)).await.is_err());
+            assert_eq!(requests.lock().expect("alone").len(), tries, "{text}");
+        }
     }
 }
