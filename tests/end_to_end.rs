@@ -20,6 +20,7 @@ use bellhop_sip::hop::Transport;
 use bellhop_sip::sdp::{Codec, Security};
 
 #[path = "support/node.rs"]
+#[allow(dead_code)] // what other tests need of it
 mod node;
 
 use node::{INSTANCE, Node, SCRIPT, config, folder};

@@ -125,8 +125,6 @@ fn a_bye_that_is_answered_by_a_reset_goes_by_another_way() {
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
         assert_eq!(stage.carrier.connections_opened(), 1);
         assert_eq!(stage.carrier.last_hop().map(|hop| hop.remote.to_string()).as_deref(), Some("192.0.2.1:5060"));
-        let records = stage.services.records();
-        assert_eq!(records[0].0["reason"], records[0].0["reason"]);
         assert!(!told(&stage, "nobody answered the BYE"));
     });
 }
@@ -162,5 +160,19 @@ fn a_bye_over_datagrams_that_nobody_answers_is_told() {
         assert!(stage.services.has_key());
         assert!(told(&stage, "nobody answered the BYE"));
         assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+/// The endpoint has died: the wills are carried out without it, once each.
+#[test]
+fn the_last_resort_says_goodbye_to_everybody_once() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        assert_eq!(stage.last_resort().await, 1);
+        assert_eq!(stage.last_resort().await, 0, "a will is opened once");
+        let byes = stage.carrier.requests(&Method::Bye);
+        assert_eq!(byes.len(), 1);
+        assert_eq!(byes[0].headers.get("Reason"), Some("SIP;cause=503;text=\"node draining\""));
+        assert!(!stage.services.has_key());
     });
 }

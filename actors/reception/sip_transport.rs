@@ -206,7 +206,8 @@ struct Standing {
     certified: bool,
 }
 
-/// The endpoint's way out.
+/// The endpoint's way out; clones share their sockets.
+#[derive(Clone)]
 pub struct SocketWire(Arc<Shared>);
 
 /// The listeners, ready to serve.

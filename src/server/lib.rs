@@ -10,5 +10,6 @@ pub mod http;
 pub mod live;
 pub mod offers;
 mod records;
+pub mod signals;
 pub mod tls_identity;
 pub mod wiring;

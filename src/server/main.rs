@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bellhop::calls::Calls;
 use bellhop::config::Config;
 use bellhop::http::{self, Shared};
+use bellhop::signals::{self, Patience, Signals};
 use bellhop::wiring::{self, Server};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Answers the phone for an AI assistant, and carries the caller and the conversation to an agent in Amazon Connect.
@@ -120,23 +120,12 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let metrics = http::install_metrics()?;
+    let mut signals = Signals::listen()?;
     let server = Arc::new(Server::start(&config, path, None).await?);
     let address = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
     for listen in &server.sip {
         tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");
     }
     tracing::info!(%address, public_url = config.http.public_url, tenants = config.tenants.len(), "serving");
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!(calls = server.registry.len(), "draining: no new calls");
-    tokio::select! {
-        () = server.drain() => tracing::info!("drained"),
-        _ = terminate.recv() => tracing::warn!("a second signal: leaving at once"),
-        _ = interrupt.recv() => tracing::warn!("a second signal: leaving at once"),
-    }
-    Ok(())
+    Ok(signals::serve(&server, &mut signals, Patience::Drain).await?)
 }

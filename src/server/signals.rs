@@ -5,7 +5,10 @@
 //! [`Signals::listen`] on no signal that can be caught ends the process by itself.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 
+use crate::wiring::Server;
+use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals of this process.
@@ -55,4 +58,58 @@ impl Signals {
             tracing::info!(signal = noted, "a signal that ends nothing");
         }
     }
+}
+
+/// The process cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// What carries out farewells is gone.
+    #[error("a part that every call needs has died: {calls} calls were told goodbye; start the server again")]
+    Died {
+        /// Calls that were up.
+        calls: usize,
+    },
+    /// A panic where nothing else would have noticed.
+    #[error("the main thread panicked: its calls were told goodbye; start the server again")]
+    Panicked,
+}
+
+/// Serves until somebody wants the process to end, and sees every call off.
+pub async fn serve(server: &Server, signals: &mut Signals, patience: Patience) -> Result<(), Broken> {
+    let outcome = AssertUnwindSafe(see_off(server, signals, patience)).catch_unwind().await;
+    outcome.unwrap_or(Err(Broken::Panicked)).inspect_err(|error| tracing::error!(%error, "leaving"))
+}
+
+/// How a first SIGTERM or SIGINT is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Calls may finish.
+    Drain,
+    /// Calls leave at once.
+    None,
+}
+
+async fn see_off(server: &Server, signals: &mut Signals, patience: Patience) -> Result<(), Broken> {
+    let wish = tokio::select! {
+        wish = signals.wish() => wish,
+        () = server.died() => return Err(last_resort(server).await),
+    };
+    if wish == Wish::End && patience == Patience::Drain {
+        tracing::info!(calls = server.registry.len(), "draining: no new calls");
+        tokio::select! {
+            () = server.drain() => {
+                tracing::info!("drained");
+                return Ok(());
+            }
+            _ = signals.wish() => {}
+            () = server.died() => return Err(last_resort(server).await),
+        }
+    }
+    tracing::warn!(calls = server.registry.len(), "leaving at once");
+    server.leave_now().await;
+    Ok(())
+}
+
+async fn last_resort(server: &Server) -> Broken {
+    Broken::Died { calls: server.last_resort().await }
 }

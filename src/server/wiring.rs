@@ -19,8 +19,10 @@ use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
 use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
-use bellhop_actors::reception::sip_transport::{Bound, Listen};
-use bellhop_actors::reception::{Attach, CallHung, Drain, LEAVE_WITHIN, Reception, ReceptionSettings};
+use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
+use bellhop_actors::reception::{
+    Attach, CallHung, Drain, HURRY_WITHIN, LEAVE_WITHIN, LeaveNow, Reception, ReceptionSettings, last_resort,
+};
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
@@ -36,6 +38,7 @@ use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
 use ipnet::IpNet;
+use tokio::sync::Notify;
 
 use crate::config::{self, Config, Mistakes};
 use crate::engines::Engines;
@@ -56,6 +59,8 @@ pub struct Server {
     /// Whether new calls are welcome.
     pub open: Arc<AtomicBool>,
     reception: Addr<Reception>,
+    wire: SocketWire,
+    died: Arc<Notify>,
     drain: Duration,
     books: Books,
     _socket: Option<Socket>,
@@ -200,6 +205,7 @@ impl Server {
         let reception = Reception::new(settings).start();
         let sip = bound.addresses();
         let (wire, serving) = bound.split();
+        let last_wire = wire.clone();
         let offers = reception.clone().recipient();
         let names = match Dns::of_the_system() {
             Ok(dns) => Some(Arc::new(dns) as Arc<dyn NameResolver>),
@@ -218,7 +224,10 @@ impl Server {
         });
         serving.start(&endpoint);
         let (watched, hung_to) = (Arc::clone(&registry), reception.clone());
+        let died = Arc::new(Notify::new());
+        let (dies, endpoint_is) = (Arc::clone(&died), endpoint.clone());
         let watchdog = Watchdog::start(move |look| match look {
+            Look::Steady(_) if !endpoint_is.connected() || !hung_to.connected() => dies.notify_one(),
             Look::Steady(now) => {
                 watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
             }
@@ -241,6 +250,8 @@ impl Server {
             tenants: by_name,
             open: Arc::new(AtomicBool::new(true)),
             reception,
+            wire: last_wire,
+            died,
             drain: config.sip.drain,
             books,
             _socket: socket,
@@ -254,13 +265,40 @@ impl Server {
         self.open.store(false, Ordering::Release);
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
         self.reception.do_send(Drain { by: Instant::now() + self.drain, done });
-        let limit = self.drain + LEAVE_WITHIN + Duration::from_secs(2);
+        let limit = self.drain + LEAVE_WITHIN + HURRY_WITHIN + Duration::from_secs(2);
         let _ = tokio::time::timeout(limit, told.recv()).await;
         // The last BYE and its answer.
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.books.flush().await;
     }
+
+    /// Sees every call off at once: by their wills, within [`HURRY_WITHIN`].
+    pub async fn leave_now(&self) {
+        self.open.store(false, Ordering::Release);
+        let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+        self.reception.do_send(LeaveNow { done });
+        let _ = tokio::time::timeout(HURRY_WITHIN + FLUSH_WITHIN, told.recv()).await;
+        let _ = tokio::time::timeout(FLUSH_WITHIN, self.books.flush()).await;
+    }
+
+    /// Resolves when the endpoint or the reception is gone: nobody carries out a farewell any more.
+    pub async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    /// Says goodbye to every call with nothing but the wills and the sockets; how many there were.
+    pub async fn last_resort(&self) -> usize {
+        self.open.store(false, Ordering::Release);
+        let calls = last_resort::carry_out_all(&self.registry, &mut self.wire.clone()).await;
+        // The writers of connections have their turn.
+        tokio::time::sleep(FLUSH_WITHIN).await;
+        let _ = tokio::time::timeout(FLUSH_WITHIN, self.books.flush()).await;
+        calls
+    }
 }
+
+/// How long what is written may take to be written when somebody is in a hurry.
+const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
 /// The ports to a tenant's contacts.
 struct Contacts {

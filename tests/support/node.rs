@@ -139,6 +139,35 @@ impl Node {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(f64::NAN)
     }
 
+    /// The same without TLS.
+    pub(crate) fn start_without_tls(recognizer: &str) -> Self {
+        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+        let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let folder = folder();
+        let path = config(&folder, connect_at, recognizer, "");
+        let text = std::fs::read_to_string(&path).expect("written").replace("tcp+tls:", "tcp:");
+        let (head, rest) = text.split_once("[sip.tls]").expect("a section");
+        let (_, rest) = rest.split_once("[media]").expect("the next section");
+        std::fs::write(&path, format!("{head}[media]{rest}")).expect("written");
+        Self::serve(&path, folder, connect)
+    }
+
+    /// Waits until a metric's series, summed over its labels, has a value.
+    pub(crate) fn wait_for(&self, family: &str, value: f64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let sum = || {
+            let text = self.get("/metrics");
+            let of_family =
+                |line: &&str| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} "));
+            text.lines().filter(of_family).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
+        };
+        while sum() < value {
+            assert!(Instant::now() < deadline, "{family} never came to {value}");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn wait_until_idle(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.metric("bellhop_calls_active{") != 0.0 && Instant::now() < deadline {

@@ -24,6 +24,7 @@ use bellhop_sip::hop::Transport;
 
 use crate::config::Config;
 use crate::http::{self, Shared};
+use crate::signals::{self, Patience, Signals};
 use crate::wiring::Server;
 use story::Story;
 
@@ -51,8 +52,13 @@ pub async fn run(once: bool) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let story = Story::begin();
     story.title("Bellhop demo: a caller, an assistant, an agent");
+    let mut signals = Signals::listen()?;
     let set = set_up(&folder, &story, once).await?;
-    let good = one_call(&set, &folder, &story).await?;
+    let good = tokio::select! {
+        good = one_call(&set, &folder, &story) => good?,
+        // Whoever ends the demo in the middle of its call ends that call too.
+        ended = signals::serve(&set.server, &mut signals, Patience::None) => return Ok(ended?),
+    };
     if once {
         set.server.drain().await;
         if !good {
@@ -62,8 +68,7 @@ pub async fn run(once: bool) -> anyhow::Result<()> {
     }
     story.note(&format!("Still serving. Call it with a softphone: sip:1000@{} (UDP or TCP, PCMU or PCMA)", set.sip));
     story.note("You may ask for opening hours, your balance, or an agent; keys 1, 2, 0 and 9 work too. Ctrl-C ends.");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    Ok(signals::serve(&set.server, &mut signals, Patience::None).await?)
 }
 
 /// Starts the stand-in and the server.
