@@ -147,3 +147,104 @@ fn a_transfer_by_sip_carries_the_key_of_the_stored_conversation() {
         });
     }
 }
+
+/// A tenant without Amazon Connect whose assistant refers the caller to a desk; the key goes along.
+fn refers(stage: &Stage, sip: serde_json::Value) {
+    let transfer =
+        json!({"response_type": "connect_to_agent", "transfer_info": {"target": {"service_desk": {"sip": sip}}}});
+    stage.services.replies("agent", json!([transfer]));
+}
+
+/// The rows of the failure matrix that only a transfer by SIP has: every child, dying while the transfer is under way, or while
+/// the caller is led out of a failure.
+#[test]
+fn a_child_that_dies_during_a_transfer_ends_in_one_bye_and_a_void_key() {
+    for child in ChildName::ALL {
+        for fault in [Fault::Error, Fault::Panic] {
+            let drill = Some(Drill { child, phase: PhaseName::Transferring, fault });
+            let choices = Choices { drill, failover: Some(Failover::default()), ..Choices::default() };
+            play(Choices { hold: HoldOnTransfer::Leave, ..choices }, move |stage| async move {
+                let what = format!("{child} dies of {} while transferring", fault.label());
+                refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
+                stage.call_answered().await;
+                stage.caller_says("agent").await;
+                stage.settle().await;
+                assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
+                assert_eq!(stage.services.voided(), 1, "{what}: the key opens nothing");
+                assert_eq!(stage.services.records().len(), 1, "{what}");
+                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_child_that_dies_while_the_caller_is_led_out_ends_in_one_bye() {
+    for child in ChildName::ALL {
+        for fault in [Fault::Error, Fault::Panic] {
+            let failover = Failover { message: Some("we are sorry".into()), target: Some("sip:desk@192.0.2.1".into()) };
+            let drill = Some(Drill { child, phase: PhaseName::FailingOver, fault });
+            play(Choices { drill, failover: Some(failover), ..Choices::default() }, move |stage| async move {
+                let what = format!("{child} dies of {} while failing over", fault.label());
+                stage.call_answered().await;
+                stage
+                    .services
+                    .hears(&bellhop_dialogue::ports::Heard::Lost(bellhop_dialogue::ports::ServiceFailure::Overdue));
+                stage.pass(5000).await;
+                for refer in stage.carrier.requests(&Method::Refer) {
+                    answers(&stage, &refer, 603);
+                }
+                stage.settle().await;
+                assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
+                assert!(!stage.services.has_key(), "{what}");
+                assert_eq!(stage.services.records().len(), 1, "{what}");
+                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
+            });
+        }
+    }
+}
+
+/// After a failed REFER the call goes on, with a key that was given away and opens nothing any more.
+#[test]
+fn the_key_of_a_transfer_that_failed_is_void_and_of_one_that_came_about_is_not() {
+    for (status, voided) in [(603, 1), (202, 0)] {
+        let choices = Choices { failover: Some(Failover::default()), ..Choices::default() };
+        let continues = bellhop_tenancy::tenant::OnTransferFailure::Continue;
+        let choices = Choices { hold: HoldOnTransfer::Leave, on_transfer_failure: continues, ..choices };
+        play(choices, move |stage| async move {
+            refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            stage.pass(3000).await;
+            let refer = stage.carrier.requests(&Method::Refer).pop().expect("a REFER");
+            assert!(refer.headers.get("User-to-User").is_some(), "the key goes along");
+            answers(&stage, &refer, status);
+            if status == 202 {
+                notify(&stage, "SIP/2.0 200 OK");
+            }
+            stage.pass(3000).await;
+            assert_eq!(stage.services.voided(), voided, "{status}");
+            assert_eq!(stage.carrier.requests(&Method::Bye).len(), usize::from(status == 202));
+        });
+    }
+}
+
+/// A transfer by the headers of our BYE: its key goes out last and alone, and not where somebody died meanwhile.
+#[test]
+fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
+    for died in [None, Some(ChildName::SttStream), Some(ChildName::ConnectHandoff), Some(ChildName::TurnLoop)] {
+        let drill = died.map(|child| Drill { child, phase: PhaseName::Quieting, fault: Fault::Panic });
+        play(Choices { drill, failover: Some(Failover::default()), ..Choices::default() }, move |stage| async move {
+            refers(&stage, json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"}));
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            stage.settle().await;
+            let byes = stage.carrier.requests(&Method::Bye);
+            assert_eq!(byes.len(), 1, "{died:?}");
+            assert_eq!(byes[0].headers.get("User-to-User").is_some(), died.is_none(), "{died:?}");
+            assert_eq!(byes[0].headers.get("Transfer-Target").is_some(), died.is_none(), "{died:?}");
+            assert_eq!(stage.services.voided(), usize::from(died.is_some()), "{died:?}");
+            assert_eq!(stage.leaks().await, Vec::<String>::new(), "{died:?}");
+        });
+    }
+}
