@@ -72,6 +72,10 @@ pub(crate) fn refusal(status: u16, why: String, retry_after: Option<Duration>) -
 /// `Retry-After` (RFC 9110 10.2.3): seconds, or a date, which is read by the service's own clock if it tells that.
 pub(crate) fn retry_after(response: &reqwest::Response, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::trim);
+    // Some of those that serve language models say it more exactly.
+    if let Some(ms) = header("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
+        return Duration::try_from_secs_f64(ms / 1000.0).ok();
+    }
     let after = header("Retry-After")?;
     if let Ok(seconds) = after.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
@@ -182,6 +186,7 @@ mod tests {
         for (headers, expected) in [
             ("Retry-After: 2", Some(Duration::from_secs(2))),
             ("Retry-After: soon", None),
+            ("retry-after-ms: 250\r\nRetry-After: 1", Some(Duration::from_millis(250))),
             (
                 "Date: Wed, 21 Oct 2015 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2015 07:28:03 GMT",
                 Some(Duration::from_secs(3)),

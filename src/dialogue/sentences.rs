@@ -3,6 +3,8 @@
 //! Safe for abbreviations, initials, numbers and markup; for scripts that write no spaces between sentences too. Invariant:
 //! the sentences together with the rest are the text, but for the white space between them.
 
+use crate::markup;
+
 /// Words with a full stop that do not end a sentence, in lower case, of several languages.
 const ABBREVIATIONS: [&str; 44] = [
     "mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "no", "nr", "vs", "etc", "approx", "dept", "est", "inc", "ltd",
@@ -79,16 +81,22 @@ impl Sentences {
         if self.text.contains("<speak") {
             return None;
         }
-        let (mut places, mut open) = (vec![], 0usize);
+        let (mut places, mut open, mut after_tag) = (vec![], 0usize, 0);
         let mut before = ' ';
         for (at, c) in self.text.char_indices() {
+            if at < after_tag {
+                before = c;
+                continue;
+            }
             match c {
-                '[' | '(' => open += 1,
+                '[' => open += 1,
+                '(' if before == ']' => open += 1,
                 ']' | ')' => open = open.saturating_sub(1),
-                '<' => {
-                    open += usize::from(self.text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/'))
-                }
-                '>' => open = open.saturating_sub(1),
+                '<' => match tag(&self.text[at..]) {
+                    Tagged::Tag { length } => after_tag = at + length,
+                    Tagged::Open => open += 1,
+                    Tagged::Text => {}
+                },
                 c if c.is_whitespace() && open == 0 && !before.is_whitespace() => places.push(at),
                 _ => {}
             }
@@ -110,15 +118,18 @@ impl Sentences {
         if text.contains("<speak") {
             return None; // a document of markup is spoken whole
         }
-        let mut inside_tag = false;
+        let mut after_tag = 0;
         let mut characters = text.char_indices().peekable();
         while let Some((at, c)) = characters.next() {
-            match c {
-                '<' => inside_tag = true,
-                '>' => inside_tag = false,
-                _ => {}
+            if at < after_tag {
+                continue;
             }
-            if inside_tag {
+            if c == '<' {
+                match tag(&text[at..]) {
+                    Tagged::Tag { length } => after_tag = at + length,
+                    Tagged::Open => return None,
+                    Tagged::Text => {}
+                }
                 continue;
             }
             let wide = matches!(c, '。' | '！' | '？');
@@ -139,6 +150,24 @@ impl Sentences {
         }
         None
     }
+}
+
+/// What a text is that begins with `<`.
+enum Tagged {
+    /// A tag of so many bytes.
+    Tag { length: usize },
+    /// It may become one.
+    Open,
+    /// "3 < 5"
+    Text,
+}
+
+fn tag(text: &str) -> Tagged {
+    if let Some(tag) = markup::tag(text) {
+        return Tagged::Tag { length: tag.text.len() };
+    }
+    let may_be = text.len() == 1 || text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c));
+    if may_be && text.len() < markup::TAG_BYTES_MAX && !text[1..].contains('<') { Tagged::Open } else { Tagged::Text }
 }
 
 /// Whether a word is the last of a sentence, by the sign that it ends in.
@@ -223,6 +252,9 @@ mod tests {
         sentences.push("](https://example.com/a) and <break time=\"1 s");
         assert_eq!(sentences.words().as_deref(), Some("[our page, or call us](https://example.com/a) and"));
         let mut sentences = Sentences::default();
+        sentences.push("I am sorry :( but <break time=\"1 s\"/> we clos");
+        assert_eq!(sentences.words().as_deref(), Some("I am sorry :( but <break time=\"1 s\"/> we"));
+        let mut sentences = Sentences::default();
         sentences.push("お電話ありがとうございます、少々お待ち");
         assert_eq!(sentences.clause().as_deref(), Some("お電話ありがとうございます、"));
         assert_eq!(sentences.words().as_deref(), Some("少々お待ち"));
@@ -236,6 +268,7 @@ mod tests {
             ["Wait <break time=\"1. s\"/> a moment.", "And then go on."]
         );
         assert_eq!(split("<speak>One is here. Two is there.</speak>"), ["<speak>One is here. Two is there.</speak>"]);
+        assert_eq!(split("Is 3 < 5 for you? I think so. 5 > 3."), ["Is 3 < 5 for you?", "I think so. 5 > 3."]);
         assert_eq!(split("  "), Vec::<String>::new());
     }
 }
