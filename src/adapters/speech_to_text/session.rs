@@ -370,4 +370,63 @@ mod tests {
         backlog.forget();
         assert_eq!(backlog.bytes, 4000);
     }
+
+    #[test]
+    fn what_waits_for_the_session_is_bounded_and_orders_are_not_lost_for_audio() {
+        let (orders, mut inbox) = mpsc::channel(ORDERS_MAX);
+        let mut stream = Stream { orders, coding: Coding::MuLaw };
+        (0..2 * ORDERS_MAX).for_each(|_| stream.hear(&[0; 160]));
+        stream.utterance_ended();
+        let waiting: Vec<Order> = std::iter::from_fn(|| inbox.try_recv().ok()).collect();
+        assert_eq!(waiting.len(), ORDERS_MAX - ORDERS_RESERVED + 1);
+        assert!(matches!(waiting.last(), Some(Order::UtteranceEnded)));
+    }
+
+    /// A service that takes connections and reads nothing.
+    struct Deaf;
+    struct Unread;
+
+    impl Service for Deaf {
+        type Terms = ();
+        type Connection = Unread;
+
+        fn terms(&self, _: &RecognizerConfig) {}
+
+        fn coding(&self, _: u32) -> Coding {
+            Coding::MuLaw
+        }
+
+        async fn connect(&self, (): &()) -> Result<Unread, ServiceFailure> {
+            Ok(Unread)
+        }
+    }
+
+    impl Connection<Deaf> for Unread {
+        async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+            std::future::pending().await
+        }
+
+        async fn next(&mut self) -> Event {
+            std::future::pending().await
+        }
+
+        async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
+            Ok(Changed::Here)
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
+        let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
+        stream.hear(&[0; 160]);
+        let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
+        assert!(matches!(within, Ok(Some(Heard::Reconnecting { .. }))), "{within:?}");
+        drop(stream);
+        let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
+        assert!(end.is_ok(), "the session ends with its call");
+    }
 }
