@@ -66,14 +66,17 @@ fn over_tls_numbers_cannot_be_told_apart_by_who_has_no_password() {
     assert_eq!(known, seen("anonymous"));
 }
 
+/// The resource of [`INVITE`].
+const ASKED: &str = "sip:+18005550123@203.0.113.7:5060";
+
 /// The answer of an honest client to the SHA-256 challenge of a 401 (RFC 7616 section 3.4.1).
 fn authorization(challenge: &str, password: &str) -> String {
     let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce");
     let hash = |text: String| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (who, what) = (hash(format!("trunk:acme:{password}")), hash("INVITE:sip:x".to_owned()));
+    let (who, what) = (hash(format!("trunk:acme:{password}")), hash(format!("INVITE:{ASKED}")));
     let response = hash(format!("{who}:{nonce}:00000001:c:auth:{what}"));
     format!(
-        "Digest username=\"trunk\", realm=\"acme\", nonce=\"{nonce}\", uri=\"sip:x\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\""
+        "Digest username=\"trunk\", realm=\"acme\", nonce=\"{nonce}\", uri=\"{ASKED}\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\""
     )
 }
 

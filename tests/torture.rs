@@ -2,6 +2,9 @@
 //!
 //! The messages are shortened to what tortures in them. An expected 0 is silence.
 
+use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::message::framing::{Framed, Framer};
+use bellhop_tests::carrier::hop;
 use bellhop_tests::stage::{Choices, play};
 
 /// A request with every header in place; `$` marks what a case may add.
@@ -46,15 +49,16 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("regbadct", request("REGISTER", "sip:example.com", "").replace("<sip:caller@192.0.2.1>", "sip:user@example.com?Route=%3Csip:sip.example.com%3E"), &[400, 405]),
         ("badaspec", base.replace("To: <sip:user@example.com>", "To: \"Watson, Thomas\" < sip:t.watson@example.org >"), &[200, 400]),
         ("baddn", base.replace("<sip:caller@example.net>", "Bell, Alexander <sip:a.g.bell@example.com>"), &[200, 400]),
-        ("badvers", base.replace("SIP/2.0\nVia", "SIP/7.0\nVia"), &[505]),
+        ("badvers", base.replace("SIP/2.0\nVia: SIP/2.0", "SIP/7.0\nVia: SIP/7.0"), &[505]),
+        ("badvers alone", base.replace("SIP/2.0\nVia", "SIP/7.0\nVia"), &[505]),
         ("mismatch01", base.replace("8 OPTIONS", "8 INVITE"), &[400]),
         ("mismatch02", request("NEWMETHOD", "sip:user@example.com", "").replace("8 NEWMETHOD", "8 INVITE"), &[400]),
         ("bigcode", "SIP/2.0 4294967301 better not break the receiver\nVia: SIP/2.0/UDP 192.0.2.105;branch=z9hG4bK2398ndaoe\nCall-ID: bigcode\nCSeq: 353494 INVITE\nFrom: <sip:a@b>;tag=1\nTo: <sip:b@c>;tag=2\nContent-Length: 0\n\n".to_owned(), &[0]),
         // Section 3.2: transactions.
         ("badbranch", base.replace("z9hG4bK$branch", "z9hG4bK"), &[200]),
         // Section 3.3: applications.
-        ("insuf", "INVITE sip:user@example.com SIP/2.0\nCSeq: 193942 INVITE\nVia: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf\nContent-Length: 0\n\n".to_owned(), &[400, 0]),
-        ("unkscm", base.replace("sip:user@example.com SIP", "nobodyKnowsThisScheme:totallyopaquecontent SIP"), &[200, 416]),
+        ("insuf", "INVITE sip:user@example.com SIP/2.0\nCSeq: 193942 INVITE\nVia: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf\nContent-Length: 0\n\n".to_owned(), &[400]),
+        ("unkscm", base.replace("sip:user@example.com SIP", "nobodyKnowsThisScheme:totallyopaquecontent SIP"), &[416]),
         ("novelsc", invite("soap.beep://192.0.2.103:3002", ""), &[416]),
         ("unksm2", request("REGISTER", "sip:example.com", "").replace("To: <sip:user@example.com>", "To: isbn:2983792873"), &[405, 400]),
         ("bext01", base.replace("Max-Forwards", "Require: nothingSupportsThis, nothingSupportsThisEither\nMax-Forwards"), &[420]),
@@ -63,6 +67,10 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("mcl01", base.replace("Content-Length: 0", "Content-Length: 13\nContent-Length: 5"), &[400]),
         ("bcast", "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.198;branch=z9hG4bKbcast\nVia: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bK1saber23\nCall-ID: bcast\nCSeq: 35 INVITE\nFrom: <sip:a@b>;tag=1\nTo: <sip:b@c>;tag=2\nContent-Length: 0\n\n".to_owned(), &[0]),
         ("zeromf", invite("sip:user@example.com", "").replace("Max-Forwards: 70", "Max-Forwards: 0"), &[483]),
+        ("regaut01", request("REGISTER", "sip:example.com", "Authorization: NoOneKnowsThisScheme opaque-data=here\n"), &[405]),
+        ("cparam02", request("REGISTER", "sip:example.com", "").replace("<sip:caller@192.0.2.1>", "<sip:+19725552222@gw1.example.net;unknownparam>"), &[405]),
+        ("regescrt", request("REGISTER", "sip:example.com", "").replace("<sip:caller@192.0.2.1>", "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>"), &[405]),
+        ("sdp01", invite("sip:user@example.com", "Accept: text/nobodyKnowsThis\n"), &[406]),
         ("cparam01", request("REGISTER", "sip:example.com", "").replace("<sip:caller@192.0.2.1>", "sip:+19725552222@gw1.example.net;unknownparam"), &[405]),
         ("inv2543", "INVITE sip:UserB@example.com SIP/2.0\nVia: SIP/2.0/UDP iftgw.example.com\nFrom: <sip:+13035551111@ift.client.example.net;user=phone>\nRecord-Route: <sip:UserB@example.com;maddr=ss1.example.com>\nTo: sip:+16505552222@ss1.example.net;user=phone\nCall-ID: inv2543.1717@ift.client.example.com\nCSeq: 56 INVITE\nContact: <sip:c@d>\nContent-Length: 0\n\n".to_owned(), &[403]),
         // RFC 5118: IPv6.
@@ -73,7 +81,11 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("4.5 received", base.replace("192.0.2.1:5060;branch", "[2001:db8::9:1];received=[2001:db8::9:255];branch"), &[200]),
         ("4.6 sdp", invite("sip:user@example.com", "Content-Type: application/sdp\n").replace("Content-Length: 0\n\n", "Content-Length: 93\n\nv=0\no=a 1 1 IN IP6 2001:db8::20\ns=-\nc=IN IP6 2001:db8::20\nt=0 0\nm=audio 49170 RTP/AVP 0\na=x\n"), &[403]),
         ("4.8 contact", base.replace("<sip:caller@192.0.2.1>", "<sip:caller@[2001:db8::9:1]>"), &[200]),
-        ("4.9 unusual", base.replace("192.0.2.1:5060;branch", "[2001:db8:::192.0.2.1];branch"), &[200, 400]),
+        ("4.5 received without brackets", base.replace("192.0.2.1:5060;branch", "[2001:db8::9:1];received=2001:db8::9:255;branch"), &[200]),
+        ("4.7 many addresses", base.replace("Max-Forwards", "Via: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKy\nVia: SIP/2.0/TCP [2001:db8::9:2]:5060;received=2001:db8::9:3;branch=z9hG4bKx\nMax-Forwards"), &[200]),
+        ("4.8 many addresses in SDP", invite("sip:user@example.com", "Content-Type: application/sdp\n").replace("Content-Length: 0\n\n", "Content-Length: 157\n\nv=0\no=b 1 1 IN IP6 2001:db8::9:1\ns=-\nt=0 0\nm=audio 22334 RTP/AVP 0\nc=IN IP4 192.0.2.1\nm=video 6024 RTP/AVP 107\nc=IN IP6 2001:db8::1\na=rtpmap:107 H263-1998/90000\n"), &[403]),
+        ("4.9 mapped", base.replace("192.0.2.1:5060;branch", "[::ffff:192.0.2.10]:19823;branch").replace("<sip:caller@192.0.2.1>", "\"T. desk phone\" <sip:ted@[::ffff:192.0.2.2]>"), &[200]),
+        ("4.10 a colon too much", base.replace("192.0.2.1:5060;branch", "[2001:db8:::192.0.2.1];branch"), &[200, 400]),
     ]
 }
 
@@ -98,6 +110,42 @@ fn every_torture_gets_its_class_of_answer_and_the_engine_lives() {
             stage.carrier.sends(&alive);
             stage.pass(50).await;
             assert_eq!(stage.carrier.statuses(), [200], "after {name} the engine lives");
+        }
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+/// The same messages over a connection, cut as the transport cuts them. What cannot be cut is answered by the stream itself.
+#[test]
+fn every_torture_gets_its_class_of_answer_over_tcp() {
+    play(Choices::default(), |stage| async move {
+        for (n, (name, message, expected)) in cases().into_iter().enumerate() {
+            // A connection of its own for each: what ends one is the end of it.
+            let hop = Hop { transport: Transport::Tcp, flow: n as u64, ..hop() };
+            let text = message.replace("$branch", &format!("s{n}")).replace("$call", &format!("stream-{n}"));
+            let text = text.replace("\r\n", "\n").replace('\n', "\r\n").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+            stage.carrier.forget();
+            let mut framer = Framer::default();
+            let mut refusal = None;
+            for segment in text.as_bytes().chunks(100) {
+                framer.push(segment);
+                while refusal.is_none() {
+                    match framer.take() {
+                        Ok(Some(Framed::Message(bytes))) => stage.carrier.arrives(hop, &bytes),
+                        Ok(Some(Framed::Ping)) => {}
+                        Ok(None) => break,
+                        Err(error) => refusal = framer.refusal(error, hop),
+                    }
+                }
+            }
+            stage.pass(50).await;
+            let refused = refusal.map(|bytes| String::from_utf8_lossy(&bytes[8..11]).parse().expect("a status"));
+            let answered = stage.carrier.statuses().into_iter().find(|status| *status >= 200);
+            let answer = refused.or(answered).unwrap_or(0);
+            // Over a stream the rest of a body that is too short may still come.
+            let expected = if name == "clerr" { &[0] } else { expected };
+            assert!(expected.contains(&answer), "{name}: {answer}, expected one of {expected:?}");
+            stage.pass(60_000).await;
         }
         assert_eq!(stage.leaks().await, Vec::<String>::new());
     });

@@ -20,14 +20,13 @@ impl Call {
             _ => return,
         };
         // An offer of ours names all codecs in the tenant's order; the far end chooses.
-        if self.phase != PhaseName::Offered || self.seed.invite.body.is_empty() {
-            return;
-        }
+        let offer = self.seed.invite.session_description().ok().flatten();
+        let Some(offer) = offer.filter(|_| self.phase == PhaseName::Offered) else { return };
         let mut media = self.seed.media.clone();
         let mut codecs = media.codecs.to_vec();
         codecs.sort_by_key(|codec| matches!(codec, Codec::G722 | Codec::Opus) != broad);
         media.codecs = codecs.into();
-        let Ok((sdp, agreed)) = sdp::answer(&self.seed.invite.body, &media) else { return };
+        let Ok((sdp, agreed)) = sdp::answer(&offer, &media) else { return };
         let before = self.cores.as_ref().map(|cores| cores.receiver.borrow().format().codec);
         tell(&self.children.jitter_buffer, MediaPlanned { agreed: agreed.clone() });
         self.seed.media = media.clone();

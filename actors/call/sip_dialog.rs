@@ -10,7 +10,7 @@ use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
-use bellhop_sip::message::{Request, StatusCode};
+use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
@@ -76,6 +76,14 @@ impl SipDialog {
         }
     }
 
+    /// The answer to a refresh, which repeats what is agreed on or moves the audio.
+    fn refreshed(&mut self, body: &[u8]) {
+        match sdp::read_answer(body, &self.media) {
+            Ok(agreed) if self.agreed.as_ref() != Some(&agreed) => self.move_media(agreed),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
     fn confirmed(&mut self, body: &[u8], ctx: &mut Context<Self>) {
         match self.agreed.clone() {
             Some(agreed) => self.move_media(agreed),
@@ -97,18 +105,21 @@ impl SipDialog {
     }
 
     fn reinvited(&mut self, key: ServerKey, request: &Request) {
-        let outcome = if request.body.is_empty() {
-            Ok(self.described(sdp::offer))
-        } else {
-            sdp::answer(&request.body, &self.media).map_err(|_| StatusCode(488)).map(|(_, agreed)| {
-                let sdp = self.described(|media| {
-                    sdp::answer(&request.body, media).map_or_else(|_| String::new(), |(answer, _)| answer)
-                });
-                self.move_media(agreed);
-                sdp
-            })
-        };
+        let outcome = self.reanswer(request);
         self.drive.core.answer_reinvite(crate::now(), key, request, outcome);
+    }
+
+    /// Our description for an offer inside the dialog, or for the lack of one; else the refusal that leaves all as it was.
+    fn reanswer(&mut self, request: &Request) -> Result<String, Response> {
+        let refuse = |status| request.respond(status, None);
+        let offer = request.session_description().map_err(|NotUnderstood| refuse(StatusCode(415)))?;
+        let Some(offer) = offer else { return Ok(self.described(sdp::offer)) };
+        let (_, agreed) =
+            sdp::answer(&offer, &self.media).map_err(|refused| refused.told_in(refuse(refused.status())))?;
+        let sdp =
+            self.described(|media| sdp::answer(&offer, media).map_or_else(|_| String::new(), |(answer, _)| answer));
+        self.move_media(agreed);
+        Ok(sdp)
     }
 
     fn reoffer(&mut self, direction: Direction, ctx: &mut Context<Self>) {
@@ -154,6 +165,11 @@ impl Driven for SipDialog {
             }
             Output::WillChanged => self.deposit_will(),
             Output::Confirmed { body } => self.confirmed(&body, ctx),
+            Output::AnsweredEarly { body } => {
+                if !self.read_answer(&body) {
+                    self.fail(Failure::NoMedia, ctx);
+                }
+            }
             Output::NeverAcked => self.fail(Failure::NeverAcked, ctx),
             Output::SessionExpired => self.fail(Failure::SessionExpired, ctx),
             Output::CallerCancelled | Output::CallerHungUp { .. } => self.call.do_send(CallerHungUp {}),
@@ -162,6 +178,7 @@ impl Driven for SipDialog {
             Output::Reanswered { body } => {
                 self.read_answer(&body);
             }
+            Output::Refreshed { body } => self.refreshed(&body),
             Output::Reoffered(outcome) => {
                 if let Ok(body) = outcome {
                     self.read_answer(&body);
@@ -195,7 +212,6 @@ macro_rules! into_core {
 }
 
 into_core! {
-    Ring {} => Input::Ring;
     Refer { transfer } => Input::Refer(transfer);
     NoResponseInside { method, number } => Input::NoResponse { method, number };
 }
@@ -220,7 +236,7 @@ received! {
     ResponseInside { response }, response.summary() => Input::Response(response);
     RequestInside { key, request, hop }, request.method.to_string() => match key {
         Some(key) => Input::Request { key, request, hop },
-        None => Input::Acked { ack: request },
+        None => Input::Acked { ack: request, hop },
     };
 }
 
@@ -230,6 +246,15 @@ impl Handler<Redescribe> for SipDialog {
     fn handle(&mut self, Redescribe { media, sdp, agreed }: Redescribe, _: &mut Self::Context) {
         (self.media, self.sdp, self.agreed) = (media, sdp, Some(agreed));
         self.deposit_will();
+    }
+}
+
+impl Handler<Ring> for SipDialog {
+    type Result = ();
+
+    fn handle(&mut self, _: Ring, ctx: &mut Self::Context) {
+        let sdp = self.sdp.clone();
+        put(self, ctx, Input::Ring { sdp });
     }
 }
 

@@ -21,8 +21,8 @@ use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::leaving::Farewell;
 use bellhop_sip::dialog::uas::Uas;
-use bellhop_sip::message::StatusCode;
-use bellhop_sip::sdp::{self, Agreed, SdpRefused};
+use bellhop_sip::message::{Response, StatusCode};
+use bellhop_sip::sdp::{self, Agreed};
 use bellhop_tenancy::tenant::Ringing;
 
 use super::children::{Children, tell};
@@ -124,20 +124,24 @@ impl Call {
         self.seed.invite.headers.get("Call-ID").unwrap_or_default()
     }
 
-    /// Agrees on audio and opens the port, or says with which status the INVITE is refused.
-    fn set_up_media(&mut self) -> Result<MediaSetUp, StatusCode> {
-        let port = self.open_port()?;
-        let (sdp, agreed) = if self.seed.invite.body.is_empty() {
-            (sdp::offer(&self.seed.media), None)
-        } else {
-            let (sdp, agreed) =
-                sdp::answer(&self.seed.invite.body, &self.seed.media).map_err(|refused| match refused {
-                    SdpRefused::Malformed => StatusCode(400),
-                    SdpRefused::NothingFits | SdpRefused::Security => StatusCode(488),
-                })?;
-            (sdp, Some(agreed))
+    /// Agrees on audio and opens the port, or gives the response that refuses the INVITE.
+    fn set_up_media(&mut self) -> Result<MediaSetUp, Response> {
+        let port = self.open_port().map_err(|status| self.refusal(status))?;
+        let offer = self.seed.invite.session_description().map_err(|_| self.refusal(StatusCode(415)))?;
+        let (sdp, agreed) = match offer {
+            None => (sdp::offer(&self.seed.media), None),
+            Some(offer) => {
+                let answered = sdp::answer(&offer, &self.seed.media);
+                let (sdp, agreed) = answered.map_err(|refused| refused.told_in(self.refusal(refused.status())))?;
+                (sdp, Some(agreed))
+            }
         };
         Ok(MediaSetUp { sdp, agreed, port })
+    }
+
+    fn refusal(&self, status: StatusCode) -> Response {
+        let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
+        if status.0 == 503 { response.with("Retry-After", "5") } else { response }
     }
 
     /// Opens the leg's port. Where somebody else holds it another is drawn; any other error would be every port's.
@@ -170,10 +174,11 @@ impl Call {
         Err(StatusCode(503))
     }
 
-    fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), StatusCode> {
+    fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), Response> {
         let MediaSetUp { sdp, agreed, port } = self.set_up_media()?;
         let seed = &self.seed;
-        let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)?;
+        let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)
+            .map_err(|status| self.refusal(status))?;
         let services = &seed.services;
         let tenant = &services.tenant;
         let call = ctx.address();
@@ -618,9 +623,8 @@ impl Actor for Call {
         if let Some(why) = self.seed.contact.unknown {
             self.journal.write(|record, now| record.warn(now, "contact_unknown", why.sentence()));
         }
-        if let Err(status) = self.start(ctx) {
-            let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
-            let response = if status.0 == 503 { response.with("Retry-After", "5") } else { response };
+        if let Err(response) = self.start(ctx) {
+            let status = response.status;
             self.seed.registry.deposit(self.seed.id, Farewell::Reject { key: self.seed.key.clone(), response });
             let refusal = if status.0 == 503 { Refusal::NoPorts } else { Refusal::NotAcceptable };
             return self.leave(Ending::Refused(refusal), ctx);

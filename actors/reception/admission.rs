@@ -6,7 +6,8 @@
 //! together, since the address of a datagram proves nothing.
 //!
 //! Invariant: whoever is refused learns the same as everybody refused for that reason; a number of nobody's looks like
-//! one with a login.
+//! one with a login, and over a line that carries no login
+//! nobody is asked for one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
 use bellhop_tenancy::routing::Directory;
-use bellhop_tenancy::tenant::{FailureBeforeAnswer, Login};
+use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tenancy::{Tenant, networks};
 
 use super::live_contacts::{ContactClaim, LiveContacts};
@@ -243,19 +244,21 @@ impl Admission {
         }
     }
 
-    /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside.
-    /// Where tenants have logins it looks like a number of theirs, always of the same, to whom every password is wrong.
+    /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside. Where a
+    /// login could be told, one is asked for that nobody has.
     fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
         let refused = Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None };
-        if origin.hop.transport != Transport::Tls {
-            return refused;
-        }
-        let logins: Vec<&Login> = self.services.iter().filter_map(|services| services.tenant.login.as_ref()).collect();
-        let dialled = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
-        let Some(n) = self.challenger.pick(&dialled, logins.len()) else { return refused };
-        let realm = logins[n].realm.clone();
-        let nobody = digest::Login { realm: &realm, user: "", password: "" };
-        match self.authenticate(now, invite, nobody) {
+        let logins = self.services.iter().filter_map(|services| services.tenant.login.as_ref());
+        let logins = logins.map(|login| digest::Login {
+            realm: &login.realm,
+            user: &login.user,
+            password: login.password.expose(),
+        });
+        let number = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
+        let realm = digest::realm_of_nobody(&number, logins).map(str::to_owned);
+        let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused };
+        match self.authenticate(now, invite, digest::Login { realm: &realm, user: "", password: "" }) {
+            // The login of nobody opens nothing.
             Ok(()) => refused,
             Err(verdict) => verdict,
         }
@@ -267,11 +270,8 @@ impl Admission {
 
     fn authenticate(&mut self, now: Instant, invite: &Request, login: digest::Login<'_>) -> Result<(), Verdict> {
         let now = now.saturating_duration_since(self.epoch);
-        let ours = |value: &&str| value.contains(&format!("realm=\"{}\"", login.realm));
-        let Some(answer) = invite.headers.all("Authorization").find(ours) else {
-            return Err(self.challenge(now, login.realm, false));
-        };
-        match self.challenger.judge(now, invite.method.token(), answer, login) {
+        match self.challenger.judge(now, invite, login) {
+            digest::Verdict::Absent => Err(self.challenge(now, login.realm, false)),
             digest::Verdict::Accepted => Ok(()),
             digest::Verdict::Stale => Err(self.challenge(now, login.realm, true)),
             digest::Verdict::Refused => {
@@ -289,9 +289,12 @@ fn may_call(tenant: &Tenant, origin: Origin<'_>) -> bool {
         None => true,
         Some(name) => origin.server_name.is_some_and(|asked| asked.eq_ignore_ascii_case(name)),
     };
-    // A password over a line that anybody reads is none.
-    let secure = tenant.login.is_none() || origin.hop.transport == Transport::Tls;
-    from_there && named && secure
+    from_there && named && (tenant.login.is_none() || carries_logins(origin))
+}
+
+/// A password over a line that anybody reads is none.
+fn carries_logins(origin: Origin<'_>) -> bool {
+    origin.hop.transport == Transport::Tls
 }
 
 fn address(invite: &Request, name: &str) -> Option<Uri> {

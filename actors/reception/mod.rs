@@ -289,10 +289,9 @@ impl Reception {
             return self.endpoint().do_send(Refuse { key, invite, response, hop, offence: None });
         }
         let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
-        let sdp = if invite.body.is_empty() {
-            Ok(sdp::offer(&media))
-        } else {
-            sdp::answer(&invite.body, &media).map(|a| a.0)
+        let sdp = match invite.session_description().ok().flatten() {
+            None => Ok(sdp::offer(&media)),
+            Some(offer) => sdp::answer(&offer, &media).map(|a| a.0),
         };
         let uas = bellhop_sip::dialog::uas::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
         match (sdp, uas) {

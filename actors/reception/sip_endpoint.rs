@@ -292,6 +292,7 @@ impl SipEndpoint {
                 Output::Transmit { hop, message, bytes } => {
                     if let message::Message::Response(response) = &message {
                         metrics::sip_response(response.status.0);
+                        self.vetting.answered(response);
                     }
                     self.wire.transmit(hop, bytes);
                 }
@@ -546,9 +547,6 @@ impl Handler<Respond> for SipEndpoint {
     fn handle(&mut self, Respond { key, response }: Respond, ctx: &mut Self::Context) {
         if !response.status.is_provisional() {
             self.early_cancels.remove(&key);
-            if !response.status.is_success() {
-                self.vetting.refused(&response);
-            }
         }
         self.layer.respond(crate::now(), &key, response);
         self.pump(ctx);
@@ -585,7 +583,6 @@ impl Handler<Refuse> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Refuse { key, invite, mut response, hop, offence }: Refuse, ctx: &mut Self::Context) {
-        self.vetting.refused(&response);
         self.early_cancels.remove(&key);
         if let Some(offence) = offence {
             let tag = self.refusal_tag.of(&invite, Source::of(hop.remote.ip()), offence);

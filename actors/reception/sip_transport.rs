@@ -27,7 +27,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::doors::{Doors, Patience, Visit};
 use super::liveness;
-use super::sip_endpoint::{Arrived, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
+use super::sip_endpoint::{Arrived, CountOpen, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
 use super::tls::TlsIdentity;
 use crate::metrics;
 
@@ -37,6 +37,8 @@ pub const WRITE_QUEUE: usize = 64;
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long a new connection may take to say its first byte, and to shake hands.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the answers to what came before a message without an end may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// The first byte of a TLS connection: a handshake record (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 /// How long opening a connection may take.
@@ -401,6 +403,11 @@ where
                     Err(error) => {
                         tracing::warn!(%error, "a SIP connection is closed");
                         metrics::sip_dropped("malformed");
+                        // What stood before is answered first: it waits in the endpoint's mailbox. Then what ended it.
+                        let _ = tokio::time::timeout(ANSWERED_WITHIN, endpoint.send(CountOpen)).await;
+                        if let Some(bytes) = framer.refusal(error, hop) {
+                            let _ = queue.try_send(bytes);
+                        }
                         break 'connection;
                     }
                 }

@@ -1,7 +1,8 @@
 //! Digest authentication of those who call us (RFC 7616, RFC 8760): SHA-256 and MD5, `qop=auth`.
 //!
-//! Invariant: a nonce is ours, young, and counts up; what was accepted once is not accepted again. Nothing about the
-//! password or the user is told apart from the outside. Driver: `actors/reception/admission.rs`.
+//! Invariant: a nonce is ours, young, and counts up; what was accepted once is not accepted again, nor for another resource.
+//! Nothing about the password, the user or whose number was dialled is told apart from the outside: a number of nobody's is
+//! challenged and refused as somebody's would be ([`realm_of_nobody`]). Driver: `actors/reception/admission.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
@@ -10,6 +11,8 @@ use std::time::Duration;
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
+
+use crate::message::{Request, Uri, params};
 
 /// How long a nonce is good.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
@@ -32,6 +35,8 @@ pub struct Login<'a> {
 pub enum Verdict {
     /// It is the one who holds the password.
     Accepted,
+    /// Nothing answers a challenge of this realm: challenge.
+    Absent,
     /// The password is right and the nonce is old: challenge again, with `stale`.
     Stale,
     /// It is wrong.
@@ -61,14 +66,17 @@ impl Challenger {
         })
     }
 
-    /// Judges an Authorization value of a request.
-    pub fn judge(&mut self, now: Duration, method: &str, authorization: &str, login: Login<'_>) -> Verdict {
-        let Some(answer) = Answer::parse(authorization) else { return Verdict::Refused };
+    /// Judges what a request says of who sent it: the Authorization value for the realm of the login.
+    pub fn judge(&mut self, now: Duration, request: &Request, login: Login<'_>) -> Verdict {
+        let Some(value) = request.headers.all("Authorization").find(|value| is_for(value, login.realm)) else {
+            return Verdict::Absent;
+        };
+        let Some(answer) = Answer::parse(value) else { return Verdict::Refused };
         let ours = self.time_of(answer.nonce, login.realm);
-        let right = answer.realm == login.realm
-            && answer.user == login.user
+        let right = answer.user == login.user
             && answer.qop.eq_ignore_ascii_case("auth")
-            && same(&answer.expected(method, login), &answer.response.to_ascii_lowercase());
+            && same_resource(answer.uri, &request.uri)
+            && same(&answer.expected(request.method.token(), login), &answer.response.to_ascii_lowercase());
         let (Some(made), true) = (ours, right) else { return Verdict::Refused };
         if now.saturating_sub(Duration::from_millis(made)) > NONCE_LIFETIME {
             return Verdict::Stale;
@@ -77,17 +85,6 @@ impl Challenger {
             return Verdict::Stale;
         }
         Verdict::Accepted
-    }
-
-    /// One of so many, always the same for a name, and not to be foreseen from outside: whose login a number of nobody's
-    /// seems to have. `None` of none.
-    pub fn pick(&self, name: &str, of: usize) -> Option<usize> {
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.secret).expect("any length is a key of HMAC");
-        mac.update(b"pick");
-        mac.update(name.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        let number = bytes.iter().take(4).fold(0usize, |number, byte| number << 8 | usize::from(*byte));
-        (of > 0).then(|| number % of)
     }
 
     fn nonce(&self, millis: u64, realm: &str) -> String {
@@ -125,10 +122,43 @@ impl Challenger {
     }
 }
 
+/// The realm that a number of nobody's is challenged with: one of those there are, the same for the same number, after a
+/// restart too, and nobody without the passwords can tell that it was drawn. `None` where nobody has a login.
+pub fn realm_of_nobody<'a>(number: &str, logins: impl Iterator<Item = Login<'a>>) -> Option<&'a str> {
+    let mut logins: Vec<Login<'_>> = logins.collect();
+    logins.sort_by_key(|login| (login.realm, login.user, login.password));
+    let mut key = Sha256::new();
+    for login in &logins {
+        key.update(Sha256::digest(login.password));
+    }
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&key.finalize()).expect("any length is a key of HMAC");
+    mac.update(number.as_bytes());
+    let lot = mac.finalize().into_bytes().iter().take(8).fold(0, |lot: u64, byte| (lot << 8) | u64::from(*byte));
+    let mut realms: Vec<&str> = logins.iter().map(|login| login.realm).collect();
+    realms.dedup();
+    let at = lot.checked_rem(realms.len() as u64)?;
+    realms.get(at as usize).copied()
+}
+
+/// Whether the `uri` of an answer is the resource that is asked for (RFC 7616 section 3.4.6). Parameters are left aside:
+/// proxies on the way add theirs.
+fn same_resource(answered: &str, asked: &str) -> bool {
+    let (Some(answered), Some(asked)) = (Uri::parse(answered), Uri::parse(asked)) else { return answered == asked };
+    answered.user == asked.user
+        && answered.host.eq_ignore_ascii_case(&asked.host)
+        && (answered.port == asked.port || answered.port.is_none() || asked.port.is_none())
+}
+
+/// Whether an Authorization value answers a challenge of this realm, well or badly.
+fn is_for(value: &str, realm: &str) -> bool {
+    digest_fields(value).is_some_and(|mut fields| {
+        fields.any(|(name, value)| name.eq_ignore_ascii_case("realm") && params::unescaped(value) == realm)
+    })
+}
+
 /// An Authorization value, taken apart.
 struct Answer<'a> {
     user: String,
-    realm: String,
     nonce: &'a str,
     uri: &'a str,
     response: &'a str,
@@ -141,11 +171,7 @@ struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     fn parse(value: &'a str) -> Option<Self> {
-        let (scheme, rest) = value.trim_start().split_once(char::is_whitespace)?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
-        let fields: Vec<(&str, &str)> = fields(rest).collect();
+        let fields: Vec<(&str, &str)> = digest_fields(value)?.collect();
         let field = |name: &str| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
         let md5 = match field("algorithm") {
             None => true,
@@ -155,8 +181,7 @@ impl<'a> Answer<'a> {
         };
         let nc = field("nc")?;
         Some(Self {
-            user: unescaped(field("username")?),
-            realm: unescaped(field("realm")?),
+            user: params::unescaped(field("username")?),
             nonce: field("nonce")?,
             uri: field("uri")?,
             response: field("response")?,
@@ -176,6 +201,12 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// The fields of a value of the Digest scheme.
+fn digest_fields(value: &str) -> Option<impl Iterator<Item = (&str, &str)>> {
+    let (scheme, rest) = value.trim_start().split_once(char::is_whitespace)?;
+    scheme.eq_ignore_ascii_case("Digest").then(|| fields(rest))
+}
+
 /// `name=value, name="quoted, value"`.
 fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
@@ -185,7 +216,7 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let after = after.trim_start();
         let (value, left) = match after.strip_prefix('"') {
             Some(quoted) => {
-                let end = end_of_quote(quoted)?;
+                let end = params::closing_quote(quoted)?;
                 (&quoted[..end], &quoted[end + 1..])
             }
             None => {
@@ -196,24 +227,6 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
         rest = left;
         Some((name, value))
     })
-}
-
-fn end_of_quote(quoted: &str) -> Option<usize> {
-    let mut escaped = false;
-    quoted.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    })
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        out.extend(if c == '\\' { characters.next() } else { Some(c) });
-    }
-    out
 }
 
 /// Compares without telling where the difference is.
@@ -231,11 +244,20 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Method;
 
     const LOGIN: Login<'_> = Login { realm: "acme", user: "trunk", password: "Circle of Life" };
 
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
+    }
+
+    const URI: &str = "sip:+1800@h;x=y,z";
+
+    fn asks(method: &str, uri: &str, authorization: &str) -> Request {
+        let mut request = Request::new(Method::from_token(method), uri);
+        request.headers.push("Authorization", authorization);
+        request
     }
 
     /// What an honest client answers to a challenge.
@@ -271,7 +293,7 @@ mod tests {
         for challenge in challenger.challenge(seconds(10), "acme", false) {
             let first = answer(&challenge, LOGIN, 1);
             let (third, second) = (answer(&challenge, LOGIN, 3), answer(&challenge, LOGIN, 2));
-            let mut judge = |value: &str| challenger.judge(seconds(11), "INVITE", value, LOGIN);
+            let mut judge = |value: &str| challenger.judge(seconds(11), &asks("INVITE", URI, value), LOGIN);
             let counted = challenge.contains("MD5"); // both have the same nonce: SHA-256 has used it
             assert_eq!(judge(&first), if counted { Verdict::Stale } else { Verdict::Accepted });
             assert_eq!(judge(&first), Verdict::Stale, "a replay");
@@ -287,21 +309,28 @@ mod tests {
         let good = answer(&challenge, LOGIN, 1);
         let foreign = answer(&Challenger::new([8; 32]).challenge(seconds(10), "acme", false)[0], LOGIN, 1);
         let of_another_realm = answer(&challenger.challenge(seconds(10), "other", false)[0], LOGIN, 1);
-        for (what, value, method) in [
-            ("password", answer(&challenge, Login { password: "x", ..LOGIN }, 1), "INVITE"),
-            ("user", answer(&challenge, Login { user: "x", ..LOGIN }, 1), "INVITE"),
-            ("method", good.clone(), "BYE"),
-            ("nonce of somebody else", foreign, "INVITE"),
-            ("nonce of another realm", of_another_realm, "INVITE"),
-            ("qop", good.replace("qop=auth", "qop=auth-int"), "INVITE"),
-            ("no qop", good.replace("qop=auth, ", ""), "INVITE"),
-            ("algorithm", good.replace("SHA-256", "SHA-512"), "INVITE"),
-            ("scheme", good.replace("Digest", "Basic"), "INVITE"),
-            ("nothing", String::new(), "INVITE"),
+        let refused = Verdict::Refused;
+        for (what, value, method, uri, expected) in [
+            ("password", answer(&challenge, Login { password: "x", ..LOGIN }, 1), "INVITE", URI, refused),
+            ("user", answer(&challenge, Login { user: "x", ..LOGIN }, 1), "INVITE", URI, refused),
+            ("method", good.clone(), "BYE", URI, refused),
+            ("another number", good.clone(), "INVITE", "sip:+1900@h", refused),
+            ("another host", good.clone(), "INVITE", "sip:+1800@other", refused),
+            ("another port", good.replace("@h;", "@h:5070;"), "INVITE", "sip:+1800@h:5060", refused),
+            ("nonce of somebody else", foreign, "INVITE", URI, refused),
+            ("nonce of another realm", of_another_realm, "INVITE", URI, refused),
+            ("qop", good.replace("qop=auth", "qop=auth-int"), "INVITE", URI, refused),
+            ("no qop", good.replace("qop=auth, ", ""), "INVITE", URI, refused),
+            ("algorithm", good.replace("SHA-256", "SHA-512"), "INVITE", URI, refused),
+            ("scheme", good.replace("Digest", "Basic"), "INVITE", URI, Verdict::Absent),
+            ("realm", good.replace("realm=\"acme\"", "realm=\"other\""), "INVITE", URI, Verdict::Absent),
+            ("nothing", String::new(), "INVITE", URI, Verdict::Absent),
         ] {
-            assert_eq!(challenger.judge(seconds(11), method, &value, LOGIN), Verdict::Refused, "{what}");
+            assert_eq!(challenger.judge(seconds(11), &asks(method, uri, &value), LOGIN), expected, "{what}");
         }
-        assert_eq!(challenger.judge(seconds(10 + 301), "INVITE", &good, LOGIN), Verdict::Stale);
+        assert_eq!(challenger.judge(seconds(10 + 301), &asks("INVITE", URI, &good), LOGIN), Verdict::Stale);
+        let by_a_proxy = asks("INVITE", "sips:+1800@H:5061;transport=tls", &good);
+        assert_eq!(challenger.judge(seconds(11), &by_a_proxy, LOGIN), Verdict::Accepted, "the same resource");
         assert!(challenger.challenge(seconds(1), "acme", true)[0].ends_with("stale=true"));
     }
 
@@ -309,6 +338,22 @@ mod tests {
     fn quoted_commas_and_escapes_are_values() {
         let all: Vec<_> = fields(r#"a="x, \"y\"", b=2,c = "3""#).collect();
         assert_eq!(all, [("a", r#"x, \"y\""#), ("b", "2"), ("c", "3")]);
-        assert_eq!(unescaped(all[0].1), r#"x, "y""#);
+        assert_eq!(params::unescaped(all[0].1), r#"x, "y""#);
+    }
+
+    #[test]
+    fn numbers_of_nobody_have_realms_like_those_of_somebody() {
+        let logins = [LOGIN, Login { realm: "beta", ..LOGIN }, Login { user: "other", ..LOGIN }];
+        let realm = |number: &str| realm_of_nobody(number, logins.into_iter());
+        let drawn: Vec<_> = (0..200).map(|n| realm(&format!("+1800{n}")).expect("one")).collect();
+        let again: Vec<_> = (0..200).map(|n| realm(&format!("+1800{n}")).expect("one")).collect();
+        assert_eq!(drawn, again);
+        let betas = drawn.iter().filter(|realm| **realm == "beta").count();
+        assert!((60..140).contains(&betas), "{betas} of 200");
+        let others = logins.map(|login| Login { password: "x", ..login });
+        let elsewhere: Vec<_> =
+            (0..200).map(|n| realm_of_nobody(&format!("+1800{n}"), others.into_iter()).expect("one")).collect();
+        assert_ne!(drawn, elsewhere, "it takes the passwords to know");
+        assert_eq!(realm_of_nobody("+1800", std::iter::empty()), None);
     }
 }

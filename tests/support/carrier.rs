@@ -10,7 +10,7 @@ use bellhop_actors::reception::liveness;
 use bellhop_actors::reception::sip_endpoint::{Arrived, FlowLost, Reached, SipEndpoint, TransportFailed, Wire};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
-use bellhop_sip::message::{Message, Method, NameAddr, Request, StatusCode, parse};
+use bellhop_sip::message::{CSeq, Message, Method, NameAddr, Request, Response, StatusCode, parse};
 use bytes::Bytes;
 
 /// What the carrier does by itself.
@@ -144,6 +144,13 @@ impl Carrier {
         inner.seen.iter().cloned().zip(inner.hops.iter().copied()).collect()
     }
 
+    /// Bytes arrive by another hop than usual, as they are.
+    pub fn arrives(&self, hop: Hop, bytes: &[u8]) {
+        if let Some(endpoint) = &self.0.borrow().endpoint {
+            endpoint.do_send(Arrived { bytes: Bytes::copy_from_slice(bytes), hop });
+        }
+    }
+
     /// The caller hangs up.
     pub fn hangs_up(&self) {
         let tag = self.to_tag();
@@ -181,6 +188,18 @@ impl Carrier {
             }
         }
         distinct
+    }
+
+    /// The last response of this status to a request of this method.
+    pub fn last_response(&self, status: u16, method: &Method) -> Option<Response> {
+        let is_it = |response: &Response| {
+            let cseq = response.headers.get("CSeq").and_then(CSeq::parse);
+            response.status.0 == status && cseq.is_some_and(|cseq| cseq.method == *method)
+        };
+        self.seen().into_iter().rev().find_map(|message| match message {
+            Message::Response(response) => Some(response).filter(is_it),
+            Message::Request(_) => None,
+        })
     }
 
     /// Where the last message went.
@@ -254,7 +273,10 @@ impl Wire for Carrier {
             Some(Flow::Alive) | None => {}
         }
         self.0.borrow_mut().hops.push(hop);
-        let message = parse::message(&bytes).expect("the gateway sends well-formed messages");
+        let message = parse::message(&bytes).unwrap_or_else(|malformed| match refusal(&bytes) {
+            Some(refusal) => Message::Response(refusal),
+            None => panic!("the gateway sends well-formed messages: {malformed:?}"),
+        });
         self.took(message);
     }
 
@@ -296,4 +318,13 @@ impl Wire for Carrier {
             ..LocalIdentity::default()
         }
     }
+}
+
+/// A refusal of what had too little in it to be answered in full: as much as the request had.
+fn refusal(bytes: &[u8]) -> Option<Response> {
+    let start = std::str::from_utf8(bytes).ok()?.lines().next()?.strip_prefix("SIP/2.0 ")?;
+    let (status, reason) = start.split_once(' ')?;
+    let status = StatusCode(status.parse().ok().filter(|status| matches!(status, 400 | 505))?);
+    let (headers, body) = (bellhop_sip::Headers::default(), Bytes::new());
+    Some(Response { status, reason: reason.to_owned(), headers, body })
 }

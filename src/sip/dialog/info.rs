@@ -1,22 +1,39 @@
-//! Keys in INFO (RFC 2976 as the field uses it): `application/dtmf-relay` and `application/dtmf`.
+//! Keys in INFO (RFC 2976 as the field uses it), in each of the dresses they come in:
 //!
-//! Invariant: one INFO is one key. Driver: `uas.rs`.
+//! | content type | body |
+//! |---|---|
+//! | `application/dtmf-relay` | lines `Signal=5`, `Duration=160` |
+//! | `application/dtmf` | `5`, or such lines |
+//! | `application/vnd.nortelnetworks.digits` | lines `p=Digit-Collection`, `y=Digits`, `d=5` |
+//! | `audio/telephone-event` | the four bytes of RFC 4733 section 2.3, raw or in hexadecimal, or one of the above |
+//!
+//! Invariant: one INFO is one key, or the digits that one of Nortel's collected. Driver: `uas.rs`.
 
 use std::time::Duration;
 
-use crate::message::Request;
+use crate::message::{Request, body, params};
 
 /// The content type of what we send.
 pub const DTMF_RELAY: &str = "application/dtmf-relay";
 /// The content types that are read.
-pub const ACCEPTED: &str = "application/dtmf-relay, application/dtmf";
+const READ: [&str; 4] =
+    [DTMF_RELAY, "application/dtmf", "application/vnd.nortelnetworks.digits", "audio/telephone-event"];
+/// The same, for an Accept header.
+pub const ACCEPTED: &str =
+    "application/dtmf-relay, application/dtmf, application/vnd.nortelnetworks.digits, audio/telephone-event";
+/// How long a key was held of which nothing is said.
+const HELD: Duration = Duration::from_millis(160);
+/// Most digits of one INFO.
+const DIGITS_MAX: usize = 32;
+/// The event of a hook flash, which is no key.
+const FLASH: u8 = 16;
 
 /// What an INFO carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Info {
-    /// A key, held for so long.
-    Key(char, Duration),
-    /// Nothing: a probe of the dialog.
+    /// Keys, held for so long.
+    Keys(String, Duration),
+    /// Nothing that is a key: a probe of the dialog, or a hook flash.
     Empty,
     /// Something else: 415.
     Foreign,
@@ -29,41 +46,67 @@ pub fn read(request: &Request) -> Info {
     if request.headers.get("Info-Package").is_some() {
         return Info::Package;
     }
-    let content_type = request.headers.get("Content-Type").unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let Ok(text) = std::str::from_utf8(&request.body) else { return Info::Foreign };
-    match content_type.as_str() {
-        "" if request.body.is_empty() => Info::Empty,
-        "application/dtmf-relay" => {
-            let field = |name: &str| {
-                text.lines()
-                    .filter_map(|line| line.split_once('='))
-                    .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            };
-            let held = field("Duration").and_then(|(_, ms)| ms.trim().parse().ok()).unwrap_or(160);
-            match field("Signal").and_then(|(_, signal)| key(signal.trim())) {
-                Some(digit) => Info::Key(digit, Duration::from_millis(held)),
-                None => Info::Foreign,
-            }
-        }
-        "application/dtmf" => {
-            key(text.trim()).map_or(Info::Foreign, |digit| Info::Key(digit, Duration::from_millis(160)))
-        }
-        _ => Info::Foreign,
+    let part = match body::find(&request.headers, &request.body, &READ) {
+        Ok(Some(part)) => part,
+        Ok(None) => return Info::Empty,
+        Err(body::NotUnderstood) => return Info::Foreign,
+    };
+    let event = (part.content_type == "audio/telephone-event").then(|| telephone_event(&part.body)).flatten();
+    event.or_else(|| written(std::str::from_utf8(&part.body).ok()?)).unwrap_or(Info::Foreign)
+}
+
+/// Event, end bit and volume, duration: a press in ticks of 8 kHz. Raw, or as eight figures.
+fn telephone_event(bytes: &[u8]) -> Option<Info> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let figures: String = text.trim().trim_start_matches("0x").split_whitespace().collect();
+    let hex = (figures.len() == 8).then(|| u32::from_str_radix(&figures, 16).ok()).flatten().map(u32::to_be_bytes);
+    let raw = || bytes.first_chunk::<4>().copied().filter(|bytes| bytes[0] <= FLASH);
+    let [event, _, high, low] = hex.or_else(raw)?;
+    let ticks = u16::from_be_bytes([high, low]);
+    let held = if ticks == 0 { HELD } else { Duration::from_millis(u64::from(ticks) / 8) };
+    match event {
+        FLASH => Some(Info::Empty),
+        event => Some(Info::Keys(key_of_event(event)?.to_string(), held)),
     }
+}
+
+/// A key by itself, or lines of names and values.
+fn written(text: &str) -> Option<Info> {
+    let field = |names: &[&str]| {
+        let lines = text.split(['\r', '\n']).filter_map(|line| line.split_once(['=', ':']));
+        let mut lines = lines.map(|(name, value)| (name.trim(), value.trim().trim_matches('"')));
+        lines.find(|(name, _)| names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted))).map(|(_, value)| value)
+    };
+    if let Some(digits) = field(&["d"]) {
+        let digits: Option<String> = digits.chars().map(|digit| key(digit.encode_utf8(&mut [0; 4]))).collect();
+        let digits = digits.filter(|digits| (1..=DIGITS_MAX).contains(&digits.len()))?;
+        return Some(Info::Keys(digits, HELD));
+    }
+    let held = field(&["Duration"]).and_then(params::number).map_or(HELD, Duration::from_millis);
+    let signal = field(&["Signal"]).unwrap_or_else(|| text.trim());
+    if ["16", "!", "hf", "flash"].iter().any(|flash| signal.eq_ignore_ascii_case(flash)) {
+        return Some(Info::Empty);
+    }
+    Some(Info::Keys(key(signal)?.to_string(), held))
 }
 
 /// A key, by its character or by its event number of two figures.
 fn key(text: &str) -> Option<char> {
-    let number = |text: &str| text.parse::<usize>().ok().filter(|n| (10..16).contains(n));
-    match number(text) {
-        Some(event) => "*#ABCD".chars().nth(event - 10),
+    match params::number(text).filter(|event| *event >= 10) {
+        Some(event) => key_of_event(event),
         None => {
             let mut characters = text.chars();
             let one = characters.next()?.to_ascii_uppercase();
-            (characters.next().is_none() && "0123456789*#ABCD".contains(one)).then_some(one)
+            (characters.next().is_none() && KEYS.contains(one)).then_some(one)
         }
     }
+}
+
+/// The keys in the order of their events (RFC 4733 section 3.2).
+const KEYS: &str = "0123456789*#ABCD";
+
+fn key_of_event(event: u8) -> Option<char> {
+    KEYS.chars().nth(usize::from(event))
 }
 
 /// The body of an INFO with a key.
@@ -79,14 +122,34 @@ mod tests {
     #[test]
     fn the_bodies_of_the_field_are_read() {
         let ms = Duration::from_millis;
+        let keys = |keys: &str, held| Info::Keys(keys.to_owned(), ms(held));
         for (content, body, expected) in [
-            ("application/dtmf-relay", "Signal=5\r\nDuration=240\r\n", Info::Key('5', ms(240))),
-            ("application/dtmf-relay", "Signal= #\nDuration= 100", Info::Key('#', ms(100))),
-            ("Application/DTMF-Relay;x=y", "signal=11", Info::Key('#', ms(160))),
-            ("application/dtmf", "a", Info::Key('A', ms(160))),
-            ("application/dtmf", "10", Info::Key('*', ms(160))),
+            ("application/dtmf-relay", "Signal=5\r\nDuration=240\r\n", keys("5", 240)),
+            ("application/dtmf-relay", "Signal= #\nDuration= 100", keys("#", 100)),
+            ("application/dtmf-relay", "Signal: 5\r", keys("5", 160)),
+            ("Application / DTMF-Relay ; x=y", "signal=11", keys("#", 160)),
+            ("application/dtmf-relay", "Signal=16", Info::Empty),
+            ("application/dtmf-relay", "Signal=17", Info::Foreign),
+            ("application/dtmf", "a", keys("A", 160)),
+            ("application/dtmf", "10", keys("*", 160)),
+            ("application/dtmf", "Signal=7\r\nDuration=90", keys("7", 90)),
             ("application/dtmf", "12345", Info::Foreign),
             ("application/dtmf-relay", "Duration=240", Info::Foreign),
+            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\r\ny=Digits\r\nd=5\r\n", keys("5", 160)),
+            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\ny=Digits\nd=12#\n", keys("12#", 160)),
+            ("application/vnd.nortelnetworks.digits", "Signal=5\r\nDuration=100", keys("5", 100)),
+            ("application/vnd.nortelnetworks.digits", "d=x", Info::Foreign),
+            ("audio/telephone-event", "\u{5}\u{a}\u{3}\u{20}", keys("5", 100)),
+            ("audio/telephone-event", "\u{b}\u{a}\u{0}\u{0}", keys("#", 160)),
+            ("audio/telephone-event", "0x05 0a 03 20\r\n", keys("5", 100)),
+            ("audio/telephone-event", "\u{10}\u{a}\u{3}\u{20}", Info::Empty),
+            ("audio/telephone-event;rate=8000", "5", keys("5", 160)),
+            ("audio/telephone-event", "\u{7f}\u{a}\u{3}\u{20}", Info::Foreign),
+            (
+                "multipart/mixed;boundary=b",
+                "--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\n--b--",
+                keys("5", 160),
+            ),
             ("text/plain", "5", Info::Foreign),
             ("", "", Info::Empty),
         ] {
@@ -103,6 +166,6 @@ mod tests {
     fn what_is_written_is_read() {
         let held = Duration::from_millis(200);
         let request = Request::new(Method::Info, "sip:a@b").with_body(DTMF_RELAY, body('#', held));
-        assert_eq!(read(&request), Info::Key('#', held));
+        assert_eq!(read(&request), Info::Keys("#".into(), held));
     }
 }

@@ -4,11 +4,13 @@
 //! dialog's. [`uas`] is the life of an INVITE we answer, [`leaving`] how any call ends. Drivers:
 //! `actors/call/sip_dialog.rs` and `actors/reception/sip_endpoint.rs`.
 
+mod exchange;
 pub mod info;
 pub mod leaving;
 mod own_requests;
 pub mod refer;
 pub mod reliable;
+mod repeated;
 pub mod session_timer;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::hop::Hop;
-use crate::message::{CSeq, Method, NameAddr, Request, Response, StatusCode, Uri};
+use crate::message::{CSeq, Method, NameAddr, Request, Response, Scheme, StatusCode, Uri, with_tag};
 use ways::{Reach, Ways};
 
 /// The three values that name a dialog, from our side.
@@ -82,8 +84,7 @@ impl Dialog {
         let bad = StatusCode(400);
         let text = |name| invite.headers.get(name).ok_or(bad);
         let from = NameAddr::parse(text("From")?).map_err(|_| bad)?;
-        let contact = invite.headers.list("Contact").first().copied().ok_or(bad)?;
-        let contact = NameAddr::parse(contact).map_err(|_| bad)?;
+        let contact = NameAddr::first(&invite.headers, "Contact").ok_or(bad)?;
         let cseq = CSeq::parse(text("CSeq")?).ok_or(bad)?;
         Ok(Self {
             id: DialogId {
@@ -91,14 +92,14 @@ impl Dialog {
                 local_tag: local_tag.to_owned(),
                 remote_tag: from.tag().unwrap_or_default().to_owned(),
             },
-            local_address: format!("{};tag={local_tag}", text("To")?),
+            local_address: with_tag(text("To")?, local_tag),
             remote_address: text("From")?.to_owned(),
             remote_target: contact.uri.to_string(),
             route_set: invite.headers.all("Record-Route").map(str::to_owned).collect(),
             local_cseq: 0,
             remote_cseq: Some(cseq.number),
             via_sent_by: local.via_sent_by.clone(),
-            contact: local.contact.clone(),
+            contact: if is_secure(invite, &contact) { secured(&local.contact) } else { local.contact.clone() },
             hop,
             networks: Arc::clone(&local.networks),
         })
@@ -108,7 +109,7 @@ impl Dialog {
     pub fn from_answer(invite: &Request, answer: &Response, hop: Hop, local: &LocalIdentity) -> Option<Self> {
         let from = NameAddr::parse(invite.headers.get("From")?).ok()?;
         let to = NameAddr::parse(answer.headers.get("To")?).ok()?;
-        let contact = NameAddr::parse(answer.headers.list("Contact").first()?).ok()?;
+        let contact = NameAddr::first(&answer.headers, "Contact")?;
         Some(Self {
             id: DialogId {
                 call_id: invite.headers.get("Call-ID")?.to_owned(),
@@ -171,17 +172,18 @@ impl Dialog {
 
     /// A target refresh request, or a 2xx to one of ours, names where the far end is now (RFC 3261 section 12.2).
     pub fn refresh_target(&mut self, headers: &crate::message::Headers) {
-        let contact = headers.list("Contact").first().and_then(|contact| NameAddr::parse(contact).ok());
-        if let Some(contact) = contact {
+        if let Some(contact) = NameAddr::first(headers, "Contact") {
             self.remote_target = contact.uri.to_string();
         }
     }
 
-    /// A request of the far end came over this hop: what we send goes back by it.
-    pub fn came_by(&mut self, hop: Hop) {
-        if hop.transport == self.hop.transport {
+    /// A request of the far end came over this hop: what we send goes back by it. Whether that is another way than before.
+    pub fn came_by(&mut self, hop: Hop) -> bool {
+        let moved = hop.transport == self.hop.transport && hop != self.hop;
+        if moved {
             self.hop = hop;
         }
+        moved
     }
 
     /// Checks a request of the far end against the dialog: its number must grow (RFC 3261 section 12.2.2), ACK aside.
@@ -235,6 +237,22 @@ impl Dialog {
     pub fn goes_by(&mut self, hop: Hop) {
         self.hop = hop;
     }
+}
+
+/// Whether our Contact has to be a sips URI: where the request names one in its Request-URI, in its top Record-Route or,
+/// without Record-Route, in its Contact (RFC 3261 section 12.1.1). Callers end a call whose Contact is none.
+fn is_secure(invite: &Request, contact: &NameAddr) -> bool {
+    let is_sips = |uri: &Uri| uri.scheme == Scheme::Sips;
+    let by_route = match invite.headers.get("Record-Route") {
+        Some(route) => NameAddr::parse(route).is_ok_and(|route| is_sips(&route.uri)),
+        None => is_sips(&contact.uri),
+    };
+    by_route || Uri::parse(&invite.uri).is_some_and(|uri| is_sips(&uri))
+}
+
+/// Our Contact as a sips URI: the scheme says TLS, `transport=tls` would say it twice (RFC 3261 section 26.2.2).
+fn secured(contact: &str) -> String {
+    contact.replacen("<sip:", "<sips:", 1).replace(";transport=tls", "")
 }
 
 /// The caller's route set is the list of the answer, backwards.

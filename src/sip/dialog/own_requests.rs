@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use super::info::{self, DTMF_RELAY};
 use super::refer::{Progress, Transfer};
 use super::session_timer::{Agreement, Refresher, SessionTimer, answered};
-use super::uas::{ACCEPT, ALLOW, Output, SUPPORTED, Uas};
-use crate::message::{CSeq, Method, Request, Response, StatusCode};
+use super::uas::{ALLOW, Output, SUPPORTED, Uas};
+use crate::message::body::SDP;
+use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
 
 /// The longest a transfer may take to have an outcome; telephones ring for a minute at most.
 pub(super) const TRANSFER_MAX: Duration = Duration::from_secs(75);
@@ -49,8 +50,7 @@ struct Asked {
 
 impl Own {
     pub(super) fn new(seed: &str, invite: &Request) -> Self {
-        let allow = invite.headers.list("Allow").join(",");
-        let allow = (!allow.is_empty()).then(|| allow.to_ascii_uppercase());
+        let allow = allowed(&invite.headers);
         Self { seed: seed.to_owned(), branches: 0, allow, offering: None, refreshing: None, transfer: None }
     }
 
@@ -82,6 +82,12 @@ impl Own {
     }
 }
 
+/// The methods of an Allow header, if there is one.
+fn allowed(headers: &Headers) -> Option<String> {
+    let allow = headers.list("Allow").join(",");
+    (!allow.is_empty()).then(|| allow.to_ascii_uppercase())
+}
+
 impl Uas {
     /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1).
     pub(super) fn reoffer(&mut self, sdp: String) {
@@ -99,7 +105,7 @@ impl Uas {
         self.timer_headers(&mut request);
         let number = self.dialog.last_number();
         self.own.offering = Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None });
-        self.outputs.push_back(Output::Send { request: request.with_body(ACCEPT, sdp), ways });
+        self.outputs.push_back(Output::Send { request: request.with_body(SDP, sdp), ways });
         self.outputs.push_back(Output::WillChanged);
     }
 
@@ -151,8 +157,8 @@ impl Uas {
     /// A response to one of our requests.
     pub(super) fn answered(&mut self, now: Instant, response: &Response) {
         let Some(cseq) = response.headers.get("CSeq").and_then(CSeq::parse) else { return };
-        if let Some(allow) = response.headers.get("Allow") {
-            self.own.allow = Some(allow.to_ascii_uppercase());
+        if let Some(allow) = allowed(&response.headers) {
+            self.own.allow = Some(allow);
         }
         match cseq.method {
             Method::Invite => self.offer_answered(now, cseq.number, response),
@@ -210,9 +216,13 @@ impl Uas {
         if self.timer.agreement().is_some() {
             self.timer = SessionTimer::restart(now, self.renewed(response));
         }
+        // Every answer counts, one to a refresh too: the far end may have moved its audio.
+        let body = response.session_description().unwrap_or_default();
         if !offering.refresh {
             self.sdp = offering.sdp;
-            self.outputs.push_back(Output::Reoffered(Ok(response.body.clone())));
+            self.outputs.push_back(Output::Reoffered(Ok(body)));
+        } else if !body.is_empty() {
+            self.outputs.push_back(Output::Refreshed { body });
         }
     }
 

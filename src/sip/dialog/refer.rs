@@ -1,11 +1,14 @@
 //! Blind transfer (RFC 3515, RFC 5589 section 6.1): the REFER, and the far end's reports about it.
 //!
-//! Invariant: a transfer is what its NOTIFY says; 202 is no success. Values that could break out of a header are refused.
-//! Driver: `uas.rs`.
+//! Invariant: a transfer is what its NOTIFY says; 202 is no success. What an author may name is only whom to call and what
+//! to tell him: values that could break out of a header, headers that a message is routed, matched, framed or judged by
+//! (under any of their names, [`RESERVED`]), and parts of a target that would make another request of it ([`target`]) are
+//! refused. Driver: `uas.rs`.
 
 use std::fmt::Write;
 
-use crate::message::Request;
+use crate::message::parse::is_token;
+use crate::message::{Request, Scheme, Uri, body, expand, params};
 
 /// How the author's headers travel (vendor's `transfer_headers_send_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +39,11 @@ pub enum Unacceptable {
     /// The target is no URI to transfer to.
     #[error("the target is not a sip:, sips: or tel: URI")]
     Target,
+    /// The target says more than whom to call.
+    #[error(
+        "the target has a part that makes another request of the transfer: method, maddr, ttl or a reserved header"
+    )]
+    TargetPart,
     /// A header's name or value would break the message.
     #[error("a header's name or value has characters that do not belong there")]
     Header,
@@ -44,12 +52,7 @@ pub enum Unacceptable {
 impl Transfer {
     /// Checks target and headers.
     pub fn check(&self) -> Result<(), Unacceptable> {
-        let target = self.target.to_ascii_lowercase();
-        let scheme =
-            ["sip:", "sips:", "tel:"].iter().any(|scheme| target.starts_with(scheme) && target.len() > scheme.len());
-        if !scheme || target.contains(|c: char| c.is_control() || c.is_whitespace() || "<>\"".contains(c)) {
-            return Err(Unacceptable::Target);
-        }
+        target(&self.target)?;
         check_headers(&self.headers)
     }
 
@@ -71,30 +74,85 @@ impl Transfer {
     }
 }
 
-/// Headers that may be added to a message: token names, values without line ends.
+/// Reads whom a transfer goes to. Refused is a target that makes another request of it (RFC 3261 section 19.1.5): another
+/// method, another address than its host says, a header of the [`RESERVED`], whether escaped or not. So is one that two
+/// readers would read as two targets.
+pub fn target(text: &str) -> Result<Uri, Unacceptable> {
+    let odd = |c: char| c.is_control() || !c.is_ascii() || "<>\"\\^`{}|,".contains(c);
+    let uri = Uri::parse(text).filter(|_| !text.contains(odd) && text.matches('@').count() <= 1);
+    let uri = uri.ok_or(Unacceptable::Target)?;
+    let is_host =
+        |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
+    match uri.scheme {
+        Scheme::Sip | Scheme::Sips if is_host(&uri.host) => {}
+        Scheme::Tel if !text.contains(['?', '@']) => {}
+        Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Other(_) => return Err(Unacceptable::Target),
+    }
+    let redirects = |name: &str| ["method", "maddr", "ttl"].iter().any(|part| name.eq_ignore_ascii_case(part));
+    let headers: Vec<_> = uri.headers().collect();
+    if uri.params().any(|(name, _)| redirects(name.trim())) || check_headers(&headers).is_err() {
+        return Err(Unacceptable::TargetPart);
+    }
+    Ok(uri)
+}
+
+/// What a message is routed, matched, framed, judged or understood by is not the author's to say.
+pub const RESERVED: [&str; 46] = [
+    "accept",
+    "accept-encoding",
+    "allow",
+    "allow-events",
+    "authorization",
+    // Not a header of a message, but the name of its body in a URI.
+    "body",
+    "call-id",
+    "contact",
+    "content-disposition",
+    "content-encoding",
+    "content-length",
+    "content-transfer-encoding",
+    "content-type",
+    "cseq",
+    "date",
+    "event",
+    "expires",
+    "from",
+    "info-package",
+    "join",
+    "max-forwards",
+    "mime-version",
+    "min-se",
+    "path",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-require",
+    "rack",
+    "reason",
+    "record-route",
+    "recv-info",
+    "refer-sub",
+    "refer-to",
+    "referred-by",
+    "replaces",
+    "require",
+    "route",
+    "rseq",
+    "service-route",
+    "session-expires",
+    "subscription-state",
+    "supported",
+    "target-dialog",
+    "to",
+    "via",
+    "www-authenticate",
+];
+
+/// Headers that may be added to a message: token names that are not [`RESERVED`], by their long or their compact form, and
+/// values without line ends.
 pub fn check_headers(headers: &[(String, String)]) -> Result<(), Unacceptable> {
-    let token =
-        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
-    // What a message is routed, matched and framed by is not the author's to say.
-    let ours = [
-        "via",
-        "from",
-        "to",
-        "call-id",
-        "cseq",
-        "contact",
-        "route",
-        "record-route",
-        "content-length",
-        "content-type",
-        "max-forwards",
-        "refer-to",
-        "referred-by",
-        "reason",
-    ];
     let good = |(name, value): &(String, String)| {
-        token(name)
-            && !ours.contains(&name.to_ascii_lowercase().as_str())
+        is_token(name)
+            && !RESERVED.contains(&expand(name).to_ascii_lowercase().as_str())
             && !value.contains(char::is_control)
             && value.len() <= 1024
     };
@@ -134,14 +192,21 @@ pub struct Progress {
 
 /// Reads a NOTIFY (RFC 3515 section 2.4.4): `None` if it is not about a transfer.
 pub fn progress(notify: &Request) -> Option<Progress> {
-    let event = notify.headers.get("Event")?;
-    if !event.split(';').next()?.trim().eq_ignore_ascii_case("refer") {
+    let (event, _) = params::split(notify.headers.get("Event")?);
+    if !event.eq_ignore_ascii_case("refer") {
         return None;
     }
-    let state = notify.headers.get("Subscription-State").unwrap_or_default().trim_start().to_ascii_lowercase();
-    let terminated = state.starts_with("terminated");
-    let fragment = std::str::from_utf8(&notify.body).ok()?;
-    let status = fragment.lines().find_map(|line| line.trim().strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok());
+    let (state, _) = params::split(notify.headers.get("Subscription-State").unwrap_or_default());
+    let terminated = state.eq_ignore_ascii_case("terminated");
+    let fragment = body::find(&notify.headers, &notify.body, &["message/sipfrag"]).ok().flatten();
+    // Some say no content type; what is in there speaks for itself.
+    let fragment = fragment.map_or_else(|| notify.body.clone(), |part| part.body);
+    let fragment = String::from_utf8_lossy(&fragment);
+    let status = fragment.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let is_status = words.next()?.eq_ignore_ascii_case("SIP/2.0");
+        words.next().and_then(params::number).filter(|status| is_status && (100..700).contains(status))
+    });
     // A subscription that ends without a word about the call has failed.
     Some(Progress { status: status.unwrap_or(if terminated { 500 } else { 100 }), terminated })
 }
@@ -193,6 +258,32 @@ mod tests {
             ("sip:a@b>\r\nX: y", "X-A", "b", Err(Unacceptable::Target)),
             ("sip:a@b", "X A", "b", Err(Unacceptable::Header)),
             ("sip:a@b", "Via", "b", Err(Unacceptable::Header)),
+            // By their compact names, and in any case.
+            ("sip:a@b", "l", "400", Err(Unacceptable::Header)),
+            ("sip:a@b", "V", "b", Err(Unacceptable::Header)),
+            ("sip:a@b", "R", "b", Err(Unacceptable::Header)),
+            ("sip:a@b", "x", "90", Err(Unacceptable::Header)),
+            ("sip:a@b", "Replaces", "b", Err(Unacceptable::Header)),
+            ("sip:a@b", "Require", "b", Err(Unacceptable::Header)),
+            ("sip:a@b", "body", "b", Err(Unacceptable::Header)),
+            ("sip:a@b", "s", "a subject", Ok(())),
+            ("sips:+1800@b:5061;transport=tcp;user=phone", "User-to-User", "04", Ok(())),
+            ("sip:a@[2001:db8::1]", "X-A", "b", Ok(())),
+            ("sip:a@b?X-A=c&Subject=d", "X-A", "b", Ok(())),
+            ("sip:a@b;method=BYE", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b; METHOD = INVITE", "X-A", "b", Err(Unacceptable::Target)),
+            ("sip:a@b;%6dethod=BYE", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b;maddr=192.0.2.66", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b?Replaces=c%3Bto-tag%3D1", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b?X-A=c&%52eplaces=d", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b?body=v%3D0", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b?l=400", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@b?X-A=c%0D%0AVia%3A%20d", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@good.example?X=@evil.example", "X-A", "b", Err(Unacceptable::Target)),
+            ("sip:a@good.example,sip:b@evil.example", "X-A", "b", Err(Unacceptable::Target)),
+            ("tel:+1800?Replaces=c", "X-A", "b", Err(Unacceptable::Target)),
+            ("tel:+1800;method=BYE", "X-A", "b", Err(Unacceptable::TargetPart)),
+            ("sip:a@", "X-A", "b", Err(Unacceptable::Target)),
             ("sip:a@b", "X-A", "b\r\nX: y", Err(Unacceptable::Header)),
         ] {
             let headers = vec![(name.to_owned(), value.to_owned())];
@@ -207,6 +298,7 @@ mod tests {
             ("refer", "active;expires=60", "SIP/2.0 100 Trying\r\n", Some((100, false))),
             ("refer;id=2", "terminated;reason=noresource", "SIP/2.0 200 OK\r\n", Some((200, true))),
             ("refer", "Terminated", "SIP/2.0 486 Busy Here", Some((486, true))),
+            ("Refer ; id=2", " terminated ;reason=x", "sip/2.0  486", Some((486, true))),
             ("refer", "terminated", "", Some((500, true))),
             ("presence", "active", "", None),
         ] {

@@ -4,13 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::message::{CSeq, Request, Response};
+use crate::message::{CSeq, Request, Response, params};
 use crate::transaction::{T1, TIMEOUT};
 
 /// The header values of RAck: which response to which request.
 pub fn acknowledges(prack: &Request, rseq: u32, invite: &CSeq) -> bool {
     let mut words = prack.headers.get("RAck").unwrap_or_default().split_ascii_whitespace();
-    let number = |word: Option<&str>| word.and_then(|word| word.parse::<u32>().ok());
+    let number = |word: Option<&str>| word.and_then(params::number::<u32>);
     number(words.next()) == Some(rseq) && number(words.next()) == Some(invite.number) && words.next() == Some("INVITE")
 }
 

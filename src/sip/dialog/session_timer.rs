@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, params};
 
 /// The least interval we accept (RFC 4028 section 5).
 pub const MIN_SE: u32 = 90;
@@ -48,8 +48,8 @@ pub fn asked(request: &Request) -> Result<Option<Agreement>, TooShort> {
         return if both_know { Err(TooShort) } else { Ok(Some(agreement(MIN_SE, Refresher::Us, false))) };
     }
     let refresher = match (both_know, refresher) {
-        (false, _) | (true, Some("uas")) => Refresher::Us,
-        (true, _) => Refresher::Them,
+        (false, _) | (true, Some(Side::Uas)) => Refresher::Us,
+        (true, Some(Side::Uac) | None) => Refresher::Them,
     };
     Ok(Some(agreement(seconds, refresher, both_know)))
 }
@@ -57,7 +57,7 @@ pub fn asked(request: &Request) -> Result<Option<Agreement>, TooShort> {
 /// What a 2xx to a refresh of ours says. A far end that stopped saying anything leaves the timer to us.
 pub fn answered(response: &Response) -> Option<Agreement> {
     let (seconds, refresher) = response.headers.get("Session-Expires").and_then(parse)?;
-    let refresher = if refresher == Some("uas") { Refresher::Them } else { Refresher::Us };
+    let refresher = if refresher == Some(Side::Uas) { Refresher::Them } else { Refresher::Us };
     Some(agreement(seconds.max(MIN_SE), refresher, true))
 }
 
@@ -70,11 +70,17 @@ fn supports(request: &Request) -> bool {
     mentioned("Supported") || mentioned("Require")
 }
 
-fn parse(value: &str) -> Option<(u32, Option<&str>)> {
-    let mut parts = value.split(';').map(str::trim);
-    let seconds = parts.next()?.parse().ok()?;
-    let refresher = parts.find_map(|part| part.strip_prefix("refresher="));
-    Some((seconds, refresher))
+/// Which side of the request refreshes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Uac,
+    Uas,
+}
+
+fn parse(value: &str) -> Option<(u32, Option<Side>)> {
+    let (seconds, params) = params::split(value);
+    let side = |word, side| params.says("refresher", word).then_some(side);
+    Some((params::number(seconds)?, side("uas", Side::Uas).or(side("uac", Side::Uac))))
 }
 
 impl Agreement {
@@ -199,6 +205,8 @@ mod tests {
             (&[timer, ("Session-Expires", "1800")], Ok(Some((1800, "uac", true)))),
             (&[timer, ("Session-Expires", "1800;refresher=uas")], Ok(Some((1800, "uas", false)))),
             (&[timer, ("Session-Expires", "1800 ; refresher=uac")], Ok(Some((1800, "uac", true)))),
+            (&[timer, ("Session-Expires", "90 ; Refresher = UAS")], Ok(Some((90, "uas", false)))),
+            (&[timer, ("Session-Expires", "90;x=\"a;b\";refresher=\"uas\"")], Ok(Some((90, "uas", false)))),
             (&[("Session-Expires", "300;refresher=uac")], Ok(Some((300, "uas", false)))),
             (&[timer, ("Session-Expires", "89")], Err(TooShort)),
             (&[("Session-Expires", "30")], Ok(Some((90, "uas", false)))),
@@ -207,13 +215,12 @@ mod tests {
             let told = asked(&request(headers)).map(|agreed| {
                 agreed.map(|agreed| {
                     let response = agreed.in_answer(request(&[]).respond(StatusCode(200), None));
-                    let (seconds, refresher) = parse(response.headers.get("Session-Expires").expect("said"))
-                        .map(|(s, r)| (s, r.map(str::to_owned)))
-                        .expect("good");
-                    (seconds, refresher.expect("named"), response.headers.get("Require").is_some())
+                    let said = parse(response.headers.get("Session-Expires").expect("said"));
+                    let (seconds, side) = said.expect("good");
+                    let side = if side.expect("named") == Side::Uas { "uas" } else { "uac" };
+                    (seconds, side, response.headers.get("Require").is_some())
                 })
             });
-            let expected = expected.map(|e| e.map(|(s, r, q): (u32, &str, bool)| (s, r.to_owned(), q)));
             assert_eq!(told, expected, "{headers:?}");
         }
     }

@@ -80,7 +80,7 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
     let now = Instant::now();
     let mut uas = uas(now);
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
-    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
     let farewell = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
     let mut leaving = Leaving::begin(now, farewell, "z9hG4bKbye".into());
     let Some(Goodbye::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
@@ -97,7 +97,7 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
 fn the_answer_is_repeated_until_its_ack() {
     let now = Instant::now();
     let mut uas = uas(now);
-    uas.handle(now, Input::Ring);
+    uas.handle(now, Input::Ring { sdp: "v=0".into() });
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
     assert_eq!(drain(&mut uas), ["180", "200"]);
     let mut at = vec![];
@@ -119,7 +119,8 @@ fn requests_inside_are_answered_in_every_state() {
         ("confirmed", "BYE", 52215685, vec!["500"]),
         ("confirmed", "OPTIONS", 52215687, vec!["200"]),
         ("confirmed", "INVITE", 52215687, vec!["Reinvited"]),
-        ("answering", "INVITE", 52215687, vec!["500"]),
+        ("answering", "INVITE", 52215687, vec!["491"]),
+        ("offered", "INVITE", 52215687, vec!["500"]),
         ("confirmed", "REFER", 52215687, vec!["405"]),
         ("confirmed", "UPDATE", 52215687, vec!["200"]),
         ("offered", "UPDATE", 52215687, vec!["200"]),
@@ -133,7 +134,7 @@ fn requests_inside_are_answered_in_every_state() {
             uas.handle(now, Input::Answer { sdp: "v=0".into() });
         }
         if prepare == "confirmed" || prepare == "ended" {
-            uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+            uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
         }
         if prepare == "ended" {
             let bye = inside("BYE", 52215686);
@@ -204,7 +205,7 @@ fn strict_routes_take_the_request_uri() {
 fn confirmed(now: Instant, invite: &str) -> Uas {
     let mut uas = uas_of(now, invite);
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
-    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
     drain(&mut uas);
     uas
 }
@@ -225,7 +226,7 @@ fn a_required_180_is_repeated_until_its_prack() {
     let now = Instant::now();
     let reliable = INVITE.replace("Content-Length", "Require: 100rel\r\nContent-Length");
     let mut uas = uas_of(now, &reliable);
-    uas.handle(now, Input::Ring);
+    uas.handle(now, Input::Ring { sdp: "v=0".into() });
     let Some(Output::Respond { response, .. }) = uas.poll() else { panic!("a 180") };
     let rseq = response.headers.get("RSeq").expect("numbered").to_owned();
     assert_eq!(response.headers.get("Require"), Some("100rel"));
@@ -234,10 +235,10 @@ fn a_required_180_is_repeated_until_its_prack() {
     assert_eq!(drain(&mut uas), ["180"], "the 200 waits");
     let mut prack = inside("PRACK", 52215686);
     prack.headers.set("RAck", &format!("{rseq} 52215685 INVITE"));
-    assert_eq!(asks(now, &mut uas, prack), ["200", "200"]);
+    assert_eq!(asks(now, &mut uas, prack), ["200", "200"], "the offer stands: it is repeated in the 200");
     assert_eq!(uas.deadline(), Some(now + T1_), "the 180 is repeated no more, the 200 is");
     let mut forgotten = uas_of(now, &reliable);
-    forgotten.handle(now, Input::Ring);
+    forgotten.handle(now, Input::Ring { sdp: "v=0".into() });
     forgotten.handle_timeout(now + Duration::from_secs(32));
     assert_eq!(drain(&mut forgotten), ["180", "504", "NeverAcked"]);
 }
@@ -253,9 +254,9 @@ fn the_200_of_a_reinvite_is_repeated_until_its_own_ack() {
     uas.answer_reinvite(now, key, &reinvite, Ok("v=1".into()));
     uas.handle_timeout(now + T1_);
     assert_eq!(drain(&mut uas), ["200", "200"]);
-    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685) });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
     assert!(uas.deadline().is_some(), "an old ACK is not the one");
-    uas.handle(now, Input::Acked { ack: inside("ACK", 52215690) });
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215690), hop: hop() });
     assert_eq!((drain(&mut uas), uas.deadline()), (vec!["Reanswered".to_owned()], None));
 }
 
@@ -444,4 +445,204 @@ fn a_route_leads_into_our_own_networks_only_for_who_is_listed_there() {
     ] {
         assert_eq!(bye_of(source, Some(route), "10.0.58.47", networks), to, "{route} from {source}");
     }
+}
+
+/// Puts a session description into a message.
+fn described(mut request: Request, sdp: &str) -> Request {
+    request = request.with_body("application/sdp", sdp.to_owned());
+    request
+}
+
+fn responses(uas: &mut Uas) -> Vec<(u16, String)> {
+    std::iter::from_fn(|| uas.poll())
+        .filter_map(|output| match output {
+            Output::Respond { response, .. } => {
+                Some((response.status.0, String::from_utf8_lossy(&response.body).into_owned()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn prack_of(ringing: &Response, number: u32) -> Request {
+    let mut prack = inside("PRACK", number);
+    let rseq = ringing.headers.get("RSeq").expect("numbered");
+    prack.headers.set("RAck", &format!("{rseq} 52215685 INVITE"));
+    prack
+}
+
+const RELIABLE: &str = "Require: 100rel\r\nContent-Length";
+
+/// RFC 3262 section 5: the first reliable response carries our offer, the PRACK the answer, and the 2xx nothing more.
+#[test]
+fn a_reliable_180_carries_the_offer_and_its_prack_the_answer() {
+    let now = Instant::now();
+    let mut uas = uas_of(now, &INVITE.replace("Content-Length", RELIABLE));
+    uas.handle(now, Input::Ring { sdp: "v=0 ours".into() });
+    let Some(Output::Respond { response: ringing, .. }) = uas.poll() else { panic!("a 180") };
+    assert_eq!((&ringing.body[..], ringing.headers.get("Content-Type")), (&b"v=0 ours"[..], Some("application/sdp")));
+    assert_eq!(asks(now, &mut uas, described(inside("UPDATE", 52215686), "v=0")), ["491"], "ours is not answered yet");
+    uas.handle(now, Input::Answer { sdp: "v=0 ours".into() });
+    let prack = described(prack_of(&ringing, 52215687), "v=0 theirs");
+    uas.handle(now, Input::Request { key: some_key(now, &prack), request: prack, hop: hop() });
+    let outputs: Vec<Output> = std::iter::from_fn(|| uas.poll()).collect();
+    assert!(outputs.contains(&Output::AnsweredEarly { body: Bytes::from_static(b"v=0 theirs") }), "{outputs:?}");
+    let last = outputs.iter().rev().find_map(|output| match output {
+        Output::Respond { response, .. } => Some((response.status.0, response.body.len())),
+        _ => None,
+    });
+    assert_eq!(last, Some((200, 0)), "the 2xx offers nothing again");
+    let update = described(inside("UPDATE", 52215688), "v=0");
+    assert_eq!(asks(now, &mut uas, update), ["Reinvited"], "what is settled may be changed before the ACK");
+}
+
+/// A PRACK that carries an offer of its own gets the answer in its 200, and the 2xx of the INVITE goes behind it.
+#[test]
+fn a_prack_that_offers_is_answered() {
+    let now = Instant::now();
+    let offering = described(parsed(&INVITE.replace("Content-Length", RELIABLE)), "v=0 first");
+    let text = String::from_utf8_lossy(&offering.to_bytes()).into_owned();
+    let mut uas = uas_of(now, &text);
+    uas.handle(now, Input::Ring { sdp: "v=0 ours".into() });
+    let Some(Output::Respond { response: ringing, .. }) = uas.poll() else { panic!("a 180") };
+    assert!(ringing.body.is_empty(), "their offer is answered in the 2xx");
+    uas.handle(now, Input::Answer { sdp: "v=0 ours".into() });
+    let prack = described(prack_of(&ringing, 52215686), "v=0 second");
+    let key = some_key(now, &prack);
+    assert_eq!(asks(now, &mut uas, prack.clone()), ["Reinvited"]);
+    uas.answer_reinvite(now, key, &prack, Ok("v=0 answer".into()));
+    assert_eq!(responses(&mut uas), [(200, "v=0 answer".to_owned()), (200, "v=0 answer".to_owned())]);
+}
+
+#[test]
+fn the_session_description_is_found_among_other_parts_inside_a_dialog_too() {
+    let now = Instant::now();
+    let parts = |handling: &str| {
+        format!(
+            "--b\r\nContent-Type: application/isup\r\nContent-Disposition: signal;handling={handling}\r\n\r\nx\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0 theirs\r\n--b--\r\n"
+        )
+    };
+    let mixed = |request: Request, handling| request.with_body("multipart/mixed;boundary=b", parts(handling));
+    for method in ["INVITE", "UPDATE"] {
+        let mut uas = confirmed(now, INVITE);
+        assert_eq!(asks(now, &mut uas, mixed(inside(method, 52215690), "required")), ["415"], "{method}");
+        assert_eq!(asks(now, &mut uas, mixed(inside(method, 52215691), "optional")), ["Reinvited"], "{method}");
+    }
+    // The answer in an ACK, and in a 200 to an offer of ours.
+    let mut uas = uas(now);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    uas.handle(now, Input::Acked { ack: mixed(inside("ACK", 52215685), "optional"), hop: hop() });
+    assert!(std::iter::from_fn(|| uas.poll()).any(|o| o == Output::Confirmed { body: "v=0 theirs".into() }));
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    let ours = sent(&mut uas);
+    let ok = ours.respond(StatusCode(200), None).with_body("multipart/mixed;boundary=b", parts("optional"));
+    uas.handle(now, Input::Response(ok));
+    assert!(std::iter::from_fn(|| uas.poll()).any(|o| o == Output::Reoffered(Ok("v=0 theirs".into()))));
+}
+
+/// RFC 3261 section 14.2: 500 is for a re-INVITE that comes before the final response to the one before it.
+#[test]
+fn a_quick_second_reinvite_is_answered_before_the_ack_of_the_first() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    for number in [52215690, 52215691] {
+        let hold = described(inside("INVITE", number), "v=0");
+        let key = some_key(now, &hold);
+        assert_eq!(asks(now, &mut uas, hold.clone()), ["Reinvited"], "{number}");
+        uas.answer_reinvite(now, key, &hold, Ok("v=1".into()));
+        assert_eq!(drain(&mut uas), ["200"]);
+    }
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215690), hop: hop() });
+    assert!(uas.deadline().is_some(), "the second still waits for its own");
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215691), hop: hop() });
+    assert_eq!(uas.deadline(), None);
+    // Where the answer to an offer of ours is still to come, another offer crosses it.
+    let asks_for_ours = inside("INVITE", 52215692);
+    let key = some_key(now, &asks_for_ours);
+    assert_eq!(asks(now, &mut uas, asks_for_ours.clone()), ["Reinvited"]);
+    uas.answer_reinvite(now, key, &asks_for_ours, Ok("v=1".into()));
+    drain(&mut uas);
+    assert_eq!(asks(now, &mut uas, described(inside("INVITE", 52215693), "v=0")), ["491"]);
+}
+
+/// Whatever comes inside the dialog by a new connection moves the way out, in the will too.
+#[test]
+fn the_will_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
+    let now = Instant::now();
+    let tcp = |flow| Hop { transport: Transport::Tcp, remote: ([3, 80, 16, 13], 33_000 + flow as u16).into(), flow };
+    for method in ["OPTIONS", "INFO", "NOTIFY", "PRACK", "UPDATE", "INVITE", "MESSAGE", "ACK"] {
+        let local = LocalIdentity {
+            contact: "<sip:h;transport=tcp>".into(),
+            via_sent_by: "h:5061".into(),
+            ..LocalIdentity::default()
+        };
+        let invite = parsed(INVITE);
+        let key = some_key(now, &invite);
+        let mut uas = Uas::new(invite, key, tcp(1), "ours", &local).expect("a good INVITE");
+        uas.handle(now, Input::Answer { sdp: "v=0".into() });
+        uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: tcp(1) });
+        while uas.poll().is_some() {}
+        let request = inside(method, 52215690);
+        match method {
+            "ACK" => uas.handle(now, Input::Acked { ack: request, hop: tcp(2) }),
+            _ => uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: tcp(2) }),
+        }
+        assert!(std::iter::from_fn(|| uas.poll()).any(|output| output == Output::WillChanged), "{method}");
+        let Farewell::Bye { mut dialog, .. } = uas.will(BeforeAnswer::Reject(StatusCode(503)), "") else {
+            panic!("a BYE")
+        };
+        let (bye, _) = dialog.request(Method::Bye, "z9hG4bKx");
+        assert_eq!(bye.method, Method::Bye);
+        assert_eq!(dialog.hop, tcp(2), "{method}");
+    }
+}
+
+#[test]
+fn every_answer_counts_one_to_a_refresh_too() {
+    let now = Instant::now();
+    let timer =
+        INVITE.replace("Content-Length", "Supported: timer\r\nSession-Expires: 90 ; Refresher = UAS\r\nContent-Length");
+    let mut uas = confirmed(now, &timer);
+    let due = now + Duration::from_secs(45);
+    uas.handle_timeout(due);
+    let refresh = sent(&mut uas);
+    assert_eq!(refresh.method, Method::Invite);
+    let moved = refresh.respond(StatusCode(200), None).with_body("application/sdp", "v=0 moved");
+    uas.handle(due, Input::Response(moved));
+    assert!(std::iter::from_fn(|| uas.poll()).any(|o| o == Output::Refreshed { body: "v=0 moved".into() }));
+}
+
+/// RFC 3261 section 12.1.1: the scheme of Request-URI, top Record-Route or Contact is that of our Contact.
+#[test]
+fn a_sips_call_gets_a_sips_contact() {
+    let hop = Hop { transport: Transport::Tls, remote: "3.80.16.13:33333".parse().expect("address"), flow: 70_000 };
+    let local = LocalIdentity {
+        contact: "<sip:203.0.113.7:5061;transport=tls>".into(),
+        via_sent_by: "203.0.113.7:5061".into(),
+        ..LocalIdentity::default()
+    };
+    let unrouted = INVITE.replace("Record-Route", "X-Nothing");
+    for (invite, expected) in [
+        (INVITE.to_owned(), "<sip:203.0.113.7:5061;transport=tls>"),
+        (INVITE.replace("INVITE sip:", "INVITE sips:"), "<sips:203.0.113.7:5061>"),
+        (INVITE.replace("Record-Route: <sip:", "Record-Route: <SIPS:"), "<sips:203.0.113.7:5061>"),
+        (INVITE.replace("Contact: <sip:", "Contact: <sips:"), "<sip:203.0.113.7:5061;transport=tls>"),
+        (unrouted.replace("Contact: <sip:", "Contact: <sips:"), "<sips:203.0.113.7:5061>"),
+    ] {
+        let dialog = Dialog::from_invite(&parsed(&invite), hop, "ours", &local).expect("good");
+        assert_eq!(dialog.contact(), expected, "{invite}");
+    }
+}
+
+#[test]
+fn empty_tags_and_odd_contacts_make_a_dialog_all_the_same() {
+    let local = LocalIdentity { contact: "<sip:h>".into(), via_sent_by: "h:5060".into(), ..LocalIdentity::default() };
+    let invite = INVITE
+        .replace(";tag=far", ";tag=")
+        .replace(";transport=UDP\r\nCall", ";tag=\r\nCall")
+        .replace("Contact: <", "Contact: Bell, Alexander; Graham <");
+    let mut dialog = Dialog::from_invite(&parsed(&invite), hop(), "ours", &local).expect("good");
+    let (bye, _) = dialog.request(Method::Bye, "z9hG4bKx");
+    assert_eq!(bye.headers.get("From"), Some("<sip:+16185558387@198.51.100.204:5060>;tag=ours"));
+    assert_eq!((dialog.id.remote_tag.as_str(), bye.uri.as_str()), ("", "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1"));
 }

@@ -4,36 +4,43 @@
 //! Offered -answer-> Answering -ACK-> Confirmed -BYE-> Ended
 //!    | CANCEL/reject -> Ended   | 64*T1 without ACK: reported, the call then leaves
 //! ```
-//! What we ask inside the dialog ourselves is in `own_requests.rs`. Invariant: [`Uas::will`] always says how to leave from
+//! What we ask inside the dialog ourselves is in `own_requests.rs`, who has offered what before the 2xx in `exchange.rs`.
+//! Whatever comes inside the dialog, the way it came by is where we answer to from then on, in the will too. Invariant: [`Uas::will`] always says how to leave from
 //! here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::exchange::Exchange;
 use super::info::{self, Info};
 use super::leaving::Farewell;
 use super::own_requests::Own;
 use super::refer::{self, Transfer};
-use super::reliable::{self, Unacknowledged};
+use super::reliable::Unacknowledged;
+use super::repeated::Repeated;
 use super::session_timer::{self, Agreement, MIN_SE, SessionTimer};
 use super::ways::Ways;
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
-use crate::message::{CSeq, Method, Request, Response, StatusCode};
-use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
+use crate::message::body::SDP;
+use crate::message::{CSeq, Method, NotUnderstood, Request, Response, StatusCode};
+use crate::transaction::ServerKey;
 
 /// The methods we serve, for the Allow header.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY";
 /// The extensions we support.
 pub const SUPPORTED: &str = "timer, 100rel";
-/// The bodies we accept.
-pub const ACCEPT: &str = "application/sdp";
+/// The bodies we accept: session descriptions, alone or among others (RFC 5621 section 3.1).
+pub const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative, multipart/related";
 
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// Send 180.
-    Ring,
+    Ring {
+        /// Our session description: it goes along where the far end wants a reliable 180 and offered nothing itself.
+        sdp: String,
+    },
     /// Send the 200 with this session description.
     Answer {
         /// The SDP answer, or our offer for an INVITE without one.
@@ -45,6 +52,8 @@ pub enum Input {
     Acked {
         /// The ACK: it carries the answer when the offer was ours.
         ack: Request,
+        /// Where it came from.
+        hop: Hop,
     },
     /// A request inside the dialog.
     Request {
@@ -101,9 +110,14 @@ pub enum Output {
     },
     /// The way to leave has changed: deposit the new will.
     WillChanged,
+    /// A PRACK brought the answer to the offer of our 180.
+    AnsweredEarly {
+        /// The SDP answer.
+        body: bytes::Bytes,
+    },
     /// The ACK has come. `body` is the SDP answer if the offer was ours.
     Confirmed {
-        /// The ACK's body, empty without one.
+        /// The ACK's session description, empty without one.
         body: bytes::Bytes,
     },
     /// No ACK within 64·T1, or no PRACK.
@@ -117,7 +131,8 @@ pub enum Output {
         /// The Reason header of the BYE (RFC 3326), if any.
         reason: Option<String>,
     },
-    /// A re-INVITE or UPDATE with an offer, or a re-INVITE that asks for ours; answer it with [`Uas::answer_reinvite`].
+    /// A re-INVITE, UPDATE or PRACK with an offer, or a re-INVITE that asks for ours; answer it with
+    /// [`Uas::answer_reinvite`].
     Reinvited {
         /// Its transaction.
         key: ServerKey,
@@ -126,6 +141,11 @@ pub enum Output {
     },
     /// The ACK of a re-INVITE brought the answer to our offer.
     Reanswered {
+        /// The SDP answer.
+        body: bytes::Bytes,
+    },
+    /// A refresh of ours, which repeats what was offered, was answered with a description.
+    Refreshed {
         /// The SDP answer.
         body: bytes::Bytes,
     },
@@ -151,13 +171,14 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Uas {
     pub(super) dialog: Dialog,
-    invite: Request,
-    key: ServerKey,
+    pub(super) invite: Request,
+    pub(super) key: ServerKey,
     pub(super) state: State,
-    provisional: Option<Unacknowledged>,
+    pub(super) provisional: Option<Unacknowledged>,
+    pub(super) exchange: Exchange,
     /// The session description of a 200 that waits for the PRACK of the 180.
-    answer_waits: Option<String>,
-    rseq: u32,
+    pub(super) answer_waits: Option<String>,
+    pub(super) rseq: u32,
     asked_timer: Option<Agreement>,
     pub(super) timer: SessionTimer,
     /// A re-INVITE of the far end whose 2xx awaits its ACK.
@@ -178,44 +199,6 @@ pub(super) enum State {
     Ended,
 }
 
-/// A 2xx to an INVITE, repeated until its ACK (RFC 3261 section 13.3.1.4).
-#[derive(Debug, Clone)]
-pub(super) struct Repeated {
-    key: ServerKey,
-    number: u32,
-    answer: Response,
-    again: Instant,
-    interval: Duration,
-    until: Instant,
-    offered: bool,
-}
-
-impl Repeated {
-    fn new(now: Instant, key: ServerKey, number: u32, answer: Response, offered: bool) -> Self {
-        Self { key, number, answer, again: now + T1, interval: T1, until: now + TIMEOUT, offered }
-    }
-
-    fn deadline(&self) -> Instant {
-        self.again.min(self.until)
-    }
-
-    /// `false` when no ACK came in time.
-    fn repeat(&mut self, now: Instant, outputs: &mut VecDeque<Output>) -> bool {
-        if self.until <= now {
-            // Leaving sends the BYE at once: its own `until` is the same instant.
-            self.until = now + TIMEOUT;
-            self.again = now + TIMEOUT;
-            return false;
-        }
-        if self.again <= now {
-            self.interval = (self.interval * 2).min(T2);
-            self.again = now + self.interval;
-            outputs.push_back(Output::Respond { key: self.key.clone(), response: self.answer.clone() });
-        }
-        true
-    }
-}
-
 impl Uas {
     /// Takes over an INVITE. `local_tag` is random. Errors are the status to refuse it with.
     pub fn new(
@@ -226,6 +209,7 @@ impl Uas {
         local: &LocalIdentity,
     ) -> Result<Self, StatusCode> {
         let dialog = Dialog::from_invite(&invite, hop, local_tag, local)?;
+        let exchange = Exchange::of_invite(&invite).map_err(|NotUnderstood| StatusCode(415))?;
         let asked_timer = session_timer::asked(&invite).map_err(|_| StatusCode(422))?;
         let own = Own::new(local_tag, &invite);
         // Any number will do to begin with (RFC 3262 section 3); it may not be foreseen by those off the path.
@@ -236,6 +220,7 @@ impl Uas {
             key,
             state: State::Offered,
             provisional: None,
+            exchange,
             answer_waits: None,
             rseq,
             asked_timer,
@@ -290,7 +275,7 @@ impl Uas {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match (&self.state, input) {
-            (State::Offered, Input::Ring) => self.ring(now),
+            (State::Offered, Input::Ring { sdp }) => self.ring(now, sdp),
             // A far end that insists on acknowledging the 180 has its turn first.
             (State::Offered, Input::Answer { sdp }) if self.provisional.is_some() => self.answer_waits = Some(sdp),
             (State::Offered, Input::Answer { sdp }) => {
@@ -307,12 +292,16 @@ impl Uas {
                 self.end();
                 self.outputs.push_back(Output::CallerCancelled);
             }
-            (State::Answering(_), Input::Acked { ack }) => {
+            (State::Answering(_), Input::Acked { ack, hop }) => {
+                self.dialog.came_by(hop);
                 self.state = State::Confirmed;
                 self.outputs.push_back(Output::WillChanged);
-                self.outputs.push_back(Output::Confirmed { body: ack.body });
+                self.outputs.push_back(Output::Confirmed { body: described_in(&ack) });
             }
-            (State::Confirmed, Input::Acked { ack }) => self.reacked(&ack),
+            (State::Confirmed, Input::Acked { ack, hop }) => {
+                self.moved_to(hop);
+                self.reacked(&ack);
+            }
             (_, Input::Request { key, request, hop }) => self.inside(now, key, request, hop),
             (State::Confirmed, Input::Reoffer { sdp }) => self.reoffer(sdp),
             (State::Confirmed, Input::Refer(transfer)) => self.refer(now, &transfer),
@@ -321,7 +310,7 @@ impl Uas {
             (State::Confirmed, Input::NoResponse { method, number }) => self.unanswered(now, &method, number),
             // Late or repeated: the state has moved on, nothing is left to do.
             (State::Offered, Input::Acked { .. })
-            | (State::Answering(_), Input::Ring | Input::Answer { .. } | Input::Cancelled)
+            | (State::Answering(_), Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled)
             | (
                 State::Offered | State::Answering(_),
                 Input::Reoffer { .. }
@@ -330,7 +319,7 @@ impl Uas {
                 | Input::Response(_)
                 | Input::NoResponse { .. },
             )
-            | (State::Confirmed, Input::Ring | Input::Answer { .. } | Input::Cancelled)
+            | (State::Confirmed, Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled)
             | (State::Ended, _) => {}
         }
     }
@@ -383,59 +372,38 @@ impl Uas {
         }
     }
 
-    /// Answers what was reported as [`Output::Reinvited`]: with a session description, or with the status that leaves the
+    /// Answers what was reported as [`Output::Reinvited`]: with a session description, or with a refusal that leaves the
     /// session as it was.
     pub fn answer_reinvite(
         &mut self,
         now: Instant,
         key: ServerKey,
         request: &Request,
-        outcome: Result<String, StatusCode>,
+        outcome: Result<String, Response>,
     ) {
         self.unanswered = false;
         match outcome {
             Ok(sdp) => {
-                let response = self.accept(now, request).with_body(ACCEPT, sdp.clone());
-                self.sdp = sdp;
+                let response = match request.method {
+                    // A PRACK refreshes neither target nor session.
+                    Method::Prack => request.respond(StatusCode(200), None),
+                    _ => self.accept(now, request),
+                };
+                let response = response.with_body(SDP, sdp.clone());
                 if request.method == Method::Invite {
                     let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
-                    let offered = request.body.is_empty();
+                    let offered = described_in(request).is_empty();
                     self.reanswer = Some(Repeated::new(now, key.clone(), number, response.clone(), offered));
                 }
+                if let Some(waits) = &mut self.answer_waits {
+                    waits.clone_from(&sdp);
+                }
+                self.sdp = sdp;
                 self.respond(key, response);
             }
-            Err(status) => self.respond(key, request.respond(status, None)),
+            Err(refusal) => self.respond(key, refusal),
         }
-    }
-
-    fn ring(&mut self, now: Instant) {
-        let ringing = self.invite.respond(StatusCode(180), Some(&self.dialog.id.local_tag));
-        let ringing = ringing.with("Contact", self.dialog.contact()).with("Allow", ALLOW);
-        if reliable::is_required(&self.invite) && self.provisional.is_none() {
-            self.rseq += 1;
-            let waiting = Unacknowledged::new(now, ringing, self.rseq);
-            self.respond(self.key.clone(), waiting.response.clone());
-            self.provisional = Some(waiting);
-        } else {
-            self.respond(self.key.clone(), ringing);
-        }
-    }
-
-    fn repeat_provisional(&mut self, now: Instant) {
-        let Some(waiting) = &mut self.provisional else { return };
-        match waiting.due(now) {
-            Some(reliable::Due::Repeat) => {
-                let response = waiting.response.clone();
-                self.respond(self.key.clone(), response);
-            }
-            Some(reliable::Due::GiveUp) => {
-                self.provisional = None;
-                self.respond(self.key.clone(), self.final_response(StatusCode(504)));
-                self.end();
-                self.outputs.push_back(Output::NeverAcked);
-            }
-            None => {}
-        }
+        self.answer_what_waits(now);
     }
 
     fn reacked(&mut self, ack: &Request) {
@@ -443,7 +411,7 @@ impl Uas {
         if let Some(repeated) = self.reanswer.take_if(|repeated| Some(repeated.number) == number)
             && repeated.offered
         {
-            self.outputs.push_back(Output::Reanswered { body: ack.body.clone() });
+            self.outputs.push_back(Output::Reanswered { body: described_in(ack) });
         }
     }
 
@@ -454,7 +422,7 @@ impl Uas {
         if let Err(status) = self.dialog.admit(&request) {
             return self.respond(key, request.respond(status, None));
         }
-        self.dialog.came_by(hop);
+        self.moved_to(hop);
         match request.method {
             Method::Bye => self.bye(key, &request),
             Method::Options => self.respond(key, capabilities(request.respond(StatusCode(200), None))),
@@ -463,6 +431,13 @@ impl Uas {
             Method::Info => self.info(key, &request),
             Method::Notify => self.notified(key, &request),
             _ => self.respond(key, request.respond(StatusCode(405), None).with("Allow", ALLOW)),
+        }
+    }
+
+    /// A request came over this hop: if it is another one, the will leaves by it too.
+    fn moved_to(&mut self, hop: Hop) {
+        if self.dialog.came_by(hop) {
+            self.outputs.push_back(Output::WillChanged);
         }
     }
 
@@ -487,26 +462,41 @@ impl Uas {
         if session_timer::asked(&request).is_err() {
             return self.respond(key, refuse(422).with("Min-SE", MIN_SE.to_string()));
         }
-        let is_offer = request.method == Method::Invite || !request.body.is_empty();
-        match self.state {
-            // Ours crossed theirs (RFC 3261 section 14.1, RFC 3311 section 5.2).
-            State::Confirmed if is_offer && self.own.is_offering() => self.respond(key, refuse(491)),
-            // One of theirs is still open (RFC 3261 section 14.2).
-            State::Confirmed if is_offer && (self.unanswered || self.reanswer.is_some()) => {
-                self.respond(key, refuse(500).with("Retry-After", "2"));
-            }
-            State::Confirmed | State::Offered | State::Answering(_) if !is_offer => {
-                let response = self.accept(now, &request);
-                self.respond(key, response);
-            }
-            State::Confirmed => {
-                self.unanswered = true;
-                self.outputs.push_back(Output::Reinvited { key, request });
-            }
-            // The first INVITE is still open here.
-            State::Offered | State::Answering(_) => self.respond(key, refuse(500).with("Retry-After", "2")),
-            State::Ended => self.respond(key, refuse(481)),
+        let Ok(offer) = request.session_description() else { return self.respond(key, not_understood(&request)) };
+        if offer.is_none() && request.method == Method::Update {
+            let response = if matches!(self.state, State::Ended) { refuse(481) } else { self.accept(now, &request) };
+            return self.respond(key, response);
         }
+        let later = refuse(500).with("Retry-After", "2");
+        let response = match self.state {
+            // Ours crossed theirs (RFC 3261 section 14.1, RFC 3311 section 5.2), or waits for the answer in an ACK.
+            State::Confirmed if self.own.is_offering() || self.offer_waits_for_ack() => refuse(491),
+            // One of theirs has no final response yet. Once it has one, the next is served, whether the ACK came first or
+            // not (RFC 3261 section 14.2).
+            State::Confirmed if self.unanswered => later,
+            State::Confirmed => return self.reinvited(key, request),
+            // What was offered before the 2xx is answered: an UPDATE may offer anew (RFC 3311 section 5.1).
+            State::Offered | State::Answering(_) if request.method == Method::Update && self.exchange.is_settled() => {
+                return self.reinvited(key, request);
+            }
+            State::Offered if self.exchange.is_ours() => refuse(491),
+            // The first INVITE has no final response yet.
+            State::Offered => later,
+            // It has, and only its ACK is missing.
+            State::Answering(_) => refuse(491),
+            State::Ended => refuse(481),
+        };
+        self.respond(key, response);
+    }
+
+    pub(super) fn reinvited(&mut self, key: ServerKey, request: Request) {
+        self.unanswered = true;
+        self.outputs.push_back(Output::Reinvited { key, request });
+    }
+
+    /// Whether the 200 of a re-INVITE without an offer carried ours, and its ACK has not brought the answer yet.
+    fn offer_waits_for_ack(&self) -> bool {
+        self.reanswer.as_ref().is_some_and(|repeated| repeated.offered)
     }
 
     /// The 200 to a re-INVITE or UPDATE, without a body yet; the session timer runs anew.
@@ -527,26 +517,12 @@ impl Uas {
         }
     }
 
-    fn prack(&mut self, now: Instant, key: ServerKey, request: &Request) {
-        let invite = self.invite.headers.get("CSeq").and_then(CSeq::parse);
-        let mine = |waiting: &mut Unacknowledged| {
-            invite.as_ref().is_some_and(|invite| reliable::acknowledges(request, waiting.rseq, invite))
-        };
-        let status = if self.provisional.take_if(mine).is_some() { 200 } else { 481 };
-        self.respond(key, request.respond(StatusCode(status), None));
-        if self.provisional.is_none()
-            && let Some(sdp) = self.answer_waits.take()
-        {
-            self.handle(now, Input::Answer { sdp });
-        }
-    }
-
     fn info(&mut self, key: ServerKey, request: &Request) {
         let response = |status| request.respond(StatusCode(status), None);
         match info::read(request) {
-            Info::Key(digit, held) => {
+            Info::Keys(digits, held) => {
                 self.respond(key, response(200));
-                self.outputs.push_back(Output::Key { digit, held });
+                self.outputs.extend(digits.chars().map(|digit| Output::Key { digit, held }));
             }
             Info::Empty => self.respond(key, response(200)),
             Info::Foreign => self.respond(key, response(415).with("Accept", info::ACCEPTED)),
@@ -570,22 +546,33 @@ impl Uas {
             Some(agreed) => agreed.in_answer(response),
             None => response,
         };
-        response.with_body(ACCEPT, sdp.to_owned())
+        // What was agreed on by 180 and PRACK is not offered again (RFC 3261 section 13.2.1).
+        if self.exchange.is_settled() { response } else { response.with_body(SDP, sdp.to_owned()) }
     }
 
-    fn final_response(&self, status: StatusCode) -> Response {
+    pub(super) fn final_response(&self, status: StatusCode) -> Response {
         let response = self.invite.respond(status, Some(&self.dialog.id.local_tag));
         if status.0 == 503 { response.with("Retry-After", "5") } else { response }
     }
 
-    fn respond(&mut self, key: ServerKey, response: Response) {
+    pub(super) fn respond(&mut self, key: ServerKey, response: Response) {
         self.outputs.push_back(Output::Respond { key, response });
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.state = State::Ended;
         self.outputs.push_back(Output::WillChanged);
     }
+}
+
+/// The session description in a request that nobody can refuse any more; empty without one.
+fn described_in(request: &Request) -> bytes::Bytes {
+    request.session_description().ok().flatten().unwrap_or_default()
+}
+
+/// The answer to a body that has to be understood and is not.
+pub(super) fn not_understood(request: &Request) -> Response {
+    request.respond(StatusCode(415), None).with("Accept", ACCEPT).with("Accept-Encoding", "identity")
 }
 
 /// What the policy is for a call that fails before it was answered.

@@ -1,10 +1,14 @@
 //! Cuts a byte stream into messages by Content-Length (RFC 3261 section 18.3, keep-alives of RFC 5626 section 3.5.1).
 //!
-//! Invariant: the buffer never grows beyond [`HEAD_BYTES_MAX`] + [`BODY_BYTES_MAX`].
+//! The length is read by the reader that parses the message, so that both see one message. What cannot be cut ends the
+//! stream; it is answered first where that is possible ([`Framer::refusal`]). Invariant: the buffer never grows beyond
+//! [`HEAD_BYTES_MAX`] + [`BODY_BYTES_MAX`].
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::parse::split_head;
+use super::parse::{self, split_head};
+use super::{Method, Request, StatusCode};
+use crate::hop::Hop;
 
 /// The longest start line and headers taken from a stream.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -32,6 +36,20 @@ pub enum FramingError {
     /// Content-Length is mandatory on streams.
     #[error("no readable Content-Length on a stream")]
     NoContentLength,
+    /// Two that differ: where the message ends is anybody's guess.
+    #[error("two Content-Lengths that differ")]
+    ContentLengthsDiffer,
+}
+
+impl FramingError {
+    /// The status of the answer, and its reason phrase.
+    fn status(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::HeadTooLong | Self::BodyTooLong => (StatusCode(513), "Message Too Large"),
+            Self::NoContentLength => (StatusCode(400), "Missing Content-Length"),
+            Self::ContentLengthsDiffer => (StatusCode(400), parse::LENGTHS_DIFFER),
+        }
+    }
 }
 
 /// The reading side of one connection.
@@ -66,7 +84,11 @@ impl Framer {
         if body_at > HEAD_BYTES_MAX {
             return Err(FramingError::HeadTooLong);
         }
-        let length = content_length(head).ok_or(FramingError::NoContentLength)?;
+        let length = match parse::content_length_in(head) {
+            Ok(length) => length.ok_or(FramingError::NoContentLength)?,
+            Err(parse::LENGTHS_DIFFER) => return Err(FramingError::ContentLengthsDiffer),
+            Err(_) => return Err(FramingError::NoContentLength),
+        };
         if length > BODY_BYTES_MAX {
             return Err(FramingError::BodyTooLong);
         }
@@ -75,17 +97,25 @@ impl Framer {
         }
         Ok(Some(Framed::Message(self.buffer.split_to(body_at + length).freeze())))
     }
-}
 
-fn content_length(head: &[u8]) -> Option<usize> {
-    head.split(|b| *b == b'\n').find_map(|line| {
-        let line = std::str::from_utf8(line).ok()?;
-        let (name, value) = line.split_once(':')?;
-        let name = name.trim_end();
-        (name.eq_ignore_ascii_case("Content-Length") || name.eq_ignore_ascii_case("l"))
-            .then(|| value.trim().parse().ok())
-            .flatten()
-    })
+    /// The last answer of a stream that cannot be read any further: to the request whose end could not be told, if it is one
+    /// that can be answered at all. It goes out without a transaction (RFC 3261 section 8.2.7).
+    pub fn refusal(&self, error: FramingError, from: Hop) -> Option<Bytes> {
+        let (head, _) = split_head(&self.buffer)?;
+        let (status, why) = error.status();
+        let (mut request, status, why): (Request, _, _) = match parse::head(head) {
+            Ok(request) => (request, status, why),
+            Err(parse::Malformed::Answerable { request, status, why }) => (*request, status, why),
+            Err(parse::Malformed::Garbage(_)) => return None,
+        };
+        if request.method == Method::Ack {
+            return None;
+        }
+        request.stamp(from);
+        let mut response = request.respond(status, Some("malformed"));
+        why.clone_into(&mut response.reason);
+        Some(response.to_bytes())
+    }
 }
 
 #[cfg(test)]
@@ -124,5 +154,45 @@ mod tests {
         let mut framer = Framer::default();
         framer.push(b"BYE sip:a SIP/2.0\r\nVia: x\r\n\r\n");
         assert_eq!(framer.take(), Err(FramingError::NoContentLength));
+    }
+
+    #[test]
+    fn the_length_is_read_as_the_parser_reads_it() {
+        for (lines, expected) in [
+            ("Content-Length:\r\n 3", Ok(true)),
+            ("L :\r\n\t3 ", Ok(true)),
+            ("l: 3\r\nContent-Length: 003", Ok(true)),
+            ("Subject: x\r\n l: 400\r\nl: 3", Ok(true)),
+            ("l: 3\r\nContent-Length: 4", Err(FramingError::ContentLengthsDiffer)),
+            ("Content-Length: +3", Err(FramingError::NoContentLength)),
+            ("Content-Length: -3", Err(FramingError::NoContentLength)),
+            ("Content-Length: 3, 3", Err(FramingError::NoContentLength)),
+        ] {
+            let mut framer = Framer::default();
+            framer.push(format!("BYE sip:a SIP/2.0\r\nVia: x\r\n{lines}\r\n\r\nabcBYE").as_bytes());
+            let taken = framer.take().map(|framed| matches!(framed, Some(Framed::Message(m)) if m.ends_with(b"abc")));
+            assert_eq!(taken, expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_stream_is_answered_where_it_can_be() {
+        let from = Hop { transport: crate::Transport::Tcp, remote: ([192, 0, 2, 7], 4000).into(), flow: 1 };
+        let good = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: i\r\nCSeq: 1 OPTIONS\r\n";
+        for (head, expected) in [
+            (format!("{good}l: 3\r\nl: 4\r\n\r\n"), Some("SIP/2.0 400 Content-Lengths Differ")),
+            (format!("{good}\r\n"), Some("SIP/2.0 400 Missing Content-Length")),
+            (format!("{good}l: 99999999\r\n\r\n"), Some("SIP/2.0 513 Message Too Large")),
+            (good.replace("b SIP/2.0", "b SIP/7.0") + "\r\n", Some("SIP/2.0 505 Version Not Supported")),
+            (good.replace("OPTIONS", "ACK") + "\r\n", None),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), None),
+            ("hello\r\n\r\n".to_owned(), None),
+        ] {
+            let mut framer = Framer::default();
+            framer.push(head.as_bytes());
+            let error = framer.take().expect_err("no end");
+            let answer = framer.refusal(error, from).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            assert_eq!(answer.as_deref().and_then(|answer| answer.lines().next()), expected, "{head}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Headers in wire order, held by `rsip`.
 //!
-//! Invariant: names compare without case, values are single lines, order and repetition are kept.
+//! Invariant: names compare without case and are long ([`expand`]), so that no header goes by another name than it is looked
+//! for by; values are single lines without control characters, whoever wrote them; order and repetition are kept.
+
+use std::borrow::Cow;
 
 use rsip::headers::UntypedHeader;
 use rsip::{Header, headers};
@@ -13,6 +16,7 @@ pub struct Headers(rsip::Headers);
 macro_rules! known_headers {
     ($($name:literal => $variant:ident),+ $(,)?) => {
         fn container(name: &str, value: &str) -> Header {
+            let (name, value) = (expand(name), &*single_line(value));
             $(if name.eq_ignore_ascii_case($name) {
                 return Header::$variant(headers::$variant::new(value));
             })+
@@ -44,11 +48,13 @@ known_headers! {
 impl Headers {
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&str> {
+        let name = expand(name);
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Every value of a header, one per header line.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let name = expand(name);
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
@@ -69,6 +75,7 @@ impl Headers {
 
     /// Replaces every occurrence of a header by one value, in the place of the first.
     pub fn set(&mut self, name: &str, value: &str) {
+        let name = expand(name);
         let mut values = Some(value);
         let mut kept: Vec<Header> = Vec::new();
         for header in std::mem::take(&mut self.0) {
@@ -86,12 +93,47 @@ impl Headers {
 
     /// Replaces the first occurrence of a header and leaves the others: the top Via.
     pub fn set_first(&mut self, name: &str, value: &str) {
+        let name = expand(name);
         let mut all: Vec<Header> = std::mem::take(&mut self.0).into();
         if let Some(first) = all.iter_mut().find(|header| parts(header).0.eq_ignore_ascii_case(name)) {
             *first = container(name, value);
         }
         self.0 = all.into();
     }
+}
+
+/// Compact names (RFC 3261 section 20 and the registrations since). Whoever compares a header's name with a list of his own
+/// expands it first.
+pub(crate) fn expand(name: &str) -> &str {
+    let [letter] = name.as_bytes() else { return name };
+    match letter.to_ascii_lowercase() {
+        b'v' => "Via",
+        b'f' => "From",
+        b't' => "To",
+        b'i' => "Call-ID",
+        b'm' => "Contact",
+        b'c' => "Content-Type",
+        b'l' => "Content-Length",
+        b'e' => "Content-Encoding",
+        b'k' => "Supported",
+        b's' => "Subject",
+        b'o' => "Event",
+        b'r' => "Refer-To",
+        b'b' => "Referred-By",
+        b'u' => "Allow-Events",
+        b'x' => "Session-Expires",
+        b'a' => "Accept-Contact",
+        b'j' => "Reject-Contact",
+        b'd' => "Request-Disposition",
+        b'y' => "Identity",
+        _ => name,
+    }
+}
+
+/// A value without control characters but the tab: each is a blank.
+fn single_line(value: &str) -> Cow<'_, str> {
+    let control = |c: char| c.is_ascii_control() && c != '\t';
+    if value.contains(control) { value.replace(control, " ").into() } else { value.into() }
 }
 
 /// Splits at commas outside quotes and angle brackets.
@@ -127,6 +169,19 @@ mod tests {
         headers.push("Record-Route", "<sip:a;x=1,2;lr>, \"b, c\" <sip:d;lr>");
         headers.push("record-route", "<sip:e>");
         assert_eq!(headers.list("Record-Route"), ["<sip:a;x=1,2;lr>", "\"b, c\" <sip:d;lr>", "<sip:e>"]);
+    }
+
+    #[test]
+    fn no_header_goes_by_another_name_or_over_its_line() {
+        let mut headers = Headers::default();
+        headers.push("l", "400");
+        headers.push("V", "SIP/2.0/UDP h\r\nX-Evil: 1");
+        headers.push("X-A", "b\rc\td");
+        let expected = [("Content-Length", "400"), ("Via", "SIP/2.0/UDP h  X-Evil: 1"), ("X-A", "b c\td")];
+        assert_eq!(headers.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(headers.get("v"), headers.get("Via"));
+        headers.set("L", "0");
+        assert_eq!(headers.all("l").collect::<Vec<_>>(), ["0"]);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Invariant: bytes from the network reach these types only through [`parse`], never through rsip's own parsers.
 
+pub mod body;
 pub mod framing;
 mod headers;
+pub mod params;
 pub mod parse;
 mod uri;
 mod views;
@@ -15,8 +17,11 @@ use bytes::Bytes;
 
 use crate::hop::{Hop, Transport};
 
+pub use body::NotUnderstood;
 pub use headers::Headers;
+pub(crate) use headers::expand;
 pub use uri::{Scheme, Uri};
+pub(crate) use views::with_tag;
 pub use views::{CSeq, MalformedAddress, NameAddr, Via};
 
 /// A SIP request or response (RFC 3261 section 7).
@@ -98,6 +103,11 @@ impl Request {
         self
     }
 
+    /// The session description, wherever in the body it stands; `None` without one.
+    pub fn session_description(&self) -> Result<Option<Bytes>, NotUnderstood> {
+        body::session_description(&self.headers, &self.body)
+    }
+
     /// A response to this request with the headers that RFC 3261 section 8.2.6.2 copies: every Via, From, To, Call-ID
     /// and CSeq; `to_tag` is added to To if it has none (except for 100). Record-Route is copied into responses that
     /// can create a dialog (section 12.1.1).
@@ -112,7 +122,7 @@ impl Request {
             && status.0 != 100
             && NameAddr::parse(to).is_ok_and(|to| to.tag().is_none())
         {
-            let tagged = format!("{to};tag={tag}");
+            let tagged = with_tag(to, tag);
             headers.set("To", &tagged);
         }
         if self.method == Method::Invite && status.0 > 100 && status.0 < 300 {
@@ -153,6 +163,12 @@ impl Response {
     /// The bytes for the wire.
     pub fn to_bytes(&self) -> Bytes {
         serialise(&format!("SIP/2.0 {} {}", self.status.0, self.reason), &self.headers, &self.body)
+    }
+
+    /// The session description, wherever in the body it stands. What is not understood in a response is passed over: nobody
+    /// could be told.
+    pub fn session_description(&self) -> Option<Bytes> {
+        body::session_description(&self.headers, &self.body).ok().flatten()
     }
 
     /// Its status, and to which request: `200 INVITE`.
@@ -289,6 +305,7 @@ impl StatusCode {
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
+            406 => "Not Acceptable",
             408 => "Request Timeout",
             413 => "Request Entity Too Large",
             415 => "Unsupported Media Type",

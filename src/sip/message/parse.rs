@@ -6,10 +6,15 @@
 
 use bytes::Bytes;
 
+use super::headers::expand;
+use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
 
 /// Most headers in one message; more is abuse.
 pub const HEADERS_MAX: usize = 256;
+
+/// The reason phrase for a message that says its length twice.
+pub(super) const LENGTHS_DIFFER: &str = "Content-Lengths Differ";
 
 /// Why bytes did not become a usable message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,36 +35,86 @@ pub enum Malformed {
 /// Parses one datagram, or one message cut from a stream by [`super::framing`].
 pub fn message(bytes: &Bytes) -> Result<Message, Malformed> {
     let (head, body_at) = split_head(bytes).ok_or(Malformed::Garbage("no end of headers"))?;
-    let head = String::from_utf8_lossy(head);
-    let mut lines = unfold(&head);
-    let start = lines.next().ok_or(Malformed::Garbage("empty message"))?;
-    let mut headers = Headers::default();
-    let mut wrong = None;
-    for (count, line) in lines.enumerate() {
-        if count >= HEADERS_MAX {
-            return Err(Malformed::Garbage("too many headers"));
-        }
-        match line.split_once(':') {
-            Some((name, value)) if is_token(name.trim_end()) => push(&mut headers, name.trim_end(), value.trim()),
-            _ => wrong = Some("malformed header line"),
-        }
-    }
+    let (start, headers, wrong) = read_head(head)?;
     let body = bytes.slice(body_at..);
     match start.strip_prefix("SIP/") {
         Some(rest) => response(rest, headers, body).map(Message::Response),
-        None => request(&start, headers, body, wrong).map(Message::Request),
+        None => request(&start, headers, Some(body), wrong).map(Message::Request),
     }
 }
 
-fn request(start: &str, headers: Headers, body: Bytes, wrong: Option<&'static str>) -> Result<Request, Malformed> {
+/// The request of a head alone, whose body has no end that could be told.
+pub(super) fn head(head: &[u8]) -> Result<Request, Malformed> {
+    let (start, headers, wrong) = read_head(head)?;
+    request(&start, headers, None, wrong)
+}
+
+/// The headers of a body part.
+pub(super) fn part_headers(head: &[u8]) -> Headers {
+    let mut headers = Headers::default();
+    let head = String::from_utf8_lossy(head);
+    for (name, value) in unfold(&head).take(HEADERS_MAX).filter_map(|(line, _)| named(&line)) {
+        headers.push(expand(&name), &value);
+    }
+    headers
+}
+
+/// What a head says of the length of its body: the same to who cuts a stream and to who parses the message.
+pub(super) fn content_length_in(head: &[u8]) -> Result<Option<usize>, &'static str> {
+    let head = String::from_utf8_lossy(head);
+    let lines = unfold(&head).skip(1).filter_map(|(line, _)| named(&line));
+    let lengths: Vec<String> =
+        lines.filter(|(name, _)| expand(name).eq_ignore_ascii_case("Content-Length")).map(|(_, value)| value).collect();
+    one_length(lengths.iter().map(String::as_str))
+}
+
+/// Start line and headers, and what is wrong with a line of them.
+fn read_head(head: &[u8]) -> Result<(String, Headers, Option<&'static str>), Malformed> {
+    let head = String::from_utf8_lossy(head);
+    let mut lines = unfold(&head);
+    let (start, _) = lines.next().ok_or(Malformed::Garbage("empty message"))?;
+    let mut headers = Headers::default();
+    let mut wrong = None;
+    for (count, (line, clean)) in lines.enumerate() {
+        if count >= HEADERS_MAX {
+            return Err(Malformed::Garbage("too many headers"));
+        }
+        match named(&line) {
+            Some((name, value)) => push(&mut headers, &name, &value),
+            None => wrong = Some("Malformed Header Line"),
+        }
+        if !clean {
+            wrong = Some("Control Character In Header");
+        }
+    }
+    Ok((start, headers, wrong))
+}
+
+/// Name and value of a header line.
+fn named(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once(':')?;
+    let name = name.trim_end();
+    is_token(name).then(|| (name.to_owned(), value.trim().to_owned()))
+}
+
+/// Without a body its length is not asked for.
+fn request(
+    start: &str,
+    headers: Headers,
+    body: Option<Bytes>,
+    wrong: Option<&'static str>,
+) -> Result<Request, Malformed> {
     let start = start.trim_end_matches([' ', '\t']);
     let (method, rest) = start.split_once(' ').ok_or(Malformed::Garbage("malformed start line"))?;
     let (uri, version) = rest.rsplit_once(' ').ok_or(Malformed::Garbage("malformed request line"))?;
     if !is_token(method) || !version.to_ascii_uppercase().starts_with("SIP/") {
         return Err(Malformed::Garbage("malformed request line"));
     }
+    let is_whole = body.is_some();
+    let body = body.unwrap_or_default();
     let mut request = Request { method: Method::from_token(method), uri: uri.to_owned(), headers, body };
-    if request.headers.get("Via").and_then(Via::parse).is_none() || request.headers.get("From").is_none() {
+    // A Via is all that an answer needs to find its way; whatever else is missing is what it says.
+    if request.headers.get("Via").and_then(Via::parse).is_none() {
         return Err(Malformed::Garbage("nothing to answer to"));
     }
     let refuse = |request: Request, status, why| {
@@ -70,7 +125,8 @@ fn request(start: &str, headers: Headers, body: Bytes, wrong: Option<&'static st
         return refuse(request, 505, "Version Not Supported");
     }
     let fault = wrong.or_else(|| request_fault(&request));
-    match (fault, content_length(&request.headers, request.body.len())) {
+    let length = if is_whole { content_length(&request.headers, request.body.len()) } else { Ok(0) };
+    match (fault, length) {
         (Some(why), _) | (None, Err(why)) => refuse(request, 400, why),
         (None, Ok(length)) => {
             request.body.truncate(length);
@@ -101,7 +157,7 @@ fn request_fault(request: &Request) -> Option<&'static str> {
             return Some(why);
         }
     }
-    if headers.all("Via").any(|via| Via::parse(via).is_none()) {
+    if headers.all("Via").any(|via| Via::parse(via).is_none_or(|via| via.version != "2.0")) {
         return Some("Malformed Via");
     }
     match CSeq::parse(headers.get("CSeq")?) {
@@ -109,7 +165,7 @@ fn request_fault(request: &Request) -> Option<&'static str> {
         Some(cseq) if cseq.method != request.method => return Some("CSeq Method Mismatch"),
         Some(_) => {}
     }
-    if headers.get("Max-Forwards").is_some_and(|hops| hops.parse::<u8>().is_err()) {
+    if headers.get("Max-Forwards").is_some_and(|hops| params::number::<u8>(hops).is_none()) {
         return Some("Malformed Max-Forwards");
     }
     if Uri::parse(&request.uri).is_none() {
@@ -122,7 +178,7 @@ fn response(rest: &str, headers: Headers, body: Bytes) -> Result<Response, Malfo
     let mut words = rest.splitn(3, ' ');
     let (version, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let reason = words.next().unwrap_or_default().to_owned();
-    let status = status.parse().ok().filter(|s| (100..700).contains(s));
+    let status = params::number(status).filter(|s| (100..700).contains(s));
     let (Some(status), "2.0") = (status, version) else {
         return Err(Malformed::Garbage("malformed status line"));
     };
@@ -135,14 +191,23 @@ fn response(rest: &str, headers: Headers, body: Bytes) -> Result<Response, Malfo
 
 /// The length of the body: Content-Length, or what there is in a datagram without one (RFC 3261 section 18.3).
 fn content_length(headers: &Headers, available: usize) -> Result<usize, &'static str> {
-    match headers.get("Content-Length") {
+    match one_length(headers.all("Content-Length"))? {
+        Some(length) if length > available => Err("Body Shorter Than Content-Length"),
+        Some(length) => Ok(length),
         None => Ok(available),
-        Some(text) => match text.parse::<usize>() {
-            Err(_) => Err("Malformed Content-Length"),
-            Ok(length) if length > available => Err("Body Shorter Than Content-Length"),
-            Ok(length) => Ok(length),
-        },
     }
+}
+
+/// The one length that all of them say.
+fn one_length<'a>(values: impl Iterator<Item = &'a str>) -> Result<Option<usize>, &'static str> {
+    let mut found = None;
+    for value in values {
+        let length = params::number::<usize>(value).ok_or("Malformed Content-Length")?;
+        if found.replace(length).is_some_and(|other| other != length) {
+            return Err(LENGTHS_DIFFER);
+        }
+    }
+    Ok(found)
 }
 
 /// Splits list headers whose every element matters alone (Via, Route, Record-Route) so that one element is one line.
@@ -154,33 +219,6 @@ fn push(headers: &mut Headers, name: &str, value: &str) {
         }
     } else {
         headers.push(name, value);
-    }
-}
-
-/// Compact names (RFC 3261 section 20 and the registrations since).
-fn expand(name: &str) -> &str {
-    let [letter] = name.as_bytes() else { return name };
-    match letter.to_ascii_lowercase() {
-        b'v' => "Via",
-        b'f' => "From",
-        b't' => "To",
-        b'i' => "Call-ID",
-        b'm' => "Contact",
-        b'c' => "Content-Type",
-        b'l' => "Content-Length",
-        b'e' => "Content-Encoding",
-        b'k' => "Supported",
-        b's' => "Subject",
-        b'o' => "Event",
-        b'r' => "Refer-To",
-        b'b' => "Referred-By",
-        b'u' => "Allow-Events",
-        b'x' => "Session-Expires",
-        b'a' => "Accept-Contact",
-        b'j' => "Reject-Contact",
-        b'd' => "Request-Disposition",
-        b'y' => "Identity",
-        _ => name,
     }
 }
 
@@ -200,8 +238,9 @@ pub(super) fn split_head(bytes: &[u8]) -> Option<(&[u8], usize)> {
     None
 }
 
-/// Lines with continuation lines joined by one blank (RFC 3261 section 7.3.1).
-fn unfold(head: &str) -> impl Iterator<Item = String> + '_ {
+/// Lines with continuation lines joined by one blank (RFC 3261 section 7.3.1), and whether each was free of control
+/// characters: a bare CR that we passed on would be a line end to somebody. They are replaced by blanks.
+fn unfold(head: &str) -> impl Iterator<Item = (String, bool)> + '_ {
     let mut lines = head.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).peekable();
     std::iter::from_fn(move || {
         let mut line = lines.next().filter(|line| !line.is_empty())?.to_owned();
@@ -210,11 +249,13 @@ fn unfold(head: &str) -> impl Iterator<Item = String> + '_ {
             line.push(' ');
             line.push_str(more.trim());
         }
-        Some(line)
+        let dirty = |c: char| c.is_ascii_control() && c != '\t';
+        let clean = !line.contains(dirty);
+        Some((if clean { line } else { line.replace(dirty, " ") }, clean))
     })
 }
 
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
 
@@ -267,6 +308,15 @@ mod tests {
             ("sip:a@b SIP", "<sip:a@b> SIP", 400),
             ("sip:a@b SIP", "sip:a@b; lr SIP", 400),
             ("SIP/2.0\n", "SIP/7.0\n", 505),
+            ("From: <sip:c@d>;tag=1\n", "", 400),
+            ("From: <sip:c@d>;tag=1\nTo: <sip:a@b>\nCall-ID: i\n", "", 400),
+            ("SIP/2.0/UDP", "SIP/7.0/UDP", 400),
+            ("Content-Length: 0", "Content-Length: 0\nl: 5", 400),
+            ("Content-Length: 0", "Content-Length: 0\nl: 00", 200),
+            ("Content-Length: 0", "Content-Length: +0", 400),
+            ("Content-Length: 0", "Content-Length:\n 0", 200),
+            ("CSeq: 1 OPTIONS", "CSeq: +1 OPTIONS", 400),
+            ("Max-Forwards: 70", "Subject: a\rContent-Length: 9", 400),
             ("Via: SIP/2.0/UDP h;branch=z9hG4bK1\n", "", 0),
             ("OPTIONS sip:a@b SIP/2.0", "hello", 0),
         ] {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::params::{self, Params};
+
 /// The scheme of a URI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheme {
@@ -21,13 +23,16 @@ pub struct Uri {
     raw: String,
     /// Its scheme.
     pub scheme: Scheme,
-    /// The user part, or the number of a tel URI; percent-escapes decoded, password and user parameters left out.
+    /// The user part, or the number of a tel URI; percent-escapes decoded, password and user parameters left out. `None`
+    /// where nothing stands before the `@`: who does not say who he is, is nobody by any way of not saying it.
     pub user: Option<String>,
     /// Host name or address; IPv6 without brackets. Empty for tel.
     pub host: String,
     /// The port, if written.
     pub port: Option<u16>,
-    params: Vec<(String, String)>,
+    params: Params,
+    /// What stands behind a `?`, as it was written.
+    headers: Option<String>,
 }
 
 impl Uri {
@@ -49,33 +54,51 @@ impl Uri {
         let raw = text.to_owned();
         match scheme {
             Scheme::Tel => {
-                let (number, params) = split_params(rest);
+                let (number, params) = params::split(rest);
                 let user = Some(number.to_owned()).filter(|n| !n.is_empty())?;
-                Some(Self { raw, scheme, user: Some(user), host: String::new(), port: None, params })
+                Some(Self { raw, scheme, user: Some(user), host: String::new(), port: None, params, headers: None })
             }
             Scheme::Other(_) => {
-                Some(Self { raw, scheme, user: None, host: rest.to_owned(), port: None, params: vec![] })
+                let (host, params) = (rest.to_owned(), Params::default());
+                Some(Self { raw, scheme, user: None, host, port: None, params, headers: None })
             }
             Scheme::Sip | Scheme::Sips => {
                 let (user, rest) = match rest.rsplit_once('@') {
                     Some((user, rest)) => (Some(user), rest),
                     None => (None, rest),
                 };
-                let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
-                let (hostport, params) = split_params(rest);
+                let (rest, headers) = match rest.split_once('?') {
+                    Some((rest, headers)) => (rest, Some(headers.to_owned())),
+                    None => (rest, None),
+                };
+                let (hostport, params) = params::split(rest);
                 let (host, port) = split_host_port(hostport)?;
                 let user = user.map(|user| {
                     let user = user.split_once(':').map_or(user, |(user, _)| user);
                     unescape(user.split_once(';').map_or(user, |(user, _)| user))
                 });
-                Some(Self { raw, scheme, user, host: host.to_owned(), port, params })
+                let user = user.filter(|user| !user.is_empty());
+                Some(Self { raw, scheme, user, host: host.to_owned(), port, params, headers })
             }
         }
     }
 
     /// The value of a parameter; empty when it stands without one.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.params.get(name)
+    }
+
+    /// Names and values of the parameters, percent-escapes decoded.
+    pub fn params(&self) -> impl Iterator<Item = (String, String)> {
+        self.params.iter().map(|(name, value)| (unescape(name), unescape(value)))
+    }
+
+    /// Names and values of the headers behind a `?` (RFC 3261 section 19.1.1), percent-escapes decoded.
+    pub fn headers(&self) -> impl Iterator<Item = (String, String)> {
+        self.headers.iter().flat_map(|headers| headers.split('&')).map(|header| {
+            let (name, value) = header.split_once('=').unwrap_or((header, ""));
+            (unescape(name), unescape(value))
+        })
     }
 
     /// The URI's text.
@@ -98,30 +121,16 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;
         return match rest.strip_prefix(':') {
-            Some(port) => Some((host, Some(port.parse().ok()?))),
+            Some(port) => Some((host, Some(params::number(port)?))),
             None if rest.is_empty() => Some((host, None)),
             None => None,
         };
     }
     match text.split_once(':') {
-        Some((host, port)) if !host.is_empty() => Some((host, Some(port.trim().parse().ok()?))),
+        Some((host, port)) if !host.is_empty() => Some((host, Some(params::number(port)?))),
         Some(_) => None,
         None => Some((text, None)),
     }
-}
-
-/// Splits `value;a=b;c` into the value and its parameters.
-pub(crate) fn split_params(text: &str) -> (&str, Vec<(String, String)>) {
-    let mut pieces = text.split(';');
-    let head = pieces.next().unwrap_or_default().trim();
-    let params = pieces
-        .filter(|piece| !piece.trim().is_empty())
-        .map(|piece| match piece.split_once('=') {
-            Some((name, value)) => (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()),
-            None => (piece.trim().to_owned(), String::new()),
-        })
-        .collect();
-    (head, params)
 }
 
 fn unescape(text: &str) -> String {
@@ -161,8 +170,9 @@ mod tests {
         assert_eq!((uri.user.as_deref(), uri.host.as_str(), uri.port), (Some("a@b"), "2001:db8::1", Some(5061)));
         assert_eq!(uri.param("lr"), Some(""));
         assert_eq!(Uri::parse("tel:+1-201-555-0123;x=1").expect("tel").user.as_deref(), Some("+1-201-555-0123"));
+        assert_eq!(Uri::parse("sip:@h").expect("nobody").user, None);
         assert_eq!(Uri::parse("nobody:x").expect("other").scheme, Scheme::Other("nobody".into()));
-        for bad in ["", "sip:", "sip:a b@c", "<sip:a@b>", "sip:a@b:99999"] {
+        for bad in ["", "sip:", "sip:a b@c", "<sip:a@b>", "sip:a@b:99999", "sip:a@b:+5060"] {
             assert_eq!(Uri::parse(bad), None, "{bad}");
         }
     }

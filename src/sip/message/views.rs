@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Method;
-use super::uri::{Uri, split_host_port, split_params};
+use super::params::{self, Params};
+use super::uri::{Uri, split_host_port};
+use super::{Headers, Method};
 
 /// The number and method of a CSeq header (RFC 3261 section 20.16).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl CSeq {
     /// Reads `314159 INVITE`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
-        let number = words.next()?.parse::<u32>().ok().filter(|n| *n < 1 << 31)?;
+        let number = params::number::<u32>(words.next()?).filter(|n| *n < 1 << 31)?;
         let method = Method::from_token(words.next()?);
         words.next().is_none().then_some(Self { number, method })
     }
@@ -34,30 +35,31 @@ impl fmt::Display for CSeq {
 /// One Via value (RFC 3261 section 20.42, RFC 3581).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Via {
+    /// The version of the protocol: `2.0`, or what cannot be served and is told so.
+    pub version: String,
     /// The transport token, upper case.
     pub transport: String,
     /// The sent-by host; IPv6 without brackets.
     pub host: String,
     /// The sent-by port.
     pub port: Option<u16>,
-    params: Vec<(String, String)>,
-    rport_asked: bool,
+    params: Params,
 }
 
 impl Via {
     /// Reads `SIP/2.0/UDP host:port;branch=…`, with white space wherever the grammar allows it.
     pub fn parse(text: &str) -> Option<Self> {
-        let (head, params) = split_params(text);
+        let (head, params) = params::split(text);
         let mut protocol = head.splitn(3, '/').map(str::trim);
         let (name, version, rest) = (protocol.next()?, protocol.next()?, protocol.next()?);
-        if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+        if !name.eq_ignore_ascii_case("SIP") {
             return None;
         }
         let (transport, sent_by) = rest.split_once(|c: char| c.is_whitespace())?;
         let sent_by: String = sent_by.chars().filter(|c| !c.is_whitespace()).collect();
         let (host, port) = split_host_port(&sent_by)?;
-        let rport_asked = params.iter().any(|(name, value)| name.eq_ignore_ascii_case("rport") && value.is_empty());
-        Some(Self { transport: transport.to_ascii_uppercase(), host: host.to_owned(), port, params, rport_asked })
+        let (version, transport) = (version.to_owned(), transport.to_ascii_uppercase());
+        Some(Self { version, transport, host: host.to_owned(), port, params })
     }
 
     /// The branch parameter.
@@ -67,43 +69,42 @@ impl Via {
 
     /// The value of a parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.params.get(name)
     }
 
-    /// Where responses go over UDP: `received`/`rport`, else the sent-by (RFC 3261 section 18.2.2, RFC 3581).
+    /// Where responses go over UDP: to the source, by its port where `rport` is asked for, else by that of sent-by
+    /// (RFC 3261 section 18.2.2, RFC 3581 section 4). Whatever `received` and `rport` say already, the source is what was seen.
     pub fn response_address(&self, source: SocketAddr) -> SocketAddr {
-        let port = match self.param("rport").and_then(|port| port.parse().ok()) {
-            Some(port) => port,
-            None if self.rport_asked => source.port(),
-            None => self.port.unwrap_or(5060),
-        };
+        let port = if self.param("rport").is_some() { source.port() } else { self.port.unwrap_or(5060) };
         SocketAddr::new(source.ip(), port)
     }
 }
 
 /// Stamps a top Via value with `received` and `rport` as the server that got it from `source`
-/// (RFC 3261 section 18.2.1, RFC 3581 section 4).
+/// (RFC 3261 section 18.2.1, RFC 3581 section 4). What a client filled in itself is replaced: it is a guess, this was seen.
 pub(super) fn stamp_via(value: &str, source: SocketAddr) -> String {
     let Some(via) = Via::parse(value) else { return value.to_owned() };
-    let mut out = value.to_owned();
-    if via.rport_asked {
-        // The parameter stands there without a value: fill it in where it stands.
-        let at = out
-            .split(';')
-            .scan(0, |start, piece| {
-                let here = *start;
-                *start += piece.len() + 1;
-                Some((here, piece))
-            })
-            .find(|(_, piece)| piece.trim().eq_ignore_ascii_case("rport"))
-            .map(|(start, piece)| start + piece.trim_end().len());
-        if let Some(at) = at {
-            out.insert_str(at, &format!("={}", source.port()));
+    let source_ip = source.ip().to_canonical();
+    let (mut out, mut rport) = (String::with_capacity(value.len() + 40), None);
+    for (n, piece) in params::pieces(value).enumerate() {
+        let name = piece.split('=').next().unwrap_or_default().trim();
+        if n > 0 && name.eq_ignore_ascii_case("received") {
+            continue;
         }
+        if n > 0 && name.eq_ignore_ascii_case("rport") {
+            if rport.replace(source.port()).is_none() {
+                out.push_str(&format!(";rport={}", source.port()));
+            }
+            continue;
+        }
+        if n > 0 {
+            out.push(';');
+        }
+        out.push_str(piece);
     }
-    let same_host = via.host.parse::<IpAddr>().is_ok_and(|ip| ip == source.ip());
-    if (via.rport_asked || !same_host) && via.param("received").is_none() {
-        out.push_str(&format!(";received={}", source.ip()));
+    let same_host = via.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == source_ip);
+    if rport.is_some() || !same_host {
+        out.push_str(&format!(";received={source_ip}"));
     }
     out
 }
@@ -115,7 +116,7 @@ pub struct NameAddr {
     pub display_name: String,
     /// The URI.
     pub uri: Uri,
-    params: Vec<(String, String)>,
+    params: Params,
 }
 
 /// An address header that cannot be read.
@@ -125,54 +126,69 @@ pub struct MalformedAddress;
 
 impl NameAddr {
     /// Reads one address. In the form without brackets everything after `;` belongs to the header, as RFC 3261
-    /// section 20.10 rules.
+    /// section 20.10 rules. Whatever stands before a bracket is the display name, also where it should have been quoted.
     pub fn parse(text: &str) -> Result<Self, MalformedAddress> {
         let text = text.trim();
-        let (display, rest) = if let Some(rest) = text.strip_prefix('"') {
-            let end = closing_quote(rest).ok_or(MalformedAddress)?;
-            (rest[..end].replace("\\\"", "\"").replace("\\\\", "\\"), rest[end + 1..].trim_start())
-        } else {
-            match text.find('<') {
-                Some(at) if !text[..at].contains(';') => (text[..at].trim().to_owned(), &text[at..]),
-                _ => (String::new(), text),
+        let (quoted, rest) = match text.strip_prefix('"') {
+            Some(rest) => {
+                let end = params::closing_quote(rest).ok_or(MalformedAddress)?;
+                (Some(params::unescaped(&rest[..end])), rest[end + 1..].trim_start())
             }
+            None => (None, text),
         };
-        if let Some(rest) = rest.strip_prefix('<') {
-            let (uri, tail) = rest.split_once('>').ok_or(MalformedAddress)?;
-            let (between, params) = split_params(tail);
-            if !between.is_empty() {
-                return Err(MalformedAddress);
-            }
-            let uri = Uri::parse(uri.trim()).ok_or(MalformedAddress)?;
-            return Ok(Self { display_name: display, uri, params });
-        }
-        let (uri, params) = split_params(rest);
-        if !display.is_empty() {
+        let Some(at) = bracket(rest) else {
+            let (uri, params) = params::split(rest);
+            let uri = Uri::parse(uri).filter(|_| quoted.is_none()).ok_or(MalformedAddress)?;
+            return Ok(Self { display_name: String::new(), uri, params });
+        };
+        let (uri, tail) = rest[at + 1..].split_once('>').ok_or(MalformedAddress)?;
+        let (between, params) = params::split(tail);
+        if !between.is_empty() {
             return Err(MalformedAddress);
         }
-        Ok(Self { display_name: display, uri: Uri::parse(uri).ok_or(MalformedAddress)?, params })
+        let uri = Uri::parse(uri.trim()).ok_or(MalformedAddress)?;
+        Ok(Self { display_name: quoted.unwrap_or_else(|| rest[..at].trim().to_owned()), uri, params })
     }
 
-    /// The tag parameter.
+    /// The first of a header's addresses that can be read.
+    pub fn first(headers: &Headers, name: &str) -> Option<Self> {
+        headers.list(name).into_iter().find_map(|address| Self::parse(address).ok())
+    }
+
+    /// The tag parameter. An empty one is none.
     pub fn tag(&self) -> Option<&str> {
-        self.param("tag")
+        self.param("tag").filter(|tag| !tag.is_empty())
     }
 
     /// The value of a header parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        self.params.get(name)
     }
 }
 
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return Some(at),
-            _ => {}
+/// A From or To value that has no tag yet (an empty one is none), with this one.
+pub(crate) fn with_tag(value: &str, tag: &str) -> String {
+    let tail_at = value.rfind('>').map_or(0, |at| at + 1);
+    let mut out = value[..tail_at].to_owned();
+    let is_tag = |piece: &str| piece.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("tag"));
+    for (n, piece) in params::pieces(&value[tail_at..]).enumerate().filter(|(n, piece)| *n == 0 || !is_tag(piece)) {
+        if n > 0 {
+            out.push(';');
         }
+        out.push_str(piece);
+    }
+    out + ";tag=" + tag
+}
+
+/// Where the first `<` stands that is not inside quotes.
+fn bracket(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find(['<', '"']) {
+        at += found;
+        if text[at..].starts_with('<') {
+            return Some(at);
+        }
+        at += 1 + params::closing_quote(&text[at + 1..]).map_or(0, |end| end + 1);
     }
     None
 }
@@ -192,6 +208,36 @@ mod tests {
     }
 
     #[test]
+    fn odd_names_are_read_where_the_meaning_is_plain() {
+        for (text, name, user, tag) in [
+            ("Smith; John <sip:x@y>;tag=1", "Smith; John", Some("x"), Some("1")),
+            ("Smith; tag=9, John<sip:x@y> ; Tag = 1", "Smith; tag=9, John", Some("x"), Some("1")),
+            ("sip:z@y <sip:x@y>;tag=1", "sip:z@y", Some("x"), Some("1")),
+            ("O\"Neil <sip:x@y>;tag=1", "O\"Neil", Some("x"), Some("1")),
+            ("\"A;B\" (c) <sip:x@y>;tag=1", "A;B", Some("x"), Some("1")),
+            ("<sip:@y>;tag=", "", None, None),
+            ("sip:@y;tag", "", None, None),
+            ("sip:x@y;p=\"<z>\";tag=1", "", Some("x"), Some("1")),
+            ("<sip:x@y;a=b>;c=\"d;e\";tag=1", "", Some("x"), Some("1")),
+        ] {
+            let address = NameAddr::parse(text).unwrap_or_else(|_| panic!("{text}"));
+            let seen = (address.display_name.as_str(), address.uri.user.as_deref(), address.tag());
+            assert_eq!(seen, (name, user, tag), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tag_takes_the_place_of_an_empty_one() {
+        for (value, expected) in [
+            ("<sip:x@y>", "<sip:x@y>;tag=t"),
+            ("<sip:x@y;tag=in>;TAG = ;a=b", "<sip:x@y;tag=in>;a=b;tag=t"),
+            ("sip:x@y;tag", "sip:x@y;tag=t"),
+        ] {
+            assert_eq!(with_tag(value, "t"), expected);
+        }
+    }
+
+    #[test]
     fn a_via_is_stamped_with_where_it_came_from() {
         let source: SocketAddr = "192.0.2.7:40000".parse().expect("address");
         assert_eq!(
@@ -199,6 +245,11 @@ mod tests {
             "SIP/2.0/UDP 10.0.0.1:5060;rport=40000;branch=z9hG4bKx;received=192.0.2.7"
         );
         assert_eq!(stamp_via("SIP/2.0/UDP 192.0.2.7;branch=b", source), "SIP/2.0/UDP 192.0.2.7;branch=b");
+        assert_eq!(
+            stamp_via("SIP/2.0/UDP 192.0.2.7;Received = 10.1.2.3; RPORT = 4444 ;branch=b;rport", source),
+            "SIP/2.0/UDP 192.0.2.7;rport=40000;branch=b;received=192.0.2.7"
+        );
+        assert_eq!(stamp_via("SIP/2.0/UDP 192.0.2.7;received=10.1.2.3;b=c", source), "SIP/2.0/UDP 192.0.2.7;b=c");
         let via = Via::parse("SIP / 2.0 / UDP  first.example.com: 4000;branch=z9").expect("white space is legal");
         assert_eq!((via.host.as_str(), via.port), ("first.example.com", Some(4000)));
         assert_eq!(via.response_address(source), "192.0.2.7:4000".parse().expect("address"));

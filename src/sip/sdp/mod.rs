@@ -1,16 +1,21 @@
 //! SDP offer/answer for one audio stream (RFC 3264, RFC 8866): G.711, G.722, Opus, telephone-event, comfort noise, SRTP.
 //!
 //! Invariant: an answer has as many m-lines as its offer; all but the first usable audio stream are refused with port 0.
+//! What a refusal was about is told: [`SdpRefused::warning`].
 
 pub mod crypto;
+mod reader;
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use sdp_types::{Media, Session};
-
 use crypto::{CryptoKey, CryptoLine, CryptoSuite, KeyMaterial};
+pub use reader::Line;
+use reader::{Description, Level};
+
+use crate::message::params::number;
+use crate::message::{Response, StatusCode};
 
 /// An audio codec the engine speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +98,9 @@ impl Direction {
     }
 
     fn from_token(token: &str) -> Option<Self> {
-        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive].into_iter().find(|d| d.token() == token)
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|d| d.token().eq_ignore_ascii_case(token))
     }
 
     /// The other side's view (RFC 3264 section 6.1).
@@ -196,13 +203,14 @@ impl Agreed {
     /// Its m-section from our side.
     fn write(
         &self,
-        profile: &str,
+        (kind, profile): (&str, &str),
         crypto: Option<&CryptoLine>,
         direction: Direction,
         local: &LocalMedia,
         sdp: &mut String,
     ) {
         Stream {
+            kind,
             profile,
             codecs: &[(self.codec, self.payload_type)],
             events: self.telephone_event.as_slice(),
@@ -217,11 +225,17 @@ impl Agreed {
 }
 
 /// Why no stream came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SdpRefused {
     /// Not SDP: 400.
     #[error("malformed session description")]
     Malformed,
+    /// A line that is needed cannot be read: 488.
+    #[error("a line of the session description cannot be read, {0}")]
+    Unreadable(Line),
+    /// A stream has no c-line: 488.
+    #[error("no connection address for the stream of {0}")]
+    NoAddress(Line),
     /// No audio stream with a codec of ours: 488.
     #[error("no acceptable audio stream")]
     NothingFits,
@@ -230,26 +244,53 @@ pub enum SdpRefused {
     Security,
 }
 
+impl SdpRefused {
+    /// The status to refuse the offer with.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode(400),
+            Self::Unreadable(_) | Self::NoAddress(_) | Self::NothingFits | Self::Security => StatusCode(488),
+        }
+    }
+
+    /// The Warning value (RFC 3261 section 20.43) that says what is wrong, by the line where there is one.
+    pub fn warning(&self) -> String {
+        let code = match self {
+            Self::NothingFits => 305,
+            Self::Malformed | Self::Unreadable(_) | Self::NoAddress(_) | Self::Security => 399,
+        };
+        format!("{code} bellhop \"{self}\"")
+    }
+
+    /// The refusal of an offer, given the response with [`Self::status`].
+    pub fn told_in(&self, response: Response) -> Response {
+        response.with("Warning", self.warning())
+    }
+
+    /// Of the reasons of several streams the one that helps most: a line to mend, then the policy.
+    fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::NothingFits, _) | (Self::Security, Self::Unreadable(_) | Self::NoAddress(_)) => other,
+            _ => self,
+        }
+    }
+}
+
 /// Our answer to an offer, and what it agrees on.
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Agreed), SdpRefused> {
-    let session = Session::parse(offer).map_err(|_| SdpRefused::Malformed)?;
-    let mut refused = SdpRefused::NothingFits;
-    let found = session.medias.iter().enumerate().find_map(|(at, media)| match agree(&session, media, local) {
-        Ok(fits) => Some((at, fits)),
-        Err(why) => {
-            refused = if why == SdpRefused::Security { why } else { refused };
-            None
-        }
-    });
-    let Some((chosen, (agreed, crypto_tag))) = found else { return Err(refused) };
+    let offer = reader::read(offer).ok_or(SdpRefused::Malformed)?;
+    let (chosen, (agreed, crypto_tag)) = first_that_fits(&offer, local)?;
     let mut sdp = session_lines(local);
-    for (at, media) in session.medias.iter().enumerate() {
+    for (at, stream) in offer.streams.iter().enumerate() {
         if at == chosen {
             let crypto = agreed.keys.as_ref().map(|keys| CryptoLine { tag: crypto_tag, key: keys.local.clone() });
-            agreed.write(&media.proto, crypto.as_ref(), agreed.direction, local, &mut sdp);
+            let written = (stream.kind.as_str(), stream.profile.as_str());
+            agreed.write(written, crypto.as_ref(), agreed.direction, local, &mut sdp);
         } else {
-            let format = media.fmt.split(' ').next().unwrap_or("0");
-            let _ = write!(sdp, "m={} 0 {} {format}\r\n", media.media, media.proto);
+            let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+            let format = stream.formats.first().map_or("0", String::as_str);
+            let (kind, profile) = (or(&stream.kind, "audio"), or(&stream.profile, "RTP/AVP"));
+            let _ = write!(sdp, "m={kind} 0 {profile} {format}\r\n");
         }
     }
     Ok((sdp, agreed))
@@ -275,6 +316,7 @@ pub fn offer(local: &LocalMedia) -> String {
     };
     let mut sdp = session_lines(local);
     Stream {
+        kind: "audio",
         profile,
         codecs: &codecs,
         events: &events,
@@ -293,49 +335,62 @@ pub fn reoffer(local: &LocalMedia, agreed: &Agreed, direction: Direction) -> Str
     let crypto = agreed.keys.as_ref().map(|keys| CryptoLine { tag: 1, key: keys.local.clone() });
     let mut sdp = session_lines(local);
     let profile = if crypto.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
-    agreed.write(profile, crypto.as_ref(), direction, local, &mut sdp);
+    agreed.write(("audio", profile), crypto.as_ref(), direction, local, &mut sdp);
     sdp
 }
 
 /// Reads the far end's answer to our [`offer`] or [`reoffer`].
 pub fn read_answer(answer: &[u8], local: &LocalMedia) -> Result<Agreed, SdpRefused> {
-    let session = Session::parse(answer).map_err(|_| SdpRefused::Malformed)?;
+    let answer = reader::read(answer).ok_or(SdpRefused::Malformed)?;
+    first_that_fits(&answer, local).map(|(_, (agreed, _))| agreed)
+}
+
+/// The first stream that both can use, by its place; what it agrees on, and the number of the crypto line that was taken.
+fn first_that_fits(description: &Description, local: &LocalMedia) -> Result<(usize, (Agreed, u32)), SdpRefused> {
     let mut refused = SdpRefused::NothingFits;
-    for media in &session.medias {
-        match agree(&session, media, local) {
-            Ok((agreed, _)) => return Ok(agreed),
-            Err(why) => refused = why,
+    for (at, stream) in description.streams.iter().enumerate() {
+        match agree(&description.session, stream, local) {
+            Ok(agreed) => return Ok((at, agreed)),
+            Err(why) => refused = refused.or(why),
         }
     }
     Err(refused)
 }
 
-/// What a stream agrees on, and the number of the crypto line that was taken.
-fn agree(session: &Session, media: &Media, local: &LocalMedia) -> Result<(Agreed, u32), SdpRefused> {
-    let secure_profile = matches!(media.proto.as_str(), "RTP/SAVP" | "RTP/SAVPF");
-    let usable = media.media == "audio"
-        && media.port != 0
-        && (secure_profile || matches!(media.proto.as_str(), "RTP/AVP" | "RTP/AVPF"));
+fn agree(session: &Level, stream: &reader::Stream, local: &LocalMedia) -> Result<(Agreed, u32), SdpRefused> {
+    let is = |profile: &str| stream.profile.eq_ignore_ascii_case(profile);
+    let secure_profile = is("RTP/SAVP") || is("RTP/SAVPF");
     let nothing = SdpRefused::NothingFits;
-    if !usable {
+    if !stream.kind.eq_ignore_ascii_case("audio") {
         return Err(nothing);
     }
-    let formats: Vec<u8> = media.fmt.split_ascii_whitespace().filter_map(|format| format.parse().ok()).collect();
+    let Some(port) = stream.port.filter(|_| stream.is_readable()) else {
+        return Err(SdpRefused::Unreadable(stream.line.clone()));
+    };
+    if port == 0 || !(secure_profile || is("RTP/AVP") || is("RTP/AVPF")) {
+        return Err(nothing);
+    }
+    let media = &stream.level;
+    let formats: Vec<u8> = stream.formats.iter().filter_map(|format| number(format)).collect();
     let offered = |codec: &Codec| {
         let format = formats.iter().find(|format| codec_of(media, **format) == Some(*codec))?;
         Some((*codec, *format))
     };
     let (codec, payload_type) = local.codecs.iter().find_map(offered).ok_or(nothing)?;
     let (keys, crypto_tag) = agree_on_keys(media, secure_profile, local)?;
-    let connection = media.connections.first().or(session.connection.as_ref()).ok_or(nothing)?;
-    let host = connection.connection_address.split('/').next().unwrap_or_default();
+    let connection = media.connection.as_ref().or(session.connection.as_ref());
+    let host = match connection {
+        Some(Ok(host)) => host,
+        Some(Err(line)) => return Err(SdpRefused::Unreadable(line.clone())),
+        None => return Err(SdpRefused::NoAddress(stream.line.clone())),
+    };
     // A name is not resolved: the stream is believed where it comes from.
     let ip: IpAddr = host.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
     let direction = direction(session, media);
     // 0.0.0.0 is the old way to say hold (RFC 3264 section 8.4).
     let old_hold = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) && direction == Direction::SendRecv;
-    let remote = SocketAddr::new(ip, media.port);
-    let rtcp_mux = media.attributes.iter().any(|a| a.attribute == "rtcp-mux");
+    let remote = SocketAddr::new(ip, port);
+    let rtcp_mux = media.attribute("rtcp-mux").is_some();
     let agreed = Agreed {
         remote,
         remote_control: if rtcp_mux { remote } else { control_address(media, remote) },
@@ -345,7 +400,7 @@ fn agree(session: &Session, media: &Media, local: &LocalMedia) -> Result<(Agreed
         telephone_event: telephone_event(media, &formats, codec),
         comfort_noise: formats.iter().copied().find(|format| {
             codec.is_narrowband()
-                && mapping(media, *format).map_or(*format == 13, |m| m.eq_ignore_ascii_case("CN/8000"))
+                && mapping(media, *format).map_or(*format == 13, |mapping| mapping.is("CN", 8000, 8000))
         }),
         ptime_ms: ptime(media, codec),
         direction: if old_hold { Direction::SendOnly } else { direction }.reversed(),
@@ -354,9 +409,8 @@ fn agree(session: &Session, media: &Media, local: &LocalMedia) -> Result<(Agreed
     Ok((agreed, crypto_tag))
 }
 
-fn agree_on_keys(media: &Media, secure_profile: bool, local: &LocalMedia) -> Result<(Option<Keys>, u32), SdpRefused> {
-    let lines = media.attributes.iter().filter(|a| a.attribute == "crypto").filter_map(|a| a.value.as_deref());
-    let offered = lines.filter_map(CryptoLine::parse).next();
+fn agree_on_keys(media: &Level, secure_profile: bool, local: &LocalMedia) -> Result<(Option<Keys>, u32), SdpRefused> {
+    let offered = media.all("crypto").find_map(CryptoLine::parse);
     match (local.security, offered) {
         (Security::Off, _) if secure_profile => Err(SdpRefused::Security),
         (Security::Off, _) => Ok((None, 0)),
@@ -370,28 +424,44 @@ fn agree_on_keys(media: &Media, secure_profile: bool, local: &LocalMedia) -> Res
     }
 }
 
-/// telephone-event at the codec's clock, else at 8 kHz, which is what older peers offer beside Opus.
-fn telephone_event(media: &Media, formats: &[u8], codec: Codec) -> Option<TelephoneEvent> {
+/// telephone-event at the codec's clock, else at 8 kHz, which is what older peers offer beside Opus. Some say no `a=rtpmap`
+/// for it: their 101, or a dynamic format whose `a=fmtp` is a list of events, is it.
+fn telephone_event(media: &Level, formats: &[u8], codec: Codec) -> Option<TelephoneEvent> {
     [codec.clock_rate(), 8000].into_iter().find_map(|clock_rate| {
-        let wanted = format!("telephone-event/{clock_rate}");
-        let is_it = |format: &u8| mapping(media, *format).is_some_and(|m| m.eq_ignore_ascii_case(&wanted));
+        let is_it = |format: &u8| match mapping(media, *format) {
+            Some(mapping) => mapping.is("telephone-event", clock_rate, 8000),
+            None => clock_rate == 8000 && is_silently_events(media, *format),
+        };
         formats.iter().copied().find(is_it).map(|payload_type| TelephoneEvent { payload_type, clock_rate })
     })
 }
 
+fn is_silently_events(media: &Level, format: u8) -> bool {
+    let parameters = media.all("fmtp").find_map(|value| of_format(value, format));
+    let is_list = |list: &str| {
+        !list.is_empty()
+            && list.bytes().all(|b| b.is_ascii_digit() || b",- ".contains(&b))
+            && list.as_bytes()[0] != b'-'
+    };
+    (96..=127).contains(&format) && parameters.map_or(format == 101, is_list)
+}
+
 /// `a=rtcp` (RFC 3605), else the next port.
-fn control_address(media: &Media, remote: SocketAddr) -> SocketAddr {
+fn control_address(media: &Level, remote: SocketAddr) -> SocketAddr {
     let next = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
-    let Some(value) = attribute(&media.attributes, "rtcp") else { return next };
-    let mut words = value.split_ascii_whitespace();
-    let Some(port) = words.next().and_then(|port| port.parse().ok()) else { return next };
+    let Some(value) = media.attribute("rtcp") else { return next };
+    let mut words = value.split_whitespace();
+    let Some(port) = words.next().and_then(number) else { return next };
     let ip = words.nth(2).and_then(|ip| ip.parse().ok()).unwrap_or(remote.ip());
     SocketAddr::new(ip, port)
 }
 
-/// What the far end wants to receive, within what we can send: 10 to 60 ms in steps of 10.
-fn ptime(media: &Media, codec: Codec) -> u8 {
-    let number = |name| attribute(&media.attributes, name).and_then(|value| value.trim().parse::<f32>().ok());
+/// What the far end wants to receive, within what we can send: 10 to 60 ms in steps of 10. A length of nothing is no wish.
+fn ptime(media: &Level, codec: Codec) -> u8 {
+    let number = |name| {
+        let value = media.attribute(name).and_then(|value| value.parse::<f32>().ok());
+        value.filter(|value| value.is_finite() && *value > 0.0)
+    };
     let wished = number("ptime").unwrap_or(20.0).min(number("maxptime").unwrap_or(60.0));
     let tens = (wished / 10.0).clamp(1.0, 6.0) as u8;
     match (codec, tens) {
@@ -401,32 +471,46 @@ fn ptime(media: &Media, codec: Codec) -> u8 {
     }
 }
 
-fn codec_of(media: &Media, format: u8) -> Option<Codec> {
+fn codec_of(media: &Level, format: u8) -> Option<Codec> {
     match mapping(media, format) {
         Some(mapping) => {
-            let mut parts = mapping.split('/');
-            let (name, rate) = (parts.next()?, parts.next()?.parse::<u32>().ok()?);
-            Codec::ALL.into_iter().find(|codec| name.eq_ignore_ascii_case(codec.name()) && rate == codec.clock_rate())
+            Codec::ALL.into_iter().find(|codec| mapping.is(codec.name(), codec.clock_rate(), codec.clock_rate()))
         }
         None => Codec::ALL.into_iter().find(|codec| *codec != Codec::Opus && codec.payload_type() == format),
     }
 }
 
-fn mapping(media: &Media, format: u8) -> Option<&str> {
-    media.attributes.iter().filter(|a| a.attribute == "rtpmap").filter_map(|a| a.value.as_deref()).find_map(|value| {
-        let (number, mapping) = value.split_once(' ')?;
-        (number.trim().parse() == Ok(format)).then_some(mapping.trim())
-    })
+/// `name/clock/channels` of an `a=rtpmap`.
+struct Mapping<'a> {
+    name: &'a str,
+    clock_rate: Option<&'a str>,
 }
 
-fn attribute<'a>(attributes: &'a [sdp_types::Attribute], name: &str) -> Option<&'a str> {
-    attributes.iter().find(|a| a.attribute == name).and_then(|a| a.value.as_deref())
+impl Mapping<'_> {
+    /// Whether it is this encoding; one that says no clock has the `usual` one. Channels make no difference to us: of
+    /// what we speak each has one number of them.
+    fn is(&self, name: &str, clock_rate: u32, usual: u32) -> bool {
+        let clock = self.clock_rate.map_or(Some(usual), number);
+        self.name.eq_ignore_ascii_case(name) && clock == Some(clock_rate)
+    }
 }
 
-fn direction(session: &Session, media: &Media) -> Direction {
-    let named =
-        |attributes: &[sdp_types::Attribute]| attributes.iter().find_map(|a| Direction::from_token(&a.attribute));
-    named(&media.attributes).or_else(|| named(&session.attributes)).unwrap_or(Direction::SendRecv)
+fn mapping(media: &Level, format: u8) -> Option<Mapping<'_>> {
+    let value = media.all("rtpmap").find_map(|value| of_format(value, format))?;
+    let mut parts = value.split('/').map(str::trim);
+    let name = parts.next().filter(|name| !name.is_empty())?;
+    Some(Mapping { name, clock_rate: parts.next().filter(|clock| !clock.is_empty()) })
+}
+
+/// What follows the format in `a=rtpmap` and `a=fmtp`, if it is this one.
+fn of_format(value: &str, format: u8) -> Option<&str> {
+    let (theirs, rest) = value.split_once(char::is_whitespace)?;
+    (number(theirs) == Some(format)).then_some(rest.trim())
+}
+
+fn direction(session: &Level, media: &Level) -> Direction {
+    let named = |level: &Level| level.names().find_map(Direction::from_token);
+    named(media).or_else(|| named(session)).unwrap_or(Direction::SendRecv)
 }
 
 fn session_lines(local: &LocalMedia) -> String {
@@ -437,6 +521,7 @@ fn session_lines(local: &LocalMedia) -> String {
 
 /// One m-section of ours.
 struct Stream<'a> {
+    kind: &'a str,
     profile: &'a str,
     codecs: &'a [(Codec, u8)],
     events: &'a [TelephoneEvent],
@@ -449,7 +534,7 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     fn write(&self, local: &LocalMedia, sdp: &mut String) {
-        let _ = write!(sdp, "m=audio {} {}", local.address.port(), self.profile);
+        let _ = write!(sdp, "m={} {} {}", self.kind, local.address.port(), self.profile);
         let formats = self.codecs.iter().map(|(_, format)| *format);
         for format in formats.chain(self.events.iter().map(|event| event.payload_type)).chain(self.comfort_noise) {
             let _ = write!(sdp, " {format}");

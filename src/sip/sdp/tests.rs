@@ -145,3 +145,83 @@ fn our_own_offer_and_hold_are_understood_by_ourselves() {
         assert_eq!(agreed(&held, &local).expect("fits").direction, Direction::RecvOnly, "{held}");
     }
 }
+
+/// Lines that touch nothing of the audio, as the field writes them.
+#[test]
+fn odd_lines_are_left_out_and_blanks_make_no_difference() {
+    let plain = agreed(VOICE_CONNECTOR, &local()).expect("fits");
+    for (from, to) in [
+        ("o=Sonus_UAC 1 1", "o=- -1 -1"),
+        ("o=Sonus_UAC 1 1 IN IP4 3.80.17.149\r\n", "o=\r\n"),
+        ("s=-", "s="),
+        ("t=0 0", "t=now"),
+        ("t=0 0", "b=AS:lots\r\nt=0 0\r\nr=x"),
+        ("\r\n", " \t\r\n"),
+        ("\r\n", "\n"),
+        ("\r\n", "\r"),
+        ("m=audio 36488 RTP/AVP 0 101", "m=AUDIO  36488\trtp/avp  0 101 "),
+        ("m=audio 36488", "m=audio 36488/2"),
+        ("a=rtpmap:0 PCMU/8000", "a=rtpmap:0 PCMU"),
+        ("a=rtpmap:0 PCMU/8000", "a=rtpmap: 0\tpcmu / 8000 / 1"),
+        ("telephone-event/8000", "telephone-event/8000/1"),
+        ("telephone-event/8000", "telephone-event"),
+        ("a=rtpmap:101 telephone-event/8000\r\n", ""),
+        ("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n", ""),
+        ("a=fmtp:101 0-15", "a=fmtp:101 0-11,16"),
+        ("a=ptime:20", "a=ptime:0"),
+        ("a=ptime:20", "a=ptime:-20\r\na=maxptime:nan"),
+        ("a=sendrecv", "a=SendRecv "),
+        ("a=rtcp:36489", "a=rtcp:x"),
+        ("c=IN IP4 3.80.17.149", "c=in  ip4 3.80.17.149/127"),
+    ] {
+        let offer = VOICE_CONNECTOR.replace(from, to);
+        assert_ne!(offer, VOICE_CONNECTOR, "{from}");
+        assert_eq!(agreed(&offer, &local()).as_ref(), Ok(&plain), "{from:?} -> {to:?}");
+    }
+    let mut latin = VOICE_CONNECTOR.as_bytes().to_vec();
+    let name = latin.windows(3).position(|w| w == b"s=-").expect("a name");
+    latin[name + 2] = 0xfc;
+    assert_eq!(answer(&latin, &local()).map(|(_, agreed)| agreed), Ok(plain));
+    let (sdp, _) = answer(VOICE_CONNECTOR.replace("m=audio", "m=AUDIO").as_bytes(), &local()).expect("fits");
+    assert!(sdp.contains("m=AUDIO 20000 RTP/AVP 0 101"), "as it was written: {sdp}");
+}
+
+#[test]
+fn what_is_needed_and_cannot_be_read_is_told_by_its_line() {
+    for (from, to, expected) in [
+        ("m=audio 36488", "m=audio many", "line 6: m=audio many RTP/AVP 0 101"),
+        ("RTP/AVP 0 101", "RTP/AVP", "line 6: m=audio 36488 RTP/AVP"),
+        ("m=audio 36488", "m=audio 99999", "line 6: m=audio 99999 RTP/AVP 0 101"),
+        ("c=IN IP4 3.80.17.149", "c=IN \"IP4\"", "line 4: c=IN IP4"),
+        ("c=IN IP4 3.80.17.149\r\n", "", "line 5: m=audio 36488 RTP/AVP 0 101"),
+    ] {
+        let refused = agreed(&VOICE_CONNECTOR.replace(from, to), &local()).expect_err("refused");
+        assert_eq!(refused.status().0, 488);
+        let warning = refused.warning();
+        assert!(warning.starts_with("399 bellhop \"") && warning.contains(expected), "{warning}");
+        assert_eq!(warning.matches('"').count(), 2, "{warning}");
+    }
+    // A stream that can be used is not spoilt by one that cannot be read.
+    let spoilt = VOICE_CONNECTOR.replace("m=audio", "m=video x\r\nm=audio many RTP/AVP 0\r\nm=audio");
+    let (sdp, _) = answer(spoilt.as_bytes(), &local()).expect("fits");
+    let lines: Vec<_> = sdp.lines().filter(|l| l.starts_with("m=")).collect();
+    assert_eq!(lines, ["m=video 0 RTP/AVP 0", "m=audio 0 RTP/AVP 0", "m=audio 20000 RTP/AVP 0 101"]);
+}
+
+/// A format that says nothing of itself is an event only where it can be one.
+#[test]
+fn formats_without_a_mapping_are_not_guessed_at() {
+    for (formats, fmtp, expected) in [
+        ("0 100", "a=fmtp:100 0-16", Some(100)),
+        ("0 100", "a=fmtp:100 mode=1", None),
+        ("0 100", "a=x", None),
+        ("0 18", "a=fmtp:18 0-15", None),
+        ("0 101", "a=fmtp:101 annexb=no", None),
+    ] {
+        let offer = VOICE_CONNECTOR
+            .replace("RTP/AVP 0 101", &format!("RTP/AVP {formats}"))
+            .replace("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15", fmtp);
+        let event = agreed(&offer, &local()).expect("fits").telephone_event;
+        assert_eq!(event.map(|event| event.payload_type), expected, "{formats} {fmtp}");
+    }
+}

@@ -1,0 +1,49 @@
+//! A 2xx to an INVITE or re-INVITE on its way: repeated at growing intervals until its ACK.
+//!
+//! Invariant: it is given up after 64·T1, once. Part of `uas.rs`.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::uas::Output;
+use crate::message::Response;
+use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
+
+/// A 2xx to an INVITE, repeated until its ACK (RFC 3261 section 13.3.1.4).
+#[derive(Debug, Clone)]
+pub(super) struct Repeated {
+    pub(super) key: ServerKey,
+    pub(super) number: u32,
+    pub(super) answer: Response,
+    again: Instant,
+    interval: Duration,
+    pub(super) until: Instant,
+    /// Whether it carries an offer of ours, whose answer the ACK brings.
+    pub(super) offered: bool,
+}
+
+impl Repeated {
+    pub(super) fn new(now: Instant, key: ServerKey, number: u32, answer: Response, offered: bool) -> Self {
+        Self { key, number, answer, again: now + T1, interval: T1, until: now + TIMEOUT, offered }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.again.min(self.until)
+    }
+
+    /// `false` when no ACK came in time.
+    pub(super) fn repeat(&mut self, now: Instant, outputs: &mut VecDeque<Output>) -> bool {
+        if self.until <= now {
+            // Leaving sends the BYE at once: its own `until` is the same instant.
+            self.until = now + TIMEOUT;
+            self.again = now + TIMEOUT;
+            return false;
+        }
+        if self.again <= now {
+            self.interval = (self.interval * 2).min(T2);
+            self.again = now + self.interval;
+            outputs.push_back(Output::Respond { key: self.key.clone(), response: self.answer.clone() });
+        }
+        true
+    }
+}

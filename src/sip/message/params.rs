@@ -1,0 +1,116 @@
+//! Parameters: the one reader of `value ; name = value ; flag`, for every header, URI and body that has them.
+//!
+//! Names compare without case, white space may stand around `;` and `=` (RFC 3261 sections 7.3.1 and 25.1), and a quoted
+//! value may hold any separator. Invariant: nobody else in this crate takes a value apart at its semicolons, or reads a
+//! number that a far end wrote.
+
+use std::str::FromStr;
+
+/// The parameters of a value, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The value of a parameter, unquoted; empty when it stands without one.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter has this word for a value, in any case.
+    pub fn says(&self, name: &str, word: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case(word))
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Takes a value apart: what stands before the first `;`, without the blanks around it, and the parameters behind.
+pub fn split(text: &str) -> (&str, Params) {
+    let mut pieces = pieces(text);
+    let head = pieces.next().unwrap_or_default().trim();
+    let params = pieces.filter(|piece| !piece.trim().is_empty()).map(|piece| match piece.split_once('=') {
+        Some((name, value)) => (name.trim().to_owned(), unquoted(value.trim())),
+        None => (piece.trim().to_owned(), String::new()),
+    });
+    (head, Params(params.collect()))
+}
+
+/// The pieces between semicolons that stand outside quotes. A quotation mark that is never closed is a character like others.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut at = 0;
+        while let Some(found) = text[at..].find([';', '"']) {
+            at += found;
+            if text[at..].starts_with(';') {
+                rest = Some(&text[at + 1..]);
+                return Some(&text[..at]);
+            }
+            at += 1 + closing_quote(&text[at + 1..]).map_or(0, |end| end + 1);
+        }
+        rest = None;
+        Some(text)
+    })
+}
+
+/// Where the quotation mark stands that ends a quoted string (RFC 3261 section 25.1), given what follows the first.
+pub(crate) fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })
+}
+
+/// What stands between quotation marks, its escapes undone; anything else as it is.
+pub(crate) fn unquoted(text: &str) -> String {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return text.to_owned() };
+    unescaped(inner)
+}
+
+/// Undoes the escapes of a quoted string.
+pub(crate) fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        out.extend(if c == '\\' { characters.next() } else { Some(c) });
+    }
+    out
+}
+
+/// A number of figures alone. What `str::parse` takes besides, a plus sign, is in no grammar of ours.
+pub fn number<T: FromStr>(text: &str) -> Option<T> {
+    let text = text.trim();
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_blanks_and_quotes_make_no_difference() {
+        for text in
+            ["90;refresher=uas", "90 ; Refresher = uas", " 90\t;x;REFRESHER=\"uas\" ;", "90;;refresher=uas;y=\"a;b\""]
+        {
+            let (head, params) = split(text);
+            assert_eq!((head, params.get("refresher")), ("90", Some("uas")), "{text}");
+        }
+        let (_, params) = split("x;a=\"b;c=\\\"d\\\"\";lr;e=\"open;f=1");
+        assert_eq!(params.iter().collect::<Vec<_>>(), [("a", "b;c=\"d\""), ("lr", ""), ("e", "\"open"), ("f", "1")]);
+    }
+
+    #[test]
+    fn a_number_is_figures_alone() {
+        for (text, expected) in
+            [("7", Some(7)), (" 007 ", Some(7)), ("+7", None), ("-7", None), ("", None), ("300", None)]
+        {
+            assert_eq!(number::<u8>(text), expected, "{text}");
+        }
+    }
+}
