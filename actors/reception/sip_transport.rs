@@ -31,6 +31,9 @@ use super::sip_endpoint::{Arrived, CountOpen, FlowLost, IsFlowUsed, Reached, Sip
 use super::tls::TlsIdentity;
 use crate::metrics;
 
+#[cfg(test)]
+mod tests;
+
 /// Messages that may wait for one connection to take them.
 pub const WRITE_QUEUE: usize = 64;
 /// A connection without a byte for this long is closed, unless a call came by it.

@@ -1,0 +1,98 @@
+//! Connections of our own, on real sockets.
+
+use super::*;
+use actix::{Actor, Context};
+use bellhop_sip::dialog::LocalIdentity;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::reception::tls::IdentityPem;
+
+fn pem(names: &[&str]) -> IdentityPem {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let (certificate, key) = (made.cert.pem().into_bytes(), made.signing_key.serialize_pem().into_bytes());
+    IdentityPem { certificate, key, client_authorities: None }
+}
+
+fn trusting(pem: &IdentityPem) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem.certificate).map(|c| c.expect("good")));
+    roots
+}
+
+/// A listener that speaks TLS, and a wire that trusts only these authorities; must be called on an actix system.
+async fn far_end_and_wire(far: &IdentityPem, authorities: RootCertStore) -> (SocketAddr, SocketWire) {
+    let identity = TlsIdentity::new(far, RootCertStore::empty()).expect("good");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    actix_rt::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mut stream) = identity.acceptor().accept(stream).await {
+                actix_rt::spawn(async move { _ = stream.read(&mut [0; 64]).await });
+            }
+        }
+    });
+    let own = Arc::new(TlsIdentity::new(&pem(&["sip.example.com"]), authorities).expect("good"));
+    let listen =
+        Listen { protocol: Protocol::Either, address: "127.0.0.1:0".parse().expect("an address"), sources: vec![] };
+    let bound = Bound::bind(&[listen], None, Some(own)).await.expect("bound");
+    let (wire, serving) = bound.split();
+    let nobody = Nobody.start();
+    let endpoint = SipEndpoint::new(Box::new(wire.clone()), nobody.clone().recipient(), nobody.recipient()).start();
+    serving.start(&endpoint);
+    (at, wire)
+}
+
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+impl actix::Handler<super::super::sip_endpoint::CallOffered> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, _: super::super::sip_endpoint::CallOffered, _: &mut Self::Context) {}
+}
+
+impl actix::Handler<super::super::sip_endpoint::CallLeft> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, _: super::super::sip_endpoint::CallLeft, _: &mut Self::Context) {}
+}
+
+/// RFC 3261 section 26.2.1 and RFC 5922: who is connected to has to be believed.
+#[test]
+fn a_lost_tls_connection_is_opened_again_to_whom_the_authorities_know() {
+    actix_rt::System::new().block_on(async {
+        let far = pem(&["edge.example.com"]);
+        let (at, mut wire) = far_end_and_wire(&far, trusting(&far)).await;
+        let named = |name: &str| Some(name.to_owned());
+        let hop = wire.open(Transport::Tls, at, named("edge.example.com")).await.expect("its name fits");
+        assert!(wire.is_open(hop) && wire.is_alive(hop).await);
+        let LocalIdentity { contact, .. } = wire.identity(hop);
+        assert!(
+            contact.contains("transport=tls") && !contact.contains(":0;"),
+            "we are called back where we listen: {contact}"
+        );
+        assert!(wire.open(Transport::Tls, at, None).await.is_some(), "an address has no name to fit");
+        assert_eq!(wire.open(Transport::Tls, at, named("other.example.com")).await, None);
+        let (at, mut wire) = far_end_and_wire(&far, trusting(&pem(&["edge.example.com"]))).await;
+        assert_eq!(wire.open(Transport::Tls, at, named("edge.example.com")).await, None, "another authority");
+        assert_eq!(wire.open(Transport::Tls, at, None).await, None, "another authority");
+    });
+}
+
+#[test]
+fn where_nobody_listens_there_is_no_connection() {
+    actix_rt::System::new().block_on(async {
+        let far = pem(&["edge.example.com"]);
+        let (_, mut wire) = far_end_and_wire(&far, trusting(&far)).await;
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        assert_eq!(wire.open(Transport::Tcp, nobody, None).await, None);
+        let gone = Hop { transport: Transport::Tcp, remote: nobody, flow: 99 };
+        assert!(!wire.is_open(gone) && !wire.is_alive(gone).await);
+    });
+}
