@@ -25,6 +25,7 @@ const UTTERANCES_DROPPED: &str = "bellhop_utterances_dropped_total";
 const SOUNDS_FAILED: &str = "bellhop_sounds_failed_total";
 const SERVICE_SWITCHES: &str = "bellhop_service_switches_total";
 const LOG_EVENTS: &str = "bellhop_log_events_total";
+const RECORDS_LOST: &str = "bellhop_records_lost_total";
 const FIRST_AUDIO: &str = "bellhop_first_audio_seconds";
 const ASSISTANT: &str = "bellhop_assistant_seconds";
 const SPEECH: &str = "bellhop_speech_to_text_seconds";
@@ -78,6 +79,7 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(UTTERANCES_DROPPED, "Utterances that were dropped, by reason.");
     describe_counter!(SERVICE_SWITCHES, "Requests and streams that another service took over, by kind.");
     describe_counter!(LOG_EVENTS, "Tries to deliver an event to a tenant's log webhook, by result.");
+    describe_counter!(RECORDS_LOST, "Records of calls and turns that the store did not take in time.");
     describe_histogram!(
         FIRST_AUDIO,
         Unit::Seconds,
@@ -120,9 +122,10 @@ pub fn describe(tenants: &[&str]) {
         counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(SOUNDS_FAILED, "tenant" => (*tenant).to_owned()).absolute(0);
-        for result in ["delivered", "postponed"] {
+        for result in ["delivered", "postponed", "dropped"] {
             counter!(LOG_EVENTS, "tenant" => (*tenant).to_owned(), "result" => result).absolute(0);
         }
+        counter!(RECORDS_LOST, "tenant" => (*tenant).to_owned()).absolute(0);
         for port in ["assistant", "speech_to_text", "text_to_speech"] {
             counter!(SERVICE_SWITCHES, "tenant" => (*tenant).to_owned(), "port" => port).absolute(0);
         }
@@ -270,6 +273,16 @@ pub fn service_switched(tenant: &str, port: &'static str) {
 pub fn log_event(tenant: &str, delivered: bool) {
     let result = if delivered { "delivered" } else { "postponed" };
     counter!(LOG_EVENTS, "tenant" => tenant.to_owned(), "result" => result).increment(1);
+}
+
+/// Events that made place for later ones: the receiver of a tenant takes none, or too few.
+pub fn log_events_dropped(tenant: &str, events: u64) {
+    counter!(LOG_EVENTS, "tenant" => tenant.to_owned(), "result" => "dropped").increment(events);
+}
+
+/// A record, or the log of a turn, that the store did not take in time.
+pub fn record_lost(tenant: &str) {
+    counter!(RECORDS_LOST, "tenant" => tenant.to_owned()).increment(1);
 }
 
 /// What a caller waited: from the end of their speech, or their key, to our first audio.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::Json;
-use bellhop_dialogue::call_record::{CallRecord, Event};
+use bellhop_dialogue::call_record::{CallRecord, Event, Opening};
 use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
 use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
@@ -101,6 +101,9 @@ pub trait Observer: Send + Sync {
 
 /// Keeps the records of a tenant's calls and hands them on.
 pub trait RecordKeeper: Send + Sync {
+    /// A call begins: should nobody live to tell how it ends, the next start does. Must not wait.
+    fn began(&self, opening: &Opening);
+
     /// Whether the log of every turn is wanted.
     fn wants_turns(&self) -> bool;
 
@@ -116,6 +119,8 @@ pub trait RecordKeeper: Send + Sync {
 pub struct NoRecords;
 
 impl RecordKeeper for NoRecords {
+    fn began(&self, _: &Opening) {}
+
     fn wants_turns(&self) -> bool {
         false
     }

@@ -84,8 +84,13 @@ async fn a_request_that_nobody_answers_is_uncertain_and_can_be_taken_back() {
     assert_eq!(stand_in.attributes("contact")["SessionHistoryKey"], "_abc", "it had been carried out");
     // The rest of the misbehaviour is used up by blanking tries.
     for _ in 0..8 {
-        let _ = tokio::time::timeout(Duration::from_millis(1700), client.blank("contact".into())).await;
+        let _ = tokio::time::timeout(
+            Duration::from_millis(1700),
+            client.blank("contact".into(), vec!["topic".into(), "SessionHistoryKey".into()]),
+        )
+        .await;
         if !stand_in.attributes("contact").contains_key("SessionHistoryKey") {
+            assert!(!stand_in.attributes("contact").contains_key("topic"), "custom data is taken back with the key");
             return;
         }
     }

@@ -281,8 +281,8 @@ fn records_outlive_the_server_reach_the_documented_receiver_and_are_forgotten() 
     assert_eq!(json, *record);
     assert!(std::fs::read_dir(node.folder.join("recordings")).expect("a folder").count() == 1);
     let gone = calls(&again, &["forget", "+1 206 555 0100"]);
-    assert_eq!(gone.trim(), "deleted: 1 call records, 1 conversations, 1 recordings");
-    assert_eq!(calls(&again, &["list"]), "");
+    assert!(gone.starts_with("deleted: 1 call records, 1 conversations, 1 recordings, "), "{gone}");
+    assert_eq!(calls(&again, &["list", "--json"]), "");
 }
 
 #[test]

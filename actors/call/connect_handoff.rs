@@ -53,7 +53,7 @@ impl ConnectHandoff {
                     this.put(ctx, Input::Stored(stored.unwrap_or(Err(StoreFailed))));
                 }));
             }
-            Output::Prepared => self.call.do_send(HandoffPrepared {}),
+            Output::Prepared { names } => self.call.do_send(HandoffPrepared { names }),
             Output::Impossible(why) => {
                 metrics::handoff(&self.tenant, "impossible", None);
                 self.call.do_send(HandoffImpossible { why });
@@ -63,8 +63,9 @@ impl ConnectHandoff {
                 let writing = self.attributes.write(contact_id, attributes).into_actor(self);
                 ctx.spawn(writing.map(|outcome, this, ctx| this.written(outcome, ctx)));
             }
-            Output::Blank { contact_id } => {
-                let blanking = tokio::time::timeout(BLANK_WITHIN, self.blanker.blank(contact_id)).into_actor(self);
+            Output::Blank { contact_id, names } => {
+                let blanking = self.blanker.blank(contact_id, names);
+                let blanking = tokio::time::timeout(BLANK_WITHIN, blanking).into_actor(self);
                 ctx.spawn(blanking.map(|_, this, ctx| this.put(ctx, Input::Blanked)));
             }
             Output::Committed => self.call.do_send(HandoffCommitted {}),

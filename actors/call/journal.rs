@@ -70,6 +70,7 @@ impl Journal {
             signaling_encrypted: seed.hop.transport == Transport::Tls,
             sip_authenticated: services.tenant.login.is_some(),
         };
+        services.records.began(&opening);
         let pages = Pages {
             record: Some(CallRecord::open(opening, seed.began)),
             call: seed.id,

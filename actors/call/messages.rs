@@ -340,7 +340,10 @@ messages! {
         filed: Option<(SessionHistoryKey, FiledAs)>,
     }
     /// Ready to commit.
-    HandoffPrepared {}
+    HandoffPrepared {
+        /// Every name that the one request will carry.
+        names: Vec<String>,
+    }
     /// Not possible; nothing was written.
     HandoffImpossible {
         /// Why.

@@ -158,7 +158,8 @@ on! {
     };
     // From ConnectHandoff.
     HistoryFiled { filed } => |this, ctx| this.history_filed(filed, ctx);
-    HandoffPrepared {} => |this, ctx| if this.phase == PhaseName::Preparing {
+    HandoffPrepared { names } => |this, ctx| if this.phase == PhaseName::Preparing {
+        this.attribute_names = names;
         this.quiet(ctx);
     };
     HandoffImpossible { why } => |this, ctx| {

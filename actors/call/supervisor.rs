@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
+use bellhop_connect::session_history_key::ATTRIBUTE;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
 use bellhop_dialogue::transcript::{SessionRecord, Transcript};
@@ -59,6 +60,8 @@ pub struct Call {
     pub(super) phase: PhaseName,
     pub(super) readiness: Readiness,
     pub(super) goal: Option<Goal>,
+    /// The names of the attributes that a hand-off will write; none for what marks a hang-up.
+    pub(super) attribute_names: Vec<String>,
     pub(super) way_out: WayOut,
     /// Why the call will end once a commit in flight is known.
     pub(super) ending: Option<Ending>,
@@ -105,6 +108,7 @@ impl Call {
             phase: PhaseName::Offered,
             readiness: Readiness::default(),
             goal: None,
+            attribute_names: vec![],
             way_out: WayOut::default(),
             ending: None,
             cores: None,
@@ -451,7 +455,11 @@ impl Call {
         let contact_id = self.seed.contact.initial_contact_id.clone();
         // From here on whoever opens the will takes the key back first.
         let blanker = Arc::clone(&self.seed.services.blanker);
-        let blank = contact_id.map(|contact_id| Blank { blanker, contact_id });
+        let mut names = std::mem::take(&mut self.attribute_names);
+        if names.is_empty() {
+            names.push(ATTRIBUTE.to_owned());
+        }
+        let blank = contact_id.map(|contact_id| Blank { blanker, contact_id, names });
         self.seed.registry.deposit_blank(self.seed.id, blank);
         match &self.goal {
             Some(Goal::HandOff { .. }) => tell(&self.children.connect_handoff, CommitHandoff {}),

@@ -23,6 +23,15 @@ use crate::call::messages::HangUp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
+impl std::str::FromStr for CallId {
+    type Err = std::num::ParseIntError;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -58,6 +67,8 @@ pub struct Blank {
     pub blanker: Arc<dyn AttributeBlanker>,
     /// Of which contact.
     pub contact_id: String,
+    /// Every name that is being written.
+    pub names: Vec<String>,
 }
 
 impl fmt::Debug for Will {
@@ -184,6 +195,13 @@ impl CallRegistry {
     /// Every call there is.
     pub fn ids(&self) -> Vec<CallId> {
         self.calls.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Tells a call to hang up; whether it is up.
+    pub fn hang_up(&self, id: CallId, ending: Ending) -> bool {
+        let entry = self.calls.get(&id);
+        let hang_up = entry.as_ref().and_then(|entry| entry.hang_up.as_ref());
+        hang_up.map(|hang_up| hang_up.do_send(HangUp { ending })).is_some()
     }
 
     /// Tells every call to hang up.

@@ -20,7 +20,8 @@ const BLANK_WITHIN: Duration = Duration::from_millis(300);
 pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usize {
     let wills: Vec<_> = registry.ids().into_iter().filter_map(|id| registry.open_will(id)).collect();
     let blanks = wills.iter().filter_map(|will| will.blank.clone());
-    let blanking = futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id)));
+    let blanking =
+        futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id, blank.names)));
     let _ = tokio::time::timeout(BLANK_WITHIN, blanking).await;
     for will in &wills {
         let farewell = will.farewell.clone().because(&Ending::Drained.sip_reason());

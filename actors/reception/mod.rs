@@ -333,7 +333,7 @@ impl Reception {
         match will.blank {
             None => endpoint.do_send(order),
             Some(blank) => {
-                let blanking = blank.blanker.blank(blank.contact_id);
+                let blanking = blank.blanker.blank(blank.contact_id, blank.names);
                 let within = if self.pace == Pace::Hurried { HURRY_WITHIN / 2 } else { BLANK_WITHIN };
                 let then = async move {
                     let _ = tokio::time::timeout(within, blanking).await;

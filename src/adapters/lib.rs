@@ -11,6 +11,7 @@ mod http;
 pub use http::authorities;
 pub mod iam;
 pub mod log_webhook;
+pub mod noted_writes;
 pub mod recording;
 pub mod sounds;
 pub mod speech_to_text;

@@ -2,7 +2,8 @@
 //!
 //! The vendor's shape and its JWT in `Authorization`; unlike the vendor's, an event waits in the store until the receiver
 //! says 2xx, and carries the same `Idempotency-Key` however often it is sent. Invariant: the secret leaves this file only as
-//! a signature; a receiver that is down delays nobody but itself.
+//! a signature; a receiver that is down delays nobody but itself; an event is sent again only once the store took what became
+//! of it, so that a failing store sends nothing twice (but across a start: that is what the key is for).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::http;
-use crate::storage::sqlite::{SqliteRecords, Waiting};
+use crate::storage::sqlite::{Change, SqliteRecords, Trouble, Waiting};
 
 /// The longest one post may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,6 +27,8 @@ pub const AT_ONCE: usize = 8;
 pub const PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
 pub const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+/// The pause after the store's first failure; it doubles up to [`LOOK_EVERY`].
+const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// How often is looked for events that nobody told of, such as those of a process before.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How long a signature is good for.
@@ -67,11 +70,22 @@ impl LogWebhook {
 
     /// Delivers this tenant's events as they come, for ever. `told` is notified when there are new ones.
     pub async fn deliver(self, records: SqliteRecords, told: Arc<Notify>, outcome: OnOutcome) {
+        let mut unsettled = vec![];
+        let mut failures = 0;
         loop {
-            match self.deliver_due(&records, &outcome).await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => tracing::error!(tenant = self.tenant, %error, "log events cannot be read from the store"),
+            match self.deliver_due(&records, &mut unsettled, &outcome).await {
+                Ok(any) => {
+                    failures = 0;
+                    if any {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(tenant = self.tenant, %error, "the store of log events fails: none are sent");
+                    tokio::time::sleep(store_pause(failures)).await;
+                    failures = failures.saturating_add(1);
+                    continue;
+                }
             }
             let next = records.next_due(&self.tenant).await.ok().flatten();
             let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis((due - now_ms()).max(50) as u64));
@@ -79,8 +93,15 @@ impl LogWebhook {
         }
     }
 
-    /// Tries what is due; whether anything was.
-    async fn deliver_due(&self, records: &SqliteRecords, outcome: &OnOutcome) -> Result<bool, sqlx::Error> {
+    /// Tries what is due; whether anything was. What became of it goes to the store first of all next time, if it does not
+    /// take it now.
+    async fn deliver_due(
+        &self,
+        records: &SqliteRecords,
+        unsettled: &mut Vec<Change>,
+        outcome: &OnOutcome,
+    ) -> Result<bool, Trouble> {
+        settle(records, unsettled).await?;
         let due = records.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
         let any = !due.is_empty();
         let mut posts = futures_util::stream::iter(due)
@@ -89,7 +110,7 @@ impl LogWebhook {
         while let Some((posted, event)) = posts.next().await {
             match posted {
                 Ok(()) => {
-                    records.delivered(&event.id).await?;
+                    unsettled.push(Change::Delivered { id: event.id });
                     outcome(Outcome::Delivered);
                 }
                 Err(why) => {
@@ -102,11 +123,13 @@ impl LogWebhook {
                         why,
                         "a log event could not be delivered"
                     );
-                    records.postpone(&event.id, now_ms() + pause.as_millis() as i64).await?;
+                    let due_unix_ms = now_ms() + pause.as_millis() as i64;
+                    unsettled.push(Change::Postponed { id: event.id, due_unix_ms });
                     outcome(Outcome::Postponed);
                 }
             }
         }
+        settle(records, unsettled).await?;
         Ok(any)
     }
 
@@ -140,6 +163,20 @@ impl LogWebhook {
         mac.update(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }
+}
+
+/// Writes down what became of events; they are not sent again before that is done.
+async fn settle(records: &SqliteRecords, unsettled: &mut Vec<Change>) -> Result<(), Trouble> {
+    if !unsettled.is_empty() {
+        records.settle(unsettled).await?;
+        unsettled.clear();
+    }
+    Ok(())
+}
+
+/// The pause after so many failures of the store.
+fn store_pause(failures: u32) -> Duration {
+    STORE_PAUSE.saturating_mul(1 << failures.min(8)).min(LOOK_EVERY)
 }
 
 fn now_ms() -> i64 {
@@ -206,11 +243,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_store_that_fails_sends_nothing_twice() {
+        use sqlx::Connection;
+        let folder = std::env::temp_dir().join(format!("bellhop-webhook-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let database = format!("sqlite://{}/a.db", folder.display());
+        let records = Database::open(&database).await.expect("opens").records();
+        let (tenant, session, caller) = ("acme".to_owned(), "s".to_owned(), "+1".to_owned());
+        let turn = Entry::Turn { tenant, session, caller, log: json!({"turn": 3}) };
+        records.write(&[turn]).await.expect("written");
+        let (url, requests) = serve(vec![Answer::json(200, &json!({})), Answer::json(200, &json!({}))]).await;
+        let mut stranger = sqlx::SqliteConnection::connect(&database).await.expect("connects");
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut stranger).await.expect("locked");
+        let (webhook, nobody, mut unsettled) = (webhook(&url, vec![]), Arc::new(|_| {}) as OnOutcome, vec![]);
+        for _ in 0..2 {
+            assert!(webhook.deliver_due(&records, &mut unsettled, &nobody).await.is_err(), "locked");
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut stranger).await.expect("free");
+        assert!(
+            !webhook.deliver_due(&records, &mut unsettled, &nobody).await.expect("free"),
+            "nothing is due any more"
+        );
+        assert_eq!(requests.lock().expect("alone").len(), 1);
+        assert_eq!(records.next_due("acme").await.expect("answers"), None);
+        std::fs::remove_dir_all(folder).expect("gone");
+    }
+
+    #[test]
+    fn a_store_that_goes_on_failing_is_asked_more_and_more_rarely() {
+        let pauses = [0, 1, 2, 5, 6, 20].map(|failures| store_pause(failures).as_millis());
+        assert_eq!(pauses, [500, 1000, 2000, 16_000, 30_000, 30_000]);
+    }
+
+    #[tokio::test]
     async fn the_users_own_authorization_wins() {
         let (url, requests) = serve(vec![Answer::json(200, &json!({}))]).await;
         let records = waiting().await;
         let own = vec![("authorization".to_owned(), "Splunk abc".to_owned())];
-        let any = webhook(&url, own).deliver_due(&records, &(Arc::new(|_| {}) as OnOutcome)).await;
+        let any = webhook(&url, own).deliver_due(&records, &mut vec![], &(Arc::new(|_| {}) as OnOutcome)).await;
         assert!(any.expect("delivered"));
         let request = requests.lock().expect("alone")[0].clone();
         assert!(request.contains("Splunk abc") && !request.contains("eyJ"), "{request}");

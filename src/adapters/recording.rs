@@ -8,8 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
 
@@ -24,7 +25,7 @@ pub struct Folder {
 }
 
 enum Order {
-    Open { name: String, path: PathBuf, sample_rate: u32 },
+    Open { name: String, path: PathBuf, sample_rate: u32, held: Weak<()> },
     Write { name: String, samples: Vec<i16> },
     Close { name: String },
 }
@@ -44,26 +45,70 @@ impl Folder {
     /// Begins a recording; `name` becomes the file's.
     pub fn begin(&self, name: &str, sample_rate: u32) -> Recording {
         let path = self.path.join(format!("{name}.wav"));
-        let order = Order::Open { name: name.to_owned(), path, sample_rate };
+        let held = Arc::new(());
+        let order = Order::Open { name: name.to_owned(), path, sample_rate, held: Arc::downgrade(&held) };
         let lost = u64::from(self.orders.try_send(order).is_err());
-        Recording { name: name.to_owned(), orders: self.orders.clone(), lost }
+        Recording { name: name.to_owned(), orders: self.orders.clone(), lost, _held: held }
     }
 }
 
-/// Deletes the recordings in a folder whose names begin like this and that are older; returns how many.
-pub fn sweep(folder: &Path, beginning: &str, keep: Duration) -> std::io::Result<usize> {
-    let mut gone = 0;
+/// A recording's name: tenant, when it began, call. It is the only place that knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Whose.
+    pub tenant: String,
+    /// Seconds since 1970.
+    pub began_unix: u64,
+    /// The call's name in the log.
+    pub call: String,
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}", self.tenant, self.began_unix, self.call)
+    }
+}
+
+impl Name {
+    /// Reads a file's name, whole or still being written (`.part`). A tenant's name may have dashes in it.
+    pub fn of_file(name: &str) -> Option<Self> {
+        let stem = name.strip_suffix(".wav.part").or_else(|| name.strip_suffix(".wav"))?;
+        let mut parts = stem.rsplitn(3, '-');
+        let (call, began, tenant) = (parts.next()?, parts.next()?, parts.next()?);
+        let hex = !call.is_empty() && call.bytes().all(|b| b.is_ascii_hexdigit());
+        Some(Self { tenant: tenant.to_owned(), began_unix: began.parse().ok()?, call: call.to_owned() })
+            .filter(|name| hex && !name.tenant.is_empty())
+    }
+}
+
+/// The recordings in a folder, whole or not; what is none is passed over.
+pub fn list(folder: &Path) -> std::io::Result<Vec<(Name, PathBuf)>> {
+    let mut found = vec![];
     for file in fs::read_dir(folder)? {
-        let file = file?;
-        let name = file.file_name();
-        let theirs = name.to_str().is_some_and(|name| name.starts_with(beginning) && name.ends_with(".wav"));
-        let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
-        if theirs && age > keep {
-            fs::remove_file(file.path())?;
-            gone += 1;
+        let path = file?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()).and_then(Name::of_file) {
+            found.push((name, path));
         }
     }
-    Ok(gone)
+    Ok(found)
+}
+
+/// Deletes a tenant's recordings in a folder that are older, those that were never finished too; returns how many. One that
+/// cannot be deleted does not keep the others.
+pub fn sweep(folder: &Path, tenant: &str, keep: Duration) -> std::io::Result<usize> {
+    let (mut gone, mut failed) = (0, None);
+    for (_, path) in list(folder)?.into_iter().filter(|(name, _)| name.tenant == tenant) {
+        // It may be gone since it was listed.
+        let Ok(written) = fs::metadata(&path).and_then(|file| file.modified()) else { continue };
+        if written.elapsed().unwrap_or_default() <= keep {
+            continue;
+        }
+        match fs::remove_file(&path) {
+            Ok(()) => gone += 1,
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(gone), Err)
 }
 
 /// One call's recording; dropping it closes the file.
@@ -72,6 +117,8 @@ pub struct Recording {
     name: String,
     orders: SyncSender<Order>,
     lost: u64,
+    /// Gone with the call: the writer notices where the order to close found no place.
+    _held: Arc<()>,
 }
 
 impl Recording {
@@ -87,34 +134,69 @@ impl Drop for Recording {
         if self.lost > 0 {
             tracing::warn!(recording = self.name, chunks = self.lost, "a recording has gaps: the disk is too slow");
         }
-        // The writer may be behind; a file that is never closed keeps its `.part`.
+        // The writer may be behind: it then closes what nobody holds any more.
         let _ = self.orders.try_send(Order::Close { name: std::mem::take(&mut self.name) });
     }
 }
 
-type Open = (WavWriter<BufWriter<File>>, PathBuf);
+/// A file that is being written.
+struct Open {
+    writer: WavWriter<BufWriter<File>>,
+    path: PathBuf,
+    held: Weak<()>,
+}
+
+/// How often files are looked for that nobody writes to any more.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 fn write(waiting: &Receiver<Order>) {
     let mut open: HashMap<String, Open> = HashMap::new();
-    while let Ok(order) = waiting.recv() {
-        let (name, outcome) = match order {
-            Order::Open { name, path, sample_rate } => {
-                let made = begin(&path, sample_rate).map(|writer| drop(open.insert(name.clone(), (writer, path))));
-                (name, made)
-            }
-            Order::Write { name, samples } => {
-                let written = open.get_mut(&name).map_or(Ok(()), |(writer, _)| append(writer, &samples));
-                (name, written)
-            }
-            Order::Close { name } => {
-                let closed = open.remove(&name).map_or(Ok(()), close);
-                (name, closed)
-            }
+    let mut looked = Instant::now();
+    loop {
+        let order = match waiting.recv_timeout(LOOK_EVERY) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
         };
-        if let Err(error) = outcome {
-            tracing::error!(recording = name, %error, "a recording could not be written");
-            open.remove(&name);
+        // What waits comes first: the end of a recording may be among it.
+        if order.is_none() || looked.elapsed() > LOOK_EVERY * 6 {
+            looked = Instant::now();
+            close_abandoned(&mut open);
         }
+        if let Some(order) = order {
+            carry_out(order, &mut open);
+        }
+    }
+}
+
+fn carry_out(order: Order, open: &mut HashMap<String, Open>) {
+    let (name, outcome) = match order {
+        Order::Open { name, path, sample_rate, held } => {
+            let made = begin(&path, sample_rate);
+            let made = made.map(|writer| drop(open.insert(name.clone(), Open { writer, path, held })));
+            (name, made)
+        }
+        Order::Write { name, samples } => {
+            let written = open.get_mut(&name).map_or(Ok(()), |open| append(&mut open.writer, &samples));
+            (name, written)
+        }
+        Order::Close { name } => {
+            let closed = open.remove(&name).map_or(Ok(()), close);
+            (name, closed)
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::error!(recording = name, %error, "a recording could not be written");
+        open.remove(&name);
+    }
+}
+
+/// Closes the files whose calls are over and whose order to close found no place in the queue.
+fn close_abandoned(open: &mut HashMap<String, Open>) {
+    let abandoned: Vec<String> =
+        open.iter().filter(|(_, open)| open.held.strong_count() == 0).map(|(name, _)| name.clone()).collect();
+    for name in abandoned {
+        carry_out(Order::Close { name }, open);
     }
 }
 
@@ -132,7 +214,7 @@ fn append(writer: &mut WavWriter<BufWriter<File>>, samples: &[i16]) -> Result<()
     samples.iter().try_for_each(|sample| writer.write_sample(*sample))
 }
 
-fn close((writer, path): Open) -> Result<(), hound::Error> {
+fn close(Open { writer, path, .. }: Open) -> Result<(), hound::Error> {
     writer.finalize()?;
     Ok(fs::rename(part(&path), path)?)
 }
@@ -170,15 +252,33 @@ mod tests {
     fn old_recordings_of_a_tenant_are_deleted_and_no_others() {
         let folder = std::env::temp_dir().join(format!("bellhop-sweep-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let names = ["acme-1-a.wav", "acme-2-b.wav.part", "other-1-c.wav"];
+        // The second was never finished; the third is another tenant's, whose name begins alike; the last is no recording.
+        let names = ["acme-1-00a.wav", "acme-2-00b.wav.part", "acme-eu-1-00c.wav", "other-1-00d.wav", "acme-notes.wav"];
         names.iter().for_each(|name| fs::write(folder.join(name), "").expect("written"));
-        assert_eq!(sweep(&folder, "acme-", Duration::from_secs(3600)).expect("swept"), 0);
+        assert_eq!(sweep(&folder, "acme", Duration::from_secs(3600)).expect("swept"), 0);
         let old = std::time::SystemTime::now() - Duration::from_secs(7200);
         for name in names {
             File::open(folder.join(name)).and_then(|file| file.set_modified(old)).expect("aged");
         }
-        assert_eq!(sweep(&folder, "acme-", Duration::from_secs(3600)).expect("swept"), 1);
-        assert!(!folder.join("acme-1-a.wav").exists() && folder.join("other-1-c.wav").exists());
+        assert_eq!(sweep(&folder, "acme", Duration::from_secs(3600)).expect("swept"), 2);
+        assert_eq!(names.map(|name| folder.join(name).exists()), [false, false, true, true, true]);
+        fs::remove_dir_all(folder).expect("gone");
+    }
+
+    #[test]
+    fn a_recording_whose_end_found_no_place_is_closed_all_the_same() {
+        let folder = std::env::temp_dir().join(format!("bellhop-abandoned-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (mut open, held) = (HashMap::new(), Arc::new(()));
+        let path = folder.join("a.wav");
+        let order =
+            Order::Open { name: "a".into(), path: path.clone(), sample_rate: 8000, held: Arc::downgrade(&held) };
+        carry_out(order, &mut open);
+        close_abandoned(&mut open);
+        assert!(!path.exists() && open.len() == 1, "its call is still up");
+        drop(held);
+        close_abandoned(&mut open);
+        assert!(path.exists() && open.is_empty());
         fs::remove_dir_all(folder).expect("gone");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! Idle -prepare-> Preparing -stored-> Prepared(key) -commit-> Committing -200-> Committed
 //!   |                 | not stored -> Idle, refused           | refused -> Refused
-//!   |                                                         | unknown -> Uncertain (blanked once)
+//!   |                                                         | unknown -> Uncertain (every name blanked once)
 //!   -mark hangup-> Committing
 //! ```
 //! Invariant: the attribute is written at most once per hand-off, and never after a failure. Driver:
@@ -75,7 +75,10 @@ pub enum Output {
     /// Store the session's history under this name.
     Store(FiledAs),
     /// Ready to commit.
-    Prepared,
+    Prepared {
+        /// Every name that the one request will carry.
+        names: Vec<String>,
+    },
     /// Not possible; nothing was written.
     Impossible(Impossible),
     /// Send this one UpdateContactAttributes.
@@ -85,10 +88,12 @@ pub enum Output {
         /// Names and values, `SessionHistoryKey` among them.
         attributes: Vec<(String, String)>,
     },
-    /// Blank an uncertain attribute: write it empty, once.
+    /// Blank what is uncertain: write every name of the request empty, once.
     Blank {
         /// The initial contact id.
         contact_id: String,
+        /// Names, `SessionHistoryKey` among them.
+        names: Vec<String>,
     },
     /// The attribute is there.
     Committed,
@@ -111,7 +116,7 @@ enum State {
     Idle,
     Preparing { key: SessionHistoryKey, attributes: ContactAttributes },
     Prepared { key: SessionHistoryKey, attributes: ContactAttributes },
-    Committing,
+    Committing { names: Vec<String> },
     Blanking,
     Ended,
 }
@@ -133,7 +138,8 @@ impl Handoff {
                 Err(why) => (State::Idle, Some(Output::Impossible(why))),
             },
             (State::Preparing { key, attributes }, Input::Stored(Ok(()))) => {
-                (State::Prepared { key, attributes }, Some(Output::Prepared))
+                let names = attributes.iter().map(|(name, _)| name.to_owned()).chain([ATTRIBUTE.to_owned()]).collect();
+                (State::Prepared { key, attributes }, Some(Output::Prepared { names }))
             }
             (State::Preparing { .. }, Input::Stored(Err(StoreFailed))) => {
                 (State::Idle, Some(Output::Impossible(Impossible::NotStored)))
@@ -142,17 +148,17 @@ impl Handoff {
                 let mut pairs: Vec<(String, String)> =
                     attributes.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 pairs.push((ATTRIBUTE.to_owned(), key.into_attribute_value()));
-                (State::Committing, self.write(pairs))
+                self.write(pairs)
             }
             (State::Idle, Input::MarkHangup) => match self.contact_id {
-                Some(_) => (State::Committing, self.write(vec![(ATTRIBUTE.to_owned(), HANGUP.to_owned())])),
+                Some(_) => self.write(vec![(ATTRIBUTE.to_owned(), HANGUP.to_owned())]),
                 None => (State::Ended, Some(Output::Impossible(Impossible::NoContactId))),
             },
-            (State::Committing, Input::Written(WriteOutcome::Done)) => (State::Ended, Some(Output::Committed)),
-            (State::Committing, Input::Written(WriteOutcome::Refused)) => (State::Ended, Some(Output::Refused)),
-            (State::Committing, Input::Written(WriteOutcome::Uncertain)) => {
+            (State::Committing { .. }, Input::Written(WriteOutcome::Done)) => (State::Ended, Some(Output::Committed)),
+            (State::Committing { .. }, Input::Written(WriteOutcome::Refused)) => (State::Ended, Some(Output::Refused)),
+            (State::Committing { names }, Input::Written(WriteOutcome::Uncertain)) => {
                 let contact_id = self.contact_id.clone().unwrap_or_default();
-                (State::Blanking, Some(Output::Blank { contact_id }))
+                (State::Blanking, Some(Output::Blank { contact_id, names }))
             }
             (State::Blanking, Input::Blanked) => (State::Ended, Some(Output::Uncertain)),
             (state, Input::Prepare { .. } | Input::MarkHangup) => {
@@ -177,9 +183,10 @@ impl Handoff {
         Ok(ContactAttributes::from_custom_data(custom_data)?)
     }
 
-    fn write(&self, attributes: Vec<(String, String)>) -> Option<Output> {
-        let contact_id = self.contact_id.clone()?;
-        Some(Output::Write { contact_id, attributes })
+    fn write(&self, attributes: Vec<(String, String)>) -> (State, Option<Output>) {
+        let Some(contact_id) = self.contact_id.clone() else { return (State::Ended, Some(Output::Refused)) };
+        let names = attributes.iter().map(|(name, _)| name.clone()).collect();
+        (State::Committing { names }, Some(Output::Write { contact_id, attributes }))
     }
 }
 
@@ -195,6 +202,7 @@ mod tests {
                     let names: Vec<_> = attributes.iter().map(|(name, _)| name.as_str()).collect();
                     format!("Write {}", names.join(","))
                 }
+                Output::Blank { names, .. } => format!("Blank {}", names.join(",")),
                 Output::Impossible(why) => why.to_string(),
                 other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
             })
@@ -240,12 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn every_name_of_an_uncertain_write_is_blanked() {
+        let mut handoff = Handoff::new(Some("c".into()));
+        prepare(&mut handoff, &json!({"topic": "loan", "name": "Ann"}));
+        handoff.handle(Input::Stored(Ok(())));
+        handoff.handle(Input::Commit);
+        handoff.handle(Input::Written(WriteOutcome::Uncertain));
+        assert_eq!(outputs(&mut handoff).last().map(String::as_str), Some("Blank name,topic,SessionHistoryKey"));
+    }
+
+    #[test]
     fn an_uncertain_write_is_blanked_once() {
         let mut handoff = Handoff::new(Some("c".into()));
         handoff.handle(Input::MarkHangup);
         handoff.handle(Input::Written(WriteOutcome::Uncertain));
         handoff.handle(Input::Written(WriteOutcome::Uncertain));
         handoff.handle(Input::Blanked);
-        assert_eq!(outputs(&mut handoff), ["Write SessionHistoryKey", "Blank", "Uncertain"]);
+        assert_eq!(outputs(&mut handoff), ["Write SessionHistoryKey", "Blank SessionHistoryKey", "Uncertain"]);
     }
 }

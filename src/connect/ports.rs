@@ -17,11 +17,36 @@ pub trait AttributeWriter: Send + Sync {
     fn write(&self, contact_id: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome>;
 }
 
-/// Takes an uncertain key back. It cannot set a value, so whoever cleans up after a failure may hold it.
+/// Takes an uncertain write back. It cannot set a value, so whoever cleans up after a failure may hold it.
 pub trait AttributeBlanker: Send + Sync {
-    /// Writes the session history key empty, once and without a value to choose.
-    fn blank(&self, contact_id: String) -> Pending<()>;
+    /// Writes these names empty, once and without a value to choose; `Done` only if they are empty now.
+    fn blank(&self, contact_id: String, names: Vec<String>) -> Pending<WriteOutcome>;
 }
+
+/// Remembers, through the death of the process, what is being written to contacts.
+pub trait WriteNotes: Send + Sync {
+    /// Notes a write before it begins; on the disk once this resolves well.
+    fn note(&self, write: NotedWrite) -> Pending<Result<Note, StoreFailed>>;
+
+    /// Strikes a note out: of what it says, nothing was written.
+    fn nothing_written(&self, note: Note) -> Pending<Result<(), StoreFailed>>;
+
+    /// Strikes all notes of a contact out: what it holds now is known, and right.
+    fn settled(&self, contact_id: String) -> Pending<Result<(), StoreFailed>>;
+}
+
+/// What is being written, without its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotedWrite {
+    /// The initial contact id.
+    pub contact_id: String,
+    /// Every name of the request.
+    pub names: Vec<String>,
+}
+
+/// Names a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note(pub i64);
 
 /// The ports of a tenant whose calls do not come from Amazon Connect: there is no contact to write to.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +59,8 @@ impl AttributeWriter for NoContacts {
 }
 
 impl AttributeBlanker for NoContacts {
-    fn blank(&self, _: String) -> Pending<()> {
-        Box::pin(async {})
+    fn blank(&self, _: String, _: Vec<String>) -> Pending<WriteOutcome> {
+        Box::pin(async { WriteOutcome::Refused })
     }
 }
 

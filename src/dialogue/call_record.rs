@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call_facts::CallFacts;
@@ -31,8 +32,12 @@ pub const WARNINGS_MAX: usize = 100;
 /// Most lines in a row that wait for what comes after them.
 const OPEN_MAX: usize = 24;
 
+/// `failure_details` of a call whose server died while it was up.
+pub const LOST: &str = "lost: the server ended while the call was up";
+
 /// What is known of a call when it begins.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Opening {
     /// Names the call among all calls of all servers: a UUID.
     pub session: String,
@@ -54,6 +59,13 @@ pub struct Opening {
     pub signaling_encrypted: bool,
     /// Whether the caller's side had to log in.
     pub sip_authenticated: bool,
+}
+
+/// It never shows who calls.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opening({})", self.call)
+    }
 }
 
 /// How a call ended, for the record.
@@ -210,6 +222,13 @@ impl CallRecord {
             closing: None,
         };
         record.note(began, what);
+        record
+    }
+
+    /// The record of a call whose server died while it was up: all that is known is how it began.
+    pub fn lost(opening: Opening, now: Instant) -> Self {
+        let mut record = Self::open(opening, now);
+        record.close(now, EndReason::Failed, Some(LOST.to_owned()));
         record
     }
 

@@ -1,18 +1,29 @@
-//! `bellhop calls`: what calls are doing and what became of them.
+//! `bellhop calls`: what calls are doing, what became of them, and how to end one.
 //!
-//! Invariant: nothing is changed but by `forget`, which says what it deleted.
+//! Invariants: nothing is changed but by `forget`, which says what it deleted, and `hang-up`; only `storage.url` and the
+//! folders of recordings are read of the configuration, and no secret.
+
+mod places;
+mod story;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellhop_adapters::storage::sqlite::{Database, KeptCall};
-use bellhop_dialogue::call_record::Event;
-use clap::Subcommand;
+use bellhop_adapters::recording;
+use bellhop_adapters::storage::sqlite::{Database, Wanted};
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::live::{self, Line};
+use crate::live::{self, Answer, Command, Line};
+use crate::terminal::{complain, print};
+use places::Places;
+use story::{header, story, summary, summary_json, told};
+
+/// How often a server that has ended is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// `bellhop calls …`
 #[derive(Debug, Subcommand)]
@@ -40,16 +51,14 @@ pub enum Calls {
         json: bool,
     },
     /// List the latest calls.
-    List {
+    List(List),
+    /// Hang a call up that is under way, on the machine of the server: its session, its name in the log, or its SIP Call-ID.
+    HangUp {
         /// The server's configuration file.
         #[arg(long)]
         config: PathBuf,
-        /// Only those of this tenant.
-        #[arg(long)]
-        tenant: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 20)]
-        count: u32,
+        /// Which call.
+        call: String,
     },
     /// Delete everything that is kept of a caller: records, conversations, recordings, events that wait.
     Forget {
@@ -64,61 +73,107 @@ pub enum Calls {
     },
 }
 
+/// `bellhop calls list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// The server's configuration file.
+    #[arg(long)]
+    config: PathBuf,
+    /// Only those of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only those from this number.
+    #[arg(long)]
+    from: Option<String>,
+    /// Only those that ended so: assistant_transfer, assistant_hangup, caller_hangup, failed.
+    #[arg(long)]
+    ended: Option<String>,
+    /// Only those that began then or later: 2026-11-26, 2026-11-26T12:00, with or without a zone, or 2h for two hours ago.
+    #[arg(long, value_parser = moment)]
+    since: Option<Timestamp>,
+    /// Only those that began before.
+    #[arg(long, value_parser = moment)]
+    until: Option<Timestamp>,
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    count: u32,
+    /// Lines of JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Does it.
 pub async fn run(command: Calls) -> anyhow::Result<()> {
     match command {
         Calls::Tail { config, call, json } => tail(&config, call.as_deref(), json).await,
-        Calls::Show { config, call, json } => {
-            let database = open(&config).await?.1;
-            let found = database.records().find(&call).await?;
-            let Some(kept) = found else {
-                bail!("no call is kept under `{call}`: `bellhop calls list` tells which are, `keep_days` for how long");
-            };
-            if json {
-                let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
-                print(&serde_json::to_string_pretty(&details)?);
-                return Ok(());
-            }
-            story(&kept)?.iter().for_each(|line| print(line));
-            Ok(())
-        }
-        Calls::List { config, tenant, count } => {
-            let database = open(&config).await?.1;
-            for kept in database.records().latest(tenant.as_deref(), count).await? {
-                print(&summary(&kept));
-            }
-            Ok(())
-        }
-        Calls::Forget { config, caller, tenant } => {
-            let (settings, database) = open(&config).await?;
-            let gone = database.records().forget(&caller, tenant.as_deref()).await?;
-            let folders =
-                settings.tenants.iter().filter(|one| tenant.as_ref().is_none_or(|name| *name == one.tenant.name));
-            let recordings: usize = folders
-                .filter_map(|one| one.recordings.as_deref())
-                .map(|folder| delete_recordings(folder, &gone.calls))
-                .sum();
-            print(&format!(
-                "deleted: {} call records, {} conversations, {recordings} recordings",
-                gone.calls.len(),
-                gone.histories
-            ));
-            Ok(())
-        }
+        Calls::Show { config, call, json } => show(&config, &call, json).await,
+        Calls::List(list) => list.print().await,
+        Calls::HangUp { config, call } => hang_up(&config, &call).await,
+        Calls::Forget { config, caller, tenant } => forget(&config, &caller, tenant.as_deref()).await,
     }
 }
 
-async fn open(path: &Path) -> anyhow::Result<(Config, Database)> {
-    let config = Config::read(path)?;
-    let database = Database::open_existing(&config.storage.url).await?;
-    Ok((config, database))
+async fn open(path: &Path) -> anyhow::Result<(Places, Database)> {
+    let places = Places::read(path)?;
+    let database = Database::open_existing(&places.database).await?;
+    Ok((places, database))
+}
+
+async fn show(config: &Path, call: &str, json: bool) -> anyhow::Result<()> {
+    let database = open(config).await?.1;
+    let Some(kept) = database.records().find(call).await? else {
+        bail!("no call is kept under `{call}`: `bellhop calls list` tells which are, `keep_days` for how long");
+    };
+    if json {
+        let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
+        serde_json::to_string_pretty(&details)?.lines().for_each(print);
+        return Ok(());
+    }
+    story(&kept)?.iter().for_each(|line| print(line));
+    Ok(())
+}
+
+impl List {
+    async fn print(self) -> anyhow::Result<()> {
+        let database = open(&self.config).await?.1;
+        let wanted = Wanted {
+            tenant: self.tenant,
+            caller: self.from,
+            reason: self.ended,
+            from_unix_ms: self.since.map(Timestamp::as_millisecond),
+            until_unix_ms: self.until.map(Timestamp::as_millisecond),
+        };
+        let calls = database.records().latest(&wanted, self.count).await?;
+        if self.json {
+            calls.iter().for_each(|kept| print(&summary_json(kept)));
+        } else {
+            print(&header());
+            calls.iter().for_each(|kept| print(&summary(kept)));
+        }
+        Ok(())
+    }
+}
+
+/// A time as people write it: what has no zone is in this terminal's.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let here = |at: jiff::civil::DateTime| at.to_zoned(TimeZone::system()).map(|at| at.timestamp());
+    let ago = |span: jiff::Span| jiff::Zoned::now().checked_sub(span.abs()).map(|at| at.timestamp());
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let local = text.parse::<jiff::civil::DateTime>().and_then(here);
+    local.or_else(|_| text.parse::<jiff::Span>().and_then(ago)).map_err(|_| {
+        "is no time like 2026-11-26, 2026-11-26T12:00, 2026-11-26T12:00:00Z, or 2h for two hours ago".to_owned()
+    })
+}
+
+fn socket(places: &Places) -> anyhow::Result<PathBuf> {
+    live::beside(&places.database).context("a server whose database is in memory cannot be reached")
 }
 
 async fn tail(path: &Path, call: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let config = Config::read(path)?;
-    let socket =
-        live::beside(&config.storage.url).context("a server whose database is in memory cannot be followed")?;
-    let show = |text: &str| {
+    let socket = socket(&Places::read(path)?)?;
+    let mut show = |text: &str| {
         let Ok(line) = serde_json::from_str::<Line>(text) else {
             print(text); // how many lines were missed
             return true;
@@ -128,86 +183,79 @@ async fn tail(path: &Path, call: Option<&str>, json: bool) -> anyhow::Result<()>
         }
         true
     };
-    live::follow(&socket, show).await.with_context(|| {
-        format!("no server answers at {}: it must run on this machine, for the same user", socket.display())
-    })
-}
-
-/// One event.
-fn told(event: &Event) -> String {
-    let at = event.at_ms as f64 / 1000.0;
-    format!("{at:9.3}  {:<10}  {}", event.what.subject(), event.what.told())
-}
-
-/// A call in a line.
-fn summary(kept: &KeptCall) -> String {
-    let details: Value = serde_json::from_str(&kept.details).unwrap_or_default();
-    let began = Timestamp::from_millisecond(kept.began_unix_ms).unwrap_or_default();
-    let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
-    format!(
-        "{}  {}  {:<16}  {:<19}  {:>7.1} s  {:>3} turns  {}",
-        began.strftime("%Y-%m-%d %H:%M:%S"),
-        kept.call,
-        kept.tenant,
-        details.pointer("/call/end_reason").and_then(Value::as_str).unwrap_or("?"),
-        details.pointer("/call/milliseconds_elapsed").and_then(Value::as_f64).unwrap_or_default() / 1000.0,
-        turns.map_or(0, Vec::len),
-        kept.session,
-    )
-}
-
-/// A call from beginning to end, then what each turn took.
-fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
-    let timeline: Vec<Event> = serde_json::from_str(&kept.timeline).context("the timeline is damaged")?;
-    let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
-    let mut lines = vec![summary(kept), String::new()];
-    lines.extend(timeline.iter().map(told));
-    let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
-    lines.extend([
-        String::new(),
-        "turn  request                          speech  assistant  synthesis  first audio  (ms)".into(),
-    ]);
-    for (n, turn) in turns.into_iter().flatten().enumerate() {
-        let ms = |name: &str| turn["latency"][name].as_u64().map_or_else(|| "-".to_owned(), |ms| ms.to_string());
-        lines.push(format!(
-            "{n:>4}  {:<31}  {:>6}  {:>9}  {:>9}  {:>11}",
-            turn["request"]["type"].as_str().unwrap_or("?"),
-            ms("speech_milliseconds"),
-            ms("assistant_milliseconds"),
-            ms("synthesis_milliseconds"),
-            ms("first_audio_milliseconds"),
-        ));
+    live::follow(&socket, &mut show).await.with_context(|| no_server(&socket))?;
+    // Servers are restarted: who follows calls goes on with the next one.
+    complain("the server has ended: waiting for the next (Ctrl-C ends)");
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let _ = live::follow(&socket, &mut show).await;
     }
-    if let Some(network) = details.get("realtime_transport_network_summary") {
-        lines.push(String::new());
-        for way in ["inbound_stream", "outbound_stream"] {
-            let of = |name: &str| network[way][name].as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
-            lines.push(format!(
-                "{way}: {} packets, {} lost, jitter {} ms on average, {} ms at most",
-                of("packets_transmitted"),
-                of("packets_lost"),
-                of("average_jitter"),
-                of("maximum_jitter"),
-            ));
+}
+
+fn no_server(socket: &Path) -> String {
+    format!("no server answers at {}: it must run on this machine, for the same user", socket.display())
+}
+
+async fn hang_up(path: &Path, name: &str) -> anyhow::Result<()> {
+    let (places, database) = open(path).await?;
+    let socket = socket(&places)?;
+    // A call may not be written down yet; its name in the log is known all the same.
+    let call = database.records().under_way(name).await?.map_or_else(|| name.to_owned(), |call| call.call);
+    match live::order(&socket, &Command::HangUp(call.clone())).await.with_context(|| no_server(&socket))? {
+        Answer::HungUp => print(&format!("{call}: hung up")),
+        Answer::NoSuchCall => bail!("no call is up under `{name}`"),
+    }
+    Ok(())
+}
+
+async fn forget(path: &Path, caller: &str, tenant: Option<&str>) -> anyhow::Result<()> {
+    let (places, database) = open(path).await?;
+    let records = database.records();
+    let calls = records.calls_of(caller, tenant).await?;
+    let known = records.known_calls().await?;
+    let (mut recordings, mut unknown) = (0, 0);
+    for (name, folder) in places.recordings.iter().filter(|(name, _)| tenant.is_none_or(|tenant| tenant == name)) {
+        let listed = match recording::list(folder) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", folder.display())),
+        };
+        for (recorded, file) in listed.into_iter().filter(|(recorded, _)| recorded.tenant == *name) {
+            if calls.contains(&recorded.call) {
+                // The records last: they alone know which recordings are the caller's.
+                std::fs::remove_file(&file)
+                    .with_context(|| format!("{} cannot be deleted; the records are still there", file.display()))?;
+                recordings += 1;
+            } else if !known.contains(&recorded.call) {
+                unknown += 1;
+            }
         }
     }
-    Ok(lines)
+    let gone = records.forget(caller, tenant).await?;
+    print(&format!(
+        "deleted: {} call records, {} conversations, {recordings} recordings, {} events",
+        gone.records, gone.histories, gone.events
+    ));
+    if unknown > 0 {
+        complain(&format!("{unknown} recordings are of calls that nobody remembers: whose they are is not known"));
+    }
+    if !gone.log_emptied {
+        complain("the write-ahead log could not be emptied while the server reads it: it is within ten minutes");
+    }
+    Ok(())
 }
 
-/// Recordings end in the call's name.
-fn delete_recordings(folder: &Path, calls: &[String]) -> usize {
-    let Ok(files) = std::fs::read_dir(folder) else { return 0 };
-    let is_of = |name: &str| calls.iter().any(|call| name.ends_with(&format!("-{call}.wav")));
-    let paths = files.filter_map(|file| Some(file.ok()?.path()));
-    let theirs = paths.filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_of));
-    theirs.filter(|path| std::fs::remove_file(path).is_ok()).count()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[allow(clippy::print_stdout)] // the answer to the command
-fn print(line: &str) {
-    use std::io::Write;
-    // Who reads no further, like `head`, ends it.
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(moment("2026-11-26T12:00:00Z").expect("a time").as_second(), 1_795_694_400);
+        let day = moment("2026-11-26").expect("a day");
+        assert!((day.as_second() - 1_795_651_200).abs() <= 14 * 3600, "midnight here");
+        let ago = Timestamp::now().as_second() - moment("2h").expect("a span").as_second();
+        assert!((7199..7300).contains(&ago), "{ago}");
+        assert!(moment("yesterday").is_err());
     }
 }

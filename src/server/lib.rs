@@ -11,5 +11,7 @@ pub mod live;
 pub mod offers;
 mod records;
 pub mod signals;
+pub mod terminal;
 pub mod tls_identity;
+mod upkeep;
 pub mod wiring;

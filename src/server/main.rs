@@ -8,6 +8,7 @@ use bellhop::calls::Calls;
 use bellhop::config::Config;
 use bellhop::http::{self, Shared};
 use bellhop::signals::{self, Patience, Signals};
+use bellhop::terminal;
 use bellhop::wiring::{self, Server};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -72,10 +73,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[allow(clippy::print_stderr)] // the one sentence for whoever typed the command
-            {
-                eprintln!("bellhop: {error:#}");
-            }
+            terminal::complain(&format!("bellhop: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -83,26 +81,26 @@ fn main() -> ExitCode {
 
 /// JSON lines on standard error.
 fn log(filter: EnvFilter) {
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(|| terminal::PrintableLog)
+        .init();
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     wiring::check(&config, path)?;
-    #[allow(clippy::print_stdout)] // the answer to the command
-    {
-        config.warnings().iter().for_each(|warning| println!("{}: warning: {warning}", path.display()));
-        println!("{}: good: {} tenants", path.display(), config.tenants.len());
-    }
+    let file = path.display();
+    config.warnings().iter().for_each(|warning| terminal::print(&format!("{file}: warning: {warning}")));
+    terminal::print(&format!("{file}: good: {} tenants", config.tenants.len()));
     Ok(())
 }
 
 async fn offers(config: &std::path::Path, tenant: &str) -> anyhow::Result<()> {
     for line in bellhop::offers::list(config, tenant).await? {
-        #[allow(clippy::print_stdout)] // the answer to the command
-        {
-            println!("{line}");
-        }
+        terminal::print(&line);
     }
     Ok(())
 }

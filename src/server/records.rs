@@ -1,39 +1,65 @@
 //! Keeps the records of calls: one writer for all tenants, one deliverer for each that has a log webhook.
 //!
-//! Invariant: the threads of calls only hand over; what was handed over before [`Books::flush`] is in the store after it.
+//! Invariants: the threads of calls only hand over; what was handed over before [`Books::flush`] is in the store after it,
+//! or is told as lost; a store that fails is tried again for as long as the process lives, more and more slowly, and no
+//! tenant has more than [`WAITING_MAX`] entries waiting for it meanwhile.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellhop_actors::metrics;
 use bellhop_actors::services::RecordKeeper;
 use bellhop_adapters::log_webhook::{LogWebhook, OnOutcome, Outcome};
-use bellhop_adapters::storage::sqlite::{Entry, SqliteRecords};
+use bellhop_adapters::storage::sqlite::{Entry, SqliteRecords, Written};
 use bellhop_dialogue::Json;
-use bellhop_dialogue::call_record::CallRecord;
+use bellhop_dialogue::call_record::{CallRecord, Opening};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::config::{Config, Mistakes, Records};
+use crate::config::{Config, Mistakes, Tenant};
 
 /// Entries written in one transaction.
 const BATCH: usize = 256;
 /// How long entries are gathered: a transaction costs as much as many entries.
 const GATHER: Duration = Duration::from_millis(200);
-/// The pause before a batch that could not be written is tried again.
+/// The pause before a batch that could not be written is tried again; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_secs(1);
-/// Tries of one batch.
-const TRIES: u32 = 5;
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Entries of one tenant that may wait for the store; later ones are lost, and counted.
+const WAITING_MAX: usize = 2000;
+/// The longest that the end of the process waits for the store.
+const FLUSH_MAX: Duration = Duration::from_secs(3);
 
 enum Order {
-    Write(Entry),
+    Write(Entry, Place),
     Flush(oneshot::Sender<()>),
+}
+
+/// One of a tenant's places in the queue; given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>) -> Option<Self> {
+        let place = Self(Arc::clone(taken));
+        (taken.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// All that is written down.
 #[derive(Clone)]
 pub(crate) struct Books {
     orders: mpsc::UnboundedSender<Order>,
+    /// Told when somebody waits for what could not be written yet.
+    hurry: Arc<Notify>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The receivers of all tenants that have one, or every mistake in them.
@@ -66,67 +92,105 @@ impl Books {
             actix_rt::spawn(receiver.deliver(records.clone(), notify, outcome));
         }
         let (orders, inbox) = mpsc::unbounded_channel();
-        actix_rt::spawn(write(records, inbox, told));
-        Self { orders }
+        let books = Self { orders, hurry: Arc::default(), waiting: Arc::default() };
+        let writer = Writer { records, told, hurry: Arc::clone(&books.hurry), waiting: Arc::clone(&books.waiting) };
+        actix_rt::spawn(writer.write(inbox));
+        books
     }
 
     /// The keeper of one tenant.
-    pub(crate) fn keeper(&self, tenant: &str, records: &Records) -> Arc<dyn RecordKeeper> {
-        let webhook = records.webhook.as_ref();
-        Arc::new(Keeper {
-            tenant: tenant.to_owned(),
-            orders: self.orders.clone(),
-            keep: records.keep,
-            calls: webhook.is_some_and(|webhook| webhook.calls),
-            turns: webhook.is_some_and(|webhook| webhook.turns),
-        })
+    pub(crate) fn keeper(&self, settings: &Tenant) -> Arc<dyn RecordKeeper> {
+        Arc::new(Keeper::new(self.clone(), settings))
     }
 
-    /// Waits until everything that was handed over is in the store, or could not be.
+    /// Waits until everything that was handed over is in the store, [`FLUSH_MAX`] at most; what is not is lost then.
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();
-        if self.orders.send(Order::Flush(done)).is_ok() {
-            let _ = written.await;
+        self.hurry.notify_one();
+        if self.orders.send(Order::Flush(done)).is_err() {
+            return;
+        }
+        if tokio::time::timeout(FLUSH_MAX, written).await.is_err() {
+            let entries = self.waiting.load(Ordering::Relaxed);
+            tracing::error!(entries, "the store did not take the last call records before the end: they are lost");
         }
     }
 }
 
-async fn write(records: SqliteRecords, mut inbox: mpsc::UnboundedReceiver<Order>, told: HashMap<String, Arc<Notify>>) {
-    let mut waiting = vec![];
-    while let Some(first) = inbox.recv().await {
-        if !matches!(first, Order::Flush(_)) {
-            tokio::time::sleep(GATHER).await;
-        }
-        waiting.push(first);
-        while waiting.len() < BATCH
-            && let Ok(next) = inbox.try_recv()
-        {
-            waiting.push(next);
-        }
-        let (mut entries, mut flushes) = (vec![], vec![]);
-        for order in waiting.drain(..) {
-            match order {
-                Order::Write(entry) => entries.push(entry),
-                Order::Flush(done) => flushes.push(done),
+/// Writes what is handed over.
+struct Writer {
+    records: SqliteRecords,
+    told: HashMap<String, Arc<Notify>>,
+    hurry: Arc<Notify>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    async fn write(self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        while let Some(first) = inbox.recv().await {
+            if !matches!(first, Order::Flush(_)) {
+                tokio::time::sleep(GATHER).await;
+            }
+            let mut orders = vec![first];
+            while orders.len() < BATCH
+                && let Ok(next) = inbox.try_recv()
+            {
+                orders.push(next);
+            }
+            let (mut entries, mut places, mut flushes) = (vec![], vec![], vec![]);
+            for order in orders {
+                match order {
+                    Order::Write(entry, place) => {
+                        entries.push(entry);
+                        places.push(place);
+                    }
+                    Order::Flush(done) => flushes.push(done),
+                }
+            }
+            self.put_away(entries).await;
+            self.waiting.fetch_sub(places.len(), Ordering::Relaxed);
+            for done in flushes {
+                let _ = done.send(());
             }
         }
-        for attempt in 1..=TRIES {
-            match records.write(&entries).await {
-                Ok(tenants) => {
-                    tenants.iter().filter_map(|tenant| told.get(tenant)).for_each(|notify| notify.notify_one());
-                    break;
-                }
-                Err(error) if attempt == TRIES => {
-                    tracing::error!(%error, entries = entries.len(), "call records could not be written and are lost");
-                }
+    }
+
+    /// Writes a batch, however long the store takes to come back. What the store never could take is lost alone.
+    async fn put_away(&self, entries: Vec<Entry>) {
+        let mut pause = PAUSE;
+        loop {
+            let error = match self.records.write(&entries).await {
+                Ok(written) => return self.tell(&written),
+                Err(error) => error,
+            };
+            if !error.may_pass() {
+                return self.one_by_one(entries).await;
+            }
+            tracing::warn!(%error, entries = entries.len(), again_in = ?pause, "call records could not be written");
+            let _ = tokio::time::timeout(pause, self.hurry.notified()).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn one_by_one(&self, entries: Vec<Entry>) {
+        for entry in entries {
+            match self.records.write(std::slice::from_ref(&entry)).await {
+                Ok(written) => self.tell(&written),
                 Err(error) => {
-                    tracing::warn!(%error, entries = entries.len(), "call records could not be written: trying again");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::error!(%error, "a call record cannot be written and is lost");
+                    metrics::record_lost(entry.tenant());
                 }
             }
         }
-        for done in flushes {
-            let _ = done.send(());
+    }
+
+    fn tell(&self, written: &Written) {
+        let waiting = written.waiting.iter().filter_map(|tenant| self.told.get(tenant));
+        waiting.for_each(|notify| notify.notify_one());
+        for dropped in &written.dropped {
+            let (tenant, events) = (&dropped.tenant, dropped.events);
+            metrics::log_events_dropped(tenant, events);
+            tracing::error!(tenant, events, "log events were dropped: the webhook takes fewer than there are");
         }
     }
 }
@@ -134,13 +198,51 @@ async fn write(records: SqliteRecords, mut inbox: mpsc::UnboundedReceiver<Order>
 /// Keeps one tenant's.
 struct Keeper {
     tenant: String,
-    orders: mpsc::UnboundedSender<Order>,
+    books: Books,
+    taken: Arc<AtomicUsize>,
     keep: Duration,
     calls: bool,
     turns: bool,
+    recorded: bool,
+}
+
+impl Keeper {
+    fn new(books: Books, settings: &Tenant) -> Self {
+        let webhook = settings.records.webhook.as_ref();
+        Self {
+            tenant: settings.tenant.name.clone(),
+            books,
+            taken: Arc::default(),
+            keep: settings.records.keep,
+            calls: webhook.is_some_and(|webhook| webhook.calls),
+            turns: webhook.is_some_and(|webhook| webhook.turns),
+            recorded: settings.recordings.is_some(),
+        }
+    }
+
+    /// Whether anything is kept of its calls.
+    fn keeps(&self) -> bool {
+        !self.keep.is_zero() || self.calls || self.recorded
+    }
+
+    fn hand_over(&self, entry: Entry) {
+        let Some(place) = Place::take(&self.taken) else {
+            metrics::record_lost(&self.tenant);
+            tracing::error!(tenant = self.tenant, "a call record is lost: too many wait for the store");
+            return;
+        };
+        self.books.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = self.books.orders.send(Order::Write(entry, place));
+    }
 }
 
 impl RecordKeeper for Keeper {
+    fn began(&self, opening: &Opening) {
+        if self.keeps() {
+            self.hand_over(Entry::Began { opening: Box::new(opening.clone()), recorded: self.recorded });
+        }
+    }
+
     fn wants_turns(&self) -> bool {
         self.turns
     }
@@ -148,14 +250,12 @@ impl RecordKeeper for Keeper {
     fn turn(&self, record: &CallRecord, log: Json) {
         let opening = record.opening();
         let (session, caller) = (opening.session.clone(), opening.facts.caller.clone());
-        let _ = self.orders.send(Order::Write(Entry::Turn { tenant: self.tenant.clone(), session, caller, log }));
+        self.hand_over(Entry::Turn { tenant: self.tenant.clone(), session, caller, log });
     }
 
     fn keep(&self, record: CallRecord) {
-        if self.keep.is_zero() && !self.calls {
-            return;
+        if self.keeps() {
+            self.hand_over(Entry::Call { record: Box::new(record), keep: self.keep, told: self.calls });
         }
-        let entry = Entry::Call { record: Box::new(record), keep: self.keep, told: self.calls };
-        let _ = self.orders.send(Order::Write(entry));
     }
 }

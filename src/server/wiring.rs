@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
+use bellhop_actors::call::ending::Ending;
 use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::reception::admission::Admission;
@@ -26,9 +27,10 @@ use bellhop_actors::reception::{
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
-use bellhop_adapters::recording::{Folder, Recording};
+use bellhop_adapters::noted_writes::NotedWrites;
+use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
-use bellhop_adapters::storage::sqlite::{Database, SqliteHistories, SqliteRecords};
+use bellhop_adapters::storage::sqlite::{Database, SqliteHistories};
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
@@ -39,12 +41,14 @@ use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::Tenant;
 use ipnet::IpNet;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::config::{self, Config, Mistakes};
 use crate::engines::Engines;
-use crate::live::{self, Both, Live, Socket};
+use crate::live::{self, Both, HangUp, Live};
 use crate::records::{self, Books};
 use crate::tls_identity;
+use crate::upkeep;
 
 /// A server that serves calls.
 pub struct Server {
@@ -63,7 +67,7 @@ pub struct Server {
     died: Arc<Notify>,
     drain: Duration,
     books: Books,
-    _socket: Option<Socket>,
+    socket: Option<JoinHandle<()>>,
     _watchdog: Watchdog,
     _arbiters: Vec<Arbiter>,
 }
@@ -128,7 +132,8 @@ impl Server {
             Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
                 StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
             })?;
-        let (live, socket) = open_live(&config.storage.url).await;
+        let registry = Arc::new(CallRegistry::new(Instant::now()));
+        let (live, socket) = serve_live(&config.storage.url, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
             Some(observer) => Arc::new(Both(live, observer)),
             None => live,
@@ -136,13 +141,14 @@ impl Server {
         let books = Books::open(database.records(), receivers);
         let limiters = Limiters::default();
         let sounds = WebSounds::new(config.sounds.private_networks);
-        let mut services = vec![];
+        let (mut services, mut written) = (vec![], vec![]);
         let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
         let directory = Directory::new(tenants)
             .map_err(|taken| Mistakes::found(path, vec![("tenants".to_owned(), taken.to_string())]))?;
         for (tenant, settings) in directory.tenants().iter().zip(&config.tenants) {
             let engine = &engines.of[&settings.tenant.name];
-            let contacts = Contacts::of(settings, &limiters);
+            let mut contacts = Contacts::of(settings, &limiters, &database);
+            written.extend(contacts.written.take());
             services.push(Arc::new(Services {
                 tenant: Arc::clone(tenant),
                 media: settings.media.clone(),
@@ -162,13 +168,12 @@ impl Server {
                     database.histories(settings.records.histories.unwrap_or(config.storage.time_to_live)),
                 ),
                 assistant_id: settings.assistant[0].id().into(),
-                records: books.keeper(&settings.tenant.name, &settings.records),
+                records: books.keeper(settings),
                 observer: Some(Arc::clone(&observer)),
             }));
         }
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bellhop_actors::metrics::describe(&names);
-        let registry = Arc::new(CallRegistry::new(Instant::now()));
         let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
         let bind = config.media.bind;
         let open_port = move |port: u16| {
@@ -238,11 +243,7 @@ impl Server {
             }
         })
         .map_err(StartError::Thread)?;
-        let recordings = config.tenants.iter().filter_map(|settings| {
-            let (folder, keep) = (settings.recordings.clone()?, settings.keep_recordings?);
-            Some(OldRecordings { folder, beginning: format!("{}-", settings.tenant.name), keep })
-        });
-        sweep_now_and_then(histories.clone(), database.records(), recordings.collect());
+        upkeep::start(&database, config, written);
         Ok(Self {
             sip,
             registry,
@@ -254,7 +255,7 @@ impl Server {
             died,
             drain: config.sip.drain,
             books,
-            _socket: socket,
+            socket,
             _watchdog: watchdog,
             _arbiters: arbiters,
         })
@@ -270,6 +271,10 @@ impl Server {
         // The last BYE and its answer.
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.books.flush().await;
+        // The socket goes with who serves it.
+        if let Some(socket) = &self.socket {
+            socket.abort();
+        }
     }
 
     /// Sees every call off at once: by their wills, within [`HURRY_WITHIN`].
@@ -305,12 +310,15 @@ struct Contacts {
     instance: Option<InstanceArn>,
     attributes: Arc<dyn AttributeWriter>,
     blanker: Arc<dyn AttributeBlanker>,
+    /// For what a former process left in flight.
+    written: Option<upkeep::Contacts>,
 }
 
 impl Contacts {
-    fn of(settings: &config::Tenant, limiters: &Limiters) -> Self {
+    fn of(settings: &config::Tenant, limiters: &Limiters, database: &Database) -> Self {
         let Some(connect) = &settings.connect else {
-            return Self { instance: None, attributes: Arc::new(NoContacts), blanker: Arc::new(NoContacts) };
+            let nobody = Arc::new(NoContacts);
+            return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
         let credentials = Credentials {
             access_key_id: connect.access_key_id.expose().to_owned(),
@@ -319,49 +327,23 @@ impl Contacts {
         let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
         warn_if_unreachable(&settings.tenant.name, connect);
         let instance = Some(connect.instance.clone());
-        Self { instance, attributes: Arc::new(client.clone()), blanker: Arc::new(client) }
+        let (tenant, notes) = (settings.tenant.name.clone(), database.in_flight(&settings.tenant.name));
+        let writes = NotedWrites::new(client, Arc::new(notes.clone()));
+        let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
+        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, notes, writes }) }
     }
 }
 
-/// Where `bellhop calls tail` connects to; a server without it serves calls all the same.
-async fn open_live(database: &str) -> (Arc<Live>, Option<Socket>) {
-    let live = Arc::new(Live::new());
-    let Some(path) = live::beside(database) else { return (live, None) };
-    match live.open(&path).await {
-        Ok(socket) => (live, Some(socket)),
-        Err(error) => {
-            tracing::warn!(%error, socket = %path.display(), "`bellhop calls tail` cannot follow this server");
-            (live, None)
-        }
-    }
-}
-
-/// Which recordings are deleted one day.
-struct OldRecordings {
-    folder: PathBuf,
-    beginning: String,
-    keep: Duration,
-}
-
-fn sweep_now_and_then(histories: SqliteHistories, records: SqliteRecords, recordings: Vec<OldRecordings>) {
-    actix_rt::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(600)).await;
-            if let Err(error) = histories.sweep().await {
-                tracing::warn!(%error, "expired histories could not be deleted");
-            }
-            match records.sweep().await {
-                Ok((_, 0)) => {}
-                Ok((_, events)) => tracing::error!(events, "log events were given up: nobody took them for three days"),
-                Err(error) => tracing::warn!(%error, "expired call records could not be deleted"),
-            }
-            for OldRecordings { folder, beginning, keep } in &recordings {
-                if let Err(error) = bellhop_adapters::recording::sweep(folder, beginning, *keep) {
-                    tracing::warn!(%error, "old recordings could not be deleted");
-                }
-            }
-        }
-    });
+/// Where `bellhop calls` connects to; a server without it serves calls all the same.
+async fn serve_live(database: &str, registry: &Arc<CallRegistry>) -> (Arc<Live>, Option<JoinHandle<()>>) {
+    let live = Live::new();
+    let calls = Arc::clone(registry);
+    let hang_up: HangUp = Arc::new(move |call| calls.hang_up(call, Ending::OperatorHungUp));
+    let serving = match live::beside(database) {
+        Some(path) => Some(live.clone().serve(path, hang_up).await),
+        None => None,
+    };
+    (Arc::new(live), serving)
 }
 
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
@@ -392,8 +374,9 @@ struct Recordings {
 
 impl CallRecorder for Recordings {
     fn begin(&self, call: CallId, sample_rate: u32) -> Box<dyn RecordingSink> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        Box::new(Sink(self.folder.begin(&format!("{}-{now}-{call}", self.tenant), sample_rate)))
+        let began_unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let name = Name { tenant: self.tenant.clone(), began_unix, call: call.to_string() };
+        Box::new(Sink(self.folder.begin(&name.to_string(), sample_rate)))
     }
 }
 

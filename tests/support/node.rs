@@ -89,7 +89,12 @@ impl Node {
     }
 
     pub(crate) fn serve(path: &Path, folder: PathBuf, connect: StandIn) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_bellhop"))
+        Self::serve_by(Command::new(env!("CARGO_BIN_EXE_bellhop")), path, folder, connect)
+    }
+
+    /// The same by a command that becomes the server, given its arguments.
+    pub(crate) fn serve_by(mut command: Command, path: &Path, folder: PathBuf, connect: StandIn) -> Self {
+        let mut process = command
             .args(["serve", "--config"])
             .arg(path)
             .env("RUST_LOG", "info")

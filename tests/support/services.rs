@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bellhop_actors::services::RecordKeeper;
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
-use bellhop_connect::ports::{self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore};
+use bellhop_connect::ports::{
+    self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore, Note, NotedWrite, WriteNotes,
+};
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
-use bellhop_dialogue::call_record::{CallRecord, Event};
+use bellhop_dialogue::call_record::{CallRecord, Event, Opening};
 use bellhop_dialogue::ports::{
     Assistant, AudioSink, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream,
     ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
@@ -40,6 +42,8 @@ struct State {
     synthesizer: Behaviour,
     store: Behaviour,
     writer: Behaviour,
+    notes: Behaviour,
+    striking_out: Behaviour,
     /// What the assistant answers to a text; `""` is the greeting.
     replies: BTreeMap<String, Value>,
     asked: Vec<TurnInput>,
@@ -63,6 +67,7 @@ struct State {
     blanks: usize,
     stored: Vec<History>,
     voided: usize,
+    began: Vec<String>,
     records: Vec<CallRecord>,
     turn_logs: Vec<Value>,
 }
@@ -105,10 +110,21 @@ impl FakeServices {
         self.state().writer = behaviour;
     }
 
+    /// Sets how notes of writes are taken, and how they are struck out.
+    pub fn notes(&self, noting: Behaviour, striking_out: Behaviour) {
+        let mut state = self.state();
+        (state.notes, state.striking_out) = (noting, striking_out);
+    }
+
     /// The recognizer hears something.
     pub fn hears(&self, heard: &Heard) {
         let sinks = self.state().sinks.clone();
         sinks.iter().for_each(|sink| sink(heard.clone()));
+    }
+
+    /// The calls that the keeper of records was told of when they began.
+    pub fn began(&self) -> Vec<String> {
+        self.state().began.clone()
     }
 
     /// The call detail records kept, and their timelines.
@@ -305,6 +321,10 @@ impl SoundLibrary for FakeServices {
 }
 
 impl RecordKeeper for FakeServices {
+    fn began(&self, opening: &Opening) {
+        self.state().began.push(opening.call.clone());
+    }
+
     fn wants_turns(&self) -> bool {
         true
     }
@@ -351,13 +371,28 @@ impl AttributeWriter for FakeServices {
     }
 }
 
+impl WriteNotes for FakeServices {
+    fn note(&self, _: NotedWrite) -> connect::Pending<Result<Note, StoreFailed>> {
+        Box::pin(behave(self.state().notes, Ok(Note(1)), Err(StoreFailed)))
+    }
+
+    fn nothing_written(&self, _: Note) -> connect::Pending<Result<(), StoreFailed>> {
+        Box::pin(behave(self.state().striking_out, Ok(()), Err(StoreFailed)))
+    }
+
+    fn settled(&self, _: String) -> connect::Pending<Result<(), StoreFailed>> {
+        Box::pin(behave(self.state().striking_out, Ok(()), Err(StoreFailed)))
+    }
+}
+
 impl AttributeBlanker for FakeServices {
-    fn blank(&self, _: String) -> connect::Pending<()> {
+    fn blank(&self, _: String, names: Vec<String>) -> connect::Pending<WriteOutcome> {
         let this = self.clone();
         Box::pin(async move {
             let mut state = this.state();
             state.blanks += 1;
-            state.attributes.insert(ATTRIBUTE.to_owned(), String::new());
+            state.attributes.extend(names.into_iter().map(|name| (name, String::new())));
+            WriteOutcome::Done
         })
     }
 }

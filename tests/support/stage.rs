@@ -19,6 +19,7 @@ use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSet
 use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter};
 use bellhop_dialogue::ports::Heard;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
@@ -104,7 +105,12 @@ pub struct Choices {
     pub no_descriptors: bool,
     /// A host that has an address.
     pub named: Option<(&'static str, SocketAddr)>,
+    /// What stands between the call and its contact.
+    pub contacts: Option<BetweenContact>,
 }
+
+/// Puts something between a call and the services that write and blank its contact's attributes.
+pub type BetweenContact = fn(FakeServices) -> (Arc<dyn AttributeWriter>, Arc<dyn AttributeBlanker>);
 
 /// The stage.
 pub struct Stage {
@@ -200,6 +206,10 @@ impl Stage {
         let tenant = Arc::clone(&directory.tenants()[0]);
         let shared = Arc::new(services.clone());
         let recorded: Arc<dyn RecordKeeper> = shared.clone();
+        let (attributes, blanker) = match choices.contacts {
+            Some(between) => between(services.clone()),
+            None => (shared.clone() as Arc<dyn AttributeWriter>, shared.clone() as Arc<dyn AttributeBlanker>),
+        };
         let wired = Services {
             tenant: Arc::clone(&tenant),
             media: choices.media.clone(),
@@ -210,8 +220,8 @@ impl Stage {
             sounds: shared.clone(),
             conversation: Policy { notify_filtered: true, ..choices.conversation.clone() },
             invite_headers: ["X-Customer".to_owned()].into(),
-            attributes: shared.clone(),
-            blanker: shared.clone(),
+            attributes,
+            blanker,
             histories: shared.clone(),
             recorder: None,
             assistant_id: "scripted".into(),

@@ -16,7 +16,6 @@ use bellhop_connect::InstanceArn;
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Pending};
 use bellhop_connect::rate_limiter::RateLimiter;
-use bellhop_connect::session_history_key::ATTRIBUTE;
 use tokio::time::Instant;
 
 /// Everything about one write: turns, tries and pauses.
@@ -203,11 +202,16 @@ impl AttributeWriter for Client {
 }
 
 impl AttributeBlanker for Client {
-    fn blank(&self, contact_id: String) -> Pending<()> {
+    fn blank(&self, contact_id: String, names: Vec<String>) -> Pending<WriteOutcome> {
         let this = self.clone();
         Box::pin(async move {
-            // An empty value removes the attribute; once, without waiting for a turn: the caller is waiting for the BYE.
-            let _ = this.send(&contact_id, &[(ATTRIBUTE.to_owned(), String::new())]).await;
+            // An empty value removes an attribute; once, without waiting for a turn: the caller is waiting for the BYE.
+            let empty: Vec<_> = names.into_iter().map(|name| (name, String::new())).collect();
+            match this.send(&contact_id, &empty).await {
+                Try::Done => WriteOutcome::Done,
+                Try::Refused | Try::Again | Try::NotSent => WriteOutcome::Refused,
+                Try::Lost => WriteOutcome::Uncertain,
+            }
         })
     }
 }

@@ -1,13 +1,22 @@
 //! Session histories and call records in SQLite, with a time to live.
 //!
-//! Invariant: once [`HistoryStore::store`] resolves, the history survives the death of the process: write-ahead log,
-//! synchronised on every commit. A row is filed under the hash of its key, so that the file alone opens no conversation.
+//! Invariant: once [`HistoryStore::store`] resolves well, the history survives the death of the process, and the page shows
+//! it: committed to a write-ahead log that is synchronised on every commit, and read back by a connection that sees nothing
+//! else. A row is filed under the hash of its key, so that the file alone opens no conversation. What is deleted is
+//! overwritten (`secure_delete`). How connections are used: `connections.rs`.
 
+mod claim;
+mod connections;
+mod events;
+mod forgetting;
+mod in_flight;
 mod records;
+mod schema;
+mod under_way;
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bellhop_connect::handoff::StoreFailed;
@@ -15,32 +24,81 @@ use bellhop_connect::ports::{History, HistoryStore, Pending};
 use bellhop_connect::session_history_key::FiledAs;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-pub use records::{EVENT_KEPT, Entry, Forgotten, KeptCall, SqliteRecords, Waiting};
+pub use claim::{Claim, NotClaimed};
+pub use connections::{BUSY_MAX, WRITE_MAX};
+use connections::{Connections, within};
+pub use events::{Change, EVENT_KEPT, SPOOL_BYTES_MAX, SPOOL_EVENTS_MAX, Waiting};
+pub use forgetting::{Forgotten, Swept};
+pub use in_flight::{InFlight, NOTE_KEPT};
+pub use records::{Dropped, Entry, KeptCall, SqliteRecords, Wanted, Written};
+pub use under_way::UnderWay;
 
-/// Connections at once.
-const CONNECTIONS: u32 = 4;
+/// Rows deleted in one transaction: nobody waits longer for their turn than for these.
+const DELETED_AT_ONCE: u32 = 500;
 
 /// An open database.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pool: SqlitePool,
+    connections: Connections,
+    /// Names this process among all that ever wrote to the database.
+    server: Arc<str>,
+    path: Option<PathBuf>,
 }
 
 /// The histories of one tenant or of all: they differ in how long they are kept.
 #[derive(Debug, Clone)]
 pub struct SqliteHistories {
-    pool: SqlitePool,
+    connections: Connections,
     time_to_live: Duration,
 }
 
 /// Why the store cannot be opened: a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
-#[error("the database {url} cannot be opened: {error}")]
+#[error("the database {url} cannot be opened: {why}")]
 pub struct CannotOpen {
     url: String,
-    error: sqlx::Error,
+    why: Trouble,
+}
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// It is locked, or its disk hangs.
+    #[error("the database did not answer within {} s", WRITE_MAX.as_secs())]
+    Overdue,
+    /// What was written lies in a file that nobody will find.
+    #[error("the database file was deleted or replaced")]
+    Replaced,
+    /// It was written, and cannot be read.
+    #[error("what was committed cannot be read back")]
+    NotReadBack,
+    /// A later Bellhop made it.
+    #[error("it was made by a later version of Bellhop (its version is {version})")]
+    Later {
+        /// `PRAGMA user_version`.
+        version: i64,
+    },
+    /// SQLite says no.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl Trouble {
+    /// Whether it may pass, or would befall any other statement too: a full, missing, read-only or locked disk. What is
+    /// left is the fault of the statement.
+    pub fn may_pass(&self) -> bool {
+        // https://www.sqlite.org/rescode.html: too big, constraint, mismatch, range.
+        const OF_THE_STATEMENT: [&str; 4] = ["18", "19", "20", "25"];
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or_default() & 0xff;
+                !OF_THE_STATEMENT.contains(&code.to_string().as_str())
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Database {
@@ -55,47 +113,40 @@ impl Database {
     }
 
     async fn open_or(url: &str, create: bool) -> Result<Self, CannotOpen> {
-        let cannot = |error| CannotOpen { url: url.to_owned(), error };
+        let cannot = |why| CannotOpen { url: url.to_owned(), why };
         let options = SqliteConnectOptions::from_str(url)
-            .map_err(cannot)?
-            .create_if_missing(create)
+            .map_err(|error| cannot(error.into()))?
+            // The file is made by us, so that nobody else can read it for a moment.
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(2));
-        // It holds what callers say: its owner's alone, and so are the files that SQLite puts beside it.
-        let path = options.get_filename();
-        if create && !url.contains(":memory:") && !path.exists() {
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            made.map_err(|error| cannot(error.into()))?;
-        }
-        let connections = if url.contains(":memory:") { 1 } else { CONNECTIONS };
-        let pool = SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(3))
-            .connect_with(options)
-            .await
-            .map_err(cannot)?;
-        let histories = "CREATE TABLE IF NOT EXISTS session_histories (
-            filed_as TEXT PRIMARY KEY NOT NULL,
-            tenant TEXT NOT NULL,
-            json TEXT NOT NULL,
-            expires_unix INTEGER NOT NULL
-        ) STRICT";
-        let index = "CREATE INDEX IF NOT EXISTS session_histories_expiry ON session_histories (expires_unix)";
-        for table in [histories, index].into_iter().chain(records::TABLES) {
-            sqlx::query(table).execute(&pool).await.map_err(cannot)?;
-        }
-        Ok(Self { pool })
+            .pragma("secure_delete", "ON")
+            .pragma("journal_size_limit", "4194304")
+            .busy_timeout(BUSY_MAX);
+        let path = (!url.contains(":memory:")).then(|| options.get_filename().to_owned());
+        let connections = Connections::open(options, path.clone(), create).await.map_err(cannot)?;
+        let server: String = rand::random::<[u8; 8]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { connections, server: server.into(), path })
     }
 
     /// The histories, those stored from here on kept for so long.
     pub fn histories(&self, time_to_live: Duration) -> SqliteHistories {
-        SqliteHistories { pool: self.pool.clone(), time_to_live }
+        SqliteHistories { connections: self.connections.clone(), time_to_live }
     }
 
     /// The call records.
     pub fn records(&self) -> SqliteRecords {
-        SqliteRecords::new(self.pool.clone())
+        SqliteRecords { connections: self.connections.clone(), server: Arc::clone(&self.server) }
+    }
+
+    /// The notes of one tenant's writes that are under way.
+    pub fn in_flight(&self, tenant: &str) -> InFlight {
+        InFlight::new(self.connections.clone(), Arc::clone(&self.server), tenant)
+    }
+
+    /// Its file; none for one in memory.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.path.as_deref()
     }
 }
 
@@ -103,34 +154,62 @@ impl SqliteHistories {
     /// The history filed under a name, unless it has expired.
     pub async fn find(&self, name: &FiledAs) -> Result<Option<History>, sqlx::Error> {
         let query = "SELECT tenant, json FROM session_histories WHERE filed_as = ? AND expires_unix > ?";
-        let row = sqlx::query(query).bind(hashed(name)).bind(unix_now()).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query(query).bind(hashed(name)).bind(unix_now()).fetch_optional(&self.connections.readers()).await?;
         row.map(|row| Ok(History { tenant: row.try_get(0)?, json: row.try_get(1)? })).transpose()
     }
 
-    /// Deletes what has expired; returns how many.
-    pub async fn sweep(&self) -> Result<u64, sqlx::Error> {
-        let query = sqlx::query("DELETE FROM session_histories WHERE expires_unix <= ?").bind(unix_now());
-        Ok(query.execute(&self.pool).await?.rows_affected())
+    /// Whether the database answers, and took the last write. One that takes none is tried again here.
+    pub async fn is_ready(&self) -> bool {
+        let reads = sqlx::query("SELECT 1").execute(&self.connections.readers()).await.is_ok();
+        reads && (!self.connections.is_failing() || within(self.probe()).await.is_ok())
     }
 
-    /// Whether the database answers.
-    pub async fn is_ready(&self) -> bool {
-        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    async fn probe(&self) -> Result<(), Trouble> {
+        let mut transaction = self.connections.begin().await?;
+        // Something that is written for certain, and nobody's.
+        let query = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'writes_in_flight'";
+        let touched = sqlx::query(query).execute(transaction.connection()).await?.rows_affected();
+        if touched == 0 {
+            let query = "INSERT INTO sqlite_sequence (name, seq) VALUES ('writes_in_flight', 1)";
+            sqlx::query(query).execute(transaction.connection()).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn insert(&self, name: &FiledAs, history: &History) -> Result<(), Trouble> {
+        let filed_as = hashed(name);
+        let mut transaction = self.connections.begin().await?;
+        let query = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES (?, ?, ?, ?)";
+        sqlx::query(query)
+            .bind(&filed_as)
+            .bind(&history.tenant)
+            .bind(&history.json)
+            .bind(unix_now().saturating_add_unsigned(self.time_to_live.as_secs()))
+            .execute(transaction.connection())
+            .await?;
+        transaction.commit().await?;
+        // The page reads by another connection: what that one does not see, no agent would.
+        let query = "SELECT 1 FROM session_histories WHERE filed_as = ?";
+        match sqlx::query(query).bind(&filed_as).fetch_optional(&self.connections.readers()).await? {
+            Some(_) => Ok(()),
+            None => Err(Trouble::NotReadBack),
+        }
+    }
+
+    async fn delete(&self, name: &FiledAs) -> Result<(), Trouble> {
+        let mut transaction = self.connections.begin().await?;
+        let query = "DELETE FROM session_histories WHERE filed_as = ?";
+        sqlx::query(query).bind(hashed(name)).execute(transaction.connection()).await?;
+        transaction.commit().await
     }
 }
 
 impl HistoryStore for SqliteHistories {
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
-        let (pool, expires) = (self.pool.clone(), unix_now() + self.time_to_live.as_secs() as i64);
+        let this = self.clone();
         Box::pin(async move {
-            let query = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES (?, ?, ?, ?)";
-            let insert = sqlx::query(query)
-                .bind(hashed(&name))
-                .bind(history.tenant)
-                .bind(history.json)
-                .bind(expires)
-                .execute(&pool);
-            insert.await.map(|_| ()).map_err(|error| {
+            within(this.insert(&name, &history)).await.map_err(|error| {
                 tracing::error!(%error, "a session history could not be stored");
                 StoreFailed
             })
@@ -138,11 +217,9 @@ impl HistoryStore for SqliteHistories {
     }
 
     fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
-        let pool = self.pool.clone();
+        let this = self.clone();
         Box::pin(async move {
-            let delete =
-                sqlx::query("DELETE FROM session_histories WHERE filed_as = ?").bind(hashed(&name)).execute(&pool);
-            delete.await.map(|_| ()).map_err(|error| {
+            within(this.delete(&name)).await.map_err(|error| {
                 tracing::error!(%error, "a session history could not be made void");
                 StoreFailed
             })
@@ -159,45 +236,4 @@ fn unix_now() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bellhop_connect::SessionHistoryKey;
-
-    fn name(byte: u8) -> FiledAs {
-        SessionHistoryKey::from_random([byte; 20]).filed_as()
-    }
-
-    fn history() -> History {
-        History { tenant: "acme".into(), json: "{}".into() }
-    }
-
-    #[tokio::test]
-    async fn what_is_stored_is_found_after_reopening() {
-        let path = std::env::temp_dir().join(format!("bellhop-test-{}.db", std::process::id()));
-        let url = format!("sqlite://{}", path.display());
-        let store = Database::open(&url).await.expect("opens").histories(Duration::from_secs(60));
-        store.store(name(1), history()).await.expect("stored");
-        assert_eq!(store.store(name(1), history()).await, Err(StoreFailed), "a name is used once");
-        drop(store);
-        let store = Database::open(&url).await.expect("opens again").histories(Duration::from_secs(60));
-        assert_eq!(store.find(&name(1)).await.expect("answers"), Some(history()));
-        assert_eq!(store.find(&name(2)).await.expect("answers"), None);
-        for suffix in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_has_expired_is_gone() {
-        let store = Database::open("sqlite::memory:").await.expect("opens").histories(Duration::ZERO);
-        store.store(name(1), history()).await.expect("stored");
-        assert_eq!(store.find(&name(1)).await.expect("answers"), None);
-        assert_eq!(store.sweep().await.expect("sweeps"), 1);
-    }
-
-    #[tokio::test]
-    async fn a_place_that_is_none_is_one_sentence() {
-        let error = Database::open("sqlite:///nowhere/at/all.db").await.expect_err("no such folder");
-        assert!(error.to_string().starts_with("the database sqlite:///nowhere/at/all.db cannot be opened"), "{error}");
-    }
-}
+mod tests;

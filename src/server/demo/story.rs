@@ -11,6 +11,8 @@ use bellhop_dialogue::call_record::{Event as Seen, What};
 use bellhop_dialogue::transcript::Speaker;
 use bellhop_rehearsal::caller::Event;
 
+use crate::terminal;
+
 /// The teller; clones share the clock.
 #[derive(Clone)]
 pub(super) struct Story(Arc<Mutex<Instant>>);
@@ -26,7 +28,8 @@ impl Story {
     }
 
     pub(super) fn title(&self, text: &str) {
-        line(&format!("\n── {text} {}", "─".repeat(70usize.saturating_sub(text.chars().count()))));
+        line("");
+        line(&format!("── {text} {}", "─".repeat(70usize.saturating_sub(text.chars().count()))));
     }
 
     pub(super) fn note(&self, text: &str) {
@@ -59,7 +62,6 @@ impl Observer for Story {
     }
 }
 
-#[allow(clippy::print_stdout)] // what the demo is for
 fn line(text: &str) {
-    println!("{text}");
+    terminal::print(text);
 }

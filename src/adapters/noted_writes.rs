@@ -1,0 +1,237 @@
+//! Contact attributes, written only once it is noted on the disk that they are being written.
+//!
+//! What was in flight when the process died (`kill -9`, a power cut) is then found by the next one, which takes it back: a key
+//! that no call lived to answer for would show an agent a hand-off that never was. Invariants: no session history key leaves
+//! before its note is on the disk; a write is reported as done only once its note is struck out, or that has been tried; a
+//! note stays for as long as nobody knows what the contact holds. Only `hangup` goes out without a note where the store takes
+//! none: no conversation hangs on it, and the caller would be sent to an agent for nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_connect::handoff::WriteOutcome;
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NotedWrite, Pending, WriteNotes};
+use bellhop_connect::session_history_key::{ATTRIBUTE, HANGUP};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// The longest that a note may hold a write up.
+pub const NOTE_MAX: Duration = Duration::from_secs(1);
+/// The longest that striking a note out may hold a report up.
+pub const STRIKE_OUT_MAX: Duration = Duration::from_millis(700);
+/// The pause before what could not be taken back is tried again; it doubles each time.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Tries to take something back, after the one that the call waits for. What is left then is the next start's.
+const TRIES: u32 = 6;
+/// Contacts that are taken back at once.
+const AT_ONCE: usize = 64;
+
+/// Writes and blanks one tenant's contact attributes.
+#[derive(Clone)]
+pub struct NotedWrites {
+    writer: Arc<dyn AttributeWriter>,
+    blanker: Arc<dyn AttributeBlanker>,
+    notes: Arc<dyn WriteNotes>,
+    places: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for NotedWrites {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NotedWrites")
+    }
+}
+
+impl NotedWrites {
+    /// Notes what `contacts` writes.
+    pub fn new<C>(contacts: C, notes: Arc<dyn WriteNotes>) -> Self
+    where
+        C: AttributeWriter + AttributeBlanker + Clone + 'static,
+    {
+        let (writer, blanker) = (Arc::new(contacts.clone()), Arc::new(contacts));
+        Self { writer, blanker, notes, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    async fn write_noted(self, contact_id: String, attributes: Vec<(String, String)>) -> WriteOutcome {
+        let names = attributes.iter().map(|(name, _)| name.clone()).collect();
+        let hang_up = attributes.iter().any(|(name, value)| name == ATTRIBUTE && value == HANGUP);
+        let noting = self.notes.note(NotedWrite { contact_id: contact_id.clone(), names });
+        let note = match timeout(NOTE_MAX, noting).await {
+            Ok(Ok(note)) => Some(note),
+            _ if hang_up => None,
+            _ => {
+                tracing::error!("a write of contact attributes could not be noted: it does not begin");
+                return WriteOutcome::Refused;
+            }
+        };
+        let outcome = self.writer.write(contact_id.clone(), attributes).await;
+        let struck_out = match (outcome, note) {
+            (WriteOutcome::Done, _) => self.notes.settled(contact_id),
+            (WriteOutcome::Refused, Some(note)) => self.notes.nothing_written(note),
+            (WriteOutcome::Refused, None) | (WriteOutcome::Uncertain, _) => return outcome,
+        };
+        // It goes on where nobody waits: a deadline must not leave a note of what is right.
+        let striking = tokio::spawn(struck_out);
+        let _ = timeout(STRIKE_OUT_MAX, striking).await;
+        outcome
+    }
+
+    async fn blank_once(&self, contact_id: &str, names: &[String]) -> WriteOutcome {
+        let outcome = self.blanker.blank(contact_id.to_owned(), names.to_vec()).await;
+        if outcome == WriteOutcome::Done {
+            tokio::spawn(self.notes.settled(contact_id.to_owned()));
+        }
+        outcome
+    }
+
+    /// Takes back what a former process left in flight, or a call of this one could not; in its own time.
+    pub async fn take_back(self, NotedWrite { contact_id, names }: NotedWrite) -> WriteOutcome {
+        let Ok(_place) = self.places.acquire().await else { return WriteOutcome::Refused };
+        let mut outcome = WriteOutcome::Uncertain;
+        for n in 0..TRIES {
+            sleep(if n == 0 { Duration::ZERO } else { PAUSE * 2u32.pow(n - 1) }).await;
+            outcome = self.blank_once(&contact_id, &names).await;
+            if outcome == WriteOutcome::Done {
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+impl AttributeWriter for NotedWrites {
+    fn write(&self, contact_id: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome> {
+        Box::pin(self.clone().write_noted(contact_id, attributes))
+    }
+}
+
+impl AttributeBlanker for NotedWrites {
+    fn blank(&self, contact_id: String, names: Vec<String>) -> Pending<WriteOutcome> {
+        let this = self.clone();
+        Box::pin(async move {
+            // Whoever waits for this drops it after a moment: the tries go on without them.
+            let (told, first) = tokio::sync::oneshot::channel();
+            tokio::spawn(async move {
+                let outcome = this.blank_once(&contact_id, &names).await;
+                let _ = told.send(outcome);
+                if outcome != WriteOutcome::Done {
+                    sleep(PAUSE).await;
+                    if this.clone().take_back(NotedWrite { contact_id, names }).await != WriteOutcome::Done {
+                        tracing::error!("an uncertain write could not be taken back: the next start tries again");
+                    }
+                }
+            });
+            first.await.unwrap_or(WriteOutcome::Uncertain)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellhop_connect::handoff::StoreFailed;
+    use bellhop_connect::ports::Note;
+    use std::sync::{Mutex, PoisonError};
+
+    /// A contact and a notebook that write down what they are told, in one list.
+    #[derive(Clone, Default)]
+    struct World(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<WriteOutcome>>>, Arc<Mutex<bool>>);
+
+    impl World {
+        fn told(&self, what: String) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        }
+
+        fn list(&self) -> Vec<String> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+
+        fn next(&self) -> WriteOutcome {
+            self.1.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or(WriteOutcome::Done)
+        }
+
+        fn stored<T: Send + 'static>(&self, good: T) -> Pending<Result<T, StoreFailed>> {
+            let full = *self.2.lock().unwrap_or_else(PoisonError::into_inner);
+            Box::pin(async move { if full { Err(StoreFailed) } else { Ok(good) } })
+        }
+    }
+
+    impl AttributeWriter for World {
+        fn write(&self, _: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome> {
+            let names: Vec<String> = attributes.into_iter().map(|(name, _)| name).collect();
+            self.told(format!("write {}", names.join(",")));
+            let outcome = self.next();
+            Box::pin(async move { outcome })
+        }
+    }
+
+    impl AttributeBlanker for World {
+        fn blank(&self, _: String, names: Vec<String>) -> Pending<WriteOutcome> {
+            self.told(format!("blank {}", names.join(",")));
+            let outcome = self.next();
+            Box::pin(async move { outcome })
+        }
+    }
+
+    impl WriteNotes for World {
+        fn note(&self, write: NotedWrite) -> Pending<Result<Note, StoreFailed>> {
+            self.told(format!("note {}", write.names.join(",")));
+            self.stored(Note(1))
+        }
+
+        fn nothing_written(&self, _: Note) -> Pending<Result<(), StoreFailed>> {
+            self.told("nothing written".into());
+            self.stored(())
+        }
+
+        fn settled(&self, contact_id: String) -> Pending<Result<(), StoreFailed>> {
+            self.told(format!("settled {contact_id}"));
+            self.stored(())
+        }
+    }
+
+    fn writes(world: &World) -> NotedWrites {
+        NotedWrites::new(world.clone(), Arc::new(world.clone()))
+    }
+
+    fn pairs(key: &str) -> Vec<(String, String)> {
+        vec![("topic".into(), "loan".into()), (ATTRIBUTE.into(), key.into())]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_noted_first_and_struck_out_when_it_is_known() {
+        for (outcome, then) in [
+            (WriteOutcome::Done, Some("settled c")),
+            (WriteOutcome::Refused, Some("nothing written")),
+            (WriteOutcome::Uncertain, None),
+        ] {
+            let world = World::default();
+            world.1.lock().expect("alone").push(outcome);
+            assert_eq!(writes(&world).write("c".into(), pairs("_1")).await, outcome);
+            let mut expected = vec!["note topic,SessionHistoryKey", "write topic,SessionHistoryKey"];
+            expected.extend(then);
+            assert_eq!(world.list(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_cannot_be_noted_is_not_written_and_a_hang_up_is() {
+        let world = World::default();
+        *world.2.lock().expect("alone") = true;
+        assert_eq!(writes(&world).write("c".into(), pairs("_1")).await, WriteOutcome::Refused);
+        assert_eq!(world.list(), ["note topic,SessionHistoryKey"]);
+        let hang_up = vec![(ATTRIBUTE.to_owned(), HANGUP.to_owned())];
+        assert_eq!(writes(&world).write("c".into(), hang_up).await, WriteOutcome::Done);
+        assert_eq!(world.list()[2], "write SessionHistoryKey");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_taken_back_at_once_is_tried_again_and_struck_out_then() {
+        let world = World::default();
+        world.1.lock().expect("alone").extend([WriteOutcome::Refused, WriteOutcome::Uncertain]);
+        let blank = writes(&world).blank("c".into(), vec!["topic".into(), ATTRIBUTE.into()]);
+        assert_eq!(blank.await, WriteOutcome::Uncertain);
+        sleep(Duration::from_secs(60)).await;
+        let blank = "blank topic,SessionHistoryKey";
+        assert_eq!(world.list(), [blank, blank, blank, "settled c"]);
+    }
+}

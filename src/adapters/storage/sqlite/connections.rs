@@ -1,0 +1,268 @@
+//! The connections to a database: one that writes, a few that read.
+//!
+//! Invariants: a transaction is committed or its connection is thrown away, so that nothing is ever written into a
+//! transaction that somebody left open (after a full disk SQLite rolls back by itself, and a pooled connection no longer
+//! says what it is in). No write waits longer than [`WRITE_MAX`]. What was committed lies in the file that bears the name:
+//! one that was deleted, moved or replaced is noticed before and after each write. A path that is dropped half-way, by a
+//! deadline for instance, counts as failed.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{Trouble, schema};
+
+/// The longest that anything waits for a write, its turn included.
+pub const WRITE_MAX: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process's lock.
+pub const BUSY_MAX: Duration = Duration::from_secs(2);
+/// Connections that read at once.
+const READERS: u32 = 4;
+
+/// All connections to one database; clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Connections(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: SqliteConnectOptions,
+    /// None for a database in memory.
+    path: Option<PathBuf>,
+    writer: Arc<Mutex<Option<Writer>>>,
+    readers: RwLock<Readers>,
+    /// Whether the last write failed.
+    failing: AtomicBool,
+    /// A database in memory lives as long as somebody is connected to it.
+    _anchor: Option<Mutex<SqliteConnection>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: SqliteConnection,
+    files: Option<Files>,
+}
+
+#[derive(Debug)]
+struct Readers {
+    pool: SqlitePool,
+    file: Option<FileId>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+/// The database and its write-ahead log, as they were when a connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Files {
+    database: FileId,
+    log: FileId,
+}
+
+/// A transaction. Dropped without [`Transaction::commit`], it is thrown away, and its connection with it.
+pub(super) struct Transaction {
+    connections: Connections,
+    place: OwnedMutexGuard<Option<Writer>>,
+    /// None once it was committed.
+    writer: Option<Writer>,
+}
+
+impl Connections {
+    /// Opens a database; creates it where that is wanted.
+    pub(super) async fn open(
+        options: SqliteConnectOptions,
+        path: Option<PathBuf>,
+        create: bool,
+    ) -> Result<Self, Trouble> {
+        if let Some(path) = path.as_deref().filter(|path| create && !path.exists()) {
+            make_private(path).map_err(sqlx::Error::from)?;
+        }
+        // One in memory is gone with its last connection.
+        let anchor = match &path {
+            None => Some(Mutex::new(options.connect().await?)),
+            Some(_) => None,
+        };
+        let readers = Readers::of(&options, path.as_deref());
+        let connections = Self(Arc::new(Inner {
+            options,
+            path,
+            writer: Arc::default(),
+            readers: RwLock::new(readers),
+            failing: AtomicBool::new(false),
+            _anchor: anchor,
+        }));
+        within(connections.first()).await?;
+        Ok(connections)
+    }
+
+    /// The first connection: it also gives a database of a former version its shape.
+    async fn first(&self) -> Result<(), Trouble> {
+        let mut place = Arc::clone(&self.0.writer).lock_owned().await;
+        let mut writer = self.connect().await?;
+        schema::give_space_back(&mut writer.connection).await;
+        // The rewriting of a database may leave another log behind.
+        writer.files = self.files();
+        *place = Some(writer);
+        Ok(())
+    }
+
+    /// Begins a transaction once it is its turn.
+    pub(super) async fn begin(&self) -> Result<Transaction, Trouble> {
+        let begun = self.try_begin().await;
+        if begun.is_err() {
+            self.note(false);
+        }
+        begun
+    }
+
+    async fn try_begin(&self) -> Result<Transaction, Trouble> {
+        let mut place = Arc::clone(&self.0.writer).lock_owned().await;
+        let mut writer = match place.take() {
+            Some(writer) if writer.files == self.files() => writer,
+            Some(writer) => {
+                tracing::error!("the database file was deleted or replaced while it was served: it is opened anew");
+                self.let_go(writer).await;
+                self.connect().await?
+            }
+            None => self.connect().await?,
+        };
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer.connection).await?;
+        Ok(Transaction { connections: self.clone(), place, writer: Some(writer) })
+    }
+
+    /// A connection of its own for what is no transaction; thrown away if it fails.
+    pub(super) async fn maintain(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), Trouble> {
+        let mut place = Arc::clone(&self.0.writer).lock_owned().await;
+        let mut writer = match place.take().filter(|writer| writer.files == self.files()) {
+            Some(writer) => writer,
+            None => self.connect().await?,
+        };
+        work(&mut writer.connection).await?;
+        *place = Some(writer);
+        Ok(())
+    }
+
+    /// Connections that see what is committed, and nothing else.
+    pub(super) fn readers(&self) -> SqlitePool {
+        let now = self.0.path.as_deref().and_then(file_id);
+        let readers = self.0.readers.read().unwrap_or_else(PoisonError::into_inner);
+        if readers.file == now {
+            return readers.pool.clone();
+        }
+        drop(readers);
+        let mut readers = self.0.readers.write().unwrap_or_else(PoisonError::into_inner);
+        if readers.file != now {
+            *readers = Readers::of(&self.0.options, self.0.path.as_deref());
+        }
+        readers.pool.clone()
+    }
+
+    /// Whether the last write failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, good: bool) {
+        if self.0.failing.swap(!good, Ordering::Relaxed) == good {
+            match good {
+                true => tracing::info!("the database takes writes again"),
+                false => tracing::error!("the database takes no writes: no caller can be handed to an agent"),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Writer, Trouble> {
+        if let Some(path) = self.0.path.as_deref().filter(|path| !path.exists()) {
+            make_private(path).map_err(sqlx::Error::from)?;
+        }
+        let mut connection = self.0.options.connect().await?;
+        schema::prepare(&mut connection).await?;
+        Ok(Writer { connection, files: self.files() })
+    }
+
+    /// Closes everything that is open on a file that is not the database any more, before another is opened.
+    async fn let_go(&self, writer: Writer) {
+        let pool = self.0.readers.read().unwrap_or_else(PoisonError::into_inner).pool.clone();
+        pool.close().await;
+        let _ = writer.connection.close().await;
+        *self.0.readers.write().unwrap_or_else(PoisonError::into_inner) =
+            Readers::of(&self.0.options, self.0.path.as_deref());
+    }
+
+    fn files(&self) -> Option<Files> {
+        let path = self.0.path.as_deref()?;
+        Some(Files { database: file_id(path)?, log: file_id(&beside(path, "-wal"))? })
+    }
+}
+
+impl Transaction {
+    /// What to write with.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.writer.as_mut().expect("it is not committed yet").connection
+    }
+
+    /// Commits; once this resolves well, it is on the disk (`synchronous=FULL`), in the file that bears the name.
+    pub(super) async fn commit(mut self) -> Result<(), Trouble> {
+        sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
+        if self.writer.as_ref().is_some_and(|writer| writer.files != self.connections.files()) {
+            return Err(Trouble::Replaced);
+        }
+        *self.place = self.writer.take();
+        self.connections.note(true);
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            self.connections.note(false);
+        }
+    }
+}
+
+impl Readers {
+    fn of(options: &SqliteConnectOptions, path: Option<&Path>) -> Self {
+        let options = options.clone().pragma("query_only", "ON");
+        let pool = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(Duration::from_secs(3));
+        Self { pool: pool.connect_lazy_with(options), file: path.and_then(file_id) }
+    }
+}
+
+/// Does it within [`WRITE_MAX`], or not at all.
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    tokio::time::timeout(WRITE_MAX, work).await.unwrap_or(Err(Trouble::Overdue))
+}
+
+/// It holds what callers say: its owner's alone, and so are the files that SQLite puts beside it.
+fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    // The name is on the disk only once its folder is.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn file_id(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,118 @@
+//! Calls in lines, for people and for programs.
+//!
+//! Invariant: what is made here may hold anything that the network sent; it goes to a terminal by `terminal::print` alone.
+
+use anyhow::Context;
+use bellhop_adapters::storage::sqlite::KeptCall;
+use bellhop_dialogue::call_record::Event;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+/// One event.
+pub(super) fn told(event: &Event) -> String {
+    let at = event.at_ms as f64 / 1000.0;
+    format!("{at:9.3}  {:<10}  {}", event.what.subject(), event.what.told())
+}
+
+/// The names of the columns of [`summary`].
+pub(super) fn header() -> String {
+    columns(["began", "call", "tenant", "from", "to", "ended", "seconds", "turns", "session"])
+}
+
+/// A call in a line.
+pub(super) fn summary(kept: &KeptCall) -> String {
+    let facts = Facts::of(kept);
+    columns([
+        &facts.began,
+        &kept.call,
+        &kept.tenant,
+        &kept.caller,
+        &facts.dialled,
+        &facts.reason,
+        &format!("{:.1}", facts.seconds),
+        &facts.turns.to_string(),
+        &kept.session,
+    ])
+}
+
+/// The same for programs.
+pub(super) fn summary_json(kept: &KeptCall) -> String {
+    let facts = Facts::of(kept);
+    let began = Timestamp::from_millisecond(kept.began_unix_ms).unwrap_or_default();
+    json!({
+        "began": began.to_string(), "call": kept.call, "session": kept.session, "tenant": kept.tenant,
+        "from": kept.caller, "to": facts.dialled, "ended": facts.reason, "seconds": facts.seconds, "turns": facts.turns,
+    })
+    .to_string()
+}
+
+fn columns([began, call, tenant, from, to, ended, seconds, turns, session]: [&str; 9]) -> String {
+    format!(
+        "{began:<26}  {call:<16}  {tenant:<16}  {from:<16}  {to:<16}  {ended:<18}  {seconds:>8}  {turns:>5}  {session}"
+    )
+}
+
+/// What a line tells of a call.
+struct Facts {
+    /// With its zone: that of this terminal (`TZ`).
+    began: String,
+    dialled: String,
+    reason: String,
+    seconds: f64,
+    turns: usize,
+}
+
+impl Facts {
+    fn of(kept: &KeptCall) -> Self {
+        let details: Value = serde_json::from_str(&kept.details).unwrap_or_default();
+        let text = |at: &str| details.pointer(at).and_then(Value::as_str).unwrap_or("?").to_owned();
+        let began = Timestamp::from_millisecond(kept.began_unix_ms).unwrap_or_default();
+        let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
+        Self {
+            began: began.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+            dialled: text("/primary_phone_number"),
+            reason: text("/call/end_reason"),
+            seconds: details.pointer("/call/milliseconds_elapsed").and_then(Value::as_f64).unwrap_or_default() / 1000.0,
+            turns: turns.map_or(0, Vec::len),
+        }
+    }
+}
+
+/// A call from beginning to end, then what each turn took.
+pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
+    let timeline: Vec<Event> = serde_json::from_str(&kept.timeline).context("the timeline is damaged")?;
+    let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
+    let mut lines = vec![header(), summary(kept), String::new()];
+    lines.extend(timeline.iter().map(told));
+    let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
+    lines.extend([
+        String::new(),
+        "turn  request                          speech  assistant  synthesis  first audio  (ms)".into(),
+    ]);
+    for (n, turn) in turns.into_iter().flatten().enumerate() {
+        let ms = |name: &str| turn["latency"][name].as_u64().map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+        lines.push(format!(
+            "{n:>4}  {:<31}  {:>6}  {:>9}  {:>9}  {:>11}",
+            turn["request"]["type"].as_str().unwrap_or("?"),
+            ms("speech_milliseconds"),
+            ms("assistant_milliseconds"),
+            ms("synthesis_milliseconds"),
+            ms("first_audio_milliseconds"),
+        ));
+    }
+    if let Some(network) = details.get("realtime_transport_network_summary") {
+        lines.push(String::new());
+        for way in ["inbound_stream", "outbound_stream"] {
+            let of = |name: &str| network[way][name].as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
+            lines.push(format!(
+                "{way}: {} packets, {} lost, jitter {} ms on average, {} ms at most",
+                of("packets_transmitted"),
+                of("packets_lost"),
+                of("average_jitter"),
+                of("maximum_jitter"),
+            ));
+        }
+    }
+    Ok(lines)
+}

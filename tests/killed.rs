@@ -1,0 +1,145 @@
+//! What `kill -9` leaves of the real binary, and what the next start makes of it; and the one order that a command may give.
+//!
+//! The case of `tests/cases/signalling.yaml` that belongs here is named below.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bellhop_rehearsal::caller::{self, CallPlan, Conditions, Line};
+use bellhop_rehearsal::connect::Misbehaviour;
+use bellhop_rehearsal::flow::Stop;
+use bellhop_sip::hop::Transport;
+use bellhop_sip::sdp::{Codec, Security};
+
+#[path = "support/node.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod node;
+
+use node::{Node, folder};
+
+const CASES: &str = include_str!("cases/signalling.yaml");
+
+/// Begins a call on a thread of its own: its server will not live to end it.
+fn begin_call(node: &Node, contact: &str, lines: Vec<Line>) {
+    let stop = node.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
+    let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
+    let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let plan = CallPlan {
+        codecs: vec![Codec::Pcmu],
+        security: Security::Off,
+        certificate: None,
+        server_name: "localhost".to_owned(),
+        server: node.udp,
+        transport: Transport::Udp,
+        dialled: "+18005550123".into(),
+        caller: "+12065550100".into(),
+        headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
+        lines,
+        conditions: Conditions::default(),
+        limit: Duration::from_secs(60),
+    };
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _ = runtime.block_on(caller::place(plan, |_, _| {}));
+    });
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !is_there() {
+        assert!(Instant::now() < limit, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+fn calls(node: &Node, command: &str, rest: &[&str]) -> Output {
+    let mut bellhop = Command::new(env!("CARGO_BIN_EXE_bellhop"));
+    bellhop.args(["calls", command, "--config"]).arg(node.folder.join("bellhop.toml")).args(rest);
+    bellhop.output().expect("the binary runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn kill(node: &mut Node) {
+    node.process.kill().expect("SIGKILL");
+    node.process.wait().expect("dead");
+}
+
+#[test]
+fn calls_that_were_up_when_the_process_was_killed() {
+    assert!(CASES.contains("calls that were up when the process was killed"), "the case is carried over");
+    let recording = "[tenants.recording]\nfolder = \"recordings\"\n";
+    let mut node = Node::start("counting", recording);
+    begin_call(&node, "c1", vec![]);
+    let under_way = |node: &Node| {
+        let database = node.folder.join("bellhop.db-wal");
+        std::fs::read(database).is_ok_and(|bytes| bytes.windows(12).any(|text| text == b"+12065550100"))
+    };
+    wait_for("the call is written down while it is up", || under_way(&node));
+    let part = |node: &Node| {
+        let files = std::fs::read_dir(node.folder.join("recordings")).into_iter().flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|extension| extension == "part")).count()
+    };
+    wait_for("it is recorded", || part(&node) == 1);
+    assert!(said(&calls(&node, "list", &["--json"])).is_empty(), "it is not over");
+    kill(&mut node);
+    let again = Node::serve(&node.folder.join("bellhop.toml"), folder(), node.connect.clone());
+    let listed = || said(&calls(&node, "list", &["--json", "--ended", "failed", "--from", "+1 206-555-0100"]));
+    wait_for("the next start lists it", || !listed().is_empty());
+    let line: serde_json::Value = serde_json::from_str(&listed()).expect("one line of JSON");
+    assert_eq!((&line["tenant"], &line["to"]), (&"acme".into(), &"+18005550123".into()));
+    let story = said(&calls(&node, "show", &[line["call"].as_str().expect("a name")]));
+    assert!(story.contains("lost: the server ended while the call was up"), "{story}");
+    // Its recording was never finished, and its record may be gone by then: it is found all the same.
+    let gone = said(&calls(&node, "forget", &["+12065550100"]));
+    assert!(gone.starts_with("deleted: 1 call records, 0 conversations, 1 recordings"), "{gone}");
+    assert_eq!(part(&node), 0);
+    drop(again);
+}
+
+#[test]
+fn a_key_that_was_in_flight_when_the_process_was_killed_is_taken_back_with_its_custom_data() {
+    let mut node = Node::start("counting", "");
+    node.connect.misbehave(Misbehaviour::CarryOutAndHang);
+    begin_call(&node, "c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
+    let written = || node.connect.attributes("c1").get("topic").is_some_and(|topic| topic == "loan");
+    wait_for("the attributes are there", written);
+    kill(&mut node);
+    assert_eq!(node.connect.attributes("c1")["topic"], "loan", "and nobody lives who knows");
+    let _again = Node::serve(&node.folder.join("bellhop.toml"), folder(), node.connect.clone());
+    wait_for("the next start takes them back", || {
+        let attributes = node.connect.attributes("c1");
+        ["SessionHistoryKey", "topic"].iter().all(|name| attributes.get(*name).is_none_or(String::is_empty))
+    });
+}
+
+#[test]
+fn a_call_is_hung_up_by_a_command_that_needs_no_secret() {
+    let node = Node::start("counting", "");
+    let path = node.folder.join("bellhop.toml");
+    let text = std::fs::read_to_string(&path).expect("written");
+    std::fs::write(&path, text.replace("secret_access_key = \"secret\"", "secret_access_key = \"file:/nowhere\""))
+        .expect("written");
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_bellhop"))
+        .args(["calls", "tail", "--config"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    begin_call(&node, "c1", vec![]);
+    let mut first = String::new();
+    BufReader::new(tail.stdout.take().expect("piped")).read_line(&mut first).expect("it is followed");
+    let name = first.split_whitespace().next().expect("the call's name");
+    let refused = calls(&node, "hang-up", &["0123"]);
+    assert!(!refused.status.success() && said(&refused).contains("no call is up under `0123`"), "{}", said(&refused));
+    let done = calls(&node, "hang-up", &[name]);
+    assert!(done.status.success(), "{}", said(&done));
+    drop(tail.kill());
+    drop(tail.wait());
+    node.wait_until_idle();
+    assert_eq!(node.metric("bellhop_calls_ended_total{tenant=\"acme\",reason=\"operator_hung_up\"}"), 1.0);
+    assert!(said(&calls(&node, "list", &[])).starts_with("began "), "a header comes first");
+}
