@@ -131,6 +131,9 @@ fn a_contact_has_one_live_call() {
         stage.carrier.sends(&bye("call-2", "far2", &stage.carrier.to_tag()));
         stage.pass(1000).await;
         assert_eq!(stage.services.writes_and_blanks(), (0, 0), "the second writes nothing");
+        let (record, _) = stage.services.records().pop().expect("the second one's record");
+        let warnings = record["warnings_and_errors"].to_string();
+        assert!(warnings.contains("another call that is up has the same contact"), "{warnings}");
         // The first one goes on as if nothing had been.
         stage.caller_says("agent").await;
         stage.settle().await;
