@@ -5,6 +5,7 @@
 mod band;
 mod children;
 pub mod connect_handoff;
+mod custom_data;
 pub mod ending;
 pub mod jitter_buffer;
 pub mod journal;

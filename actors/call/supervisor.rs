@@ -389,7 +389,8 @@ impl Call {
                 self.prepare_transfer(target, history, ctx);
             }
             Some(Goal::HandOff { transfer, transcript }) => {
-                let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };
+                let transcript = self.tell_of_custom_data(transfer, transcript);
+                let history = History { tenant: self.tenant().to_owned(), json: self.record(&transcript).to_json() };
                 let order = PrepareHandoff { transfer: transfer.clone(), history };
                 tell(&self.children.connect_handoff, order);
                 self.enter(PhaseName::Preparing, ctx);

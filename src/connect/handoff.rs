@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use crate::contact_attributes::{ContactAttributes, Unacceptable};
+use crate::contact_attributes::ContactAttributes;
 use crate::session_history_key::{ATTRIBUTE, FiledAs, HANGUP, SessionHistoryKey};
 use serde_json::Value;
 
@@ -58,9 +58,6 @@ pub enum Impossible {
     /// No header of the INVITE told the contact id.
     #[error("the INVITE carried no contact id")]
     NoContactId,
-    /// The attributes would be refused.
-    #[error(transparent)]
-    Attributes(#[from] Unacceptable),
     /// The history could not be stored.
     #[error("the session history could not be stored")]
     NotStored,
@@ -180,7 +177,7 @@ impl Handoff {
         if self.contact_id.is_none() {
             return Err(Impossible::NoContactId);
         }
-        Ok(ContactAttributes::from_custom_data(custom_data)?)
+        Ok(ContactAttributes::from_custom_data(custom_data).0)
     }
 
     fn write(&self, attributes: Vec<(String, String)>) -> (State, Option<Output>) {
@@ -242,9 +239,19 @@ mod tests {
         handoff.handle(Input::MarkHangup);
         assert_eq!(outputs(&mut handoff), ["the INVITE carried no contact id"; 2]);
         let mut handoff = Handoff::new(Some("c".into()));
-        prepare(&mut handoff, &json!({"a b": 1}));
+        prepare(&mut handoff, &json!({}));
+        handoff.handle(Input::Stored(Err(StoreFailed)));
         prepare(&mut handoff, &json!({"a": 1}));
-        assert_eq!(outputs(&mut handoff)[1], "Store");
+        assert_eq!(outputs(&mut handoff)[2], "Store");
+    }
+
+    #[test]
+    fn no_custom_data_cost_the_hand_off() {
+        for data in [json!({"a b": 1, "SessionHistoryKey": "hangup"}), json!([1]), json!({"a": "x".repeat(99_999)})] {
+            let mut handoff = Handoff::new(Some("c".into()));
+            prepare(&mut handoff, &data);
+            assert_eq!(outputs(&mut handoff), ["Store"]);
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! `GET /loadAgentAppFrame.html?session_history_key=…`: the conversation, for the agent who takes over.
 //!
-//! Invariant: a key that is malformed, unknown or expired gets the same page after the same work.
+//! What was said stands in the direction of its own script (`dir="auto"`), and nothing in it reaches beyond its place: it is
+//! isolated, and made [`readable`] again whoever stored it. Invariant: a key that is malformed, unknown or expired gets the same page after the same
+//! work.
 
 use actix_web::web::{Data, Query};
 use actix_web::{HttpResponse, HttpResponseBuilder, get, http::StatusCode};
 use askama::Template;
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
+use bellhop_dialogue::readable::readable;
 use bellhop_dialogue::transcript::{SessionRecord, Speaker};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -100,12 +103,12 @@ fn show(record: &SessionRecord, nonce: &str) -> String {
             Speaker::Note => ("Note", "note"),
         };
         let at = clock(line.at_ms, "%H:%M:%S");
-        Line { at, who, class, text: line.text.clone(), interrupted: line.interrupted }
+        Line { at, who, class, text: readable(&line.text).into_owned(), interrupted: line.interrupted }
     });
     let html = Page {
         nonce,
-        caller: record.caller.clone(),
-        dialled: record.dialled.clone(),
+        caller: readable(&record.caller).into_owned(),
+        dialled: readable(&record.dialled).into_owned(),
         began: clock(0, "%Y-%m-%d %H:%M:%S UTC"),
         lines: lines.collect(),
     };
@@ -117,6 +120,29 @@ mod tests {
     use super::*;
     use bellhop_dialogue::transcript::Transcript;
     use std::time::Duration;
+
+    fn page(lines: &[(Speaker, &str)]) -> String {
+        let mut transcript = Transcript::default();
+        lines.iter().for_each(|(speaker, text)| transcript.push(Duration::from_secs(1), *speaker, *text));
+        let (caller, dialled) = ("+1\u{202e}".into(), "+2".into());
+        show(&SessionRecord { caller, dialled, began_unix_ms: 1_700_000_000_000, transcript }, "n")
+    }
+
+    /// `right to left` of tests/cases/replies.yaml.
+    #[test]
+    fn a_script_stands_in_its_own_direction_and_nothing_turns_the_page() {
+        let html = page(&[(Speaker::Assistant, "رقم الطلب 4711, تم."), (Speaker::Caller, "a\u{202e}b\u{2067}c")]);
+        assert!(html.contains("<p dir=\"auto\">رقم الطلب 4711, تم.</p>"), "{html}");
+        assert!(html.contains("<p dir=\"auto\">abc</p>"), "{html}");
+        assert!(!html.contains(['\u{202e}', '\u{2067}']) && html.contains("<bdi>+1</bdi>"));
+    }
+
+    /// `signs beside markup` of tests/cases/replies.yaml.
+    #[test]
+    fn no_tag_is_shown_of_whoever_stored_the_line() {
+        let html = page(&[(Speaker::Assistant, "Welcome to AT&T. <break time=\"300ms\"/> Is 3 < 5?")]);
+        assert!(html.contains("Welcome to AT&#38;T. Is 3 &#60; 5?") && !html.contains("break"), "{html}");
+    }
 
     #[test]
     fn what_was_said_cannot_become_markup() {
