@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellhop_actors::services::RecordKeeper;
+use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::services::{Observer, RecordKeeper};
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{
     self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore, Note, NotedWrite, WriteNotes,
@@ -55,7 +56,11 @@ struct State {
     second_half: Option<Duration>,
     /// How long a good assistant takes, if not as long as the others.
     assistant_takes: Option<Duration>,
-    last_context: Value,
+    last_request: Option<TurnRequest>,
+    /// The context that the assistant returns with every reply.
+    returns: Value,
+    /// The words that whoever looks on has seen.
+    seen_live: Vec<String>,
     /// How recognizers were configured.
     understood: Vec<Value>,
     /// The lines that recognizers were opened for, in samples per second.
@@ -181,7 +186,22 @@ impl FakeServices {
 
     /// The context of the last turn.
     pub fn last_context(&self) -> Value {
-        self.state().last_context.clone()
+        self.last_request().map(|request| request.context).unwrap_or_default()
+    }
+
+    /// The last turn.
+    pub fn last_request(&self) -> Option<TurnRequest> {
+        self.state().last_request.clone()
+    }
+
+    /// The assistant returns this context with every reply.
+    pub fn returns(&self, context: Value) {
+        self.state().returns = context;
+    }
+
+    /// The words of all calls as whoever looks on has read them.
+    pub fn words_seen_live(&self) -> Vec<String> {
+        self.state().seen_live.clone()
     }
 
     /// There is a sound of so many samples.
@@ -235,8 +255,9 @@ impl Assistant for FakeServices {
         let mut state = self.state();
         state.asked.push(request.input.clone());
         let generic = state.replies.get(request.input.text()).cloned().unwrap_or(json!([]));
-        let reply = TurnReply { generic: generic.as_array().cloned().unwrap_or_default(), ..TurnReply::default() };
-        state.last_context = request.context;
+        let (generic, context) = (generic.as_array().cloned().unwrap_or_default(), state.returns.clone());
+        let reply = TurnReply { generic, context, ..TurnReply::default() };
+        state.last_request = Some(request);
         let (behaviour, takes) = (state.assistant, state.assistant_takes);
         Box::pin(async move {
             if let Some(takes) = takes {
@@ -335,6 +356,14 @@ impl RecordKeeper for FakeServices {
 
     fn keep(&self, record: CallRecord) {
         self.state().records.push(record);
+    }
+}
+
+impl Observer for FakeServices {
+    fn saw(&self, _: CallId, event: &Event) {
+        if event.what.subject() == "words" {
+            self.state().seen_live.push(event.what.told());
+        }
     }
 }
 

@@ -226,7 +226,7 @@ impl Stage {
             recorder: None,
             assistant_id: "scripted".into(),
             records: recorded,
-            observer: None,
+            observer: Some(shared.clone()),
         };
         let node = Quota::new(or_ten(choices.node_max_calls));
         let ports = PortPool::new(20_000, 20_099);
