@@ -1,7 +1,8 @@
 //! The sounds that `audio` responses name: WAV files on web servers.
 //!
 //! Invariant: an author's URL reaches no address of this machine or its private networks, unless the operator allows that;
-//! what is fetched and what is kept is bounded.
+//! what is fetched and what is kept is bounded, and so is what one tenant fetches at once: whoever waits behind it for the
+//! same sound finds it kept. When what is kept is full, the tenant that has most of it loses its oldest.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use bellhop_dialogue::ports::{Pending, ServiceFailure, SoundLibrary, Speech};
 use bellhop_sip::networks::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use crate::http;
 
@@ -21,6 +23,10 @@ pub const BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const FETCH_MAX: Duration = Duration::from_secs(6);
 /// How long a sound is kept before it is fetched again.
 pub const KEEP: Duration = Duration::from_secs(300);
+/// Sounds that one tenant fetches at once; its others wait.
+pub const AT_ONCE: usize = 4;
+/// Samples a second of a sound.
+const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
 /// Samples kept in all.
 pub const KEPT_SAMPLES_MAX: usize = 20 * 1024 * 1024;
 
@@ -29,7 +35,15 @@ pub const KEPT_SAMPLES_MAX: usize = 20 * 1024 * 1024;
 pub struct WebSounds {
     client: reqwest::Client,
     private_networks: bool,
-    kept: Arc<Mutex<HashMap<String, (Instant, Speech)>>>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
+    /// The tenant's turns, and its name: they are another tenant's if they are at another address.
+    turns: Arc<Semaphore>,
+}
+
+struct Kept {
+    at: Instant,
+    speech: Speech,
+    by: Arc<Semaphore>,
 }
 
 impl WebSounds {
@@ -38,20 +52,37 @@ impl WebSounds {
         let builder = http::builder().timeout(FETCH_MAX);
         let builder = if private_networks { builder } else { builder.dns_resolver(PublicNames) };
         let client = builder.build().expect("the client is made of constants");
-        Self { client, private_networks, kept: Arc::default() }
+        Self { client, private_networks, kept: Arc::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The same for another tenant: its fetching does not keep others waiting.
+    #[must_use]
+    pub fn for_another_tenant(&self) -> Self {
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), ..self.clone() }
     }
 
     fn kept(&self, source: &str) -> Option<Speech> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(source).filter(|(at, _)| at.elapsed() < KEEP).map(|(_, speech)| speech.clone())
+        kept.get(source).filter(|kept| kept.at.elapsed() < KEEP).map(|kept| kept.speech.clone())
     }
 
     fn keep(&self, source: String, speech: &Speech) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, (at, _)| at.elapsed() < KEEP);
-        let samples: usize = kept.values().map(|(_, speech)| speech.samples.len()).sum();
-        if samples + speech.samples.len() <= KEPT_SAMPLES_MAX {
-            kept.insert(source, (Instant::now(), speech.clone()));
+        kept.retain(|_, kept| kept.at.elapsed() < KEEP);
+        kept.insert(source, Kept { at: Instant::now(), speech: speech.clone(), by: Arc::clone(&self.turns) });
+        loop {
+            // What each tenant has of it.
+            let mut shares: HashMap<*const Semaphore, usize> = HashMap::new();
+            for kept in kept.values() {
+                *shares.entry(Arc::as_ptr(&kept.by)).or_default() += kept.speech.samples.len();
+            }
+            if shares.values().sum::<usize>() <= KEPT_SAMPLES_MAX {
+                return;
+            }
+            let most = shares.into_iter().max_by_key(|(_, samples)| *samples).map(|(by, _)| by);
+            let theirs = kept.iter().filter(|(_, kept)| Some(Arc::as_ptr(&kept.by)) == most);
+            let Some(oldest) = theirs.min_by_key(|(_, kept)| kept.at).map(|(source, _)| source.clone()) else { return };
+            kept.remove(&oldest);
         }
     }
 
@@ -81,6 +112,10 @@ impl SoundLibrary for WebSounds {
         }
         let this = self.clone();
         Box::pin(async move {
+            let _turn = this.turns.acquire().await.map_err(|_| ServiceFailure::Overloaded)?;
+            if let Some(speech) = this.kept(&source) {
+                return Ok(speech); // somebody fetched it while we waited
+            }
             let speech = this.get(&source).await?;
             this.keep(source, &speech);
             Ok(speech)
@@ -99,7 +134,7 @@ fn read_wav(bytes: &[u8]) -> Option<Speech> {
     let channels = usize::from(spec.channels);
     let mean = |frame: &[i16]| (frame.iter().map(|s| i32::from(*s)).sum::<i32>() / channels as i32) as i16;
     let samples: Vec<i16> = all.chunks_exact(channels).map(mean).collect();
-    (!samples.is_empty() && spec.sample_rate >= 4000).then(|| Speech::new(samples, spec.sample_rate))
+    (!samples.is_empty() && RATES.contains(&spec.sample_rate)).then(|| Speech::new(samples, spec.sample_rate))
 }
 
 /// Resolves names to public addresses alone.
@@ -151,6 +186,40 @@ mod tests {
         for _ in 0..2 {
             let speech = sounds.fetch(source.clone()).await.expect("a sound");
             assert_eq!((&speech.samples[..], speech.sample_rate), (&[200, -200][..], 8000));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sound_that_many_calls_want_at_once_is_fetched_as_often_as_there_are_turns_at_most() {
+        let sounds = WebSounds::new(true);
+        let answers = (0..AT_ONCE).map(|_| Answer::bytes("audio/wav", wav(1, &[1; 800]))).collect();
+        let source = format!("{}/a.wav", serve(answers).await.0);
+        let all = futures_util::future::join_all((0..100).map(|_| sounds.fetch(source.clone()))).await;
+        assert!(all.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn who_keeps_most_loses_its_oldest() {
+        let noisy = WebSounds::new(true);
+        let quiet = noisy.for_another_tenant();
+        let sound = |samples: usize| Speech::new(vec![0; samples], 8000);
+        quiet.keep("quiet".into(), &sound(1000));
+        for n in 0..10 {
+            noisy.keep(format!("noisy {n}"), &sound(KEPT_SAMPLES_MAX / 4));
+        }
+        assert!(quiet.kept("quiet").is_some() && noisy.kept("noisy 9").is_some());
+        assert!(noisy.kept("noisy 0").is_none());
+        let all: usize = noisy.kept.lock().expect("alone").values().map(|kept| kept.speech.samples.len()).sum();
+        assert!(all <= KEPT_SAMPLES_MAX);
+    }
+
+    #[test]
+    fn a_rate_that_no_sound_has_is_none() {
+        let mut fast = wav(1, &[1; 100]);
+        assert!(read_wav(&fast).is_some());
+        for rate in [0, 1, 192_001, u32::MAX] {
+            fast[24..28].copy_from_slice(&rate.to_le_bytes());
+            assert!(read_wav(&fast).is_none(), "{rate}");
         }
     }
 

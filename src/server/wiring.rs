@@ -159,7 +159,7 @@ impl Server {
                 assistant: Arc::clone(&engine.assistant),
                 recognizer: Arc::clone(&engine.recognizer),
                 synthesizer: Arc::clone(&engine.synthesizer),
-                sounds: Arc::new(sounds.clone()),
+                sounds: Arc::new(sounds.for_another_tenant()),
                 conversation: settings.conversation.clone(),
                 invite_headers: Arc::clone(&settings.invite_headers),
                 attributes: contacts.attributes,

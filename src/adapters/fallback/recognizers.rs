@@ -1,4 +1,6 @@
 //! Recognizers in order: the next one listens when one cannot be opened, or is lost in mid-call.
+//!
+//! Invariant: when the call drops its stream nothing is left: not who listens, and not who is being asked to.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use bellhop_dialogue::ports::{
 };
 use bellhop_media::SAMPLE_RATE;
 use bellhop_media::resample::Upsampler;
+
+use tokio::task::AbortHandle;
 
 use super::{InOrder, at_rest, is_well};
 
@@ -31,9 +35,26 @@ impl Recognizer for InOrder<dyn Recognizer> {
         let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default() };
         call.shared().config = config;
         Box::pin(async move {
-            call.clone().open_next(0).await?;
-            Ok(Box::new(call) as Box<dyn RecognizerStream>)
+            let line = Line(call);
+            line.0.clone().open_next(0).await?;
+            Ok(Box::new(line) as Box<dyn RecognizerStream>)
         })
+    }
+}
+
+/// What the call holds: without it nobody listens.
+struct Line(Call);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut shared = self.0.shared();
+        shared.over = true;
+        let (stream, switching) = (shared.stream.take(), shared.switching.take());
+        drop(shared); // a stream may report while it is dropped
+        drop(stream);
+        if let Some(switching) = switching {
+            switching.abort();
+        }
     }
 }
 
@@ -57,6 +78,10 @@ struct Shared {
     /// What was heard, and done, while nobody listened.
     missed: Vec<Missed>,
     missed_samples: usize,
+    /// The opening of another, in mid-call.
+    switching: Option<AbortHandle>,
+    /// The call is over.
+    over: bool,
 }
 
 enum Missed {
@@ -161,12 +186,18 @@ impl Call {
             return (self.sink)(Heard::Lost(failure));
         }
         let this = self.clone();
-        tokio::spawn(async move {
+        let switching = tokio::spawn(async move {
             let sink = Arc::clone(&this.sink);
             if let Err(failure) = this.open_next(rank + 1).await {
                 sink(Heard::Lost(failure));
             }
         });
+        let mut shared = self.shared();
+        if shared.over {
+            switching.abort();
+        } else {
+            shared.switching = Some(switching.abort_handle());
+        }
     }
 
     /// Tells whoever listens, or keeps it for the next.
@@ -188,22 +219,22 @@ impl Call {
     }
 }
 
-impl RecognizerStream for Call {
+impl RecognizerStream for Line {
     fn hear(&mut self, samples: &[i16]) {
-        let rate = self.rate;
-        self.tell(|stream| stream.hear(samples, rate), || Missed::Samples(samples.to_vec()));
+        let rate = self.0.rate;
+        self.0.tell(|stream| stream.hear(samples, rate), || Missed::Samples(samples.to_vec()));
     }
 
     fn utterance_began(&mut self) {
-        self.tell(|stream| stream.stream.utterance_began(), || Missed::Began);
+        self.0.tell(|stream| stream.stream.utterance_began(), || Missed::Began);
     }
 
     fn utterance_ended(&mut self) {
-        self.tell(|stream| stream.stream.utterance_ended(), || Missed::Ended);
+        self.0.tell(|stream| stream.stream.utterance_ended(), || Missed::Ended);
     }
 
     fn expect(&mut self, phrases: Option<Arc<[String]>>) {
-        let mut shared = self.shared();
+        let mut shared = self.0.shared();
         shared.phrases.clone_from(&phrases);
         if let Some(stream) = &mut shared.stream {
             stream.stream.expect(phrases);
@@ -211,7 +242,7 @@ impl RecognizerStream for Call {
     }
 
     fn configure(&mut self, config: RecognizerConfig) {
-        let mut shared = self.shared();
+        let mut shared = self.0.shared();
         shared.config = config.clone();
         if let Some(stream) = &mut shared.stream {
             stream.stream.configure(config);
@@ -318,5 +349,42 @@ mod tests {
         let last = second.state().sink.clone().expect("open");
         last(Heard::Lost(ServiceFailure::Overdue));
         assert_eq!(heard.lock().expect("alone").last(), Some(&Heard::Lost(ServiceFailure::Overdue)));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_ends_while_another_recognizer_is_opened_leaves_nobody_listening() {
+        /// Never comes to open.
+        struct Slow(Arc<()>);
+
+        impl Recognizer for Slow {
+            fn sample_rate(&self, _: u32) -> u32 {
+                8000
+            }
+
+            fn open(
+                &self,
+                _: RecognizerConfig,
+                _: HeardSink,
+            ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+                let asked = Arc::clone(&self.0);
+                Box::pin(async move {
+                    let _asked = asked;
+                    std::future::pending().await
+                })
+            }
+        }
+
+        let (first, asked) = (Ear(Arc::default(), false, 8000), Arc::new(()));
+        let services: Vec<(_, Arc<dyn Recognizer>)> =
+            vec![("a", Arc::new(first.clone())), ("b", Arc::new(Slow(Arc::clone(&asked))))];
+        let ears = InOrder::new(services, Arc::new(|_, _| {}));
+        let stream = ears.open(RecognizerConfig::default(), Box::new(|_| {})).await.expect("the first");
+        let lost = first.state().sink.clone().expect("open");
+        lost(Heard::Lost(ServiceFailure::Overloaded));
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&asked), 3, "the second is being asked");
+        drop(stream);
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&asked), 2, "and no more");
     }
 }

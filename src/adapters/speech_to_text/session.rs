@@ -11,10 +11,15 @@ use std::time::Duration;
 
 use bellhop_dialogue::ports::{Heard, HeardSink, RecognizerConfig, RecognizerStream, ServiceFailure};
 use bellhop_media::g711::Law;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
+/// A connection that lasted so long, or gave the words of an utterance, was a good one: those that do not are counted too.
+pub const STEADY: Duration = Duration::from_secs(10);
+/// Reports of a service in a second; one that sends more is broken.
+pub const REPORTS_PER_SECOND_MAX: u32 = 200;
 /// The pause before the first of them but one; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Audio kept while there is no connection, and of an utterance that has no result yet.
@@ -142,9 +147,11 @@ pub async fn open<S: Service>(
         phrases: None,
         backlog: Backlog::new(coding.bytes_per_second(config.line_rate)),
         speaking: false,
+        understood: false,
     };
-    tokio::spawn(session.run(connection, inbox));
-    Ok(Box::new(Stream { orders, coding }))
+    let (present, gone) = oneshot::channel();
+    tokio::spawn(session.run(connection, inbox, gone));
+    Ok(Box::new(Stream { orders, coding, _present: present }))
 }
 
 /// What the stream is told, in the order in which the caller speaks.
@@ -159,6 +166,8 @@ enum Order {
 struct Stream {
     orders: mpsc::Sender<Order>,
     coding: Coding,
+    /// Dropped with the stream: what waits for a service waits no longer.
+    _present: oneshot::Sender<()>,
 }
 
 impl RecognizerStream for Stream {
@@ -231,21 +240,47 @@ struct Session<S: Service> {
     phrases: Option<Arc<[String]>>,
     backlog: Backlog,
     speaking: bool,
+    /// Whether this connection gave the words of an utterance.
+    understood: bool,
 }
 
 impl<S: Service> Session<S> {
-    async fn run(mut self, mut connection: S::Connection, mut inbox: mpsc::Receiver<Order>) {
+    async fn run(
+        mut self,
+        mut connection: S::Connection,
+        mut inbox: mpsc::Receiver<Order>,
+        mut gone: oneshot::Receiver<()>,
+    ) {
+        let mut lost_in_a_row = 0;
         loop {
+            let began = Instant::now();
             let ended = self.serve(&mut connection, &mut inbox).await;
+            if std::mem::take(&mut self.understood) || began.elapsed() >= STEADY {
+                lost_in_a_row = 0;
+            }
             match ended {
                 Ended::Over => return connection.close().await,
                 Ended::Reconnect => connection.close().await,
                 Ended::Lost => {
                     let why = ServiceFailure::Unavailable { why: "the connection was lost".to_owned() };
+                    lost_in_a_row += 1;
+                    if lost_in_a_row > RECONNECTS {
+                        return (self.sink)(Heard::Lost(why));
+                    }
                     (self.sink)(Heard::Reconnecting { why });
                 }
             }
-            match connect(&*self.service, &self.terms, RECONNECTS).await {
+            let again = async {
+                if lost_in_a_row > 1 {
+                    tokio::time::sleep(PAUSE * 2_u32.pow(lost_in_a_row - 2)).await;
+                }
+                connect(&*self.service, &self.terms, RECONNECTS).await
+            };
+            let again = tokio::select! {
+                again = again => again,
+                _ = &mut gone => return, // the call is over
+            };
+            match again {
                 Ok(again) => connection = again,
                 Err(failure) => return (self.sink)(Heard::Lost(failure)),
             }
@@ -262,6 +297,7 @@ impl<S: Service> Session<S> {
     }
 
     async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::Receiver<Order>) -> Ended {
+        let mut pace = Pace { since: Instant::now(), reports: 0 };
         loop {
             if !self.speaking
                 && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
@@ -303,11 +339,15 @@ impl<S: Service> Session<S> {
                     }
                 },
                 event = connection.next() => match event {
+                    event if pace.is_exceeded_by(&event) => {
+                        tracing::warn!("a recognizer floods its call with reports");
+                        return Ended::Lost;
+                    }
                     Event::Results(results) => {
                         for heard in results {
                             if matches!(heard, Heard::Final { .. }) {
                                 self.backlog.forget();
-                                self.speaking = false;
+                                (self.speaking, self.understood) = (false, true);
                             }
                             (self.sink)(heard);
                         }
@@ -322,6 +362,25 @@ impl<S: Service> Session<S> {
                 },
             }
         }
+    }
+}
+
+/// How much a service reports.
+struct Pace {
+    since: Instant,
+    reports: u32,
+}
+
+impl Pace {
+    fn is_exceeded_by(&mut self, event: &Event) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self { since: Instant::now(), reports: 0 };
+        }
+        self.reports += match event {
+            Event::Results(results) => results.len().max(1) as u32,
+            Event::Nothing | Event::Waits | Event::Closed => 1,
+        };
+        self.reports > REPORTS_PER_SECOND_MAX
     }
 }
 
@@ -359,74 +418,4 @@ async fn connect<S: Service>(service: &S, terms: &S::Terms, tries: u32) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_backlog_is_bounded_and_keeps_the_last_half_second() {
-        let mut backlog = Backlog::new(8000);
-        (0..2000).for_each(|_| backlog.push(vec![0; 160]));
-        assert!(backlog.bytes <= 15 * 8000 && backlog.bytes == backlog.chunks.iter().map(Vec::len).sum::<usize>());
-        backlog.forget();
-        assert_eq!(backlog.bytes, 4000);
-    }
-
-    #[test]
-    fn what_waits_for_the_session_is_bounded_and_orders_are_not_lost_for_audio() {
-        let (orders, mut inbox) = mpsc::channel(ORDERS_MAX);
-        let mut stream = Stream { orders, coding: Coding::MuLaw };
-        (0..2 * ORDERS_MAX).for_each(|_| stream.hear(&[0; 160]));
-        stream.utterance_ended();
-        let waiting: Vec<Order> = std::iter::from_fn(|| inbox.try_recv().ok()).collect();
-        assert_eq!(waiting.len(), ORDERS_MAX - ORDERS_RESERVED + 1);
-        assert!(matches!(waiting.last(), Some(Order::UtteranceEnded)));
-    }
-
-    /// A service that takes connections and reads nothing.
-    struct Deaf;
-    struct Unread;
-
-    impl Service for Deaf {
-        type Terms = ();
-        type Connection = Unread;
-
-        fn terms(&self, _: &RecognizerConfig) {}
-
-        fn coding(&self, _: u32) -> Coding {
-            Coding::MuLaw
-        }
-
-        async fn connect(&self, (): &()) -> Result<Unread, ServiceFailure> {
-            Ok(Unread)
-        }
-    }
-
-    impl Connection<Deaf> for Unread {
-        async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
-            std::future::pending().await
-        }
-
-        async fn next(&mut self) -> Event {
-            std::future::pending().await
-        }
-
-        async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
-            Ok(Changed::Here)
-        }
-
-        async fn close(&mut self) {}
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
-        let (told, mut heard) = mpsc::unbounded_channel();
-        let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
-        let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
-        stream.hear(&[0; 160]);
-        let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
-        assert!(matches!(within, Ok(Some(Heard::Reconnecting { .. }))), "{within:?}");
-        drop(stream);
-        let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
-        assert!(end.is_ok(), "the session ends with its call");
-    }
-}
+mod tests;

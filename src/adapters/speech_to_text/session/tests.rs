@@ -1,0 +1,154 @@
+use super::*;
+
+#[test]
+fn the_backlog_is_bounded_and_keeps_the_last_half_second() {
+    let mut backlog = Backlog::new(8000);
+    (0..2000).for_each(|_| backlog.push(vec![0; 160]));
+    assert!(backlog.bytes <= 15 * 8000 && backlog.bytes == backlog.chunks.iter().map(Vec::len).sum::<usize>());
+    backlog.forget();
+    assert_eq!(backlog.bytes, 4000);
+}
+
+#[test]
+fn what_waits_for_the_session_is_bounded_and_orders_are_not_lost_for_audio() {
+    let (orders, mut inbox) = mpsc::channel(ORDERS_MAX);
+    let mut stream = Stream { orders, coding: Coding::MuLaw, _present: oneshot::channel().0 };
+    (0..2 * ORDERS_MAX).for_each(|_| stream.hear(&[0; 160]));
+    stream.utterance_ended();
+    let waiting: Vec<Order> = std::iter::from_fn(|| inbox.try_recv().ok()).collect();
+    assert_eq!(waiting.len(), ORDERS_MAX - ORDERS_RESERVED + 1);
+    assert!(matches!(waiting.last(), Some(Order::UtteranceEnded)));
+}
+
+/// A service that takes connections and reads nothing.
+struct Deaf;
+struct Unread;
+
+impl Service for Deaf {
+    type Terms = ();
+    type Connection = Unread;
+
+    fn terms(&self, _: &RecognizerConfig) {}
+
+    fn coding(&self, _: u32) -> Coding {
+        Coding::MuLaw
+    }
+
+    async fn connect(&self, (): &()) -> Result<Unread, ServiceFailure> {
+        Ok(Unread)
+    }
+}
+
+impl Connection<Deaf> for Unread {
+    async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+        std::future::pending().await
+    }
+
+    async fn next(&mut self) -> Event {
+        std::future::pending().await
+    }
+
+    async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
+        Ok(Changed::Here)
+    }
+
+    async fn close(&mut self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
+    let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
+    stream.hear(&[0; 160]);
+    let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
+    assert!(matches!(within, Ok(Some(Heard::Reconnecting { .. }))), "{within:?}");
+    drop(stream);
+    let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
+    assert!(end.is_ok(), "the session ends with its call");
+}
+
+/// A service whose connections misbehave.
+#[derive(Clone)]
+struct Fickle {
+    how: How,
+    connections: Arc<std::sync::atomic::AtomicU32>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    Closes,
+    Floods,
+    HangsAfterTheFirst,
+}
+
+impl Service for Fickle {
+    type Terms = ();
+    type Connection = Self;
+
+    fn terms(&self, _: &RecognizerConfig) {}
+
+    fn coding(&self, _: u32) -> Coding {
+        Coding::MuLaw
+    }
+
+    async fn connect(&self, (): &()) -> Result<Self, ServiceFailure> {
+        let before = self.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if self.how == How::HangsAfterTheFirst && before > 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(self.clone())
+    }
+}
+
+impl Connection<Fickle> for Fickle {
+    async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Event {
+        match self.how {
+            How::Floods => Event::Results(vec![Heard::Interim { text: "a".into() }]),
+            How::Closes | How::HangsAfterTheFirst => Event::Closed,
+        }
+    }
+
+    async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
+        Ok(Changed::Here)
+    }
+
+    async fn close(&mut self) {}
+}
+
+async fn listen(how: How) -> (Box<dyn RecognizerStream>, Fickle, mpsc::UnboundedReceiver<Heard>) {
+    let (told, heard) = mpsc::unbounded_channel();
+    let service = Fickle { how, connections: Arc::default() };
+    let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
+    let stream = open(Arc::new(service.clone()), RecognizerConfig::default(), sink).await.expect("it opens");
+    (stream, service, heard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_do_not_last_or_flood_are_not_opened_for_ever() {
+    for how in [How::Closes, How::Floods] {
+        let (_stream, service, mut heard) = listen(how).await;
+        let began = Instant::now();
+        let mut reports = 0;
+        while !matches!(heard.recv().await.expect("it is lost in the end"), Heard::Lost(_)) {
+            reports += 1;
+        }
+        assert!(began.elapsed() >= PAUSE, "with a pause in between");
+        assert_eq!(service.connections.load(std::sync::atomic::Ordering::Relaxed), 1 + RECONNECTS);
+        assert!(reports <= (REPORTS_PER_SECOND_MAX + 1) * (1 + RECONNECTS), "{reports} reports");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_while_its_service_hangs_waits_for_nothing() {
+    let (stream, service, mut heard) = listen(How::HangsAfterTheFirst).await;
+    assert!(matches!(heard.recv().await, Some(Heard::Reconnecting { .. })));
+    tokio::task::yield_now().await;
+    assert_eq!(service.connections.load(std::sync::atomic::Ordering::Relaxed), 2);
+    drop(stream);
+    assert_eq!(heard.recv().await, None, "the session ends with its call");
+}
