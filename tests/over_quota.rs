@@ -1,0 +1,77 @@
+//! Calls over the quota: answered, so that the contact flow goes on to an agent, and ended; like any call they have a will, are
+//! waited for in a drain, and are few at once.
+
+use std::time::Duration;
+
+use bellhop_actors::reception::{Drain, TURNED_AWAY_PER_SOURCE_MAX};
+use bellhop_sip::message::Method;
+use bellhop_tests::carrier::Habits;
+use bellhop_tests::stage::{Choices, INVITE, play};
+
+/// The nth call: another dialog, another transaction.
+fn call(n: usize) -> String {
+    INVITE
+        .replace("z9hG4bKinvite", &format!("z9hG4bKcall{n}"))
+        .replace("call-1", &format!("call-{n}"))
+        .replace("contact-1", &format!("contact-{n}"))
+}
+
+fn full() -> Choices {
+    Choices { max_calls: 1, ..Choices::default() }
+}
+
+#[test]
+fn a_call_over_the_quota_is_waited_for_in_a_drain() {
+    play(full(), |stage| async move {
+        stage.call_answered().await;
+        let first = format!(
+            "BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag=far\nTo: <sip:+18005550123@203.0.113.7:5060>;tag={}\nCall-ID: call-1\nCSeq: 9 BYE\nContent-Length: 0\n\n",
+            stage.carrier.to_tag()
+        );
+        stage.carrier.habits(Habits { acks: false, answers_bye: true });
+        stage.carrier.sends(&call(2));
+        stage.pass(500).await;
+        stage.carrier.sends(&first);
+        stage.pass(2000).await;
+        let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+        stage.reception.do_send(Drain { by: bellhop_actors::now() + Duration::from_secs(60), done });
+        stage.pass(5000).await;
+        assert!(told.try_recv().is_err(), "its answer is not acknowledged yet, and it was not told goodbye");
+        stage.pass(30_000).await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "64*T1 after its answer");
+        assert!(told.try_recv().is_ok(), "then all have left");
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn four_thousand_calls_over_the_quota_cost_a_handful_of_answers() {
+    play(full(), |stage| async move {
+        stage.call_answered().await;
+        stage.carrier.habits(Habits { acks: false, answers_bye: false });
+        stage.carrier.forget();
+        for n in 2..4002 {
+            stage.carrier.sends(&call(n));
+            if n % 100 == 0 {
+                stage.pass(10).await;
+            }
+        }
+        stage.pass(1000).await;
+        let answered: std::collections::BTreeSet<String> = stage
+            .carrier
+            .seen()
+            .into_iter()
+            .filter_map(|message| match message {
+                bellhop_sip::message::Message::Response(response) if response.status.0 == 200 => {
+                    response.headers.get("Call-ID").map(str::to_owned)
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(answered.len(), TURNED_AWAY_PER_SOURCE_MAX);
+        stage.pass(200_000).await;
+        // A refusal each, and the few answers with their repetitions and BYEs.
+        let seen = stage.carrier.seen().len();
+        assert!(seen < 4000 * 2 + 8 * 40, "{seen} datagrams to a source that may be forged");
+    });
+}
