@@ -57,7 +57,7 @@ impl Drop for Place {
 #[derive(Clone)]
 pub(crate) struct Books {
     orders: mpsc::UnboundedSender<Order>,
-    /// Told when somebody waits for what could not be written yet.
+    /// Told when somebody waits for what is not written yet.
     hurry: Arc<Notify>,
     waiting: Arc<AtomicUsize>,
 }
@@ -129,7 +129,7 @@ impl Writer {
     async fn write(self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         while let Some(first) = inbox.recv().await {
             if !matches!(first, Order::Flush(_)) {
-                tokio::time::sleep(GATHER).await;
+                let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
             }
             let mut orders = vec![first];
             while orders.len() < BATCH

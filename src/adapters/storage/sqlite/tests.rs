@@ -238,6 +238,22 @@ async fn after_a_full_disk_what_is_stored_is_committed() {
 }
 
 #[tokio::test]
+async fn a_read_only_disk_is_told_and_nothing_is_left_of_it_afterwards() {
+    let place = Place::new("read-only");
+    let database = place.open().await;
+    let read_only = database
+        .connections
+        .maintain(async |connection| sqlx::raw_sql("PRAGMA query_only = ON").execute(connection).await.map(drop));
+    read_only.await.expect("set");
+    let histories = database.histories(DAY);
+    assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
+    histories.store(name(1), history()).await.expect("stored");
+    assert_eq!(histories.find(&name(1)).await.expect("answers"), Some(history()));
+    histories.void(name(1)).await.expect("made void");
+    assert_eq!(histories.find(&name(1)).await.expect("answers"), None);
+}
+
+#[tokio::test]
 async fn a_history_that_was_dropped_half_way_leaves_no_transaction_open() {
     let place = Place::new("dropped");
     let database = place.open().await;
