@@ -109,7 +109,9 @@ fn an_sms_that_failed_is_not_a_reason_to_race() {
     play(Choices::default(), |stage| async move {
         stage.services.replies("", case["reply_to_every_turn"].clone());
         stage.carrier.sends(INVITE);
-        stage.pass(6000).await;
+        stage.pass(300).await; // a third of a second of text, of which the first half is heard
+        assert_eq!(stage.services.asked(), [""], "nothing is asked before the text has been heard");
+        stage.pass(5700).await;
         assert_eq!(stage.services.asked()[..2], ["", "vgwSMSFailed"]);
         assert_eq!(stage.services.said().len(), 1, "the text is said once");
         let mut at = 0;

@@ -98,7 +98,7 @@ pub(crate) async fn json(response: reqwest::Response, limit: usize) -> Result<Va
     let body = body(response, limit).await?;
     // RFC 8259 8.1: a byte order mark may be ignored.
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
-    serde_json::from_slice(text).map_err(|_| {
+    bellhop_dialogue::json::read(text).map_err(|_| {
         let size = body.len();
         ServiceFailure::Unavailable { why: format!("its reply is no JSON: {media_type}, {size} bytes") }
     })

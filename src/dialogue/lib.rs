@@ -9,6 +9,7 @@ pub mod call_record;
 pub mod configuration;
 pub mod dtmf_collector;
 mod echo;
+pub mod json;
 pub mod markup;
 pub mod message;
 pub mod plain_text;

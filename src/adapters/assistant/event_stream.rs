@@ -168,7 +168,7 @@ impl Json {
         }
         if self.depth == 0 {
             let text = String::from_utf8_lossy(&self.bytes);
-            match serde_json::from_str(&text) {
+            match bellhop_dialogue::json::read(text.as_bytes()) {
                 Ok(value) => said.push(Said::Value(value)),
                 Err(_) if text.trim() == "[DONE]" => said.push(Said::Done),
                 Err(_) => {} // no JSON after all: not for us

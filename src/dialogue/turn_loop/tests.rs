@@ -330,6 +330,51 @@ fn what_is_left_of_an_interrupted_reply_is_not_spoken_but_remembered() {
     assert_eq!(talk.took(), "");
 }
 
+/// `half a reply was heard` of tests/cases/replies.yaml, while it is still being streamed.
+#[test]
+fn the_turn_after_a_streamed_reply_was_interrupted_says_what_of_it_was_heard_and_which_turn_it_was() {
+    let mut talk = Talk::new();
+    talk.reply(json!([]));
+    talk.heard("tell me");
+    talk.put(Input::ReplyPart { number: 1, part: Part::Item(text("First.")) });
+    talk.put(Input::ReplyPart { number: 1, part: Part::Item(text("Second.")) });
+    talk.turn_loop.handle(talk.now, Input::Heard { text: "stop".into(), confidence: 0.9, result: None });
+    let asked = |talk: &mut Talk| {
+        std::iter::from_fn(|| talk.turn_loop.poll()).find_map(|output| match output {
+            Output::Ask(request) => Some(request),
+            _ => None,
+        })
+    };
+    assert!(asked(&mut talk).is_none(), "it waits to be told how much was heard");
+    talk.turn_loop.handle(talk.now, Input::WasCut { id: SayId(0), share: 1.0 });
+    let request = asked(&mut talk).expect("a turn");
+    let interrupted = request.interrupted.expect("it was interrupted");
+    assert_eq!(interrupted.heard, "First.");
+    let unknown = interrupted.unknown_turn.expect("its context does not know of that turn");
+    assert_eq!(unknown.text(), "tell me");
+    // The end of the interrupted reply comes after all: a second try has its context.
+    let context = json!({"kept": true});
+    let reply = Ok(TurnReply { context, ..TurnReply::default() });
+    talk.turn_loop.handle(talk.now, Input::Replied { number: 1, reply });
+    talk.now += Duration::from_secs(5);
+    talk.turn_loop.handle_timeout(talk.now);
+    let again = asked(&mut talk).expect("a second try");
+    assert_eq!((again.attempt, &again.context["kept"]), (2, &json!(true)));
+    assert!(again.interrupted.is_some_and(|interrupted| interrupted.unknown_turn.is_none()));
+}
+
+#[test]
+fn a_turn_after_a_cut_goes_out_even_if_nobody_tells_how_much_was_heard() {
+    let mut talk = Talk::new();
+    talk.reply(json!([text("a long text")]));
+    talk.turn_loop.handle(talk.now, Input::Pressed('1'));
+    let asked = |talk: &mut Talk| std::iter::from_fn(|| talk.turn_loop.poll()).any(|o| matches!(o, Output::Ask(_)));
+    assert!(!asked(&mut talk));
+    talk.now += CUT_TOLD_MAX;
+    talk.turn_loop.handle_timeout(talk.now);
+    assert!(asked(&mut talk));
+}
+
 /// No order of events leaves the loop without a deadline, speaks after a cut, or loses barge-in.
 #[test]
 fn no_order_of_events_leaves_the_loop_stuck() {
