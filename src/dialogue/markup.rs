@@ -1,6 +1,6 @@
 //! Markup in a text: where a tag is, and the text without any.
 //!
-//! Invariant: what is no tag by its whole form stays as it is written ("is 3 < 5?", "AT&T", "a <b and c> d"), and of
+//! Invariant: what is no tag by its whole form stays as it is written (`is 3 < 5?`, `AT&T`, `a <b and c> d`), and of
 //! what is one nothing is left for a person to read.
 
 use std::borrow::Cow;

@@ -1,7 +1,7 @@
 //! What was said, by whom and when: what an agent reads.
 //!
 //! Every line is what a person may read: without what is masked ([`Redaction`]), without markup and what acts on a reader
-//! ([`readable`]). A line is told again if what comes after it shows that a number goes over both ([`Transcript::revised`]).
+//! ([`readable`]). A line is told again if what comes after it shows that a number goes over both ([`Transcript::revised_since`]).
 //! Invariant: it prints itself redacted; only [`SessionRecord::to_json`] shows the words, and that goes to the store.
 
 use std::collections::VecDeque;
