@@ -117,6 +117,8 @@ fn sipp_scenarios_of_every_extension_pass() {
             "session_refresh_by_update",
             "session_interval_too_small",
             "reliable_ringing",
+            "reliable_ringing_without_an_offer",
+            "body_of_several_parts",
             "invite_without_offer",
             "key_by_info",
             "unknown_extension",

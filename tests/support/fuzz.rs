@@ -15,6 +15,7 @@ use bellhop_media::rtp::Packet;
 use bellhop_media::srtp::{Inbound, MasterKey, Suite};
 use bellhop_sip::dialog::vetting::Vetting;
 use bellhop_sip::dialog::{info, refer, session_timer};
+use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::Framer;
 use bellhop_sip::message::{Message, parse};
 use bellhop_sip::sdp::crypto::KeyMaterial;
@@ -50,6 +51,10 @@ pub fn sip(bytes: &[u8]) {
     for part in bytes.chunks(61) {
         framer.push(part);
         while let Ok(Some(_)) = framer.take() {}
+    }
+    if let Err(error) = framer.take() {
+        let from = Hop { transport: Transport::Tcp, remote: SocketAddr::from(([192, 0, 2, 1], 5060)), flow: 1 };
+        let _ = framer.refusal(error, from);
     }
 }
 
