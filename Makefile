@@ -6,13 +6,14 @@
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
 #   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
-#   make sipp SCENARIO=name       one SIPp scenario against the demo's server (run `make demo` beside it)
+#   make sipp SCENARIO=name [SIP=address:port TRANSPORT=tcp]  one SIPp scenario against the demo's server (run `make demo` beside it)
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 CALLS ?= 200
 SECONDS ?= 20
 UTTERANCES ?= 100
+TRANSPORT ?= udp
 SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 
 # libopus is linked; pkg-config finds it.
@@ -87,7 +88,9 @@ fuzz:
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz -s none $$target -- -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
 	done
 
+# Each scenario says which of the demo's numbers it dials.
 sipp:
 	$(call install,sip-tester)
-	@test -n "$(SCENARIO)" || { echo "say which: make sipp SCENARIO=call_and_hang_up (`ls tests/sipp | sed 's/.xml//' | tr '\n' ' '`)"; exit 1; }
-	sipp 127.0.0.1:5060 -sf tests/sipp/$(SCENARIO).xml -s +18005550123 -i 127.0.0.1 -m 1 -trace_msg -message_file /dev/stdout -nostdin -timeout 30
+	@test -f "tests/sipp/$(SCENARIO).xml" || { echo "say which: make sipp SCENARIO=call_and_hang_up (`cd tests/sipp && ls *.xml | sed 's/.xml//' | tr '\n' ' '`)"; exit 1; }
+	sipp $(or $(SIP),127.0.0.1:5060) -sf tests/sipp/$(SCENARIO).xml -s $(shell sed -n 's/.*Dials \(+[0-9]*\).*/\1/p' tests/sipp/$(SCENARIO).xml 2>/dev/null) \
+		-i 127.0.0.1 -t $(if $(filter tcp,$(TRANSPORT)),t1,u1) -m 1 -trace_msg -message_file /dev/stdout -nostdin -timeout 30 -timeout_error

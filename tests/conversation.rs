@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bellhop_dialogue::ports::Heard;
-use bellhop_dialogue::transcript::{SessionRecord, Speaker};
+use bellhop_dialogue::session_record::SessionRecord;
+use bellhop_dialogue::transcript::Speaker;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::message::{Message, Method};

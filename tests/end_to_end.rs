@@ -15,7 +15,7 @@ use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
-use bellhop_rehearsal::flow::Stop;
+use bellhop_rehearsal::flow::{SAMPLE_PUBLIC_URL, Stop, screen_pop};
 use bellhop_sip::hop::Transport;
 use bellhop_sip::sdp::{Codec, Security};
 
@@ -162,17 +162,26 @@ fn keys_lead_to_the_agents_queue_with_the_conversation() {
         let attributes = node.connect.attributes(contact);
         assert_eq!(attributes["topic"], "loan");
         let key = &attributes["sessionHistoryKey"];
-        for asked in [key.as_str(), &key[1..]] {
-            let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={asked}"));
+        // As the flow and the sample page of the Contact Control Panel have it, and with an equals sign too many.
+        let popped = screen_pop(&attributes).expect("the flow names the page");
+        let popped = popped.strip_prefix(SAMPLE_PUBLIC_URL).expect("at the place to be replaced").to_owned();
+        let address = |asked: &str| format!("/loadAgentAppFrame.html?session_history_key={asked}");
+        for asked in
+            [popped, address(key), address(&key[1..]), address(&format!("={key}")), address(&format!("={}", &key[1..]))]
+        {
+            let page = node.get(&asked);
             assert!(
                 page.contains("HTTP/1.1 200") && page.contains("Caller (keys)") && page.contains("Wait."),
                 "{page}"
             );
+            let places = ["Wants a loan.", "<dd dir=\"auto\">loan</dd>", "Caller (keys)"].map(|text| page.find(text));
+            assert!(places[0].is_some() && places.is_sorted(), "why first, then what is known: {places:?} {page}");
             let headers = page.to_ascii_lowercase();
             assert!(headers.contains("cache-control: no-store") && headers.contains("frame-ancestors 'none'"));
         }
     }
-    for unknown in ["", "_nothing", "ffffffffffffffffffffffffffffffffffffffff"] {
+    assert!(node.get("/loadAgentApp.js").contains("window.loadAgentApp = "));
+    for unknown in ["", "=", "undefined", "_nothing", "ffffffffffffffffffffffffffffffffffffffff"] {
         let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}"));
         assert!(page.starts_with("HTTP/1.1 404") && page.contains("no conversation under this key"), "{page}");
     }

@@ -1,6 +1,6 @@
 //! Cases from the field (`tests/cases/redaction.yaml`): each through everything that shows a text.
 
-use bellhop_dialogue::transcript::SessionRecord;
+use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_tests::stage::{Choices, INVITE, play};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bellhop_dialogue::ports::Heard;
-use bellhop_dialogue::transcript::SessionRecord;
+use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_sip::message::Method;
 use bellhop_tests::Stage;

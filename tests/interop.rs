@@ -317,7 +317,7 @@ fn kamailio_in_front_records_its_route_and_turns_to_the_second_node_when_the_fir
     let second = Node::start("counting", "");
     let proxy = Kamailio::start(full.udp, second.udp);
     // Three calls at once: one finds room at the first node, the others are served by the second.
-    full.sipp_at(proxy.address, "through_a_proxy", Transport::Udp, "+18005550123", 3);
+    full.sipp_at(proxy.address, "behind_kamailio/through_a_proxy", Transport::Udp, "+18005550123", 3);
     full.wait_until_idle();
     second.wait_until_idle();
     let served = |node: &Node| node.metric("bellhop_calls_ended_total{tenant=\"acme\",reason=\"caller_hung_up\"}");

@@ -136,8 +136,8 @@ struct Program(Child, String, std::sync::mpsc::Receiver<String>);
 
 impl Program {
     fn start(mut command: Command) -> Self {
-        let mut child =
-            command.env("BELLHOP_SECRET", "s3cret").stdout(Stdio::piped()).spawn().expect("it is installed");
+        command.env("BELLHOP_SECRET", "s3cret").env("BELLHOP_LOG_SECRET", "s3cret").env("WORKER_TOKEN", "s3cret");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it is installed");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let line = lines.next().expect("it says where it listens");
         let url = line.split_whitespace().last().expect("a URL").to_owned();
@@ -194,7 +194,7 @@ fn the_documented_worker_understands_a_caller() {
     let program = Program::start(python);
     let node = node_with(&format!(
         "[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n\
-         [tenants.speech_to_text]\nkind = \"worker\"\nurl = \"{}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n",
+         [tenants.speech_to_text]\nkind = \"worker\"\nurl = \"{}\"\ntoken = \"s3cret\"\n[tenants.text_to_speech]\nkind = \"flite\"\n",
         program.1
     ));
     let (report, stop) = node.call(Transport::Udp, "c1", vec![speaks()]);

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, SpawnHandle};
+use bellhop_connect::contact_attributes::ContactAttributes;
 use bellhop_connect::handoff::Handoff;
 use bellhop_connect::ports::History;
 use bellhop_connect::session_history_key::ATTRIBUTE;
 use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::response::ConnectToAgent;
-use bellhop_dialogue::transcript::{SessionRecord, Transcript};
+use bellhop_dialogue::session_record::SessionRecord;
+use bellhop_dialogue::transcript::Transcript;
 use bellhop_dialogue::turn_loop::Tries;
 use bellhop_media::dtmf::two_ways::TwoWays;
 use bellhop_media::parts::Parts;
@@ -381,16 +383,15 @@ impl Call {
         }
         match &self.goal {
             None => {}
-            Some(Goal::HandOff { transfer: ConnectToAgent { sip: Some(target), .. }, transcript })
+            Some(Goal::HandOff { transfer: transfer @ ConnectToAgent { sip: Some(target), .. }, transcript })
                 if self.seed.services.instance.is_none() =>
             {
-                let history = History { tenant: self.tenant().to_owned(), json: self.record(transcript).to_json() };
+                let history = self.history(transfer, transcript);
                 let target = target.clone();
                 self.prepare_transfer(target, history, ctx);
             }
             Some(Goal::HandOff { transfer, transcript }) => {
-                let transcript = self.tell_of_custom_data(transfer, transcript);
-                let history = History { tenant: self.tenant().to_owned(), json: self.record(&transcript).to_json() };
+                let history = self.history(transfer, transcript);
                 let order = PrepareHandoff { transfer: transfer.clone(), history };
                 tell(&self.children.connect_handoff, order);
                 self.enter(PhaseName::Preparing, ctx);
@@ -402,15 +403,22 @@ impl Call {
         }
     }
 
-    fn record(&self, transcript: &Transcript) -> SessionRecord {
+    /// What the agent will read.
+    fn history(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> History {
         let age = crate::now() - self.seed.began;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        SessionRecord {
+        let record = SessionRecord {
             caller: self.seed.caller.clone(),
             dialled: self.seed.dialled.clone(),
             began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
             transcript: transcript.clone(),
-        }
+            ..SessionRecord::default()
+        };
+        let (attributes, _) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());
+        let redaction = &self.seed.services.conversation.redaction;
+        let mut record = record.handed_over(transfer, attributes.iter(), redaction);
+        record.transcript = self.tell_of_custom_data(transfer, transcript);
+        History { tenant: self.tenant().to_owned(), json: record.to_json() }
     }
 
     /// Stops everybody but SipDialog and ConnectHandoff, and finds out whether a BYE would arrive: the key is spent last and

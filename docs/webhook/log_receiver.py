@@ -14,7 +14,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = os.environ.get("BELLHOP_SECRET", "change-me").encode()
+SECRET = os.environ.get("BELLHOP_LOG_SECRET", "change-me").encode()
 SEEN = set()  # a real receiver keeps these where it keeps the events
 
 

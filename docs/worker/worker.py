@@ -9,10 +9,13 @@ import array
 import asyncio
 import base64
 import hashlib
+import hmac
 import json
+import os
 import struct
 import sys
 
+TOKEN = os.environ.get("WORKER_TOKEN")  # with it, whoever connects has to have it: Authorization: Bearer …
 RATE = {"audio/mulaw;rate=8000": 8000, "audio/l16;rate=16000": 16000}
 LOUD = 500  # mean magnitude of a frame that is speech
 SPEECH_SECONDS, SILENCE_SECONDS = 0.2, 0.6
@@ -110,6 +113,8 @@ async def serve_one(transcribe, reader, writer):
     """The WebSocket of RFC 6455, as far as a server needs it."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])}
+    if TOKEN and not hmac.compare_digest(headers.get("authorization", "").encode(), f"Bearer {TOKEN}".encode()):
+        return writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
     magic = headers.get("sec-websocket-key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     accept = base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode()
     writer.write(

@@ -77,8 +77,13 @@ impl fmt::Debug for FiledAs {
 }
 
 /// What a page request asks for, with or without the first character; `None` for what can be no key.
+///
+/// The sample flow's `screenPopURL` ends in `?session_history_key`, and the sample CCP page adds `=` and the key: where the
+/// attribute has its `=` already, the value begins with the second one, which is forgiven.
 pub fn filed_under(asked: &str) -> Option<FiledAs> {
-    let token = asked.trim().strip_prefix(SACRIFICE).unwrap_or(asked.trim());
+    let asked = asked.trim();
+    let asked = asked.strip_prefix('=').unwrap_or(asked);
+    let token = asked.strip_prefix(SACRIFICE).unwrap_or(asked);
     let good =
         token.len() == 2 * RANDOM_BYTES && token.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     good.then(|| FiledAs(token.to_owned()))
@@ -96,7 +101,10 @@ mod tests {
         let value = key.into_attribute_value();
         assert!(value.len() + ATTRIBUTE.len() <= ATTRIBUTE_BYTES_MAX && !value.contains(HANGUP));
         assert_eq!(filed_under(&value), Some(filed.clone()));
-        assert_eq!(filed_under(&value[1..]), Some(filed));
+        assert_eq!(filed_under(&value[1..]), Some(filed.clone()));
+        for asked in [format!("={value}"), format!("={}", &value[1..])] {
+            assert_eq!(filed_under(&asked), Some(filed.clone()), "{asked}");
+        }
     }
 
     #[test]
@@ -111,7 +119,16 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_not_looked_up() {
-        for text in ["", "_", "hangup", "../../etc/passwd", &"g".repeat(40), &"a".repeat(39), &"a".repeat(42)] {
+        for text in [
+            "",
+            "_",
+            "hangup",
+            "../../etc/passwd",
+            &"g".repeat(40),
+            &"a".repeat(39),
+            &"a".repeat(42),
+            &format!("=={}", "a".repeat(40)),
+        ] {
             assert_eq!(filed_under(text), None, "{text}");
         }
     }

@@ -18,6 +18,7 @@ pub mod readable;
 pub mod redaction;
 pub mod response;
 pub mod sentences;
+pub mod session_record;
 pub mod speakable;
 pub mod ssml;
 pub mod transcript;

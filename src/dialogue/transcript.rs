@@ -2,7 +2,8 @@
 //!
 //! Every line is what a person may read: without what is masked ([`Redaction`]), without markup and what acts on a reader
 //! ([`readable`]). A line is told again if what comes after it shows that a number goes over both ([`Transcript::revised_since`]).
-//! Invariant: it prints itself redacted; only [`SessionRecord::to_json`] shows the words, and that goes to the store.
+//! Invariant: it prints itself redacted; only its form in the store ([`SessionRecord`](crate::session_record::SessionRecord))
+//! shows the words.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -235,53 +236,9 @@ impl fmt::Debug for Transcript {
     }
 }
 
-/// A call's history as it is stored and shown.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct SessionRecord {
-    /// The caller as the INVITE named them.
-    pub caller: String,
-    /// The dialled number.
-    pub dialled: String,
-    /// When the call began, in milliseconds since 1970.
-    pub began_unix_ms: i64,
-    /// What was said.
-    pub transcript: Transcript,
-}
-
-impl SessionRecord {
-    /// The form in the store.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a record is plain data")
-    }
-
-    /// Reads the form in the store.
-    pub fn from_json(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
-    }
-}
-
-impl fmt::Debug for SessionRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionRecord({:?})", self.transcript)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_survives_the_store_and_prints_nothing() {
-        let mut transcript = Transcript::default();
-        transcript.speak(Duration::from_millis(1500), 7, "Hello.", &Redaction::default());
-        transcript.push(Duration::from_secs(3), Speaker::Caller, "my secret");
-        transcript.interrupt(7);
-        let record = SessionRecord { caller: "+1".into(), dialled: "+2".into(), began_unix_ms: 5, transcript };
-        assert!(!format!("{record:?}").contains("secret"));
-        let back = SessionRecord::from_json(&record.to_json()).expect("own form");
-        assert_eq!(back.to_json(), record.to_json());
-        assert!(back.transcript.lines()[0].interrupted);
-    }
 
     #[test]
     fn of_what_was_cut_off_the_words_begun_are_shown() {

@@ -1,7 +1,8 @@
 //! A contact flow of version 2019-10-30, really run: the ten action types of the sample flow.
 //!
-//! Invariant: a flow runs up to its transfer, waits for how the call ended, and runs on to a queue or to the end; whatever
-//! it does is in its [`Flow::path`].
+//! A value that is one path, `$.InstanceARN` or `$.Attributes.NAME`, is resolved; a path inside a text is text, as nothing
+//! says that Amazon Connect fills it there. Invariant: a flow runs up to its transfer, waits for how the call ended, and runs on
+//! to a queue or to the end; whatever it does is in its [`Flow::path`].
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,8 @@ const ACTIONS_MAX: usize = 250;
 
 /// The sample flow: transfers to the gateway, then to a queue or to the end.
 pub const SAMPLE: &str = include_str!("flow-2019-10-30-example.json");
+/// Where the sample flow supposes the agent's page, `http.public_url`: to be replaced with one's own.
+pub const SAMPLE_PUBLIC_URL: &str = "https://bellhop.example";
 
 /// Where a run stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +100,8 @@ impl Flow {
                 "TransferContactToQueue" => return Ok(Stop::Queued { queue: self.queue.clone() }),
                 "DisconnectParticipant" => return Ok(Stop::Disconnected),
                 "TransferParticipantToThirdParty" => {
-                    let template = parameters["VoiceConnector"]["UserToUserInformation"].as_str().unwrap_or_default();
-                    return Ok(Stop::Transferring { user_to_user: self.fill(template) });
+                    let told = parameters["VoiceConnector"]["UserToUserInformation"].as_str().unwrap_or_default();
+                    return Ok(Stop::Transferring { user_to_user: self.resolve(told) });
                 }
                 other => return Err(BadFlow(format!("action type {other} is not rehearsed"))),
             }
@@ -156,13 +159,14 @@ impl Flow {
             None => self.system.get(text).cloned().unwrap_or_else(|| text.to_owned()),
         }
     }
+}
 
-    /// A template with paths inside a text, longest names first.
-    fn fill(&self, template: &str) -> String {
-        let mut names: Vec<&String> = self.system.keys().collect();
-        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        names.into_iter().fold(template.to_owned(), |text, name| text.replace(name, &self.system[name]))
-    }
+/// The address that the sample page of the Contact Control Panel opens for the agent: the flow's `screenPopURL`, an equals
+/// sign, and `sessionHistoryKey` without its first character. `None` where the flow set none of both.
+pub fn screen_pop(attributes: &BTreeMap<String, String>) -> Option<String> {
+    let key = attributes.get("sessionHistoryKey")?;
+    let rest = key.get(key.chars().next()?.len_utf8()..)?;
+    Some(format!("{}={rest}", attributes.get("screenPopURL")?))
 }
 
 fn branch<'a>(list: &'a Value, key: &str, value: &str) -> Option<&'a str> {
@@ -180,8 +184,29 @@ mod tests {
         let system = system.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut flow = Flow::begin(SAMPLE, system).expect("good");
         let stop = flow.run().expect("runs");
-        assert_eq!(stop, Stop::Transferring { user_to_user: r#"{"v":1,"i":"arn:i","c":"c1","ic":"ic1"}"#.into() });
+        assert_eq!(stop, Stop::Transferring { user_to_user: "arn:i".into() });
         flow
+    }
+
+    #[test]
+    fn a_path_inside_a_text_is_text() {
+        let inside = r#"{\"i\":\"$.InstanceARN\",\"ic\":\"$.InitialContactId\"}"#;
+        let json = SAMPLE.replace("\"$.InstanceARN\"", &format!("\"{inside}\""));
+        assert_ne!(json, SAMPLE);
+        let system = [("$.InstanceARN".to_owned(), "arn:i".to_owned())].into();
+        let stop = Flow::begin(&json, system).expect("good").run();
+        let literal = r#"{"i":"$.InstanceARN","ic":"$.InitialContactId"}"#;
+        assert_eq!(stop, Ok(Stop::Transferring { user_to_user: literal.into() }));
+    }
+
+    #[test]
+    fn the_agent_is_shown_the_page_that_the_flow_names() {
+        let mut flow = begin();
+        assert_eq!(screen_pop(&flow.attributes), None);
+        flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
+        flow.transferred(TransferOutcome::Success).expect("runs");
+        let page = format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key=abc");
+        assert_eq!(screen_pop(&flow.attributes), Some(page));
     }
 
     #[test]

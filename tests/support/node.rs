@@ -32,6 +32,7 @@ steps:
     respond:
       - {response_type: text, text: Yes.}
       - response_type: connect_to_agent
+        message_to_human_agent: Wants a loan.
         transfer_info: {target: {amazon_connect: {custom_data: {topic: loan}}}}
         agent_available: {message: Wait.}
   goodbye: {respond: [{response_type: end_session}]}
@@ -221,7 +222,6 @@ impl Node {
     ) -> (CallReport, Stop) {
         let stop = self.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
         let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
-        let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
         let plan = CallPlan {
             codecs: codecs.to_vec(),
             security,
@@ -231,7 +231,7 @@ impl Node {
             transport,
             dialled: "+18005550123".into(),
             caller: "+12065550100".into(),
-            headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
+            headers: self.connect.headers(contact, &user_to_user),
             lines,
             conditions: Conditions::default(),
             limit: Duration::from_secs(60),

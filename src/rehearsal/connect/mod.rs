@@ -79,6 +79,24 @@ impl StandIn {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Contacts that arrive from now on run the sample flow with the agent's page at this `http.public_url`.
+    pub fn agents_page_at(&self, public_url: &str) {
+        self.state().flow = crate::flow::SAMPLE.replace(crate::flow::SAMPLE_PUBLIC_URL, public_url);
+    }
+
+    /// The headers that Amazon Connect's leg to the gateway brings, hex as it sends it: whose call it is, and the
+    /// User-to-User information that the flow passes on.
+    pub fn headers(&self, contact_id: &str, user_to_user: &str) -> Vec<(String, String)> {
+        let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let headers = [
+            ("X-Amzn-ConnectContactId", contact_id.to_owned()),
+            ("X-Amzn-ConnectInitialContactId", contact_id.to_owned()),
+            ("X-Amzn-SourceArn", self.0.instance.to_string()),
+            ("User-to-User", format!("{hex};encoding=hex")),
+        ];
+        headers.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
     /// A contact enters the flow and comes to its transfer.
     pub fn contact_arrives(&self, contact_id: &str, caller: &str, dialled: &str) -> Result<Stop, BadFlow> {
         let mut flow = self.new_flow(contact_id, caller, dialled)?;
@@ -92,6 +110,13 @@ impl StandIn {
         let mut state = self.state();
         let flow = state.contacts.get_mut(contact_id).ok_or_else(|| BadFlow("no such contact".into()))?;
         flow.transferred(outcome)
+    }
+
+    /// Writes an attribute of a contact, as a request that was accepted does.
+    pub fn write(&self, contact_id: &str, name: &str, value: &str) {
+        if let Some(flow) = self.state().contacts.get_mut(contact_id) {
+            flow.attributes.insert(name.to_owned(), value.to_owned());
+        }
     }
 
     /// The contact's attributes.

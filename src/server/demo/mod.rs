@@ -5,7 +5,7 @@
 
 mod story;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{self, CallPlan, CallReport, Conditions, Ended, Line};
 use bellhop_rehearsal::connect::{AccessKey, StandIn};
-use bellhop_rehearsal::flow::{Stop, TransferOutcome};
+use bellhop_rehearsal::flow::{Stop, TransferOutcome, screen_pop};
 use bellhop_sip::hop::Transport;
 
 use crate::config::Config;
@@ -29,6 +29,7 @@ use crate::wiring::Server;
 use story::Story;
 
 const SCRIPT: &str = include_str!("demo.yaml");
+const TRUNK_SCRIPT: &str = include_str!("trunk.yaml");
 const TEMPLATE: &str = include_str!("demo.toml");
 const INSTANCE: &str = "arn:aws:connect:us-east-1:111122223333:instance/demo-instance";
 const CALLER: &str = "+12065550100";
@@ -44,13 +45,15 @@ pub struct Set {
     pub http: SocketAddr,
     /// The server.
     pub server: Arc<Server>,
+    /// Where an assistant might be that never answers.
+    _silent: TcpListener,
 }
 
 /// Runs the demo; with `once` it returns after the call.
 pub async fn run(once: bool) -> anyhow::Result<()> {
     let folder = PathBuf::from("demo-out");
     std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-    let story = Story::begin();
+    let story = Story::begin(CALLER);
     story.title("Bellhop demo: a caller, an assistant, an agent");
     let mut signals = Signals::listen()?;
     let set = set_up(&folder, &story, once).await?;
@@ -67,6 +70,10 @@ pub async fn run(once: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     story.note(&format!("Still serving. Call it with a softphone: sip:1000@{} (UDP or TCP, PCMU or PCMA)", set.sip));
+    story.note(&format!(
+        "One SIPp scenario beside it, with its ladder: make sipp SCENARIO=hold_and_resume SIP={}",
+        set.sip
+    ));
     story.note("You may ask for opening hours, your balance, or an agent; keys 1, 2, 0 and 9 work too. Ctrl-C ends.");
     Ok(signals::serve(&set.server, &mut signals, Patience::None).await?)
 }
@@ -79,12 +86,15 @@ async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set>
     let connect_at = connect.serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let script = folder.join("demo.yaml");
     std::fs::write(&script, SCRIPT)?;
+    std::fs::write(folder.join("trunk.yaml"), TRUNK_SCRIPT)?;
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // `once` is for scripts and tests: any free port will do. Otherwise people are told the usual ones.
     let (sip, http_at) = if once { ("127.0.0.1:0", "127.0.0.1:0") } else { ("127.0.0.1:5060", "127.0.0.1:8080") };
     let toml = TEMPLATE
         .replace("{sip}", sip)
         .replace("{http}", http_at)
         .replace("{connect}", &format!("http://{connect_at}"))
+        .replace("{silent}", &silent.local_addr()?.to_string())
         .replace("{instance}", INSTANCE)
         .replace("{database}", &folder.join("bellhop.db").display().to_string())
         .replace("{script}", "demo.yaml");
@@ -96,7 +106,14 @@ async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set>
     let http = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
     let sip = server.sip.iter().find(|listen| listen.protocol == Protocol::Tcp).context("TCP is configured")?.address;
     story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));
-    Ok(Set { connect, sip, http, server })
+    connect.agents_page_at(&public_url(http));
+    story.play_at(connect.clone());
+    Ok(Set { connect, sip, http, server, _silent: silent })
+}
+
+/// How the agent reaches the page.
+fn public_url(http: SocketAddr) -> String {
+    format!("http://{http}")
 }
 
 /// Places the call and tells what came of it; true if the agent's queue has the caller and the page the conversation.
@@ -104,7 +121,6 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
     let contact = format!("{:016x}-demo", rand::random::<u64>());
     let stop = set.connect.contact_arrives(&contact, CALLER, DIALLED)?;
     let Stop::Transferring { user_to_user } = stop else { bail!("the flow did not transfer: {stop:?}") };
-    let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
     story.title("The call");
     // Another voice than the assistant's.
     let voice = Flite::open()?.voice("rms")?;
@@ -117,12 +133,7 @@ async fn one_call(set: &Set, folder: &Path, story: &Story) -> anyhow::Result<boo
         transport: Transport::Tcp,
         dialled: DIALLED.to_owned(),
         caller: CALLER.to_owned(),
-        headers: vec![
-            ("X-Amzn-ConnectContactId".to_owned(), contact.clone()),
-            ("X-Amzn-ConnectInitialContactId".to_owned(), contact.clone()),
-            ("X-Amzn-SourceArn".to_owned(), INSTANCE.to_owned()),
-            ("User-to-User".to_owned(), format!("{hex};encoding=hex")),
-        ],
+        headers: set.connect.headers(&contact, &user_to_user),
         lines: vec![
             say(&voice, "what are your opening hours").await?,
             say(&voice, "purple elephants dance on the moon").await?,
@@ -166,13 +177,15 @@ fn tell_result(
     let wav = folder.join("call.wav");
     report.write_wav(&wav)?;
     story.note(&format!("the call's audio: {} (caller left, assistant right)", wav.display()));
-    let Some(key) = attributes.get("SessionHistoryKey").filter(|key| !key.is_empty()) else {
+    if attributes.get("SessionHistoryKey").is_none_or(String::is_empty) {
         story.note("there is no SessionHistoryKey: no conversation to show");
         return Ok(false);
-    };
-    let address = format!("http://{}/loadAgentAppFrame.html?session_history_key={key}", set.http);
+    }
+    // What the agent's softphone opens, as the flow says.
+    let address = screen_pop(&attributes).context("the flow names no page for the agent")?;
     story.note(&format!("the agent's page: {address}"));
-    let page = fetch(set.http, &format!("/loadAgentAppFrame.html?session_history_key={key}"))?;
+    let path = address.strip_prefix(&public_url(set.http)).context("the page is not ours")?;
+    let page = fetch(set.http, path)?;
     let shows = page.starts_with("HTTP/1.1 200") && page.contains("I want to speak to an agent");
     story.note(if shows { "the page shows the conversation" } else { "the page does not show the conversation" });
     Ok(shows && matches!(branch, Stop::Queued { .. }))

@@ -4,6 +4,7 @@
 
 pub mod agent_page;
 pub mod health;
+mod page_words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub fn serve(listen: SocketAddr, shared: Shared) -> anyhow::Result<SocketAddr> {
             .service(health::readyz)
             .service(health::metrics)
             .service(agent_page::agent_page)
+            .service(agent_page::load_agent_app)
     })
     .workers(1)
     .disable_signals()
