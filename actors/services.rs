@@ -17,6 +17,7 @@ use bellhop_tenancy::Tenant;
 
 use crate::call::leg::Silence;
 use crate::reception::call_registry::CallId;
+use crate::reception::refused::RefusedCall;
 
 /// A tenant with its services.
 #[derive(Clone)]
@@ -97,6 +98,9 @@ pub trait RecordingSink: Send {
 pub trait Observer: Send + Sync {
     /// Something happened. Must not wait.
     fn saw(&self, call: CallId, event: &Event);
+
+    /// A call never came about. Must not wait.
+    fn refused(&self, _: &RefusedCall) {}
 }
 
 /// Keeps the records of a tenant's calls and hands them on.

@@ -10,6 +10,7 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler};
 use bellhop_connect::handoff::{Handoff, Input, Output, StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, HistoryStore};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
+use tracing::Instrument;
 
 use super::messages::{
     CommitHandoff, FileHistory, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
@@ -19,12 +20,14 @@ use super::supervisor::Call;
 use super::{PREPARE_MAX, child};
 use crate::metrics;
 use crate::reception::BLANK_WITHIN;
+use crate::reception::call_registry::CallId;
 use crate::supervision::Link;
 
 /// The actor.
 pub struct ConnectHandoff {
     pub(super) link: Link,
     pub(super) call: Addr<Call>,
+    pub(super) id: CallId,
     pub(super) tenant: String,
     pub(super) core: Handoff,
     pub(super) attributes: Arc<dyn AttributeWriter>,
@@ -60,7 +63,9 @@ impl ConnectHandoff {
             }
             Output::Write { contact_id, attributes } => {
                 self.committed_at = Some(crate::now());
-                let writing = self.attributes.write(contact_id, attributes).into_actor(self);
+                // What the service says of it is logged with whose it is.
+                let span = tracing::info_span!("hand_off", call = %self.id, tenant = self.tenant);
+                let writing = self.attributes.write(contact_id, attributes).instrument(span).into_actor(self);
                 ctx.spawn(writing.map(|outcome, this, ctx| this.written(outcome, ctx)));
             }
             Output::Blank { contact_id, names } => {

@@ -259,6 +259,7 @@ impl Call {
             ConnectHandoff {
                 link,
                 call: call.clone(),
+                id: this.seed.id,
                 tenant: services.tenant.name.clone(),
                 core: Handoff::new(this.seed.contact.initial_contact_id.clone()),
                 attributes: Arc::clone(&services.attributes),

@@ -25,6 +25,7 @@ use bellhop_tenancy::{Tenant, networks};
 
 use super::live_contacts::{ContactClaim, LiveContacts};
 use super::port_pool::{PortPair, PortPool};
+use super::refused::Why;
 use crate::call::ending::Refusal;
 use crate::services::Services;
 
@@ -62,6 +63,10 @@ pub enum Verdict {
         refusal: Refusal,
         /// Whose call it would have been.
         tenant: Option<String>,
+        /// What whoever runs the server is told.
+        why: Why,
+        /// Whose call it would have been, for them alone.
+        of: Option<String>,
     },
     /// Whoever calls must say who they are first: 401.
     Challenge {
@@ -144,9 +149,12 @@ fn share_of_strangers(limit: usize) -> usize {
 impl Admission {
     /// Judges an INVITE.
     pub fn judge(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
-        let refuse = |status, refusal, tenant| Verdict::Refuse { status: StatusCode(status), refusal, tenant };
+        let refuse = |status, refusal, tenant: Option<String>, why| {
+            let of = tenant.clone();
+            Verdict::Refuse { status: StatusCode(status), refusal, tenant, why, of }
+        };
         if !self.open {
-            return refuse(503, Refusal::Draining, None);
+            return refuse(503, Refusal::Draining, None, Why::Draining);
         }
         let users = [Uri::parse(&invite.uri), address(invite, "To")].map(|uri| uri.and_then(|uri| uri.user));
         let found = users.iter().flatten().find_map(|user| {
@@ -154,8 +162,12 @@ impl Admission {
             let services = self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant))?;
             Some((user.clone(), Arc::clone(services)))
         });
-        let Some((dialled, services)) = found.filter(|(_, services)| may_call(&services.tenant, origin)) else {
-            return self.unknown(now, invite, origin);
+        let (dialled, services) = match found {
+            None => return self.unknown(now, invite, origin, Why::NobodysNumber, None),
+            Some((dialled, services)) => match why_not(&services.tenant, origin) {
+                Some(why) => return self.unknown(now, invite, origin, why, Some(services.tenant.name.clone())),
+                None => (dialled, services),
+            },
         };
         let tenant = &services.tenant;
         let name = || Some(tenant.name.clone());
@@ -163,12 +175,12 @@ impl Admission {
             let login = digest::Login { realm: &login.realm, user: &login.user, password: login.password.expose() };
             match self.authenticate(now, invite, login) {
                 Ok(()) => {}
-                Err(verdict) => return verdict,
+                Err(verdict) => return verdict.because(Why::WrongLogin, name()),
             }
         }
         // A key in the clear protects nothing (RFC 4568 section 8).
         if services.media.security == Security::Required && origin.hop.transport != Transport::Tls {
-            return refuse(488, Refusal::NotAcceptable, name());
+            return refuse(488, Refusal::NotAcceptable, name(), Why::KeyInTheClear);
         }
         let listed = networks::is_listed(&tenant.sources, origin.hop.remote.ip());
         let restricted = origin.restricted || listed || tenant.login.is_some();
@@ -180,27 +192,27 @@ impl Admission {
                 let own = tenant.contact_id_header.as_deref();
                 match ContactReference::from_headers(headers.iter().copied(), own, instance) {
                     Ok(contact) => contact,
-                    Err(_) => return refuse(403, Refusal::ForeignInstance, name()),
+                    Err(_) => return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance),
                 }
             }
         };
-        let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name()) };
+        let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name(), Why::NodeFull) };
         let Ok(place) = tenant.calls.acquire() else {
             return match tenant.before_answer {
                 FailureBeforeAnswer::AnswerThenBye => {
                     Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal: Refusal::QuotaExceeded }
                 }
-                FailureBeforeAnswer::ServiceUnavailable => refuse(503, Refusal::QuotaExceeded, name()),
+                FailureBeforeAnswer::ServiceUnavailable => refuse(503, Refusal::QuotaExceeded, name(), Why::TenantFull),
             };
         };
         let Ok(unacknowledged) = self.wait_for_ack(tenant, origin, restricted) else {
-            return refuse(503, Refusal::Unacknowledged, name());
+            return refuse(503, Refusal::Unacknowledged, name(), Why::Unacknowledged);
         };
         let Some(ports) = self.ports.draw(now) else {
             let target = tenant.failover.as_ref().and_then(|failover| failover.target.clone());
             return match target {
                 Some(target) => Verdict::Redirect { target, tenant: tenant.name.clone() },
-                None => refuse(503, Refusal::NoPorts, name()),
+                None => refuse(503, Refusal::NoPorts, name(), Why::NoPorts),
             };
         };
         let caller = address(invite, "From").and_then(|uri| uri.user).unwrap_or_else(|| "anonymous".to_owned());
@@ -246,8 +258,8 @@ impl Admission {
 
     /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside. Where a
     /// login could be told, one is asked for that nobody has.
-    fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
-        let refused = Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None };
+    fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, why: Why, of: Option<String>) -> Verdict {
+        let refused = || stranger().because(why, of.clone());
         let logins = self.services.iter().filter_map(|services| services.tenant.login.as_ref());
         let logins = logins.map(|login| digest::Login {
             realm: &login.realm,
@@ -256,11 +268,11 @@ impl Admission {
         });
         let number = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
         let realm = digest::realm_of_nobody(&number, logins).map(str::to_owned);
-        let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused };
+        let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused() };
         match self.authenticate(now, invite, digest::Login { realm: &realm, user: "", password: "" }) {
             // The login of nobody opens nothing.
-            Ok(()) => refused,
-            Err(verdict) => verdict,
+            Ok(()) => refused(),
+            Err(verdict) => verdict.because(why, of),
         }
     }
 
@@ -274,22 +286,42 @@ impl Admission {
             digest::Verdict::Absent => Err(self.challenge(now, login.realm, false)),
             digest::Verdict::Accepted => Ok(()),
             digest::Verdict::Stale => Err(self.challenge(now, login.realm, true)),
-            digest::Verdict::Refused => {
-                Err(Verdict::Refuse { status: StatusCode(403), refusal: Refusal::UnknownNumber, tenant: None })
-            }
+            digest::Verdict::Refused => Err(stranger()),
         }
     }
 }
 
-/// Whether somebody may call a tenant from there at all.
-fn may_call(tenant: &Tenant, origin: Origin<'_>) -> bool {
+/// What everybody is answered whom nobody expects.
+fn stranger() -> Verdict {
+    let (status, refusal) = (StatusCode(403), Refusal::UnknownNumber);
+    Verdict::Refuse { status, refusal, tenant: None, why: Why::NobodysNumber, of: None }
+}
+
+impl Verdict {
+    /// The same, with what whoever runs the server is told.
+    fn because(mut self, reason: Why, tenant: Option<String>) -> Self {
+        if let Self::Refuse { why, of, .. } = &mut self {
+            (*why, *of) = (reason, tenant);
+        }
+        self
+    }
+}
+
+/// Why somebody may not call a tenant from there at all.
+fn why_not(tenant: &Tenant, origin: Origin<'_>) -> Option<Why> {
     let ip = origin.hop.remote.ip().to_canonical();
     let from_there = tenant.sources.is_empty() || tenant.sources.iter().any(|net| net.contains(&ip));
     let named = match &tenant.server_name {
         None => true,
         Some(name) => origin.server_name.is_some_and(|asked| asked.eq_ignore_ascii_case(name)),
     };
-    from_there && named && (tenant.login.is_none() || carries_logins(origin))
+    let readable = tenant.login.is_some() && !carries_logins(origin);
+    match () {
+        () if !from_there => Some(Why::NotFromThere),
+        () if !named => Some(Why::OtherServerName),
+        () if readable => Some(Why::LoginNeedsTls),
+        () => None,
+    }
 }
 
 /// A password over a line that anybody reads is none.

@@ -2,7 +2,7 @@
 //!
 //! Bytes that a socket took are not sent. A keep-alive probe (RFC 9293 section 3.8.4) is invisible to whoever uses the
 //! connection, TLS or not, and costs a round trip: the far end's kernel acknowledges it, resets the connection, or is not
-//! there. Invariant: [`is_alive`] answers within [`ALIVE_WITHIN`], and `true` only for an acknowledgement that came after it was
+//! there. Invariant: `is_alive` answers within [`ALIVE_WITHIN`], and `true` only for an acknowledgement that came after it was
 //! asked. Linux: `tcp(7)`.
 
 use std::os::fd::AsFd;

@@ -7,11 +7,13 @@
 pub mod admission;
 pub mod call_registry;
 pub mod delivery;
+pub mod departures;
 pub mod doors;
 pub mod last_resort;
 pub mod live_contacts;
 pub mod liveness;
 pub mod port_pool;
+pub mod refused;
 pub mod sip_endpoint;
 pub mod sip_transport;
 pub mod tls;
@@ -19,30 +21,32 @@ pub mod tls;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
-use bellhop_dialogue::call_record::CallRecord;
-use bellhop_sip::DialogId;
 use bellhop_sip::dialog::leaving::Farewell;
-use bellhop_sip::message::{NameAddr, StatusCode};
+use bellhop_sip::message::{NameAddr, StatusCode, Uri};
 use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::sdp::{self, LocalMedia};
 use bellhop_sip::source_guard::Offence;
+use bellhop_sip::{DialogId, Hop, Request};
 
 use crate::call::ending::{Ending, Refusal};
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
-use crate::call::{CallSeed, OpenPort, PREPARE_MAX};
+use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
-use crate::services::{Observer, RecordKeeper};
+use crate::services::Observer;
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
-use call_registry::{CallId, CallRegistry, Void, Will};
-use sip_endpoint::{CallLeft, CallOffered, CarryOut, CloseDoors, Refuse, Respond, SipEndpoint, Taken};
+use call_registry::{CallId, CallRegistry, Will};
+pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
+use departures::{Leaving, Pace};
+use refused::{Numbers, RefusedCall, Why};
+use sip_endpoint::{CallOffered, Refuse, Respond, SipEndpoint, Taken};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
@@ -56,6 +60,8 @@ pub const TURNED_AWAY_MAX: usize = 64;
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
 /// The identifier of the warning that nobody answered the BYE.
 pub const BYE_UNANSWERED: &str = "bye_unanswered";
+/// Characters of a Call-ID that are shown.
+const CALL_ID_SHOWN: usize = 128;
 /// Messages that may wait for a call's supervisor.
 pub const CALL_MAILBOX: usize = 256;
 
@@ -75,6 +81,10 @@ pub struct ReceptionSettings {
     pub registry: Arc<CallRegistry>,
     /// A failure drill: which child dies of what, in which phase.
     pub drill: Option<Drill>,
+    /// Hears of refused calls.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// How much of a number it is shown.
+    pub numbers: Numbers,
 }
 
 /// One failure to rehearse.
@@ -103,22 +113,6 @@ pub struct Reception {
     drained: Option<Drain>,
 }
 
-/// What is left of a call that says goodbye.
-#[derive(Default)]
-struct Leaving {
-    /// Its record, once the call has nothing to add.
-    record: Option<FileRecord>,
-    /// What came of its farewell.
-    left: Option<CallLeft>,
-}
-
-/// How much time there is to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    Orderly,
-    Hurried,
-}
-
 /// Tells Reception which endpoint is its own.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -128,56 +122,6 @@ pub struct Attach(pub Addr<SipEndpoint>);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CallHung(pub CallId);
-
-/// Take no more calls; farewell those still there at `by`, and tell when all are gone.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Drain {
-    /// The deadline.
-    pub by: Instant,
-    /// Told when the last call has left.
-    pub done: tokio::sync::mpsc::UnboundedSender<()>,
-}
-
-/// Every call leaves now, by its will; tells when all have left, or after [`HURRY_WITHIN`].
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct LeaveNow {
-    /// Told when all that could be said was said.
-    pub done: tokio::sync::mpsc::UnboundedSender<()>,
-}
-
-/// A call has nothing to add to its record: it is kept as soon as it is known what came of the farewell.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct FileRecord {
-    /// Which call.
-    pub id: CallId,
-    /// Its record.
-    pub record: CallRecord,
-    /// Who keeps it.
-    pub keeper: Arc<dyn RecordKeeper>,
-    /// Who follows the call.
-    pub observer: Option<Arc<dyn Observer>>,
-}
-
-impl FileRecord {
-    fn keep(mut self, bye_unanswered: bool) {
-        if bye_unanswered {
-            let (_, seen) = self.record.since(usize::MAX);
-            self.record.warn(crate::now(), BYE_UNANSWERED, "nobody answered the BYE, by no way there is".to_owned());
-            if let Some(observer) = &self.observer {
-                self.record.since(seen).0.for_each(|event| observer.saw(self.id, event));
-            }
-        }
-        self.keeper.keep(self.record);
-    }
-}
-
-/// The key of a transfer that did not come about opens nothing any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct VoidKey(pub Void);
 
 /// A call's own end, reported from its thread.
 #[derive(Message)]
@@ -277,6 +221,20 @@ impl Reception {
         self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
     }
 
+    /// Whoever runs the server hears why.
+    fn refused(&self, invite: &Request, hop: Hop, status: StatusCode, why: Why, tenant: Option<String>) {
+        let sip_call_id: String =
+            invite.headers.get("Call-ID").unwrap_or_default().chars().take(CALL_ID_SHOWN).collect();
+        let user = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
+        let dialled = self.settings.numbers.show(&user);
+        let (source, transport, status) = (hop.remote, hop.transport, status.0);
+        tracing::info!(tenant, %source, %transport, sip_call_id, dialled, status, %why, "call refused");
+        let call = RefusedCall { at: SystemTime::now(), source, transport, sip_call_id, dialled, tenant, status, why };
+        if let Some(observer) = &self.settings.observer {
+            observer.refused(&call);
+        }
+    }
+
     /// Answers a call only to end it: the contact flow then takes its Success branch. It has a will and is waited for like any
     /// other; a source, which may be forged, gets few of them.
     fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal, ctx: &mut Context<Self>) {
@@ -285,6 +243,7 @@ impl Reception {
         let of_source = self.turned_away.values().filter(|of| **of == source).count();
         if self.turned_away.len() >= TURNED_AWAY_MAX || of_source >= TURNED_AWAY_PER_SOURCE_MAX {
             metrics::call_ended(tenant, Ending::Refused(refusal).label());
+            self.refused(&invite, hop, StatusCode(503), Why::TooManyTurnedAway, Some(tenant.to_owned()));
             let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
             return self.endpoint().do_send(Refuse { key, invite, response, hop, offence: None });
         }
@@ -310,81 +269,6 @@ impl Reception {
                 self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) });
             }
         }
-    }
-
-    /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
-    fn close_for(&mut self, id: CallId, ending: &Ending, headers: Vec<(String, String)>, ctx: &mut Context<Self>) {
-        let Some(will) = self.settings.registry.open_will(id) else { return };
-        if let Some(tenant) = self.settings.registry.tenant_of(id) {
-            metrics::call_ended(&tenant, ending.label());
-        }
-        if let Some(void) = will.void.clone().filter(|_| *ending != Ending::Transferred) {
-            ctx.notify(VoidKey(void));
-        }
-        let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
-        self.carry_out(id, Will { farewell, ..will }, ctx);
-    }
-
-    /// Carries a will out: takes an uncertain key back first, then says goodbye.
-    fn carry_out(&mut self, id: CallId, will: Will, ctx: &mut Context<Self>) {
-        self.leaving.entry(id).or_default();
-        let endpoint = self.endpoint().clone();
-        let order = CarryOut { call: id, dialog: will.dialog, farewell: will.farewell };
-        match will.blank {
-            None => endpoint.do_send(order),
-            Some(blank) => {
-                let blanking = blank.blanker.blank(blank.contact_id, blank.names);
-                let within = if self.pace == Pace::Hurried { HURRY_WITHIN / 2 } else { BLANK_WITHIN };
-                let then = async move {
-                    let _ = tokio::time::timeout(within, blanking).await;
-                    endpoint.do_send(order);
-                };
-                ctx.spawn(then.into_actor(self));
-            }
-        }
-    }
-
-    fn look_for_the_end(&self) {
-        if let Some(drain) = &self.drained
-            && self.settings.registry.is_empty()
-            && self.leaving.is_empty()
-        {
-            let _ = drain.done.send(());
-        }
-    }
-
-    /// Opens every will that is still closed: those calls cannot, or may not any more, leave by themselves.
-    fn close_all(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
-        for id in self.settings.registry.ids() {
-            self.close_for(id, ending, vec![], ctx);
-        }
-    }
-
-    /// Nobody waits any longer: what is known is kept.
-    fn file_all(&mut self) {
-        for (_, Leaving { record, left }) in self.leaving.drain() {
-            if let Some(record) = record {
-                record.keep(left.is_some_and(|left| left.bye_unanswered));
-            }
-        }
-    }
-
-    /// Keeps the record of a call of which both record and farewell are known, and forgets one that left no record.
-    fn settle(&mut self, id: CallId) {
-        let Some(Leaving { record, left }) = self.leaving.get_mut(&id) else { return };
-        let gone = self.settings.registry.tenant_of(id).is_none();
-        match (left.as_ref(), record.is_some()) {
-            (Some(left), true) => {
-                let bye_unanswered = left.bye_unanswered;
-                if let Some(record) = record.take() {
-                    record.keep(bye_unanswered);
-                }
-                self.leaving.remove(&id);
-            }
-            (Some(_), false) if gone => _ = self.leaving.remove(&id),
-            (Some(_) | None, _) => {}
-        }
-        self.look_for_the_end();
     }
 }
 
@@ -487,13 +371,13 @@ impl Handler<CallOffered> for Reception {
             Verdict::Redirect { target, tenant } => {
                 metrics::call_offered(&tenant);
                 metrics::call_ended(&tenant, Ending::Refused(Refusal::NoPorts).label());
+                self.refused(&offered.invite, hop, StatusCode(302), Why::NoPorts, Some(tenant));
                 let response = offered.invite.respond(StatusCode(302), Some(&offered.local_tag));
                 self.endpoint().do_send(refuse(response.with("Contact", format!("<{target}>")), None));
             }
-            Verdict::Refuse { status, refusal, tenant } => {
-                let label = Ending::Refused(refusal).label();
-                metrics::call_ended(tenant.as_deref().unwrap_or("none"), label);
-                tracing::info!(tenant, reason = label, status = status.0, "call refused");
+            Verdict::Refuse { status, refusal, tenant, why, of } => {
+                metrics::call_ended(tenant.as_deref().unwrap_or("none"), Ending::Refused(refusal).label());
+                self.refused(&offered.invite, hop, status, why, of);
                 let response = offered.invite.respond(status, Some(&offered.local_tag));
                 let response = match refusal {
                     Refusal::NotAcceptable => response.with("Warning", "399 bellhop \"SRTP keys need TLS signalling\""),
@@ -532,48 +416,6 @@ impl Handler<CallDown> for Reception {
     }
 }
 
-impl Handler<CallLeft> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
-        let id = left.call;
-        if self.turned_away.remove(&id).is_some() {
-            self.settings.registry.close(id);
-        }
-        if let Some(leaving) = self.leaving.get_mut(&id) {
-            leaving.left = Some(left);
-        }
-        self.settle(id);
-    }
-}
-
-impl Handler<VoidKey> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, VoidKey(Void { histories, name }): VoidKey, ctx: &mut Self::Context) {
-        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
-        ctx.spawn(voiding.map(|voided, _, _| {
-            if !matches!(voided, Ok(Ok(()))) {
-                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
-            }
-        }));
-    }
-}
-
-impl Handler<FileRecord> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, record: FileRecord, _: &mut Self::Context) {
-        let id = record.id;
-        if self.leaving.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
-            self.leaving.entry(id).or_default().record = Some(record);
-            self.settle(id);
-        } else {
-            record.keep(false);
-        }
-    }
-}
-
 impl Handler<CallHung> for Reception {
     type Result = ();
 
@@ -585,50 +427,5 @@ impl Handler<CallHung> for Reception {
         if let Some(shard) = self.shard_of.get(&id) {
             self.settings.shards[*shard].spawn_fn(move || forget_call(id));
         }
-    }
-}
-
-impl Handler<Drain> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
-        self.settings.admission.open = false;
-        self.endpoint().do_send(CloseDoors);
-        let wait = drain.by.saturating_duration_since(crate::now());
-        self.drained = Some(drain);
-        ctx.run_later(wait, |this, ctx| {
-            this.settings.registry.hang_up_all(&Ending::Drained);
-            ctx.run_later(LEAVE_WITHIN, |this, ctx| {
-                this.close_all(&Ending::Drained, ctx);
-                ctx.run_later(HURRY_WITHIN, |this, _| {
-                    this.file_all();
-                    if let Some(drain) = &this.drained {
-                        let _ = drain.done.send(());
-                    }
-                });
-            });
-        });
-        self.look_for_the_end();
-    }
-}
-
-impl Handler<LeaveNow> for Reception {
-    type Result = ();
-
-    fn handle(&mut self, LeaveNow { done }: LeaveNow, ctx: &mut Self::Context) {
-        self.settings.admission.open = false;
-        self.endpoint().do_send(CloseDoors);
-        self.pace = Pace::Hurried;
-        self.close_all(&Ending::Drained, ctx);
-        // The wills are open; the calls end and hand their records in.
-        self.settings.registry.hang_up_all(&Ending::Drained);
-        self.drained = Some(Drain { by: crate::now(), done });
-        ctx.run_later(HURRY_WITHIN, |this, _| {
-            this.file_all();
-            if let Some(drain) = &this.drained {
-                let _ = drain.done.send(());
-            }
-        });
-        self.look_for_the_end();
     }
 }

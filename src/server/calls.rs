@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::live::{self, Answer, Command, Line};
+use crate::live::{self, Answer, Command, Line, Refused, RefusedLine};
 use crate::terminal::{complain, print};
 use places::Places;
 use story::{header, story, summary, summary_json, told};
@@ -59,6 +59,15 @@ pub enum Calls {
         config: PathBuf,
         /// Which call.
         call: String,
+    },
+    /// List the latest calls that were refused by the running server, on its machine: from where, what for, and why.
+    Refused {
+        /// The server's configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Lines of JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// Delete everything that is kept of a caller: records, conversations, recordings, events that wait.
     Forget {
@@ -109,6 +118,7 @@ pub async fn run(command: Calls) -> anyhow::Result<()> {
         Calls::Show { config, call, json } => show(&config, &call, json).await,
         Calls::List(list) => list.print().await,
         Calls::HangUp { config, call } => hang_up(&config, &call).await,
+        Calls::Refused { config, json } => refused(&config, json).await,
         Calls::Forget { config, caller, tenant } => forget(&config, &caller, tenant.as_deref()).await,
     }
 }
@@ -175,7 +185,11 @@ async fn tail(path: &Path, call: Option<&str>, json: bool) -> anyhow::Result<()>
     let socket = socket(&Places::read(path)?)?;
     let mut show = |text: &str| {
         let Ok(line) = serde_json::from_str::<Line>(text) else {
-            print(text); // how many lines were missed
+            match serde_json::from_str::<RefusedLine>(text) {
+                Ok(line) if call.is_none() && !json => print(&format!("refused {}", told_of_refused(&line.refused))),
+                Ok(_) if call.is_some() => {}
+                _ => print(text), // how many lines were missed
+            }
             return true;
         };
         if call.is_none_or(|wanted| wanted == line.call) {
@@ -203,9 +217,38 @@ async fn hang_up(path: &Path, name: &str) -> anyhow::Result<()> {
     let call = database.records().under_way(name).await?.map_or_else(|| name.to_owned(), |call| call.call);
     match live::order(&socket, &Command::HangUp(call.clone())).await.with_context(|| no_server(&socket))? {
         Answer::HungUp => print(&format!("{call}: hung up")),
-        Answer::NoSuchCall => bail!("no call is up under `{name}`"),
+        Answer::NoSuchCall | Answer::Refused(_) => bail!("no call is up under `{name}`"),
     }
     Ok(())
+}
+
+async fn refused(path: &Path, json: bool) -> anyhow::Result<()> {
+    let socket = socket(&Places::read(path)?)?;
+    let answer = live::order(&socket, &Command::Refused).await.with_context(|| no_server(&socket))?;
+    let Answer::Refused(calls) = answer else { bail!("the server that answers is of another version") };
+    if calls.is_empty() && !json {
+        print("no call was refused since the server started");
+    }
+    for call in &calls {
+        print(&if json { serde_json::to_string(call)? } else { told_of_refused(call) });
+    }
+    Ok(())
+}
+
+/// A refused call in a line.
+fn told_of_refused(call: &Refused) -> String {
+    let at = Timestamp::from_millisecond(call.at_unix_ms).unwrap_or_default().to_zoned(TimeZone::system());
+    let tenant = call.tenant.as_deref().unwrap_or("nobody");
+    format!(
+        "{}  {} {}  {} {} of {tenant}: {}; Call-ID {}",
+        at.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        call.source,
+        call.transport,
+        call.status,
+        call.dialled,
+        call.why,
+        call.sip_call_id
+    )
 }
 
 async fn forget(path: &Path, caller: &str, tenant: Option<&str>) -> anyhow::Result<()> {

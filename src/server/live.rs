@@ -1,17 +1,19 @@
-//! Calls as they happen: every event as a line of JSON, to whoever connects to a socket beside the database; and the one
-//! order that can be given there: to hang a call up.
+//! Calls as they happen: every event as a line of JSON, to whoever connects to a socket beside the database; and the
+//! two orders that can be given there: to hang a call up, and to tell the latest refused calls.
 //!
 //! The lines hold what callers say. Invariants: the socket is its owner's alone (mode 0600), and while nobody listens nothing
 //! is rendered; who reads too slowly misses lines and is told how many; a socket that is lost, or that another server has, is
 //! opened again as soon as that can be.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
 use bellhop_dialogue::call_record::Event;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ use tokio::task::JoinHandle;
 
 /// Lines that may wait for a reader.
 const LINES_MAX: usize = 4096;
+/// Refused calls that are remembered; the oldest fall off.
+pub const REFUSED_MAX: usize = 256;
 /// Readers at once.
 const READERS_MAX: usize = 16;
 /// The longest order, in bytes.
@@ -48,24 +52,75 @@ pub struct Line {
 pub enum Command {
     /// Hang this call up; its name in the log.
     HangUp(String),
+    /// Tell the latest calls that were refused.
+    Refused,
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It was told to leave.
     HungUp,
     /// There is none of that name.
     NoSuchCall,
+    /// The latest refused calls, oldest first.
+    Refused(Vec<Refused>),
+}
+
+/// A call that was refused, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Milliseconds since 1970.
+    pub at_unix_ms: i64,
+    /// Address and port.
+    pub source: String,
+    /// UDP, TCP or TLS.
+    pub transport: String,
+    /// The Call-ID of its INVITE.
+    pub sip_call_id: String,
+    /// What was dialled, masked as configured.
+    pub dialled: String,
+    /// Whose call it would have been, if that is known.
+    pub tenant: Option<String>,
+    /// What it was answered.
+    pub status: u16,
+    /// The reason in a sentence.
+    pub why: String,
+}
+
+impl From<&RefusedCall> for Refused {
+    fn from(call: &RefusedCall) -> Self {
+        let at = call.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self {
+            at_unix_ms: at.as_millis() as i64,
+            source: call.source.to_string(),
+            transport: call.transport.to_string(),
+            sip_call_id: call.sip_call_id.clone(),
+            dialled: call.dialled.clone(),
+            tenant: call.tenant.clone(),
+            status: call.status,
+            why: call.why.to_string(),
+        }
+    }
+}
+
+/// A refused call among the lines.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RefusedLine {
+    /// Which.
+    pub refused: Refused,
 }
 
 /// Hangs a call up; whether it is up.
 pub type HangUp = Arc<dyn Fn(CallId) -> bool + Send + Sync>;
 
-/// Tells everybody who is connected.
+/// Tells everybody who is connected, and remembers the latest refused calls.
 #[derive(Clone)]
-pub struct Live(broadcast::Sender<Arc<str>>);
+pub struct Live {
+    lines: broadcast::Sender<Arc<str>>,
+    refused: Arc<Mutex<VecDeque<Refused>>>,
+}
 
 /// The socket, gone with this if it is still ours.
 #[derive(Debug)]
@@ -87,7 +142,7 @@ pub fn beside(database: &str) -> Option<PathBuf> {
 impl Live {
     /// With nobody listening yet.
     pub fn new() -> Self {
-        Self(broadcast::channel(LINES_MAX).0)
+        Self { lines: broadcast::channel(LINES_MAX).0, refused: Arc::default() }
     }
 
     /// Opens the socket, and again whenever it is gone, for as long as the task that is returned.
@@ -124,25 +179,20 @@ impl Live {
         let _ = std::fs::remove_dir_all(&private);
         let listener = opened?;
         let socket = Socket { path: path.to_owned(), file: file_id(path) };
-        actix_rt::spawn(accept(listener, self.0.clone(), hang_up, (path.to_owned(), socket.file)));
+        actix_rt::spawn(accept(listener, self.clone(), hang_up, (path.to_owned(), socket.file)));
         Ok(socket)
     }
 }
 
 /// Serves who connects, until the socket has lost its name.
-async fn accept(
-    listener: UnixListener,
-    lines: broadcast::Sender<Arc<str>>,
-    hang_up: HangUp,
-    (path, file): (PathBuf, Option<FileId>),
-) {
+async fn accept(listener: UnixListener, live: Live, hang_up: HangUp, (path, file): (PathBuf, Option<FileId>)) {
     let places = Arc::new(Semaphore::new(READERS_MAX));
     loop {
         match tokio::time::timeout(LOOK_EVERY, listener.accept()).await {
             Ok(Ok((stream, _))) => {
                 // One too many is closed at once.
                 if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    actix_rt::spawn(attend(stream, lines.subscribe(), Arc::clone(&hang_up), place));
+                    actix_rt::spawn(attend(stream, live.clone(), Arc::clone(&hang_up), place));
                 }
             }
             // No descriptors, perhaps: it passes.
@@ -190,12 +240,8 @@ impl Drop for Socket {
 }
 
 /// Tells one reader what happens, and does what they order.
-async fn attend(
-    stream: UnixStream,
-    mut lines: broadcast::Receiver<Arc<str>>,
-    hang_up: HangUp,
-    _place: OwnedSemaphorePermit,
-) {
+async fn attend(stream: UnixStream, live: Live, hang_up: HangUp, _place: OwnedSemaphorePermit) {
+    let mut lines = live.lines.subscribe();
     let (from, mut to) = stream.into_split();
     let mut from = BufReader::new(from.take(ORDER_MAX));
     let mut order = String::new();
@@ -211,7 +257,7 @@ async fn attend(
             read = from.read_line(&mut order), if listens => {
                 listens = false;
                 match read {
-                    Ok(1..) => answer(&order, &hang_up).into(),
+                    Ok(1..) => live.answer(&order, &hang_up).into(),
                     _ => continue,
                 }
             }
@@ -222,23 +268,45 @@ async fn attend(
     }
 }
 
-fn answer(order: &str, hang_up: &HangUp) -> String {
-    let answer = match serde_json::from_str(order) {
-        Ok(Command::HangUp(call)) if call.parse().is_ok_and(|call| hang_up(call)) => Answer::HungUp,
-        _ => Answer::NoSuchCall,
-    };
-    format!("{{\"answer\":{}}}\n", serde_json::to_string(&answer).expect("a word"))
+impl Live {
+    fn answer(&self, order: &str, hang_up: &HangUp) -> String {
+        let answer = match serde_json::from_str(order) {
+            Ok(Command::HangUp(call)) if call.parse().is_ok_and(|call| hang_up(call)) => Answer::HungUp,
+            Ok(Command::Refused) => Answer::Refused(self.refused().iter().cloned().collect()),
+            _ => Answer::NoSuchCall,
+        };
+        format!("{{\"answer\":{}}}\n", serde_json::to_string(&answer).expect("plain data"))
+    }
+
+    fn refused(&self) -> MutexGuard<'_, VecDeque<Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, line: &impl Serialize) {
+        if self.lines.receiver_count() == 0 {
+            return;
+        }
+        if let Ok(json) = serde_json::to_string(line) {
+            let _ = self.lines.send(format!("{json}\n").into());
+        }
+    }
 }
 
 impl Observer for Live {
     fn saw(&self, call: CallId, event: &Event) {
-        if self.0.receiver_count() == 0 {
-            return;
+        if self.lines.receiver_count() > 0 {
+            self.tell(&Line { call: call.to_string(), event: event.clone() });
         }
-        let line = Line { call: call.to_string(), event: event.clone() };
-        if let Ok(json) = serde_json::to_string(&line) {
-            let _ = self.0.send(format!("{json}\n").into());
+    }
+
+    fn refused(&self, call: &RefusedCall) {
+        let refused = Refused::from(call);
+        self.tell(&RefusedLine { refused: refused.clone() });
+        let mut latest = self.refused();
+        if latest.len() == REFUSED_MAX {
+            latest.pop_front();
         }
+        latest.push_back(refused);
     }
 }
 
@@ -249,6 +317,11 @@ impl Observer for Both {
     fn saw(&self, call: CallId, event: &Event) {
         self.0.saw(call, event);
         self.1.saw(call, event);
+    }
+
+    fn refused(&self, call: &RefusedCall) {
+        self.0.refused(call);
+        self.1.refused(call);
     }
 }
 
@@ -294,6 +367,43 @@ mod tests {
         assert_eq!(beside("sqlite:///var/lib/bellhop/bellhop.db"), Some("/var/lib/bellhop/bellhop.sock".into()));
         assert_eq!(beside("sqlite://bellhop.db?mode=rwc"), Some("bellhop.sock".into()));
         assert_eq!(beside("sqlite::memory:"), None);
+    }
+
+    #[test]
+    fn the_latest_refused_calls_are_remembered_and_no_more() {
+        use bellhop_actors::reception::refused::Why;
+        let live = Live::new();
+        for n in 0..REFUSED_MAX + 10 {
+            live.refused_call(n);
+        }
+        let answer = live.answer(r#""refused""#, &(Arc::new(|_| false) as HangUp));
+        #[derive(Deserialize)]
+        struct Answered {
+            answer: Answer,
+        }
+        let Answered { answer: Answer::Refused(calls) } = serde_json::from_str(&answer).expect("its own form") else {
+            panic!("{answer}")
+        };
+        assert_eq!((calls.len(), calls[0].sip_call_id.as_str()), (REFUSED_MAX, "10"));
+        assert_eq!(calls[0].why, Why::NoPorts.to_string());
+    }
+
+    impl Live {
+        fn refused_call(&self, n: usize) {
+            use bellhop_actors::reception::refused::Why;
+            use bellhop_sip::hop::Transport;
+            let call = RefusedCall {
+                at: SystemTime::UNIX_EPOCH,
+                source: "192.0.2.1:5060".parse().expect("an address"),
+                transport: Transport::Udp,
+                sip_call_id: n.to_string(),
+                dialled: "0123".into(),
+                tenant: None,
+                status: 503,
+                why: Why::NoPorts,
+            };
+            Observer::refused(self, &call);
+        }
     }
 
     #[actix_rt::test]

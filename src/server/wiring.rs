@@ -19,6 +19,7 @@ use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
 use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
+use bellhop_actors::reception::refused::Numbers;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
 use bellhop_actors::reception::{
@@ -206,6 +207,8 @@ impl Server {
             new_shard: Arc::new(|| Arbiter::new().handle()),
             registry: Arc::clone(&registry),
             drill: config.drill,
+            observer: Some(Arc::clone(&observer)),
+            numbers: Numbers::default(),
         };
         let reception = Reception::new(settings).start();
         let sip = bound.addresses();

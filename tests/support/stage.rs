@@ -14,6 +14,7 @@ use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::CallRegistry;
 use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
+use bellhop_actors::reception::refused::Numbers;
 use bellhop_actors::reception::sip_endpoint::{CountOpen, CountTransactions, SipEndpoint};
 use bellhop_actors::reception::{Attach, CallHung, Drill, Reception, ReceptionSettings, calls_on_this_thread};
 use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
@@ -260,6 +261,8 @@ impl Stage {
             new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
             drill: choices.drill,
+            observer: None,
+            numbers: Numbers::default(),
         };
         let reception = Reception::new(settings).start();
         let carrier = Carrier::new();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_sdk_connect::config::timeout::TimeoutConfig;
 use aws_sdk_connect::config::{BehaviorVersion, Region, retry::RetryConfig};
-use aws_sdk_connect::error::SdkError;
+use aws_sdk_connect::error::{ProvideErrorMetadata, SdkError};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Pending};
@@ -160,7 +160,7 @@ enum Try {
 
 fn classify<E>(error: &SdkError<E>) -> Try
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match error {
         SdkError::ConstructionFailure(_) => Try::Refused,
@@ -169,7 +169,10 @@ where
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Try::Lost,
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
-            tracing::warn!(status, "UpdateContactAttributes was refused");
+            // Its message may repeat what was written: the type and the request's id say enough.
+            let error_type = service.err().code();
+            let request_id = service.raw().headers().get("x-amzn-requestid");
+            tracing::warn!(status, error_type, request_id, "UpdateContactAttributes was refused");
             match status {
                 429 | 503 => Try::Again,
                 // The model says «internal error»; it may have been carried out before.

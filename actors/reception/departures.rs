@@ -1,0 +1,254 @@
+//! How calls depart: wills opened, farewells carried out, records filed, and the end of all calls when the process ends. Part of
+//! `mod.rs`.
+//!
+//! Invariant: a will is opened once; a record is kept once it is known what came of the farewell, and in the end in any case;
+//! a drain ends when nothing of any call is left, or in time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use bellhop_dialogue::call_record::CallRecord;
+
+use super::call_registry::{CallId, Void, Will};
+use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors};
+use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
+use crate::call::PREPARE_MAX;
+use crate::call::ending::Ending;
+use crate::metrics;
+use crate::services::{Observer, RecordKeeper};
+/// What is left of a call that says goodbye.
+#[derive(Default)]
+pub(super) struct Leaving {
+    /// Its record, once the call has nothing to add.
+    record: Option<FileRecord>,
+    /// What came of its farewell.
+    left: Option<CallLeft>,
+}
+
+/// How much time there is to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    Orderly,
+    Hurried,
+}
+
+/// Take no more calls; farewell those still there at `by`, and tell when all are gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain {
+    /// The deadline.
+    pub by: Instant,
+    /// Told when the last call has left.
+    pub done: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+/// Every call leaves now, by its will; tells when all have left, or after [`HURRY_WITHIN`].
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LeaveNow {
+    /// Told when all that could be said was said.
+    pub done: tokio::sync::mpsc::UnboundedSender<()>,
+}
+
+/// A call has nothing to add to its record: it is kept as soon as it is known what came of the farewell.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FileRecord {
+    /// Which call.
+    pub id: CallId,
+    /// Its record.
+    pub record: CallRecord,
+    /// Who keeps it.
+    pub keeper: Arc<dyn RecordKeeper>,
+    /// Who follows the call.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl FileRecord {
+    fn keep(mut self, bye_unanswered: bool) {
+        if bye_unanswered {
+            let (_, seen) = self.record.since(usize::MAX);
+            self.record.warn(crate::now(), BYE_UNANSWERED, "nobody answered the BYE, by no way there is".to_owned());
+            if let Some(observer) = &self.observer {
+                self.record.since(seen).0.for_each(|event| observer.saw(self.id, event));
+            }
+        }
+        self.keeper.keep(self.record);
+    }
+}
+
+/// The key of a transfer that did not come about opens nothing any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct VoidKey(pub Void);
+
+impl Reception {
+    /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
+    pub(super) fn close_for(
+        &mut self,
+        id: CallId,
+        ending: &Ending,
+        headers: Vec<(String, String)>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(will) = self.settings.registry.open_will(id) else { return };
+        if let Some(tenant) = self.settings.registry.tenant_of(id) {
+            metrics::call_ended(&tenant, ending.label());
+        }
+        if let Some(void) = will.void.clone().filter(|_| *ending != Ending::Transferred) {
+            ctx.notify(VoidKey(void));
+        }
+        let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
+        self.carry_out(id, Will { farewell, ..will }, ctx);
+    }
+
+    /// Carries a will out: takes an uncertain key back first, then says goodbye.
+    pub(super) fn carry_out(&mut self, id: CallId, will: Will, ctx: &mut Context<Self>) {
+        self.leaving.entry(id).or_default();
+        let endpoint = self.endpoint().clone();
+        let order = CarryOut { call: id, dialog: will.dialog, farewell: will.farewell };
+        match will.blank {
+            None => endpoint.do_send(order),
+            Some(blank) => {
+                let blanking = blank.blanker.blank(blank.contact_id, blank.names);
+                let within = if self.pace == Pace::Hurried { HURRY_WITHIN / 2 } else { BLANK_WITHIN };
+                let then = async move {
+                    let _ = tokio::time::timeout(within, blanking).await;
+                    endpoint.do_send(order);
+                };
+                ctx.spawn(then.into_actor(self));
+            }
+        }
+    }
+
+    pub(super) fn look_for_the_end(&self) {
+        if let Some(drain) = &self.drained
+            && self.settings.registry.is_empty()
+            && self.leaving.is_empty()
+        {
+            let _ = drain.done.send(());
+        }
+    }
+
+    /// Opens every will that is still closed: those calls cannot, or may not any more, leave by themselves.
+    fn close_all(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
+        for id in self.settings.registry.ids() {
+            self.close_for(id, ending, vec![], ctx);
+        }
+    }
+
+    /// Nobody waits any longer: what is known is kept.
+    fn file_all(&mut self) {
+        for (_, Leaving { record, left }) in self.leaving.drain() {
+            if let Some(record) = record {
+                record.keep(left.is_some_and(|left| left.bye_unanswered));
+            }
+        }
+    }
+
+    /// Keeps the record of a call of which both record and farewell are known, and forgets one that left no record.
+    pub(super) fn settle(&mut self, id: CallId) {
+        let Some(Leaving { record, left }) = self.leaving.get_mut(&id) else { return };
+        let gone = self.settings.registry.tenant_of(id).is_none();
+        match (left.as_ref(), record.is_some()) {
+            (Some(left), true) => {
+                let bye_unanswered = left.bye_unanswered;
+                if let Some(record) = record.take() {
+                    record.keep(bye_unanswered);
+                }
+                self.leaving.remove(&id);
+            }
+            (Some(_), false) if gone => _ = self.leaving.remove(&id),
+            (Some(_) | None, _) => {}
+        }
+        self.look_for_the_end();
+    }
+}
+
+impl Handler<CallLeft> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
+        let id = left.call;
+        if self.turned_away.remove(&id).is_some() {
+            self.settings.registry.close(id);
+        }
+        if let Some(leaving) = self.leaving.get_mut(&id) {
+            leaving.left = Some(left);
+        }
+        self.settle(id);
+    }
+}
+
+impl Handler<VoidKey> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, VoidKey(Void { histories, name }): VoidKey, ctx: &mut Self::Context) {
+        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
+        ctx.spawn(voiding.map(|voided, _, _| {
+            if !matches!(voided, Ok(Ok(()))) {
+                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
+            }
+        }));
+    }
+}
+
+impl Handler<FileRecord> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, record: FileRecord, _: &mut Self::Context) {
+        let id = record.id;
+        if self.leaving.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
+            self.leaving.entry(id).or_default().record = Some(record);
+            self.settle(id);
+        } else {
+            record.keep(false);
+        }
+    }
+}
+
+impl Handler<Drain> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
+        self.settings.admission.open = false;
+        self.endpoint().do_send(CloseDoors);
+        let wait = drain.by.saturating_duration_since(crate::now());
+        self.drained = Some(drain);
+        ctx.run_later(wait, |this, ctx| {
+            this.settings.registry.hang_up_all(&Ending::Drained);
+            ctx.run_later(LEAVE_WITHIN, |this, ctx| {
+                this.close_all(&Ending::Drained, ctx);
+                ctx.run_later(HURRY_WITHIN, |this, _| {
+                    this.file_all();
+                    if let Some(drain) = &this.drained {
+                        let _ = drain.done.send(());
+                    }
+                });
+            });
+        });
+        self.look_for_the_end();
+    }
+}
+
+impl Handler<LeaveNow> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, LeaveNow { done }: LeaveNow, ctx: &mut Self::Context) {
+        self.settings.admission.open = false;
+        self.endpoint().do_send(CloseDoors);
+        self.pace = Pace::Hurried;
+        self.close_all(&Ending::Drained, ctx);
+        // The wills are open; the calls end and hand their records in.
+        self.settings.registry.hang_up_all(&Ending::Drained);
+        self.drained = Some(Drain { by: crate::now(), done });
+        ctx.run_later(HURRY_WITHIN, |this, _| {
+            this.file_all();
+            if let Some(drain) = &this.drained {
+                let _ = drain.done.send(());
+            }
+        });
+        self.look_for_the_end();
+    }
+}
