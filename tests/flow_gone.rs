@@ -98,6 +98,7 @@ fn the_bye_arrives_by_a_new_connection_where_the_far_end_listens() {
     });
 }
 
+/// The case "the flow is gone and nobody said so".
 #[test]
 fn no_key_is_written_for_a_caller_who_cannot_be_sent_back() {
     every_cell(false, |stage, phase, what| {
@@ -174,5 +175,23 @@ fn the_last_resort_says_goodbye_to_everybody_once() {
         assert_eq!(byes.len(), 1);
         assert_eq!(byes[0].headers.get("Reason"), Some("SIP;cause=503;text=\"node draining\""));
         assert!(!stage.services.has_key());
+    });
+}
+
+/// The case "a named route over TCP whose connection is gone": the name is looked up for requests inside a dialog too.
+#[test]
+fn a_named_route_over_tcp_whose_connection_is_gone() {
+    let edge = "198.51.100.7:5080".parse().expect("an address");
+    play(Choices { named: Some(("edge.example.com", edge)), ..Choices::default() }, move |stage| async move {
+        stage.carrier.speaks_tcp(true);
+        stage.carrier.sends(&INVITE.replace("<sip:192.0.2.1;lr>", "<sip:edge.example.com;transport=tcp;lr>"));
+        stage.pass(2000).await;
+        stage.carrier.flow_becomes(Flow::Closed);
+        stage.caller_says("agent").await;
+        stage.settle().await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
+        assert_eq!(stage.carrier.last_hop().map(|hop| hop.remote), Some(edge));
+        assert!(stage.services.has_key());
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
     });
 }

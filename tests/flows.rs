@@ -113,6 +113,7 @@ fn the_flow_was_closed_before_the_hand_off_and_the_bye_comes_to_the_contact() {
     assert_eq!(node.metric("bellhop_sip_byes_unanswered_total"), 0.0);
 }
 
+/// The case "the flow was closed before the hand-off".
 #[test]
 fn the_flow_was_closed_before_the_hand_off_and_nobody_listens() {
     let node = Node::start("counting", "");

@@ -40,6 +40,7 @@ fn stands_still(lasts: Duration) {
     assert!(node.process.wait().expect("it ends").success());
 }
 
+/// The case "the process stands still for three seconds".
 #[test]
 fn three_seconds_of_standstill_end_no_call() {
     stands_still(Duration::from_secs(3));

@@ -82,6 +82,17 @@ mod tests {
         (near.expect("accepted").0, far.expect("connected"))
     }
 
+    /// The case "an idle flow in front of a load balancer that forgets after 350 s".
+    #[tokio::test]
+    async fn an_idle_flow_is_kept_alive_before_a_load_balancer_forgets_it() {
+        let (near, _far) = pair().await;
+        keep_alive(&near);
+        assert!(sockopt::KeepAlive.get(&near).expect("set"));
+        assert!(sockopt::TcpKeepIdle.get(&near).expect("set") < 350);
+        assert!(is_alive(&near).await);
+        assert!(sockopt::TcpKeepIdle.get(&near).expect("set") > 1, "a question leaves no chatter behind");
+    }
+
     #[tokio::test]
     async fn a_far_end_that_is_there_is_known_to_be_and_reads_nothing_of_it() {
         let (near, far) = pair().await;
