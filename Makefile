@@ -1,14 +1,18 @@
 # Two commands do everything: `make demo` and `make test`. Each installs what it needs and says so.
-#   make demo [ONCE=1]            a real call on embedded defaults; keeps serving, or exits after the call
+#   make demo [ONCE=1] [SIP=address:port] [HTTP=address:port]
+#                                 a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
 #   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait
+#   make audit                    known vulnerabilities of our dependencies; needs the network
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name [SIP=address:port TRANSPORT=tcp]  one SIPp scenario against the demo's server (run `make demo` beside it)
 
 SHELL := /bin/bash
+# Where cargo builds: CARGO_TARGET_DIR and its configuration may say otherwise than `target`. Asked for when it is needed.
+TARGET = $(shell cargo metadata --no-deps --offline --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 .DELETE_ON_ERROR:
 CALLS ?= 200
 SECONDS ?= 20
@@ -30,12 +34,17 @@ define install
 	fi
 endef
 
-.PHONY: demo test lint units docs bench frames signalling speech fuzz sipp
+# Compiled without optimisation: it is built once and runs for two seconds.
+define cargo_deny
+@cargo deny --version >/dev/null 2>&1 || { echo "installing cargo-deny from crates.io"; cargo install cargo-deny --locked --quiet --debug; }
+endef
+
+.PHONY: demo test lint audit units docs bench frames signalling speech fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
 	@cargo build --locked --quiet --workspace --bin bellhop
-	@target/debug/bellhop demo $(if $(ONCE),--once)
+	@"$(TARGET)"/debug/bellhop demo $(if $(ONCE),--once) $(if $(SIP),--sip $(SIP)) $(if $(HTTP),--http $(HTTP))
 
 test: lint docs units
 
@@ -43,6 +52,13 @@ lint:
 	$(call install,$(BUILD_PACKAGES))
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call cargo_deny)
+	cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Advisories change without us: they are looked at by whoever asks, and never fail a build that was good.
+audit:
+	$(call cargo_deny)
+	cargo deny --locked check advisories
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -58,7 +74,7 @@ bench:
 	$(call install,$(BENCH_PACKAGES))
 	@echo "building with optimisation"
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@target/release/load --calls $(CALLS) --seconds $(SECONDS)
+	@"$(TARGET)"/release/load --calls $(CALLS) --seconds $(SECONDS)
 
 # What one frame of one leg costs in the cores, and that it does not allocate.
 frames:
@@ -69,13 +85,13 @@ frames:
 signalling:
 	$(call install,$(BENCH_PACKAGES) sip-tester kamailio)
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@target/release/load --signalling --calls $(CALLS) --rate 200
+	@"$(TARGET)"/release/load --signalling --calls $(CALLS) --rate 200
 
 # Whole calls by a caller who speaks, to the embedded recognizer.
 speech:
 	$(call install,$(BENCH_PACKAGES))
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@target/release/speech --utterances $(UTTERANCES) --only "$(ONLY)"
+	@"$(TARGET)"/release/speech --utterances $(UTTERANCES) --only "$(ONLY)"
 
 FUZZ_TARGETS := sip sdp rtp rtcp srtp telephone_event user_to_user
 

@@ -1,6 +1,9 @@
 //! Every metric family, once: described, and zero-initialised so that a fault is a change and not an appearance.
 //!
-//! Invariant: no other file names a metric.
+//! Invariant: no file outside this module names a metric.
+
+mod buckets;
+mod node;
 
 use std::time::Duration;
 
@@ -12,6 +15,12 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 
 use crate::call::ending::Ending;
 use crate::call::leg::MediaQuality;
+
+pub use buckets::HISTOGRAMS;
+pub use node::{
+    Process, build, certificate_expires, draining, log_events_waiting, node_limits, process, service_at_rest,
+    tenant_limit, tenant_skipped,
+};
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
 const CALLS_OFFERED: &str = "bellhop_calls_offered_total";
@@ -116,7 +125,12 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
     describe_counter!(BYES_UNANSWERED, "BYEs that nobody answered, by no way there was.");
 
+    node::describe(tenants);
     for tenant in tenants {
+        for (family, _) in HISTOGRAMS {
+            // It is there as soon as it is named; nothing is recorded.
+            drop(histogram!(family, "tenant" => (*tenant).to_owned()));
+        }
         gauge!(CALLS_ACTIVE, "tenant" => (*tenant).to_owned()).set(0.0);
         counter!(CALLS_OFFERED, "tenant" => (*tenant).to_owned()).absolute(0);
         counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
@@ -168,14 +182,6 @@ pub fn describe(tenants: &[&str]) {
     gauge!(SIP_TRANSACTIONS).set(0.0);
     gauge!(PORTS_FREE).set(0.0);
 }
-
-/// The buckets of every histogram, in seconds.
-pub const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 60.0, 600.0];
-
-/// The buckets of the mean opinion score.
-pub const SCORE_BUCKETS: [f64; 8] = [1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.2, 4.5];
-/// The buckets of shares.
-pub const RATIO_BUCKETS: [f64; 8] = [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 
 /// What a shard counts between two flushes, in plain integers.
 #[derive(Debug, Default)]

@@ -248,7 +248,7 @@ fn cases() -> Vec<Value> {
     files.sort();
     let read = |path: &std::path::PathBuf| {
         let text = std::fs::read_to_string(path).expect("readable");
-        serde_norway::from_str::<Vec<Value>>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        serde_saphyr::from_str::<Vec<Value>>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     files.iter().flat_map(read).collect()
 }

@@ -449,13 +449,15 @@ fn what_is_broken_stops_the_start_with_one_clear_sentence() {
     let with = |from: &str, to: &str| std::fs::write(&broken, text.replace(from, to)).expect("written");
 
     with("kind = \"flite\"", "kind = \"flite\"\nvoice = \"nobody\"");
-    assert!(fails(&["check", "--config", path]).contains("tenants[0].text_to_speech: flite has no voice `nobody`"));
+    assert!(
+        fails(&["check", "--config", path]).contains("tenants.acme.text_to_speech.voice: flite has no voice `nobody`")
+    );
     with("script.yaml", "missing.yaml");
-    assert!(fails(&["serve", "--config", path]).contains("tenants[0].assistant.script: "));
+    assert!(fails(&["serve", "--config", path]).contains("tenants.acme.assistant.script: "));
     with("kind = \"flite\"", "kind = \"siri\"");
     assert!(
         fails(&["serve", "--config", path])
-            .contains("tenants[0].text_to_speech.kind: `siri` is none of: flite, espeak")
+            .contains("tenants.acme.text_to_speech.kind: `siri` is none of flite, espeak")
     );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, _held) = taken.expect("a port");
@@ -466,8 +468,8 @@ fn what_is_broken_stops_the_start_with_one_clear_sentence() {
     with("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
     assert!(fails(&["serve", "--config", path]).contains(&format!("http.listen: {address} cannot be bound")));
     with("sqlite://", "sqlite:///nowhere");
-    assert!(fails(&["serve", "--config", path]).contains("storage.url: the database"));
-    assert!(fails(&["serve", "--config", "/nowhere.toml"]).contains("/nowhere.toml: the file cannot be read"));
+    assert!(fails(&["serve", "--config", path]).contains("storage.url: the database's folder"));
+    assert!(fails(&["serve", "--config", "/nowhere.toml"]).contains("/nowhere.toml: the file is not there"));
     with("kind = \"flite\"", "kind = \"espeak\"\nvoice = \"en-us\"");
     let output = Command::new(env!("CARGO_BIN_EXE_bellhop")).args(["check", "--config", path]).env("PATH", "").output();
     let said = String::from_utf8_lossy(&output.expect("runs").stderr).into_owned();

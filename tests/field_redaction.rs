@@ -5,7 +5,7 @@ use bellhop_tests::stage::{Choices, INVITE, play};
 use serde_json::{Value, json};
 
 fn cases() -> Vec<Value> {
-    serde_norway::from_str(include_str!("cases/redaction.yaml")).expect("a list of cases")
+    serde_saphyr::from_str(include_str!("cases/redaction.yaml")).expect("a list of cases")
 }
 
 /// Says or presses it, has it said back, noted and put into the record; then everything that somebody may read.

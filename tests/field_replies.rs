@@ -25,7 +25,7 @@ const HERE: [&str; 8] = [
 ];
 
 fn case(name: &str) -> Value {
-    let cases: Vec<Value> = serde_norway::from_str(include_str!("cases/replies.yaml")).expect("a list of cases");
+    let cases: Vec<Value> = serde_saphyr::from_str(include_str!("cases/replies.yaml")).expect("a list of cases");
     assert!(HERE.contains(&name), "{name} is not in the list");
     cases.into_iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("no case {name}"))
 }

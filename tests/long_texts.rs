@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// The case of this name.
 fn case(name: &str) -> Value {
     let text = include_str!("cases/replies.yaml");
-    let cases: Vec<Value> = serde_norway::from_str(text).expect("cases");
+    let cases: Vec<Value> = serde_saphyr::from_str(text).expect("cases");
     let found = cases.into_iter().find(|case| case["name"] == name);
     found.unwrap_or_else(|| panic!("there is no case `{name}`"))
 }

@@ -39,7 +39,7 @@ const COVERED: [&str; 15] = [
 
 fn cases() -> Vec<Value> {
     let files = [include_str!("cases/signalling.yaml"), include_str!("cases/digits.yaml")];
-    files.iter().flat_map(|text| serde_norway::from_str::<Vec<Value>>(text).expect("a list of cases")).collect()
+    files.iter().flat_map(|text| serde_saphyr::from_str::<Vec<Value>>(text).expect("a list of cases")).collect()
 }
 
 /// The case of this name.

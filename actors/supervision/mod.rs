@@ -104,8 +104,8 @@ pub enum Failure {
     Injected,
 }
 
-/// How an actor ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How an actor ended. It shows itself without the message of a panic, which may hold what a caller said.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Exit {
     /// As ordered.
     Finished,
@@ -118,6 +118,17 @@ pub enum Exit {
     },
     /// It did not stop or answer in time and was dropped.
     Overdue,
+}
+
+impl std::fmt::Debug for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Finished => f.write_str("Finished"),
+            Self::Failed(failure) => write!(f, "Failed({failure:?})"),
+            Self::Panicked { .. } => f.write_str("Panicked"),
+            Self::Overdue => f.write_str("Overdue"),
+        }
+    }
 }
 
 /// The obituary of a linked actor: sent exactly once.

@@ -57,6 +57,11 @@ impl<T: ?Sized> InOrder<T> {
         Self { services: services.into_iter().map(ranked).collect(), on_switch }
     }
 
+    /// Every service by name, and whether it is left alone for its failures.
+    pub fn at_rest(&self) -> Vec<(&'static str, bool)> {
+        self.services.iter().map(|ranked| (ranked.name, ranked.breaker.rests())).collect()
+    }
+
     /// Those that may be tried now, each with its rank. With all of them at rest there is none.
     fn usable(&self) -> impl Iterator<Item = (usize, &Ranked<T>)> {
         self.services.iter().enumerate().filter(|(_, ranked)| ranked.breaker.lets_through())

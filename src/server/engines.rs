@@ -3,11 +3,11 @@
 //! Invariant: an engine is opened once and only if somebody uses it; every mistake is told at once, with its key.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellhop_adapters::assistant::chat_completions::{self, ChatCompletions};
-use bellhop_adapters::assistant::scripted::{Script, Scripted};
+use bellhop_adapters::assistant::scripted::{BadScript, Script, ScriptMistake, Scripted};
 use bellhop_adapters::assistant::watson::{self, WatsonAssistant};
 use bellhop_adapters::assistant::webhook::Webhook;
 use bellhop_adapters::fallback::{InOrder, OnSwitch};
@@ -28,15 +28,25 @@ use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 
 use crate::config::{
-    AmazonService, AssistantKind, Config, Mistakes, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
+    AmazonService, AssistantKind, Config, Mistake, Mistakes, Places, Ranked, RecognizerKind, SynthesizerKind, TEXT_MAX,
+    Tenant, WatsonCredentials, WatsonService, can_be_folder, read_text,
 };
 
 /// Threads that recognise speech.
 const DECODERS: usize = 2;
 
-/// The services of all tenants, by name.
+/// The services of all tenants, in their order. Those of a tenant with mistakes are not whole.
 pub(crate) struct Engines {
-    pub(crate) of: HashMap<String, TenantEngines>,
+    pub(crate) of: Vec<TenantEngines>,
+}
+
+/// Why the engines are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To find mistakes: nothing is created.
+    Check,
+    /// To serve calls.
+    Serve,
 }
 
 /// The services of one.
@@ -45,9 +55,14 @@ pub(crate) struct TenantEngines {
     pub(crate) assistant: Arc<dyn Assistant>,
     pub(crate) recognizer: Arc<dyn Recognizer>,
     pub(crate) synthesizer: Arc<dyn Synthesizer>,
+    /// Which services are left alone, by port.
+    pub(crate) at_rest: [(&'static str, AtRest); 3],
     /// Each of the services by kind, in order: for those who want to choose.
     pub(crate) choices: Choices,
 }
+
+/// The services of one port by name, and whether each is left alone for its failures.
+pub(crate) type AtRest = Box<dyn Fn() -> Vec<(&'static str, bool)> + Send + Sync>;
 
 /// The speech services of one tenant, by kind.
 pub(crate) struct Choices {
@@ -55,8 +70,24 @@ pub(crate) struct Choices {
     pub(crate) synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)>,
 }
 
-/// A mistake: the key within the tenant, and why.
-type Found = (&'static str, String);
+/// What is wrong: the key within the tenant, and why; or a file that the tenant names, with a place in it.
+enum Found {
+    Key(&'static str, String),
+    Script(PathBuf, BadScript),
+}
+
+impl Found {
+    /// As mistakes; `service` is what the key belongs to.
+    fn told<T>(self, places: &Places, tenant: &Tenant, service: &Ranked<T>) -> Vec<Mistake> {
+        match self {
+            Self::Key(key, why) => vec![places.mistake(&tenant.path(&service.key(key)), why)],
+            Self::Script(path, BadScript(mistakes)) => mistakes
+                .into_iter()
+                .map(|ScriptMistake { at, why }| Mistake::within(&path, at, tenant.index, why))
+                .collect(),
+        }
+    }
+}
 
 /// What tenants share.
 #[derive(Default)]
@@ -69,41 +100,72 @@ struct Shared {
 }
 
 impl Engines {
-    pub(crate) fn open(config: &Config, path: &Path) -> Result<Self, Mistakes> {
-        let (mut shared, mut mistakes, mut of) = (Shared::default(), vec![], HashMap::new());
-        for (n, tenant) in config.tenants.iter().enumerate() {
-            let mut keep = |(key, why): Found| mistakes.push((format!("tenants[{n}].{key}"), why));
+    /// Opens what the tenants name, as far as it goes, and tells every mistake there is.
+    pub(crate) fn open(config: &Config, purpose: Purpose) -> (Self, Mistakes) {
+        let (mut shared, mut mistakes, mut of) = (Shared::default(), vec![], vec![]);
+        for tenant in &config.tenants {
             let name = &tenant.tenant.name;
             let mut phrases = vec![];
-            let assistants: Vec<(&str, Arc<dyn Assistant>)> = tenant
-                .assistant
-                .iter()
-                .filter_map(|kind| shared.assistant(name, kind, &mut phrases).map_err(&mut keep).ok())
-                .collect();
-            let recognizers: Vec<(&'static str, Arc<dyn Recognizer>)> = tenant
-                .speech_to_text
-                .iter()
-                .filter_map(|kind| shared.recognizer(&tenant.tenant.language, kind, &phrases).map_err(&mut keep).ok())
-                .collect();
-            let synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)> = tenant
-                .text_to_speech
-                .iter()
-                .filter_map(|kind| shared.synthesizer(kind).map_err(&mut keep).ok())
-                .collect();
-            let opened = tenant.recordings.as_deref().map(Folder::open).transpose();
-            let recordings = opened.map_err(|error| keep(("recording.folder", error.to_string()))).ok().flatten();
+            let assistants = opened(config, tenant, &tenant.assistant, &mut mistakes, |kind| {
+                shared.assistant(name, kind, &mut phrases)
+            });
+            let recognizers = opened(config, tenant, &tenant.speech_to_text, &mut mistakes, |kind| {
+                shared.recognizer(&tenant.tenant.language, kind, &phrases)
+            });
+            let synthesizers =
+                opened(config, tenant, &tenant.text_to_speech, &mut mistakes, |kind| shared.synthesizer(kind));
+            let recordings = tenant.recordings.as_deref().and_then(|path| {
+                let opened = can_be_folder(path).and_then(|()| match purpose {
+                    Purpose::Check => Ok(None),
+                    Purpose::Serve => Folder::open(path).map(Some).map_err(|error| error.to_string()),
+                });
+                opened
+                    .map_err(|why| mistakes.push(config.places.mistake(&tenant.path("recording.folder"), why)))
+                    .ok()
+                    .flatten()
+            });
             let choices = Choices { recognizers: recognizers.clone(), synthesizers: synthesizers.clone() };
-            let engines = TenantEngines {
+            let assistant = InOrder::new(assistants, told(name, "assistant"));
+            let recognizer = InOrder::new(recognizers, told(name, "speech_to_text"));
+            let synthesizer = InOrder::new(synthesizers, told(name, "text_to_speech"));
+            of.push(TenantEngines {
                 recordings,
                 choices,
-                assistant: Arc::new(InOrder::new(assistants, told(name, "assistant"))),
-                recognizer: Arc::new(InOrder::new(recognizers, told(name, "speech_to_text"))),
-                synthesizer: Arc::new(InOrder::new(synthesizers, told(name, "text_to_speech"))),
-            };
-            of.insert(name.clone(), engines);
+                at_rest: [
+                    ("assistant", at_rest(&assistant)),
+                    ("speech_to_text", at_rest(&recognizer)),
+                    ("text_to_speech", at_rest(&synthesizer)),
+                ],
+                assistant: Arc::new(assistant),
+                recognizer: Arc::new(recognizer),
+                synthesizer: Arc::new(synthesizer),
+            });
         }
-        if mistakes.is_empty() { Ok(Self { of }) } else { Err(Mistakes::found(path, mistakes)) }
+        (Self { of }, mistakes.into_iter().collect())
     }
+}
+
+fn at_rest<S: ?Sized + Send + Sync + 'static>(services: &InOrder<S>) -> AtRest {
+    let services = services.clone();
+    Box::new(move || services.at_rest())
+}
+
+/// The services of one port that could be opened, in their order.
+fn opened<K, S: ?Sized>(
+    config: &Config,
+    tenant: &Tenant,
+    kinds: &[Ranked<K>],
+    mistakes: &mut Vec<Mistake>,
+    mut open: impl FnMut(&K) -> Result<(&'static str, Arc<S>), Found>,
+) -> Vec<(&'static str, Arc<S>)> {
+    let mut services = vec![];
+    for service in kinds {
+        match open(&service.kind) {
+            Ok(one) => services.push(one),
+            Err(found) => mistakes.extend(found.told(&config.places, tenant, service)),
+        }
+    }
+    services
 }
 
 fn account(service: &AmazonService) -> Account {
@@ -134,16 +196,15 @@ impl Shared {
     ) -> Result<(&'static str, Arc<dyn Assistant>), Found> {
         match kind {
             AssistantKind::Scripted { script } => {
-                let named = |why: String| ("assistant.script", format!("{}: {why}", script.display()));
-                let text =
-                    std::fs::read_to_string(script).map_err(|error| named(format!("cannot be read: {error}")))?;
-                let script = Script::parse(&text).map_err(|error| named(error.to_string()))?;
-                expected.extend(script.phrases());
-                Ok(("scripted", Arc::new(Scripted::new(script))))
+                let cannot = |why| Found::Key("assistant.script", format!("the file {} {why}", script.display()));
+                let text = read_text(script, TEXT_MAX).map_err(cannot)?;
+                let parsed = Script::parse(&text).map_err(|bad| Found::Script(script.clone(), bad))?;
+                expected.extend(parsed.phrases());
+                Ok(("scripted", Arc::new(Scripted::new(parsed))))
             }
             AssistantKind::Webhook { url, secret } => {
                 let webhook = Webhook::new(url, tenant, secret.expose());
-                let webhook = webhook.map_err(|why| ("assistant.url", format!("`{url}`: {why}")))?;
+                let webhook = webhook.map_err(|why| Found::Key("assistant.url", format!("`{url}`: {why}")))?;
                 Ok(("webhook", Arc::new(webhook)))
             }
             AssistantKind::ChatCompletions { url, model, api_key, prompt, greeting, parameters } => {
@@ -192,11 +253,14 @@ impl Shared {
             }
             RecognizerKind::Pocketsphinx => {
                 let engine = self.sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
-                let engine = engine.map_err(|error| ("speech_to_text.kind", error.to_string()))?;
+                let engine = engine.map_err(|error| Found::Key("speech_to_text.kind", error.to_string()))?;
                 let unknown = engine.unknown_words(expected.to_vec());
                 if !unknown.is_empty() {
-                    let why = format!("the recognizer's dictionary lacks: {}", unknown.join(", "));
-                    return Err(("assistant.script", why));
+                    let why = format!(
+                        "the phrases of assistant.script have words that the recognizer's dictionary lacks: {}",
+                        unknown.join(", ")
+                    );
+                    return Err(Found::Key("speech_to_text.kind", why));
                 }
                 Ok(("pocketsphinx", Arc::new(engine.for_another_tenant())))
             }
@@ -204,16 +268,17 @@ impl Shared {
     }
 
     fn synthesizer(&mut self, kind: &SynthesizerKind) -> Result<(&'static str, Arc<dyn Synthesizer>), Found> {
-        let told = |error: NoSynthesizer| ("text_to_speech", error.to_string());
+        let told = |key| move |error: NoSynthesizer| Found::Key(key, error.to_string());
         match kind {
             SynthesizerKind::Flite { voice } => {
                 let engine = self.flite.get_or_insert_with(Flite::open).clone();
-                let voice = engine.and_then(|engine| engine.voice(voice)).map_err(told)?;
+                let engine = engine.map_err(told("text_to_speech.kind"))?;
+                let voice = engine.voice(voice).map_err(told("text_to_speech.voice"))?;
                 Ok(("flite", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Espeak { voice } => {
                 let turns = self.espeak_turns.get_or_insert_with(Espeak::turns);
-                let voice = Espeak::open(voice, turns.lane()).map_err(told)?;
+                let voice = Espeak::open(voice, turns.lane()).map_err(told("text_to_speech.voice"))?;
                 Ok(("espeak", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Polly(service) => {

@@ -9,6 +9,8 @@ mod engines;
 pub mod http;
 pub mod live;
 pub mod offers;
+pub mod panics;
+mod process;
 mod records;
 pub mod signals;
 pub mod terminal;

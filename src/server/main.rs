@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bellhop::calls::Calls;
-use bellhop::config::Config;
+use bellhop::config::{Mistakes, Reading};
 use bellhop::http::{self, Shared};
 use bellhop::signals::{self, Patience, Signals};
 use bellhop::terminal;
@@ -48,11 +48,7 @@ enum Command {
         tenant: String,
     },
     /// Place one real call to a server on embedded defaults, and keep serving.
-    Demo {
-        /// Exit after the call: 0 only if the caller reached the agent's queue with the conversation.
-        #[arg(long)]
-        once: bool,
-    },
+    Demo(bellhop::demo::Options),
 }
 
 fn main() -> ExitCode {
@@ -65,22 +61,30 @@ fn main() -> ExitCode {
         Command::Check { config } => check(&config),
         Command::Offers { config, tenant } => actix_rt::System::new().block_on(offers(&config, &tenant)),
         Command::Calls(command) => actix_rt::System::new().block_on(bellhop::calls::run(command)),
-        Command::Demo { once } => {
+        Command::Demo(options) => {
             log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
-            actix_rt::System::new().block_on(bellhop::demo::run(once))
+            actix_rt::System::new().block_on(bellhop::demo::run(options))
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::complain(&format!("bellhop: {error:#}"));
+            match error.downcast_ref::<Mistakes>() {
+                Some(mistakes) => {
+                    let lines = mistakes.lines();
+                    terminal::complain(&lines.join("\n"));
+                    terminal::complain(&format!("bellhop: mistakes: {}; nothing was started", lines.len()));
+                }
+                None => terminal::complain(&format!("bellhop: {error:#}")),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-/// JSON lines on standard error.
+/// JSON lines on standard error; a panic is one of them.
 fn log(filter: EnvFilter) {
+    bellhop::panics::tell_places_alone();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -90,8 +94,7 @@ fn log(filter: EnvFilter) {
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::read(path)?;
-    wiring::check(&config, path)?;
+    let config = wiring::check(Reading::of_file(path)?)?;
     let file = path.display();
     config.warnings().iter().for_each(|warning| terminal::print(&format!("{file}: warning: {warning}")));
     terminal::print(&format!("{file}: good: {} tenants", config.tenants.len()));
@@ -115,15 +118,24 @@ fn raise_descriptor_limit() {
 
 async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     raise_descriptor_limit();
-    let config = Config::read(path)?;
-    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let reading = Reading::of_file(path)?;
+    // Models take a moment to load and packages may be missing: off this thread, and before any socket.
+    let prepared = tokio::task::spawn_blocking(move || wiring::prepare(reading)).await??;
+    prepared.config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let (page, public_url) =
+        (http::bind("http.listen", prepared.config.http.listen)?, prepared.config.http.public_url.clone());
+    let apart = prepared.config.metrics.listen.map(|address| http::bind("metrics.listen", address)).transpose()?;
+    let tenants = prepared.config.tenants.len();
     let metrics = http::install_metrics()?;
     let mut signals = Signals::listen()?;
-    let server = Arc::new(Server::start(&config, path, None).await?);
-    let address = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
+    let server = Arc::new(Server::start(prepared, None).await?);
+    let (address, metrics_address) = http::serve(page, apart, Shared { server: Arc::clone(&server), metrics })?;
     for listen in &server.sip {
         tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");
     }
-    tracing::info!(%address, public_url = config.http.public_url, tenants = config.tenants.len(), "serving");
+    if let Some(address) = metrics_address {
+        tracing::info!(%address, "metrics are told");
+    }
+    tracing::info!(%address, public_url, tenants, skipped = server.skipped.len(), "serving");
     Ok(signals::serve(&server, &mut signals, Patience::Drain).await?)
 }

@@ -6,19 +6,20 @@ use anyhow::{Context, bail};
 use bellhop_dialogue::ports::{Band, Offer, ServiceFailure};
 
 use crate::config::Config;
-use crate::engines::Engines;
+use crate::engines::{Engines, Purpose};
 
 /// Lists them as lines of text. A service that does not answer is told of and does not hide the others.
 pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
     let config = Config::read(path)?;
-    if !config.tenants.iter().any(|settings| settings.tenant.name == tenant) {
+    let found = config.tenants.iter().position(|settings| settings.tenant.name == tenant);
+    let Some(found) = found else {
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bail!("there is no tenant `{tenant}`: {}", names.join(", "));
-    }
-    let at = path.to_owned();
-    let opening = tokio::task::spawn_blocking(move || Engines::open(&config, &at));
-    let mut engines = opening.await.context("a speech engine could not be loaded")??;
-    let choices = engines.of.remove(tenant).context("its services were opened")?.choices;
+    };
+    let opening = tokio::task::spawn_blocking(move || Engines::open(&config, Purpose::Check));
+    let (engines, mistakes) = opening.await.context("a speech engine could not be loaded")?;
+    mistakes.or(())?;
+    let choices = &engines.of.get(found).context("its services were opened")?.choices;
     let mut lines = vec![];
     for (kind, recognizer) in &choices.recognizers {
         lines.extend(told("speech_to_text", kind, recognizer.models().await));

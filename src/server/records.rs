@@ -62,21 +62,22 @@ pub(crate) struct Books {
     waiting: Arc<AtomicUsize>,
 }
 
-/// The receivers of all tenants that have one, or every mistake in them.
-pub(crate) fn receivers(config: &Config, path: &std::path::Path) -> Result<Vec<(String, LogWebhook)>, Mistakes> {
+/// The receivers of all tenants that have one, and every mistake in them.
+pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes) {
     let (mut receivers, mut mistakes) = (vec![], vec![]);
-    for (n, settings) in config.tenants.iter().enumerate() {
-        let Some(webhook) = &settings.records.webhook else { continue };
+    for settings in &config.tenants {
+        // What was badly said has been told.
+        let Some(webhook) = settings.records.webhook.as_ref().filter(|webhook| !webhook.url.is_empty()) else {
+            continue;
+        };
         let name = &settings.tenant.name;
         let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
         match LogWebhook::new(name, &webhook.url, webhook.secret.expose(), headers) {
             Ok(receiver) => receivers.push((name.clone(), receiver)),
-            Err(why) => {
-                mistakes.push((format!("tenants[{n}].records.webhook.url"), format!("`{}`: {why}", webhook.url)))
-            }
+            Err(why) => mistakes.push((settings.path("records.webhook.url"), format!("`{}`: {why}", webhook.url))),
         }
     }
-    if mistakes.is_empty() { Ok(receivers) } else { Err(Mistakes::found(path, mistakes)) }
+    (receivers, config.places.mistakes(mistakes))
 }
 
 impl Books {

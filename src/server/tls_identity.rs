@@ -17,7 +17,9 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Reads the files and keeps reading them as they change; must be called on an actix system.
 pub fn serve(files: &Tls) -> Result<Arc<TlsIdentity>, String> {
-    let identity = Arc::new(TlsIdentity::new(&read(files)?, authorities()).map_err(|error| error.to_string())?);
+    let pem = read(files)?;
+    let identity = Arc::new(TlsIdentity::new(&pem, authorities()).map_err(|error| error.to_string())?);
+    tell_expiry(&pem);
     let hang_up = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     actix_rt::spawn(watch(files.clone(), Arc::clone(&identity), hang_up));
     Ok(identity)
@@ -35,10 +37,27 @@ async fn watch(files: Tls, identity: Arc<TlsIdentity>, mut hang_up: tokio::signa
             continue;
         }
         seen = now;
-        match read(&files).and_then(|pem| identity.replace(&pem).map_err(|error| error.to_string())) {
+        let replaced = read(&files).and_then(|pem| {
+            identity.replace(&pem).map_err(|error| error.to_string())?;
+            tell_expiry(&pem);
+            Ok(())
+        });
+        match replaced {
             Ok(()) => tracing::info!("the TLS certificate has been read anew"),
             Err(error) => tracing::error!(error, "the TLS certificate is bad: the one before goes on"),
         }
+    }
+}
+
+/// When the first certificate that serves expires becomes a metric.
+fn tell_expiry(pem: &IdentityPem) {
+    use x509_parser::pem::Pem;
+    let expiries = Pem::iter_from_buffer(&pem.certificate).filter_map(|one| {
+        let one = one.ok()?;
+        Some(one.parse_x509().ok()?.validity().not_after.timestamp())
+    });
+    if let Some(expiry) = expiries.min() {
+        bellhop_actors::metrics::certificate_expires(expiry);
     }
 }
 

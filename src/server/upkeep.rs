@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use bellhop_actors::metrics;
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording;
 use bellhop_adapters::storage::sqlite::{Claim, Database, Entry, InFlight, SqliteRecords, Trouble};
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How often a database that another server has is asked for.
 const CLAIM_EVERY: Duration = Duration::from_secs(30);
+/// How often the store is asked what waits in it for log webhooks.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Records of tenants that are none any more are kept so long.
 const KEEP_OF_NOBODY: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -64,6 +67,25 @@ pub(crate) fn start(database: &Database, config: &Config, contacts: Vec<Contacts
         Some(Recordings { folder, tenant: settings.tenant.name.clone(), keep: settings.keep_recordings })
     });
     actix_rt::spawn(sweep_now_and_then(database.records(), recordings.collect()));
+    let told = config.tenants.iter().filter(|settings| settings.records.webhook.is_some());
+    let told: Vec<String> = told.map(|settings| settings.tenant.name.clone()).collect();
+    if !told.is_empty() {
+        actix_rt::spawn(watch_backlog(database.records(), told));
+    }
+}
+
+/// What waits for the log webhooks becomes a metric; a store that does not answer is told by readiness.
+async fn watch_backlog(records: SqliteRecords, tenants: Vec<String>) {
+    loop {
+        tokio::time::sleep(MEASURE_EVERY).await;
+        let Ok(waiting) = records.backlog().await else { continue };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        for tenant in &tenants {
+            let of = waiting.iter().find(|(name, ..)| name == tenant);
+            let (count, since) = of.map_or((0, now), |(_, count, since)| (*count, since.unsigned_abs()));
+            metrics::log_events_waiting(tenant, count, now.saturating_sub(since) as f64);
+        }
+    }
 }
 
 async fn claimed(database: &Database, first: Option<Claim>) -> Claim {

@@ -1,11 +1,10 @@
 //! Wires configuration, adapters and actors into a running server.
 //!
-//! Invariant: everything that can be wrong is found before the first socket is served; a server starts whole or not at
-//! all.
+//! Invariant: everything that can be wrong is found before the first socket is served, and every socket is bound before the
+//! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +27,7 @@ use bellhop_actors::reception::{
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
+use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
@@ -44,12 +44,23 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config, Mistakes};
-use crate::engines::Engines;
+use crate::config::{self, Config, Mistakes, Reading};
+use crate::engines::{AtRest, Engines, Purpose, TenantEngines};
 use crate::live::{self, Both, HangUp, Live};
+use crate::process;
 use crate::records::{self, Books};
 use crate::tls_identity;
 use crate::upkeep;
+
+/// What a configuration names, opened and found good.
+pub struct Prepared {
+    /// The configuration, without the tenants that are skipped.
+    pub config: Config,
+    /// Tenants that have mistakes and are not served, because `serve.skip_bad_tenants` allows it.
+    pub skipped: Vec<(String, Mistakes)>,
+    engines: Engines,
+    receivers: Vec<(String, LogWebhook)>,
+}
 
 /// A server that serves calls.
 pub struct Server {
@@ -61,6 +72,8 @@ pub struct Server {
     pub histories: SqliteHistories,
     /// Tenants by name, for their page policies.
     pub tenants: HashMap<String, Arc<Tenant>>,
+    /// Tenants that are not served for their mistakes, and how many those are.
+    pub skipped: Vec<(String, usize)>,
     /// Whether new calls are welcome.
     pub open: Arc<AtomicBool>,
     reception: Addr<Reception>,
@@ -69,6 +82,7 @@ pub struct Server {
     drain: Duration,
     books: Books,
     socket: Option<JoinHandle<()>>,
+    resting: Vec<(String, &'static str, AtRest)>,
     _watchdog: Watchdog,
     _arbiters: Vec<Arbiter>,
 }
@@ -77,7 +91,7 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration, or what it names.
-    #[error("{0}")]
+    #[error(transparent)]
     Mistakes(#[from] Mistakes),
     /// A port is taken or not ours.
     #[error("sip.listen: {protocol} {address} cannot be bound: {error}")]
@@ -96,43 +110,78 @@ pub enum StartError {
         why: String,
     },
     /// The database.
-    #[error("storage.url: {0}")]
-    Storage(#[from] bellhop_adapters::storage::sqlite::CannotOpen),
-    /// A speech engine panicked while it was loaded.
-    #[error("a speech engine could not be loaded")]
-    Engines,
+    #[error("storage.url: {why}")]
+    Storage {
+        /// A sentence with the URL.
+        why: String,
+    },
     /// The system has no thread to give.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
 }
 
-/// Checks everything a file names without starting anything that serves: scripts, voices, packages.
-pub fn check(config: &Config, path: &Path) -> Result<(), Mistakes> {
-    if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
-        return Err(Mistakes::found(path, vec![("sip.tls".to_owned(), why)]));
+/// Everything that is wrong with a file and with what it names: scripts, voices, packages. Nothing is started or created.
+pub fn check(mut reading: Reading) -> Result<Config, Mistakes> {
+    let (_, _, found) = open(&reading.config, Purpose::Check);
+    reading.mistakes.extend(found);
+    reading.mistakes.or(reading.config)
+}
+
+/// Opens what a file names. With `serve.skip_bad_tenants`, a tenant's mistakes cost that tenant alone; those of the server
+/// itself cost everybody, and so does a file of which no tenant is good.
+pub fn prepare(mut reading: Reading) -> Result<Prepared, Mistakes> {
+    let (mut engines, mut receivers, found) = open(&reading.config, Purpose::Serve);
+    reading.mistakes.extend(found);
+    let mut skipped = vec![];
+    if reading.config.serve.skip_bad_tenants && reading.mistakes.of_tenants_alone() && !reading.mistakes.is_empty() {
+        let (all, indices) = (reading.mistakes.clone(), indices(&reading.config));
+        skipped = reading.without_bad_tenants();
+        let good = self::indices(&reading.config);
+        if good.is_empty() {
+            return Err(all);
+        }
+        let mut kept = indices.iter().map(|index| good.contains(index));
+        engines.of.retain(|_| kept.next().unwrap_or(false));
+        let names: Vec<&str> = reading.config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
+        receivers.retain(|(name, _)| names.contains(&name.as_str()));
     }
-    records::receivers(config, path)?;
-    Engines::open(config, path).map(|_| ())
+    let config = reading.mistakes.or(reading.config)?;
+    Ok(Prepared { config, skipped, engines, receivers })
+}
+
+fn indices(config: &Config) -> Vec<usize> {
+    config.tenants.iter().map(|settings| settings.index).collect()
+}
+
+fn open(config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
+    let (engines, mut mistakes) = Engines::open(config, purpose);
+    if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
+        mistakes.extend([config.places.mistake("sip.tls", why)]);
+    }
+    let (receivers, found) = records::receivers(config);
+    mistakes.extend(found);
+    (engines, receivers, mistakes)
 }
 
 impl Server {
-    /// Starts a server; must be called on an actix system.
-    pub async fn start(config: &Config, path: &Path, observer: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
-        // Models take a moment to load and packages may be missing: off this thread, and before any socket.
-        let (for_engines, at) = (config.clone(), path.to_owned());
-        let opening = tokio::task::spawn_blocking(move || Engines::open(&for_engines, &at));
-        let engines = opening.await.map_err(|_| StartError::Engines)??;
-        let receivers = records::receivers(config, path)?;
-        let database = Database::open(&config.storage.url).await?;
-        let histories = database.histories(config.storage.time_to_live);
+    /// Starts a server; must be called on an actix system. Ports are bound before the database is touched: a second server
+    /// on the same ones changes nothing.
+    pub async fn start(prepared: Prepared, observer: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
+        let Prepared { config, skipped, engines, receivers } = prepared;
         let identity = match &config.sip.tls {
-            None => None,
+            None => {
+                bellhop_actors::metrics::certificate_expires(0);
+                None
+            }
             Some(files) => Some(tls_identity::serve(files).map_err(|why| StartError::Tls { why })?),
         };
         let bound =
             Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
                 StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
             })?;
+        let database = Database::open(&config.storage.url).await;
+        let database = database.map_err(|error| StartError::Storage { why: error.to_string() })?;
+        let histories = database.histories(config.storage.time_to_live);
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = serve_live(&config.storage.url, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
@@ -145,9 +194,8 @@ impl Server {
         let (mut services, mut written) = (vec![], vec![]);
         let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
         let directory = Directory::new(tenants)
-            .map_err(|taken| Mistakes::found(path, vec![("tenants".to_owned(), taken.to_string())]))?;
-        for (tenant, settings) in directory.tenants().iter().zip(&config.tenants) {
-            let engine = &engines.of[&settings.tenant.name];
+            .map_err(|taken| config.places.mistakes(vec![("tenants".to_owned(), taken.to_string())]))?;
+        for ((tenant, settings), engine) in directory.tenants().iter().zip(&config.tenants).zip(&engines.of) {
             let mut contacts = Contacts::of(settings, &limiters, &database);
             written.extend(contacts.written.take());
             services.push(Arc::new(Services {
@@ -168,13 +216,28 @@ impl Server {
                 histories: Arc::new(
                     database.histories(settings.records.histories.unwrap_or(config.storage.time_to_live)),
                 ),
-                assistant_id: settings.assistant[0].id().into(),
+                assistant_id: settings.assistant[0].kind.id().into(),
                 records: books.keeper(settings),
                 observer: Some(Arc::clone(&observer)),
             }));
         }
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bellhop_actors::metrics::describe(&names);
+        bellhop_actors::metrics::build(env!("CARGO_PKG_VERSION"));
+        bellhop_actors::metrics::node_limits(config.sip.max_calls, config.media.pairs());
+        for settings in &config.tenants {
+            bellhop_actors::metrics::tenant_limit(&settings.tenant.name, settings.tenant.calls.limit());
+        }
+        let of = |(engine, settings): (TenantEngines, &config::Tenant)| {
+            engine.at_rest.map(|(port, at_rest)| (settings.tenant.name.clone(), port, at_rest))
+        };
+        let resting = engines.of.into_iter().zip(&config.tenants).flat_map(of).collect();
+        for (name, mistakes) in &skipped {
+            bellhop_actors::metrics::tenant_skipped(name);
+            for why in mistakes.lines() {
+                tracing::error!(tenant = name, why, "a tenant is not served: mend this, and start again");
+            }
+        }
         let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
         let bind = config.media.bind;
         let open_port = move |port: u16| {
@@ -246,12 +309,13 @@ impl Server {
             }
         })
         .map_err(StartError::Thread)?;
-        upkeep::start(&database, config, written);
+        upkeep::start(&database, &config, written);
         Ok(Self {
             sip,
             registry,
             histories,
             tenants: by_name,
+            skipped: skipped.into_iter().map(|(name, mistakes)| (name, mistakes.list().len())).collect(),
             open: Arc::new(AtomicBool::new(true)),
             reception,
             wire: last_wire,
@@ -259,14 +323,29 @@ impl Server {
             drain: config.sip.drain,
             books,
             socket,
+            resting,
             _watchdog: watchdog,
             _arbiters: arbiters,
         })
     }
 
+    /// Brings up to date what is no event: who rests, and what the process takes.
+    pub fn measure(&self) {
+        for (tenant, port, at_rest) in &self.resting {
+            for (service, rests) in at_rest() {
+                bellhop_actors::metrics::service_at_rest(tenant, port, service, rests);
+            }
+        }
+        match process::take() {
+            Ok(taken) => bellhop_actors::metrics::process(&taken),
+            Err(error) => tracing::debug!(%error, "what the process takes cannot be read"),
+        }
+    }
+
     /// Takes no more calls, lets those there are finish until the deadline, then farewells the rest.
     pub async fn drain(&self) {
         self.open.store(false, Ordering::Release);
+        bellhop_actors::metrics::draining();
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
         self.reception.do_send(Drain { by: Instant::now() + self.drain, done });
         let limit = self.drain + LEAVE_WITHIN + HURRY_WITHIN + Duration::from_secs(2);

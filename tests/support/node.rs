@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) udp: SocketAddr,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where the metrics are, if they are apart.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) connect: StandIn,
 }
 
@@ -103,7 +105,7 @@ impl Node {
             .spawn()
             .expect("the binary runs");
         let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines();
-        let (mut udp, mut tcp, mut http) = (None, None, None);
+        let (mut udp, mut tcp, mut http, mut metrics) = (None, None, None, None);
         while http.is_none() {
             let line = lines.next().expect("the server says where it listens").expect("text");
             let address = |key: &str| {
@@ -113,6 +115,7 @@ impl Node {
             match () {
                 () if line.contains("SIP is heard") && line.contains("\"udp\"") => udp = address("address"),
                 () if line.contains("SIP is heard") => tcp = address("address"),
+                () if line.contains("metrics are told") => metrics = address("address"),
                 () if line.contains("\"serving\"") => http = address("address"),
                 () => {}
             }
@@ -126,7 +129,7 @@ impl Node {
             }
         });
         let (udp, tcp, http) = (udp.expect("UDP"), tcp.expect("TCP"), http.expect("HTTP"));
-        Self { process, folder, udp, tcp, http, connect }
+        Self { process, folder, udp, tcp, http, metrics, connect }
     }
 
     pub(crate) fn get(&self, path: &str) -> String {

@@ -20,7 +20,7 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/repl
 
 fn case(name: &str) -> Value {
     let text = std::fs::read_to_string(CASES).expect("the file is there");
-    let cases: Vec<Value> = serde_norway::from_str(&text).expect("YAML");
+    let cases: Vec<Value> = serde_saphyr::from_str(&text).expect("YAML");
     cases.into_iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("no case `{name}`"))
 }
 

@@ -17,31 +17,33 @@
 //!     meanwhile: found_it            # vgwNoInputTurn, after vgwActForceNoInputTurn; default: otherwise
 //! ```
 //! A step with `then: other_step` instead of `expect` goes on with the expectations of the other step after its own
-//! responses. Invariant: the current step travels in the turn's context, so that a retried turn gets the same reply.
+//! responses. A script is checked by the readers that run it (`reading.rs`, `checks.rs`): what has no effect, or can never
+//! be reached, is a mistake with its line. Invariant: the current step travels in the turn's context, so that a retried turn gets the same reply.
+
+mod checks;
+mod fields;
+mod node;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::speech_to_text::pocketsphinx::normalise;
+use node::Node;
 
 /// A script, checked.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Script {
     start: String,
     steps: BTreeMap<String, Step>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 struct Step {
-    #[serde(default)]
     respond: Vec<Value>,
-    #[serde(default)]
     expect: Vec<Expectation>,
     then: Option<String>,
     otherwise: Option<String>,
@@ -53,26 +55,36 @@ struct Step {
     digits: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 struct Expectation {
-    #[serde(default)]
     say: Vec<String>,
     press: Option<String>,
     go: String,
 }
 
-/// What is wrong with a script; one sentence each.
+/// What is wrong with a script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("; "))]
-pub struct BadScript(pub Vec<String>);
+#[error("{}", .0.iter().map(|mistake| mistake.why.as_str()).collect::<Vec<_>>().join("; "))]
+pub struct BadScript(pub Vec<ScriptMistake>);
+
+/// One mistake of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptMistake {
+    /// Line and column, from 1; none if it is the whole file's.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong, in a sentence.
+    pub why: String,
+}
 
 impl Script {
     /// Reads a script and checks it: every mistake at once.
     pub fn parse(yaml: &str) -> Result<Self, BadScript> {
-        let script: Self = serde_norway::from_str(yaml).map_err(|error| BadScript(vec![error.to_string()]))?;
-        let mistakes = script.mistakes();
-        if mistakes.is_empty() { Ok(script) } else { Err(BadScript(mistakes)) }
+        let root = Node::parse(yaml).map_err(|mistake| BadScript(vec![mistake]))?;
+        let mut read = reading::read(&root);
+        let whole = checks::check(&read);
+        read.mistakes.extend(whole);
+        read.mistakes.sort_by_key(|mistake| mistake.at);
+        if read.mistakes.is_empty() { Ok(read.script) } else { Err(BadScript(read.mistakes)) }
     }
 
     /// Every phrase that any step listens for.
@@ -88,49 +100,6 @@ impl Script {
             .filter(|(_, step)| !step.expect.is_empty())
             .map(|(name, s)| (name.as_str(), count(s)))
             .collect()
-    }
-
-    fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = vec![];
-        let mut check = |place: String, step: &str| {
-            if !self.steps.contains_key(step) {
-                mistakes.push(format!("{place} names the step `{step}`, which is not there"));
-            }
-        };
-        check("start".into(), &self.start);
-        for (name, step) in &self.steps {
-            for (key, target) in [
-                ("then", &step.then),
-                ("otherwise", &step.otherwise),
-                ("silence", &step.silence),
-                ("transfer_failed", &step.transfer_failed),
-                ("digits", &step.digits),
-                ("meanwhile", &step.meanwhile),
-            ] {
-                if let Some(target) = target {
-                    check(format!("steps.{name}.{key}"), target);
-                }
-            }
-            for (n, expectation) in step.expect.iter().enumerate() {
-                check(format!("steps.{name}.expect[{n}].go"), &expectation.go);
-            }
-        }
-        for (name, step) in &self.steps {
-            for (n, expectation) in step.expect.iter().enumerate() {
-                if expectation.say.is_empty() && expectation.press.is_none() {
-                    mistakes.push(format!("steps.{name}.expect[{n}] has neither `say` nor `press`"));
-                }
-            }
-            for (n, item) in step.respond.iter().enumerate() {
-                if item.get("response_type").and_then(Value::as_str).is_none() {
-                    mistakes.push(format!("steps.{name}.respond[{n}] has no `response_type`"));
-                }
-            }
-            if step.then.is_some() && !step.expect.is_empty() {
-                mistakes.push(format!("steps.{name} has both `then` and `expect`"));
-            }
-        }
-        mistakes
     }
 
     /// The step whose expectations are in force at a step.
@@ -224,7 +193,7 @@ steps:
     silence: bye
   pardon: {respond: [{response_type: text, text: pardon}], then: hello}
   hours: {respond: [{response_type: text, text: nine to five}], then: hello}
-  number: {respond: [{response_type: dtmf}], digits: bye}
+  number: {respond: [{response_type: dtmf, command_info: {type: collect, parameters: {count: 4}}}], digits: bye}
   bye: {respond: [{response_type: end_session}]}
 ";
 
@@ -273,11 +242,174 @@ steps:
         assert_eq!(script.reply(&request).phrases.as_deref().map(<[String]>::len), Some(2));
     }
 
+    fn mistakes(yaml: &str) -> Vec<String> {
+        let BadScript(mistakes) = Script::parse(yaml).expect_err(yaml);
+        let at =
+            |at: Option<(usize, usize)>| at.map_or_else(|| "?".into(), |(line, column)| format!("{line}:{column}"));
+        mistakes.into_iter().map(|mistake| format!("{} {}", at(mistake.at), mistake.why)).collect()
+    }
+
+    /// A script of one step that ends, with something more in it.
+    fn step(more: &str) -> String {
+        format!("start: a\nsteps:\n  a:\n    respond: [{{response_type: end_session}}]\n{more}")
+    }
+
     #[test]
-    fn every_mistake_is_named() {
-        let bad = "start: a\nsteps:\n  b: {expect: [{go: c}], otherwise: d, then: b, respond: [{text: x}]}\n";
-        let BadScript(mistakes) = Script::parse(bad).expect_err("bad");
-        assert_eq!(mistakes.len(), 6, "{mistakes:?}");
-        assert!(Script::parse("start: [").is_err() && Script::parse("start: a\nsteps: {a: {tpyo: 1}}").is_err());
+    fn every_mistake_is_named_at_once_with_its_line() {
+        let bad = "start: aa\nsteps:\n  b: {expect: [{go: c}], otherwise: d, then: b, respond: [{text: x}]}\n";
+        let told = mistakes(bad);
+        assert_eq!(told.len(), 7, "{told:#?}");
+        assert!(told[0].starts_with("1:8 `start` names the step `aa`"), "{told:#?}");
+        assert!(told.iter().all(|why| why.starts_with("1:") || why.starts_with("3:")), "{told:#?}");
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_told_with_its_line() {
+        for (yaml, at) in [("start: [", "1:"), ("start: a\nsteps:\n\tb: {}", "3:"), ("a: *nobody", "1:")] {
+            let told = mistakes(yaml);
+            assert!(told.len() == 1 && told[0].starts_with(at) && !told[0].contains('\n'), "{told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_is_told_with_what_was_meant() {
+        for (more, told) in [
+            ("    otherwse: a", "5:5 step `a` has no `otherwse`: did you mean `otherwise`?"),
+            (
+                "    expect: [{sya: [hello], go: a}]",
+                "5:15 an expectation of step `a` has no `sya`: did you mean `say`?",
+            ),
+            (
+                "    expect: [{say: [hello], got: a}]",
+                "5:29 an expectation of step `a` has no `got`: did you mean `go`?",
+            ),
+            ("    expect: [{press: 1, go: a}]", "5:22 `press` is a number: write \"1\""),
+            ("    expect: [{press: \"x\", go: a}]", "`x` is no key of a telephone"),
+            ("    expect: [{say: hello, go: a}]", "`say` is a text where a list is expected"),
+            ("    otherwise: aa", "`otherwise` names the step `aa`, which is not there: did you mean `a`?"),
+            ("    otherwise:", "`otherwise` of step `a` is empty"),
+        ] {
+            let all = mistakes(&step(more));
+            assert!(all.len() == 1 && all[0].contains(told), "{told} in {all:#?}");
+        }
+    }
+
+    #[test]
+    fn responses_are_checked_by_the_reader_that_carries_them_out() {
+        for (item, told) in [
+            (
+                "{response_type: txt, text: hi}",
+                "`txt` is no response type that is served by telephone: did you mean `text`?",
+            ),
+            ("{response_type: hologram}", "`hologram` is no response type"),
+            ("{response_typ: text, text: hi}", "did you mean `response_type`?"),
+            ("{response_type: text, txt: hi}", "`txt` has no effect here: did you mean `text`?"),
+            ("{response_type: text}", "this `text` does nothing: it needs `text`"),
+            ("{response_type: text, text: hi, txet: hi}", "`txet` has no effect here"),
+            ("{response_type: text, text: hi, text: ho}", "`text` is there twice in a response: first in line 3"),
+            (
+                "{response_type: dtmf, command_info: {type: collect, paramters: {count: 4}}}",
+                "did you mean `parameters`?",
+            ),
+            (
+                "{response_type: dtmf, command_info: {type: collect, parameters: {count: 4, terminaton_key: '#'}}}",
+                "did you mean `termination_key`?",
+            ),
+            ("{response_type: dtmf, command_info: {type: colect}}", "this `dtmf` does nothing"),
+            ("{response_type: connect_to_agent, agent_availabel: {message: hi}}", "did you mean `agent_available`?"),
+            (
+                "{response_type: connect_to_agent, transfer_info: {target: {amazon_connect: {custom_data: {SessionHistoryKey: x}}}}}",
+                "Amazon Connect does not take this `custom_data`: ",
+            ),
+            (
+                "{response_type: connect_to_agent, transfer_info: {target: {amazon_connect: {custom_dta: {a: b}}}}}",
+                "did you mean `custom_data`?",
+            ),
+            ("{response_type: stop_activities, activities: [{type: speech}]}", "names no activity"),
+            (
+                "{response_type: user_defined, user_defined: {vgwAction: {command: vgwActForceNoInputTrun}}}",
+                "this `user_defined` does nothing",
+            ),
+            ("just text", "a response is a text where a map is expected"),
+        ] {
+            let all = mistakes(&format!("start: a\nsteps:\n  a: {{respond: [{item}]}}\n"));
+            assert!(all.len() == 1 && all[0].starts_with("3:") && all[0].contains(told), "{told} in {all:#?}");
+        }
+        // What other channels serve, and what a vendor's designer writes beside, is no mistake.
+        for item in [
+            "{response_type: image, source: x, channels: [{channel: chat}]}",
+            "{response_type: text, values: [{text: hi}], selection_policy: sequential}",
+            "{response_type: dtmf, command_info: {type: collect, parameters: {maximum_count: 4, ignore_speech: false}}}",
+            "{response_type: speech_to_text, command_info: {type: configure, parameters: {narrowband_recognize: {model: m}}}}",
+        ] {
+            let yaml = format!("start: a\nsteps:\n  a: {{respond: [{item}]}}\n");
+            assert!(Script::parse(&yaml).is_ok(), "{item}: {:?}", Script::parse(&yaml));
+        }
+    }
+
+    #[test]
+    fn what_is_there_twice_is_told_with_both_lines() {
+        let twice = step("  b: {then: a}\n  a: {then: b}\n");
+        assert_eq!(mistakes(&twice), ["6:3 `a` is there twice in steps: first in line 3"]);
+        let twice = step("    expect:\n      - {say: [Hello there!], go: a}\n      - {say: [hello there], go: a}\n");
+        assert_eq!(mistakes(&twice), ["7:16 `hello there` is expected twice in step `a`: first in line 6"]);
+        let twice = step("    expect: [{press: '1', go: a}, {press: '1', go: a}]\n");
+        assert!(mistakes(&twice)[0].contains("`1` is expected twice"));
+        let twice = step("    silence: a\n    silence: a\n");
+        assert_eq!(mistakes(&twice), ["6:5 `silence` is there twice in step `a`: first in line 5"]);
+    }
+
+    #[test]
+    fn the_script_of_the_page_is_good() {
+        let page = include_str!("../../../docs/scripted-assistant.md");
+        let yaml = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a sample");
+        let script = Script::parse(yaml).expect("good");
+        assert_eq!(script.alternatives().get("greeting"), Some(&4));
+    }
+
+    #[test]
+    fn steps_nobody_reaches_are_told() {
+        assert_eq!(
+            mistakes(&step("  b: {then: a}\n"))[0],
+            "5:3 nothing leads to step `b`: name it somewhere, or take it out"
+        );
+    }
+
+    #[test]
+    fn rings_without_the_caller_are_told() {
+        let force = "{response_type: user_defined, user_defined: {vgwAction: {command: vgwActForceNoInputTurn}}}";
+        for (yaml, told) in [
+            // By default the turn leads to the same step again.
+            (
+                format!("start: a\nsteps:\n  a: {{respond: [{force}]}}\n"),
+                "3:3 the steps `a` → `a` follow each other without the caller",
+            ),
+            (
+                format!(
+                    "start: a\nsteps:\n  a: {{respond: [{force}], meanwhile: b}}\n  b: {{respond: [{force}], meanwhile: a}}\n"
+                ),
+                "`a` → `b` → `a`",
+            ),
+            ("start: a\nsteps:\n  a: {respond: [{response_type: channel_transfer}]}\n".into(), "`a` → `a`"),
+            (
+                "start: a\nsteps:\n  a: {respond: [{response_type: connect_to_agent}], transfer_failed: a}\n".into(),
+                "`a` → `a`",
+            ),
+            ("start: a\nsteps:\n  a: {then: b}\n  b: {then: a}\n".into(), "`then` leads in a ring (`a` → `b` → `a`)"),
+        ] {
+            let all = mistakes(&yaml);
+            assert!(all.len() == 1 && all[0].contains(told), "{told} in {all:#?}");
+        }
+        let out = format!(
+            "start: a\nsteps:\n  a: {{respond: [{force}], meanwhile: b}}\n  b: {{respond: [{{response_type: end_session}}]}}\n"
+        );
+        assert!(Script::parse(&out).is_ok());
+    }
+
+    #[test]
+    fn words_that_other_readers_take_for_flags_are_words() {
+        let yaml = "\u{feff}start: yes\r\nsteps:\r\n  yes:\r\n    respond: [{response_type: text, text: no}]\r\n    expect: [{say: [yes, no, off], press: '0', go: yes}]\r\n";
+        let script = Script::parse(yaml).expect("good");
+        assert_eq!(script.phrases(), ["yes", "no", "off"]);
     }
 }

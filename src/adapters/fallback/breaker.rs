@@ -35,6 +35,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it is open: nobody is let through, or one who tries.
+    pub(super) fn rests(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).until.is_some()
+    }
+
     /// How a try went.
     pub(super) fn note(&self, good: bool) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use toml::{Table, Value};
 
+use crate::config::{TEXT_MAX, database_at, read_text};
+
 /// The database, and the folders that recordings lie in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Places {
@@ -20,8 +22,7 @@ pub(super) struct Places {
 impl Places {
     /// Reads a server's configuration file.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path);
-        let text = text.with_context(|| format!("{}: the file cannot be read", path.display()))?;
+        let text = read_text(path, TEXT_MAX).map_err(|why| anyhow::anyhow!("{}: the file {why}", path.display()))?;
         Self::parse(&text, path).with_context(|| format!("{}: not TOML", path.display()))
     }
 
@@ -29,13 +30,14 @@ impl Places {
         let table: Table = text.parse()?;
         let database = table.get("storage").and_then(|storage| storage.get("url")).and_then(Value::as_str);
         let tenants = table.get("tenants").and_then(Value::as_array).into_iter().flatten();
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or(Path::new(""));
         let recordings = tenants.filter_map(|tenant| {
             let name = tenant.get("name")?.as_str()?;
             let recordings = tenant.get("recording")?.get("folder")?.as_str()?;
             Some((name.to_owned(), folder.join(recordings)))
         });
-        Ok(Self { database: database.unwrap_or("sqlite://bellhop.db").to_owned(), recordings: recordings.collect() })
+        let (database, _) = database_at(folder, database.unwrap_or("sqlite://bellhop.db"));
+        Ok(Self { database, recordings: recordings.collect() })
     }
 }
 
@@ -50,7 +52,7 @@ mod tests {
             [[tenants]]\nname = \"other\"\n";
         let places = Places::parse(text, Path::new("/etc/bellhop/b.toml")).expect("TOML");
         let recordings = vec![("acme".to_owned(), "/etc/bellhop/wav".into())];
-        assert_eq!(places, Places { database: "sqlite://a.db".into(), recordings });
+        assert_eq!(places, Places { database: "sqlite:///etc/bellhop/a.db".into(), recordings });
         assert_eq!(Places::parse("", Path::new("b.toml")).expect("TOML").database, "sqlite://bellhop.db");
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
         notify_network: section.flag("notify_on_network_warnings").unwrap_or(default.notify_network),
         redaction: Redaction::new(
             section.flag("redact_card_numbers").unwrap_or(true),
-            section.texts("redact").unwrap_or_default().iter().filter_map(|text| pattern(section, text)).collect(),
+            section.list("redact", pattern).unwrap_or_default(),
         ),
         suppress_echo: section.flag("suppress_echo").unwrap_or(default.suppress_echo),
     };
@@ -36,7 +36,6 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
     policy
 }
 
-fn pattern(section: &Section<'_>, text: &str) -> Option<Regex> {
-    let pattern = Redaction::pattern(text);
-    pattern.map_err(|why| section.mistake("redact", &format!("`{text}` is no regular expression: {why}"))).ok()
+fn pattern(text: &str) -> Result<Regex, String> {
+    Redaction::pattern(text).map_err(|why| format!("`{text}` is no regular expression: {why}"))
 }

@@ -49,30 +49,17 @@ pub(super) fn read(section: &Section<'_>) -> Records {
 }
 
 fn read_webhook(section: &Section<'_>) -> RecordsWebhook {
-    let url = section.required_text("url");
-    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
-        section.mistake("url", &format!("`{url}` does not begin with http:// or https://"));
-    }
+    let url = section.required_url("url", &["http://", "https://"]);
     let secret = section.secret("secret");
     if secret.expose().chars().count() > SECRET_MAX {
         section.mistake("secret", "has more than 1024 characters");
     }
-    let events = section.texts("events").unwrap_or_else(|| vec!["cdr_logged".to_owned()]);
-    for event in &events {
-        if event != "cdr_logged" && event != "message_logged" {
-            section.mistake("events", &format!("`{event}` is neither cdr_logged nor message_logged"));
-        }
-    }
-    if events.is_empty() {
-        section.mistake("events", "there is none: list cdr_logged, message_logged or both");
-    }
-    let mut headers = vec![];
-    for (name, value) in section.fields("headers") {
-        match value.as_str() {
-            Some(value) if is_header(&name, value) => headers.push((name, Secret::new(value))),
-            _ => section.mistake("headers", &format!("`{name}` is not a header with a text")),
-        }
-    }
+    let event = |text: &str| match text {
+        "cdr_logged" | "message_logged" => Ok(text.to_owned()),
+        other => Err(format!("`{other}` is neither cdr_logged nor message_logged")),
+    };
+    let events = section.list("events", event).unwrap_or_else(|| vec!["cdr_logged".to_owned()]);
+    let headers = section.optional_section("headers").map(|section| read_headers(&section)).unwrap_or_default();
     let webhook = RecordsWebhook {
         url,
         secret,
@@ -82,6 +69,24 @@ fn read_webhook(section: &Section<'_>) -> RecordsWebhook {
     };
     section.finish();
     webhook
+}
+
+/// Headers of one's own; each value is a secret, which may stand elsewhere.
+fn read_headers(section: &Section<'_>) -> Vec<(String, Secret)> {
+    let mut headers = vec![];
+    for name in section.names() {
+        let value = section.secret(&name);
+        if value.expose().is_empty() {
+            continue;
+        }
+        if is_header(&name, value.expose()) {
+            headers.push((name, value));
+        } else {
+            section.mistake(&name, &format!("`{name}` is not a header with a text"));
+        }
+    }
+    section.finish();
+    headers
 }
 
 /// RFC 9110 section 5: a token, and a value without line ends.
@@ -124,13 +129,13 @@ mod tests {
         assert!(!format!("{read:?}").contains("\"b\""), "values of headers are secret");
         for (more, told) in [
             ("events = [\"calls\"]", "`calls` is neither"),
-            ("events = []", "there is none"),
+            ("events = []", "is an empty list"),
             ("headers = { \"a b\" = \"c\" }", "`a b` is not a header"),
-            ("headers = { a = 1 }", "`a` is not a header"),
+            ("headers = { a = 1 }", "headers.a: is a whole number where a text is expected"),
             ("color = \"red\"", "color"),
         ] {
             let why = with(&format!("{webhook}{more}\n")).expect_err(more);
-            assert!(why.contains(told) && why.contains("tenants[0].records.webhook"), "{why}");
+            assert!(why.contains(told) && why.contains("tenants.acme.records.webhook"), "{why}");
         }
     }
 }

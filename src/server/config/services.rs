@@ -1,6 +1,6 @@
 //! `[tenants.assistant]`, `[tenants.speech_to_text]`, `[tenants.text_to_speech]`: which services a tenant uses.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bellhop_dialogue::Fields;
 use bellhop_tenancy::Secret;
@@ -143,103 +143,124 @@ pub enum WatsonCredentials {
     Token(Secret),
 }
 
-/// A service, and those that take over from it, in order: `[tenants.….fallback]`, and its own `fallback`.
-fn in_order<T>(section: &Section<'_>, read: impl Fn(&Section<'_>) -> T) -> Vec<T> {
-    let mut all = vec![read(section)];
-    let mut next = section.optional_section("fallback");
-    while let Some(section) = next {
-        all.push(read(&section));
-        next = section.optional_section("fallback");
-        section.finish();
+/// One of the services of a port: the first is preferred, the others take over in order.
+#[derive(Debug, Clone)]
+pub struct Ranked<T> {
+    /// How many come before it.
+    pub rank: usize,
+    /// What it is.
+    pub kind: T,
+}
+
+impl<T> Ranked<T> {
+    /// The path of one of its keys: `assistant.script` of the second is `assistant.fallback.script`.
+    pub fn key(&self, key: &str) -> String {
+        let (section, key) = key.split_once('.').unwrap_or((key, ""));
+        let path = section.to_owned() + &".fallback".repeat(self.rank);
+        if key.is_empty() { path } else { format!("{path}.{key}") }
     }
-    section.finish();
+}
+
+/// A service, and those that take over from it, in order: `[tenants.….fallback]`, and its own `fallback`. Those that have
+/// mistakes are left out.
+fn in_order<T>(section: &Section<'_>, read: impl Fn(&Section<'_>) -> Option<T>) -> Vec<Ranked<T>> {
+    let (mut all, mut rank) = (vec![], 0);
+    let mut next = read_one(section, rank, &read, &mut all);
+    while let Some(section) = next {
+        rank += 1;
+        next = read_one(&section, rank, &read, &mut all);
+    }
     all
 }
 
-pub(super) fn read_assistants(section: &Section<'_>, path: &Path) -> Vec<AssistantKind> {
-    in_order(section, |section| read_assistant(section, path))
+/// Reads one of them, and returns the section of the next.
+fn read_one<'a, T>(
+    section: &Section<'a>,
+    rank: usize,
+    read: impl Fn(&Section<'_>) -> Option<T>,
+    all: &mut Vec<Ranked<T>>,
+) -> Option<Section<'a>> {
+    let before = section.mistakes();
+    let kind = read(section);
+    let next = section.optional_section("fallback");
+    // Which keys it may have depends on its kind: without one, none is judged.
+    if kind.is_some() {
+        section.finish();
+    } else {
+        section.finish_missing();
+    }
+    all.extend(kind.filter(|_| section.mistakes() == before).map(|kind| Ranked { rank, kind }));
+    next
 }
 
-pub(super) fn read_recognizers(section: &Section<'_>) -> Vec<RecognizerKind> {
+pub(super) fn read_assistants(section: &Section<'_>) -> Vec<Ranked<AssistantKind>> {
+    in_order(section, read_assistant)
+}
+
+pub(super) fn read_recognizers(section: &Section<'_>) -> Vec<Ranked<RecognizerKind>> {
     in_order(section, read_recognizer)
 }
 
-pub(super) fn read_synthesizers(section: &Section<'_>, language: &str) -> Vec<SynthesizerKind> {
+pub(super) fn read_synthesizers(section: &Section<'_>, language: &str) -> Vec<Ranked<SynthesizerKind>> {
     in_order(section, |section| read_synthesizer(section, language))
 }
 
-fn read_assistant(section: &Section<'_>, path: &Path) -> AssistantKind {
-    let kind = section.required_choice("kind", &["scripted", "webhook", "watson", "chat_completions"]);
-    match kind {
-        Some(1) => AssistantKind::Webhook { url: read_url(section), secret: section.secret("secret") },
-        Some(2) => AssistantKind::Watson {
+fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
+    let kind = section.required_choice("kind", &["scripted", "webhook", "watson", "chat_completions"])?;
+    Some(match kind {
+        1 => AssistantKind::Webhook { url: section.required_url("url", &HTTP), secret: section.secret("secret") },
+        2 => AssistantKind::Watson {
             assistant: section.required_text("assistant_id"),
             environment: section.text("environment_id"),
             stateful: section.flag("stateful").unwrap_or(true),
             service: read_watson(section),
         },
-        Some(3) => AssistantKind::ChatCompletions {
-            url: read_url(section),
+        3 => AssistantKind::ChatCompletions {
+            url: section.required_url("url", &HTTP),
             model: section.required_text("model"),
             api_key: section.has("api_key").then(|| section.secret("api_key")),
             prompt: section.required_text("prompt"),
             greeting: section.text("greeting"),
             parameters: section.fields("parameters"),
         },
-        _ => {
-            let script = section.required_text("script");
-            AssistantKind::Scripted { script: path.parent().unwrap_or(Path::new(".")).join(script) }
-        }
-    }
+        _ => AssistantKind::Scripted { script: section.relative(&section.required_text("script")) },
+    })
 }
 
-fn read_recognizer(section: &Section<'_>) -> RecognizerKind {
-    match section.required_choice("kind", &["pocketsphinx", "counting", "watson", "worker", "transcribe"]) {
-        Some(1) => RecognizerKind::Counting,
-        Some(2) => RecognizerKind::Watson(read_watson(section)),
-        Some(3) => {
-            let url = section.required_text("url");
-            if !url.is_empty()
-                && !["ws://", "wss://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
-            {
-                section.mistake("url", &format!("`{url}` does not begin with ws:// or wss://"));
-            }
+fn read_recognizer(section: &Section<'_>) -> Option<RecognizerKind> {
+    let kind = section.required_choice("kind", &["pocketsphinx", "counting", "watson", "worker", "transcribe"])?;
+    Some(match kind {
+        1 => RecognizerKind::Counting,
+        2 => RecognizerKind::Watson(read_watson(section)),
+        3 => {
+            let url = section.required_url("url", &["ws://", "wss://", "http://", "https://"]);
             let token = section.has("token").then(|| section.secret("token"));
             RecognizerKind::Worker { url, token, parameters: section.fields("parameters") }
         }
-        Some(4) => RecognizerKind::Transcribe(read_amazon(section)),
+        4 => RecognizerKind::Transcribe(read_amazon(section)),
         _ => RecognizerKind::Pocketsphinx,
-    }
+    })
 }
 
-fn read_synthesizer(section: &Section<'_>, language: &str) -> SynthesizerKind {
-    match section.required_choice("kind", &["flite", "espeak", "watson", "polly"]) {
-        Some(1) => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
-        Some(2) => SynthesizerKind::Watson {
+fn read_synthesizer(section: &Section<'_>, language: &str) -> Option<SynthesizerKind> {
+    let kind = section.required_choice("kind", &["flite", "espeak", "watson", "polly"])?;
+    Some(match kind {
+        1 => SynthesizerKind::Espeak { voice: section.text("voice").unwrap_or_else(|| espeak_voice(language)) },
+        2 => SynthesizerKind::Watson {
             by_socket: section.choice("transport", &["http", "websocket"]) == Some(1),
             service: read_watson(section),
         },
-        Some(3) => {
+        3 => {
             let mut service = read_amazon(section);
             let voice = section.required_text("voice");
             service.parameters.insert("voice_id".to_owned(), voice.into());
             SynthesizerKind::Polly(service)
         }
         _ => SynthesizerKind::Flite { voice: section.text("voice").unwrap_or_else(|| "slt".to_owned()) },
-    }
+    })
 }
 
-fn read_url(section: &Section<'_>) -> String {
-    read_url_at(section, "url")
-}
-
-fn read_url_at(section: &Section<'_>, key: &str) -> String {
-    let url = section.required_text(key);
-    if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
-        section.mistake(key, &format!("`{url}` does not begin with http:// or https://"));
-    }
-    url
-}
+const HTTP: [&str; 2] = ["http://", "https://"];
 
 fn read_amazon(section: &Section<'_>) -> AmazonService {
     let region = section.required_text("region");
@@ -250,7 +271,7 @@ fn read_amazon(section: &Section<'_>) -> AmazonService {
         region,
         access_key_id: section.secret("access_key_id"),
         secret_access_key: section.secret("secret_access_key"),
-        endpoint_url: section.has("endpoint_url").then(|| read_url_at(section, "endpoint_url")),
+        endpoint_url: section.url("endpoint_url", &HTTP),
         parameters: section.fields("parameters"),
     }
 }
@@ -259,9 +280,9 @@ fn read_watson(section: &Section<'_>) -> WatsonService {
     let credentials = if section.has("token") {
         WatsonCredentials::Token(section.secret("token"))
     } else {
-        WatsonCredentials::ApiKey(section.secret("api_key"), section.text("iam_url"))
+        WatsonCredentials::ApiKey(section.secret("api_key"), section.url("iam_url", &HTTP))
     };
-    WatsonService { url: read_url(section), credentials, parameters: section.fields("parameters") }
+    WatsonService { url: section.required_url("url", &HTTP), credentials, parameters: section.fields("parameters") }
 }
 
 /// espeak-ng names most voices by the primary subtag alone.

@@ -1,7 +1,7 @@
 //! What the file says about SIP: `[sip]`, `[sip.tls]`, and `[tenants.sip]`.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bellhop_actors::reception::sip_transport::{Listen, Protocol};
@@ -10,7 +10,9 @@ use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};
 use bellhop_tenancy::transfer_targets::TransferTargets;
 use ipnet::IpNet;
 
+use super::node;
 use super::reader::Section;
+use super::tenant::header_name;
 
 /// Spoken when a call fails where no contact flow takes over.
 const FAILURE_MESSAGE: &str = "Call being transferred to an agent due to a technical problem. Good bye.";
@@ -58,17 +60,17 @@ pub(super) struct TenantSip {
     pub(super) failover: Failover,
 }
 
-pub(super) fn read_sip(section: &Section<'_>, path: &Path) -> Sip {
-    let tls = section.optional_section("tls").map(|section| read_tls(&section, path));
+pub(super) fn read_sip(section: &Section<'_>) -> Sip {
+    let tls = section.optional_section("tls").map(|section| read_tls(&section));
     let default = [
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
         if tls.is_some() { "tcp+tls:0.0.0.0:5061" } else { "tcp:0.0.0.0:5061" },
     ];
-    let texts = section.texts("listen").unwrap_or_else(|| default.map(str::to_owned).to_vec());
+    let usual = || default.iter().filter_map(|text| read_listen(text).ok()).collect();
     let sip = Sip {
-        listen: texts.iter().filter_map(|text| read_listen(text, section)).collect(),
-        advertise: section.parsed("advertise", "an IP address like \"203.0.113.7\""),
+        listen: section.list("listen", read_listen).unwrap_or_else(usual),
+        advertise: node::read_reachable(section),
         max_calls: section.number("max_calls", 1..=100_000).unwrap_or(1000),
         drain: Duration::from_secs(section.number("drain_seconds", 0..=86_400).unwrap_or(30) as u64),
         tls,
@@ -80,49 +82,41 @@ pub(super) fn read_sip(section: &Section<'_>, path: &Path) -> Sip {
     sip
 }
 
-fn read_tls(section: &Section<'_>, path: &Path) -> Tls {
-    let folder = path.parent().unwrap_or(Path::new("."));
+fn read_tls(section: &Section<'_>) -> Tls {
     let tls = Tls {
-        certificate: folder.join(section.required_text("certificate")),
-        key: folder.join(section.required_text("key")),
-        client_ca: section.text("client_ca").map(|file| folder.join(file)),
+        certificate: section.relative(&section.required_text("certificate")),
+        key: section.relative(&section.required_text("key")),
+        client_ca: section.text("client_ca").map(|file| section.relative(&file)),
     };
     section.finish();
     tls
 }
 
 /// `tcp+tls:0.0.0.0:5061`, or `udp:0.0.0.0:5060 from 192.0.2.0/24, 198.51.100.7`.
-fn read_listen(text: &str, section: &Section<'_>) -> Option<Listen> {
-    let (place, from) = text.split_once(" from ").unwrap_or((text, ""));
-    let parsed = place.split_once(':').and_then(|(protocol, address)| {
+fn read_listen(text: &str) -> Result<Listen, String> {
+    let (place, from) = text.split_once(" from").map_or((text, None), |(place, from)| (place, Some(from)));
+    let parsed = place.trim().split_once(':').and_then(|(protocol, address)| {
         let all = [Protocol::Udp, Protocol::Tcp, Protocol::Tls, Protocol::Either];
         let protocol = all.into_iter().find(|known| known.label() == protocol)?;
         Some((protocol, address.trim().parse().ok()?))
     });
-    let Some((protocol, address)) = parsed else {
-        let why = format!(
-            "`{text}` is not like \"udp:0.0.0.0:5060\", \"tcp:…\", \"tls:…\" or \"tcp+tls:0.0.0.0:5061 from 192.0.2.0/24\""
-        );
-        section.mistake("listen", &why);
-        return None;
-    };
-    if text.contains(" from") && from.trim().is_empty() {
-        section.mistake("listen", &format!("`{text}` names nobody behind \"from\""));
-    }
-    let sources = from.split(',').map(str::trim).filter(|net| !net.is_empty());
-    Some(Listen { protocol, address, sources: sources.flat_map(|net| read_nets(net, "listen", section)).collect() })
+    let (protocol, address) = parsed.ok_or_else(|| format!(
+        "`{text}` is not like \"udp:0.0.0.0:5060\", \"tcp:…\", \"tls:…\" or \"tcp+tls:0.0.0.0:5061 from 192.0.2.0/24\""
+    ))?;
+    // No network at all would mean everybody.
+    let sources: Result<Vec<_>, _> =
+        from.into_iter().flat_map(|from| from.split(',')).map(|net| read_nets(net.trim())).collect();
+    Ok(Listen { protocol, address, sources: sources?.concat() })
 }
 
 /// A network, one address, or the networks of a name.
-fn read_nets(text: &str, key: &str, section: &Section<'_>) -> Vec<IpNet> {
-    networks::parse(text).unwrap_or_else(|why| {
-        section.mistake(key, &why.to_string());
-        vec![]
-    })
+fn read_nets(text: &str) -> Result<Vec<IpNet>, String> {
+    networks::parse(text).map_err(|why| why.to_string())
 }
 
+/// An empty list is a list here: nobody is transferred anywhere.
 fn read_targets(section: &Section<'_>) -> TransferTargets {
-    let Some(texts) = section.texts("transfer_targets") else { return TransferTargets::default() };
+    let Some(texts) = section.texts_or_none("transfer_targets") else { return TransferTargets::default() };
     TransferTargets::parse(&texts).unwrap_or_else(|why| {
         section.mistake("transfer_targets", &why.to_string());
         TransferTargets::default()
@@ -135,25 +129,28 @@ pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
         user,
         password: section.secret("password"),
     });
-    if let Some(login) = &login
-        && (login.realm.contains(['"', '\\']) || login.user.is_empty() || login.password.expose().is_empty())
-    {
-        section.mistake("user", "user, password and realm must not be empty, and a realm has no quotes");
+    if login.as_ref().is_some_and(|login| login.realm.contains(['"', '\\'])) {
+        section.mistake("realm", "has quotes or backslashes");
+    }
+    if login.is_none() && !section.has("user") {
+        for key in ["password", "realm"].into_iter().filter(|key| section.has(key)) {
+            section.mistake(key, "belongs to a `user`, and there is none");
+            section.text_or_silence(key);
+        }
     }
     let message = |key: &str, default: &str| {
-        let text = section.text(key).unwrap_or_else(|| default.to_owned());
-        if text.len() > MESSAGE_MAX {
+        let text = section.text_or_silence(key).unwrap_or_else(|| default.to_owned());
+        if text.chars().count() > MESSAGE_MAX {
             section.mistake(key, &format!("is longer than {MESSAGE_MAX} characters"));
         }
         Some(text).filter(|text| !text.trim().is_empty())
     };
-    let sources = section.texts("sources").unwrap_or_default();
     let tenant = TenantSip {
         login,
-        sources: sources.iter().flat_map(|net| read_nets(net, "sources", section)).collect(),
+        sources: section.list("sources", read_nets).unwrap_or_default().concat(),
         transfer_targets: read_targets(section),
         server_name: section.text("server_name"),
-        invite_headers: section.texts("invite_headers").unwrap_or_default(),
+        invite_headers: section.list("invite_headers", header_name).unwrap_or_default(),
         hold: match section.flag("hold_on_transfer") {
             Some(false) => HoldOnTransfer::Leave,
             Some(true) | None => HoldOnTransfer::Hold,

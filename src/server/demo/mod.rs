@@ -22,10 +22,10 @@ use bellhop_rehearsal::connect::{AccessKey, StandIn};
 use bellhop_rehearsal::flow::{Stop, TransferOutcome, screen_pop};
 use bellhop_sip::hop::Transport;
 
-use crate::config::Config;
+use crate::config::Reading;
 use crate::http::{self, Shared};
 use crate::signals::{self, Patience, Signals};
-use crate::wiring::Server;
+use crate::wiring::{self, Server};
 use story::Story;
 
 const SCRIPT: &str = include_str!("demo.yaml");
@@ -49,14 +49,29 @@ pub struct Set {
     _silent: TcpListener,
 }
 
+/// How the demo is run.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Exit after the call: 0 only if the caller reached the agent's queue with the conversation.
+    #[arg(long)]
+    pub once: bool,
+    /// Where SIP is heard, by UDP and TCP [default: 127.0.0.1:5060; with --once any free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub sip: Option<SocketAddr>,
+    /// Where the agent's page is [default: 127.0.0.1:8080; with --once any free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<SocketAddr>,
+}
+
 /// Runs the demo; with `once` it returns after the call.
-pub async fn run(once: bool) -> anyhow::Result<()> {
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let once = options.once;
     let folder = PathBuf::from("demo-out");
     std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let story = Story::begin(CALLER);
     story.title("Bellhop demo: a caller, an assistant, an agent");
     let mut signals = Signals::listen()?;
-    let set = set_up(&folder, &story, once).await?;
+    let set = set_up(&folder, &story, &options).await?;
     let good = tokio::select! {
         good = one_call(&set, &folder, &story) => good?,
         // Whoever ends the demo in the middle of its call ends that call too.
@@ -79,7 +94,7 @@ pub async fn run(once: bool) -> anyhow::Result<()> {
 }
 
 /// Starts the stand-in and the server.
-async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set> {
+async fn set_up(folder: &Path, story: &Story, options: &Options) -> anyhow::Result<Set> {
     let instance: InstanceArn = INSTANCE.parse()?;
     let key = AccessKey { id: "AKIADEMODEMODEMODEMO".to_owned(), secret: "demo-secret".to_owned() };
     let connect = StandIn::new(instance, key, true);
@@ -89,21 +104,22 @@ async fn set_up(folder: &Path, story: &Story, once: bool) -> anyhow::Result<Set>
     std::fs::write(folder.join("trunk.yaml"), TRUNK_SCRIPT)?;
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     // `once` is for scripts and tests: any free port will do. Otherwise people are told the usual ones.
-    let (sip, http_at) = if once { ("127.0.0.1:0", "127.0.0.1:0") } else { ("127.0.0.1:5060", "127.0.0.1:8080") };
+    let usual = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, if options.once { 0 } else { port }));
+    let (sip, http_at) = (options.sip.unwrap_or(usual(5060)), options.http.unwrap_or(usual(8080)));
     let toml = TEMPLATE
-        .replace("{sip}", sip)
-        .replace("{http}", http_at)
+        .replace("{sip}", &sip.to_string())
+        .replace("{http}", &http_at.to_string())
         .replace("{connect}", &format!("http://{connect_at}"))
         .replace("{silent}", &silent.local_addr()?.to_string())
-        .replace("{instance}", INSTANCE)
-        .replace("{database}", &folder.join("bellhop.db").display().to_string())
-        .replace("{script}", "demo.yaml");
+        .replace("{instance}", INSTANCE);
     let path = folder.join("demo.toml");
     std::fs::write(&path, &toml)?;
-    let config = Config::parse(&toml, &path)?;
+    let reading = Reading::of(&toml, &path)?;
+    let prepared = tokio::task::spawn_blocking(move || wiring::prepare(reading)).await??;
+    let page = http::bind("--http", prepared.config.http.listen)?;
     let metrics = http::install_metrics()?;
-    let server = Arc::new(Server::start(&config, &path, Some(Arc::new(story.clone()))).await?);
-    let http = http::serve(config.http.listen, Shared { server: Arc::clone(&server), metrics })?;
+    let server = Arc::new(Server::start(prepared, Some(Arc::new(story.clone()))).await?);
+    let (http, _) = http::serve(page, None, Shared { server: Arc::clone(&server), metrics })?;
     let sip = server.sip.iter().find(|listen| listen.protocol == Protocol::Tcp).context("TCP is configured")?.address;
     story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));
     connect.agents_page_at(&public_url(http));

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use actix_web::web::{Data, Query};
-use actix_web::{HttpResponse, HttpResponseBuilder, get, http::StatusCode};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::StatusCode};
 use askama::Template;
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
 use bellhop_dialogue::readable::readable;
@@ -23,7 +23,7 @@ use super::page_words::Words;
 const ENGLISH: &str = "en";
 
 #[derive(serde::Deserialize)]
-struct Asked {
+pub(super) struct Asked {
     session_history_key: Option<String>,
 }
 
@@ -62,7 +62,6 @@ struct Unknown<'a> {
     nonce: &'a str,
 }
 
-#[get("/loadAgentAppFrame.html")]
 pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> HttpResponse {
     let asked = asked.into_inner().session_history_key.unwrap_or_default();
     // What can be no key is looked up all the same, under a name that nobody has.
@@ -110,7 +109,6 @@ fn answer(status: StatusCode, ancestors: &[String], nonce: &str) -> HttpResponse
 }
 
 /// `GET /loadAgentApp.js`: a script for pages of the operator's own, as the hosted integration has it.
-#[get("/loadAgentApp.js")]
 pub(super) async fn load_agent_app() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/javascript; charset=utf-8")

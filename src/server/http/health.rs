@@ -1,18 +1,16 @@
-//! `/healthz`: the process lives. `/readyz`: it takes calls. `/metrics`: what it does.
+//! `/healthz`: the process lives. `/readyz`: it takes calls (and which tenants it was let to skip). `/metrics`: what it does.
 
 use std::sync::atomic::Ordering;
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, Responder, get};
+use actix_web::{HttpResponse, Responder};
 
 use super::Shared;
 
-#[get("/healthz")]
 pub(super) async fn healthz() -> impl Responder {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-#[get("/readyz")]
 pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
     let mut reasons = vec![];
     if !shared.server.open.load(Ordering::Acquire) {
@@ -25,12 +23,17 @@ pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
         reasons.push("the database does not answer");
     }
     match reasons.as_slice() {
-        [] => HttpResponse::Ok().content_type("text/plain").body("ready\n"),
+        // The others are served: who watches tenants has the metrics, who reads has the reason.
+        [] => {
+            let skipped = shared.server.skipped.iter();
+            let told = skipped.map(|(name, mistakes)| format!("not served: tenant {name}, mistakes: {mistakes}\n"));
+            HttpResponse::Ok().content_type("text/plain").body("ready\n".to_owned() + &told.collect::<String>())
+        }
         reasons => HttpResponse::ServiceUnavailable().content_type("text/plain").body(reasons.join("\n") + "\n"),
     }
 }
 
-#[get("/metrics")]
 pub(super) async fn metrics(shared: Data<Shared>) -> impl Responder {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(shared.metrics.render())
+    shared.server.measure();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.metrics.render())
 }

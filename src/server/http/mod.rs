@@ -1,16 +1,18 @@
 //! HTTP: one file per resource.
 //!
-//! Invariant: nothing here is cached, and a page never tells more than its key opens.
+//! Invariant: nothing here is cached, and a page never tells more than its key opens. Every resource answers GET and HEAD,
+//! and 405 with `Allow` to what else it is asked (RFC 9110 sections 9.1 and 15.5.6).
 
 pub mod agent_page;
 pub mod health;
 mod page_words;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use actix_web::web::Data;
-use actix_web::{App, HttpServer};
+use actix_web::http::header::ALLOW;
+use actix_web::web::{self, Data};
+use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::wiring::Server;
@@ -26,36 +28,81 @@ pub struct Shared {
 
 /// Installs the recorder of all metrics; once per process.
 pub fn install_metrics() -> anyhow::Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &bellhop_actors::metrics::BUCKETS)?
-        .set_buckets_for_metric(Matcher::Suffix("_ratio".to_owned()), &bellhop_actors::metrics::RATIO_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Suffix("_score".to_owned()), &bellhop_actors::metrics::SCORE_BUCKETS)?;
-    Ok(builder.install_recorder()?)
+    Ok(buckets(PrometheusBuilder::new())?.install_recorder()?)
 }
 
-/// Binds and serves; returns where. The error names the address.
-pub fn serve(listen: SocketAddr, shared: Shared) -> anyhow::Result<SocketAddr> {
-    let data = Data::new(shared.clone());
+/// Every histogram with buckets that fit what it measures.
+fn buckets(mut builder: PrometheusBuilder) -> anyhow::Result<PrometheusBuilder> {
+    for (family, buckets) in bellhop_actors::metrics::HISTOGRAMS {
+        builder = builder.set_buckets_for_metric(Matcher::Full(family.to_owned()), buckets)?;
+    }
+    Ok(builder)
+}
+
+/// Takes a port, so that a taken one is told before anything lives; `key` is what the configuration calls it.
+pub fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotBind> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| CannotBind { key, address, error })
+}
+
+/// A port is taken or not ours.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {address} cannot be bound: {error}")]
+pub struct CannotBind {
+    key: &'static str,
+    address: SocketAddr,
+    error: std::io::Error,
+}
+
+/// Serves on ports that are bound; returns where the pages are, and where the metrics if they are apart.
+pub fn serve(
+    pages: TcpListener,
+    metrics: Option<TcpListener>,
+    shared: Shared,
+) -> std::io::Result<(SocketAddr, Option<SocketAddr>)> {
+    let address = pages.local_addr()?;
+    let apart = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (data, beside) = (Data::new(shared.clone()), metrics.is_none());
     let server = HttpServer::new(move || {
-        App::new()
+        let app = App::new()
             .app_data(data.clone())
-            .service(health::healthz)
-            .service(health::readyz)
-            .service(health::metrics)
-            .service(agent_page::agent_page)
-            .service(agent_page::load_agent_app)
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(listen)
-    .map_err(|error| anyhow::anyhow!("http.listen: {listen} cannot be bound: {error}"))?;
-    let bound = server.addrs().first().copied().unwrap_or(listen);
-    actix_rt::spawn(server.run());
+            .service(resource("/healthz", health::healthz))
+            .service(resource("/readyz", health::readyz))
+            .service(resource("/loadAgentAppFrame.html", agent_page::agent_page))
+            .service(resource("/loadAgentApp.js", agent_page::load_agent_app));
+        if beside { app.service(resource("/metrics", health::metrics)) } else { app }
+    });
+    actix_rt::spawn(server.workers(1).disable_signals().listen(pages)?.run());
+    if let Some(listener) = metrics {
+        let data = Data::new(shared.clone());
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(data.clone())
+                .service(resource("/healthz", health::healthz))
+                .service(resource("/metrics", health::metrics))
+        });
+        actix_rt::spawn(server.workers(1).disable_signals().listen(listener)?.run());
+    }
     actix_rt::spawn(async move {
         loop {
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;
             shared.metrics.run_upkeep();
         }
     });
-    Ok(bound)
+    Ok((address, apart))
+}
+
+/// A resource that may be read.
+fn resource<F, Args>(path: &str, read: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).route(web::get().to(read.clone())).route(web::head().to(read)).default_service(web::to(
+        || async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() },
+    ))
 }

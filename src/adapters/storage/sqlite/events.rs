@@ -75,6 +75,17 @@ impl SqliteRecords {
         sqlx::query(query).bind(tenant).fetch_one(&self.connections.readers()).await?.try_get(0)
     }
 
+    /// How many events of each tenant wait, and since when the oldest, in seconds since 1970.
+    pub async fn backlog(&self) -> Result<Vec<(String, u64, i64)>, sqlx::Error> {
+        let query = "SELECT tenant, COUNT(*), MIN(expires_unix) FROM log_events GROUP BY tenant";
+        let rows = sqlx::query(query).fetch_all(&self.connections.readers()).await?;
+        let kept = EVENT_KEPT.as_secs() as i64;
+        let of = |row: &sqlx::sqlite::SqliteRow| {
+            Ok((row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs(), row.try_get::<i64, _>(2)? - kept))
+        };
+        rows.iter().map(of).collect()
+    }
+
     /// Writes down what became of events, all or nothing: one transaction, however many there are.
     pub async fn settle(&self, changes: &[Change]) -> Result<(), Trouble> {
         within(async {

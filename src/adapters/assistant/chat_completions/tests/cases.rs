@@ -8,7 +8,7 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/chat
 
 fn cases() -> Vec<Value> {
     let text = std::fs::read_to_string(CASES).expect("the file is there");
-    serde_norway::from_str(&text).expect("YAML")
+    serde_saphyr::from_str(&text).expect("YAML")
 }
 
 fn case(name: &str) -> Value {

@@ -1,0 +1,126 @@
+//! What is wrong with a script as a whole: steps that are not there, steps nobody reaches, rings without the caller.
+//!
+//! Invariant: the ways are those that the script is run by ([`Script::next`]), defaults included.
+
+use std::collections::BTreeSet;
+
+use bellhop_dialogue::ports::TurnInput;
+use bellhop_dialogue::response::{self, Response};
+
+use super::node::At;
+use super::reading::{Places, Read};
+use super::{Script, ScriptMistake, Step};
+use crate::likely::hint;
+
+/// Every mistake that no single line shows.
+pub(super) fn check(read: &Read) -> Vec<ScriptMistake> {
+    let Read { script, places, .. } = read;
+    let mut mistakes = missing_steps(script, places);
+    mistakes.extend(rings(script, places));
+    // A name that leads nowhere leaves steps unreached: those are its followers.
+    if mistakes.is_empty() && read.mistakes.is_empty() {
+        mistakes.extend(unreached(script, places));
+    }
+    mistakes
+}
+
+impl Step {
+    /// Where it leads: key, which of its expectations, and the step's name.
+    fn targets(&self) -> impl Iterator<Item = (&'static str, usize, &str)> {
+        let named = [
+            ("then", &self.then),
+            ("otherwise", &self.otherwise),
+            ("silence", &self.silence),
+            ("transfer_failed", &self.transfer_failed),
+            ("meanwhile", &self.meanwhile),
+            ("digits", &self.digits),
+        ];
+        let named = named.into_iter().filter_map(|(key, target)| Some((key, 0, target.as_deref()?)));
+        named.chain(self.expect.iter().enumerate().map(|(n, expectation)| ("go", n, expectation.go.as_str())))
+    }
+}
+
+fn missing_steps(script: &Script, places: &Places) -> Vec<ScriptMistake> {
+    let steps = || script.steps.keys().map(String::as_str);
+    let told = |at: At, key: &str, target: &str| ScriptMistake {
+        at: Some(at),
+        why: format!("`{key}` names the step `{target}`, which is not there{}", hint(target, steps())),
+    };
+    let start = (!script.start.is_empty() && !script.steps.contains_key(&script.start))
+        .then(|| told(places.start, "start", &script.start));
+    let within = script.steps.iter().flat_map(|(name, step)| step.targets().map(move |target| (name, target)));
+    let missing = within.filter(|(_, (_, _, target))| !script.steps.contains_key(*target));
+    let missing = missing.map(|(name, (key, n, target))| {
+        // An expectation without a place was left out by the reader, and the ones behind it moved up.
+        let at = places.targets.get(&(name.clone(), key, n)).or_else(|| places.steps.get(name));
+        told(at.copied().unwrap_or((1, 1)), key, target)
+    });
+    start.into_iter().chain(missing).collect()
+}
+
+fn unreached(script: &Script, places: &Places) -> Vec<ScriptMistake> {
+    let (mut reached, mut waiting) = (BTreeSet::new(), vec![script.start.as_str()]);
+    while let Some(name) = waiting.pop() {
+        let Some(step) = script.steps.get(name).filter(|_| reached.insert(name)) else { continue };
+        waiting.extend(step.targets().map(|(_, _, target)| target));
+    }
+    let lost = script.steps.keys().filter(|name| !reached.contains(name.as_str()));
+    let told = |name: &String| ScriptMistake {
+        at: places.steps.get(name).copied(),
+        why: format!("nothing leads to step `{name}`: name it somewhere, or take it out"),
+    };
+    lost.map(told).collect()
+}
+
+/// What goes on by itself: each turn follows from the last reply, and the caller has no say.
+fn rings(script: &Script, places: &Places) -> Vec<ScriptMistake> {
+    let by_itself = |name: &str| -> Option<String> {
+        let step = script.steps.get(name)?;
+        let (read, _) = response::read(&step.respond);
+        let asks = |wanted: &Response| read.iter().any(|one| one == wanted);
+        if asks(&Response::ForceNoInputTurn) {
+            return Some(script.next(name, &TurnInput::NoInput));
+        }
+        if asks(&Response::SendSms) {
+            return Some(script.next(name, &TurnInput::SmsFailed));
+        }
+        // Most tenants hang up when a transfer fails: only who says where it goes on is asked whether it ends.
+        let transfers = read.iter().any(|one| matches!(one, Response::ConnectToAgent(_)));
+        step.transfer_failed.clone().filter(|_| transfers)
+    };
+    let listens = |name: &str| script.steps.get(name).and_then(|step| step.then.clone());
+    let mut mistakes = ring_of(script, places, by_itself, |ring| {
+        format!("the steps {ring} follow each other without the caller, for ever")
+    });
+    mistakes.extend(ring_of(script, places, listens, |ring| {
+        format!("`then` leads in a ring ({ring}): none of these steps listens to anything")
+    }));
+    mistakes
+}
+
+/// The rings of a way that leads from each step to at most one other; each is told once, at its first step.
+fn ring_of(
+    script: &Script,
+    places: &Places,
+    way: impl Fn(&str) -> Option<String>,
+    why: impl Fn(&str) -> String,
+) -> Vec<ScriptMistake> {
+    let (mut known, mut mistakes) = (BTreeSet::new(), vec![]);
+    for first in script.steps.keys() {
+        let (mut path, mut at) = (Vec::<String>::new(), Some(first.clone()));
+        while let Some(name) = at.filter(|name| script.steps.contains_key(name)) {
+            if let Some(begins) = path.iter().position(|seen| *seen == name) {
+                let ring = path.split_off(begins);
+                if ring.iter().all(|name| known.insert(name.clone())) {
+                    let told = ring.iter().chain(ring.first()).map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                    mistakes
+                        .push(ScriptMistake { at: places.steps.get(&name).copied(), why: why(&told.join(" → ")) });
+                }
+                break;
+            }
+            at = way(&name);
+            path.push(name);
+        }
+    }
+    mistakes
+}

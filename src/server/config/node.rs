@@ -1,0 +1,180 @@
+//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[sounds]`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::reader::Section;
+
+/// `[media]`
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// `ports`: first and last.
+    pub ports: (u16, u16),
+    /// `advertise`
+    pub advertise: Option<IpAddr>,
+    /// `bind`
+    pub bind: IpAddr,
+    /// `shards`
+    pub shards: usize,
+}
+
+impl Media {
+    /// How many calls the ports are enough for: each takes an even one and the next.
+    pub fn pairs(&self) -> usize {
+        (self.ports.0..self.ports.1).filter(|port| port % 2 == 0).count()
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `listen`
+    pub listen: SocketAddr,
+    /// `public_url`, without a slash at its end.
+    pub public_url: String,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// `listen`: a listener of their own; else they are beside the agent's page.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[serve]`
+#[derive(Debug, Clone)]
+pub struct Serve {
+    /// `skip_bad_tenants`: whether the good ones are served when another has a mistake.
+    pub skip_bad_tenants: bool,
+}
+
+/// `[sounds]`
+#[derive(Debug, Clone)]
+pub struct Sounds {
+    /// `private_networks`: whether assistants may name sounds there.
+    pub private_networks: bool,
+}
+
+/// `[storage]`
+#[derive(Debug, Clone)]
+pub struct Storage {
+    /// `url`; a relative path in it starts at the file's folder.
+    pub url: String,
+    /// `history_hours`
+    pub time_to_live: Duration,
+}
+
+const HTTP: [&str; 2] = ["http://", "https://"];
+
+pub(super) fn read_media(section: &Section<'_>) -> Media {
+    let text = section.text("ports").unwrap_or_else(|| "20000-29999".to_owned());
+    let ports =
+        text.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    let ports = ports.filter(|(first, last): &(u16, u16)| *first >= 1024 && first < last);
+    if ports.is_none() {
+        section.mistake("ports", &format!("`{text}` is not a range like \"20000-29999\", from 1024 to 65535"));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let media = Media {
+        ports: ports.unwrap_or((20_000, 29_999)),
+        advertise: read_reachable(section),
+        bind: section.parsed("bind", "an IP address like \"0.0.0.0\"").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        shards: section.number("shards", 1..=256).unwrap_or(cores),
+    };
+    section.finish();
+    media
+}
+
+/// `advertise`: an address that somebody else can send to.
+pub(super) fn read_reachable(section: &Section<'_>) -> Option<IpAddr> {
+    let address: IpAddr = section.parsed("advertise", "an IP address like \"203.0.113.7\"")?;
+    if address.is_unspecified() || address.is_multicast() {
+        section.mistake("advertise", &format!("{address} is no address that others can reach this server at"));
+        return None;
+    }
+    Some(address)
+}
+
+pub(super) fn read_http(section: &Section<'_>) -> Http {
+    let listen = section.parsed("listen", "an address like \"127.0.0.1:8080\"");
+    let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let public_url = section.url("public_url", &HTTP).unwrap_or_else(|| format!("http://{listen}"));
+    section.finish();
+    Http { listen, public_url: public_url.trim_end_matches('/').to_owned() }
+}
+
+pub(super) fn read_metrics(section: &Section<'_>) -> Metrics {
+    let metrics = Metrics { listen: section.parsed("listen", "an address like \"127.0.0.1:9090\"") };
+    section.finish();
+    metrics
+}
+
+pub(super) fn read_serve(section: &Section<'_>) -> Serve {
+    let serve = Serve { skip_bad_tenants: section.flag("skip_bad_tenants").unwrap_or(false) };
+    section.finish();
+    serve
+}
+
+pub(super) fn read_storage(section: &Section<'_>) -> Storage {
+    let url = section.text("url").unwrap_or_else(|| "sqlite://bellhop.db".to_owned());
+    let hours = section.number("history_hours", 1..=24 * 365).unwrap_or(24) as u64;
+    let url = match url.strip_prefix("sqlite:") {
+        None => {
+            section.mistake("url", &format!("`{url}` does not begin with sqlite:"));
+            url
+        }
+        Some(_) => beside_the_file(section, &url),
+    };
+    section.finish();
+    Storage { url, time_to_live: Duration::from_secs(hours * 3600) }
+}
+
+/// The URL of a database with its path made relative to a folder, and that path; none for one in memory, or without a file.
+pub(crate) fn database_at(folder: &Path, url: &str) -> (String, Option<PathBuf>) {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (path, options) = rest.split_once('?').map_or((rest, String::new()), |(path, more)| (path, format!("?{more}")));
+    if path.is_empty() || path == ":memory:" || options.contains("mode=memory") {
+        return (format!("sqlite:{rest}"), None);
+    }
+    let path = folder.join(path);
+    (format!("sqlite://{}{options}", path.display()), Some(path))
+}
+
+/// The same, with a look at the folder it names; nothing is made.
+fn beside_the_file(section: &Section<'_>, url: &str) -> String {
+    let (url, path) = database_at(&section.relative(""), url);
+    match path.as_deref().map(can_hold_database) {
+        Some(Err(why)) => section.mistake("url", &why),
+        None if url == "sqlite:" => {
+            section.mistake("url", "names no file: write one like \"sqlite://bellhop.db\"");
+        }
+        Some(Ok(())) | None => {}
+    }
+    url
+}
+
+fn can_hold_database(path: &Path) -> Result<(), String> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), PathBuf::from);
+    match std::fs::metadata(&folder) {
+        Ok(found) if !found.is_dir() => Err(format!("{} is not a folder", folder.display())),
+        Ok(_) if path.is_dir() => Err(format!("{} is a folder where a file is expected", path.display())),
+        Ok(_) if path.exists() && !super::files::may_write(path) => {
+            Err(format!("the database {} cannot be written to", path.display()))
+        }
+        // Beside it SQLite puts its log.
+        Ok(_) if !super::files::may_write(&folder) => {
+            Err(format!("the database's folder {} cannot be written to", folder.display()))
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("the database's folder {} is not there: make it, or name another", folder.display())),
+    }
+}
+
+pub(super) fn read_sounds(section: &Section<'_>) -> Sounds {
+    let sounds = Sounds { private_networks: section.flag("private_networks").unwrap_or(false) };
+    section.finish();
+    sounds
+}

@@ -1,0 +1,108 @@
+//! What is right line by line and could not serve together: two listeners on one port, fewer ports than calls, a number of
+//! two tenants.
+//!
+//! Invariant: each of these is told before a socket is bound; what was badly said already is not judged here.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+
+use super::reader::Section;
+use super::{Config, Tenant};
+
+pub(super) fn check(config: &mut Config, root: &Section<'_>) {
+    check_listeners(config, root);
+    check_media_ports(config, root);
+    check_logins(config, root);
+    for n in 1..config.tenants.len() {
+        let (before, rest) = config.tenants.split_at(n);
+        if let Some(one) = rest.first() {
+            check_against(one, before, root);
+        }
+    }
+}
+
+fn check_listeners(config: &Config, root: &Section<'_>) {
+    let sip = &config.sip.listen;
+    for (n, one) in sip.iter().enumerate() {
+        let twice = sip[..n].iter().find(|other| is_udp(one) == is_udp(other) && overlap(one.address, other.address));
+        if let Some(other) = twice {
+            root.mistake("sip.listen", &format!("{} and {} are one port", told(other), told(one)));
+        }
+    }
+    let http = ("http.listen", config.http.listen);
+    let metrics = config.metrics.listen.map(|address| ("metrics.listen", address));
+    for (key, address) in std::iter::once(http).chain(metrics) {
+        if let Some(other) = sip.iter().find(|other| !is_udp(other) && overlap(address, other.address)) {
+            root.mistake(key, &format!("{address} is a port of SIP: {}", told(other)));
+        }
+    }
+    if let Some((key, address)) = metrics.filter(|(_, address)| overlap(*address, config.http.listen)) {
+        root.mistake(key, &format!("{address} is the port of http.listen: leave it out to have the metrics there"));
+    }
+}
+
+fn check_media_ports(config: &mut Config, root: &Section<'_>) {
+    let ((first, last), pairs) = (config.media.ports, config.media.pairs());
+    let within = |listen: &&Listen| {
+        is_udp(listen)
+            && (first..=last).contains(&listen.address.port())
+            && same_host(listen.address.ip(), config.media.bind)
+    };
+    if let Some(listen) = config.sip.listen.iter().find(within) {
+        root.mistake("media.ports", &format!("{first}-{last} holds a port of SIP: {}", told(listen)));
+    }
+    let limit = root.section("sip").has("max_calls");
+    match config.sip.max_calls {
+        calls if calls <= pairs => {}
+        calls if limit => {
+            let why = format!("{first}-{last} are {pairs} pairs, and sip.max_calls are {calls}: a call takes a pair");
+            root.mistake("media.ports", &why);
+        }
+        _ => config.sip.max_calls = pairs,
+    }
+}
+
+/// Passwords are asked for over TLS alone: a login without it shuts everybody out.
+fn check_logins(config: &Config, root: &Section<'_>) {
+    if config.sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either)) {
+        return;
+    }
+    for settings in config.tenants.iter().filter(|settings| settings.tenant.login.is_some()) {
+        let why = "a login counts over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
+        root.mistake(&settings.path("sip.user"), why);
+    }
+}
+
+fn check_against(one: &Tenant, before: &[Tenant], root: &Section<'_>) {
+    let name = &one.tenant.name;
+    if let Some(other) = before.iter().find(|other| !name.is_empty() && other.tenant.name.eq_ignore_ascii_case(name)) {
+        let why = format!("`{}` is the name of another tenant already (case does not matter)", other.tenant.name);
+        root.mistake(&one.path("name"), &why);
+    }
+    for number in &one.tenant.numbers {
+        if let Some(owner) = before.iter().find(|other| other.tenant.numbers.contains(number)) {
+            let why = format!("{} belongs to tenant `{}` already", number.e164(), owner.tenant.name);
+            root.mistake(&one.path("numbers"), &why);
+        }
+    }
+}
+
+fn is_udp(listen: &Listen) -> bool {
+    matches!(listen.protocol, Protocol::Udp)
+}
+
+fn told(listen: &Listen) -> String {
+    format!("{}:{}", listen.protocol.label(), listen.address)
+}
+
+/// Whether two sockets would want the same port; one that the system chooses is nobody's.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.port() != 0 && same_host(one.ip(), other.ip())
+}
+
+/// Whether a packet could be meant for both. `[::]` takes IPv4 too where the system lets it.
+fn same_host(one: IpAddr, other: IpAddr) -> bool {
+    let takes_all = |ip: IpAddr, of: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || of.is_ipv4());
+    one.to_canonical() == other.to_canonical() || takes_all(one, other) || takes_all(other, one)
+}

@@ -1,0 +1,456 @@
+//! What `check` tells.
+
+use super::*;
+use std::fmt::Write as _;
+
+use bellhop_actors::services::Codec;
+use bellhop_tenancy::transfer_targets::TransferTargets;
+
+fn read(text: &str) -> Result<Config, Vec<String>> {
+    Config::parse(text, Path::new("b.toml")).map_err(|mistakes| mistakes.lines())
+}
+
+const GOOD: &str = r#"
+[[tenants]]
+name = "acme"
+numbers = ["+18005550123"]
+[tenants.connect]
+instance_arn = "arn:aws:connect:eu-west-2:111122223333:instance/abc"
+access_key_id = "AKIA"
+secret_access_key = "secret"
+[tenants.assistant]
+kind = "scripted"
+script = "demo.yaml"
+[tenants.speech_to_text]
+kind = "pocketsphinx"
+[tenants.text_to_speech]
+kind = "flite"
+voice = "slt"
+"#;
+
+#[test]
+fn the_least_file_has_sensible_defaults() {
+    let config = read(GOOD).expect("good");
+    let quota = &config.tenants[0].tenant.calls;
+    let calls: Vec<_> = std::iter::from_fn(|| quota.acquire().ok()).take(1000).collect();
+    assert_eq!((config.sip.listen.len(), config.media.ports, calls.len()), (3, (20_000, 29_999), 100));
+    assert!(!format!("{config:?}").contains("AKIA") && !format!("{config:?}").contains("\"secret\""));
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let bad = GOOD
+        .replace("+18005550123", "call me")
+        .replace("instance/abc", "queue/abc")
+        .replace(
+            "[tenants.connect]",
+            "[tenants.conversation]\nredact = [\"(\"]\nconfidence_threshold = 7\n[tenants.connect]",
+        )
+        .replace("kind = \"flite\"", "kind = \"siri\"")
+        .replace("secret_access_key = \"secret\"", "secret_access_key = \"env:BELLHOP_NO_SUCH_VARIABLE\"")
+        + "speed = 3\n[sip]\nlisten = [\"udp:nowhere\"]\nmax_calls = 0\n[media]\nports = \"9-3\"\n[nonsense]\n";
+    let mistakes = read(&bad).expect_err("bad");
+    for (key, at) in [
+        ("tenants.acme.numbers", "4:12"),
+        ("tenants.acme.connect.instance_arn", "9:16"),
+        ("tenants.acme.conversation.redact", "6:11"),
+        ("tenants.acme.conversation.confidence_threshold", "7:24"),
+        ("tenants.acme.connect.secret_access_key", "11:21"),
+        ("tenants.acme.text_to_speech.kind", "18:8"),
+        ("sip.listen", "22:11"),
+        ("sip.max_calls", "23:13"),
+        ("media.ports", "25:9"),
+        ("nonsense", "26:2"),
+    ] {
+        assert!(
+            mistakes.iter().any(|m| m.starts_with(&format!("b.toml:{at}: {key}: "))),
+            "{key} at {at} in {mistakes:#?}"
+        );
+    }
+    assert_eq!(mistakes.len(), 10, "and nothing else: {mistakes:#?}");
+}
+
+#[test]
+fn sip_is_read_with_networks_tls_and_logins() {
+    let more = GOOD.replace("[tenants.connect]", "[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"\nsources = [\"192.0.2.0/24\", \"2001:db8::1\"]\nhold_on_transfer = false\n[tenants.connect]")
+        + "[sip]\nlisten = [\"tcp+tls:0.0.0.0:5061 from 192.0.2.0/24, 198.51.100.7\"]\n[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+    let config = read(&more).expect("good");
+    assert_eq!(config.sip.listen[0].sources.len(), 2);
+    assert_eq!(config.sip.tls.as_ref().map(|tls| tls.key.clone()), Some("k.pem".into()));
+    let tenant = &config.tenants[0].tenant;
+    assert_eq!((tenant.sources.len(), tenant.login.as_ref().map(|l| l.realm.as_str())), (2, Some("bellhop")));
+    assert_eq!(tenant.failover, None, "the contact flow takes over");
+    let without = more.replace("[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", "");
+    assert!(read(&without).expect_err("no certificate")[0].contains(" sip.listen: TLS"));
+}
+
+#[test]
+fn a_connect_tenant_that_anybody_can_call_is_told() {
+    let listening = |from: &str| format!("{GOOD}[sip]\nlisten = [\"udp:0.0.0.0:5060{from}\"]\n");
+    let sources = |list: &str| {
+        listening("").replace("[tenants.connect]", &format!("[tenants.sip]\nsources = [{list}]\n[tenants.connect]"))
+    };
+    // A login counts over TLS alone.
+    let login = (listening("").replace("5060\"]", "5060\", \"tls:0.0.0.0:5061\"]")
+        + "[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n")
+        .replace("[tenants.connect]", "[tenants.sip]\nuser = \"a\"\npassword = \"b\"\n[tenants.connect]");
+    for (text, warned) in [
+        (listening(""), true),
+        (listening(" from 0.0.0.0/0"), true),
+        (listening(" from 192.0.2.0/24"), false),
+        (listening(" from aws-chime-voice-connector:eu-west-2, 192.0.2.7"), false),
+        (sources("\"0.0.0.0/1\", \"128.0.0.0/1\""), true),
+        (sources("\"aws-chime-voice-connector\""), false),
+        (login, false),
+    ] {
+        let warnings = read(&text).expect("good").warnings();
+        assert_eq!(warnings.len(), usize::from(warned), "{text}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("`acme`") && warning.contains("sip.sources")));
+    }
+    for bad in [" from ", " from aws-chime-voice-connector:mars-1"] {
+        let mistakes = read(&listening(bad)).expect_err("nobody is named");
+        assert!(mistakes[0].contains(" sip.listen: "), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn transfer_targets_are_hosts_numbers_or_anywhere() {
+    let with = |list: &str| {
+        GOOD.replace("[tenants.connect]", &format!("[tenants.sip]\ntransfer_targets = {list}\n[tenants.connect]"))
+    };
+    let targets = |list: &str| read(&with(list)).expect("good").tenants[0].tenant.transfer_targets.clone();
+    assert_eq!(targets("[\"anywhere\"]"), TransferTargets::Anywhere);
+    assert_ne!(targets("[\"pbx.example.com\", \"+4420\"]"), TransferTargets::default());
+    assert_eq!(read(GOOD).expect("good").tenants[0].tenant.transfer_targets, TransferTargets::default());
+    let mistakes = read(&with("[\"sip:desk@pbx\"]")).expect_err("a URI is no host");
+    assert!(mistakes[0].contains("tenants.acme.sip.transfer_targets: "), "{mistakes:?}");
+}
+
+#[test]
+fn a_tenant_without_amazon_connect_fails_over_by_sip() {
+    let (head, tail) = GOOD.split_once("[tenants.connect]").expect("a section");
+    let (_, tail) = tail.split_once("[tenants.assistant]").expect("a section");
+    let text = format!(
+        "{head}[tenants.sip]\nfailure_target = \"sip:desk@pbx\"\nfailure_message = \"\"\n[tenants.assistant]{tail}"
+    );
+    let failover = read(&text).expect("good").tenants[0].tenant.failover.clone().expect("it has a way out");
+    assert_eq!((failover.target.as_deref(), failover.message), (Some("sip:desk@pbx"), None));
+    let bad = read(&text.replace("sip:desk@pbx", "desk")).expect_err("no URI");
+    assert!(bad[0].contains("failure_target"), "{bad:?}");
+}
+
+#[test]
+fn another_language_needs_engines_that_know_it() {
+    let german = GOOD.replace("name = \"acme\"", "name = \"acme\"\nlanguage = \"de-DE\"");
+    let mistakes = read(&german).expect_err("English engines");
+    assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+    let spoken = german
+        .replace("kind = \"pocketsphinx\"", "kind = \"counting\"")
+        .replace("kind = \"flite\"\nvoice = \"slt\"", "kind = \"espeak\"");
+    let config = read(&spoken).expect("good");
+    assert!(matches!(&config.tenants[0].text_to_speech[0].kind, SynthesizerKind::Espeak { voice } if voice == "de"));
+}
+
+#[test]
+fn services_of_watson_and_webhooks_are_read_with_their_secrets() {
+    let (head, _) = GOOD.split_once("[tenants.assistant]").expect("a section");
+    let text = format!(
+        "{head}[tenants.assistant]\nkind = \"watson\"\nurl = \"https://a\"\napi_key = \"k3y\"\nassistant_id = \"1\"\n\
+         [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"https://s\"\ntoken = \"t0ken\"\n\
+         parameters = {{ model = \"en-US_Telephony\", low_latency = true }}\n\
+         [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"https://t\"\napi_key = \"k3y\"\n\
+         fallback = {{ kind = \"flite\", fallback = {{ kind = \"espeak\" }} }}\n"
+    );
+    let config = read(&text).expect("good");
+    let tenant = &config.tenants[0];
+    let RecognizerKind::Watson(speech) = &tenant.speech_to_text[0].kind else { panic!("Watson") };
+    assert_eq!(speech.parameters["low_latency"], true);
+    assert_eq!((tenant.text_to_speech.len(), tenant.assistant.len()), (3, 1));
+    assert!(!tenant.conversation.notify_filtered, "it tells nothing of what it did not understand");
+    assert!(!format!("{config:?}").contains("k3y") && !format!("{config:?}").contains("t0ken"));
+    let webhook = "[tenants.assistant]\nkind = \"webhook\"\nurl = \"x\"\n[tenants.speech_to_text]\nkind = \"watson\"\nparameters = 3\n[tenants.text_to_speech]\nkind = \"flite\"\n";
+    let mistakes = read(&format!("{head}{webhook}")).expect_err("bad");
+    for key in [
+        "assistant.url",
+        "assistant.secret",
+        "speech_to_text.url",
+        "speech_to_text.api_key",
+        "speech_to_text.parameters",
+    ] {
+        assert!(mistakes.iter().any(|m| m.contains(&format!("tenants.acme.{key}: "))), "{key} in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn two_tenants_cannot_share_a_number() {
+    let twice = GOOD.to_owned() + &GOOD.replace("acme", "other").replace("+18005550123", "1 800 555 0123");
+    let mistakes = read(&twice).expect_err("bad");
+    assert_eq!(mistakes, ["b.toml:20:11: tenants.other.numbers: +18005550123 belongs to tenant `acme` already"]);
+}
+
+/// A change of the good file, and the one mistake it makes.
+fn one_mistake(change: &[(&str, &str)], more: &str) -> String {
+    let mut text = GOOD.to_owned();
+    for (from, to) in change {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let mistakes = read(&(text + more)).expect_err(&format!("{change:?} {more}"));
+    assert_eq!(mistakes.len(), 1, "one mistake, one line: {mistakes:#?}");
+    mistakes.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn a_misspelt_word_is_told_once_with_what_was_meant() {
+    for (from, to, told) in [
+        ("numbers =", "numbrs =", "b.toml:4:1: tenants.acme.numbrs: is not a known key: did you mean `numbers`?"),
+        ("script =", "scrpt =", "tenants.acme.assistant.scrpt: is not a known key: did you mean `script`?"),
+        ("\nkind = \"scripted\"", "\nknid = \"scripted\"", "assistant.knid: is not a known key: did you mean `kind`?"),
+        (
+            "kind = \"flite\"",
+            "kind = \"flit\"",
+            "`flit` is none of flite, espeak, watson, polly: did you mean `flite`?",
+        ),
+        (
+            "[tenants.assistant]",
+            "[tenants.asistant]",
+            "tenants.acme.asistant: is not a known key: did you mean `assistant`?",
+        ),
+        ("[[tenants]]", "[[tennants]]", "tennants: is not a known key: did you mean `tenants`?"),
+        ("voice =", "voise =", "did you mean `voice`?"),
+    ] {
+        // What stands below a misspelt [[tennants]] belongs to nobody.
+        let change = if from == "[[tenants]]" {
+            let text = GOOD.replace("[[tenants]]", to).replace("[tenants.", "[tennants.");
+            read(&text).expect_err("bad").join("\n")
+        } else {
+            one_mistake(&[(from, to)], "")
+        };
+        assert!(change.contains(told) && !change.contains('\n'), "{change}");
+    }
+}
+
+#[test]
+fn an_empty_required_value_is_a_mistake_everywhere() {
+    let folder = std::env::temp_dir().join(format!("bellhop-empty-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (name, text) in [("empty", ""), ("blank", " \n\t\n"), ("mark", "\u{feff}\n"), ("two", "one\ntwo\n")] {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let file = |name: &str| format!("\"file:{}\"", folder.join(name).display());
+    let arn = "\"arn:aws:connect:eu-west-2:111122223333:instance/abc\"";
+    for (key, value, told) in [
+        ("instance_arn", "\"\"".to_owned(), "is empty, and it is required"),
+        ("instance_arn", "\"  \"".to_owned(), "is empty, and it is required"),
+        ("access_key_id", "\"\"".to_owned(), "is empty, and it is required"),
+        ("secret_access_key", "\"\\t\"".to_owned(), "is empty, and it is required"),
+        ("secret_access_key", file("empty"), "is empty"),
+        ("secret_access_key", file("blank"), "is empty"),
+        ("secret_access_key", file("mark"), "is empty"),
+        ("secret_access_key", file("two"), "is more than one line of text"),
+        ("secret_access_key", file("missing"), "is not there"),
+        ("secret_access_key", file("."), "is a folder where a file is expected"),
+        ("secret_access_key", "\"file:\"".to_owned(), "names nothing"),
+        ("secret_access_key", "\"env: \"".to_owned(), "names nothing"),
+        ("secret_access_key", "\"env:BELLHOP_NO_SUCH\"".to_owned(), "is not set in the environment"),
+    ] {
+        let old = match key {
+            "instance_arn" => arn,
+            "access_key_id" => "\"AKIA\"",
+            _ => "\"secret\"",
+        };
+        let why = one_mistake(&[(&format!("{key} = {old}"), &format!("{key} = {value}"))], "");
+        assert!(why.contains(&format!("tenants.acme.connect.{key}: ")) && why.contains(told), "{why}");
+    }
+    for (from, to) in [
+        ("name = \"acme\"", "name = \"\""),
+        ("script = \"demo.yaml\"", "script = \"\""),
+        ("kind = \"scripted\"\nscript = \"demo.yaml\"", "kind = \"webhook\"\nurl = \"https://a\"\nsecret = \"\""),
+        ("kind = \"scripted\"\nscript = \"demo.yaml\"", "kind = \"webhook\"\nurl = \"\"\nsecret = \"s\""),
+        ("kind = \"pocketsphinx\"", "kind = \"worker\"\nurl = \"ws://a\"\ntoken = \"\""),
+        ("kind = \"pocketsphinx\"", "kind = \"watson\"\nurl = \"https://a\"\napi_key = \" \""),
+        ("voice = \"slt\"", "voice = \"\""),
+        ("[tenants.assistant]", "[tenants.recording]\nfolder = \"\"\n[tenants.assistant]"),
+        ("[tenants.assistant]", "[tenants.records.webhook]\nurl = \"https://a\"\nsecret = \"\"\n[tenants.assistant]"),
+        ("[tenants.assistant]", "[tenants.sip]\nserver_name = \"\"\n[tenants.assistant]"),
+    ] {
+        let why = one_mistake(&[(from, to)], "");
+        assert!(why.contains("is empty"), "{why}");
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_secret_file_with_a_mark_and_a_line_end_is_its_text() {
+    let folder = std::env::temp_dir().join(format!("bellhop-secret-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("key"), "\u{feff}s3cret\r\n").expect("written");
+    std::os::unix::fs::symlink("key", folder.join("link")).expect("a link");
+    for reference in ["file:key", "file:link"] {
+        let text = GOOD.replace("\"secret\"", &format!("\"{reference}\""));
+        // A relative path starts at the file's folder, as every path does.
+        let config = Config::parse(&text, &folder.join("b.toml")).expect("good");
+        let connect = config.tenants[0].connect.as_ref().expect("there");
+        assert_eq!(connect.secret_access_key.expose(), "s3cret");
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn one_place_for_two_secrets_is_told() {
+    let change =
+        [("access_key_id = \"AKIA\"", "access_key_id = \"env:PATH\""), ("key = \"secret\"", "key = \"env:PATH\"")];
+    assert!(one_mistake(&change, "").contains("connect.secret_access_key: names the same place as `access_key_id`"));
+}
+
+#[test]
+fn what_cannot_serve_is_told_before_it_serves() {
+    let tenant = |key: &str| format!("[tenants.assistant]\x00{key}\n[tenants.assistant]");
+    let server = [
+        (
+            "[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"udp:127.0.0.1:5060\"]\n",
+            "sip.listen: udp:0.0.0.0:5060 and udp:127.0.0.1:5060 are one port",
+        ),
+        ("[sip]\nlisten = [\"tcp:[::]:5060\", \"tcp:0.0.0.0:5060\"]\n", "are one port"),
+        ("[sip]\nlisten = []\n", "sip.listen: is an empty list"),
+        ("[sip]\nlisten = [\"udp:0.0.0.0:5060 from \"]\n", "is not a network"),
+        ("[sip]\nadvertise = \"0.0.0.0\"\n", "sip.advertise: 0.0.0.0 is no address that others can reach"),
+        ("[http]\nlisten = \"127.0.0.1:5060\"\n", "http.listen: 127.0.0.1:5060 is a port of SIP: tcp:0.0.0.0:5060"),
+        ("[metrics]\nlisten = \"127.0.0.1:5061\"\n", "metrics.listen: 127.0.0.1:5061 is a port of SIP"),
+        ("[metrics]\nlisten = \"0.0.0.0:8080\"\n", "metrics.listen: 0.0.0.0:8080 is the port of http.listen"),
+        ("[media]\nports = \"5000-19999\"\n", "media.ports: 5000-19999 holds a port of SIP: udp:0.0.0.0:5060"),
+        (
+            "[media]\nports = \"20000-20099\"\n[sip]\nmax_calls = 51\n",
+            "media.ports: 20000-20099 are 50 pairs, and sip.max_calls are 51",
+        ),
+        ("[media]\nports = \"20000-99999\"\n", "is not a range"),
+        ("[media]\nports = \"20000-20000\"\n", "is not a range"),
+        ("[sip]\nmax_calls = 99999999999999999999\n", "is not a whole number from 1 to 100000"),
+        ("[sip]\nmax_calls = \"7\"\n", "is a text where a whole number"),
+        (
+            "[storage]\nurl = \"sqlite:///no/such/folder/b.db\"\n",
+            "storage.url: the database's folder /no/such/folder is not there",
+        ),
+        ("[storage]\nurl = \"sqlite:///\"\n", "is a folder where a file is expected"),
+        ("[storage]\nurl = \"postgres://db\"\n", "does not begin with sqlite:"),
+    ];
+    for (more, told) in server {
+        let why = one_mistake(&[], more);
+        assert!(why.contains(told), "{why}");
+    }
+    for (keys, told) in [
+        ("[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"", "tenants.acme.sip.user: a login counts over TLS alone"),
+        ("[tenants.sip]\nsources = []", "tenants.acme.sip.sources: is an empty list"),
+        ("[tenants.sip]\nsources = [\"\"]", "an empty text is none"),
+        ("[tenants.sip]\npassword = \"pw\"", "tenants.acme.sip.password: belongs to a `user`"),
+        ("[tenants.media]\ncodecs = []", "codecs: is an empty list"),
+        ("[tenants.conversation]\npost_response_timeout_ms = 0", "`0` is not a whole number from 100"),
+        ("[tenants.media]\ntimeout_seconds = 0", "`0` is not a whole number from 5"),
+    ] {
+        let why = one_mistake(&[("[tenants.assistant]", &tenant(keys).replace("[tenants.assistant]\x00", ""))], "");
+        assert!(why.contains(told), "{why}");
+    }
+    for (from, to, told) in [
+        ("name = \"acme\"", "name = \"None\"", "name: `none` is what metrics call those"),
+        ("name = \"acme\"", "name = \"a b\"", "must be of letters"),
+        ("numbers = [\"+18005550123\"]", "numbers = []", "numbers: is an empty list"),
+        (
+            "numbers = [\"+18005550123\"]",
+            "numbers = [\"+1 800 555 0123\", \"18005550123\"]",
+            "+18005550123 is in the list twice",
+        ),
+        ("name = \"acme\"", "name = \"acme\"\nmax_calls = 0", "`0` is not a whole number"),
+        ("name = \"acme\"", "name = \"acme\"\nlanguage = \"english\"", "is not a language tag"),
+        ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"acme.my.connect.aws\"]", "is not an origin like"),
+        ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://\"]", "is not an origin like"),
+        ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://a;script-src *\"]", "is not an origin like"),
+    ] {
+        let why = one_mistake(&[(from, to)], "");
+        assert!(why.contains(told), "{why}");
+    }
+}
+
+#[test]
+fn where_calls_are_not_counted_the_ports_count_them() {
+    let config = read(&format!("{GOOD}[media]\nports = \"20000-20099\"\n")).expect("good");
+    assert_eq!(config.sip.max_calls, 50);
+    assert_eq!(config.tenants[0].media.codecs.first(), Codec::ALL.first());
+}
+
+#[test]
+fn names_that_differ_in_case_alone_are_one_name() {
+    let twice = GOOD.to_owned() + &GOOD.replace("acme", "ACME").replace("+18005550123", "+18005550124");
+    let mistakes = read(&twice).expect_err("bad");
+    assert_eq!(mistakes.len(), 1);
+    assert!(
+        mistakes[0].starts_with("b.toml:19:8: tenants.ACME.name: `acme` is the name of another tenant"),
+        "{mistakes:?}"
+    );
+}
+
+#[test]
+fn a_tenant_of_many_is_told_by_its_name() {
+    let mut text = String::new();
+    for n in 0..20 {
+        write!(text, "{}", GOOD.replace("acme", &format!("t{n}")).replace("0123", &format!("01{n:02}"))).expect("text");
+    }
+    let mistakes = read(&text.replacen("voice = \"slt\"", "voice = 3", 18)).expect_err("bad");
+    assert_eq!(mistakes.len(), 18);
+    assert_eq!(
+        mistakes[17],
+        "b.toml:288:9: tenants.t17.text_to_speech.voice: is a whole number where a text is expected"
+    );
+}
+
+#[test]
+fn a_file_with_a_byte_order_mark_and_crlf_is_a_file() {
+    let text = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    assert!(read(&text).is_ok());
+    let mistakes = read(&text.replace("\"flite\"", "\"siri\"")).expect_err("bad");
+    assert!(mistakes[0].starts_with("b.toml:15:8: "), "{mistakes:?}");
+    let first = read(&format!("\u{feff}speed = 1\r\n{}", GOOD.replace('\n', "\r\n"))).expect_err("bad");
+    assert_eq!(first, ["b.toml:1:1: speed: is not a known key"]);
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_every_place_and_without_the_line() {
+    let text = GOOD.replace("\"secret\"", "\"hush").replace("name = \"acme\"", "name = ");
+    let mistakes = read(&text).expect_err("bad");
+    assert!(mistakes.iter().any(|m| m.starts_with("b.toml:3:")), "{mistakes:?}");
+    assert!(mistakes.iter().any(|m| m.starts_with("b.toml:8:")), "{mistakes:?}");
+    assert!(!mistakes.concat().contains("hush"), "a line may hold a secret: {mistakes:?}");
+    let twice = read(&GOOD.replace("voice = \"slt\"", "voice = \"slt\"\nvoice = \"awb\"")).expect_err("bad");
+    assert!(twice[0].contains("duplicate key"), "{twice:?}");
+}
+
+#[test]
+fn what_is_no_file_is_told_in_a_sentence() {
+    let folder = std::env::temp_dir().join(format!("bellhop-nofile-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let told = |path: &Path| Config::read(path).expect_err("no file").to_string();
+    assert!(told(&folder).ends_with("the file is a folder where a file is expected"));
+    assert!(told(&folder.join("nowhere.toml")).ends_with("the file is not there"));
+    std::fs::write(folder.join("latin.toml"), b"# one\n# caf\xe9\n").expect("written");
+    assert!(told(&folder.join("latin.toml")).ends_with("the file is not UTF-8 text (line 2)"));
+    assert!(told(Path::new("/dev/zero")).contains("the file is larger than 16384 KiB"));
+    std::os::unix::fs::symlink("loop", folder.join("loop")).expect("a link");
+    assert!(told(&folder.join("loop")).contains("the file cannot be read: "));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+#[test]
+fn every_path_starts_at_the_folder_of_the_file() {
+    let folder = std::env::temp_dir().join(format!("bellhop-base-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let text = GOOD.replace("[tenants.assistant]", "[tenants.recording]\nfolder = \"rec\"\n[tenants.assistant]");
+    let text = format!("{text}[storage]\nurl = \"sqlite://calls.db?mode=rwc\"\n");
+    let config = Config::parse(&text, &folder.join("b.toml")).expect("good");
+    assert_eq!(config.storage.url, format!("sqlite://{}/calls.db?mode=rwc", folder.display()));
+    assert_eq!(config.tenants[0].recordings.as_deref(), Some(folder.join("rec").as_path()));
+    let AssistantKind::Scripted { script } = &config.tenants[0].assistant[0].kind else { panic!("scripted") };
+    assert_eq!(*script, folder.join("demo.yaml"));
+    assert!(std::fs::read_dir(&folder).expect("there").next().is_none(), "nothing is created");
+    let memory = Config::parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
+    assert_eq!(memory.expect("good").storage.url, "sqlite::memory:");
+    let _ = std::fs::remove_dir_all(folder);
+}
