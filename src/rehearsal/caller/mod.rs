@@ -142,6 +142,10 @@ pub struct CallReport {
     pub events: Vec<(Duration, Event)>,
     /// From INVITE to 200.
     pub answered_after: Option<Duration>,
+    /// Datagrams of audio that came.
+    pub packets: usize,
+    /// The longest time between two of them, as they were read.
+    pub longest_gap: Duration,
 }
 
 impl CallReport {
@@ -175,6 +179,11 @@ pub async fn place(plan: CallPlan, mut watch: impl FnMut(Duration, &Event)) -> i
     let ended = loop {
         let step = tokio::select! {
             step = call.signalling.step() => step?,
+            readable = call.audio.readable(), if call.stream.is_some() => {
+                readable?;
+                call.receive();
+                Step::Nothing
+            }
             _ = tick.tick() => {
                 call.frame().await?;
                 Step::Nothing
@@ -201,7 +210,15 @@ pub async fn place(plan: CallPlan, mut watch: impl FnMut(Duration, &Event)) -> i
         watch(*at, event);
     }
     let answered_after = call.answered_at.map(|at| at - call.began);
-    Ok(CallReport { ended, heard: call.heard, said: call.said, events: call.events, answered_after })
+    Ok(CallReport {
+        ended,
+        heard: call.heard,
+        said: call.said,
+        events: call.events,
+        answered_after,
+        packets: call.packets,
+        longest_gap: call.longest_gap,
+    })
 }
 
 struct Caller {
@@ -219,6 +236,9 @@ struct Caller {
     spoken_to: bool,
     quiet_for: Duration,
     at_once_after: Option<Duration>,
+    packets: usize,
+    received_at: Option<Instant>,
+    longest_gap: Duration,
 }
 
 struct Stream {
@@ -255,6 +275,9 @@ impl Caller {
             spoken_to: false,
             quiet_for: Duration::ZERO,
             at_once_after: None,
+            packets: 0,
+            received_at: None,
+            longest_gap: Duration::ZERO,
         })
     }
 
@@ -297,13 +320,23 @@ impl Caller {
         });
     }
 
-    /// 20 ms of hearing, thinking and speaking.
-    async fn frame(&mut self) -> io::Result<()> {
-        let Some(stream) = &mut self.stream else { return Ok(()) };
+    /// Takes what has come.
+    fn receive(&mut self) {
+        let Some(stream) = &mut self.stream else { return };
         let mut datagram = [0; 1500];
         while let Ok((length, source)) = self.audio.try_recv_from(&mut datagram) {
-            stream.receiver.push(Instant::now(), source, &mut datagram[..length]);
+            let now = Instant::now();
+            let gap = self.received_at.replace(now).map_or(Duration::ZERO, |before| now - before);
+            self.longest_gap = self.longest_gap.max(gap);
+            self.packets += 1;
+            stream.receiver.push(now, source, &mut datagram[..length]);
         }
+    }
+
+    /// 20 ms of hearing, thinking and speaking.
+    async fn frame(&mut self) -> io::Result<()> {
+        self.receive();
+        let Some(stream) = &mut self.stream else { return Ok(()) };
         let mut line = vec![0; stream.receiver.frame_samples()];
         stream.receiver.frame(Instant::now(), &mut line);
         // What is kept is at 8 kHz, whatever the line.
