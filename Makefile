@@ -36,7 +36,7 @@ endef
 
 # Compiled without optimisation: it is built once and runs for two seconds.
 define cargo_deny
-@cargo deny --version >/dev/null 2>&1 || { echo "installing cargo-deny from crates.io"; cargo install cargo-deny --locked --quiet --debug; }
+@cargo deny --version >/dev/null 2>&1 || { echo "installing cargo-deny from crates.io"; CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --locked --quiet --debug; }
 endef
 
 .PHONY: demo test lint audit units docs bench frames signalling speech fuzz sipp

@@ -44,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(401)
         event = json.loads(body)
         if event["event"]["id"] not in SEEN:
-            print(json.dumps(event), flush=True)
+            sys.stdout.write(json.dumps(event) + "\n")  # at once: several events come at the same time
+            sys.stdout.flush()
             SEEN.add(event["event"]["id"])
         self.reply(204)  # anything else is sent again
 

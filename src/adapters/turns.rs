@@ -1,7 +1,7 @@
 //! Turns at something of which there is little, like processes: an asynchronous semaphore whose tenants are treated alike.
 //!
 //! Invariant: no more than `at_once` turns are taken; each lane, which is a tenant's, has at most `queue` waiting; the order
-//! is that of [`Lanes`]; a turn is given back when it is dropped, and one that was given to somebody who is gone too.
+//! is that of `Lanes`; a turn is given back when it is dropped, and one that was given to somebody who is gone too.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
