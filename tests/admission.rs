@@ -66,17 +66,52 @@ fn over_tls_numbers_cannot_be_told_apart_by_who_has_no_password() {
     assert_eq!(known, seen("anonymous"));
 }
 
+/// No login that anybody could say is right for a number of nobody's: a second try of it would be *stale*, and told it.
+#[test]
+fn over_tls_a_replay_does_not_tell_a_number_of_nobodys() {
+    let seen = |number: &'static str| {
+        let answers = std::rc::Rc::new(std::cell::RefCell::new(vec![]));
+        let kept = std::rc::Rc::clone(&answers);
+        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+            stage.carrier.speaks_tls("sip.example.com");
+            let mut given = String::new();
+            for n in 0..4 {
+                let invite = INVITE
+                    .replace("+18005550123", number)
+                    .replace("CSeq: 1", &format!("{given}CSeq: {}", n + 1))
+                    .replace("z9hG4bKinvite", &format!("z9hG4bK{n}"));
+                stage.carrier.forget();
+                stage.carrier.sends(&invite);
+                stage.pass(100).await;
+                let Some(Message::Response(last)) = stage.carrier.seen().pop() else { panic!("an answer") };
+                kept.borrow_mut().push(last.status.0);
+                if let Some(challenge) = last.headers.get("WWW-Authenticate") {
+                    let uri = ASKED.replace("+18005550123", number);
+                    given = format!("Authorization: {}\n", authorization_of(challenge, ("", ""), &uri));
+                }
+            }
+        });
+        answers.take()
+    };
+    assert_eq!(seen("+18005550123"), [401, 403, 403, 403]);
+    assert_eq!(seen("+18005550777"), [401, 403, 403, 403]);
+}
+
 /// The resource of [`INVITE`].
 const ASKED: &str = "sip:+18005550123@203.0.113.7:5060";
 
 /// The answer of an honest client to the SHA-256 challenge of a 401 (RFC 7616 section 3.4.1).
 fn authorization(challenge: &str, password: &str) -> String {
+    authorization_of(challenge, ("trunk", password), ASKED)
+}
+
+fn authorization_of(challenge: &str, (user, password): (&str, &str), uri: &str) -> String {
     let nonce = challenge.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a nonce");
     let hash = |text: String| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (who, what) = (hash(format!("trunk:acme:{password}")), hash(format!("INVITE:{ASKED}")));
+    let (who, what) = (hash(format!("{user}:acme:{password}")), hash(format!("INVITE:{uri}")));
     let response = hash(format!("{who}:{nonce}:00000001:c:auth:{what}"));
     format!(
-        "Digest username=\"trunk\", realm=\"acme\", nonce=\"{nonce}\", uri=\"{ASKED}\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\""
+        "Digest username=\"{user}\", realm=\"acme\", nonce=\"{nonce}\", uri=\"{uri}\", algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"c\", response=\"{response}\""
     )
 }
 

@@ -269,10 +269,10 @@ impl Admission {
         let number = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
         let realm = digest::realm_of_nobody(&number, logins).map(str::to_owned);
         let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused() };
-        match self.authenticate(now, invite, digest::Login { realm: &realm, user: "", password: "" }) {
-            // The login of nobody opens nothing.
-            Ok(()) => refused(),
-            Err(verdict) => verdict.because(why, of),
+        let now = now.saturating_duration_since(self.epoch);
+        match self.challenger.judge_nobody(now, invite, &realm) {
+            digest::Verdict::Absent => self.challenge(now, &realm, false),
+            digest::Verdict::Accepted | digest::Verdict::Stale | digest::Verdict::Refused => refused(),
         }
     }
 

@@ -48,13 +48,16 @@ pub enum Verdict {
 pub struct Challenger {
     secret: [u8; 32],
     counts: HashMap<String, u32>,
-    order: VecDeque<String>,
+    /// As they were used first, with the time they were made.
+    order: VecDeque<(String, u64)>,
+    /// Of those forgotten, when the youngest was made.
+    forgotten: Option<u64>,
 }
 
 impl Challenger {
     /// `secret` is random, for the life of the process.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret, counts: HashMap::new(), order: VecDeque::new() }
+        Self { secret, counts: HashMap::new(), order: VecDeque::new(), forgotten: None }
     }
 
     /// The WWW-Authenticate values of a 401, the stronger algorithm first. `now` is the time since some start.
@@ -81,10 +84,18 @@ impl Challenger {
         if now.saturating_sub(Duration::from_millis(made)) > NONCE_LIFETIME {
             return Verdict::Stale;
         }
-        if !self.counts_up(answer.nonce, answer.count) {
+        if !self.counts_up(answer.nonce, made, answer.count) {
             return Verdict::Stale;
         }
         Verdict::Accepted
+    }
+
+    /// The same for a number of nobody's: nothing that anybody could say is right, so that what is said twice or too late is
+    /// answered as for a number that has a login.
+    pub fn judge_nobody(&mut self, now: Duration, request: &Request, realm: &str) -> Verdict {
+        // No nonce is of that moment.
+        let password = hex(&self.sign(u64::MAX, realm));
+        self.judge(now, request, Login { realm, user: &password, password: &password })
     }
 
     fn nonce(&self, millis: u64, realm: &str) -> String {
@@ -104,19 +115,24 @@ impl Challenger {
         mac.finalize().into_bytes().into()
     }
 
-    /// Each use of a nonce counts one up (RFC 7616 section 5.12).
-    fn counts_up(&mut self, nonce: &str, count: u32) -> bool {
+    /// Each use of a nonce counts one up (RFC 7616 section 5.12). One as old as those whose count is forgotten may be one of
+    /// them.
+    fn counts_up(&mut self, nonce: &str, made: u64, count: u32) -> bool {
         if let Some(last) = self.counts.get_mut(nonce) {
             let up = count > *last;
             *last = count.max(*last);
             return up;
         }
+        if self.forgotten.is_some_and(|forgotten| made <= forgotten) {
+            return false;
+        }
         if self.order.len() >= NONCES_MAX
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((oldest, made)) = self.order.pop_front()
         {
             self.counts.remove(&oldest);
+            self.forgotten = self.forgotten.max(Some(made));
         }
-        self.order.push_back(nonce.to_owned());
+        self.order.push_back((nonce.to_owned(), made));
         self.counts.insert(nonce.to_owned(), count);
         count > 0
     }
@@ -332,6 +348,37 @@ mod tests {
         let by_a_proxy = asks("INVITE", "sips:+1800@H:5061;transport=tls", &good);
         assert_eq!(challenger.judge(seconds(11), &by_a_proxy, LOGIN), Verdict::Accepted, "the same resource");
         assert!(challenger.challenge(seconds(1), "acme", true)[0].ends_with("stale=true"));
+    }
+
+    /// A replay of the login of nobody, or an old one, would be *stale* where it was right: that told a number of nobody's.
+    #[test]
+    fn nothing_is_right_for_a_number_of_nobodys() {
+        let mut challenger = Challenger::new([7; 32]);
+        let [challenge, _] = challenger.challenge(seconds(10), "acme", false);
+        for (user, password) in [("", ""), ("trunk", ""), ("trunk", "secret")] {
+            let value = answer(&challenge, Login { realm: "acme", user, password }, 1);
+            for at in [11, 11, 400] {
+                let verdict = challenger.judge_nobody(seconds(at), &asks("INVITE", URI, &value), "acme");
+                assert_eq!(verdict, Verdict::Refused, "{user} {password} at {at}");
+                let verdict = challenger.judge(seconds(at), &asks("INVITE", URI, &value), LOGIN);
+                assert_eq!(verdict, Verdict::Refused, "as for somebody's");
+            }
+        }
+        assert_eq!(challenger.judge_nobody(seconds(11), &asks("INVITE", URI, ""), "acme"), Verdict::Absent);
+    }
+
+    #[test]
+    fn a_nonce_whose_count_is_forgotten_is_stale() {
+        let mut challenger = Challenger::new([7; 32]);
+        let mut call = |n: u64, count: u32| {
+            let [challenge, _] = challenger.challenge(Duration::from_millis(n), "acme", false);
+            challenger.judge(seconds(100), &asks("INVITE", URI, &answer(&challenge, LOGIN, count)), LOGIN)
+        };
+        for n in 0..=NONCES_MAX as u64 {
+            assert_eq!(call(n, 1), Verdict::Accepted);
+        }
+        assert_eq!(call(0, 1), Verdict::Stale, "a replay of what was forgotten");
+        assert_eq!((call(1, 1), call(1, 2)), (Verdict::Stale, Verdict::Accepted), "what is remembered counts up");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What every request is checked for before anybody is bothered with it (RFC 3261 section 8.2).
 //!
-//! Invariant: a request is answered here, or belongs to a dialog, or is an INVITE that could become a call. Driver:
-//! `actors/reception/sip_endpoint.rs`.
+//! Invariant: a request is answered here, or belongs to a dialog, or is an INVITE that could become a call. What is remembered
+//! of a request has a size that nobody out there chooses. Driver: `actors/reception/sip_endpoint.rs`.
 
 use std::collections::{HashMap, VecDeque};
+
+use sha2::{Digest as _, Sha256};
 
 use super::DialogId;
 use super::session_timer::{self, MIN_SE};
@@ -28,22 +30,30 @@ pub enum Vetted {
 #[derive(Debug, Default)]
 pub struct Vetting {
     /// By Call-ID: those without a final response, and those that became a call which is not over yet.
-    invites: HashMap<String, Remembered>,
+    invites: HashMap<Hashed, Remembered>,
     /// Call-IDs as they came, with the number of what was remembered then.
-    order: VecDeque<(String, u64)>,
+    order: VecDeque<(Hashed, u64)>,
     remembered: u64,
     closed: bool,
 }
 
 /// A merged request has the Call-ID, From tag and CSeq of one that goes on, and another branch (RFC 3261 section 8.2.2.2).
 /// What was refused goes on no more: it is tried again with the same three, by proxies that fail over too.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Remembered {
     number: u64,
-    from_tag: String,
+    from_tag: Hashed,
     cseq: u32,
     /// The branch of the top Via.
-    branch: String,
+    branch: Hashed,
+}
+
+/// What stands for a text of a stranger's, however long: a datagram may be one Call-ID of 64 KiB, and its source is anybody's
+/// to write.
+type Hashed = [u8; 32];
+
+fn hashed(text: &str) -> Hashed {
+    Sha256::digest(text).into()
 }
 
 impl Vetting {
@@ -97,16 +107,19 @@ impl Vetting {
 
     /// A call is over: a later INVITE with its numbers is no twin.
     pub fn call_over(&mut self, dialog: &DialogId) {
-        self.invites.remove(&dialog.call_id);
+        self.invites.remove(&hashed(&dialog.call_id));
     }
 
     /// A response goes out. An INVITE that is refused goes on no more.
     pub fn answered(&mut self, response: &Response) {
         let refuses = response.status.0 >= 300
             && response.headers.get("CSeq").and_then(CSeq::parse).is_some_and(|cseq| cseq.method == Method::Invite);
-        let call_id = response.headers.get("Call-ID").unwrap_or_default();
-        if refuses && self.invites.get(call_id).is_some_and(|known| known.is(&known_by(&response.headers))) {
-            self.invites.remove(call_id);
+        if !refuses {
+            return;
+        }
+        let call_id = hashed(response.headers.get("Call-ID").unwrap_or_default());
+        if self.invites.get(&call_id).is_some_and(|known| known.is(&known_by(&response.headers))) {
+            self.invites.remove(&call_id);
         }
     }
 
@@ -116,9 +129,9 @@ impl Vetting {
     }
 
     fn is_merged(&mut self, request: &Request) -> bool {
-        let call_id = request.headers.get("Call-ID").unwrap_or_default();
+        let call_id = hashed(request.headers.get("Call-ID").unwrap_or_default());
         let invite = known_by(&request.headers);
-        if let Some(known) = self.invites.get(call_id)
+        if let Some(known) = self.invites.get(&call_id)
             && known.from_tag == invite.from_tag
             && known.cseq == invite.cseq
         {
@@ -131,8 +144,8 @@ impl Vetting {
             self.invites.remove(&oldest);
         }
         self.remembered += 1;
-        self.order.push_back((call_id.to_owned(), self.remembered));
-        self.invites.insert(call_id.to_owned(), Remembered { number: self.remembered, ..invite });
+        self.order.push_back((call_id, self.remembered));
+        self.invites.insert(call_id, Remembered { number: self.remembered, ..invite });
         false
     }
 }
@@ -159,12 +172,13 @@ impl Remembered {
 fn known_by(headers: &Headers) -> Remembered {
     let from = headers.get("From").and_then(|from| NameAddr::parse(from).ok());
     let via = headers.get("Via").unwrap_or_default();
-    let branch = Via::parse(via).and_then(|via| via.branch().map(str::to_owned));
+    let parsed = Via::parse(via);
+    let branch = parsed.as_ref().and_then(Via::branch);
     Remembered {
         number: 0,
-        from_tag: from.and_then(|from| from.tag().map(str::to_owned)).unwrap_or_default(),
+        from_tag: hashed(from.as_ref().and_then(NameAddr::tag).unwrap_or_default()),
         cseq: headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
-        branch: branch.unwrap_or_else(|| via.to_owned()),
+        branch: hashed(branch.unwrap_or(via)),
     }
 }
 
@@ -269,6 +283,23 @@ mod tests {
             vetting.answered(&attempt.respond(StatusCode(refusal), Some("t")));
         }
         assert_eq!(vetting.invites.len(), 0);
+    }
+
+    /// A gigabyte could be had by datagrams of a Call-ID each, in anybody's name.
+    #[test]
+    fn what_is_remembered_of_a_stranger_is_as_large_for_a_long_call_id_as_for_a_short_one() {
+        let mut vetting = Vetting::default();
+        let long = "x".repeat(60_000);
+        let via = format!("SIP/2.0/UDP h;branch=z9hG4bK{long}");
+        for n in 0..3 {
+            let (call_id, from) = (format!("{long}{n}"), format!("<sip:c@d>;tag={long}"));
+            let extra = [("Call-ID", call_id.as_str()), ("From", from.as_str()), ("Via", via.as_str())];
+            assert_eq!(vetting.judge(&request("INVITE", &extra)), Vetted::NewCall, "told apart by its last figure");
+        }
+        assert_eq!(vetting.invites.len(), 3);
+        fn owns_nothing<T: Copy>(_: &T) {}
+        vetting.order.iter().for_each(owns_nothing);
+        vetting.invites.values().for_each(owns_nothing);
     }
 
     #[test]

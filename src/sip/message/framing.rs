@@ -2,7 +2,7 @@
 //!
 //! The length is read by the reader that parses the message, so that both see one message. What cannot be cut ends the
 //! stream; it is answered first where that is possible ([`Framer::refusal`]). Invariant: the buffer never grows beyond
-//! [`HEAD_BYTES_MAX`] + [`BODY_BYTES_MAX`].
+//! [`HEAD_BYTES_MAX`] + [`BODY_BYTES_MAX`], and a head is read once, however many segments its body comes in.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -56,6 +56,8 @@ impl FramingError {
 #[derive(Debug, Default)]
 pub struct Framer {
     buffer: BytesMut,
+    /// How long the message that has begun is in all, once its head was read: the rest comes without another look at it.
+    whole: Option<usize>,
 }
 
 impl Framer {
@@ -71,6 +73,9 @@ impl Framer {
 
     /// The next message, or `None` until more bytes come.
     pub fn take(&mut self) -> Result<Option<Framed>, FramingError> {
+        if let Some(whole) = self.whole {
+            return Ok(self.cut(whole));
+        }
         if self.buffer.starts_with(b"\r\n\r\n") {
             self.buffer.advance(4);
             return Ok(Some(Framed::Ping));
@@ -92,10 +97,14 @@ impl Framer {
         if length > BODY_BYTES_MAX {
             return Err(FramingError::BodyTooLong);
         }
-        if self.buffer.len() < body_at + length {
-            return Ok(None);
-        }
-        Ok(Some(Framed::Message(self.buffer.split_to(body_at + length).freeze())))
+        Ok(self.cut(body_at + length))
+    }
+
+    /// The message that begins the buffer, once all of it is here.
+    fn cut(&mut self, whole: usize) -> Option<Framed> {
+        let is_here = self.buffer.len() >= whole;
+        self.whole = (!is_here).then_some(whole);
+        is_here.then(|| Framed::Message(self.buffer.split_to(whole).freeze()))
     }
 
     /// The last answer of a stream that cannot be read any further: to the request whose end could not be told, if it is one
@@ -141,6 +150,27 @@ mod tests {
             let bodies: Vec<_> = seen.iter().filter(|f| matches!(f, Framed::Message(_))).collect();
             assert_eq!((seen[0].clone(), bodies.len()), (Framed::Ping, 3), "segments of {size}");
         }
+    }
+
+    #[test]
+    fn a_head_is_read_once_however_its_body_drips() {
+        let stream = message(&"x".repeat(1000)) + &message("y");
+        let (head, body) = stream.split_once("\r\n\r\n").expect("a head");
+        let mut framer = Framer::default();
+        framer.push(head.as_bytes());
+        assert_eq!((framer.take(), framer.whole), (Ok(None), None));
+        framer.push(b"\r\n\r\n");
+        assert_eq!(framer.take(), Ok(None));
+        assert_eq!(framer.whole, Some(head.len() + 4 + 1000), "known from here on");
+        let mut seen = 0;
+        for byte in body.as_bytes() {
+            framer.push(&[*byte]);
+            while let Some(Framed::Message(_)) = framer.take().expect("well-formed") {
+                seen += 1;
+                assert_eq!(framer.whole, None, "the next has a head of its own");
+            }
+        }
+        assert_eq!(seen, 2);
     }
 
     #[test]

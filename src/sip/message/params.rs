@@ -41,20 +41,39 @@ pub fn split(text: &str) -> (&str, Params) {
 /// The pieces between semicolons that stand outside quotes. A quotation mark that is never closed is a character like others.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
+    let mut outside = Outside::default();
     std::iter::from_fn(move || {
         let text = rest?;
-        let mut at = 0;
-        while let Some(found) = text[at..].find([';', '"']) {
-            at += found;
-            if text[at..].starts_with(';') {
-                rest = Some(&text[at + 1..]);
-                return Some(&text[..at]);
-            }
-            at += 1 + closing_quote(&text[at + 1..]).map_or(0, |end| end + 1);
-        }
-        rest = None;
-        Some(text)
+        let found = outside.find(text, ';');
+        rest = found.map(|at| &text[at + 1..]);
+        Some(found.map_or(text, |at| &text[..at]))
     })
+}
+
+/// Looks for a character outside quotes, from one end of a text to the other. Each byte is read twice at most: where one
+/// quotation mark is never closed, none behind it is, as all of them are escaped; so nobody looks for their ends again.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    never_closed: bool,
+}
+
+impl Outside {
+    /// Where the first `wanted` stands in the text, which is what is left behind the last one found.
+    pub(crate) fn find(&mut self, text: &str, wanted: char) -> Option<usize> {
+        let mut at = 0;
+        while !self.never_closed {
+            at += text[at..].find([wanted, '"'])?;
+            if text[at..].starts_with(wanted) {
+                return Some(at);
+            }
+            at += 1;
+            match closing_quote(&text[at..]) {
+                Some(end) => at += end + 1,
+                None => self.never_closed = true,
+            }
+        }
+        text[at..].find(wanted).map(|found| at + found)
+    }
 }
 
 /// Where the quotation mark stands that ends a quoted string (RFC 3261 section 25.1), given what follows the first.
@@ -103,6 +122,18 @@ mod tests {
         }
         let (_, params) = split("x;a=\"b;c=\\\"d\\\"\";lr;e=\"open;f=1");
         assert_eq!(params.iter().collect::<Vec<_>>(), [("a", "b;c=\"d\""), ("lr", ""), ("e", "\"open"), ("f", "1")]);
+    }
+
+    /// A quadratic reader would take minutes here, and a request is read a dozen times.
+    #[test]
+    fn marks_that_are_never_closed_are_looked_at_once() {
+        let text = format!("x;a=\"{};b=1", "\\\"".repeat(2_000_000));
+        assert_eq!(pieces(&text).count(), 3);
+        let escapes = "\\\"".repeat(3);
+        let (_, params) = split(&format!("x;a=\"{escapes};b=\"{escapes};c=1"));
+        assert_eq!((params.get("b"), params.get("c")), (None, Some("1")), "the second mark closes the first");
+        let (_, params) = split(&format!("x;a=\"{escapes};b={escapes};c=1"));
+        assert_eq!(params.get("c"), Some("1"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::headers::expand;
 use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
 
-/// Most headers in one message; more is abuse.
+/// Most headers in one message, each element of a list that is split counted; more is abuse.
 pub const HEADERS_MAX: usize = 256;
 
 /// The reason phrase for a message that says its length twice.
@@ -75,13 +75,17 @@ fn read_head(head: &[u8]) -> Result<(String, Headers, Option<&'static str>), Mal
     let (start, _) = lines.next().ok_or(Malformed::Garbage("empty message"))?;
     let mut headers = Headers::default();
     let mut wrong = None;
-    for (count, (line, clean)) in lines.enumerate() {
-        if count >= HEADERS_MAX {
-            return Err(Malformed::Garbage("too many headers"));
-        }
-        match named(&line) {
+    let mut count = 0;
+    for (line, clean) in lines {
+        count += match named(&line) {
             Some((name, value)) => push(&mut headers, &name, &value),
-            None => wrong = Some("Malformed Header Line"),
+            None => {
+                wrong = Some("Malformed Header Line");
+                1
+            }
+        };
+        if count > HEADERS_MAX {
+            return Err(Malformed::Garbage("too many headers"));
         }
         if !clean {
             wrong = Some("Control Character In Header");
@@ -210,15 +214,16 @@ fn one_length<'a>(values: impl Iterator<Item = &'a str>) -> Result<Option<usize>
     Ok(found)
 }
 
-/// Splits list headers whose every element matters alone (Via, Route, Record-Route) so that one element is one line.
-fn push(headers: &mut Headers, name: &str, value: &str) {
+/// Splits list headers whose every element matters alone (Via, Route, Record-Route) so that one element is one line. Returns
+/// how many lines were added, one at least and [`HEADERS_MAX`] and one at most.
+fn push(headers: &mut Headers, name: &str, value: &str) -> usize {
     let name = expand(name);
     if ["Via", "Route", "Record-Route"].iter().any(|list| name.eq_ignore_ascii_case(list)) {
-        for element in super::headers::split_list(value) {
-            headers.push(name, element);
-        }
+        let elements = super::headers::split_list(value).take(HEADERS_MAX + 1);
+        elements.map(|element| headers.push(name, element)).count().max(1)
     } else {
         headers.push(name, value);
+        1
     }
 }
 
@@ -321,6 +326,15 @@ mod tests {
             ("OPTIONS sip:a@b SIP/2.0", "hello", 0),
         ] {
             assert_eq!(status(&GOOD.replacen(from, to, 1)), expected, "{from} -> {to}");
+        }
+    }
+
+    /// Each becomes a header of its own, in the message and in what answers it.
+    #[test]
+    fn the_elements_of_lists_are_headers_too() {
+        for (elements, expected) in [(HEADERS_MAX - 7, 200), (HEADERS_MAX - 6, 0), (30_000, 0)] {
+            let list = format!("Record-Route: {}\nMax-Forwards", vec!["<sip:r;lr>"; elements].join(","));
+            assert_eq!(status(&GOOD.replacen("Max-Forwards", &list, 1)), expected, "{elements}");
         }
     }
 

@@ -136,7 +136,7 @@ impl NameAddr {
             }
             None => (None, text),
         };
-        let Some(at) = bracket(rest) else {
+        let Some(at) = params::Outside::default().find(rest, '<') else {
             let (uri, params) = params::split(rest);
             let uri = Uri::parse(uri).filter(|_| quoted.is_none()).ok_or(MalformedAddress)?;
             return Ok(Self { display_name: String::new(), uri, params });
@@ -180,19 +180,6 @@ pub(crate) fn with_tag(value: &str, tag: &str) -> String {
     out + ";tag=" + tag
 }
 
-/// Where the first `<` stands that is not inside quotes.
-fn bracket(text: &str) -> Option<usize> {
-    let mut at = 0;
-    while let Some(found) = text[at..].find(['<', '"']) {
-        at += found;
-        if text[at..].starts_with('<') {
-            return Some(at);
-        }
-        at += 1 + params::closing_quote(&text[at + 1..]).map_or(0, |end| end + 1);
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +211,13 @@ mod tests {
             let seen = (address.display_name.as_str(), address.uri.user.as_deref(), address.tag());
             assert_eq!(seen, (name, user, tag), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_of_escaped_marks_is_read_once() {
+        let name = format!("x\"{}", "\\\"".repeat(2_000_000));
+        let address = NameAddr::parse(&format!("{name} <sip:x@y>;tag=1")).expect("an odd name");
+        assert_eq!((address.display_name.len(), address.tag()), (name.len(), Some("1")));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::message::params::number;
 
 /// Most lines read of one description; the rest is left out.
 const LINES_MAX: usize = 1024;
+/// Most formats read of one stream: as many as there are payload types. Whoever repeats them has us look through every
+/// attribute for each.
+const FORMATS_MAX: usize = 128;
 /// Characters of a line that are told back.
 const TOLD_MAX: usize = 80;
 
@@ -90,7 +93,8 @@ impl Stream {
         let (kind, port, profile) = (word(), word(), word());
         // A number of ports may stand behind the port.
         let port = number(port.split('/').next().unwrap_or_default());
-        Self { kind, port, profile, formats: words.map(str::to_owned).collect(), level: Level::default(), line }
+        let formats = words.take(FORMATS_MAX).map(str::to_owned).collect();
+        Self { kind, port, profile, formats, level: Level::default(), line }
     }
 
     /// Whether the m-line says everything that it has to.

@@ -225,3 +225,13 @@ fn formats_without_a_mapping_are_not_guessed_at() {
         assert_eq!(event.map(|event| event.payload_type), expected, "{formats} {fmtp}");
     }
 }
+
+/// Each format is looked for in every attribute, by every codec of ours: one datagram could keep a core busy for a minute.
+#[test]
+fn a_stream_has_no_more_formats_than_there_are_payload_types() {
+    let offer = |before: usize| VOICE_CONNECTOR.replacen("RTP/AVP", &format!("RTP/AVP{}", " 99".repeat(before)), 1);
+    assert_eq!(answer(offer(127).as_bytes(), &local()).map(|(_, agreed)| agreed.codec), Ok(Codec::Pcmu));
+    assert_eq!(answer(offer(128).as_bytes(), &local()), Err(SdpRefused::NothingFits));
+    let longest = offer(20_000) + &"a=rtpmap:98 x/8000\r\n".repeat(1000);
+    assert_eq!(answer(longest.as_bytes(), &local()), Err(SdpRefused::NothingFits));
+}
