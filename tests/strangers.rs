@@ -417,3 +417,30 @@ fn a_key_that_is_required_is_never_shown_where_anybody_reads() {
         });
     }
 }
+
+/// Each request inside a dialog is remembered for half a minute: a caller who sends thousands would have us hold them all.
+#[test]
+fn a_flood_inside_a_dialog_is_answered_and_not_remembered() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        let to_tag = stage.carrier.to_tag();
+        for n in 0..2000 {
+            let options = bye("call-1", "far", &to_tag).replace("BYE", "OPTIONS");
+            let options = options.replace("z9hG4bKbyecall-1", &format!("z9hG4bKflood{n}"));
+            stage.carrier.sends(&options.replace("CSeq: 9 ", &format!("CSeq: {} ", 52_215_700 + n)));
+        }
+        stage.pass(100).await;
+        let answers = answers(&stage, "call-1");
+        let of = |status: u16| answers.iter().filter(|answer| **answer == status).count();
+        assert!(of(200) <= 110 && of(500) >= 1890, "{} served, {} put off", of(200), of(500));
+        assert!(stage.transactions().await <= 120, "{}", stage.transactions().await);
+        // Its goodbye is heard all the same, and the next second's requests.
+        stage.pass(2000).await;
+        stage.carrier.forget();
+        stage.carrier.sends(&bye("call-1", "far", &to_tag).replace("CSeq: 9 ", "CSeq: 52219999 "));
+        stage.pass(100).await;
+        assert_eq!(stage.carrier.statuses(), [200]);
+        stage.pass(40_000).await;
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}

@@ -12,6 +12,7 @@ pub mod doors;
 pub mod last_resort;
 pub mod live_contacts;
 pub mod liveness;
+pub mod pace;
 pub mod port_pool;
 pub mod refused;
 pub mod sip_endpoint;

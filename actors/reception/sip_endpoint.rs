@@ -27,6 +27,7 @@ use ipnet::IpNet;
 
 use super::call_registry::CallId;
 use super::delivery::{Delivery, DeliveryId};
+use super::pace::Pace;
 use crate::call::messages::{InviteCancelled, RequestInside};
 use crate::call::sip_dialog::SipDialog;
 use crate::metrics;
@@ -240,6 +241,7 @@ pub(super) struct Owner {
     invite: ServerKey,
     /// The connection, or the socket, that its last message came by.
     flow: u64,
+    pace: Pace,
 }
 
 /// A farewell that is being carried out.
@@ -405,6 +407,11 @@ impl SipEndpoint {
         // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
         self.forget_if_gone(dialog.as_ref());
         if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get_mut(dialog)) {
+            if let Some(key) = key.as_ref().filter(|_| request.method != Method::Bye && !owner.pace.takes(now)) {
+                metrics::sip_dropped("overload");
+                let later = request.respond(StatusCode(500), None).with("Retry-After", "1");
+                return self.layer.respond_statelessly(key, later);
+            }
             owner.flow = hop.flow;
             return owner.call.do_send(RequestInside { key, request, hop });
         }
@@ -429,7 +436,7 @@ impl SipEndpoint {
                 leaving.caller_hung_up();
                 self.layer.respond(now, &key, request.respond(StatusCode(200), None));
             }
-            (_, Some(key)) => self.layer.respond(now, &key, request.respond(StatusCode(481), None)),
+            (_, Some(key)) => self.layer.respond_statelessly(&key, request.respond(StatusCode(481), None)),
             (_, None) => {}
         }
         self.settle(&dialog, ctx);
@@ -563,7 +570,7 @@ impl Handler<OwnDialog> for SipEndpoint {
                 owner.do_send(InviteCancelled {});
             }
             self.invites.insert(invite.clone(), owner.clone());
-            self.calls.insert(dialog, Owner { call: owner, invite, flow });
+            self.calls.insert(dialog, Owner { call: owner, invite, flow, pace: Pace::new(crate::now()) });
         }
     }
 }

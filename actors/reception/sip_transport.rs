@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,11 @@ mod tests;
 
 /// Messages that may wait for one connection to take them.
 pub const WRITE_QUEUE: usize = 64;
+/// Bytes that may wait for one connection to take them, beyond what the kernel holds.
+pub const WRITE_BYTES_MAX: usize = 128 * 1024;
+/// How long a far end may take nothing of what it asked for: as long as a transaction waits. It is gone, or it does not read
+/// so that we hold what is meant for it.
+pub const WRITTEN_WITHIN: Duration = Duration::from_secs(32);
 /// A connection without a byte for this long is closed, unless a call came by it.
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long a new connection may take to say its first byte, and to shake hands.
@@ -189,7 +194,7 @@ struct Shared {
 
 #[derive(Clone)]
 struct Connection {
-    queue: mpsc::Sender<Bytes>,
+    queue: WriteQueue,
     /// The socket, for questions to the kernel.
     socket: Arc<OwnedFd>,
     local: SocketAddr,
@@ -198,6 +203,48 @@ struct Connection {
     /// A call was taken that came by it: it is not closed for what others of its source do.
     welcome: Arc<AtomicBool>,
     close: Arc<Notify>,
+}
+
+/// What waits for a connection to take it: [`WRITE_QUEUE`] messages and [`WRITE_BYTES_MAX`] at most.
+#[derive(Clone)]
+struct WriteQueue {
+    messages: mpsc::Sender<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl WriteQueue {
+    fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (messages, read) = mpsc::channel(WRITE_QUEUE);
+        (Self { messages, waiting: Arc::default() }, read)
+    }
+
+    /// Whether there is room.
+    fn push(&self, bytes: Bytes) -> bool {
+        let length = bytes.len();
+        let fits = self.waiting.load(Ordering::Relaxed).saturating_add(length) <= WRITE_BYTES_MAX;
+        let queued = fits && self.messages.try_send(bytes).is_ok();
+        if queued {
+            self.waiting.fetch_add(length, Ordering::Relaxed);
+        }
+        queued
+    }
+}
+
+/// Hands over what waits, until nobody sends any more; false if the far end takes nothing.
+async fn write_out(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Bytes>,
+    waiting: Arc<AtomicUsize>,
+) -> bool {
+    while let Some(bytes) = queue.recv().await {
+        let written = async { writer.write_all(&bytes).await.is_ok() && writer.flush().await.is_ok() };
+        if !tokio::time::timeout(WRITTEN_WITHIN, written).await.unwrap_or(false) {
+            return false;
+        }
+        waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+    }
+    let _ = writer.shutdown().await;
+    true
 }
 
 /// What is known of who opened a connection.
@@ -347,7 +394,7 @@ where
     S: AsyncRead + AsyncWrite + 'static,
 {
     let Connected { local, socket, standing, visit } = connected;
-    let (queue, mut waiting) = mpsc::channel::<Bytes>(WRITE_QUEUE);
+    let (queue, messages) = WriteQueue::new();
     let close = Arc::new(Notify::new());
     let mut patience = Patience::new(crate::now(), standing.listed || standing.certified || visit.is_none());
     let connection = Connection {
@@ -360,16 +407,13 @@ where
         close: Arc::clone(&close),
     };
     lock(&shared.connections).insert(hop.flow, connection);
-    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (mut reader, writer) = tokio::io::split(stream);
     let broken = Arc::new(Notify::new());
-    let breaks = Arc::clone(&broken);
+    let (breaks, waiting) = (Arc::clone(&broken), Arc::clone(&queue.waiting));
     let writing = actix_rt::spawn(async move {
-        while let Some(bytes) = waiting.recv().await {
-            if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
-                return breaks.notify_one();
-            }
+        if !write_out(writer, messages, waiting).await {
+            breaks.notify_one();
         }
-        let _ = writer.shutdown().await;
     });
     actix_rt::spawn(async move {
         let mut framer = Framer::default();
@@ -394,7 +438,7 @@ where
                 match framer.take() {
                     Ok(None) => break,
                     Ok(Some(Framed::Ping)) => {
-                        let _ = queue.try_send(Bytes::from_static(b"\r\n"));
+                        let _ = queue.push(Bytes::from_static(b"\r\n"));
                     }
                     Ok(Some(Framed::Message(bytes))) => {
                         messages += 1;
@@ -409,7 +453,7 @@ where
                         // What stood before is answered first: it waits in the endpoint's mailbox. Then what ended it.
                         let _ = tokio::time::timeout(ANSWERED_WITHIN, endpoint.send(CountOpen)).await;
                         if let Some(bytes) = framer.refusal(error, hop) {
-                            let _ = queue.try_send(bytes);
+                            let _ = queue.push(bytes);
                         }
                         break 'connection;
                     }
@@ -438,7 +482,7 @@ impl Wire for SocketWire {
             }
             Transport::Tcp | Transport::Tls => {
                 let open = lock(&self.0.connections).get(&hop.flow).cloned();
-                if open.is_none_or(|connection| connection.queue.try_send(bytes).is_err()) {
+                if !open.is_some_and(|connection| connection.queue.push(bytes)) {
                     self.failed(hop);
                 }
             }

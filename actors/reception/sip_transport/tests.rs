@@ -96,3 +96,39 @@ fn where_nobody_listens_there_is_no_connection() {
         assert!(!wire.is_open(gone) && !wire.is_alive(gone).await);
     });
 }
+
+/// A stranger who asks and does not read has us hold the answers.
+#[test]
+fn who_does_not_read_has_little_held_for_him_and_not_for_long() {
+    actix_rt::System::new().block_on(async {
+        tokio::time::pause();
+        let (queue, messages) = WriteQueue::new();
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let writing = actix_rt::spawn(write_out(ours, messages, Arc::clone(&queue.waiting)));
+        let taken = (0..WRITE_QUEUE).filter(|_| queue.push(Bytes::from(vec![0; 16 * 1024]))).count();
+        assert_eq!(taken, 8, "not 64 times 16 KiB");
+        let began = tokio::time::Instant::now();
+        assert!(!writing.await.expect("no panic"), "it is given up");
+        assert!(began.elapsed() <= WRITTEN_WITHIN + Duration::from_secs(1), "of virtual time");
+        drop(theirs);
+    });
+}
+
+#[test]
+fn who_reads_has_room_again() {
+    actix_rt::System::new().block_on(async {
+        let (queue, messages) = WriteQueue::new();
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let waiting = Arc::clone(&queue.waiting);
+        let writing = actix_rt::spawn(write_out(ours, messages, waiting));
+        let mut buffer = vec![0; 64 * 1024];
+        for _ in 0..20 {
+            assert!(queue.push(Bytes::from(vec![7; 64 * 1024])));
+            theirs.read_exact(&mut buffer).await.expect("read");
+            tokio::task::yield_now().await;
+        }
+        drop(queue.messages);
+        assert!(writing.await.expect("no panic"));
+        assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+    });
+}

@@ -14,9 +14,13 @@ use super::session_timer::{Agreement, Refresher, SessionTimer, answered};
 use super::uas::{ALLOW, Output, SUPPORTED, Uas};
 use crate::message::body::SDP;
 use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
+use crate::transaction::TIMEOUT;
 
 /// The longest a transfer may take to have an outcome; telephones ring for a minute at most.
 pub(super) const TRANSFER_MAX: Duration = Duration::from_secs(75);
+/// The longest an offer of ours may wait for its final response. A gateway that says 100 and then nothing keeps the session as
+/// it was, and may offer something itself again.
+pub(super) const OFFER_MAX: Duration = TIMEOUT;
 /// Tries of an offer that crosses the far end's own (491).
 const OFFER_TRIES: u32 = 4;
 
@@ -39,6 +43,7 @@ struct Offering {
     /// Whether it is a refresh that changes nothing.
     refresh: bool,
     again: Option<Instant>,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -72,8 +77,8 @@ impl Own {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let again = self.offering.as_ref().and_then(|offering| offering.again);
-        again.into_iter().chain(self.transfer.as_ref().map(|transfer| transfer.until)).min()
+        let offering = self.offering.as_ref().map(|offering| offering.again.unwrap_or(offering.until));
+        offering.into_iter().chain(self.transfer.as_ref().map(|transfer| transfer.until)).min()
     }
 
     fn branch(&mut self) -> String {
@@ -90,21 +95,22 @@ fn allowed(headers: &Headers) -> Option<String> {
 
 impl Uas {
     /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1).
-    pub(super) fn reoffer(&mut self, sdp: String) {
+    pub(super) fn reoffer(&mut self, now: Instant, sdp: String) {
         if self.own.is_offering() {
             return self.outputs.push_back(Output::Reoffered(Err(StatusCode(491))));
         }
-        self.offer(sdp, 1, false);
+        self.offer(now, sdp, 1, false);
     }
 
-    fn offer(&mut self, sdp: String, tries: u32, refresh: bool) {
+    fn offer(&mut self, now: Instant, sdp: String, tries: u32, refresh: bool) {
         let branch = self.own.branch();
         let (mut request, ways) = self.dialog.request(Method::Invite, &branch);
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
         self.timer_headers(&mut request);
         let number = self.dialog.last_number();
-        self.own.offering = Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None });
+        self.own.offering =
+            Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None, until: now + OFFER_MAX });
         self.outputs.push_back(Output::Send { request: request.with_body(SDP, sdp), ways });
         self.outputs.push_back(Output::WillChanged);
     }
@@ -122,7 +128,7 @@ impl Uas {
         }
         if !self.own.allows("UPDATE") {
             let sdp = self.sdp.clone();
-            return self.offer(sdp, 1, true);
+            return self.offer(now, sdp, 1, true);
         }
         let branch = self.own.branch();
         let (mut request, ways) = self.dialog.request(Method::Update, &branch);
@@ -189,7 +195,12 @@ impl Uas {
 
     pub(super) fn own_timeout(&mut self, now: Instant) {
         if let Some(offering) = self.own.offering.take_if(|offering| offering.again.is_some_and(|at| at <= now)) {
-            self.offer(offering.sdp, offering.tries + 1, offering.refresh);
+            self.offer(now, offering.sdp, offering.tries + 1, offering.refresh);
+        }
+        let overdue = |offering: &mut Offering| offering.again.is_none() && offering.until <= now;
+        // A refresh that came to nothing is told by the session timer.
+        if self.own.offering.take_if(overdue).is_some_and(|offering| !offering.refresh) {
+            self.outputs.push_back(Output::Reoffered(Err(StatusCode(408))));
         }
         if self.own.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
             self.transfer_ended(Err(StatusCode(408)));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::leaving::{Farewell, Leaving, Output as Goodbye};
+use super::own_requests::OFFER_MAX;
 use super::uas::{BeforeAnswer, Input, Output, Uas};
 use super::ways::Way;
 use super::*;
@@ -280,6 +281,26 @@ fn offers_that_cross_are_refused_and_tried_again() {
     assert_eq!(drain(&mut uas), ["ACK", "Reoffered(Ok(b\"\"))"]);
     uas.handle(now, Input::Response(second.respond(StatusCode(200), None)));
     assert_eq!(drain(&mut uas), ["ACK"], "a repeated 200 is acknowledged again");
+}
+
+/// A gateway that answers a re-INVITE by 100 and then by nothing.
+#[test]
+fn an_offer_that_gets_no_final_response_is_given_up() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    let ours = sent(&mut uas);
+    uas.handle(now, Input::Response(ours.respond(StatusCode(100), None)));
+    assert_eq!(drain(&mut uas), Vec::<String>::new());
+    let given_up = uas.deadline().expect("an end in time");
+    assert_eq!(given_up, now + OFFER_MAX);
+    uas.handle_timeout(given_up);
+    assert_eq!(drain(&mut uas), ["Reoffered(Err(StatusCode(408)))"], "the call goes on as it was");
+    assert_eq!(uas.deadline(), None);
+    // The far end may offer again, and a late 200 of its own is acknowledged.
+    assert_eq!(asks(given_up, &mut uas, described(inside("INVITE", 52215690), "v=0")), ["Reinvited"]);
+    uas.handle(given_up, Input::Response(ours.respond(StatusCode(200), None)));
+    assert_eq!(drain(&mut uas), ["ACK"]);
 }
 
 #[test]

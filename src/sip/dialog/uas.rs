@@ -303,7 +303,7 @@ impl Uas {
                 self.reacked(&ack);
             }
             (_, Input::Request { key, request, hop }) => self.inside(now, key, request, hop),
-            (State::Confirmed, Input::Reoffer { sdp }) => self.reoffer(sdp),
+            (State::Confirmed, Input::Reoffer { sdp }) => self.reoffer(now, sdp),
             (State::Confirmed, Input::Refer(transfer)) => self.refer(now, &transfer),
             (State::Confirmed, Input::SendKey(digit, held)) => self.send_key(digit, held),
             (State::Confirmed, Input::Response(response)) => self.answered(now, &response),

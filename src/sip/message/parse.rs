@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use super::framing::HEAD_BYTES_MAX;
 use super::headers::expand;
 use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
@@ -25,21 +26,30 @@ pub enum Malformed {
     Answerable {
         /// The request, as far as it was understood.
         request: Box<Request>,
-        /// What to answer: 400, 416 or 505.
+        /// What to answer: 400, 416, 505 or 513.
         status: StatusCode,
         /// Why, for the reason phrase.
         why: &'static str,
     },
 }
 
-/// Parses one datagram, or one message cut from a stream by [`super::framing`].
+/// Parses one datagram, or one message cut from a stream by [`super::framing`]. Its head is as long as a stream's at most
+/// ([`HEAD_BYTES_MAX`]): whatever is remembered of a request, and of its answers, is bounded by that.
 pub fn message(bytes: &Bytes) -> Result<Message, Malformed> {
     let (head, body_at) = split_head(bytes).ok_or(Malformed::Garbage("no end of headers"))?;
     let (start, headers, wrong) = read_head(head)?;
     let body = bytes.slice(body_at..);
+    let too_long = head.len() > HEAD_BYTES_MAX;
     match start.strip_prefix("SIP/") {
+        Some(_) if too_long => Err(Malformed::Garbage("headers too long")),
         Some(rest) => response(rest, headers, body).map(Message::Response),
-        None => request(&start, headers, Some(body), wrong).map(Message::Request),
+        None => match request(&start, headers, Some(body), wrong)? {
+            request if too_long => {
+                let (request, status) = (Box::new(request), StatusCode(513));
+                Err(Malformed::Answerable { request, status, why: "Message Too Large" })
+            }
+            request => Ok(Message::Request(request)),
+        },
     }
 }
 
@@ -324,6 +334,8 @@ mod tests {
             ("Max-Forwards: 70", "Subject: a\rContent-Length: 9", 400),
             ("Via: SIP/2.0/UDP h;branch=z9hG4bK1\n", "", 0),
             ("OPTIONS sip:a@b SIP/2.0", "hello", 0),
+            ("Call-ID: i", &format!("Call-ID: {}", "i".repeat(HEAD_BYTES_MAX)), 513),
+            ("Call-ID: i", &format!("Call-ID: {}", "i".repeat(HEAD_BYTES_MAX / 2)), 200),
         ] {
             assert_eq!(status(&GOOD.replacen(from, to, 1)), expected, "{from} -> {to}");
         }

@@ -1,7 +1,7 @@
 //! Client transactions: INVITE (RFC 3261 figure 5 with the Accepted state of RFC 6026) and the rest (figure 6).
 //!
 //! ```text
-//! INVITE:  Calling -1xx-> Proceeding -2xx-> Accepted -M-> Terminated
+//! INVITE:  Calling -1xx-> Proceeding -2xx-> Accepted -M-> Terminated;  Proceeding -C-> Terminated
 //!          Calling|Proceeding -3xx..6xx/ACK-> Completed -D-> Terminated;  Calling -B-> Terminated
 //! others:  Trying -1xx-> Proceeding -2xx..6xx-> Completed -K-> Terminated;  Trying|Proceeding -F-> Terminated
 //! ```
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{ClientKey, Output, T1, T2, T4, TIMEOUT};
+use super::{ClientKey, Output, T1, T2, T4, TIMEOUT, TIMER_C};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Request, Response};
 
@@ -22,12 +22,14 @@ pub(super) struct Client {
     bytes: Bytes,
     hop: Hop,
     state: State,
+    /// The deadline that a timer runs for.
+    pub(super) armed: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum State {
     Calling { a: Option<Instant>, interval: Duration, b: Instant },
-    InviteProceeding,
+    InviteProceeding { c: Instant },
     InviteCompleted { d: Instant },
     InviteAccepted { m: Instant },
     Trying { e: Option<Instant>, interval: Duration, f: Instant },
@@ -50,7 +52,7 @@ impl Client {
         } else {
             State::Trying { e: first, interval: T1, f: now + TIMEOUT }
         };
-        let client = Self { key, bytes: request.to_bytes(), request, hop, state };
+        let client = Self { key, bytes: request.to_bytes(), request, hop, state, armed: None };
         client.send_again(outputs);
         client
     }
@@ -64,7 +66,10 @@ impl Client {
         such(self.hop)
             && matches!(
                 self.state,
-                State::Calling { .. } | State::InviteProceeding | State::Trying { .. } | State::Proceeding { .. }
+                State::Calling { .. }
+                    | State::InviteProceeding { .. }
+                    | State::Trying { .. }
+                    | State::Proceeding { .. }
             )
     }
 
@@ -72,11 +77,12 @@ impl Client {
         let status = response.status;
         let linger = |time| if self.hop.transport.is_reliable() { now } else { now + time };
         self.state = match &self.state {
-            State::Calling { .. } | State::InviteProceeding if status.is_provisional() => State::InviteProceeding,
-            State::Calling { .. } | State::InviteProceeding if status.is_success() => {
+            State::Calling { .. } if status.is_provisional() => State::InviteProceeding { c: now + TIMER_C },
+            State::InviteProceeding { c } if status.is_provisional() => State::InviteProceeding { c: *c },
+            State::Calling { .. } | State::InviteProceeding { .. } if status.is_success() => {
                 State::InviteAccepted { m: now + TIMEOUT }
             }
-            State::Calling { .. } | State::InviteProceeding => {
+            State::Calling { .. } | State::InviteProceeding { .. } => {
                 self.acknowledge(&response, outputs);
                 State::InviteCompleted { d: linger(TIMEOUT) }
             }
@@ -103,7 +109,10 @@ impl Client {
 
     pub(super) fn handle_timeout(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
         match &mut self.state {
-            State::Calling { b: end, .. } | State::Trying { f: end, .. } | State::Proceeding { f: end, .. }
+            State::Calling { b: end, .. }
+            | State::InviteProceeding { c: end }
+            | State::Trying { f: end, .. }
+            | State::Proceeding { f: end, .. }
                 if *end <= now =>
             {
                 self.state = State::Terminated;
@@ -129,7 +138,7 @@ impl Client {
                 self.state = State::Terminated;
             }
             State::Calling { .. }
-            | State::InviteProceeding
+            | State::InviteProceeding { .. }
             | State::InviteCompleted { .. }
             | State::InviteAccepted { .. }
             | State::Trying { .. }
@@ -144,10 +153,11 @@ impl Client {
             State::Calling { a: again, b: end, .. }
             | State::Trying { e: again, f: end, .. }
             | State::Proceeding { e: again, f: end } => Some(again.map_or(*end, |again| again.min(*end))),
-            State::InviteCompleted { d: at } | State::InviteAccepted { m: at } | State::Completed { k: at } => {
-                Some(*at)
-            }
-            State::InviteProceeding | State::Terminated => None,
+            State::InviteProceeding { c: at }
+            | State::InviteCompleted { d: at }
+            | State::InviteAccepted { m: at }
+            | State::Completed { k: at } => Some(*at),
+            State::Terminated => None,
         }
     }
 

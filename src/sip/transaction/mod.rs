@@ -29,6 +29,10 @@ pub const T4: Duration = Duration::from_secs(5);
 /// 64·T1: the end of timers B, F, H, J, L and M.
 pub const TIMEOUT: Duration = Duration::from_secs(32);
 
+/// How long a final response to an INVITE of ours may take after a provisional one: timer C of a proxy (RFC 3261 section
+/// 16.6), which has no client transaction wait for ever.
+pub const TIMER_C: Duration = Duration::from_secs(180);
+
 /// Names one server transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServerKey(String);
@@ -182,18 +186,16 @@ impl Layer {
             match timer {
                 TimerOf::Server(key) => {
                     let key = ServerKey(key);
-                    if let Some(server) =
-                        self.servers.get_mut(&key).filter(|s| s.deadline().is_some_and(|at| at <= now))
-                    {
+                    if let Some(server) = self.servers.get_mut(&key) {
+                        server.armed.take_if(|at| *at <= now);
                         server.handle_timeout(now, &key, &mut self.outputs);
                         self.settle_server(&key);
                     }
                 }
                 TimerOf::Client(key) => {
                     let key = ClientKey(key);
-                    if let Some(client) =
-                        self.clients.get_mut(&key).filter(|c| c.deadline().is_some_and(|at| at <= now))
-                    {
+                    if let Some(client) = self.clients.get_mut(&key) {
+                        client.armed.take_if(|at| *at <= now);
                         client.handle_timeout(now, &mut self.outputs);
                         self.settle_client(&key);
                     }
@@ -276,21 +278,27 @@ impl Layer {
         }
     }
 
+    /// Forgets a transaction that has terminated, or sees that a timer runs for it: one for a deadline, however often it is
+    /// looked at, or each repeat of a request would be remembered until then.
     fn settle_server(&mut self, key: &ServerKey) {
-        let Some(server) = self.servers.get(key) else { return };
+        let Some(server) = self.servers.get_mut(key) else { return };
         if server.is_terminated() {
             self.servers.remove(key);
-        } else if let Some(at) = server.deadline() {
+        } else if let Some(at) = server.deadline()
+            && server.armed.replace(at) != Some(at)
+        {
             self.armed += 1;
             self.timers.push(Reverse((at, self.armed, TimerOf::Server(key.0.clone()))));
         }
     }
 
     fn settle_client(&mut self, key: &ClientKey) {
-        let Some(client) = self.clients.get(key) else { return };
+        let Some(client) = self.clients.get_mut(key) else { return };
         if client.is_terminated() {
             self.clients.remove(key);
-        } else if let Some(at) = client.deadline() {
+        } else if let Some(at) = client.deadline()
+            && client.armed.replace(at) != Some(at)
+        {
             self.armed += 1;
             self.timers.push(Reverse((at, self.armed, TimerOf::Client(key.0.clone()))));
         }

@@ -20,6 +20,8 @@ pub(super) struct Server {
     hop: Hop,
     state: State,
     to_tag: Option<String>,
+    /// The deadline that a timer runs for.
+    pub(super) armed: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,7 +46,7 @@ impl Server {
     pub(super) fn start(request: &Request, hop: Hop) -> Self {
         let state =
             if request.method == Method::Invite { State::InviteProceeding { last: None } } else { State::Trying };
-        Self { hop, state, to_tag: None }
+        Self { hop, state, to_tag: None, armed: None }
     }
 
     pub(super) fn hop(&self) -> Hop {

@@ -174,3 +174,41 @@ fn what_is_refused_without_state_is_answered_once_and_forgotten() {
     layer.receive(now, Message::Request(request("ACK", "s")), hop(Transport::Udp));
     assert!(matches!(layer.poll(), Some(Output::Ack { .. })), "its ACK goes up: it may prove a source");
 }
+
+#[test]
+fn a_request_that_is_repeated_for_ever_is_remembered_once() {
+    let mut layer = Layer::default();
+    let (now, from) = (Instant::now(), hop(Transport::Udp));
+    let invite = request("INVITE", "1");
+    layer.receive(now, Message::Request(invite.clone()), from);
+    let key = server_key(&invite);
+    layer.respond(now, &key, invite.respond(StatusCode(200), Some("t")));
+    for n in 0..1000 {
+        let now = now + Duration::from_millis(n);
+        layer.receive(now, Message::Request(invite.clone()), from);
+        layer.receive(now, Message::Request(request("ACK", "1")), from);
+        while layer.poll().is_some() {}
+    }
+    assert_eq!((layer.len(), layer.timers.len()), (1, 1));
+    layer.handle_timeout(now + TIMEOUT);
+    assert_eq!((layer.len(), layer.timers.len()), (0, 0));
+}
+
+/// A re-INVITE that is answered by 100 alone, or by a caller who has gone meanwhile.
+#[test]
+fn an_invite_of_ours_without_a_final_response_ends() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut layer = Layer::default();
+        let (now, invite) = (Instant::now(), request("INVITE", "1"));
+        let key = layer.request(now, invite.clone(), hop(transport));
+        for seconds in [1, 100, 179] {
+            let trying = invite.respond(StatusCode(100), None);
+            layer.receive(now + Duration::from_secs(seconds), Message::Response(trying), hop(transport));
+            layer.handle_timeout(now + Duration::from_secs(seconds));
+        }
+        while layer.poll().is_some() {}
+        layer.handle_timeout(now + Duration::from_secs(1) + TIMER_C);
+        assert_eq!(layer.poll(), Some(Output::NoResponse { key }), "{transport}");
+        assert!(layer.is_empty());
+    }
+}
