@@ -1,5 +1,5 @@
 //! A moment of fuzzing for every parser of bytes from the network: seeded mutations of the corpus. `make fuzz` does it for
-//! long, with libFuzzer.
+//! long, with libFuzzer; `FUZZ_ROUNDS` and `FUZZ_SEED` do it here for as long as is wanted, from another beginning.
 
 use std::path::Path;
 
@@ -40,8 +40,13 @@ fn mutated(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+fn wanted(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn no_bytes_from_the_network_panic_a_parser() {
+    let (rounds, first) = (wanted("FUZZ_ROUNDS", ROUNDS), wanted("FUZZ_SEED", 1));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (seed, (name, target)) in TARGETS.into_iter().enumerate() {
         let files = std::fs::read_dir(root.join(name)).expect("a corpus");
@@ -50,8 +55,8 @@ fn no_bytes_from_the_network_panic_a_parser() {
         let corpus: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).expect("readable")).collect();
         assert!(!corpus.is_empty(), "{name} has seeds");
         corpus.iter().for_each(|bytes| target(bytes));
-        let mut random = Random(seed as u64 + 1);
-        for round in 0..ROUNDS {
+        let mut random = Random((seed + first) as u64);
+        for round in 0..rounds {
             let bytes = mutated(&corpus, &mut random);
             let outcome = std::panic::catch_unwind(|| target(&bytes));
             assert!(outcome.is_ok(), "{name}, round {round}: {:?}", String::from_utf8_lossy(&bytes));

@@ -406,6 +406,7 @@ impl OnClock {
     fn speak(&mut self, mode: LegMode, counters: &mut metrics::MediaCounters) {
         let Leg { port, cores, events } = &mut self.leg;
         let Some(destination) = cores.receiver.borrow().destination() else { return };
+        let may_send = cores.receiver.borrow().may_send();
         let mut playout = cores.playout.borrow_mut();
         if !mode.sends() {
             return playout.skip();
@@ -413,7 +414,7 @@ impl OnClock {
         playout.tick();
         let mut packet = [0; PACKET_BYTES_MAX];
         while let Some(length) = playout.packet(&mut packet) {
-            if port.send(&packet[..length], destination) {
+            if may_send && port.send(&packet[..length], destination) {
                 counters.sent += 1;
             } else {
                 counters.send_failed += 1;
@@ -471,6 +472,9 @@ impl OnClock {
     fn send_control(&mut self, packet: &mut [u8; CONTROL_BYTES_MAX], length: usize) {
         let Leg { port, cores, .. } = &mut self.leg;
         let Some(destination) = cores.receiver.borrow().destination() else { return };
+        if !cores.receiver.borrow().may_send() {
+            return;
+        }
         if length == 0 || length + OVERHEAD_BYTES_MAX > packet.len() {
             return;
         }

@@ -2,7 +2,7 @@
 //!
 //! Pure: the transport opens and closes. Invariant: no source, and not all strangers together, can take the places of who is
 //! listed; a connection that has begun a message, or that a stranger opened, has seconds to say one, however slowly its bytes
-//! drip.
+//! drip; and where strangers have taken all of their places, who holds most makes room for the next ([`makes_room`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,9 @@ pub const PER_LISTED_MAX: usize = CONNECTIONS_MAX / 2;
 pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stranger's connection may stand until it has said its first message.
 pub const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(32);
+
+/// How long a stranger's connection may stand, without a call, before it makes room for another stranger's whoever holds more.
+pub const STANDS_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Who stands in the door: clones share it.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +64,15 @@ impl Doors {
         Some(Visit { of: self.clone(), source, listed })
     }
 
+    /// Whether a stranger was kept out only because other strangers hold all of their places.
+    pub fn wants_room(&self, now: Instant, source: Source) -> bool {
+        let inside = self.inside();
+        let own = inside.by_source.get(&source).copied().unwrap_or(0);
+        inside.strangers >= STRANGERS_MAX
+            && own < PER_STRANGER_MAX
+            && inside.turned_away.get(&source).is_none_or(|until| *until <= now)
+    }
+
     /// No new connection of this source until then.
     pub fn turn_away(&self, now: Instant, source: Source, until: Instant) {
         let mut inside = self.inside();
@@ -90,6 +102,29 @@ impl Drop for Visit {
             }
         }
     }
+}
+
+/// A stranger's connection by which no call came.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest {
+    /// Which.
+    pub flow: u64,
+    /// Whose.
+    pub source: Source,
+    /// Since when it stands.
+    pub since: Instant,
+}
+
+/// Which connection is closed for a newcomer's: the oldest of the source that holds most, if that holds more than the newcomer
+/// would, or has stood for [`STANDS_AT_LEAST`]. A dozen addresses could keep every other stranger out for as long as they
+/// like.
+pub fn makes_room(now: Instant, newcomer: Source, guests: &[Guest]) -> Option<u64> {
+    let mut held: HashMap<Source, usize> = HashMap::new();
+    guests.iter().for_each(|guest| *held.entry(guest.source).or_default() += 1);
+    let own = held.get(&newcomer).copied().unwrap_or(0);
+    let of = |guest: &&Guest| held.get(&guest.source).copied().unwrap_or(0);
+    let most = guests.iter().max_by_key(|guest| (of(guest), std::cmp::Reverse(guest.since)))?;
+    (of(&most) > own + 1 || most.since + STANDS_AT_LEAST <= now).then_some(most.flow)
 }
 
 /// How long a connection is waited for.
@@ -134,6 +169,35 @@ mod tests {
     }
 
     /// The case "4,096 connections with one byte each from one address" of `tests/cases/signalling.yaml`, and its siblings.
+    #[test]
+    fn strangers_who_hold_every_place_make_room_for_others() {
+        let (now, doors) = (Instant::now(), Doors::default());
+        let (mut visits, mut guests) = (vec![], vec![]);
+        for n in 0..STRANGERS_MAX {
+            let source = Source::of(std::net::IpAddr::from([192, 0, 2, (n % 12) as u8]));
+            let since = now + Duration::from_millis(n as u64);
+            visits.push(doors.enter(since, source, false).expect("a place"));
+            guests.push(Guest { flow: n as u64, source, since });
+        }
+        let honest = Source::of(std::net::IpAddr::from([198, 51, 100, 1]));
+        assert!(doors.enter(now, honest, false).is_none() && doors.wants_room(now, honest));
+        assert_eq!(makes_room(now, honest, &guests), Some(0), "the oldest of who holds most");
+        let crowd = Source::of(std::net::IpAddr::from([192, 0, 2, 0]));
+        assert!(!doors.wants_room(now, crowd), "who holds all that one may takes nothing of others");
+        doors.turn_away(now, honest, now + STANDS_AT_LEAST);
+        assert!(!doors.wants_room(now, honest), "nor who is shut out");
+        // As many sources as places: who has stood for long goes first.
+        let each = |n: u64| Guest {
+            flow: n,
+            source: Source::of(std::net::Ipv6Addr::from(u128::from(n) << 64).into()),
+            since: now,
+        };
+        let guests: Vec<Guest> = (1..100).map(each).collect();
+        assert_eq!(makes_room(now, honest, &guests), None);
+        assert!(makes_room(now + STANDS_AT_LEAST, honest, &guests).is_some());
+        assert_eq!(makes_room(now, honest, &[]), None);
+    }
+
     #[test]
     fn one_source_does_not_take_the_places_of_others() {
         let (now, doors) = (Instant::now(), Doors::default());

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 
-use super::doors::{Doors, Patience, Visit};
+use super::doors::{self, Doors, Guest, Patience, Visit};
 use super::liveness;
 use super::sip_endpoint::{Arrived, CountOpen, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
 use super::tls::TlsIdentity;
@@ -175,6 +175,7 @@ impl Bound {
             connections: Mutex::default(),
             next_flow: AtomicU64::new(1 << 16),
             doors: Doors::default(),
+            making_room: AtomicBool::new(false),
             endpoint: Mutex::new(None),
         });
         (SocketWire(Arc::clone(&shared)), Serving { shared, listeners: self.listeners })
@@ -189,6 +190,8 @@ struct Shared {
     connections: Mutex<HashMap<u64, Connection>>,
     next_flow: AtomicU64,
     doors: Doors,
+    /// Somebody is being asked to make room.
+    making_room: AtomicBool,
     endpoint: Mutex<Option<Addr<SipEndpoint>>>,
 }
 
@@ -203,6 +206,14 @@ struct Connection {
     /// A call was taken that came by it: it is not closed for what others of its source do.
     welcome: Arc<AtomicBool>,
     close: Arc<Notify>,
+    since: Instant,
+}
+
+impl Connection {
+    /// Whether it is not closed for what strangers do.
+    fn is_known(&self) -> bool {
+        self.standing.listed || self.standing.certified || self.welcome.load(Ordering::Relaxed)
+    }
 }
 
 /// What waits for a connection to take it: [`WRITE_QUEUE`] messages and [`WRITE_BYTES_MAX`] at most.
@@ -315,6 +326,9 @@ async fn accept(listener: TcpListener, listen: Arc<Listen>, shared: Arc<Shared>,
                 let source = Source::of(remote.ip());
                 let Some(visit) = shared.doors.enter(crate::now(), source, listen.lists(remote.ip())) else {
                     metrics::sip_dropped("overload");
+                    if shared.doors.wants_room(crate::now(), source) {
+                        actix_rt::spawn(make_room(Arc::clone(&shared), source, endpoint.clone()));
+                    }
                     continue;
                 };
                 let (listen, shared, endpoint) = (Arc::clone(&listen), Arc::clone(&shared), endpoint.clone());
@@ -324,6 +338,31 @@ async fn accept(listener: TcpListener, listen: Arc<Listen>, shared: Arc<Shared>,
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// Has a stranger's connection closed by which no call came, for the next try of this source.
+async fn make_room(shared: Arc<Shared>, newcomer: Source, endpoint: Addr<SipEndpoint>) {
+    if shared.making_room.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let guests: Vec<Guest> = lock(&shared.connections)
+        .iter()
+        .filter(|(_, connection)| !connection.is_known())
+        .map(|(flow, connection)| Guest {
+            flow: *flow,
+            source: Source::of(connection.remote.ip()),
+            since: connection.since,
+        })
+        .collect();
+    if let Some(flow) = doors::makes_room(crate::now(), newcomer, &guests) {
+        let is_used = endpoint.send(IsFlowUsed(flow)).await.unwrap_or(true);
+        match lock(&shared.connections).get(&flow) {
+            Some(connection) if is_used => connection.welcome.store(true, Ordering::Relaxed),
+            Some(connection) => connection.close.notify_one(),
+            None => {}
+        }
+    }
+    shared.making_room.store(false, Ordering::Relaxed);
 }
 
 /// Finds out by the first byte what is spoken, and shakes hands.
@@ -403,8 +442,10 @@ where
         local,
         remote: hop.remote,
         standing,
-        welcome: Arc::default(),
+        // Our own is for a call.
+        welcome: Arc::new(AtomicBool::new(visit.is_none())),
         close: Arc::clone(&close),
+        since: crate::now(),
     };
     lock(&shared.connections).insert(hop.flow, connection);
     let (mut reader, writer) = tokio::io::split(stream);
@@ -579,9 +620,7 @@ impl Wire for SocketWire {
     fn turn_away(&mut self, source: Source, until: Instant) {
         self.0.doors.turn_away(crate::now(), source, until);
         for connection in lock(&self.0.connections).values() {
-            let standing = &connection.standing;
-            let known = standing.listed || standing.certified || connection.welcome.load(Ordering::Relaxed);
-            if !known && Source::of(connection.remote.ip()) == source {
+            if !connection.is_known() && Source::of(connection.remote.ip()) == source {
                 connection.close.notify_one();
             }
         }

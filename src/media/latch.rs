@@ -189,6 +189,14 @@ impl Latch {
         self.pinned.as_ref().map(|pinned| pinned.source).or(self.expected.signalled)
     }
 
+    /// Whether packets may be sent to the destination. Not to an address of our own side that somebody out there has merely
+    /// named: they would reach a host of ours, and never theirs. What is heard of shows where they are.
+    pub fn may_send(&self) -> bool {
+        let is_of_ours = |at: SocketAddr| !is_public(at.ip().to_canonical());
+        let from_out_there = self.expected.sip_source.is_some_and(|source| is_public(source.to_canonical()));
+        self.pinned.is_some() || !(from_out_there && self.expected.signalled.is_some_and(is_of_ours))
+    }
+
     /// Judges one packet.
     pub fn judge(&mut self, seen: Sighting) -> Verdict {
         let rank = self.expected.rank(seen.source);

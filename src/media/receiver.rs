@@ -203,6 +203,11 @@ impl Receiver {
         self.latch.destination()
     }
 
+    /// Whether they may go there: see [`Latch::may_send`].
+    pub fn may_send(&self) -> bool {
+        self.latch.may_send()
+    }
+
     /// How the stream is coded.
     pub fn format(&self) -> StreamFormat {
         self.format

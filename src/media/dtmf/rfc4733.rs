@@ -182,7 +182,7 @@ impl EventReceiver {
             (Relation::Old, _) => return None,
             (Relation::Same | Relation::NextSegment, Some(press)) => {
                 if relation == Relation::NextSegment {
-                    press.before += u32::from(press.duration);
+                    press.before = press.before.saturating_add(press.duration.into());
                     press.duration = told.duration;
                 }
                 press.duration = press.duration.max(told.duration);
@@ -284,6 +284,28 @@ mod tests {
         assert_eq!(numbered(repeats), "7");
         let moving = (0..12u16).map(|n| (n, (100 + u32::from(n) * 160, 7, n > 1, (n.min(4) + 1) * 160)));
         assert_eq!(numbered(moving), "7", "with the timestamp of the packet");
+    }
+
+    #[test]
+    fn segments_without_end_are_one_press_and_no_overflow() {
+        let mut receiver = EventReceiver::new(8000);
+        let (mut timestamp, mut sequence) = (0u32, 0u16);
+        for n in 0..150_000u32 {
+            let duration: u16 = if n % 2 == 0 { u16::MAX } else { 1 };
+            timestamp = timestamp.wrapping_add(if n % 2 == 0 { 1 } else { u16::MAX.into() });
+            sequence = sequence.wrapping_add(1);
+            let [high, low] = duration.to_be_bytes();
+            let payload = [5, 0x0a, high, low];
+            receiver.push(&Packet {
+                payload_type: 101,
+                marker: false,
+                sequence,
+                timestamp,
+                ssrc: 1,
+                payload: &payload,
+            });
+        }
+        assert!(receiver.is_held());
     }
 
     #[test]

@@ -201,3 +201,26 @@ fn a_re_invite_that_changes_nothing_opens_nothing_to_strangers() {
     }
     assert_eq!(bench.runs(stranger(), 66, 0..100), 0, "and a later silence is theirs no more");
 }
+
+/// A private address in the description of somebody out there is one of ours to whoever is sent there.
+#[test]
+fn a_stranger_does_not_aim_our_audio_at_our_own_hosts() {
+    let (out_there, neighbour) = ([198, 51, 100, 6], [10, 0, 0, 9]);
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 161));
+    for (signalled, sip_source, may_send) in [
+        (private(), out_there, false),
+        (loopback, out_there, false),
+        (public(1), out_there, true),
+        (private(), neighbour, true),
+    ] {
+        let bench = Bench::new(signalled, sip_source);
+        assert_eq!(bench.latch.may_send(), may_send, "{signalled} named by {sip_source:?}");
+    }
+    // Behind their NAT: what is heard of them shows where they are.
+    let mut bench = Bench::new(private(), out_there);
+    assert_eq!(bench.runs(stranger(), OURS, 0..10), 6);
+    assert!(bench.latch.may_send());
+    assert_eq!(bench.latch.destination(), Some(stranger()));
+    bench.latch.reopen(loopback);
+    assert!(!bench.latch.may_send(), "a re-INVITE names another");
+}

@@ -5,8 +5,15 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{NO_PAD, STANDARD};
+use base64::engine::{DecodePaddingMode, GeneralPurpose};
+use base64::{Engine, alphabet};
+
+use crate::message::params::number;
+
+/// Base64 with its padding or without: some leave out what stands behind keys of 28, 44 and 46 bytes.
+const PADDED_OR_NOT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// A crypto suite (RFC 4568 section 6.2, RFC 6188, RFC 7714).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,14 +99,14 @@ impl CryptoLine {
     /// Reads the value of the attribute; `None` if it is malformed, or not acceptable to us.
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
-        let tag = words.next()?.parse().ok()?;
+        let tag = number(words.next()?)?;
         let suite = CryptoSuite::from_token(words.next()?)?;
         let inline = words.next()?.strip_prefix("inline:")?;
         // One key alone; a lifetime is no limit that a call could reach.
         let mut parts = inline.split(';').next()?.split('|');
-        let key_and_salt = STANDARD.decode(parts.next()?).ok()?;
+        let key_and_salt = PADDED_OR_NOT.decode(parts.next()?).ok()?;
         let mki_bytes = match parts.find_map(|part| part.split_once(':')) {
-            Some((_, bytes)) => bytes.parse().ok().filter(|bytes| *bytes <= 16)?,
+            Some((_, bytes)) => number(bytes).filter(|bytes| *bytes <= 16)?,
             None => 0,
         };
         // Whatever leaves packets unprotected, or derives keys at another rate, is not what we do.
@@ -177,6 +184,11 @@ mod tests {
         for suite in CryptoSuite::ALL {
             let line = CryptoLine { tag: 3, key: material.key(suite) };
             assert_eq!(CryptoLine::parse(&line.to_string()), Some(line.clone()));
+            assert_eq!(
+                CryptoLine::parse(line.to_string().trim_end_matches('=')),
+                Some(line.clone()),
+                "without padding"
+            );
             assert!(!format!("{line:?} {material:?}").contains('['));
         }
     }
