@@ -190,6 +190,9 @@ const JOINER: char = '\u{200d}';
 fn host(rest: &str) -> Option<(&str, usize)> {
     let lower = rest.get(..rest.len().min("https://".len()))?.to_ascii_lowercase();
     let scheme = ["https://", "http://", "www."].into_iter().find(|scheme| lower.starts_with(scheme))?;
+    // Without a name it is none, and its end is not looked for: of many that would take long.
+    let named = rest[scheme.len()..].trim_start_matches("www.");
+    named.chars().next().filter(|c| c.is_alphanumeric())?;
     let end = rest.find(|c: char| c.is_whitespace() || "<>\"*`|)]".contains(c)).unwrap_or(rest.len());
     let address = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '_', '\'']);
     let host = address.get(scheme.len()..)?.split(['/', '?', '#', ':']).next()?;
@@ -265,5 +268,7 @@ mod tests {
         for text in ["[", "![", "*", "_a", "<", "`", "\\", "[a](", "é*", "> "] {
             of_page(&text.repeat(5000));
         }
+        // As much as a reply may hold.
+        of_page(&"www.?".repeat(100_000));
     }
 }

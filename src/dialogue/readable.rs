@@ -46,12 +46,16 @@ fn as_space(c: char) -> char {
 fn acts(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c,
-            '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}' | '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Marks that stand on, under or through a letter, of the scripts that towers are built of.
 fn is_accent(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
+        | '\u{64b}'..='\u{65f}' | '\u{6d6}'..='\u{6dc}' | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 #[cfg(test)]
@@ -68,6 +72,9 @@ mod tests {
             ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}", "abcd"),
             ("red\u{1b}[31m\u{7}\tx\r\ny", "red[31m x \ny"),
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("ก็็็็็็็", "ก็็็็"),
+            ("a\u{489}\u{489}\u{489}\u{489}\u{489}\u{489}", "a\u{489}\u{489}\u{489}\u{489}"),
+            ("a\u{3164}b\u{61c}c\u{e0101}d", "abcd"),
             ("Z\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}", "Z\u{300}\u{301}\u{302}\u{303}"),
         ] {
             assert_eq!(readable(text).trim(), read, "{text:?}");

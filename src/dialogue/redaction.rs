@@ -168,6 +168,11 @@ mod tests {
             "call 206 555 0100 5555555555554444",
             "order 1234567 and 4111111111111111",
             "1234564111111111111111789",
+            "④①①① ①①①① ①①①① ①①①①",
+            "⁴¹¹¹ ¹¹¹¹ ¹¹¹¹ ¹¹¹¹",
+            "4\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}1111111111111\u{20e3}1",
+            "quattro uno uno uno uno uno uno uno uno uno uno uno uno uno uno uno",
+            "vier een een een, een een een een, een een een een, een een een een",
         ] {
             let shown = shown(text);
             let masked = digits::digits(text).len() - digits::digits(&shown).len();

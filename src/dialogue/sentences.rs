@@ -15,6 +15,8 @@ const ABBREVIATIONS: [&str; 44] = [
 const CHARACTERS_MIN: usize = 12;
 /// The same for scripts whose characters are syllables.
 const WIDE_MIN: usize = 4;
+/// A longer text without an end does not wait for it.
+const WAITING_BYTES_MAX: usize = 4096;
 
 /// Gathers text and gives sentences.
 #[derive(Debug, Default)]
@@ -31,6 +33,10 @@ impl Sentences {
             let rest = self.text.split_off(end);
             let sentence = std::mem::replace(&mut self.text, rest.trim_start().to_owned());
             complete.push(sentence.trim().to_owned());
+        }
+        // What has no end so far is looked through again with every piece: it goes on in parts.
+        if self.text.len() > WAITING_BYTES_MAX && !self.text.contains("<speak") {
+            complete.extend(self.words().or_else(|| self.finish()));
         }
         complete
     }
@@ -258,6 +264,21 @@ mod tests {
         sentences.push("お電話ありがとうございます、少々お待ち");
         assert_eq!(sentences.clause().as_deref(), Some("お電話ありがとうございます、"));
         assert_eq!(sentences.words().as_deref(), Some("少々お待ち"));
+    }
+
+    #[test]
+    fn a_text_without_an_end_goes_on_in_parts_and_is_whole() {
+        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+        for (begin, piece) in [("word ".repeat(4000), "x "), ("é".repeat(9000), "x"), ("[a ".repeat(4000), "(")] {
+            let mut sentences = Sentences::default();
+            let mut all = sentences.push(&begin);
+            for _ in 0..1000 {
+                all.extend(sentences.push(piece));
+                assert!(sentences.text.len() <= WAITING_BYTES_MAX, "what waits is looked through with every piece");
+            }
+            all.extend(sentences.finish());
+            assert_eq!(all.iter().map(|text| letters(text)).sum::<usize>(), letters(&begin) + letters(piece) * 1000);
+        }
     }
 
     #[test]

@@ -384,7 +384,9 @@ impl TurnLoop {
         let refused = self.policy.update(&context);
         self.warn_of(refused);
         self.heard.context_of(number);
-        policy::merge_custom_data(&mut self.custom_data, &context, &self.policy.redaction);
+        if !policy::merge_custom_data(&mut self.custom_data, &context, &self.policy.redaction) {
+            self.outputs.push_back(Output::Skipped { response_type: "cdr_custom_data beyond 64 KiB".to_owned() });
+        }
         self.context = context;
     }
 

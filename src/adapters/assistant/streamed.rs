@@ -130,12 +130,14 @@ pub(super) struct Assembly {
     reply: Option<Value>,
     /// What came that is nothing of a reply.
     foreign: Option<Value>,
+    /// An item that is none.
+    misshapen: Option<ServiceFailure>,
 }
 
 impl Assembly {
     pub(super) fn new(parts: PartSink) -> Self {
         let spoken = Spoken::new(parts, |text| text.trim().to_owned());
-        Self { spoken, pieces: Pieces::default(), handed_over: 0, reply: None, foreign: None }
+        Self { spoken, pieces: Pieces::default(), handed_over: 0, reply: None, foreign: None, misshapen: None }
     }
 
     /// Takes a value; `true` once the reply is complete.
@@ -166,6 +168,10 @@ impl Assembly {
     }
 
     fn complete(&mut self, item: &Value) {
+        if !item.is_object() {
+            self.misshapen.get_or_insert_with(|| shape::unexpected("an object as `item`", Some(item)));
+            return;
+        }
         self.handed_over += 1;
         let pieces = std::mem::take(&mut self.pieces);
         if !pieces.has_begun() {
@@ -177,9 +183,13 @@ impl Assembly {
     }
 
     pub(super) fn finish(mut self) -> Result<TurnReply, ServiceFailure> {
-        let held = std::mem::take(&mut self.pieces).held();
+        let pieces = std::mem::take(&mut self.pieces);
+        let (held, said) = (pieces.held(), pieces.given.clone() + &pieces.held());
         self.spoken.hear(Instant::now(), &held);
         self.spoken.finish(Instant::now());
+        if let Some(failure) = self.misshapen {
+            return Err(failure);
+        }
         let Some(reply) = self.reply else {
             return Err(match self.foreign {
                 Some(foreign) => {
@@ -190,6 +200,11 @@ impl Assembly {
         };
         let mut reply = shape::reply(reply)?;
         reply.generic.drain(..self.handed_over.min(reply.generic.len()));
+        // Of an item that came in pieces and was never completed the words were heard all the same.
+        let text = |item: &Value| item.get("text").and_then(Value::as_str).map(|text| text.trim().to_owned());
+        if !said.trim().is_empty() && reply.generic.first().and_then(text).is_some_and(|text| text == said.trim()) {
+            reply.generic.remove(0);
+        }
         Ok(reply)
     }
 }
@@ -293,7 +308,9 @@ mod tests {
                 objects.push(
                     json!({"final_response": {"output": {"generic": [{"response_type": "text", "text": said}]}}}),
                 );
-                assert_eq!(assembled(&objects).0.join(" "), said, "{pieces:?}");
+                let (heard, reply) = assembled(&objects);
+                assert_eq!(heard.join(" "), said, "{pieces:?}");
+                assert!(reply.expect("complete").generic.is_empty(), "what was heard is not said again: {pieces:?}");
             }
         }
     }
@@ -325,6 +342,14 @@ mod tests {
             assert_eq!(heard, ["We open at nine.", "We close at five."]);
             let reply = reply.expect("complete");
             assert_eq!((reply.generic, reply.context), (vec![last.clone()], json!({"a": 1})));
+        }
+    }
+
+    #[test]
+    fn an_item_that_is_none_is_told_and_not_mistaken_for_silence() {
+        for item in [json!("hello"), json!(null), json!(["hello"]), json!(7)] {
+            let (_, reply) = assembled(&[json!({"item": item}), json!({"output": {"generic": []}})]);
+            assert!(reply.is_none(), "{item}");
         }
     }
 

@@ -64,8 +64,8 @@ impl Webhook {
             .map_err(|error| http::failure(&error))?;
         let response = http::accepted(response, &[])?;
         let origin = Origin { transaction: http::transaction(&response), ..Origin::default() };
-        let content_type =
-            response.headers().get("Content-Type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = response.headers().get("Content-Type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
         if ["ndjson", "jsonl", "json-seq", "event-stream"].iter().any(|stream| content_type.contains(stream)) {
             return Ok(TurnReply { origin, ..assembled(response, parts).await? });
         }
@@ -149,6 +149,7 @@ mod tests {
         let lines = "{\"item\": {\"response_type\": \"text\", \"text\": \"one\"}}\n\n{\"output\": {\"generic\": [{\"response_type\": \"end_session\"}]}, \"context\": {\"b\": 2}}\n";
         for (content_type, body) in [
             ("application/x-ndjson", lines.to_owned()),
+            ("Application/X-NDJSON; charset=UTF-8", lines.to_owned()),
             (
                 "text/event-stream",
                 lines.replace("{\"item", "event: item\ndata: {\"item").replace("{\"output", "data:{\"output"),

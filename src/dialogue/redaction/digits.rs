@@ -144,7 +144,19 @@ fn value(c: char) -> Option<u8> {
         '\u{1d7e2}',
         '\u{1d7ec}',
         '\u{1d7f6}',
+        '\u{1fbf0}',
     ];
+    match c {
+        '⁰' | '₀' | '⓪' | '⓿' => return Some(0),
+        '¹' => return Some(1),
+        '²' => return Some(2),
+        '³' => return Some(3),
+        '⁴'..='⁹' => return Some((c as u32 - '⁰' as u32) as u8),
+        '₁'..='₉' => return Some((c as u32 - '₀' as u32) as u8),
+        '①'..='⑨' => return Some((c as u32 - '①' as u32) as u8 + 1),
+        '❶'..='❾' => return Some((c as u32 - '❶' as u32) as u8 + 1),
+        _ => {}
+    }
     let offset = |zero: char| (c as u32).checked_sub(zero as u32).filter(|offset| *offset < 10);
     zeros.into_iter().find_map(offset).map(|digit| digit as u8)
 }
@@ -153,15 +165,15 @@ fn value(c: char) -> Option<u8> {
 fn of_word(word: &str) -> Option<Vec<u8>> {
     const UNITS: [&[&str]; 10] = [
         &["zero", "oh", "o", "null", "cero", "zéro", "nul"],
-        &["one", "eins", "uno", "une"],
-        &["two", "zwei", "zwo", "dos", "deux"],
-        &["three", "drei", "tres", "trois"],
-        &["four", "vier", "cuatro", "quatre"],
-        &["five", "fünf", "cinco", "cinq"],
-        &["six", "sechs", "seis"],
-        &["seven", "sieben", "siete", "sept"],
-        &["eight", "acht", "ocho", "huit"],
-        &["nine", "neun", "nueve", "neuf"],
+        &["one", "eins", "uno", "une", "een", "één"],
+        &["two", "zwei", "zwo", "dos", "deux", "due", "twee"],
+        &["three", "drei", "tres", "trois", "tre", "drie"],
+        &["four", "vier", "cuatro", "quatre", "quattro"],
+        &["five", "fünf", "cinco", "cinq", "cinque", "vijf"],
+        &["six", "sechs", "seis", "sei", "zes"],
+        &["seven", "sieben", "siete", "sept", "sette", "zeven"],
+        &["eight", "acht", "ocho", "huit", "otto"],
+        &["nine", "neun", "nueve", "neuf", "nove", "negen"],
     ];
     const TEENS: [&str; 10] =
         ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];

@@ -83,9 +83,12 @@ const KEYS_MAX: usize = 32;
 
 pub(super) fn collect(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
     let mut digits = |name| within(parameters, name, 1..=DIGITS_MAX, refused).map(|n| n as usize);
-    let termination_key = text(parameters.get("termination_key")).and_then(|key| key.chars().next());
+    let termination_key = text(parameters.get("termination_key")).and_then(|key| key_named(&key));
     let (count, maximum, minimum) = (digits("count"), digits("maximum_count"), digits("minimum_count"));
-    let minimum = minimum.filter(|minimum| maximum.is_none_or(|maximum| *minimum <= maximum));
+    // What contradicts the lower end of a collection can never be had: it is as if it were not there.
+    let most = [count, maximum].into_iter().flatten().min();
+    let minimum = minimum.filter(|minimum| most.is_none_or(|most| *minimum <= most));
+    let count = count.filter(|count| most.is_none_or(|most| *count <= most));
     let inter_digit = within(parameters, "inter_digit_timeout_count", 1..=100_000, refused);
     let ignores_speech = flag(parameters.get("ignore_speech")).unwrap_or(false);
     let ends = count.is_some() || maximum.is_some() || termination_key.is_some();
@@ -99,6 +102,15 @@ pub(super) fn collect(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Opti
         stops_after: flag(parameters.get("stop_after_collection")).unwrap_or(false),
         masked: flag(parameters.get("mask")).unwrap_or(ignores_speech),
     }))
+}
+
+/// A key by its sign, or by what people call it; what no telephone has is none.
+pub fn key_named(name: &str) -> Option<char> {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "pound" | "hash" => Some('#'),
+        "star" | "asterisk" => Some('*'),
+        name => name.chars().next().map(|c| c.to_ascii_uppercase()).filter(|key| "0123456789*#ABCD".contains(*key)),
+    }
 }
 
 /// Most digits of one collection.
@@ -167,6 +179,23 @@ mod tests {
             KeyPress { key: '5', duration_ms: 200, volume: 0 },
         ];
         assert_eq!(read(&item), Some(Response::SendKeys(DtmfSend { keys, interval_ms: 100 })));
+    }
+
+    #[test]
+    fn what_can_never_be_had_is_not_waited_for() {
+        let read = |parameters: Value| match collect(&parameters, &mut vec![]) {
+            Some(Response::Dtmf(wanted)) => {
+                Some((wanted.count, wanted.minimum, wanted.maximum, wanted.termination_key))
+            }
+            _ => None,
+        };
+        assert_eq!(read(json!({"count": 4, "minimum_count": 6})), Some((Some(4), None, None, None)));
+        assert_eq!(read(json!({"count": 4, "maximum_count": 2})), Some((None, None, Some(2), None)));
+        assert_eq!(read(json!({"termination_key": "pound"})), Some((None, None, None, Some('#'))));
+        assert_eq!(read(json!({"termination_key": "STAR"})), Some((None, None, None, Some('*'))));
+        for no_key in [json!("enter"), json!("é"), json!(" "), json!([])] {
+            assert_eq!(read(json!({"termination_key": no_key})), None);
+        }
     }
 
     #[test]

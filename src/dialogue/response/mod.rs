@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use activities::Activities;
 pub use audio::Audio;
 pub use connect_to_agent::ConnectToAgent;
-pub use dtmf::{DtmfCollect, DtmfSend, KeyPress};
+pub use dtmf::{DtmfCollect, DtmfSend, KeyPress, key_named};
 pub use fields::OutOfRange;
 pub use options::{Choice, OptionList, OptionsConfig};
 pub use sip_target::SipTarget;

@@ -56,9 +56,10 @@ pub struct OptionsConfig {
 
 impl OptionsConfig {
     pub(super) fn read(parameters: &Value) -> Self {
+        let prefix = text(parameters.get("prefixText")).map(|prefix| plain_text::of_markdown(&prefix));
         let words = |value: &Value| value.as_array()?.iter().map(|word| text(Some(word))).collect();
         Self {
-            prefix: text(parameters.get("prefixText")),
+            prefix,
             match_words: parameters.get("matchWord").and_then(words),
             keys_only: flag(parameters.get("disableSpeech")).unwrap_or(false),
         }
@@ -102,7 +103,8 @@ pub(super) fn read(item: &Value, disambiguates: bool) -> Option<Response> {
         Some(Choice { input: input(entry, &label), label })
     };
     let choices: Vec<Choice> = list.iter().filter_map(choice).take(CHOICES_MAX).collect();
-    let title = text(item.get("title")).or_else(|| disambiguates.then(|| DID_YOU_MEAN.to_owned()));
+    let title = text(item.get("title")).map(|title| plain_text::of_markdown(&title));
+    let title = title.filter(|title| !title.is_empty()).or_else(|| disambiguates.then(|| DID_YOU_MEAN.to_owned()));
     (!choices.is_empty()).then_some(Response::Options(OptionList { title, choices, disambiguates }))
 }
 
@@ -176,6 +178,15 @@ mod tests {
         assert!(config.named(&list().choices, "red").is_some() && config.named(&list().choices, "one").is_none());
         let keys = OptionsConfig::read(&json!({"disableSpeech": "true"}));
         assert!(keys.named(&list().choices, "one").is_none());
+    }
+
+    #[test]
+    fn titles_and_offers_are_spoken_without_markdown() {
+        let item = json!({"title": "**Which** one?", "options": [{"label": "*Sales*"}]});
+        let Some(Response::Options(list)) = read(&item, false) else { panic!("a list") };
+        let config = OptionsConfig::read(&json!({"prefixText": "**Press** %s for"}));
+        assert_eq!(list.title.as_deref(), Some("Which one?"));
+        assert_eq!(config.offer(1, &list.choices[0].label), "Press 1 for Sales");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::fields::{OutOfRange, flag, text};
 use super::options::OptionsConfig;
 use super::{Activities, Audio, BargeInSwitch, Means, Response, dtmf, sip_target, speech_to_text, text_to_speech};
+use crate::plain_text;
 use crate::response::ConnectToAgent;
 
 /// Most bytes of one `user_defined`.
@@ -43,8 +44,8 @@ fn command(name: &str, parameters: &Value, refused: &mut Vec<OutOfRange>) -> Opt
         "vgwActPlayText" => {
             let texts =
                 parameters.get("text").map(|texts| texts.as_array().cloned().unwrap_or_else(|| vec![texts.clone()]));
-            let texts = texts?.iter().filter_map(|item| text(Some(item))).map(|text| Response::Text { text }).collect();
-            return Some(texts);
+            let plain = |item: &Value| Some(Response::Text { text: plain_text::of_markdown(&text(Some(item))?) });
+            return Some(texts?.iter().filter_map(plain).collect());
         }
         "vgwActPlayUrl" => Response::Audio(Audio {
             source: text(parameters.get("url"))?,
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn a_sequence_beside_generic_is_read_in_order() {
         let output = json!({"vgwActionSequence": [
-            {"command": "vgwActPlayText", "parameters": {"text": ["a", "b"]}}, {"command": "vgwActSetConversationConfig"}]});
+            {"command": "vgwActPlayText", "parameters": {"text": ["**a**", "b"]}}, {"command": "vgwActSetConversationConfig"}]});
         let expected = [
             Response::Text { text: "a".into() },
             Response::Text { text: "b".into() },

@@ -94,16 +94,33 @@ impl Policy {
     }
 }
 
-/// Merges `cdr_custom_data`: new keys are added, known ones overwritten, and an empty text takes a key away.
-pub(super) fn merge_custom_data(kept: &mut Map<String, Value>, context: &Value, redaction: &Redaction) {
-    let Some(Value::Object(given)) = context.pointer("/integrations/voice_telephony/cdr_custom_data") else { return };
+/// Most bytes of `cdr_custom_data` that a record keeps, as JSON: an assistant may add to them in every turn.
+pub(super) const CUSTOM_DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Merges `cdr_custom_data`: new keys are added, known ones overwritten, and an empty text takes a key away. Whether all of
+/// it had room: what has none is left out.
+pub(super) fn merge_custom_data(kept: &mut Map<String, Value>, context: &Value, redaction: &Redaction) -> bool {
+    let Some(Value::Object(given)) = context.pointer("/integrations/voice_telephony/cdr_custom_data") else {
+        return true;
+    };
+    let size = |name: &str, value: &Value| name.len() + value.to_string().len();
+    let mut bytes: usize = kept.iter().map(|(name, value)| size(name, value)).sum();
+    let mut complete = true;
     for (name, value) in given {
-        if value == "" {
+        if let Some(before) = kept.get(name) {
+            bytes -= size(name, before);
+        }
+        let more = if value == "" { 0 } else { size(name, value) };
+        if value == "" || bytes + more > CUSTOM_DATA_BYTES_MAX {
+            complete &= value == "";
             kept.remove(name);
         } else {
-            kept.insert(name.clone(), masked(value, redaction));
+            let value = masked(value, redaction);
+            bytes += size(name, &value);
+            kept.insert(name.clone(), value);
         }
     }
+    complete
 }
 
 /// A value as the record may hold it.
@@ -145,6 +162,20 @@ mod tests {
         }
         let absent = json!({"integrations": {"voice_telephony": {"post_response_timeout_count": null}}});
         assert_eq!(Policy::default().update(&absent).len(), 0);
+    }
+
+    #[test]
+    fn custom_data_that_grow_without_end_come_to_one() {
+        let mut kept = Map::new();
+        let mut merge = |n: usize, length: usize| {
+            let data = json!({format!("n{n}"): "x".repeat(length)});
+            let context = json!({"integrations": {"voice_telephony": {"cdr_custom_data": data}}});
+            merge_custom_data(&mut kept, &context, &Redaction::default())
+        };
+        assert!((0..30).all(|n| merge(n, 2000)));
+        assert!(!(30..200).any(|n| merge(n, 6000)));
+        assert!(merge(7, 10) && !merge(7, 900_000), "what is there may change");
+        assert_eq!(kept.len(), 29);
     }
 
     #[test]

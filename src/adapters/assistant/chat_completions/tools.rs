@@ -1,5 +1,6 @@
 //! The tools of a language model on the telephone: what they are called, and what they are as responses.
 
+use bellhop_dialogue::response::key_named;
 use serde_json::{Value, json};
 
 /// Their names.
@@ -52,14 +53,43 @@ pub(super) fn carried_out(name: &str, arguments: &Value) -> Option<Value> {
         "end_session" => Some(json!({"response_type": "end_session"})),
         "collect_digits" => {
             let mut parameters = json!({"mask": given("secret").unwrap_or(json!(false))});
-            if let Some(count) = given("count") {
-                parameters["count"] = count;
+            // What is no number of digits, or no key, is as if it were not there: then the usual key ends them.
+            let digits = |count: &Value| count.as_u64().or_else(|| count.as_str()?.trim().parse().ok());
+            let count = given("count").filter(|count| digits(count).is_some_and(|digits| (1..=100).contains(&digits)));
+            let key = given("termination_key").filter(|key| key.as_str().and_then(key_named).is_some());
+            if let Some(key) = key.or_else(|| count.is_none().then(|| json!("#"))) {
+                parameters["termination_key"] = key;
             }
-            if given("termination_key").is_some() || given("count").is_none() {
-                parameters["termination_key"] = given("termination_key").unwrap_or(json!("#"));
+            if let Some(count) = count {
+                parameters["count"] = count;
             }
             Some(json!({"response_type": "dtmf", "command_info": {"type": "collect", "parameters": parameters}}))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_were_asked_for_are_collected_whatever_the_model_wrote() {
+        for (arguments, count, key) in [
+            (json!({"count": 4}), json!(4), Value::Null),
+            (json!({"count": "4", "termination_key": ""}), json!("4"), Value::Null),
+            (json!({"count": 0}), Value::Null, json!("#")),
+            (json!({"count": "many", "termination_key": "enter"}), Value::Null, json!("#")),
+            (json!({"count": [4], "termination_key": "star"}), Value::Null, json!("star")),
+            (json!({"count": null, "termination_key": null}), Value::Null, json!("#")),
+            (json!({"count": 1e300, "termination_key": 7}), Value::Null, json!("#")),
+        ] {
+            let item = carried_out("collect_digits", &arguments).expect("a tool");
+            let parameters = &item["command_info"]["parameters"];
+            assert_eq!((&parameters["count"], &parameters["termination_key"]), (&count, &key), "{arguments}");
+            let (read, refused) = bellhop_dialogue::response::read(std::slice::from_ref(&item));
+            let collects = matches!(read.as_slice(), [bellhop_dialogue::response::Response::Dtmf(_)]);
+            assert!(collects && refused.is_empty(), "{arguments}");
+        }
     }
 }
