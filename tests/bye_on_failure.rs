@@ -4,11 +4,12 @@
 //! leaked.
 
 use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::reception::Drill;
+use bellhop_actors::reception::{Drain, Drill, LeaveNow};
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_sip::message::Method;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tests::Stage;
+use bellhop_tests::carrier::Habits;
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, drills, play};
 
@@ -181,4 +182,22 @@ fn a_caller_who_hangs_up_while_the_key_is_in_flight_is_let_go() {
         assert_eq!(stage.leaks().await, Vec::<String>::new());
         assert_eq!(stage.services.writes_and_blanks(), (1, 0), "nothing is taken back: the contact is over");
     });
+}
+
+/// An answer that was never acknowledged forbids the BYE for half a minute (RFC 3261 section 15), which the process does not have.
+#[test]
+fn a_process_that_ends_says_goodbye_to_who_has_not_acknowledged_its_answer() {
+    for hurried in [true, false] {
+        play(Choices::default(), move |stage| async move {
+            stage.carrier.habits(Habits { acks: false, answers_bye: true });
+            stage.call_answered().await;
+            let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+            match hurried {
+                true => stage.reception.do_send(LeaveNow { done }),
+                false => stage.reception.do_send(Drain { by: bellhop_actors::now(), done }),
+            }
+            told.recv().await.expect("it ends");
+            assert_clean_end(&stage, if hurried { "at once" } else { "in order" }).await;
+        });
+    }
 }

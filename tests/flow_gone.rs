@@ -164,6 +164,60 @@ fn a_bye_over_datagrams_that_nobody_answers_is_told() {
     });
 }
 
+/// The INVITE of somebody whose Contact names another address of his, where nobody is.
+fn invite_with_a_dead_contact() -> String {
+    let invite = INVITE.replace("Record-Route: <sip:192.0.2.1;lr>\n", "");
+    invite.replace("<sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>", "<sip:198.51.100.9:5060>")
+}
+
+/// Datagrams for an address where nobody is vanish: half a minute would be a long silence.
+#[test]
+fn a_bye_over_datagrams_tries_the_next_way_beside_a_silent_one() {
+    play(Choices::default(), |stage| async move {
+        stage.carrier.habits(Habits { acks: true, answers_bye: false });
+        stage.carrier.sends(&invite_with_a_dead_contact());
+        stage.pass(1000).await;
+        stage.caller_says("goodbye").await;
+        until(&stage, "a BYE", |stage| !stage.carrier.requests(&Method::Bye).is_empty()).await;
+        let there = |stage: &Stage| stage.carrier.last_hop().map(|hop| hop.remote.to_string());
+        assert_eq!(there(&stage).as_deref(), Some("198.51.100.9:5060"));
+        stage.carrier.habits(Habits { acks: true, answers_bye: true });
+        // The dead address answers nothing; this far end answers whatever arrives.
+        stage.carrier.deaf_at("198.51.100.9:5060".parse().expect("an address"));
+        stage.pass(5000).await;
+        assert_eq!(there(&stage).as_deref(), Some("192.0.2.1:5060"));
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+        assert!(!told(&stage, "nobody answered the BYE"));
+        stage.carrier.forget();
+        stage.pass(30_000).await;
+        assert!(stage.carrier.seen().is_empty(), "and nothing is sent again once it was answered");
+    });
+}
+
+/// A proxy that could not pass it on has not told the caller.
+#[test]
+fn a_bye_that_somebody_on_the_way_could_not_pass_on_goes_by_another_way() {
+    for status in [503, 408] {
+        play(Choices::default(), move |stage| async move {
+            stage.carrier.habits(Habits { acks: true, answers_bye: false });
+            stage.carrier.sends(&invite_with_a_dead_contact());
+            stage.pass(1000).await;
+            stage.caller_says("goodbye").await;
+            until(&stage, "a BYE", |stage| !stage.carrier.requests(&Method::Bye).is_empty()).await;
+            let bye = stage.carrier.requests(&Method::Bye).remove(0);
+            let answer = bye.respond(bellhop_sip::message::StatusCode(status), None);
+            stage.carrier.sends(&String::from_utf8_lossy(&answer.to_bytes()));
+            stage.pass(100).await;
+            assert_eq!(stage.carrier.last_hop().map(|hop| hop.remote.to_string()).as_deref(), Some("192.0.2.1:5060"));
+            for _ in 0..3 {
+                stage.settle().await;
+            }
+            assert!(told(&stage, "nobody answered the BYE"), "{status}");
+            assert_eq!(stage.leaks().await, Vec::<String>::new());
+        });
+    }
+}
+
 /// The endpoint has died: the wills are carried out without it, once each.
 #[test]
 fn the_last_resort_says_goodbye_to_everybody_once() {

@@ -44,6 +44,20 @@ fn a_call_over_the_quota_is_waited_for_in_a_drain() {
     });
 }
 
+/// Nobody beats for it: whoever acknowledges nothing would else make the whole node unready.
+#[test]
+fn a_call_over_the_quota_that_nobody_acknowledges_is_not_hung() {
+    play(full(), |stage| async move {
+        stage.call_answered().await;
+        stage.carrier.habits(Habits { acks: false, answers_bye: false });
+        stage.carrier.sends(&call(2));
+        for _ in 0..20 {
+            stage.pass(1000).await;
+            assert!(!stage.has_hung());
+        }
+    });
+}
+
 #[test]
 fn four_thousand_calls_over_the_quota_cost_a_handful_of_answers() {
     play(full(), |stage| async move {

@@ -1,6 +1,7 @@
 //! Whatever signal ends the process, its calls are told goodbye; what need not end it does not.
 
 use bellhop_rehearsal::caller::Ended;
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -32,8 +33,19 @@ fn signals_that_ask_for_nothing_end_nothing_with_tls_or_without() {
     for tls in [true, false] {
         let mut node = if tls { Node::start("counting", "") } else { Node::start_without_tls("counting") };
         let callers = Callers::call(&node, CALLS);
-        for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE] {
+        use Signal::{
+            SIGALRM, SIGHUP, SIGIO, SIGPIPE, SIGPROF, SIGSTKFLT, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+        };
+        for signal in
+            [SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGSTKFLT, SIGXCPU, SIGXFSZ]
+        {
             send(&node, signal);
+        }
+        for real_time in [libc::SIGRTMIN(), libc::SIGRTMAX()] {
+            // Of no name, and so not of nix.
+            let pid = node.process.id().to_string();
+            let sent = std::process::Command::new("kill").args([format!("-{real_time}"), pid]).status();
+            assert!(sent.expect("kill runs").success());
         }
         assert_eq!(node.metric("bellhop_calls_active{"), CALLS as f64, "TLS: {tls}");
         send(&node, Signal::SIGQUIT);
@@ -54,4 +66,15 @@ fn a_second_signal_while_draining_tells_every_caller_goodbye() {
         send(&node, second);
         all_told(&mut node, callers);
     }
+}
+
+/// A disk that is full of logs, a pager that was left: the log's lines are lost, and no call is.
+#[test]
+fn a_log_that_cannot_be_written_costs_nobody_his_call() {
+    let mut node = Node::start_without_a_reader_of_its_log("counting");
+    let callers = Callers::call(&node, CALLS);
+    send(&node, Signal::SIGUSR1); // it is told in the log
+    assert_eq!(node.metric("bellhop_calls_active{"), CALLS as f64);
+    send(&node, Signal::SIGTERM);
+    all_told(&mut node, callers);
 }

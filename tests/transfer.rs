@@ -1,7 +1,7 @@
 //! Where no contact flow takes over: transfers, and the way out of a failure, in virtual time.
 
 use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::reception::Drill;
+use bellhop_actors::reception::{Drain, Drill, LeaveNow};
 use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_sip::message::{Method, Request, StatusCode};
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
@@ -245,6 +245,33 @@ fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
             assert_eq!(byes[0].headers.get("Transfer-Target").is_some(), died.is_none(), "{died:?}");
             assert_eq!(stage.services.voided(), usize::from(died.is_some()), "{died:?}");
             assert_eq!(stage.leaks().await, Vec::<String>::new(), "{died:?}");
+        });
+    }
+}
+
+/// However the process ends while a transfer is under way: it ends once the key that was given away is void.
+#[test]
+fn the_process_does_not_end_before_the_key_of_a_broken_transfer_is_void() {
+    for end in ["drain", "at once", "last resort"] {
+        let choices = Choices { failover: Some(Failover::default()), ..Choices::default() };
+        play(Choices { hold: HoldOnTransfer::Leave, ..choices }, move |stage| async move {
+            refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            stage.pass(3000).await;
+            assert_eq!(stage.carrier.requests(&Method::Refer).len(), 1);
+            let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+            match end {
+                "drain" => stage.reception.do_send(Drain { by: bellhop_actors::now(), done }),
+                "at once" => stage.reception.do_send(LeaveNow { done }),
+                _ => {
+                    stage.last_resort().await;
+                    let _ = done.send(());
+                }
+            }
+            told.recv().await.expect("it ends");
+            assert_eq!(stage.services.voided(), 1, "{end}");
+            assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{end}");
         });
     }
 }

@@ -10,6 +10,7 @@ use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
+use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
@@ -281,7 +282,9 @@ impl Handler<WayFound> for SipDialog {
     type Result = ();
 
     fn handle(&mut self, WayFound(found): WayFound, ctx: &mut Self::Context) {
-        if let Some(hop) = found.filter(|hop| *hop != self.drive.core.dialog().hop()) {
+        // A datagram proves nothing: where the far end spoke from stays a way.
+        let moved = |hop: &Hop| hop.transport.is_reliable() && *hop != self.drive.core.dialog().hop();
+        if let Some(hop) = found.filter(moved) {
             tracing::info!(transport = %hop.transport, "the connection of a call is gone: it goes by another");
             self.drive.core.goes_by(hop);
             pump(self, ctx);

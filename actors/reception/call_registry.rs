@@ -174,12 +174,14 @@ impl CallRegistry {
         self.calls.iter().for_each(|entry| entry.beat_ms.store(now, Ordering::Relaxed));
     }
 
-    /// Calls without a beat for so long; each is returned once.
+    /// Calls without a beat for so long; each is returned once. One that is answered only to be ended has nobody who beats: its
+    /// will is open from the start, and the endpoint bounds what is left.
     pub fn hung(&self, now: Instant, after: Duration) -> Vec<CallId> {
         let limit = self.millis(now).saturating_sub(after.as_millis() as u64);
         let mut hung = vec![];
         for mut entry in self.calls.iter_mut() {
-            if !entry.hung && entry.beat_ms.load(Ordering::Relaxed) < limit {
+            let beats = entry.will.is_some() || entry.hang_up.is_some();
+            if beats && !entry.hung && entry.beat_ms.load(Ordering::Relaxed) < limit {
                 entry.hung = true;
                 hung.push(*entry.key());
             }

@@ -1,5 +1,6 @@
-//! Requests inside dialogs on their way: by the best way first, by the next one where a transport fails, and for a BYE where a
-//! connection stays silent too (RFC 3261 section 18.4, RFC 3263 section 4.3). Part of `sip_endpoint.rs`.
+//! Requests inside dialogs on their way: by the best way first, by the next one where a transport fails, and for a BYE where
+//! nobody answers, or somebody on the way who could not pass it on (RFC 3261 section 18.4, RFC 3263 section 4.3). Part of
+//! `sip_endpoint.rs`.
 //!
 //! Invariant: a delivery ends once: answered, or with nothing left to try; whoever asked for it hears of either. The ways are
 //! those of `src/sip/dialog/ways.rs`.
@@ -19,8 +20,8 @@ use crate::call::sip_dialog::SipDialog;
 
 /// How long the address of a next hop may be looked up.
 pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a BYE waits for its answer on a connection before the next way is tried beside it: bytes handed to a socket are
-/// not sent.
+/// How long a BYE waits for its answer before the next way is tried beside it: bytes handed to a socket are not sent, and a
+/// Contact may name an address where nobody is.
 pub const BYE_PATIENCE: Duration = T2;
 
 /// Send a request inside a dialog, in a transaction; its outcome goes to `owner`.
@@ -180,7 +181,7 @@ impl SipEndpoint {
             }
             Purpose::Bye | Purpose::Asked { .. } => {
                 let tries = delivery.tries;
-                let impatient = matches!(delivery.purpose, Purpose::Bye) && hop.transport.is_reliable();
+                let impatient = matches!(delivery.purpose, Purpose::Bye);
                 let key = self.layer.request(crate::now(), request, hop);
                 delivery.running.push(key.clone());
                 self.carried.insert(key, id);
@@ -231,7 +232,11 @@ impl SipEndpoint {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let dialog = delivery.dialog.clone();
         match &delivery.purpose {
+            // Somebody on the way could not pass it on: the far end was not told.
+            Purpose::Bye if matches!(response.status.0, 408 | 503) => self.went_astray(key, true, ctx),
             Purpose::Bye if is_final => {
+                let others = delivery.running.iter().filter(|running| *running != key);
+                others.for_each(|running| self.layer.abandon(running));
                 self.end_delivery(id);
                 self.bye_ended(&dialog, true, ctx);
             }

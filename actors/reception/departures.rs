@@ -11,7 +11,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture}
 use bellhop_dialogue::call_record::CallRecord;
 
 use super::call_registry::{CallId, Void, Will};
-use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors};
+use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::call::PREPARE_MAX;
 use crate::call::ending::Ending;
@@ -97,7 +97,7 @@ impl Reception {
             metrics::call_ended(&tenant, ending.label());
         }
         if let Some(void) = will.void.clone().filter(|_| *ending != Ending::Transferred) {
-            ctx.notify(VoidKey(void));
+            self.void(void, ctx);
         }
         let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
         self.carry_out(id, Will { farewell, ..will }, ctx);
@@ -122,10 +122,24 @@ impl Reception {
         }
     }
 
+    /// Makes a key void: what it opens is deleted.
+    fn void(&mut self, Void { histories, name }: Void, ctx: &mut Context<Self>) {
+        self.voiding += 1;
+        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
+        ctx.spawn(voiding.map(|voided, this, _| {
+            this.voiding -= 1;
+            if !matches!(voided, Ok(Ok(()))) {
+                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
+            }
+            this.look_for_the_end();
+        }));
+    }
+
     pub(super) fn look_for_the_end(&self) {
         if let Some(drain) = &self.drained
             && self.settings.registry.is_empty()
             && self.leaving.is_empty()
+            && self.voiding == 0
         {
             let _ = drain.done.send(());
         }
@@ -138,7 +152,18 @@ impl Reception {
         }
     }
 
-    /// Nobody waits any longer: what is known is kept.
+    /// Gives farewells [`HURRY_WITHIN`]; then nobody waits any longer.
+    fn hurry(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_later(HURRY_WITHIN / 2, |this, _| this.endpoint().do_send(WaitNoLonger));
+        ctx.run_later(HURRY_WITHIN, |this, _| {
+            this.file_all();
+            if let Some(drain) = &this.drained {
+                let _ = drain.done.send(());
+            }
+        });
+    }
+
+    /// What is known is kept.
     fn file_all(&mut self) {
         for (_, Leaving { record, left }) in self.leaving.drain() {
             if let Some(record) = record {
@@ -184,13 +209,8 @@ impl Handler<CallLeft> for Reception {
 impl Handler<VoidKey> for Reception {
     type Result = ();
 
-    fn handle(&mut self, VoidKey(Void { histories, name }): VoidKey, ctx: &mut Self::Context) {
-        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
-        ctx.spawn(voiding.map(|voided, _, _| {
-            if !matches!(voided, Ok(Ok(()))) {
-                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
-            }
-        }));
+    fn handle(&mut self, VoidKey(void): VoidKey, ctx: &mut Self::Context) {
+        self.void(void, ctx);
     }
 }
 
@@ -220,12 +240,7 @@ impl Handler<Drain> for Reception {
             this.settings.registry.hang_up_all(&Ending::Drained);
             ctx.run_later(LEAVE_WITHIN, |this, ctx| {
                 this.close_all(&Ending::Drained, ctx);
-                ctx.run_later(HURRY_WITHIN, |this, _| {
-                    this.file_all();
-                    if let Some(drain) = &this.drained {
-                        let _ = drain.done.send(());
-                    }
-                });
+                this.hurry(ctx);
             });
         });
         self.look_for_the_end();
@@ -243,12 +258,7 @@ impl Handler<LeaveNow> for Reception {
         // The wills are open; the calls end and hand their records in.
         self.settings.registry.hang_up_all(&Ending::Drained);
         self.drained = Some(Drain { by: crate::now(), done });
-        ctx.run_later(HURRY_WITHIN, |this, _| {
-            this.file_all();
-            if let Some(drain) = &this.drained {
-                let _ = drain.done.send(());
-            }
-        });
+        self.hurry(ctx);
         self.look_for_the_end();
     }
 }

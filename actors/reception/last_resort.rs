@@ -13,7 +13,7 @@ use super::call_registry::CallRegistry;
 use super::sip_endpoint::Wire;
 use crate::call::ending::Ending;
 
-/// How long keys in flight may take to be blanked then.
+/// How long keys in flight may take to be blanked then, and those that were given away to be void.
 const BLANK_WITHIN: Duration = Duration::from_millis(300);
 
 /// Says goodbye to every call; how many there were.
@@ -22,7 +22,9 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
     let blanks = wills.iter().filter_map(|will| will.blank.clone());
     let blanking =
         futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id, blank.names)));
-    let _ = tokio::time::timeout(BLANK_WITHIN, blanking).await;
+    let voids = wills.iter().filter_map(|will| will.void.clone());
+    let voiding = futures_util::future::join_all(voids.map(|void| void.histories.void(void.name)));
+    let _ = tokio::time::timeout(BLANK_WITHIN, futures_util::future::join(blanking, voiding)).await;
     for will in &wills {
         let farewell = will.farewell.clone().because(&Ending::Drained.sip_reason());
         // What was never answered has no dialog to end.

@@ -110,6 +110,8 @@ pub struct Reception {
     leaving: HashMap<CallId, Leaving>,
     /// Calls that are answered only to be ended, and where they came from.
     turned_away: HashMap<CallId, Source>,
+    /// Keys that are being made void: the process does not end before.
+    voiding: usize,
     pace: Pace,
     drained: Option<Drain>,
 }
@@ -145,6 +147,7 @@ impl Reception {
             shard_of: HashMap::new(),
             leaving: HashMap::new(),
             turned_away: HashMap::new(),
+            voiding: 0,
             pace: Pace::Orderly,
             drained: None,
         }

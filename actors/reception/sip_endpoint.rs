@@ -200,6 +200,11 @@ pub struct Refuse {
 #[rtype(result = "()")]
 pub struct CloseDoors;
 
+/// The process ends: farewells that wait for an ACK wait no longer (RFC 3261 section 15 has nobody left to wait).
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct WaitNoLonger;
+
 /// How much is still going on: transactions and farewells.
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
@@ -451,7 +456,8 @@ impl SipEndpoint {
 
     /// A BYE was answered, or no way is left to try.
     pub(super) fn bye_ended(&mut self, dialog: &DialogId, answered: bool, ctx: &mut Context<Self>) {
-        if !answered {
+        // Where the far end's own BYE came meanwhile nobody is left in silence.
+        if !answered && self.leaving.contains_key(dialog) {
             metrics::bye_unanswered();
             tracing::warn!(sip_call_id = dialog.call_id, "nobody answered the BYE, by no way there is");
         }
@@ -627,6 +633,18 @@ impl Handler<CloseDoors> for SipEndpoint {
 
     fn handle(&mut self, _: CloseDoors, _: &mut Self::Context) {
         self.vetting.close_doors();
+    }
+}
+
+impl Handler<WaitNoLonger> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, _: WaitNoLonger, ctx: &mut Self::Context) {
+        let now = crate::now();
+        self.leaving.values_mut().for_each(|leave| leave.machine.acked(now));
+        let dialogs: Vec<DialogId> = self.leaving.keys().cloned().collect();
+        dialogs.iter().for_each(|dialog| self.settle(dialog, ctx));
+        self.pump(ctx);
     }
 }
 

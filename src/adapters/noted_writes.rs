@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_connect::handoff::WriteOutcome;
-use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NotedWrite, Pending, WriteNotes};
+use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Note, NotedWrite, Pending, WriteNotes};
 use bellhop_connect::session_history_key::{ATTRIBUTE, HANGUP};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -23,6 +23,9 @@ pub const STRIKE_OUT_MAX: Duration = Duration::from_millis(700);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Tries to take something back, after the one that the call waits for. What is left then is the next start's.
 const TRIES: u32 = 6;
+/// The longest pause before a note that could not be struck out is tried again, and how often it is: three quarters of an hour.
+const STRIKE_OUT_PAUSE_MAX: Duration = Duration::from_secs(300);
+const STRIKE_OUT_TRIES: u32 = 16;
 /// Contacts that are taken back at once.
 const AT_ONCE: usize = 64;
 
@@ -64,13 +67,16 @@ impl NotedWrites {
             }
         };
         let outcome = self.writer.write(contact_id.clone(), attributes).await;
-        let struck_out = match (outcome, note) {
-            (WriteOutcome::Done, _) => self.notes.settled(contact_id),
-            (WriteOutcome::Refused, Some(note)) => self.notes.nothing_written(note),
+        let notes = Arc::clone(&self.notes);
+        // It goes on where nobody waits: neither a deadline nor a store that fails just now may leave a note of what is right, or
+        // the next start would take the key of a caller back who waits for an agent.
+        let striking = match (outcome, note) {
+            (WriteOutcome::Done, _) => tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone()))),
+            (WriteOutcome::Refused, Some(Note(id))) => {
+                tokio::spawn(until_struck_out(move || notes.nothing_written(Note(id))))
+            }
             (WriteOutcome::Refused, None) | (WriteOutcome::Uncertain, _) => return outcome,
         };
-        // It goes on where nobody waits: a deadline must not leave a note of what is right.
-        let striking = tokio::spawn(struck_out);
         let _ = timeout(STRIKE_OUT_MAX, striking).await;
         outcome
     }
@@ -78,7 +84,8 @@ impl NotedWrites {
     async fn blank_once(&self, contact_id: &str, names: &[String]) -> WriteOutcome {
         let outcome = self.blanker.blank(contact_id.to_owned(), names.to_vec()).await;
         if outcome == WriteOutcome::Done {
-            tokio::spawn(self.notes.settled(contact_id.to_owned()));
+            let (notes, contact_id) = (Arc::clone(&self.notes), contact_id.to_owned());
+            tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone())));
         }
         outcome
     }
@@ -95,6 +102,17 @@ impl NotedWrites {
             }
         }
         outcome
+    }
+}
+
+async fn until_struck_out(strike: impl Fn() -> Pending<Result<(), StoreFailed>>) {
+    let mut pause = PAUSE;
+    for _ in 0..STRIKE_OUT_TRIES {
+        if strike().await.is_ok() {
+            return;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(STRIKE_OUT_PAUSE_MAX);
     }
 }
 
@@ -128,13 +146,11 @@ impl AttributeBlanker for NotedWrites {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellhop_connect::handoff::StoreFailed;
-    use bellhop_connect::ports::Note;
     use std::sync::{Mutex, PoisonError};
 
     /// A contact and a notebook that write down what they are told, in one list.
     #[derive(Clone, Default)]
-    struct World(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<WriteOutcome>>>, Arc<Mutex<bool>>);
+    struct World(Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<WriteOutcome>>>, Arc<Mutex<bool>>, Arc<Mutex<u32>>);
 
     impl World {
         fn told(&self, what: String) {
@@ -185,6 +201,11 @@ mod tests {
 
         fn settled(&self, contact_id: String) -> Pending<Result<(), StoreFailed>> {
             self.told(format!("settled {contact_id}"));
+            let mut failures = self.3.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(left) = failures.checked_sub(1) {
+                *failures = left;
+                return Box::pin(std::future::ready(Err(StoreFailed)));
+            }
             self.stored(())
         }
     }
@@ -233,5 +254,15 @@ mod tests {
         sleep(Duration::from_secs(60)).await;
         let blank = "blank topic,SessionHistoryKey";
         assert_eq!(world.list(), [blank, blank, blank, "settled c"]);
+    }
+
+    /// A disk that is full between a hand-off and its note's end: the next start would take back what is right.
+    #[tokio::test(start_paused = true)]
+    async fn a_note_that_cannot_be_struck_out_is_tried_again() {
+        let world = World::default();
+        *world.3.lock().expect("alone") = 3;
+        assert_eq!(writes(&world).write("c".into(), pairs("_1")).await, WriteOutcome::Done);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.list()[2..], ["settled c", "settled c", "settled c", "settled c"]);
     }
 }

@@ -82,10 +82,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// JSON lines on standard error; a panic is one of them.
+/// JSON lines on standard error; a panic is one of them. That a line could not be written is not said there: saying so would
+/// panic.
 fn log(filter: EnvFilter) {
     bellhop::panics::tell_places_alone();
     tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .json()
         .flatten_event(true)
         .with_env_filter(filter)
@@ -128,7 +130,11 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     let tenants = prepared.config.tenants.len();
     let metrics = http::install_metrics()?;
     let mut signals = Signals::listen()?;
-    let server = Arc::new(Server::start(prepared, None).await?);
+    let server = tokio::select! {
+        started = Server::start(prepared, None) => Arc::new(started?),
+        // There is no call yet.
+        _ = signals.wish() => return Ok(()),
+    };
     let (address, metrics_address) = http::serve(page, apart, Shared { server: Arc::clone(&server), metrics })?;
     for listen in &server.sip {
         tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");

@@ -53,7 +53,8 @@ pub fn complain(text: &str) {
     }
 }
 
-/// Standard error for the log: whole lines, printable.
+/// Standard error for the log: whole lines, printable. A log that cannot be written (a full disk, a reader that is gone) costs
+/// its lines and nothing else: whoever has something to say goes on.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PrintableLog;
 
@@ -64,12 +65,13 @@ impl Write for PrintableLog {
         let shown = printable(line.unwrap_or(&text));
         let end = if line.is_some() { "\n" } else { "" };
         // In one piece: two threads' lines never mix.
-        io::stderr().write_all(format!("{shown}{end}").as_bytes())?;
+        let _ = io::stderr().write_all(format!("{shown}{end}").as_bytes());
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

@@ -59,6 +59,8 @@ struct Inner {
     stream: Option<Stream>,
     habits: Habits,
     to_tag: Option<String>,
+    /// An address of the carrier's where nobody is.
+    deaf_at: Option<SocketAddr>,
 }
 
 /// Where the carrier is.
@@ -77,6 +79,7 @@ impl Carrier {
             stream: None,
             habits,
             to_tag: None,
+            deaf_at: None,
         })))
     }
 
@@ -122,6 +125,11 @@ impl Carrier {
     /// Changes its habits.
     pub fn habits(&self, habits: Habits) {
         self.0.borrow_mut().habits = habits;
+    }
+
+    /// From here on nothing that is sent there arrives anywhere.
+    pub fn deaf_at(&self, address: SocketAddr) {
+        self.0.borrow_mut().deaf_at = Some(address);
     }
 
     /// Sends a text as a message; line ends become CRLF.
@@ -261,6 +269,9 @@ impl Carrier {
 
 impl Wire for Carrier {
     fn transmit(&mut self, hop: Hop, bytes: Bytes) {
+        if self.0.borrow().deaf_at == Some(hop.remote) {
+            return;
+        }
         let lost = match self.0.borrow().stream {
             Some(stream) if hop.flow == FLOW => Some(stream.flow),
             Some(stream) if !stream.listens => Some(Flow::Silent),

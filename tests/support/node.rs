@@ -2,10 +2,10 @@
 //!
 //! Invariant: ports are ephemeral and on loopback, and the process ends with its handle.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,37 @@ impl Node {
         Self::serve_by(Command::new(env!("CARGO_BIN_EXE_bellhop")), path, folder, connect)
     }
 
+    /// The same; nobody reads its log once it serves.
+    pub(crate) fn start_without_a_reader_of_its_log(recognizer: &str) -> Self {
+        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+        let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let folder = folder();
+        let path = config(&folder, connect_at, recognizer, "");
+        Self::begin(Command::new(env!("CARGO_BIN_EXE_bellhop")), &path, folder, connect).0
+    }
+
     /// The same by a command that becomes the server, given its arguments.
-    pub(crate) fn serve_by(mut command: Command, path: &Path, folder: PathBuf, connect: StandIn) -> Self {
+    pub(crate) fn serve_by(command: Command, path: &Path, folder: PathBuf, connect: StandIn) -> Self {
+        let (node, lines) = Self::begin(command, path, folder, connect);
+        // The rest of the log is read so that the pipe never fills; a failing test shows it.
+        let log = node.folder.join("log");
+        std::thread::spawn(move || {
+            let mut file = std::fs::File::create(log).expect("a log file");
+            for line in lines.map_while(Result::ok) {
+                let _ = writeln!(file, "{line}");
+            }
+        });
+        node
+    }
+
+    /// Starts the server and reads its log until it serves.
+    fn begin(
+        mut command: Command,
+        path: &Path,
+        folder: PathBuf,
+        connect: StandIn,
+    ) -> (Self, Lines<BufReader<ChildStderr>>) {
         let mut process = command
             .args(["serve", "--config"])
             .arg(path)
@@ -120,16 +149,8 @@ impl Node {
                 () => {}
             }
         }
-        // The rest of the log is read so that the pipe never fills; a failing test shows it.
-        let log = folder.join("log");
-        std::thread::spawn(move || {
-            let mut file = std::fs::File::create(log).expect("a log file");
-            for line in lines.map_while(Result::ok) {
-                let _ = writeln!(file, "{line}");
-            }
-        });
         let (udp, tcp, http) = (udp.expect("UDP"), tcp.expect("TCP"), http.expect("HTTP"));
-        Self { process, folder, udp, tcp, http, metrics, connect }
+        (Self { process, folder, udp, tcp, http, metrics, connect }, lines)
     }
 
     pub(crate) fn get(&self, path: &str) -> String {

@@ -376,8 +376,12 @@ impl HistoryStore for FakeServices {
     }
 
     fn void(&self, _: FiledAs) -> connect::Pending<Result<(), StoreFailed>> {
-        self.state().voided += 1;
-        Box::pin(std::future::ready(Ok(())))
+        let this = self.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await; // a disk takes its time
+            this.state().voided += 1;
+            Ok(())
+        })
     }
 }
 

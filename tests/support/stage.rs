@@ -318,6 +318,11 @@ impl Stage {
         bellhop_actors::reception::last_resort::carry_out_all(&self.registry, &mut self.carrier.clone()).await
     }
 
+    /// Whether the node says of itself that a call hangs: it is not ready then.
+    pub fn has_hung(&self) -> bool {
+        self.registry.has_hung()
+    }
+
     /// Waits until no call is left, two minutes at most.
     pub async fn settle(&self) {
         for _ in 0..240 {

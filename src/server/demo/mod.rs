@@ -72,9 +72,16 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     story.title("Bellhop demo: a caller, an assistant, an agent");
     let mut signals = Signals::listen()?;
     let set = set_up(&folder, &story, &options).await?;
+    // Whatever ends the demo in the middle of its call, or of others', ends those too.
+    let leave = async || set.server.leave_now().await;
     let good = tokio::select! {
-        good = one_call(&set, &folder, &story) => good?,
-        // Whoever ends the demo in the middle of its call ends that call too.
+        good = signals::guarded(one_call(&set, &folder, &story), leave) => match good? {
+            Ok(good) => good,
+            Err(error) => {
+                set.server.leave_now().await;
+                return Err(error);
+            }
+        },
         ended = signals::serve(&set.server, &mut signals, Patience::None) => return Ok(ended?),
     };
     if once {

@@ -160,6 +160,11 @@ impl Layer {
         self.outputs.push_back(Output::Transmit { hop, message, bytes });
     }
 
+    /// Nobody waits for this request's answer any more: it is not sent again.
+    pub fn abandon(&mut self, key: &ClientKey) {
+        self.clients.remove(key);
+    }
+
     /// The transport could not deliver to this hop.
     pub fn transport_failed(&mut self, hop: Hop) {
         self.give_up(|client| client.awaits(|its| its == hop));

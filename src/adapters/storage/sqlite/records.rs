@@ -124,8 +124,11 @@ pub struct Wanted {
 }
 
 impl SqliteRecords {
-    /// Writes entries, all or none.
+    /// Writes entries, all or none. For none of them no store is asked.
     pub async fn write(&self, entries: &[Entry]) -> Result<Written, Trouble> {
+        if entries.is_empty() {
+            return Ok(Written::default());
+        }
         within(async {
             let mut transaction = self.connections.begin().await?;
             let mut written = Written::default();

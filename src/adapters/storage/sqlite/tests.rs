@@ -269,6 +269,16 @@ async fn a_history_that_was_dropped_half_way_leaves_no_transaction_open() {
     assert_eq!(count, 1);
 }
 
+/// The end of the process asks for what is left to be written, and waits for it.
+#[tokio::test]
+async fn nothing_is_written_at_once_whatever_the_store_does() {
+    let place = Place::new("nothing");
+    let database = place.open().await;
+    let mut stranger = place.stranger().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut stranger).await.expect("locked");
+    assert!(database.records().write(&[]).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_locked_database_is_told_in_time_and_stores_again_once_it_is_free() {
     let place = Place::new("locked");
