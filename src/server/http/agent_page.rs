@@ -192,8 +192,7 @@ mod tests {
         show(&SessionRecord { caller: "+1\u{202e}".into(), transcript, ..SessionRecord::default() }, "en", "n")
     }
 
-    /// `right to left` of tests/cases/replies.yaml.
-    /// The case "right to left".
+    /// The case "right to left" of tests/cases/replies.yaml.
     #[test]
     fn a_script_stands_in_its_own_direction_and_nothing_turns_the_page() {
         let html = page(&[(Speaker::Assistant, "رقم الطلب 4711, تم."), (Speaker::Caller, "a\u{202e}b\u{2067}c")]);
