@@ -101,7 +101,7 @@ impl LogWebhook {
         unsettled: &mut Vec<Change>,
         outcome: &OnOutcome,
     ) -> Result<bool, Trouble> {
-        settle(records, unsettled).await?;
+        settle(records, unsettled, outcome).await?;
         let due = records.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
         let any = !due.is_empty();
         let mut posts = futures_util::stream::iter(due)
@@ -109,10 +109,7 @@ impl LogWebhook {
             .buffer_unordered(AT_ONCE);
         while let Some((posted, event)) = posts.next().await {
             match posted {
-                Ok(()) => {
-                    unsettled.push(Change::Delivered { id: event.id });
-                    outcome(Outcome::Delivered);
-                }
+                Ok(()) => unsettled.push(Change::Delivered { id: event.id }),
                 Err(why) => {
                     let pause = self.pause.saturating_mul(1 << event.attempts.min(16)).min(PAUSE_MAX);
                     tracing::warn!(
@@ -125,11 +122,10 @@ impl LogWebhook {
                     );
                     let due_unix_ms = now_ms() + pause.as_millis() as i64;
                     unsettled.push(Change::Postponed { id: event.id, due_unix_ms });
-                    outcome(Outcome::Postponed);
                 }
             }
         }
-        settle(records, unsettled).await?;
+        settle(records, unsettled, outcome).await?;
         Ok(any)
     }
 
@@ -166,10 +162,16 @@ impl LogWebhook {
 }
 
 /// Writes down what became of events; they are not sent again before that is done.
-async fn settle(records: &SqliteRecords, unsettled: &mut Vec<Change>) -> Result<(), Trouble> {
+/// Tells the store what became of events, and then whoever counts.
+async fn settle(records: &SqliteRecords, unsettled: &mut Vec<Change>, outcome: &OnOutcome) -> Result<(), Trouble> {
     if !unsettled.is_empty() {
         records.settle(unsettled).await?;
-        unsettled.clear();
+        for change in unsettled.drain(..) {
+            outcome(match change {
+                Change::Delivered { .. } => Outcome::Delivered,
+                Change::Postponed { .. } => Outcome::Postponed,
+            });
+        }
     }
     Ok(())
 }

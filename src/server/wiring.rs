@@ -18,7 +18,6 @@ use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
 use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
-use bellhop_actors::reception::refused::Numbers;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
 use bellhop_actors::reception::{
@@ -271,7 +270,7 @@ impl Server {
             registry: Arc::clone(&registry),
             drill: config.drill,
             observer: Some(Arc::clone(&observer)),
-            numbers: Numbers::default(),
+            numbers: config.serve.numbers,
         };
         let reception = Reception::new(settings).start();
         let sip = bound.addresses();

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellhop_actors::reception::refused::Numbers;
+
 use super::reader::Section;
 
 /// `[media]`
@@ -47,6 +49,8 @@ pub struct Metrics {
 pub struct Serve {
     /// `skip_bad_tenants`: whether the good ones are served when another has a mistake.
     pub skip_bad_tenants: bool,
+    /// `numbers`: how much of the number that a refused call dialled is shown in the log and by `bellhop calls refused`.
+    pub numbers: Numbers,
 }
 
 /// `[sounds]`
@@ -111,7 +115,11 @@ pub(super) fn read_metrics(section: &Section<'_>) -> Metrics {
 }
 
 pub(super) fn read_serve(section: &Section<'_>) -> Serve {
-    let serve = Serve { skip_bad_tenants: section.flag("skip_bad_tenants").unwrap_or(false) };
+    let words = Numbers::ALL.map(|(word, _)| word);
+    let serve = Serve {
+        skip_bad_tenants: section.flag("skip_bad_tenants").unwrap_or(false),
+        numbers: section.choice("numbers", &words).map_or(Numbers::default(), |n| Numbers::ALL[n].1),
+    };
     section.finish();
     serve
 }
