@@ -104,9 +104,9 @@ fuzz:
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz -s none $$target -- -max_total_time=$(SECONDS) -verbosity=0 || exit 1; \
 	done
 
-# Each scenario says which of the demo's numbers it dials.
+# A scenario that dials another of the demo's numbers says which.
 sipp:
 	$(call install,sip-tester)
 	@test -f "tests/sipp/$(SCENARIO).xml" || { echo "say which: make sipp SCENARIO=call_and_hang_up (`cd tests/sipp && ls *.xml | sed 's/.xml//' | tr '\n' ' '`)"; exit 1; }
-	sipp $(or $(SIP),127.0.0.1:5060) -sf tests/sipp/$(SCENARIO).xml -s $(shell sed -n 's/.*Dials \(+[0-9]*\).*/\1/p' tests/sipp/$(SCENARIO).xml 2>/dev/null) \
+	sipp $(or $(SIP),127.0.0.1:5060) -sf tests/sipp/$(SCENARIO).xml -s $(or $(shell sed -n 's/.*Dials \(+[0-9]*\).*/\1/p' tests/sipp/$(SCENARIO).xml 2>/dev/null),+18005550123) \
 		-i 127.0.0.1 -t $(if $(filter tcp,$(TRANSPORT)),t1,u1) -m 1 -trace_msg -message_file /dev/stdout -nostdin -timeout 30 -timeout_error

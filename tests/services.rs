@@ -19,6 +19,10 @@ use serde_json::json;
 #[allow(dead_code)] // what other tests need of it
 mod node;
 
+#[path = "support/pages.rs"]
+#[allow(dead_code)] // what other tests need of it
+mod pages;
+
 use node::{INSTANCE, Node, config, folder};
 
 /// A node whose tenant has these services instead of the embedded ones.
@@ -268,6 +272,15 @@ fn records_outlive_the_server_reach_the_documented_receiver_and_are_forgotten() 
     assert_eq!(record["call"]["end_reason"], "assistant_transfer");
     assert!(record["realtime_transport_network_summary"]["inbound_stream"]["packets_transmitted"].as_u64() > Some(20));
     assert_eq!(events[2]["payload"]["request"]["input"]["text"], "0");
+    // The samples of docs/log-webhook.md name what is sent.
+    let samples = pages::blocks_in("json").into_iter().filter(|block| block.page == "docs/log-webhook.md");
+    let samples: Vec<serde_json::Value> =
+        samples.map(|block| serde_json::from_str(&block.text).expect("JSON")).collect();
+    let [event, message] = &samples[..] else { panic!("an event and a message") };
+    for (sample, sent) in [(event, &events[0]), (message, &events[2]["payload"])] {
+        let missing: Vec<String> = pages::fields_of(sample).difference(&pages::fields_of(sent)).cloned().collect();
+        assert!(missing.is_empty(), "the page tells of {missing:?}: {sent}");
+    }
     let session = record["global_session_id"].as_str().expect("a session");
 
     assert!(calls(&again, &["list"]).contains(session));

@@ -198,7 +198,7 @@ mod tests {
         let html = page(&[(Speaker::Assistant, "رقم الطلب 4711, تم."), (Speaker::Caller, "a\u{202e}b\u{2067}c")]);
         assert!(html.contains("<p dir=\"auto\">رقم الطلب 4711, تم.</p>"), "{html}");
         assert!(html.contains("<p dir=\"auto\">abc</p>"), "{html}");
-        assert!(!html.contains(['\u{202e}', '\u{2067}']) && html.contains("<bdi>+1</bdi>"));
+        assert!(!html.contains(['\u{202e}', '\u{2067}']) && html.contains("<bdi dir=\"ltr\">+1</bdi>"));
     }
 
     /// `signs beside markup` of tests/cases/replies.yaml.
