@@ -34,7 +34,10 @@ fn begin_call(node: &Node, contact: &str, lines: Vec<Line>) {
         transport: Transport::Udp,
         dialled: "+18005550123".into(),
         caller: "+12065550100".into(),
-        headers: vec![("User-to-User".into(), format!("{hex};encoding=hex"))],
+        headers: vec![
+            ("User-to-User".into(), format!("{hex};encoding=hex")),
+            ("X-Amzn-ConnectInitialContactId".into(), contact.into()),
+        ],
         lines,
         conditions: Conditions::default(),
         limit: Duration::from_secs(60),
