@@ -291,15 +291,16 @@ impl Pinned {
 /// Whether an address is one of the internet's. Addresses of documentation are taken as such.
 fn is_public(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared || a == 0 || a >= 224)
-        }
+        IpAddr::V4(v4) => match v4.octets() {
+            [0 | 10 | 127 | 224.., ..] | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..] => false,
+            // Shared, of protocols, of benchmarks, and the anycast of 6to4 relays (RFC 6890, RFC 7526).
+            [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18..=19, ..] | [192, 88, 99, _] => false,
+            _ => true,
+        },
         IpAddr::V6(v6) => {
-            let first = v6.segments()[0];
-            // Global unicast is 2000::/3 (RFC 4291 section 2.4).
-            first & 0xe000 == 0x2000
+            let [first, second, ..] = v6.segments();
+            // Global unicast is 2000::/3 (RFC 4291 section 2.4), without what leads elsewhere: 2001::/23 and 6to4.
+            first & 0xe000 == 0x2000 && first != 0x2002 && !(first == 0x2001 && second < 0x0200)
         }
     }
 }

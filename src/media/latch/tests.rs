@@ -224,3 +224,20 @@ fn a_stranger_does_not_aim_our_audio_at_our_own_hosts() {
     bench.latch.reopen(loopback);
     assert!(!bench.latch.may_send(), "a re-INVITE names another");
 }
+
+/// The same ranges as `src/sip/networks.rs`, which this crate does not see; documentation's are the internet's here.
+#[test]
+fn what_is_not_the_internets_is_not_public() {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    for ours in
+        ["10.1.2.3", "127.0.0.1", "100.64.0.1", "192.0.0.8", "198.18.0.1", "192.88.99.1", "224.0.0.1", "fc00::1"]
+    {
+        assert!(!is_public(address(ours)), "{ours}");
+    }
+    for ours in ["2002:a00:1::1", "2001::1", "64:ff9b::a00:1", "fec0::1", "::1", "::a00:1"] {
+        assert!(!is_public(address(ours)), "{ours}");
+    }
+    for theirs in ["203.0.113.7", "198.51.100.1", "192.0.2.1", "3.80.16.13", "2600:f0f0:c040::1", "2001:db8::1"] {
+        assert!(is_public(address(theirs)), "{theirs}");
+    }
+}
