@@ -110,6 +110,15 @@ async fn a_place_that_is_none_is_one_sentence() {
     assert!(error.to_string().starts_with("the database sqlite:///nowhere/at/all.db cannot be opened"), "{error}");
 }
 
+/// `bellhop calls` in the wrong folder must not answer "no calls" from a database that it made itself.
+#[tokio::test]
+async fn a_database_that_is_only_asked_is_never_made() {
+    let path = std::env::temp_dir().join(format!("bellhop-asked-{}.db", std::process::id()));
+    let error = Database::open_existing(&format!("sqlite://{}", path.display())).await.expect_err("nothing is there");
+    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert!(!path.exists());
+}
+
 fn call(session: &str, caller: &str, keep: Duration) -> Entry {
     let facts = CallFacts { caller: caller.into(), sip_call_id: format!("sip-{session}"), ..CallFacts::default() };
     let opening = Opening {
