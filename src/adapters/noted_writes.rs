@@ -6,13 +6,14 @@
 //! note stays for as long as nobody knows what the contact holds. Only `hangup` goes out without a note where the store takes
 //! none: no conversation hangs on it, and the caller would be sent to an agent for nothing.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Note, NotedWrite, Pending, WriteNotes};
 use bellhop_connect::session_history_key::{ATTRIBUTE, HANGUP};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{sleep, timeout};
 
 /// The longest that a note may hold a write up.
@@ -26,6 +27,8 @@ const TRIES: u32 = 6;
 /// The longest pause before a note that could not be struck out is tried again, and how often it is: three quarters of an hour.
 const STRIKE_OUT_PAUSE_MAX: Duration = Duration::from_secs(300);
 const STRIKE_OUT_TRIES: u32 = 16;
+/// How long a contact is not taken back while a write of this very process to it is in flight: it would land last.
+const OWN_WRITE_MAX: Duration = Duration::from_millis(500);
 /// Contacts that are taken back at once.
 const AT_ONCE: usize = 64;
 
@@ -36,6 +39,23 @@ pub struct NotedWrites {
     blanker: Arc<dyn AttributeBlanker>,
     notes: Arc<dyn WriteNotes>,
     places: Arc<Semaphore>,
+    /// The contacts that are being written to.
+    in_flight: InFlight,
+}
+
+type InFlight = Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>;
+
+/// A write to a contact, until it is known, or its asker is gone.
+struct Flight {
+    of: InFlight,
+    contact_id: String,
+    _landing: OwnedMutexGuard<()>,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.contact_id);
+    }
 }
 
 impl std::fmt::Debug for NotedWrites {
@@ -51,7 +71,28 @@ impl NotedWrites {
         C: AttributeWriter + AttributeBlanker + Clone + 'static,
     {
         let (writer, blanker) = (Arc::new(contacts.clone()), Arc::new(contacts));
-        Self { writer, blanker, notes, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { writer, blanker, notes, places: Arc::new(Semaphore::new(AT_ONCE)), in_flight: InFlight::default() }
+    }
+
+    async fn take_off(&self, contact_id: &str) -> Flight {
+        let landing = {
+            let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(in_flight.entry(contact_id.to_owned()).or_default())
+        };
+        Flight {
+            of: Arc::clone(&self.in_flight),
+            contact_id: contact_id.to_owned(),
+            _landing: landing.lock_owned().await,
+        }
+    }
+
+    /// Whether no write of ours to a contact is in flight, soon enough.
+    async fn has_landed(&self, contact_id: &str) -> bool {
+        let landing = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(contact_id).map(Arc::clone);
+        match landing {
+            None => true,
+            Some(landing) => timeout(OWN_WRITE_MAX, landing.lock()).await.is_ok(),
+        }
     }
 
     async fn write_noted(self, contact_id: String, attributes: Vec<(String, String)>) -> WriteOutcome {
@@ -66,7 +107,9 @@ impl NotedWrites {
                 return WriteOutcome::Refused;
             }
         };
+        let flight = self.take_off(&contact_id).await;
         let outcome = self.writer.write(contact_id.clone(), attributes).await;
+        drop(flight);
         let notes = Arc::clone(&self.notes);
         // It goes on where nobody waits: neither a deadline nor a store that fails just now may leave a note of what is right, or
         // the next start would take the key of a caller back who waits for an agent.
@@ -82,7 +125,10 @@ impl NotedWrites {
     }
 
     async fn blank_once(&self, contact_id: &str, names: &[String]) -> WriteOutcome {
+        let landed = self.has_landed(contact_id).await;
         let outcome = self.blanker.blank(contact_id.to_owned(), names.to_vec()).await;
+        // What is still in flight may land behind it: the note stays, and it is done again.
+        let outcome = if landed { outcome } else { WriteOutcome::Uncertain };
         if outcome == WriteOutcome::Done {
             let (notes, contact_id) = (Arc::clone(&self.notes), contact_id.to_owned());
             tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone())));
@@ -146,7 +192,6 @@ impl AttributeBlanker for NotedWrites {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Mutex, PoisonError};
 
     /// A contact and a notebook that write down what they are told, in one list.
     #[derive(Clone, Default)]
@@ -243,6 +288,46 @@ mod tests {
         let hang_up = vec![(ATTRIBUTE.to_owned(), HANGUP.to_owned())];
         assert_eq!(writes(&world).write("c".into(), hang_up).await, WriteOutcome::Done);
         assert_eq!(world.list()[2], "write SessionHistoryKey");
+    }
+
+    /// A write that takes its time.
+    #[derive(Clone)]
+    struct Slow(World, Duration);
+
+    impl AttributeWriter for Slow {
+        fn write(&self, contact_id: String, attributes: Vec<(String, String)>) -> Pending<WriteOutcome> {
+            let Self(world, time) = self.clone();
+            Box::pin(async move {
+                sleep(time).await;
+                world.write(contact_id, attributes).await
+            })
+        }
+    }
+
+    impl AttributeBlanker for Slow {
+        fn blank(&self, contact_id: String, names: Vec<String>) -> Pending<WriteOutcome> {
+            self.0.blank(contact_id, names)
+        }
+    }
+
+    /// The process is told to end at once while a key is in flight: the key must not land behind its own blanking.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_flight_is_taken_back_once_it_has_landed() {
+        for (time, before) in [(Duration::from_millis(300), 0), (Duration::from_secs(1), 1)] {
+            let world = World::default();
+            let writes = NotedWrites::new(Slow(world.clone(), time), Arc::new(world.clone()));
+            let writing = tokio::spawn(writes.write("c".into(), pairs("_1")));
+            sleep(Duration::from_millis(10)).await;
+            let outcome = writes.blank("c".into(), vec![ATTRIBUTE.into()]).await;
+            assert_eq!(outcome == WriteOutcome::Done, before == 0, "{time:?}");
+            assert_eq!(writing.await.expect("no panic"), WriteOutcome::Done);
+            sleep(Duration::from_secs(60)).await;
+            let list = world.list();
+            let at = |what: &str| list.iter().rposition(|told| told.starts_with(what));
+            assert!(at("blank") > at("write"), "the last word is empty: {list:?}");
+            assert_eq!(list.iter().filter(|told| told.starts_with("blank")).count(), before + 1, "{list:?}");
+            assert!(writes.in_flight.lock().expect("alone").is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]
