@@ -1,3 +1,5 @@
+//! What a synthesizer gets is well-formed, whatever signs and marks stand in a text.
+
 use super::*;
 
 /// As a document and as plain words.

@@ -1,3 +1,5 @@
+//! Promises of a streaming session: no word lost, nothing unbounded, nobody waits for a service that is gone.
+
 use super::*;
 
 #[test]
