@@ -34,15 +34,10 @@ pub enum PhaseName {
 
 impl PhaseName {
     /// Those that every call with a hand-off goes through, in order.
-    pub const LIVE: [Self; 7] = [
-        Self::Offered,
-        Self::Answering,
-        Self::Talking,
-        Self::Preparing,
-        Self::Quieting,
-        Self::Committing,
-        Self::HandedOff,
-    ];
+    pub const LIVE: [Self; 7] = {
+        let [offered, answering, talking, preparing, quieting, committing, handed_off, ..] = Self::DRILLED;
+        [offered, answering, talking, preparing, quieting, committing, handed_off]
+    };
 
     /// Every phase in which a call can be struck by a fault: those of a hand-off, and those of a transfer by SIP.
     pub const DRILLED: [Self; 9] = [
