@@ -66,6 +66,38 @@ fn over_tls_numbers_cannot_be_told_apart_by_who_has_no_password() {
     assert_eq!(known, seen("anonymous"));
 }
 
+/// With several realms the realm would tell whose a number is: not if two are tried in one INVITE, and not by how it is
+/// written.
+#[test]
+fn over_tls_the_realm_tells_nothing_of_the_number() {
+    let choices = || Choices { login: login(), neighbours: &["b", "c", "d", "e", "f", "g"], ..Choices::default() };
+    let realm = |uri: &'static str, to: &'static str| {
+        let kept = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+        let seen = std::rc::Rc::clone(&kept);
+        play(choices(), move |stage| async move {
+            stage.carrier.speaks_tls("sip.example.com");
+            let to_header = format!("To: <sip:{to}@");
+            stage.carrier.sends(&INVITE.replace("To: <sip:+18005550123@", &to_header).replacen("+18005550123", uri, 1));
+            stage.pass(100).await;
+            let Some(Message::Response(last)) = stage.carrier.seen().pop() else { panic!("an answer") };
+            let realm = last.headers.get("WWW-Authenticate").and_then(|text| text.split('"').nth(1));
+            seen.replace(realm.expect("a challenge").to_owned());
+        });
+        kept.take()
+    };
+    let (somebodys, nobodys) = ("+18005550123", "+18005550777");
+    for uri in [nobodys, "+18005550778", "+18005550779"] {
+        let alone = realm(uri, uri);
+        for to in [somebodys, "+18005550200", "+18005550780", "anonymous"] {
+            assert_eq!(realm(uri, to), alone, "{uri} with To {to}");
+        }
+        assert_eq!(realm("trunk", uri), alone, "To counts where the URI names no number");
+        assert_eq!(realm(uri.trim_start_matches('+'), uri), alone, "written otherwise");
+    }
+    assert_eq!(realm(somebodys, nobodys), "acme");
+    assert_eq!(realm("trunk", somebodys), "acme");
+}
+
 /// No login that anybody could say is right for a number of nobody's: a second try of it would be *stale*, and told it.
 #[test]
 fn over_tls_a_replay_does_not_tell_a_number_of_nobodys() {

@@ -18,6 +18,7 @@ use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
 use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
+use bellhop_tenancy::number::Number;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
@@ -156,13 +157,7 @@ impl Admission {
         if !self.open {
             return refuse(503, Refusal::Draining, None, Why::Draining);
         }
-        let users = [Uri::parse(&invite.uri), address(invite, "To")].map(|uri| uri.and_then(|uri| uri.user));
-        let found = users.iter().flatten().find_map(|user| {
-            let tenant = self.directory.route(user)?;
-            let services = self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant))?;
-            Some((user.clone(), Arc::clone(services)))
-        });
-        let (dialled, services) = match found {
+        let (dialled, services) = match self.whose(invite) {
             None => return self.unknown(now, invite, origin, Why::NobodysNumber, None),
             Some((dialled, services)) => match why_not(&services.tenant, origin) {
                 Some(why) => return self.unknown(now, invite, origin, why, Some(services.tenant.name.clone())),
@@ -178,7 +173,7 @@ impl Admission {
                 Err(verdict) => return verdict.because(Why::WrongLogin, name()),
             }
         }
-        // A key in the clear protects nothing (RFC 4568 section 8).
+        // Keys in SDP need a line that nobody reads (RFC 4568, abstract and section 8.3).
         if services.media.security == Security::Required && origin.hop.transport != Transport::Tls {
             return refuse(488, Refusal::NotAcceptable, name(), Why::KeyInTheClear);
         }
@@ -219,6 +214,20 @@ impl Admission {
         let (contact, claim) = self.claim(contact, services.instance.as_ref());
         let permits = [node, place];
         Verdict::Admit(Box::new(Admitted { services, contact, claim, permits, unacknowledged, ports, dialled, caller }))
+    }
+
+    /// Whose number is dialled: that of the Request-URI, else that of To. A tenant with a login has only what [`asked_for`]
+    /// gives: whoever could try two numbers in one INVITE would learn from the realm which of them is somebody's.
+    fn whose(&self, invite: &Request) -> Option<(String, Arc<Services>)> {
+        let owner = |user: &String| {
+            let tenant = self.directory.route(user)?;
+            self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant)).cloned()
+        };
+        let asked = asked_for(invite);
+        let to = || address(invite, "To").and_then(|uri| uri.user);
+        let open = |services: &Arc<Services>| services.tenant.login.is_none();
+        let of_asked = asked.and_then(|user| owner(&user).map(|services| (user, services)));
+        of_asked.or_else(|| to().and_then(|user| owner(&user).filter(open).map(|services| (user, services))))
     }
 
     /// A place among the calls that wait for their ACK.
@@ -266,7 +275,9 @@ impl Admission {
             user: &login.user,
             password: login.password.expose(),
         });
-        let number = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
+        // However it is written: somebody's has one realm in every spelling.
+        let number = asked_for(invite).unwrap_or_default();
+        let number = Number::parse(&number).map_or(number, |number| number.e164());
         let realm = digest::realm_of_nobody(&number, logins).map(str::to_owned);
         let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused() };
         let now = now.saturating_duration_since(self.epoch);
@@ -327,6 +338,12 @@ fn why_not(tenant: &Tenant, origin: Origin<'_>) -> Option<Why> {
 /// A password over a line that anybody reads is none.
 fn carries_logins(origin: Origin<'_>) -> bool {
     origin.hop.transport == Transport::Tls
+}
+
+/// The number that an INVITE asks for, by its form alone: the user of the Request-URI, and To's where that is no number.
+fn asked_for(invite: &Request) -> Option<String> {
+    let user = Uri::parse(&invite.uri).and_then(|uri| uri.user).filter(|user| Number::parse(user).is_ok());
+    user.or_else(|| address(invite, "To").and_then(|uri| uri.user))
 }
 
 fn address(invite: &Request, name: &str) -> Option<Uri> {

@@ -27,13 +27,13 @@ use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
-use bellhop_tenancy::Number;
 use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::routing::Directory;
 use bellhop_tenancy::tenant::{
     Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
 };
 use bellhop_tenancy::transfer_targets::TransferTargets;
+use bellhop_tenancy::{Number, Secret};
 use ipnet::IpNet;
 use serde_json::json;
 
@@ -90,6 +90,8 @@ pub struct Choices {
     pub hold: HoldOnTransfer,
     /// Digest authentication.
     pub login: Option<Login>,
+    /// The realms of other tenants, each with a login and a number of its own: +18005550200 and on.
+    pub neighbours: &'static [&'static str],
     /// Where calls may come from; the carrier's network if there is none.
     pub sources: Vec<IpNet>,
     /// Whether anybody may call.
@@ -203,7 +205,14 @@ impl Stage {
         services
             .replies("goodbye", json!([{"response_type": "text", "text": "bye"}, {"response_type": "end_session"}]));
         let trusted = tenant.sources.clone();
-        let directory = Directory::new(vec![tenant]).expect("one tenant");
+        let neighbours = choices.neighbours.iter().enumerate().map(|(n, realm)| Tenant {
+            name: format!("neighbour-{n}"),
+            numbers: vec![Number::parse(&format!("+1800555020{n}")).expect("a number")],
+            login: Some(Login { realm: (*realm).into(), user: "trunk".into(), password: Secret::new(*realm) }),
+            ..tenant.clone()
+        });
+        let neighbours: Vec<_> = neighbours.collect();
+        let directory = Directory::new([vec![tenant], neighbours].concat()).expect("numbers of their own");
         let tenant = Arc::clone(&directory.tenants()[0]);
         let shared = Arc::new(services.clone());
         let recorded: Arc<dyn RecordKeeper> = shared.clone();
@@ -235,10 +244,12 @@ impl Stage {
         let line = AudioLine::default();
         let far_end = line.clone();
         let (held, no_descriptors) = (choices.held_ports.clone(), choices.no_descriptors);
+        let services_of = |tenant: &Arc<Tenant>| Arc::new(Services { tenant: Arc::clone(tenant), ..wired.clone() });
+        let all = directory.tenants().iter().map(services_of).collect();
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
-                services: vec![Arc::new(wired)],
+                services: all,
                 node: node.clone(),
                 ports: ports.clone(),
                 open: true,
