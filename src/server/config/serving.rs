@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_actors::services::Security;
 
 use super::reader::Section;
 use super::{Config, Tenant};
@@ -13,7 +14,7 @@ use super::{Config, Tenant};
 pub(super) fn check(config: &mut Config, root: &Section<'_>) {
     check_listeners(config, root);
     check_media_ports(config, root);
-    check_logins(config, root);
+    check_tls(config, root);
     for n in 1..config.tenants.len() {
         let (before, rest) = config.tenants.split_at(n);
         if let Some(one) = rest.first() {
@@ -63,14 +64,21 @@ fn check_media_ports(config: &mut Config, root: &Section<'_>) {
     }
 }
 
-/// Passwords are asked for over TLS alone: a login without it shuts everybody out.
-fn check_logins(config: &Config, root: &Section<'_>) {
+/// Passwords are asked for, and the keys of SRTP taken, over TLS alone: who wants them without it shuts everybody out.
+fn check_tls(config: &Config, root: &Section<'_>) {
     if config.sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either)) {
         return;
     }
-    for settings in config.tenants.iter().filter(|settings| settings.tenant.login.is_some()) {
-        let why = "a login counts over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
-        root.mistake(&settings.path("sip.user"), why);
+    for settings in &config.tenants {
+        if settings.tenant.login.is_some() {
+            let why = "a login counts over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
+            root.mistake(&settings.path("sip.user"), why);
+        }
+        if settings.media.security == Security::Required {
+            let why =
+                "the keys of SRTP are taken over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
+            root.mistake(&settings.path("media.srtp"), why);
+        }
     }
 }
 

@@ -340,6 +340,7 @@ fn what_cannot_serve_is_told_before_it_serves() {
     }
     for (keys, told) in [
         ("[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"", "tenants.acme.sip.user: a login counts over TLS alone"),
+        ("[tenants.media]\nsrtp = \"required\"", "tenants.acme.media.srtp: the keys of SRTP are taken over TLS alone"),
         ("[tenants.sip]\nsources = []", "tenants.acme.sip.sources: is an empty list"),
         ("[tenants.sip]\nsources = [\"\"]", "an empty text is none"),
         ("[tenants.sip]\npassword = \"pw\"", "tenants.acme.sip.password: belongs to a `user`"),
