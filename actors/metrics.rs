@@ -13,8 +13,8 @@ use bellhop_dialogue::turn_loop;
 use bellhop_media::receiver::Drop as Dropped;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::call::ending::Ending;
 use crate::call::leg::MediaQuality;
+use bellhop_call::ending::Ending;
 
 pub use buckets::HISTOGRAMS;
 pub use node::{

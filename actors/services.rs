@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::Json;
-use bellhop_dialogue::call_record::{CallRecord, Event, Opening};
 use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
 use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};

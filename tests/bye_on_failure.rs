@@ -3,9 +3,10 @@
 //! For each: exactly one farewell on the wire, no `SessionHistoryKey` unless the hand-off had been committed, and nothing
 //! leaked.
 
-use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::reception::{Drain, Drill, LeaveNow};
-use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_actors::reception::{Drain, LeaveNow};
+use bellhop_call::drill::Drill;
+use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tests::Stage;

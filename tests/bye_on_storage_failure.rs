@@ -105,9 +105,9 @@ fn an_uncertain_commit_takes_every_name_back() {
 /// ConnectHandoff dies while the request is in flight: the will takes back what it wrote.
 #[test]
 fn a_will_that_is_opened_in_mid_commit_takes_every_name_back() {
-    use bellhop_actors::call::phase::PhaseName;
-    use bellhop_actors::reception::Drill;
-    use bellhop_actors::supervision::{ChildName, Fault};
+    use bellhop_call::drill::Drill;
+    use bellhop_call::failure::{ChildName, Fault};
+    use bellhop_call::phase::PhaseName;
     for fault in [Fault::Panic, Fault::Error] {
         let drill = Drill { child: ChildName::ConnectHandoff, phase: PhaseName::Committing, fault };
         play(Choices { drill: Some(drill), ..choices() }, move |stage| async move {

@@ -1,6 +1,6 @@
 //! The record of a call: what is in it, and that there is one however the call ends.
 
-use bellhop_dialogue::call_record::What;
+use bellhop_call::record::What;
 use bellhop_dialogue::ports::{Heard, ServiceFailure};
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
@@ -83,7 +83,7 @@ fn the_timeline_has_the_ladder_and_the_words_in_order() {
         assert_eq!(words, said);
         assert!(matches!(timeline.last().map(|event| &event.what), Some(What::Ended { .. })));
         let json = serde_json::to_string(&timeline).expect("plain data");
-        let back: Vec<bellhop_dialogue::call_record::Event> = serde_json::from_str(&json).expect("its own form");
+        let back: Vec<bellhop_call::record::Event> = serde_json::from_str(&json).expect("its own form");
         assert_eq!(back, timeline);
     });
 }

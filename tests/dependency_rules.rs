@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const PURE: [&str; 5] = ["bellhop-sip", "bellhop-media", "bellhop-dialogue", "bellhop-connect", "bellhop-tenancy"];
+const PURE: [&str; 6] =
+    ["bellhop-sip", "bellhop-media", "bellhop-dialogue", "bellhop-connect", "bellhop-tenancy", "bellhop-call"];
 
 /// The direct, non-development dependencies of every package of this workspace.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
@@ -45,9 +46,19 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     let codecs = ["audiopus", "ezk-g722", "rtcp-types", "rtp-rs", "webrtc-vad"];
     let ciphers = ["aes", "aes-gcm", "hmac", "sha1"];
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
-    assert_only("bellhop-dialogue", &["jiff", "regex", "serde", "serde_json", "thiserror"], sentence);
+    assert_only("bellhop-dialogue", &["regex", "serde", "serde_json", "thiserror"], sentence);
     assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
     assert_only("bellhop-tenancy", &["ipnet", "thiserror"], sentence);
+}
+
+#[test]
+fn a_call_stands_on_the_pure_ground_and_nothing_of_it_knows_the_call() {
+    let ground = ["bellhop-sip", "bellhop-media", "bellhop-dialogue", "bellhop-connect", "bellhop-tenancy"];
+    let sentence = "A call knows conversation, hand-off, tenant and the words of SIP and media, and no runtime.";
+    assert_only("bellhop-call", &[&ground[..], &["jiff", "serde", "serde_json", "thiserror"]].concat(), sentence);
+    for below in ground {
+        assert_none(below, &["bellhop-call"], "What a call stands on does not know it.");
+    }
 }
 
 #[test]

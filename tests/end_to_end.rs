@@ -8,9 +8,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::supervision::{ChildName, Fault};
 use bellhop_adapters::text_to_speech::flite::Flite;
+use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{Ended, Line};

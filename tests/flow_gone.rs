@@ -3,7 +3,7 @@
 //! Bytes handed to a socket are not sent. For each: the BYE arrives by a connection of our own where the far end listens; and
 //! where it does not, no key is written for a contact that nobody can be sent back to, and the record tells.
 
-use bellhop_actors::call::phase::PhaseName;
+use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
 use bellhop_tests::Stage;
 use bellhop_tests::carrier::{Flow, Habits};

@@ -1,8 +1,9 @@
 //! Where no contact flow takes over: transfers, and the way out of a failure, in virtual time.
 
-use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::reception::{Drain, Drill, LeaveNow};
-use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_actors::reception::{Drain, LeaveNow};
+use bellhop_call::drill::Drill;
+use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::{Method, Request, StatusCode};
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
 use bellhop_tenancy::transfer_targets::TransferTargets;

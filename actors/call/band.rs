@@ -8,8 +8,8 @@ use bellhop_sip::sdp::{self, Codec};
 
 use super::children::tell;
 use super::messages::{LineChanged, MediaPlanned, Redescribe};
-use super::phase::PhaseName;
 use super::supervisor::Call;
+use bellhop_call::phase::PhaseName;
 
 impl Call {
     /// Puts the codecs of the preferred band first, and answers the offer anew if that makes a difference.

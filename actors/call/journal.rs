@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix::Recipient;
-use bellhop_dialogue::call_record::{CallRecord, EndReason, Opening, StreamSummary};
+use bellhop_call::record::{CallRecord, EndReason, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
 
 use super::CallSeed;
-use super::ending::{Broken, Ending};
 use crate::media_shard::LegCores;
 use crate::reception::FileRecord;
 use crate::reception::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
+use bellhop_call::ending::{Broken, Ending};
 
 /// The vendor's identifier of jitter beyond 30 ms.
 pub const JITTER: &str = "CWSMR0033W";

@@ -18,8 +18,8 @@ use bellhop_sip::hop::Hop;
 use bellhop_sip::transaction::ServerKey;
 use bellhop_sip::{Method, Request, Response, StatusCode};
 
-use super::ending::Ending;
 use crate::reception::call_registry::CallId;
+use bellhop_call::ending::Ending;
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident $body:tt)+) => {

@@ -6,12 +6,10 @@ mod band;
 mod children;
 pub mod connect_handoff;
 mod custom_data;
-pub mod ending;
 pub mod jitter_buffer;
 pub mod journal;
 pub mod leg;
 pub mod messages;
-pub mod phase;
 mod reports;
 pub mod sip_dialog;
 pub mod stt_stream;
@@ -25,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
+use bellhop_call::drill::Drill;
 use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_sip::dialog::LocalIdentity;
@@ -35,10 +34,10 @@ use bellhop_sip::{Hop, Request};
 use bellhop_tenancy::quota::Permit;
 
 use crate::media_shard::PacketPort;
+use crate::reception::Reception;
 use crate::reception::call_registry::{CallId, CallRegistry};
 use crate::reception::port_pool::{PortPair, PortPool};
 use crate::reception::sip_endpoint::SipEndpoint;
-use crate::reception::{Drill, Reception};
 use crate::services::Services;
 
 /// Opens the port of a leg, given its RTP port number.
@@ -144,10 +143,14 @@ macro_rules! child {
             }
         }
 
-        impl actix::Handler<crate::supervision::Fault> for $actor {
+        impl actix::Handler<crate::supervision::Strike> for $actor {
             type Result = ();
 
-            fn handle(&mut self, fault: crate::supervision::Fault, ctx: &mut Self::Context) {
+            fn handle(
+                &mut self,
+                crate::supervision::Strike(fault): crate::supervision::Strike,
+                ctx: &mut Self::Context,
+            ) {
                 crate::call::strike(fault, &self.link, ctx);
             }
         }

@@ -7,7 +7,6 @@ use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_tenancy::tenant::OnTransferFailure;
 
 use super::children::{is_quieted, tell};
-use super::ending::{Broken, Ending};
 use super::messages::{
     CallerHungUp, ConfigureSpeech, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, FellSilent, GoOn,
     HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
@@ -17,10 +16,11 @@ use super::messages::{
     ReplyArrived, Rest, ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating,
     StopSound, TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut, WayBack,
 };
-use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
 use super::transfer::LAST_WORDS;
 use crate::supervision::{ChildDown, ChildName, Exit, Failure};
+use bellhop_call::ending::{Broken, Ending};
+use bellhop_call::phase::PhaseName;
 
 /// The assistant's first reply has been handed on completely.
 #[derive(Message)]

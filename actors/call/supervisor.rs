@@ -30,12 +30,10 @@ use bellhop_tenancy::tenant::Ringing;
 
 use super::children::{Children, tell};
 use super::connect_handoff::ConnectHandoff;
-use super::ending::{Broken, Ending, Refusal};
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
 use super::leg::{self, Beginning, LegListeners};
 use super::messages::{Answer, Begin, CallEnded, CommitHandoff, FindWayBack, MarkHangup, PrepareHandoff, Ring};
-use super::phase::{OnFailure, PhaseName};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::transfer::WayOut;
@@ -52,7 +50,9 @@ use crate::reception::call_registry::Blank;
 use crate::reception::port_pool::Fate;
 use crate::services::RecordingSink;
 use crate::supervision::watchdog::{GRACE, was_away};
-use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Stop, spawn_linked};
+use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Stop, Strike, spawn_linked};
+use bellhop_call::ending::{Broken, Ending, Refusal};
+use bellhop_call::phase::{OnFailure, PhaseName};
 
 /// The actor.
 pub struct Call {
@@ -301,9 +301,9 @@ impl Call {
         self.phase = phase;
         tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
         let Some(drill) = self.seed.drill.filter(|drill| drill.phase == phase) else { return };
-        let (fault, children) = (drill.fault, &self.children);
+        let (fault, children) = (Strike(drill.fault), &self.children);
         match drill.child {
-            ChildName::Call => strike(fault, &self.link, ctx),
+            ChildName::Call => strike(drill.fault, &self.link, ctx),
             ChildName::SipDialog => tell(&children.sip_dialog, fault),
             ChildName::JitterBuffer => tell(&children.jitter_buffer, fault),
             ChildName::SttStream => tell(&children.stt_stream, fault),

@@ -25,13 +25,13 @@ use bellhop_tenancy::transfer_targets::{Target, TransferTargets};
 
 use super::PREPARE_MAX;
 use super::children::tell;
-use super::ending::{Broken, Ending};
 use super::messages::{Cut, FileHistory, HandoffWasImpossible, Hold, Refer, Resume, Speak};
-use super::phase::PhaseName;
 use super::supervisor::{Call, Goal};
 use crate::reception::VoidKey;
 use crate::reception::call_registry::Void;
 use crate::supervision::{ChildName, Failure, Stop};
+use bellhop_call::ending::{Broken, Ending};
+use bellhop_call::phase::PhaseName;
 
 /// The longest the last words of a call may take.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(20);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_call::record::CallRecord;
 use bellhop_dialogue::TurnLoop as Core;
-use bellhop_dialogue::call_record::CallRecord;
 use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply};
 use bellhop_dialogue::turn_loop::{Dropped, Input, Output, Tries};
 

@@ -27,8 +27,8 @@ use bellhop_tenancy::{Tenant, networks};
 use super::live_contacts::{ContactClaim, LiveContacts};
 use super::port_pool::{PortPair, PortPool};
 use super::refused::Why;
-use crate::call::ending::Refusal;
 use crate::services::Services;
+use bellhop_call::ending::Refusal;
 
 /// An admitted call's places and ports.
 #[derive(Debug)]

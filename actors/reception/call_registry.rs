@@ -16,8 +16,8 @@ use bellhop_sip::dialog::leaving::Farewell;
 use dashmap::DashMap;
 
 use super::live_contacts::ContactClaim;
-use crate::call::ending::Ending;
 use crate::call::messages::HangUp;
+use bellhop_call::ending::Ending;
 
 /// Names one call of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

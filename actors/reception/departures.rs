@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use bellhop_dialogue::call_record::CallRecord;
+use bellhop_call::record::CallRecord;
 
 use super::call_registry::{CallId, Void, Will};
 use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::call::PREPARE_MAX;
-use crate::call::ending::Ending;
 use crate::metrics;
 use crate::services::{Observer, RecordKeeper};
+use bellhop_call::ending::Ending;
 /// What is left of a call that says goodbye.
 #[derive(Default)]
 pub(super) struct Leaving {

@@ -11,7 +11,7 @@ use bellhop_sip::dialog::ways::Way;
 
 use super::call_registry::CallRegistry;
 use super::sip_endpoint::Wire;
-use crate::call::ending::Ending;
+use bellhop_call::ending::Ending;
 
 /// How long keys in flight may take to be blanked then, and those that were given away to be void.
 const BLANK_WITHIN: Duration = Duration::from_millis(300);

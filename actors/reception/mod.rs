@@ -34,15 +34,16 @@ use bellhop_sip::sdp::{self, LocalMedia};
 use bellhop_sip::source_guard::Offence;
 use bellhop_sip::{DialogId, Hop, Request};
 
-use crate::call::ending::{Ending, Refusal};
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
 use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
 use crate::services::Observer;
 use crate::supervision::watchdog::HUNG_AFTER;
-use crate::supervision::{ChildDown, ChildName, Exit, Fault, Linked, spawn_linked};
+use crate::supervision::{ChildDown, ChildName, Exit, Linked, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
+use bellhop_call::drill::Drill;
+use bellhop_call::ending::{Ending, Refusal};
 use call_registry::{CallId, CallRegistry, Will};
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
@@ -86,17 +87,6 @@ pub struct ReceptionSettings {
     pub observer: Option<Arc<dyn Observer>>,
     /// How much of a number it is shown.
     pub numbers: Numbers,
-}
-
-/// One failure to rehearse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drill {
-    /// Who.
-    pub child: ChildName,
-    /// In which phase.
-    pub phase: crate::call::phase::PhaseName,
-    /// Of what.
-    pub fault: Fault,
 }
 
 /// The actor.

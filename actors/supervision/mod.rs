@@ -5,131 +5,12 @@
 pub mod link;
 pub mod watchdog;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use actix::Message;
+pub use bellhop_call::failure::{ChildName, Exit, Failure, Fault};
 
 pub use link::{Link, Linked, spawn_linked};
-
-/// The children of a call, and the call itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum ChildName {
-    Call,
-    SipDialog,
-    JitterBuffer,
-    SttStream,
-    TtsPlayback,
-    TurnLoop,
-    ConnectHandoff,
-}
-
-impl ChildName {
-    /// All names; the first is the supervisor.
-    pub const ALL: [Self; 7] = [
-        Self::Call,
-        Self::SipDialog,
-        Self::JitterBuffer,
-        Self::SttStream,
-        Self::TtsPlayback,
-        Self::TurnLoop,
-        Self::ConnectHandoff,
-    ];
-
-    /// The metric label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Call => "call",
-            Self::SipDialog => "sip_dialog",
-            Self::JitterBuffer => "jitter_buffer",
-            Self::SttStream => "stt_stream",
-            Self::TtsPlayback => "tts_playback",
-            Self::TurnLoop => "turn_loop",
-            Self::ConnectHandoff => "connect_handoff",
-        }
-    }
-}
-
-impl fmt::Display for ChildName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
-/// Why a child could not go on. Closed: each is classified once, in `call/ending.rs`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The recognizer is gone.
-    #[error("the recognizer was lost")]
-    RecognizerLost,
-    /// The synthesizer is gone.
-    #[error("the synthesizer was lost")]
-    SynthesizerLost,
-    /// The assistant is gone.
-    #[error("the assistant was lost")]
-    AssistantLost,
-    /// No ACK within 64·T1.
-    #[error("the answer was never acknowledged")]
-    NeverAcked,
-    /// The far end's session description is unusable.
-    #[error("no audio could be agreed on")]
-    NoMedia,
-    /// The session timer ran out, or the far end does not know the dialog any more.
-    #[error("the session has expired")]
-    SessionExpired,
-    /// The caller could not be transferred.
-    #[error("the transfer failed")]
-    TransferFailed,
-    /// The far end sends no audio any more.
-    #[error("no audio from the far end")]
-    MediaTimeout,
-    /// No BYE would reach the far end: its connection is gone, and no other can be opened.
-    #[error("there is no way back to the far end")]
-    NoWayBack,
-    /// A hand-off known to be impossible before anything was written.
-    #[error("the hand-off was impossible")]
-    HandoffImpossible,
-    /// Amazon Connect refused the attributes.
-    #[error("the hand-off was refused")]
-    HandoffRefused,
-    /// Nobody knows whether Amazon Connect took the attributes; they were taken back.
-    #[error("the outcome of the hand-off is uncertain")]
-    HandoffUncertain,
-    /// A panic on the audio path.
-    #[error("the audio path failed")]
-    AudioPath,
-    /// A failure drill.
-    #[error("a fault was injected")]
-    Injected,
-}
-
-/// How an actor ended. It shows itself without the message of a panic, which may hold what a caller said.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// As ordered.
-    Finished,
-    /// It could not go on.
-    Failed(Failure),
-    /// It panicked.
-    Panicked {
-        /// The panic's message.
-        message: String,
-    },
-    /// It did not stop or answer in time and was dropped.
-    Overdue,
-}
-
-impl std::fmt::Debug for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Finished => f.write_str("Finished"),
-            Self::Failed(failure) => write!(f, "Failed({failure:?})"),
-            Self::Panicked { .. } => f.write_str("Panicked"),
-            Self::Overdue => f.write_str("Overdue"),
-        }
-    }
-}
 
 /// The obituary of a linked actor: sent exactly once.
 #[derive(Debug, Message)]
@@ -151,31 +32,7 @@ pub struct Stop {
     pub by: Instant,
 }
 
-/// A kind of death, for drills and for the failure matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Message)]
+/// Die of this: for drills and for the failure matrix.
+#[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub enum Fault {
-    /// It reports that it cannot go on.
-    Error,
-    /// It panics in a handler.
-    Panic,
-    /// It blocks its whole thread for good: only the watchdog can tell.
-    BlockThread,
-    /// Ends the thread that carries the call, its media shard and every other call on it.
-    KillShard,
-}
-
-impl Fault {
-    /// The kinds that any child can die of.
-    pub const ALL: [Self; 4] = [Self::Error, Self::Panic, Self::BlockThread, Self::KillShard];
-
-    /// The word in configuration.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Panic => "panic",
-            Self::BlockThread => "block_thread",
-            Self::KillShard => "kill_shard",
-        }
-    }
-}
+pub struct Strike(pub Fault);

@@ -5,7 +5,6 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod call_facts;
-pub mod call_record;
 pub mod configuration;
 pub mod dtmf_collector;
 mod echo;

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use bellhop_actors::reception::call_registry::CallId;
 use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
-use bellhop_dialogue::call_record::Event;
+use bellhop_call::record::Event;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -360,7 +360,7 @@ pub async fn order(path: &Path, command: &Command) -> io::Result<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bellhop_dialogue::call_record::What;
+    use bellhop_call::record::What;
 
     #[test]
     fn the_socket_lies_beside_the_database() {

@@ -13,8 +13,8 @@ use bellhop_actors::metrics;
 use bellhop_actors::services::RecordKeeper;
 use bellhop_adapters::log_webhook::{LogWebhook, OnOutcome, Outcome};
 use bellhop_adapters::storage::sqlite::{Entry, SqliteRecords, Written};
+use bellhop_call::record::{CallRecord, Opening};
 use bellhop_dialogue::Json;
-use bellhop_dialogue::call_record::{CallRecord, Opening};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::{Config, Mistakes, Tenant};

@@ -12,8 +12,8 @@ use bellhop_actors::metrics;
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording;
 use bellhop_adapters::storage::sqlite::{Claim, Database, Entry, InFlight, SqliteRecords, Trouble};
+use bellhop_call::record::CallRecord;
 use bellhop_connect::handoff::WriteOutcome;
-use bellhop_dialogue::call_record::CallRecord;
 
 use crate::config::Config;
 

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
-use bellhop_actors::call::ending::Ending;
 use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::reception::admission::Admission;
@@ -32,6 +31,7 @@ use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::sqlite::{Database, SqliteHistories};
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_call::ending::Ending;
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_sip::digest::Challenger;

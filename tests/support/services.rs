@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bellhop_actors::reception::call_registry::CallId;
 use bellhop_actors::services::{Observer, RecordKeeper};
+use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{
     self as connect, AttributeBlanker, AttributeWriter, History, HistoryStore, Note, NotedWrite, WriteNotes,
 };
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
-use bellhop_dialogue::call_record::{CallRecord, Event, Opening};
 use bellhop_dialogue::ports::{
     Assistant, AudioSink, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream,
     ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,

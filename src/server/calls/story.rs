@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use bellhop_adapters::storage::sqlite::KeptCall;
-use bellhop_dialogue::call_record::Event;
+use bellhop_call::record::Event;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};

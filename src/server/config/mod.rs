@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_actors::reception::Drill;
 use bellhop_actors::services::MediaPolicy;
+use bellhop_call::drill::Drill;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_tenancy::Secret;

@@ -10,9 +10,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bellhop_actors::call::phase::PhaseName;
-use bellhop_actors::reception::Drill;
-use bellhop_actors::supervision::{ChildName, Fault};
+use bellhop_call::drill::Drill;
+use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::Fields;
 use bellhop_tenancy::Secret;
 use serde_json::Value as Json;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_actors::reception::call_registry::CallId;
 use bellhop_actors::services::Observer;
-use bellhop_dialogue::call_record::{Event as Seen, What};
+use bellhop_call::record::{Event as Seen, What};
 use bellhop_dialogue::transcript::Speaker;
 use bellhop_rehearsal::caller::Event;
 use bellhop_rehearsal::connect::StandIn;

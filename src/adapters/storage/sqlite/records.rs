@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::call_record::{CallRecord, Opening};
+use bellhop_call::record::{CallRecord, Opening};
 use serde_json::Value;
 use sqlx::Row;
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use bellhop_call::record::{CallRecord, EndReason, Opening};
 use bellhop_connect::SessionHistoryKey;
 use bellhop_connect::ports::{NotedWrite, WriteNotes};
 use bellhop_dialogue::call_facts::CallFacts;
-use bellhop_dialogue::call_record::{CallRecord, EndReason, Opening};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;

@@ -3,8 +3,8 @@
 //! Invariant: a call of a server that is no more is found here by the next one, and gets its record from it: none is up in
 //! silence for ever.
 
+use bellhop_call::record::Opening;
 use bellhop_dialogue::call_facts::CallFacts;
-use bellhop_dialogue::call_record::Opening;
 use sqlx::Row;
 
 use super::Trouble;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::transcript::Speaker;
+use bellhop_dialogue::transcript::Speaker;
 
 type Word = Cow<'static, str>;
 

@@ -13,14 +13,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use bellhop_dialogue::call_facts::CallFacts;
+use bellhop_dialogue::ports::Origin;
+use bellhop_dialogue::redaction::cautious;
+use bellhop_dialogue::transcript::Speaker;
+use bellhop_dialogue::turn_loop::SayId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::call_facts::CallFacts;
-use crate::ports::Origin;
-use crate::redaction::cautious;
-use crate::transcript::Speaker;
-use crate::turn_loop::SayId;
 pub use timeline::{Event, What};
 
 /// Most events kept of one call; the oldest fall off.

@@ -3,9 +3,8 @@
 //! Invariant: `label` is the metric's label, `sip_reason` the Reason header of our BYE (RFC 3326); neither tells anything
 //! personal.
 
-use bellhop_dialogue::call_record::EndReason;
-
-use crate::supervision::{ChildName, Exit, Failure};
+use crate::failure::{ChildName, Exit, Failure};
+use crate::record::EndReason;
 
 /// Why.
 #[derive(Debug, Clone, PartialEq, Eq)]

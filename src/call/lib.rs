@@ -1,0 +1,11 @@
+//! What a call is, without IO: its states, its endings, its failures and its record.
+//!
+//! It knows the conversation, the hand-off and the tenant; none of these knows it. Invariant: nothing here waits, sends or
+//! looks at a clock. Driver: `actors/call/`.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
+
+pub mod drill;
+pub mod ending;
+pub mod failure;
+pub mod phase;
+pub mod record;
