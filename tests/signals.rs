@@ -1,6 +1,9 @@
 //! Whatever signal ends the process, its calls are told goodbye; what need not end it does not.
 
-use bellhop_rehearsal::caller::Ended;
+use std::time::Duration;
+
+use bellhop_rehearsal::caller::{Ended, Line};
+use bellhop_sip::hop::Transport;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -77,4 +80,25 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
     assert_eq!(node.metric("bellhop_calls_active{"), CALLS as f64);
     send(&node, Signal::SIGTERM);
     all_told(&mut node, callers);
+}
+
+/// What carries out every farewell dies, or what orders them: every caller is told goodbye all the same, and no key is left.
+#[test]
+fn the_death_of_the_endpoint_or_of_reception_tells_every_caller_goodbye() {
+    for fault in ["kill_endpoint", "kill_reception"] {
+        for (phase, key) in [("quieting", "9"), ("committing", "0")] {
+            let drill = format!("[drill]\nchild = \"call\"\nphase = \"{phase}\"\nfault = \"{fault}\"\n");
+            let mut node = Node::start("counting", &drill);
+            let callers = Callers::call(&node, CALLS);
+            // Nobody comes into this phase before.
+            let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press(key.into())];
+            let (report, _) = node.call(Transport::Tcp, "c1", lines);
+            let told = Ended::ByGateway("SIP;cause=503;text=\"node draining\"".into());
+            assert_eq!(report.ended, told, "{fault} while {phase}");
+            for report in callers.reports() {
+                assert_eq!(report.ended, told, "{fault} while {phase}");
+            }
+            assert!(!node.process.wait().expect("it ends").success(), "whoever runs it starts it again");
+        }
+    }
 }

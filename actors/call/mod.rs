@@ -176,5 +176,7 @@ where
         Fault::KillShard => {
             actix_rt::Arbiter::current().stop();
         }
+        // The call sees to these: no child knows either of them.
+        Fault::KillEndpoint | Fault::KillReception => {}
     }
 }

@@ -137,7 +137,8 @@ impl Actor for SipDialog {
         self.deposit_will();
         let dialog = self.drive.core.dialog();
         let (dialog, flow) = (dialog.id.clone(), dialog.hop().flow);
-        self.endpoint.do_send(OwnDialog { dialog, invite: self.invite.clone(), owner: ctx.address(), flow });
+        let (invite, registry) = (self.invite.clone(), Arc::clone(&self.registry));
+        self.endpoint.do_send(OwnDialog { dialog, invite, owner: ctx.address(), flow, call: self.id, registry });
     }
 }
 

@@ -50,7 +50,7 @@ use crate::reception::call_registry::Blank;
 use crate::reception::port_pool::Fate;
 use crate::services::RecordingSink;
 use crate::supervision::watchdog::{GRACE, was_away};
-use crate::supervision::{ChildName, Exit, Failure, Link, Linked, Stop, Strike, spawn_linked};
+use crate::supervision::{ChildName, Exit, Failure, Fault, Link, Linked, Stop, Strike, spawn_linked};
 use bellhop_call::ending::{Broken, Ending, Refusal};
 use bellhop_call::phase::{OnFailure, PhaseName};
 
@@ -302,6 +302,11 @@ impl Call {
         tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
         let Some(drill) = self.seed.drill.filter(|drill| drill.phase == phase) else { return };
         let (fault, children) = (Strike(drill.fault), &self.children);
+        match drill.fault {
+            Fault::KillEndpoint => return self.seed.endpoint.do_send(fault),
+            Fault::KillReception => return self.seed.reception.do_send(fault),
+            Fault::Error | Fault::Panic | Fault::BlockThread | Fault::KillShard => {}
+        }
         match drill.child {
             ChildName::Call => strike(drill.fault, &self.link, ctx),
             ChildName::SipDialog => tell(&children.sip_dialog, fault),

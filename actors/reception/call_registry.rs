@@ -91,13 +91,15 @@ struct Entry {
 #[derive(Debug)]
 pub struct CallRegistry {
     calls: DashMap<CallId, Entry>,
+    /// Wills that were opened and of which nobody has said yet that they are carried out.
+    opened: DashMap<CallId, Will>,
     epoch: Instant,
 }
 
 impl CallRegistry {
     /// An empty registry.
     pub fn new(now: Instant) -> Self {
-        Self { calls: DashMap::new(), epoch: now }
+        Self { calls: DashMap::new(), opened: DashMap::new(), epoch: now }
     }
 
     /// A call begins; this is its first will.
@@ -158,7 +160,31 @@ impl CallRegistry {
     pub fn open_will(&self, id: CallId) -> Option<Will> {
         let mut entry = self.calls.get_mut(&id)?;
         entry.contact = None;
-        entry.will.take()
+        let will = entry.will.take()?;
+        // What became of a key that was given away is known to who opens the will, not to who has to finish the work.
+        self.opened.insert(id, Will { void: None, ..will.clone() });
+        Some(will)
+    }
+
+    /// Whether the will is still closed: nobody has begun a farewell.
+    pub fn has_will(&self, id: CallId) -> bool {
+        self.calls.get(&id).is_some_and(|entry| entry.will.is_some())
+    }
+
+    /// A will has been carried out.
+    pub fn carried_out(&self, id: CallId) {
+        self.opened.remove(&id);
+    }
+
+    /// Wills that were opened and never carried out: whoever was to do it is dead.
+    pub fn take_unfinished(&self) -> Vec<Will> {
+        let ids: Vec<CallId> = self.opened.iter().map(|entry| *entry.key()).collect();
+        ids.into_iter().filter_map(|id| Some(self.opened.remove(&id)?.1)).collect()
+    }
+
+    /// How many wills are being carried out.
+    pub fn unfinished(&self) -> usize {
+        self.opened.len()
     }
 
     /// The call is alive.
@@ -258,6 +284,8 @@ mod tests {
         registry.deposit(CallId(1), Farewell::Nothing);
         assert!(registry.open_will(CallId(1)).is_none());
         assert!(registry.close(CallId(1)).is_some() && registry.is_empty());
+        assert_eq!(registry.take_unfinished().len(), 1, "nobody has said that it is carried out");
+        assert_eq!(registry.unfinished(), 0);
     }
 
     #[test]

@@ -196,6 +196,7 @@ impl Handler<CallLeft> for Reception {
 
     fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
         let id = left.call;
+        self.settings.registry.carried_out(id);
         if self.turned_away.remove(&id).is_some() {
             self.settings.registry.close(id);
         }

@@ -1,13 +1,15 @@
 //! The last resort: every will that is still closed is carried out with nothing but the registry and the wire.
 //!
 //! For a process that ends although its endpoint or its reception is dead. No transaction repeats what is lost, and an INVITE
-//! without an answer is left to its far end's timer; whoever is connected is told goodbye. Invariant: a will is opened once, here
-//! as anywhere.
+//! without an answer is left to its far end's timer; whoever is connected is told goodbye, those too whose farewell the dead had
+//! begun and may not have sent. Invariant: a will is opened once, here as anywhere.
 
 use std::time::Duration;
 
 use bellhop_sip::dialog::leaving::{Farewell, Leaving, Output};
-use bellhop_sip::dialog::ways::Way;
+use bellhop_sip::dialog::ways::{self, Way, Ways};
+use bellhop_sip::hop::Hop;
+use bellhop_sip::message::Request;
 
 use super::call_registry::CallRegistry;
 use super::sip_endpoint::Wire;
@@ -15,10 +17,15 @@ use bellhop_call::ending::Ending;
 
 /// How long keys in flight may take to be blanked then, and those that were given away to be void.
 const BLANK_WITHIN: Duration = Duration::from_millis(300);
+/// How long a connection in place of a lost one may take to be opened then.
+const OPEN_WITHIN: Duration = Duration::from_millis(300);
 
 /// Says goodbye to every call; how many there were.
 pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usize {
-    let wills: Vec<_> = registry.ids().into_iter().filter_map(|id| registry.open_will(id)).collect();
+    let opened_here: Vec<_> = registry.ids().into_iter().filter_map(|id| Some((id, registry.open_will(id)?))).collect();
+    opened_here.iter().for_each(|(id, _)| registry.carried_out(*id));
+    let mut wills = registry.take_unfinished();
+    wills.extend(opened_here.into_iter().map(|(_, will)| will));
     let blanks = wills.iter().filter_map(|will| will.blank.clone());
     let blanking =
         futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id, blank.names)));
@@ -35,12 +42,28 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
         let mut leaving = Leaving::begin(now, farewell, format!("z9hG4bK{:016x}", rand::random::<u64>()));
         leaving.acked(now); // nobody will be there to wait for it
         while let Some(output) = leaving.poll() {
-            if let Output::Request { request, mut ways } = output
-                && let Some(Way::Flow(hop)) = ways.next_way()
-            {
-                wire.transmit(hop, request.to_bytes());
+            if let Output::Request { request, ways } = output {
+                send(request, ways, wire).await;
             }
         }
     }
     wills.len()
+}
+
+/// Sends by the first way that is open, or can be opened in time; names are not looked up any more.
+async fn send(request: Request, mut ways: Ways, wire: &mut dyn Wire) {
+    while let Some(way) = ways.next_way() {
+        let hop: Option<Hop> = match way {
+            Way::Flow(hop) => Some(hop).filter(|hop| wire.is_open(*hop)),
+            Way::Address { transport, remote, host } => {
+                tokio::time::timeout(OPEN_WITHIN, wire.open(transport, remote, host)).await.ok().flatten()
+            }
+            Way::Host { .. } => None,
+        };
+        let Some(hop) = hop else { continue };
+        let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
+        let sent_by = wire.identity(hop).via_sent_by;
+        let request = ways::rewritten(request, hop.transport, &sent_by, &branch);
+        return wire.transmit(hop, request.to_bytes());
+    }
 }

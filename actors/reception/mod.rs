@@ -40,7 +40,7 @@ use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
 use crate::services::Observer;
 use crate::supervision::watchdog::HUNG_AFTER;
-use crate::supervision::{ChildDown, ChildName, Exit, Linked, spawn_linked};
+use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
 use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
@@ -407,6 +407,14 @@ impl Handler<CallDown> for Reception {
         }
         self.settle(id);
         self.look_for_the_end();
+    }
+}
+
+impl Handler<Strike> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, _: Strike, _: &mut Self::Context) {
+        panic!("a fault was injected");
     }
 }
 

@@ -25,12 +25,13 @@ use bellhop_tenancy::networks;
 use bytes::Bytes;
 use ipnet::IpNet;
 
-use super::call_registry::CallId;
+use super::call_registry::{CallId, CallRegistry};
 use super::delivery::{Delivery, DeliveryId};
 use super::pace::Pace;
 use crate::call::messages::{InviteCancelled, RequestInside};
 use crate::call::sip_dialog::SipDialog;
 use crate::metrics;
+use crate::supervision::Strike;
 use crate::supervision::watchdog::{GRACE, was_away};
 
 /// Most messages waiting for the endpoint; beyond it the network's retransmissions are the queue.
@@ -113,6 +114,10 @@ pub struct OwnDialog {
     pub owner: Addr<SipDialog>,
     /// The connection, or the socket, that the dialog came by.
     pub flow: u64,
+    /// Whose it is.
+    pub call: CallId,
+    /// Where its will lies.
+    pub registry: Arc<CallRegistry>,
 }
 
 /// Carry out a farewell: the dialog is ours from here on.
@@ -569,15 +574,19 @@ impl Handler<Respond> for SipEndpoint {
 impl Handler<OwnDialog> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, OwnDialog { dialog, invite, owner, flow }: OwnDialog, _: &mut Self::Context) {
-        // A farewell that came first keeps the dialog.
-        if !self.leaving.contains_key(&dialog) {
-            if self.early_cancels.remove(&invite) {
-                owner.do_send(InviteCancelled {});
-            }
-            self.invites.insert(invite.clone(), owner.clone());
-            self.calls.insert(dialog, Owner { call: owner, invite, flow, pace: Pace::new(crate::now()) });
+    fn handle(&mut self, own: OwnDialog, _: &mut Self::Context) {
+        let OwnDialog { dialog, invite, owner, flow, call, registry } = own;
+        let cancelled = self.early_cancels.remove(&invite);
+        // A farewell that came first keeps the dialog, and one that is over already (the thread of the call was stuck and
+        // came back too late) leaves nothing to own. While the will is closed no farewell has begun.
+        if !registry.has_will(call) {
+            return;
         }
+        if cancelled {
+            owner.do_send(InviteCancelled {});
+        }
+        self.invites.insert(invite.clone(), owner.clone());
+        self.calls.insert(dialog, Owner { call: owner, invite, flow, pace: Pace::new(crate::now()) });
     }
 }
 
@@ -625,6 +634,14 @@ impl Handler<CarryOut> for SipEndpoint {
         self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
         self.settle(&dialog, ctx);
         self.pump(ctx);
+    }
+}
+
+impl Handler<Strike> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, _: Strike, _: &mut Self::Context) {
+        panic!("a fault was injected");
     }
 }
 

@@ -484,9 +484,8 @@ where
                     Ok(Some(Framed::Message(bytes))) => {
                         messages += 1;
                         // Nothing of a stream is dropped: while datagrams keep the endpoint busy, its reader waits.
-                        if endpoint.send(Arrived { bytes, hop }).await.is_err() {
-                            break 'connection;
-                        }
+                        // A dead endpoint reads nothing, and the last resort still says goodbye by this connection.
+                        let _ = endpoint.send(Arrived { bytes, hop }).await;
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a SIP connection is closed");

@@ -134,11 +134,16 @@ pub enum Fault {
     BlockThread,
     /// Ends the thread that carries the call, its media shard and every other call on it.
     KillShard,
+    /// The endpoint panics, which every call needs: its transactions and the farewells under way are gone.
+    KillEndpoint,
+    /// The same for Reception.
+    KillReception,
 }
 
 impl Fault {
     /// The kinds that any child can die of.
-    pub const ALL: [Self; 4] = [Self::Error, Self::Panic, Self::BlockThread, Self::KillShard];
+    pub const ALL: [Self; 6] =
+        [Self::Error, Self::Panic, Self::BlockThread, Self::KillShard, Self::KillEndpoint, Self::KillReception];
 
     /// The word in configuration.
     pub fn label(self) -> &'static str {
@@ -147,6 +152,8 @@ impl Fault {
             Self::Panic => "panic",
             Self::BlockThread => "block_thread",
             Self::KillShard => "kill_shard",
+            Self::KillEndpoint => "kill_endpoint",
+            Self::KillReception => "kill_reception",
         }
     }
 }
