@@ -119,6 +119,35 @@ fn a_key_that_was_in_flight_when_the_process_was_killed_is_taken_back_with_its_c
     });
 }
 
+/// How many conversations can be read.
+fn histories(node: &Node) -> String {
+    let script = "import sqlite3, sys\nprint(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM session_histories').fetchone()[0])";
+    let output = Command::new("python3").args(["-c", script]).arg(node.folder.join("bellhop.db")).output();
+    String::from_utf8_lossy(&output.expect("python3 is installed: see README").stdout).trim().to_owned()
+}
+
+/// A tenant without Amazon Connect: the key goes out with a REFER, before anybody knows what comes of it.
+#[test]
+fn a_key_that_went_along_with_a_transfer_is_void_when_the_process_was_killed_meanwhile() {
+    let (connect, at) = node::stand_in();
+    let folder = folder();
+    let path = node::config(&folder, at, "counting", "");
+    let text = std::fs::read_to_string(&path).expect("written");
+    let (head, rest) = text.split_once("[tenants.connect]").expect("a section");
+    let (_, rest) = rest.split_once("[tenants.assistant]").expect("the next section");
+    std::fs::write(&path, format!("{head}[tenants.assistant]{rest}")).expect("written");
+    let desk = "service_desk: {sip: {uri: 'sip:desk@127.0.0.1'}}";
+    let script = node::SCRIPT.replace("amazon_connect: {custom_data: {topic: loan}}", desk);
+    std::fs::write(folder.join("script.yaml"), script).expect("written");
+    let mut node = Node::serve(&path, folder, connect);
+    begin_call(&node, "c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
+    wait_for("the conversation is stored", || histories(&node) == "1");
+    kill(&mut node);
+    assert_eq!(histories(&node), "1", "and nobody lives who knows");
+    let _again = Node::serve(&path, node::folder(), node.connect.clone());
+    wait_for("the next start makes the key void", || histories(&node) == "0");
+}
+
 #[test]
 fn a_call_is_hung_up_by_a_command_that_needs_no_secret() {
     let node = Node::start("counting", "");

@@ -225,6 +225,7 @@ fn the_key_of_a_transfer_that_failed_is_void_and_of_one_that_came_about_is_not()
             }
             stage.pass(3000).await;
             assert_eq!(stage.services.voided(), voided, "{status}");
+            assert_eq!(stage.services.earned(), 1 - voided, "{status}: the next start lets it be");
             assert_eq!(stage.carrier.requests(&Method::Bye).len(), usize::from(status == 202));
         });
     }

@@ -112,7 +112,7 @@ impl Handler<FileHistory> for ConnectHandoff {
 
     fn handle(&mut self, FileHistory { history }: FileHistory, ctx: &mut Self::Context) {
         let key = SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>());
-        let storing = tokio::time::timeout(PREPARE_MAX, self.histories.store(key.filed_as(), history)).into_actor(self);
+        let storing = tokio::time::timeout(PREPARE_MAX, self.histories.lend(key.filed_as(), history)).into_actor(self);
         ctx.spawn(storing.map(move |stored, this, _| {
             let filed = matches!(stored, Ok(Ok(()))).then(|| {
                 let name = key.filed_as();

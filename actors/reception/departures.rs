@@ -5,10 +5,12 @@
 //! a drain ends when nothing of any call is left, or in time.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
+use bellhop_sip::dialog::leaving::Farewell;
 
 use super::call_registry::{CallId, Void, Will};
 use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
@@ -16,7 +18,10 @@ use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception}
 use crate::call::PREPARE_MAX;
 use crate::metrics;
 use crate::services::{Observer, RecordKeeper};
-use bellhop_call::ending::Ending;
+
+/// The pauses after which it is tried again to note that a transfer came about.
+const EARNED_AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
+
 /// What is left of a call that says goodbye.
 #[derive(Default)]
 pub(super) struct Leaving {
@@ -24,6 +29,8 @@ pub(super) struct Leaving {
     record: Option<FileRecord>,
     /// What came of its farewell.
     left: Option<CallLeft>,
+    /// The key that goes out in the BYE itself: void unless that was answered.
+    in_bye: Option<Void>,
 }
 
 /// How much time there is to leave.
@@ -96,8 +103,15 @@ impl Reception {
         if let Some(tenant) = self.settings.registry.tenant_of(id) {
             metrics::call_ended(&tenant, ending.label());
         }
-        if let Some(void) = will.void.clone().filter(|_| *ending != Ending::Transferred) {
-            self.void(void, ctx);
+        if let Some(lent) = will.void.clone() {
+            match (&will.farewell, ending) {
+                // It is in the headers of this BYE: what came of it is known when that is answered.
+                (Farewell::Bye { .. }, Ending::Transferred) if !headers.is_empty() => {
+                    self.leaving.entry(id).or_default().in_bye = Some(lent);
+                }
+                (_, Ending::Transferred) if headers.is_empty() => self.earned(lent, ctx),
+                _ => self.void(lent, ctx),
+            }
         }
         let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
         self.carry_out(id, Will { farewell, ..will }, ctx);
@@ -135,6 +149,27 @@ impl Reception {
         }));
     }
 
+    /// A key that was given away was earned: the next start lets it be.
+    fn earned(&mut self, Void { histories, name }: Void, ctx: &mut Context<Self>) {
+        self.voiding += 1;
+        let earning = async move {
+            for pause in EARNED_AGAIN_AFTER {
+                if matches!(tokio::time::timeout(PREPARE_MAX, histories.earned(name.clone())).await, Ok(Ok(()))) {
+                    return true;
+                }
+                tokio::time::sleep(pause).await;
+            }
+            false
+        };
+        ctx.spawn(earning.into_actor(self).map(|known, this, _| {
+            this.voiding -= 1;
+            if !known {
+                tracing::error!("that a transfer came about could not be noted: the next start makes its key void");
+            }
+            this.look_for_the_end();
+        }));
+    }
+
     pub(super) fn look_for_the_end(&self) {
         if let Some(drain) = &self.drained
             && self.settings.registry.is_empty()
@@ -165,7 +200,8 @@ impl Reception {
 
     /// What is known is kept.
     fn file_all(&mut self) {
-        for (_, Leaving { record, left }) in self.leaving.drain() {
+        // A key in a BYE that nobody has answered yet is void at the next start.
+        for (_, Leaving { record, left, .. }) in self.leaving.drain() {
             if let Some(record) = record {
                 record.keep(left.is_some_and(|left| left.bye_unanswered));
             }
@@ -174,7 +210,7 @@ impl Reception {
 
     /// Keeps the record of a call of which both record and farewell are known, and forgets one that left no record.
     pub(super) fn settle(&mut self, id: CallId) {
-        let Some(Leaving { record, left }) = self.leaving.get_mut(&id) else { return };
+        let Some(Leaving { record, left, .. }) = self.leaving.get_mut(&id) else { return };
         let gone = self.settings.registry.tenant_of(id).is_none();
         match (left.as_ref(), record.is_some()) {
             (Some(left), true) => {
@@ -194,9 +230,15 @@ impl Reception {
 impl Handler<CallLeft> for Reception {
     type Result = ();
 
-    fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
+    fn handle(&mut self, left: CallLeft, ctx: &mut Self::Context) {
         let id = left.call;
         self.settings.registry.carried_out(id);
+        let in_bye = self.leaving.get_mut(&id).and_then(|leaving| leaving.in_bye.take());
+        match in_bye {
+            Some(lent) if left.bye_unanswered => self.void(lent, ctx),
+            Some(lent) => self.earned(lent, ctx),
+            None => {}
+        }
         if self.turned_away.remove(&id).is_some() {
             self.settings.registry.close(id);
         }

@@ -40,6 +40,7 @@ pub(crate) struct Contacts {
 /// Starts all of it on this thread's runtime.
 pub(crate) fn start(database: &Database, config: &Config, contacts: Vec<Contacts>) {
     let (claiming, records) = (database.clone(), database.records());
+    let histories = database.histories(config.storage.time_to_live);
     let kept: HashMap<String, (Duration, bool)> = config
         .tenants
         .iter()
@@ -59,6 +60,10 @@ pub(crate) fn start(database: &Database, config: &Config, contacts: Vec<Contacts
             actix_rt::spawn(take_back(one));
         }
         until_it_works(async || list_lost(&records, &kept).await).await;
+        let void = until_it_works(async || histories.void_left_behind().await).await;
+        if void > 0 {
+            tracing::warn!(keys = void, "transfers that a former server died in: their keys are void");
+        }
         // The claim lives as long as the process.
         std::future::pending::<()>().await;
     });

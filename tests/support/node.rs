@@ -81,11 +81,17 @@ pub(crate) fn write_certificate(folder: &Path) {
     std::fs::write(folder.join("certificate.pem"), made.cert.pem()).expect("written");
 }
 
+/// An Amazon Connect of its own, and where it is.
+pub(crate) fn stand_in() -> (StandIn, SocketAddr) {
+    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+    let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+    let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    (connect, connect_at)
+}
+
 impl Node {
     pub(crate) fn start(recognizer: &str, extra: &str) -> Self {
-        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
-        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
-        let connect_at = connect.serve(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let (connect, connect_at) = stand_in();
         let folder = folder();
         let path = config(&folder, connect_at, recognizer, extra);
         Self::serve(&path, folder, connect)

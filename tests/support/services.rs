@@ -72,6 +72,7 @@ struct State {
     blanks: usize,
     stored: Vec<History>,
     voided: usize,
+    earned: usize,
     began: Vec<String>,
     records: Vec<CallRecord>,
     turn_logs: Vec<Value>,
@@ -229,6 +230,11 @@ impl FakeServices {
         self.state().voided
     }
 
+    /// How many keys that were given away are known to have been earned.
+    pub fn earned(&self) -> usize {
+        self.state().earned
+    }
+
     /// How many samples recognizers heard.
     pub fn samples(&self) -> usize {
         self.state().samples
@@ -373,6 +379,15 @@ impl HistoryStore for FakeServices {
         state.stored.push(history);
         let behaviour = state.store;
         Box::pin(behave(behaviour, Ok(()), Err(StoreFailed)))
+    }
+
+    fn lend(&self, name: FiledAs, history: History) -> connect::Pending<Result<(), StoreFailed>> {
+        HistoryStore::store(self, name, history)
+    }
+
+    fn earned(&self, _: FiledAs) -> connect::Pending<Result<(), StoreFailed>> {
+        self.state().earned += 1;
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn void(&self, _: FiledAs) -> connect::Pending<Result<(), StoreFailed>> {

@@ -10,6 +10,7 @@ mod connections;
 mod events;
 mod forgetting;
 mod in_flight;
+mod lent;
 mod records;
 mod schema;
 mod under_way;
@@ -51,6 +52,7 @@ pub struct Database {
 #[derive(Debug, Clone)]
 pub struct SqliteHistories {
     connections: Connections,
+    server: Arc<str>,
     time_to_live: Duration,
 }
 
@@ -131,7 +133,7 @@ impl Database {
 
     /// The histories, those stored from here on kept for so long.
     pub fn histories(&self, time_to_live: Duration) -> SqliteHistories {
-        SqliteHistories { connections: self.connections.clone(), time_to_live }
+        SqliteHistories { connections: self.connections.clone(), server: Arc::clone(&self.server), time_to_live }
     }
 
     /// The call records.
@@ -177,9 +179,12 @@ impl SqliteHistories {
         transaction.commit().await
     }
 
-    async fn insert(&self, name: &FiledAs, history: &History) -> Result<(), Trouble> {
+    async fn insert(&self, name: &FiledAs, history: &History, given: Given) -> Result<(), Trouble> {
         let filed_as = hashed(name);
         let mut transaction = self.connections.begin().await?;
+        if given == Given::Lent {
+            self.note_lent(&filed_as, &mut transaction).await?;
+        }
         let query = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES (?, ?, ?, ?)";
         sqlx::query(query)
             .bind(&filed_as)
@@ -208,22 +213,36 @@ impl SqliteHistories {
 impl HistoryStore for SqliteHistories {
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move {
-            within(this.insert(&name, &history)).await.map_err(|error| {
-                tracing::error!(%error, "a session history could not be stored");
-                StoreFailed
-            })
-        })
+        Box::pin(async move { within(this.insert(&name, &history, Given::Kept)).await.map_err(told("stored")) })
+    }
+
+    fn lend(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
+        let this = self.clone();
+        Box::pin(async move { within(this.insert(&name, &history, Given::Lent)).await.map_err(told("stored")) })
+    }
+
+    fn earned(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
+        let this = self.clone();
+        Box::pin(async move { within(this.strike_out(&name)).await.map_err(told("kept for good")) })
     }
 
     fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move {
-            within(this.delete(&name)).await.map_err(|error| {
-                tracing::error!(%error, "a session history could not be made void");
-                StoreFailed
-            })
-        })
+        Box::pin(async move { within(this.delete(&name)).await.map_err(told("made void")) })
+    }
+}
+
+/// Whether a key waits in here for its hand-off, or goes out before it is known what comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Kept,
+    Lent,
+}
+
+fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {
+    move |error| {
+        tracing::error!(%error, "a session history could not be {what}");
+        StoreFailed
     }
 }
 

@@ -211,7 +211,12 @@ impl Signalling {
     }
 
     fn asked(&mut self, key: &ServerKey, request: &Request) -> Option<Step> {
-        let status = if matches!(request.method, Method::Bye | Method::Options) { 200 } else { 501 };
+        let status = match request.method {
+            Method::Bye | Method::Options => 200,
+            // The transfer is taken, and nothing is told of what came of it.
+            Method::Refer => 202,
+            _ => 501,
+        };
         self.layer.respond(Instant::now(), key, request.respond(StatusCode(status), None));
         let reason = request.headers.get("Reason").unwrap_or_default().to_owned();
         (request.method == Method::Bye).then_some(Step::Ended(Ended::ByGateway(reason)))

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::Trouble;
 
 /// The version of this shape, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS session_histories (
@@ -81,6 +81,14 @@ CREATE TABLE IF NOT EXISTS writes_in_flight (
     names TEXT NOT NULL,
     noted_unix INTEGER NOT NULL
 ) STRICT;
+-- Histories whose key was given away for a transfer that is not known to have come about.
+CREATE TABLE IF NOT EXISTS lent_histories (
+    filed_as TEXT PRIMARY KEY NOT NULL,
+    server TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS session_histories_removed AFTER DELETE ON session_histories BEGIN
+    DELETE FROM lent_histories WHERE filed_as = old.filed_as;
+END;
 ";
 
 /// Gives a new or former database its shape.

@@ -464,6 +464,27 @@ async fn a_write_that_was_in_flight_is_found_by_the_next_server_until_it_is_sett
     assert_eq!(notes.left_behind().await.expect("answers"), [write("lost")]);
 }
 
+#[tokio::test]
+async fn a_key_that_was_given_away_is_void_for_the_next_server_unless_it_was_earned() {
+    let place = Place::new("lent");
+    {
+        let histories = place.open().await.histories(DAY);
+        for n in [1, 2, 3] {
+            histories.lend(name(n), history()).await.expect("stored");
+        }
+        histories.store(name(4), history()).await.expect("stored");
+        histories.earned(name(2)).await.expect("noted");
+        histories.void(name(3)).await.expect("void");
+        assert_eq!(histories.void_left_behind().await.expect("answers"), 0, "they are its own");
+    }
+    let histories = place.open().await.histories(DAY);
+    assert_eq!(histories.void_left_behind().await.expect("answers"), 1);
+    for (n, is_there) in [(1, false), (2, true), (3, false), (4, true)] {
+        assert_eq!(histories.find(&name(n)).await.expect("answers").is_some(), is_there, "{n}");
+    }
+    assert_eq!(histories.void_left_behind().await.expect("answers"), 0);
+}
+
 /// A database of the version before this one, as it made it.
 #[tokio::test]
 async fn a_former_database_is_given_its_shape_and_keeps_what_it_has() {
