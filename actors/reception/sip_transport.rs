@@ -538,7 +538,7 @@ impl Wire for SocketWire {
         Box::pin(async move {
             match socket {
                 Some(socket) => liveness::is_alive(socket).await,
-                None => !hop.transport.is_reliable(),
+                None => !hop.transport.is_reliable() && is_routable(hop.remote),
             }
         })
     }
@@ -547,7 +547,7 @@ impl Wire for SocketWire {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             match transport {
-                Transport::Udp => shared.socket_towards(remote),
+                Transport::Udp => shared.socket_towards(remote).filter(|hop| is_routable(hop.remote)),
                 Transport::Tcp | Transport::Tls => {
                     let opening = connect(shared, transport, remote, host);
                     tokio::time::timeout(CONNECT_WITHIN, opening).await.ok()?
@@ -673,6 +673,14 @@ async fn connect(shared: Arc<Shared>, transport: Transport, remote: SocketAddr, 
             None
         }
     }
+}
+
+/// Whether this machine would send datagrams there at all: no route, or a rule against it, is known before a byte is lost. A
+/// datagram that is refused later (a full buffer) is repeated by its transaction like one that vanished.
+fn is_routable(remote: SocketAddr) -> bool {
+    let any = if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    // Without a socket nothing is known.
+    std::net::UdpSocket::bind(any).map_or(true, |socket| socket.connect(remote).is_ok())
 }
 
 /// The address this machine would send from: what to advertise when it listens everywhere.

@@ -22,6 +22,22 @@ fn trusting(pem: &IdentityPem) -> RootCertStore {
     roots
 }
 
+/// The kernel refuses a broadcast, as it does what it has no route to: no hand-off counts on such a way.
+#[test]
+fn where_the_kernel_sends_no_datagrams_there_is_no_way() {
+    actix_rt::System::new().block_on(async {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listen = Listen { protocol: Protocol::Udp, address, sources: vec![] };
+        let (mut wire, _serving) = Bound::bind(&[listen], None, None).await.expect("bound").split();
+        for (remote, leads_there) in [("127.0.0.1:9", true), ("255.255.255.255:9", false)] {
+            let remote = remote.parse().expect("an address");
+            assert_eq!(wire.open(Transport::Udp, remote, None).await.is_some(), leads_there, "{remote}");
+            let hop = Hop { transport: Transport::Udp, remote, flow: 0 };
+            assert_eq!(wire.is_alive(hop).await, leads_there, "{remote}");
+        }
+    });
+}
+
 /// A listener that speaks TLS, and a wire that trusts only these authorities; must be called on an actix system.
 async fn far_end_and_wire(far: &IdentityPem, authorities: RootCertStore) -> (SocketAddr, SocketWire) {
     let identity = TlsIdentity::new(far, RootCertStore::empty()).expect("good");
