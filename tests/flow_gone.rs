@@ -5,10 +5,12 @@
 
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
+use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
 use bellhop_tests::Stage;
-use bellhop_tests::carrier::{Flow, Habits};
+use bellhop_tests::carrier::{Flow, Habits, Moment};
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, INVITE, play};
+use serde_json::json;
 
 /// Lets time pass in small steps until something is so.
 async fn until(stage: &Stage, what: &str, so: impl Fn(&Stage) -> bool) {
@@ -43,26 +45,56 @@ async fn reach(stage: &Stage, phase: PhaseName) {
             stage.caller_says("agent").await;
             until(stage, "the writer is asked", |stage| stage.services.writes_and_blanks().0 == 1).await;
         }
-        PhaseName::Quieting
-        | PhaseName::HandedOff
-        | PhaseName::Transferring
-        | PhaseName::FailingOver
-        | PhaseName::Leaving => unreachable!("too short to be met from outside, or not on the way to a hand-off"),
+        // These two are over at once: the connection is lost in the middle of what happens in them.
+        PhaseName::Quieting | PhaseName::HandedOff => stage.call_answered().await,
+        PhaseName::Transferring => {
+            stage.services.replies("agent", refers(json!({"uri": "sip:desk@192.0.2.1"})));
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            until(stage, "a REFER", |stage| !stage.carrier.requests(&Method::Refer).is_empty()).await;
+        }
+        PhaseName::FailingOver => {
+            stage.call_answered().await;
+            let lost = bellhop_dialogue::ports::ServiceFailure::Overdue;
+            stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(lost));
+            until(stage, "last words", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
+        }
+        PhaseName::Leaving => unreachable!("the farewell itself is in tests of its own"),
     }
 }
 
-/// The phases that last long enough for a connection to be lost in them.
-const PHASES: [PhaseName; 5] =
-    [PhaseName::Offered, PhaseName::Answering, PhaseName::Talking, PhaseName::Preparing, PhaseName::Committing];
+/// The connection is lost now, or in the middle of a phase that no waiting meets.
+fn lose(stage: &Stage, phase: PhaseName, flow: Flow) {
+    match phase {
+        PhaseName::Quieting => stage.carrier.flow_becomes_at(Moment::Asked, flow),
+        PhaseName::HandedOff => stage.carrier.flow_becomes_at(Moment::Bye, flow),
+        _ => stage.carrier.flow_becomes(flow),
+    }
+}
+
+/// The assistant of a tenant without Amazon Connect refers the caller to a desk.
+fn refers(sip: serde_json::Value) -> serde_json::Value {
+    json!([{"response_type": "connect_to_agent", "transfer_info": {"target": {"service_desk": {"sip": sip}}}}])
+}
+
+/// A tenant without Amazon Connect.
+fn trunk() -> Choices {
+    let failover = Failover { message: Some("we are sorry".into()), target: Some("sip:desk@192.0.2.1".into()) };
+    Choices { failover: Some(failover), hold: HoldOnTransfer::Leave, ..Choices::default() }
+}
 
 fn every_cell(listens: bool, check: impl Fn(&Stage, PhaseName, &str) + Copy + 'static) {
-    for phase in PHASES {
+    for phase in PhaseName::DRILLED {
         for flow in [Flow::Closed, Flow::Resets, Flow::Silent] {
-            play(Choices::default(), move |stage| async move {
+            let choices = match phase {
+                PhaseName::Transferring | PhaseName::FailingOver => trunk(),
+                _ => Choices::default(),
+            };
+            play(choices, move |stage| async move {
                 let what = format!("{flow:?} while {}, listens: {listens}", phase.label());
                 stage.carrier.speaks_tcp(listens);
                 reach(&stage, phase).await;
-                stage.carrier.flow_becomes(flow);
+                lose(&stage, phase, flow);
                 stage.pass(50).await;
                 stage.caller_says("agent").await;
                 for _ in 0..4 {
@@ -87,13 +119,27 @@ fn told(stage: &Stage, warning: &str) -> bool {
     }
 }
 
+/// The key that went along with a REFER opens nothing: the transfer did not come about.
+fn void_if_given_away(stage: &Stage, phase: PhaseName, what: &str) {
+    assert_eq!(stage.services.voided(), usize::from(phase == PhaseName::Transferring), "{what}");
+}
+
 #[test]
 fn the_bye_arrives_by_a_new_connection_where_the_far_end_listens() {
     every_cell(true, |stage, phase, what| {
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
         assert!(stage.carrier.connections_opened() >= 1, "{what}");
-        let answered = !matches!(phase, PhaseName::Offered | PhaseName::Answering);
-        assert_eq!(stage.services.has_key(), answered, "{what}: {:?}", stage.services.writes_and_blanks());
+        let hands_off = match phase {
+            PhaseName::Offered | PhaseName::Answering | PhaseName::Transferring | PhaseName::FailingOver => false,
+            PhaseName::Talking
+            | PhaseName::Preparing
+            | PhaseName::Quieting
+            | PhaseName::Committing
+            | PhaseName::HandedOff
+            | PhaseName::Leaving => true,
+        };
+        assert_eq!(stage.services.has_key(), hands_off, "{what}: {:?}", stage.services.writes_and_blanks());
+        void_if_given_away(stage, phase, what);
         assert!(!told(stage, "nobody answered the BYE"), "{what}");
     });
 }
@@ -103,8 +149,9 @@ fn the_bye_arrives_by_a_new_connection_where_the_far_end_listens() {
 fn no_key_is_written_for_a_caller_who_cannot_be_sent_back() {
     every_cell(false, |stage, phase, what| {
         // What is in flight when the connection dies cannot be unsaid; everything before it is not said.
-        let in_flight = phase == PhaseName::Committing;
+        let in_flight = matches!(phase, PhaseName::Committing | PhaseName::HandedOff);
         assert_eq!(stage.services.has_key(), in_flight, "{what}: {:?}", stage.services.writes_and_blanks());
+        void_if_given_away(stage, phase, what);
         assert!(
             told(stage, "nobody answered the BYE"),
             "{what}: the record tells: {:?}",
@@ -145,6 +192,53 @@ fn no_hangup_is_written_where_no_bye_would_arrive() {
         assert!(told(&stage, "nobody answered the BYE"));
         assert_eq!(stage.leaks().await, Vec::<String>::new());
     });
+}
+
+/// A transfer by the headers of our BYE: its key opens something only if the BYE was answered.
+#[test]
+fn the_key_in_a_bye_that_nobody_answers_is_void() {
+    for flow in [Flow::Closed, Flow::Resets, Flow::Silent] {
+        for (listens, moment) in
+            [(true, Moment::Asked), (true, Moment::Bye), (false, Moment::Asked), (false, Moment::Bye)]
+        {
+            play(trunk(), move |stage| async move {
+                let what = format!("{flow:?} at {moment:?}, listens: {listens}");
+                stage.carrier.speaks_tcp(listens);
+                stage
+                    .services
+                    .replies("agent", refers(json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"})));
+                stage.call_answered().await;
+                stage.carrier.flow_becomes_at(moment, flow);
+                stage.caller_says("agent").await;
+                for _ in 0..4 {
+                    stage.settle().await;
+                }
+                assert_eq!(stage.carrier.requests(&Method::Bye).len(), usize::from(listens), "{what}");
+                assert_eq!(
+                    (stage.services.earned(), stage.services.voided()),
+                    (usize::from(listens), usize::from(!listens)),
+                    "{what}"
+                );
+                assert_eq!(told(&stage, "nobody answered the BYE"), !listens, "{what}");
+                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
+            });
+        }
+    }
+    for answers_bye in [true, false] {
+        play(trunk(), move |stage| async move {
+            stage.services.replies("agent", refers(json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"})));
+            stage.call_answered().await;
+            stage.carrier.habits(Habits { acks: true, answers_bye });
+            stage.caller_says("agent").await;
+            for _ in 0..3 {
+                stage.settle().await;
+            }
+            let bye = stage.carrier.requests(&Method::Bye).remove(0);
+            assert!(bye.headers.get("User-to-User").is_some(), "the key goes along");
+            assert_eq!(stage.services.voided(), usize::from(!answers_bye), "over datagrams, answered: {answers_bye}");
+            assert_eq!(stage.services.earned(), usize::from(answers_bye));
+        });
+    }
 }
 
 /// A far end that takes its time over datagrams has no connection to lose.
@@ -230,6 +324,42 @@ fn the_last_resort_says_goodbye_to_everybody_once() {
         assert_eq!(byes[0].headers.get("Reason"), Some("SIP;cause=503;text=\"node draining\""));
         assert!(!stage.services.has_key());
     });
+}
+
+/// What the dead were about to say is said: a will that was opened and not carried out, and one whose connection is gone.
+#[test]
+fn the_last_resort_finishes_what_the_dead_had_begun_by_any_way_there_is() {
+    for (tcp, flow) in [(false, Flow::Alive), (true, Flow::Alive), (true, Flow::Closed)] {
+        play(Choices::default(), move |stage| async move {
+            if tcp {
+                stage.carrier.speaks_tcp(true);
+            }
+            stage.call_answered().await;
+            stage.carrier.flow_becomes(flow);
+            stage.opens_wills();
+            assert_eq!(stage.last_resort().await, 1, "TCP: {tcp}, {flow:?}");
+            assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "TCP: {tcp}, {flow:?}");
+            assert_eq!(stage.last_resort().await, 0);
+        });
+    }
+}
+
+/// A call whose thread was stuck until its farewell was over finds nothing left to own.
+#[test]
+fn a_call_that_begins_after_its_own_farewell_leaves_nothing_behind() {
+    for turns in 0..8 {
+        play(Choices::default(), move |stage| async move {
+            stage.carrier.sends(INVITE);
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+            stage.reception.do_send(bellhop_actors::reception::LeaveNow { done });
+            told.recv().await.expect("it ends");
+            stage.pass(60_000).await;
+            assert_eq!(stage.leaks().await, Vec::<String>::new(), "after {turns} turns");
+        });
+    }
 }
 
 /// The case "a named route over TCP whose connection is gone": the name is looked up for requests inside a dialog too.

@@ -42,6 +42,17 @@ struct Stream {
     /// Whether the far end takes connections where its Record-Route and Contact say that it listens.
     listens: bool,
     opened: u64,
+    /// What becomes of it at a moment that no test can meet by waiting.
+    lost: Option<(Moment, Flow)>,
+}
+
+/// A moment in which a connection can be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The far end is asked whether it is there.
+    Asked,
+    /// The BYE is handed to it.
+    Bye,
 }
 
 /// The number of the connection that the call came by; those that we open follow.
@@ -94,7 +105,7 @@ impl Carrier {
 
     /// Speaks TCP from here on; `listens` for connections of ours too, or not.
     pub fn speaks_tcp(&self, listens: bool) {
-        self.0.borrow_mut().stream = Some(Stream { flow: Flow::Alive, listens, opened: 0 });
+        self.0.borrow_mut().stream = Some(Stream { flow: Flow::Alive, listens, opened: 0, lost: None });
     }
 
     /// Something happens to the connection that the call came by.
@@ -104,6 +115,20 @@ impl Carrier {
         }
         if flow == Flow::Closed {
             self.tell(FlowLost(FLOW));
+        }
+    }
+
+    /// The same at a moment to come.
+    pub fn flow_becomes_at(&self, moment: Moment, flow: Flow) {
+        if let Some(stream) = &mut self.0.borrow_mut().stream {
+            stream.lost = Some((moment, flow));
+        }
+    }
+
+    fn comes(&self, moment: Moment) {
+        let lost = self.0.borrow().stream.and_then(|stream| stream.lost);
+        if let Some((_, flow)) = lost.filter(|(at, _)| *at == moment) {
+            self.flow_becomes(flow);
         }
     }
 
@@ -272,6 +297,9 @@ impl Wire for Carrier {
         if self.0.borrow().deaf_at == Some(hop.remote) {
             return;
         }
+        if hop.flow == FLOW && bytes.starts_with(b"BYE ") {
+            self.comes(Moment::Bye);
+        }
         let lost = match self.0.borrow().stream {
             Some(stream) if hop.flow == FLOW => Some(stream.flow),
             Some(stream) if !stream.listens => Some(Flow::Silent),
@@ -296,6 +324,7 @@ impl Wire for Carrier {
     }
 
     fn is_alive(&mut self, hop: Hop) -> Reached<bool> {
+        self.comes(Moment::Asked);
         let alive = hop.flow != FLOW || self.0.borrow().stream.is_none_or(|stream| stream.flow == Flow::Alive);
         Box::pin(async move {
             if !alive {
