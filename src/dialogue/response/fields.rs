@@ -74,7 +74,10 @@ pub(crate) fn text(value: Option<&Value>) -> Option<String> {
 pub(crate) fn object(value: Option<&Value>) -> Map<String, Value> {
     match value {
         Some(Value::Object(map)) => map.clone(),
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+        Some(Value::String(text)) => match crate::json::read(text.as_bytes()) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        },
         _ => Map::new(),
     }
 }

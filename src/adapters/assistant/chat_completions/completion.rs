@@ -42,9 +42,9 @@ impl Call {
     }
 
     fn read(&self) -> Option<Value> {
-        let value: Value = serde_json::from_str(self.text.trim()).ok()?;
+        let value: Value = bellhop_dialogue::json::read(self.text.trim().as_bytes()).ok()?;
         // Some write the object as a text.
-        let value = value.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value);
+        let value = value.as_str().and_then(|text| bellhop_dialogue::json::read(text.as_bytes()).ok()).unwrap_or(value);
         value.is_object().then_some(value)
     }
 
@@ -236,7 +236,7 @@ impl Completion {
 
     /// A tool call that the model wrote out, for its server did not take it for one.
     fn written_call(&mut self, text: &str) {
-        if let Ok(Value::Object(call)) = serde_json::from_str(text.trim()) {
+        if let Ok(Value::Object(call)) = bellhop_dialogue::json::read(text.trim().as_bytes()) {
             let call = Value::Object(call);
             self.call(&json!({"index": self.calls.len() + 1000}), call.get("function").unwrap_or(&call), 0);
         }

@@ -102,7 +102,7 @@ impl session::Connection<Service> for Connection {
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Event::Closed,
             Some(Ok(_)) => return Event::Nothing,
         };
-        let Ok(message) = serde_json::from_str::<Value>(&message) else { return Event::Nothing };
+        let Ok(message) = bellhop_dialogue::json::read(message.as_bytes()) else { return Event::Nothing };
         if let Some(error) = message.get("error").and_then(Value::as_str) {
             tracing::warn!(error, "the recognizer ended the session: another is opened");
             return Event::Closed;
