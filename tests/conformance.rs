@@ -58,8 +58,7 @@ impl Talk {
                 }
                 Output::Say { id, text, voice, cacheable } => {
                     self.playing.push_back(id);
-                    let voice =
-                        if voice.is_empty() { String::new() } else { format!(" with {}", Value::Object(voice)) };
+                    let voice = if voice.is_empty() { String::new() } else { format!(" with {}", json!(*voice)) };
                     format!("say {text}{voice}{}", if cacheable { "" } else { " uncached" })
                 }
                 Output::Play { id, source, repeats } => {

@@ -137,7 +137,8 @@ impl Driven for TurnLoop {
             }
             Output::Say { id, text, voice, cacheable } => {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
-                let speech = SpeechRequest { parameters: voice, cacheable, ..SpeechRequest::plain(text, 0) };
+                let parameters = Arc::unwrap_or_clone(voice);
+                let speech = SpeechRequest { parameters, cacheable, ..SpeechRequest::plain(text, 0) };
                 self.call.do_send(Say { id, speech });
             }
             Output::Play { id, source, repeats } => {

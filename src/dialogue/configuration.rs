@@ -5,6 +5,15 @@
 
 use serde_json::{Map, Value};
 
+/// Most bytes of a configuration, as JSON: an assistant may add to it in every turn, and each text and each connection of a
+/// call takes it along.
+pub const BYTES_MAX: usize = 64 * 1024;
+
+/// A change that would make a configuration larger than [`BYTES_MAX`]: it stays as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("configure: larger than {BYTES_MAX} bytes")]
+pub struct TooLarge;
+
 /// `update_strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpdateStrategy {
@@ -54,18 +63,22 @@ impl Configuration {
         self.passing.as_ref().unwrap_or(&self.lasting)
     }
 
-    /// Applies a change.
-    pub fn update(&mut self, strategy: UpdateStrategy, fields: &Map<String, Value>) {
+    /// Applies a change, or nothing of it.
+    pub fn update(&mut self, strategy: UpdateStrategy, fields: &Map<String, Value>) -> Result<(), TooLarge> {
+        let changed = |before: &Map<String, Value>| {
+            let mut after = before.clone();
+            apply(&mut after, strategy, fields);
+            let bytes: usize = after.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+            if bytes > BYTES_MAX { Err(TooLarge) } else { Ok(after) }
+        };
         if strategy.is_for_one_turn() {
-            let mut passing = self.current().clone();
-            apply(&mut passing, strategy, fields);
-            self.passing = Some(passing);
+            self.passing = Some(changed(self.current())?);
         } else {
-            apply(&mut self.lasting, strategy, fields);
-            if let Some(passing) = &mut self.passing {
-                apply(passing, strategy, fields);
-            }
+            let passing = self.passing.as_ref().map(changed).transpose()?;
+            self.lasting = changed(&self.lasting)?;
+            self.passing = passing;
         }
+        Ok(())
     }
 
     /// The next question is on its way; returns whether that changed anything.
@@ -112,7 +125,7 @@ mod tests {
     #[test]
     fn replace_overwrites_roots_and_keeps_what_is_not_named() {
         let mut configuration = began();
-        configuration.update(UpdateStrategy::Replace, &map(json!({"narrow": {"model": "b"}})));
+        configuration.update(UpdateStrategy::Replace, &map(json!({"narrow": {"model": "b"}}))).expect("small");
         assert_eq!(configuration.current(), &map(json!({"narrow": {"model": "b"}, "wide": {"model": "w"}})));
         assert!(!configuration.turn_sent());
     }
@@ -120,7 +133,7 @@ mod tests {
     #[test]
     fn merge_overwrites_parameters() {
         let mut configuration = began();
-        configuration.update(UpdateStrategy::Merge, &map(json!({"narrow": {"model": "b"}, "more": 1})));
+        configuration.update(UpdateStrategy::Merge, &map(json!({"narrow": {"model": "b"}, "more": 1}))).expect("small");
         let expected = json!({"narrow": {"model": "b", "rate": 1}, "wide": {"model": "w"}, "more": 1});
         assert_eq!(configuration.current(), &map(expected));
     }
@@ -132,7 +145,7 @@ mod tests {
             (UpdateStrategy::MergeOnce, json!({"model": "b", "rate": 1})),
         ] {
             let mut configuration = began();
-            configuration.update(strategy, &map(json!({"narrow": {"model": "b"}})));
+            configuration.update(strategy, &map(json!({"narrow": {"model": "b"}}))).expect("small");
             assert_eq!(configuration.current()["narrow"], expected);
             assert!(configuration.turn_sent());
             assert_eq!(configuration, began());
@@ -143,10 +156,25 @@ mod tests {
     #[test]
     fn a_lasting_change_in_between_is_what_it_goes_back_to() {
         let mut configuration = began();
-        configuration.update(UpdateStrategy::MergeOnce, &map(json!({"narrow": {"model": "b"}})));
-        configuration.update(UpdateStrategy::Merge, &map(json!({"narrow": {"rate": 9}})));
+        configuration.update(UpdateStrategy::MergeOnce, &map(json!({"narrow": {"model": "b"}}))).expect("small");
+        configuration.update(UpdateStrategy::Merge, &map(json!({"narrow": {"rate": 9}}))).expect("small");
         assert_eq!(configuration.current()["narrow"], json!({"model": "b", "rate": 9}));
         configuration.turn_sent();
         assert_eq!(configuration.current()["narrow"], json!({"model": "a", "rate": 9}));
+    }
+
+    #[test]
+    fn what_grows_turn_by_turn_comes_to_an_end_and_stays_as_it_was() {
+        let mut configuration = began();
+        let more = |n: usize| map(json!({"narrow": {format!("n{n}"): "x".repeat(1000)}}));
+        let grown = (0..1000).take_while(|n| configuration.update(UpdateStrategy::Merge, &more(*n)).is_ok()).count();
+        assert!((50..=BYTES_MAX / 1000).contains(&grown), "{grown}");
+        let before = configuration.clone();
+        for strategy in [UpdateStrategy::Replace, UpdateStrategy::ReplaceOnce, UpdateStrategy::MergeOnce] {
+            let book = map(json!({"wide": {"words": "x".repeat(BYTES_MAX)}}));
+            assert_eq!(configuration.update(strategy, &book), Err(TooLarge));
+            assert_eq!(configuration, before);
+        }
+        assert_eq!(configuration.update(UpdateStrategy::Replace, &map(json!({"narrow": {"model": "b"}}))), Ok(()));
     }
 }

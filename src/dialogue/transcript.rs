@@ -16,6 +16,10 @@ use crate::redaction::Redaction;
 
 /// Most lines kept of one call; the oldest fall off.
 pub const LINES_MAX: usize = 2000;
+/// Most bytes of their words: what beyond them the lines of a call hold, the oldest lose.
+pub const BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of a note; an agent reads no book.
+pub const NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Lines of one side that a number may go over.
 const TOGETHER_MAX: usize = 24;
 /// Bytes of these lines.
@@ -120,16 +124,33 @@ impl Transcript {
         self.mask(Side::Assistant, text.trim(), redaction);
     }
 
-    /// Adds a note for the agent.
+    /// Adds a note for the agent, its beginning if it is long. One that is said again, as an assistant does whose hand-off
+    /// failed, moves to its new place.
     pub fn note(&mut self, at: Duration, text: &str, redaction: &Redaction) {
-        let text = readable(text);
-        self.push(at, Speaker::Note, redaction.apply(text.trim()));
+        // What is looked through goes on a little further: a number that the cut goes through is masked whole.
+        let beginning = &text[..text.floor_char_boundary(NOTE_BYTES_MAX + TOGETHER_BYTES_MAX)];
+        let text = readable(beginning);
+        let mut shown = redaction.apply(text.trim()).into_owned();
+        if shown.len() > NOTE_BYTES_MAX {
+            shown.truncate(shown.floor_char_boundary(NOTE_BYTES_MAX));
+            shown.push('…');
+        }
+        if let Some(before) = self.lines.iter().rposition(|line| line.speaker == Speaker::Note && line.text == shown) {
+            self.lines.remove(before);
+        }
+        self.push(at, Speaker::Note, shown);
     }
 
     fn add(&mut self, at: Duration, speaker: Speaker, clip: Option<u64>, text: String) {
-        if self.lines.len() == LINES_MAX {
-            self.lines.remove(0);
-        }
+        let bytes = |lines: &[Line]| lines.iter().map(|line| line.text.len()).sum::<usize>();
+        let mut held = bytes(&self.lines) + text.len();
+        let fallen = self.lines.iter().enumerate().take_while(|(n, line)| {
+            let falls = self.lines.len() - n >= LINES_MAX || held > BYTES_MAX;
+            held -= if falls { line.text.len() } else { 0 };
+            falls
+        });
+        let fallen = fallen.count();
+        self.lines.drain(..fallen);
         let (at_ms, number) = (at.as_millis() as u64, self.added);
         self.added += 1;
         self.lines.push(Line { at_ms, speaker, text, interrupted: false, open: false, clip, number });
@@ -273,5 +294,40 @@ mod tests {
         let mut transcript = Transcript::default();
         (0..LINES_MAX + 5).for_each(|n| transcript.push(Duration::ZERO, Speaker::Caller, n.to_string()));
         assert_eq!((transcript.lines().len(), transcript.lines()[0].text.as_str()), (LINES_MAX, "5"));
+    }
+
+    fn bytes(transcript: &Transcript) -> usize {
+        transcript.lines().iter().map(|line| line.text.len()).sum()
+    }
+
+    #[test]
+    fn a_transcript_of_books_is_bounded_too() {
+        let mut transcript = Transcript::default();
+        let book = |n: usize| format!("{n} {}", "word ".repeat(800));
+        let lines = BYTES_MAX as u64 / 2500;
+        (0..lines).for_each(|n| {
+            transcript.speak(Duration::ZERO, n, &book(n as usize), &Redaction::default());
+        });
+        assert!((BYTES_MAX / 2..=BYTES_MAX).contains(&bytes(&transcript)), "{}", bytes(&transcript));
+        let last = transcript.lines().last().expect("the newest stay");
+        assert!(last.text.starts_with(&format!("{} word", lines - 1)));
+        assert_eq!(transcript.since(lines as usize - 1).0.len(), 1);
+    }
+
+    /// A hand-off that fails every time, with a message of a megabyte.
+    #[test]
+    fn a_note_is_short_and_said_once() {
+        let mut transcript = Transcript::default();
+        let message = "wants a loan ".repeat(80_000);
+        for _ in 0..20 {
+            transcript.push(Duration::ZERO, Speaker::Caller, "and?");
+            transcript.note(Duration::ZERO, &message, &Redaction::default());
+        }
+        let notes: Vec<&Line> = transcript.lines().iter().filter(|line| line.speaker == Speaker::Note).collect();
+        assert_eq!((notes.len(), transcript.lines().last().map(|line| line.speaker)), (1, Some(Speaker::Note)));
+        assert!(notes[0].text.len() <= NOTE_BYTES_MAX + 3 && notes[0].text.ends_with('…'));
+        let number = format!("{} 4111 1111 1111 1111", "x".repeat(NOTE_BYTES_MAX - 10));
+        transcript.note(Duration::ZERO, &number, &Redaction::default());
+        assert!(!transcript.lines().last().expect("it").text.contains("4111"), "no card is shown by a cut through it");
     }
 }

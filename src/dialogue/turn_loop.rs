@@ -92,6 +92,10 @@ pub struct TurnLoop {
     offers: Offers,
     /// What is to be heard and done: of the reply while speaking, of the one before while thinking, else nothing.
     queue: VecDeque<Queued>,
+    /// Responses of the reply that is being carried out so far.
+    responses: usize,
+    /// Bytes of what it says.
+    says_bytes: usize,
     /// The turn that the reply wants as soon as all of it is there.
     at_once: Option<TurnInput>,
     /// What is repeated until the next reply.
@@ -176,6 +180,8 @@ impl TurnLoop {
             expecting: Expecting::default(),
             offers: Offers::default(),
             queue: VecDeque::new(),
+            responses: 0,
+            says_bytes: 0,
             at_once: None,
             repeating: false,
             type_ahead: VecDeque::new(),

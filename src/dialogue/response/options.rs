@@ -6,6 +6,8 @@ use super::Response;
 use super::fields::{flag, text};
 use crate::plain_text;
 
+/// Most characters of a prefix: it is said before each choice.
+const PREFIX_CHARACTERS_MAX: usize = 200;
 /// What a disambiguation begins with when the author gave no title.
 const DID_YOU_MEAN: &str = "Did you mean?";
 /// The words of the first positions, unless the author configured others.
@@ -57,6 +59,7 @@ pub struct OptionsConfig {
 impl OptionsConfig {
     pub(super) fn read(parameters: &Value) -> Self {
         let prefix = text(parameters.get("prefixText")).map(|prefix| plain_text::of_markdown(&prefix));
+        let prefix = prefix.map(|prefix| prefix.chars().take(PREFIX_CHARACTERS_MAX).collect());
         let words = |value: &Value| value.as_array()?.iter().map(|word| text(Some(word))).collect();
         Self {
             prefix,

@@ -73,8 +73,8 @@ pub enum Output {
         id: SayId,
         /// The text.
         text: String,
-        /// The parameters of the voice.
-        voice: Map<String, Value>,
+        /// The parameters of the voice, shared by the parts of a text.
+        voice: Arc<Map<String, Value>>,
         /// Whether the speech may be kept for others.
         cacheable: bool,
     },

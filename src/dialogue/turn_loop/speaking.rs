@@ -3,6 +3,7 @@
 //! What is to be heard is ordered only shortly before its time: a reply of a thousand items, or of a book, is a long queue
 //! here and little work anywhere else; when it is cut, or the call is over, all of that work is gone at once.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
@@ -15,8 +16,13 @@ use crate::speakable;
 const AHEAD_CHARACTERS: usize = 450;
 /// Clips that are ordered at once, each key of a row counted; the playback holds a few more.
 const AHEAD_CLIPS: usize = 40;
-/// Most responses of one reply, or of one part of it; those beyond are left out, but for one that ends the conversation.
+/// Most responses of one reply, in however many parts it comes; those beyond are left out, but for one that ends the
+/// conversation.
 const RESPONSES_MAX: usize = 500;
+/// Most bytes that one reply says, in however many responses: twice what a reply may have, for lists say more than is written.
+const SAYS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Characters of a response type that are told: an assistant may write a book there.
+const TOLD_CHARACTERS: usize = 60;
 /// Most bytes of what is remembered for its echo.
 const SAYING_BYTES_MAX: usize = 4096;
 
@@ -76,6 +82,7 @@ impl TurnLoop {
             self.heard.reply_begins();
         }
         self.replied_at = now;
+        (self.responses, self.says_bytes) = (0, 0);
         self.state = State::Speaking { streaming, until: now + SPEAKING_MAX, hushed: false };
         self.continue_with(now, responses);
     }
@@ -101,6 +108,7 @@ impl TurnLoop {
         // What is still to be heard of the reply before stands in the queue: this one does not wait for it.
         let heard = std::mem::take(&mut self.queue);
         self.replied_at = now;
+        (self.responses, self.says_bytes) = (0, 0);
         self.enqueue_all(responses.into_iter().filter(|response| !is_heard(response)).collect());
         self.settle(now);
         self.queue = heard;
@@ -111,11 +119,16 @@ impl TurnLoop {
         if let Some(end) = responses.iter().position(Response::is_terminal) {
             responses.truncate(end + 1);
         }
-        if responses.len() > RESPONSES_MAX {
+        let room = RESPONSES_MAX.saturating_sub(self.responses);
+        let told_before = self.responses > RESPONSES_MAX;
+        self.responses += responses.len();
+        if responses.len() > room {
             let end = responses.pop().filter(Response::is_terminal);
-            responses.truncate(RESPONSES_MAX);
+            responses.truncate(room);
             responses.extend(end);
-            self.outputs.push_back(Output::Skipped { response_type: "all beyond the 500th".to_owned() });
+            if !told_before {
+                self.outputs.push_back(Output::Skipped { response_type: "all beyond the 500th".to_owned() });
+            }
         }
         let cacheable = !responses.contains(&Response::ExcludeFromCache);
         for response in responses {
@@ -169,10 +182,10 @@ impl TurnLoop {
                 self.clip(None, false, keys.keys.len(), |id| Output::SendKeys { id, keys });
             }
             Response::Dtmf(wanted) => self.expecting.collect(wanted),
-            Response::TextToSpeech(update) => {
-                self.voice.update(update.strategy, &update.fields);
-                self.outputs.push_back(Output::Did("text_to_speech_config"));
-            }
+            Response::TextToSpeech(update) => match self.voice.update(update.strategy, &update.fields) {
+                Ok(()) => self.outputs.push_back(Output::Did("text_to_speech_config")),
+                Err(too_large) => self.outputs.push_back(skipped(&too_large.to_string())),
+            },
             Response::OptionsConfig(config) => self.offers.options = config,
             Response::DisambiguationConfig(config) => self.offers.suggestions = config,
             Response::ForceNoInputTurn => self.at_once = self.at_once.take().or(Some(TurnInput::NoInput)),
@@ -180,7 +193,7 @@ impl TurnLoop {
                 self.at_once = Some(TurnInput::SmsFailed);
                 self.outputs.push_back(Output::Did("sms"));
             }
-            Response::Unsupported { response_type } => self.outputs.push_back(Output::Skipped { response_type }),
+            Response::Unsupported { response_type } => self.outputs.push_back(skipped(&response_type)),
             Response::SpeechToText(_)
             | Response::BargeIn(_)
             | Response::Start(_)
@@ -193,9 +206,19 @@ impl TurnLoop {
 
     /// Speaks a text, in parts that are short enough for every voice.
     pub(super) fn say(&mut self, text: &str, cacheable: bool) {
+        let before = self.says_bytes;
+        self.says_bytes += text.len();
+        if self.says_bytes > SAYS_BYTES_MAX {
+            if before <= SAYS_BYTES_MAX {
+                self.outputs.push_back(skipped("all texts beyond 2 MiB"));
+            }
+            return;
+        }
         let voice = self.voice.current().get("synthesize").and_then(|voice| voice.as_object()).cloned();
+        // A text has many parts, and all are of one voice.
+        let voice = Arc::new(voice.unwrap_or_default());
         for text in speakable::cut(text) {
-            let (words, voice) = (text.clone(), voice.clone().unwrap_or_default());
+            let (words, voice) = (text.clone(), Arc::clone(&voice));
             self.clip(Some(words), false, 1, |id| Output::Say { id, text, voice, cacheable });
         }
     }
@@ -203,10 +226,11 @@ impl TurnLoop {
     fn offer(&mut self, list: OptionList, cacheable: bool) {
         let config = if list.disambiguates { &self.offers.suggestions } else { &self.offers.options };
         let config = config.clone();
-        let offered: Vec<String> =
-            list.choices.iter().enumerate().map(|(n, choice)| config.offer(n + 1, &choice.label)).collect();
-        for text in list.title.into_iter().chain(offered) {
-            self.say(&text, cacheable);
+        if let Some(title) = &list.title {
+            self.say(title, cacheable);
+        }
+        for (n, choice) in list.choices.iter().enumerate() {
+            self.say(&config.offer(n + 1, &choice.label), cacheable);
         }
         self.expecting.offer(list.choices, config);
     }
@@ -251,10 +275,10 @@ impl TurnLoop {
     fn do_now(&mut self, now: Instant, response: Response) {
         self.outputs.extend(response.record_types().iter().copied().map(Output::Did));
         match response {
-            Response::SpeechToText(update) => {
-                self.recognition.update(update.strategy, &update.fields);
-                self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
-            }
+            Response::SpeechToText(update) => match self.recognition.update(update.strategy, &update.fields) {
+                Ok(()) => self.outputs.push_back(Output::Understand(self.recognition.current().clone())),
+                Err(too_large) => self.outputs.push_back(skipped(&too_large.to_string())),
+            },
             Response::BargeIn(BargeInSwitch { by: Means::Speech, allowed }) => self.speech_interrupts = allowed,
             Response::BargeIn(BargeInSwitch { by: Means::Keys, allowed }) => self.keys_interrupt = allowed,
             Response::Start(activities) => self.switch(activities, true),
@@ -380,6 +404,12 @@ impl TurnLoop {
         }
         self.listen(now);
     }
+}
+
+/// What was left out, and no more of its name than a log has room for.
+fn skipped(response_type: &str) -> Output {
+    let told = response_type.chars().filter(|c| !c.is_control()).take(TOLD_CHARACTERS);
+    Output::Skipped { response_type: told.collect() }
 }
 
 fn is_end(queued: &Queued) -> bool {

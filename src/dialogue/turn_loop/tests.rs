@@ -2,6 +2,7 @@
 
 use super::*;
 use serde_json::json;
+use std::sync::Arc;
 
 struct Talk {
     turn_loop: TurnLoop,
@@ -464,4 +465,69 @@ fn a_caller_left_alone_is_always_turned_to() {
         }
         assert!(talk.took().contains("ask") || matches!(talk.turn_loop.state, State::Failed), "after {quiet_after}");
     }
+}
+
+/// Bytes that stand in the queue to be said.
+fn waiting(talk: &Talk) -> usize {
+    let words = talk.turn_loop.queue.iter().map(|queued| match queued {
+        Queued::Clip { words, .. } => words.as_ref().map_or(0, String::len),
+        Queued::Do(_) => 0,
+    });
+    words.sum()
+}
+
+fn skipped(talk: &Talk) -> usize {
+    talk.log.iter().filter(|did| did.starts_with("skip")).count()
+}
+
+#[test]
+fn a_reply_of_ten_thousand_parts_has_as_many_responses_as_one_that_is_whole() {
+    let mut talk = Talk::new();
+    for n in 0..10_000 {
+        let part = Part::Item(json!({"response_type": "text", "text": format!("Number {n}.")}));
+        talk.put(Input::ReplyPart { number: talk.asked, part });
+    }
+    assert_eq!((talk.turn_loop.queue.len(), skipped(&talk)), (500, 1), "{:?}", talk.turn_loop);
+    let part = Part::Item(json!({"response_type": "end_session"}));
+    talk.put(Input::ReplyPart { number: talk.asked, part });
+    talk.reply(json!([]));
+    (0..500).for_each(|_| talk.played());
+    assert_eq!(talk.log.last().map(String::as_str), Some("end"), "what ends the call is not left out");
+}
+
+/// What is written once and said before each choice.
+#[test]
+fn a_small_reply_does_not_become_a_large_one() {
+    let mut talk = Talk::new();
+    let choices: Vec<Value> = (0..99).map(|_| json!({"label": "a"})).collect();
+    let configured =
+        |parameters: Value| json!({"vgwAction": {"command": "vgwActSetOptionsConfig", "parameters": parameters}});
+    let list = json!({"response_type": "option", "options": choices});
+    let legacy = configured(json!({"prefixText": "word ".repeat(100_000)}));
+    talk.put(Input::Replied { number: talk.asked, reply: Ok(TurnReply { legacy, ..TurnReply::default() }) });
+    talk.pass(8);
+    talk.reply(Value::Array(vec![list; 400]));
+    assert!((1..3 << 20).contains(&waiting(&talk)), "{} bytes", waiting(&talk));
+    assert_eq!(skipped(&talk), 1);
+}
+
+#[test]
+fn the_parts_of_a_text_share_their_voice() {
+    let mut talk = Talk::new();
+    let voice = json!({"response_type": "text_to_speech", "command_info": {"type": "configure",
+        "parameters": {"synthesize": {"lexicon": "x".repeat(60_000)}}}});
+    let too_large = json!({"response_type": "text_to_speech", "command_info": {"type": "configure",
+        "parameters": {"synthesize": {"lexicon": "x".repeat(70_000)}}}});
+    talk.reply(json!([voice, too_large, {"response_type": "text", "text": "word ".repeat(50_000)}]));
+    let orders = talk.turn_loop.queue.iter().filter_map(|queued| match queued {
+        Queued::Clip { order: Some(order), .. } => match &**order {
+            Output::Say { voice, .. } => Some(voice),
+            _ => None,
+        },
+        _ => None,
+    });
+    let voices: Vec<_> = orders.collect();
+    assert!(voices.len() > 500 && voices.windows(2).all(|pair| Arc::ptr_eq(pair[0], pair[1])));
+    assert_eq!(voices[0]["lexicon"].as_str().map(str::len), Some(60_000));
+    assert_eq!(skipped(&talk), 1, "the larger one changed nothing, and is told");
 }
