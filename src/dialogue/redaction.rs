@@ -148,6 +148,11 @@ mod tests {
         assert_eq!(shown("4111 1111 1111 1111 12 26 123"), "•••• •••• •••• 1111 •• •• •••");
         assert_eq!(shown("41111111111111111226"), "••••••••••••1111••••");
         assert_eq!(shown("4111111111111111 the security code is 1234."), "••••••••••••1111 the security code is ••••.");
+        assert_eq!(
+            shown("4111111111111111, código de segurança um dois três"),
+            "••••••••••••1111, código de segurança •• •••• ••••"
+        );
+        assert_eq!(shown("4111111111111111，安全码是一二三"), "••••••••••••1111，安全码是•••");
         assert_eq!(shown("the code is 123"), "the code is 123", "without a card it is any code");
     }
 
@@ -173,6 +178,16 @@ mod tests {
             "4\u{fe0f}\u{20e3}1\u{fe0f}\u{20e3}1111111111111\u{20e3}1",
             "quattro uno uno uno uno uno uno uno uno uno uno uno uno uno uno uno",
             "vier een een een, een een een een, een een een een, een een een een",
+            "quatro um um um um um um um um um um um um um um um",
+            "Cinco cinco cinco cinco, cinco cinco cinco cinco, cinco cinco cinco cinco, quatro quatro quatro quatro",
+            "quarenta e um onze onze onze onze onze onze onze",
+            "卡号是四一一一一一一一一一一一一一一一谢谢",
+            "四幺幺幺 幺幺幺幺 幺幺幺幺 幺幺幺幺",
+            "カードは四一一一の一一一一の一一一一の一一一一です",
+            "番号はよんいちいちいちいちいちいちいちいちいちいちいちいちいちいちいちです",
+            "ヨン イチ イチ イチ、イチ イチ イチ イチ、イチ イチ イチ イチ、イチ イチ イチ イチ",
+            "카드 번호는 사일일일 일일일일 일일일일 일일일일입니다",
+            "사 일 일 일 일 일 일 일 일 일 일 일 일 일 일 일",
         ] {
             let shown = shown(text);
             let masked = digits::digits(text).len() - digits::digits(&shown).len();
@@ -189,6 +204,11 @@ mod tests {
             "one of the two or three who had four",
             &"one two three four five six seven eight nine ten ".repeat(4),
             "IBAN DE89 3704 0044 0532 0130 00",
+            "um, I said, um, two and um four",
+            "我有一个问题，三明治和两杯咖啡，一共五十块",
+            "いちごにしますか、さんまにしますか",
+            "이 일은 사실 오늘 이미 구했어요",
+            "um café e dois pães, por favor, às sete e meia",
         ] {
             assert_eq!(shown(text), text);
         }

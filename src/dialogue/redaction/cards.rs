@@ -15,7 +15,7 @@ const SHOWN: usize = 4;
 /// Digits in a row that are surely more than one number.
 const ONE_NUMBER_MAX: usize = 19;
 /// Words that announce a card's code.
-const CODE_WORDS: [&str; 17] = [
+const CODE_WORDS: [&str; 18] = [
     "code",
     "cvv",
     "cvc",
@@ -33,7 +33,11 @@ const CODE_WORDS: [&str; 17] = [
     "cryptogramme",
     "código",
     "codice",
+    "segurança",
 ];
+/// The same in languages without blanks: within whatever stands before the code.
+const CODE_SIGNS: [&str; 9] =
+    ["安全码", "安全碼", "验证码", "驗證碼", "セキュリティ", "暗証番号", "セキュリティー", "보안", "비밀번호"];
 /// Digits of a code.
 const CODE_DIGITS: std::ops::RangeInclusive<usize> = 3..=4;
 /// Words before a code of which one announces it.
@@ -167,7 +171,10 @@ fn codes(text: &str, tokens: &[Token], after: usize) -> Vec<Range<usize>> {
         lines_after += if begin >= after { before.matches('\n').count() } else { 0 };
         let words = before.rsplit('\n').next().unwrap_or_default().to_lowercase();
         let mut words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).rev();
-        let announced = words.by_ref().take(ANNOUNCED_WITHIN).any(|word| CODE_WORDS.contains(&word));
+        let announced = words
+            .by_ref()
+            .take(ANNOUNCED_WITHIN)
+            .any(|word| CODE_WORDS.contains(&word) || CODE_SIGNS.iter().any(|sign| word.contains(sign)));
         let alone = (1..=LINES_AFTER_MAX).contains(&lines_after)
             && before.contains('\n')
             && (next.contains('\n') || end == tokens.len());

@@ -1,5 +1,8 @@
 //! The digits of what somebody said, typed or wrote: in which script, in figures or in words, and what stands between them.
 //!
+//! Chinese, Japanese and Korean put no blank between words: their numerals count wherever they stand, their number words
+//! in a row of [`ROW_MIN`] or alone between other signs.
+//!
 //! Invariant: a digit knows the bytes it was written with, so that they and nothing else can be masked.
 
 use std::ops::Range;
@@ -34,8 +37,10 @@ pub(super) enum Gap {
 const SIGNS_MAX: usize = 6;
 /// Words between two groups of one number.
 const WORDS_MAX: usize = 4;
+/// So many number words one after the other, with nothing between them, are no ordinary words of a language without blanks.
+const ROW_MIN: usize = 4;
 /// Words that say nothing.
-const FILLERS: [&str; 16] = [
+const FILLERS: [&str; 17] = [
     "hesitation",
     "uh",
     "um",
@@ -52,22 +57,33 @@ const FILLERS: [&str; 16] = [
     "und",
     "y",
     "et",
+    "e",
 ];
+/// Number words of Portuguese alone: beside one of them `um` is no hesitation, but one.
+const PORTUGUESE: [&str; 5] = ["dois", "duas", "quatro", "sete", "oito"];
 
 /// Every digit of a text, in order.
 pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = vec![];
     let (mut signs, mut words, mut lines, mut fillers) = (0, 0, 0, 0);
     let mut times = 1;
+    let mut unspaced = Unspaced::default();
+    let um_is_one =
+        text.split(|c: char| !c.is_alphabetic()).any(|word| PORTUGUESE.iter().any(|w| word.eq_ignore_ascii_case(w)));
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
         let (found, length) = match value(c) {
             Some(digit) => (Some(vec![digit]), c.len_utf8()),
+            None if is_unspaced(c) => match unspaced.number(rest) {
+                Some((digit, length)) => (Some(vec![digit]), length),
+                None => (None, c.len_utf8()),
+            },
             None if c.is_alphabetic() => {
-                let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+                let length = rest.find(|c: char| !c.is_alphabetic() || is_unspaced(c)).unwrap_or(rest.len());
                 let word = rest[..length].to_lowercase();
                 match word.as_str() {
+                    "um" if um_is_one => {}
                     "double" => (times, words) = (2, words),
                     "triple" => (times, words) = (3, words),
                     filler if FILLERS.contains(&filler) => fillers += 1,
@@ -78,11 +94,14 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             None => (None, c.len_utf8()),
         };
         rest = &rest[length..];
+        let goes_on = is_unspaced(c) && std::mem::replace(&mut unspaced.in_word, found.is_none());
+        unspaced.in_word &= is_unspaced(c);
+        unspaced.after_word = c.is_alphabetic() && found.is_none();
         let Some(mut digits) = found else {
             let plain = !c.is_alphabetic();
             lines += usize::from(c == '\n');
             signs += usize::from(plain && c != '\n' && c != '%');
-            words += usize::from(!plain);
+            words += usize::from(!plain && !goes_on);
             continue;
         };
         let ended = at..at + length;
@@ -116,7 +135,60 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The value of a decimal digit of a script that telephones and keyboards write.
+/// Where the reader stands in a language without blanks.
+#[derive(Default)]
+struct Unspaced {
+    /// Number words that are still to come in this row.
+    row: usize,
+    /// Whether the sign before belongs to a word that is none of them.
+    in_word: bool,
+    /// Whether the sign before is a letter of a word, in whatever script.
+    after_word: bool,
+}
+
+impl Unspaced {
+    /// The number word that a text begins with, and its bytes, if it is in a row of them or stands alone.
+    fn number(&mut self, text: &str) -> Option<(u8, usize)> {
+        if self.row == 0 {
+            let (mut count, mut rest) = (0, text);
+            while let Some((_, length)) = syllables(rest) {
+                (count, rest) = (count + 1, &rest[length..]);
+            }
+            let stands_alone = !self.after_word && !rest.chars().next().is_some_and(char::is_alphabetic);
+            self.row = if count >= ROW_MIN || stands_alone { count } else { 0 };
+        }
+        self.row = self.row.checked_sub(1)?;
+        syllables(text)
+    }
+}
+
+/// Kana, Han and Hangul.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+}
+
+/// The Japanese or Korean number word that a text begins with, and its bytes.
+fn syllables(text: &str) -> Option<(u8, usize)> {
+    const WORDS: [&[&str]; 10] = [
+        &["ゼロ", "ぜろ", "れい", "レイ", "まる", "マル", "공", "영", "제로"],
+        &["いち", "イチ", "ひと", "일", "하나"],
+        &["に", "ニ", "이", "둘"],
+        &["さん", "サン", "삼", "셋"],
+        &["よん", "ヨン", "し", "シ", "사", "넷"],
+        &["ごー", "ご", "ゴ", "오", "다섯"],
+        &["ろく", "ロク", "육", "륙", "여섯"],
+        &["なな", "ナナ", "しち", "シチ", "칠", "일곱"],
+        &["はち", "ハチ", "팔", "여덟"],
+        &["きゅう", "キュウ", "きゅー", "く", "ク", "구", "아홉"],
+    ];
+    let found = WORDS.iter().enumerate().flat_map(|(digit, words)| {
+        words.iter().filter(|word| text.starts_with(**word)).map(move |word| (digit as u8, word.len()))
+    });
+    // Of two that begin alike the longer is meant.
+    found.max_by_key(|(_, length)| *length)
+}
+
+/// The value of a decimal digit of a script that telephones and keyboards write, and of a numeral that says one.
 fn value(c: char) -> Option<u8> {
     let zeros = [
         '0',
@@ -154,6 +226,16 @@ fn value(c: char) -> Option<u8> {
         '⁴'..='⁹' => return Some((c as u32 - '⁰' as u32) as u8),
         '₁'..='₉' => return Some((c as u32 - '₀' as u32) as u8),
         '①'..='⑨' => return Some((c as u32 - '①' as u32) as u8 + 1),
+        '〇' | '零' => return Some(0),
+        '一' | '壹' | '壱' | '幺' => return Some(1),
+        '二' | '贰' | '貳' | '弐' | '两' | '兩' => return Some(2),
+        '三' | '叁' | '參' | '参' => return Some(3),
+        '四' | '肆' => return Some(4),
+        '五' | '伍' => return Some(5),
+        '六' | '陆' | '陸' => return Some(6),
+        '七' | '柒' => return Some(7),
+        '八' | '捌' => return Some(8),
+        '九' | '玖' => return Some(9),
         '❶'..='❾' => return Some((c as u32 - '❶' as u32) as u8 + 1),
         _ => {}
     }
@@ -165,24 +247,43 @@ fn value(c: char) -> Option<u8> {
 fn of_word(word: &str) -> Option<Vec<u8>> {
     const UNITS: [&[&str]; 10] = [
         &["zero", "oh", "o", "null", "cero", "zéro", "nul"],
-        &["one", "eins", "uno", "une", "een", "één"],
-        &["two", "zwei", "zwo", "dos", "deux", "due", "twee"],
-        &["three", "drei", "tres", "trois", "tre", "drie"],
-        &["four", "vier", "cuatro", "quatre", "quattro"],
+        &["one", "eins", "uno", "une", "een", "één", "um", "uma"],
+        &["two", "zwei", "zwo", "dos", "deux", "due", "twee", "dois", "duas"],
+        &["three", "drei", "tres", "trois", "tre", "drie", "três"],
+        &["four", "vier", "cuatro", "quatre", "quattro", "quatro"],
         &["five", "fünf", "cinco", "cinq", "cinque", "vijf"],
-        &["six", "sechs", "seis", "sei", "zes"],
-        &["seven", "sieben", "siete", "sept", "sette", "zeven"],
-        &["eight", "acht", "ocho", "huit", "otto"],
+        &["six", "sechs", "seis", "sei", "zes", "meia"],
+        &["seven", "sieben", "siete", "sept", "sette", "zeven", "sete"],
+        &["eight", "acht", "ocho", "huit", "otto", "oito"],
         &["nine", "neun", "nueve", "neuf", "nove", "negen"],
     ];
-    const TEENS: [&str; 10] =
-        ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    const TEENS: [&[&str]; 10] = [
+        &["ten", "dez"],
+        &["eleven", "onze"],
+        &["twelve", "doze"],
+        &["thirteen", "treze"],
+        &["fourteen", "catorze", "quatorze"],
+        &["fifteen", "quinze"],
+        &["sixteen", "dezesseis", "dezasseis"],
+        &["seventeen", "dezessete", "dezassete"],
+        &["eighteen", "dezoito"],
+        &["nineteen", "dezenove", "dezanove"],
+    ];
+    const TENS: [&[&str]; 8] = [
+        &["twenty", "vinte"],
+        &["thirty", "trinta"],
+        &["forty", "quarenta"],
+        &["fifty", "cinquenta"],
+        &["sixty", "sessenta"],
+        &["seventy", "setenta"],
+        &["eighty", "oitenta"],
+        &["ninety", "noventa"],
+    ];
     if let Some(unit) = UNITS.iter().position(|words| words.contains(&word)) {
         return Some(vec![unit as u8]);
     }
-    if let Some(teen) = TEENS.iter().position(|teen| *teen == word) {
+    if let Some(teen) = TEENS.iter().position(|words| words.contains(&word)) {
         return Some(vec![1, teen as u8]);
     }
-    TENS.iter().position(|tens| *tens == word).map(|tens| vec![tens as u8 + 2, 0])
+    TENS.iter().position(|words| words.contains(&word)).map(|tens| vec![tens as u8 + 2, 0])
 }
