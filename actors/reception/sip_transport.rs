@@ -21,16 +21,18 @@ use bellhop_sip::networks::{self, Source};
 use bytes::Bytes;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 
+use self::inbox::Inbox;
 use super::doors::{self, Doors, Guest, Patience, Visit};
 use super::liveness;
 use super::sip_endpoint::{Arrived, CountOpen, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
 use super::tls::TlsIdentity;
 use crate::metrics;
 
+mod inbox;
 #[cfg(test)]
 mod tests;
 
@@ -457,23 +459,21 @@ where
         }
     });
     actix_rt::spawn(async move {
-        let mut framer = Framer::default();
-        let mut buffer = vec![0; 16 * 1024];
+        let (mut framer, mut inbox) = (Framer::default(), Inbox::default());
         'connection: loop {
             let limit = patience.limit(crate::now());
             let read = tokio::select! {
-                read = tokio::time::timeout(limit.unwrap_or(IDLE_MAX), reader.read(&mut buffer)) => read,
+                read = tokio::time::timeout(limit.unwrap_or(IDLE_MAX), inbox.read(&mut reader, &mut framer)) => read,
                 () = broken.notified() => break,
                 () = close.notified() => break,
             };
-            let length = match read {
-                Ok(Ok(length)) if length > 0 => length,
+            match read {
+                Ok(Ok(length)) if length > 0 => {}
                 Ok(_) => break,
                 // Keep-alive says that the far end is there: a connection of a call is not closed for its silence.
                 Err(_) if limit.is_none() && endpoint.send(IsFlowUsed(hop.flow)).await.unwrap_or(false) => continue,
                 Err(_) => break,
-            };
-            framer.push(&buffer[..length]);
+            }
             let mut messages = 0;
             loop {
                 match framer.take() {

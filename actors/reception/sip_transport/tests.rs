@@ -6,6 +6,7 @@ use bellhop_sip::dialog::LocalIdentity;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::io::AsyncReadExt;
 
 use crate::reception::tls::IdentityPem;
 
@@ -146,5 +147,42 @@ fn who_reads_has_room_again() {
         drop(queue.messages);
         assert!(writing.await.expect("no panic"));
         assert_eq!(queue.waiting.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// A thousand trunks that keep their connections open and say nothing.
+#[test]
+fn an_idle_connection_holds_little_and_a_busy_one_reads_much_at_once() {
+    actix_rt::System::new().block_on(async {
+        tokio::time::pause();
+        let (mut inbox, mut framer) = (Inbox::default(), Framer::default());
+        let (mut theirs, mut ours) = tokio::io::duplex(256 * 1024);
+        assert!(inbox.held() <= 2048, "before the first byte");
+        let message = format!("BYE sip:a SIP/2.0\r\nl: 40000\r\n\r\n{}", "x".repeat(40_000));
+        theirs.write_all(message.as_bytes()).await.expect("room");
+        let (mut reads, mut messages) = (0, 0);
+        while messages == 0 {
+            inbox.read(&mut ours, &mut framer).await.expect("there");
+            reads += 1;
+            messages += usize::from(framer.take().expect("well-formed").is_some());
+        }
+        assert!(reads <= 4, "{reads} reads of 40 kB");
+        // Message after message goes into the same memory.
+        let held = inbox.held();
+        for _ in 0..10 {
+            theirs.write_all(b"\r\n\r\n").await.expect("room");
+            assert_eq!(inbox.read(&mut ours, &mut framer).await.expect("there"), 4);
+            assert!(framer.take().expect("a ping").is_some() && inbox.held() == held);
+        }
+        let waited = tokio::time::timeout(inbox::QUIET * 2, inbox.read(&mut ours, &mut framer)).await;
+        assert!(waited.is_err(), "nothing came, in virtual time");
+        assert!(inbox.held() + framer.held() <= 2048, "{} and {} held", inbox.held(), framer.held());
+        // What has begun is not lost for that, nor what is given up.
+        theirs.write_all(b"BYE sip:a SIP/2.0\r\nl: 1\r\n").await.expect("room");
+        inbox.read(&mut ours, &mut framer).await.expect("there");
+        assert!(tokio::time::timeout(inbox::QUIET * 2, inbox.read(&mut ours, &mut framer)).await.is_err());
+        theirs.write_all(b"\r\ny").await.expect("room");
+        inbox.read(&mut ours, &mut framer).await.expect("there");
+        assert!(matches!(framer.take(), Ok(Some(Framed::Message(bytes))) if bytes.ends_with(b"y")));
     });
 }

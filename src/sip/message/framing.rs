@@ -66,6 +66,18 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Gives back what it holds beyond the bytes that wait: nobody has spoken for a while.
+    pub fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// How many bytes it holds, in use or not.
+    pub fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Whether a message has begun that is not whole yet.
     pub fn has_begun(&self) -> bool {
         self.buffer.iter().any(|byte| !b"\r\n".contains(byte))
