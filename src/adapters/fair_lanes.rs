@@ -2,7 +2,8 @@
 //!
 //! Each lane, which is a tenant's, has a clock that runs while its jobs do; of the lanes in which somebody waits, that is
 //! next which has the fewest jobs running, and of those the one whose clock is furthest behind. A lane that was idle begins
-//! at the level of the busy ones: it has saved up nothing. Invariant: however much a lane hands in, and however long its
+//! at the level of the busy ones: it has saved up nothing. A lane of long jobs has no turn while so many of them run as may
+//! ([`Lanes::next`]). Invariant: however much a lane hands in, and however long its
 //! jobs are, a job of a lane that asks for little waits for no more than the jobs that run already. Pure: drivers are
 //! `worker_pool.rs` and `turns.rs`.
 
@@ -23,6 +24,8 @@ struct Lane<J> {
     waiting: VecDeque<J>,
     running: usize,
     spent: Duration,
+    /// Whether its jobs are long ones.
+    long: bool,
 }
 
 impl<J> Lanes<J> {
@@ -32,7 +35,16 @@ impl<J> Lanes<J> {
 
     /// Another lane; its number.
     pub(crate) fn add(&mut self) -> usize {
-        self.lanes.push(Lane { waiting: VecDeque::new(), running: 0, spent: Duration::ZERO });
+        self.add_of(false)
+    }
+
+    /// Another lane, of jobs that take long; its number.
+    pub(crate) fn add_long(&mut self) -> usize {
+        self.add_of(true)
+    }
+
+    fn add_of(&mut self, long: bool) -> usize {
+        self.lanes.push(Lane { waiting: VecDeque::new(), running: 0, spent: Duration::ZERO, long });
         self.lanes.len() - 1
     }
 
@@ -55,14 +67,17 @@ impl<J> Lanes<J> {
         self.lanes[lane].waiting.retain(is_wanted);
     }
 
-    /// The next job, and its lane, which has to be told when it is [`Lanes::done`]. Those that nobody wants cost no turn.
-    pub(crate) fn next(&mut self, is_wanted: impl Fn(&J) -> bool) -> Option<(usize, J)> {
+    /// The next job, and its lane, which has to be told when it is [`Lanes::done`]. Those that nobody wants cost no turn; of
+    /// long ones no more than `long_max` run at once.
+    pub(crate) fn next(&mut self, long_max: usize, is_wanted: impl Fn(&J) -> bool) -> Option<(usize, J)> {
         for lane in &mut self.lanes {
             while lane.waiting.front().is_some_and(|job| !is_wanted(job)) {
                 lane.waiting.pop_front();
             }
         }
-        let waiting = self.lanes.iter().enumerate().filter(|(_, lane)| !lane.waiting.is_empty());
+        let long: usize = self.lanes.iter().filter(|lane| lane.long).map(|lane| lane.running).sum();
+        let may_run = |lane: &Lane<J>| !lane.waiting.is_empty() && (!lane.long || long < long_max);
+        let waiting = self.lanes.iter().enumerate().filter(|(_, lane)| may_run(lane));
         let (n, _) = waiting.min_by_key(|(_, lane)| (lane.running, lane.spent))?;
         let lane = &mut self.lanes[n];
         self.level = self.level.max(lane.spent);
@@ -117,7 +132,7 @@ mod tests {
                 *self.worked.entry(lane).or_default() += ms;
             }
             while self.running.len() < self.workers
-                && let Some((lane, (ms, asked))) = self.lanes.next(|_| true)
+                && let Some((lane, (ms, asked))) = self.lanes.next(usize::MAX, |_| true)
             {
                 self.waited.entry(lane).or_default().push(now - asked);
                 self.running.push((now + MS * ms, lane, ms));
@@ -171,9 +186,9 @@ mod tests {
         let (a, b) = (lanes.add(), lanes.add());
         [1, 2, 3].into_iter().for_each(|job| lanes.push(a, job));
         lanes.push(b, 4);
-        assert_eq!(lanes.next(|job| *job > 2), Some((a, 3)));
-        assert_eq!(lanes.next(|_| true), Some((b, 4)));
-        assert_eq!(lanes.next(|_| true), None);
+        assert_eq!(lanes.next(usize::MAX, |job| *job > 2), Some((a, 3)));
+        assert_eq!(lanes.next(usize::MAX, |_| true), Some((b, 4)));
+        assert_eq!(lanes.next(usize::MAX, |_| true), None);
         lanes.push(a, 5);
         lanes.clear_out(a, |_| false);
         assert_eq!(lanes.waiting(a), 0);

@@ -79,7 +79,7 @@ impl Shared {
             if state.free == 0 {
                 return;
             }
-            let Some((lane, waiting)) = state.lanes.next(|waiting| !waiting.is_closed()) else { return };
+            let Some((lane, waiting)) = state.lanes.next(usize::MAX, |waiting| !waiting.is_closed()) else { return };
             state.free -= 1;
             drop(state);
             // Who went in this moment drops the turn, which gives it to the next.

@@ -2,7 +2,8 @@
 //!
 //! Whoever hands in a job bounds its size: a thread cannot be taken away from one. Invariant: each lane, which is a
 //! tenant's, has at most `queue` jobs waiting; one more is refused at once. Threads take from the lanes in the order of
-//! [`Lanes`], so that one tenant's load delays another's by the jobs that run and no more, however long its own are. A job
+//! [`Lanes`], so that one tenant's load delays another's by the jobs that run and no more, however long its own are. Jobs
+//! that are known to take long never have the last thread, if there are two. A job
 //! whose asker is gone is dropped where it waits; a long one asks [`Asker::is_gone`] now and then. A job that panics costs
 //! its own answer, not the thread.
 
@@ -54,11 +55,13 @@ impl<W, T: Send, F: FnOnce(&mut W, &Asker<'_>) -> T + Send> Job<W> for Asked<T, 
 pub(crate) struct WorkerPool<W> {
     owner: Arc<Owner<W>>,
     lane: usize,
+    /// The tenant's lane of long jobs.
+    long_lane: usize,
 }
 
 impl<W> Clone for WorkerPool<W> {
     fn clone(&self) -> Self {
-        Self { owner: Arc::clone(&self.owner), lane: self.lane }
+        Self { owner: Arc::clone(&self.owner), lane: self.lane, long_lane: self.long_lane }
     }
 }
 
@@ -69,6 +72,8 @@ struct Shared<W> {
     state: Mutex<State<W>>,
     changed: Condvar,
     queue: usize,
+    /// Long jobs that run at once.
+    long_max: usize,
 }
 
 struct State<W> {
@@ -85,7 +90,7 @@ impl<W> Shared<W> {
     fn wait(&self) -> Option<(usize, Box<dyn Job<W>>)> {
         let mut state = self.state();
         loop {
-            if let Some(next) = state.lanes.next(|job| job.is_wanted()) {
+            if let Some(next) = state.lanes.next(self.long_max, |job| job.is_wanted()) {
                 return Some(next);
             }
             if state.closed {
@@ -112,10 +117,11 @@ impl<W: 'static> WorkerPool<W> {
         make: impl Fn() -> Result<W, E> + Send + Sync + 'static,
     ) -> Result<Self, E> {
         let mut lanes = Lanes::new();
-        let lane = lanes.add();
+        let (lane, long_lane) = (lanes.add(), lanes.add_long());
         let state = Mutex::new(State { lanes, closed: false });
-        let shared = Arc::new(Shared { state, changed: Condvar::new(), queue });
-        let pool = Self { owner: Arc::new(Owner(Arc::clone(&shared))), lane };
+        let long_max = threads.saturating_sub(1).max(1);
+        let shared = Arc::new(Shared { state, changed: Condvar::new(), queue, long_max });
+        let pool = Self { owner: Arc::new(Owner(Arc::clone(&shared))), lane, long_lane };
         let make = Arc::new(make);
         for _ in 0..threads {
             let (ready, is_ready) = sync_channel(1);
@@ -135,6 +141,8 @@ impl<W: 'static> WorkerPool<W> {
                     let began = Instant::now();
                     let _ = catch_unwind(AssertUnwindSafe(|| job.run(&mut worker)));
                     shared.state().lanes.done(lane, began.elapsed());
+                    // A long job may have waited for this one alone.
+                    shared.changed.notify_one();
                 }
             };
             std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("the system has a thread to give");
@@ -145,8 +153,10 @@ impl<W: 'static> WorkerPool<W> {
 
     /// Another lane to the same threads.
     pub(crate) fn lane(&self) -> Self {
-        let lane = self.owner.0.state().lanes.add();
-        Self { owner: Arc::clone(&self.owner), lane }
+        let mut state = self.owner.0.state();
+        let (lane, long_lane) = (state.lanes.add(), state.lanes.add_long());
+        drop(state);
+        Self { owner: Arc::clone(&self.owner), lane, long_lane }
     }
 
     /// Hands in a job; the answer comes through the channel, and dropping that withdraws the job. Refused when the lane is
@@ -155,14 +165,30 @@ impl<W: 'static> WorkerPool<W> {
         &self,
         work: impl FnOnce(&mut W, &Asker<'_>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, ServiceFailure> {
+        self.submit_to(self.lane, work)
+    }
+
+    /// The same of a job that takes long.
+    pub(crate) fn submit_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut W, &Asker<'_>) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, ServiceFailure> {
+        self.submit_to(self.long_lane, work)
+    }
+
+    fn submit_to<T: Send + 'static>(
+        &self,
+        lane: usize,
+        work: impl FnOnce(&mut W, &Asker<'_>) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, ServiceFailure> {
         let (answer, receiver) = oneshot::channel();
         let shared = &self.owner.0;
         let mut state = shared.state();
-        state.lanes.clear_out(self.lane, |job| job.is_wanted());
-        if state.lanes.waiting(self.lane) >= shared.queue {
+        state.lanes.clear_out(lane, |job| job.is_wanted());
+        if state.lanes.waiting(lane) >= shared.queue {
             return Err(ServiceFailure::Overloaded);
         }
-        state.lanes.push(self.lane, Box::new(Asked { answer, work }));
+        state.lanes.push(lane, Box::new(Asked { answer, work }));
         drop(state);
         shared.changed.notify_one();
         Ok(receiver)
@@ -205,6 +231,23 @@ mod tests {
         assert!(quick.blocking_recv().expect("done") <= 1);
         assert!(busy.into_iter().all(|answer| answer.blocking_recv().is_ok()));
         drop((pool, other)); // and the thread ends
+    }
+
+    #[test]
+    fn long_jobs_leave_a_thread_for_short_ones() {
+        let pool = WorkerPool::start("test", 2, 100, || Ok::<_, ()>(())).expect("starts");
+        let (opens, gates): (Vec<_>, Vec<_>) = (0..3).map(|_| sync_channel::<()>(0)).unzip();
+        let long: Vec<_> =
+            gates.into_iter().map(|gate| pool.submit_long(move |(), _| gate.recv()).expect("room")).collect();
+        // The first may have begun or not: the thread that is left is not for the second.
+        for n in 0..20 {
+            let other = pool.lane();
+            assert_eq!(other.submit(move |(), _| n).expect("room").blocking_recv(), Ok(n));
+        }
+        opens.iter().for_each(|open| open.send(()).expect("it has its turn"));
+        assert!(long.into_iter().all(|answer| answer.blocking_recv().is_ok()));
+        let alone = WorkerPool::start("test", 1, 100, || Ok::<_, ()>(())).expect("starts");
+        assert_eq!(alone.submit_long(|(), _| 7).expect("room").blocking_recv(), Ok(7), "where there is one thread");
     }
 
     #[test]

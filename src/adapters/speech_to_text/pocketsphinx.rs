@@ -4,7 +4,8 @@
 //! It always finds something, so a hypothesis is believed only if it is a whole sentence of the grammar *and* explains the
 //! sound about as well as a free sequence of phones does. Invariant: decoders live on a bounded pool of threads, never one
 //! per call; an utterance is decoded once, when it has ended; its length and its grammar are bounded, and when its call
-//! ends it is not decoded.
+//! ends it is not decoded. What is being decoded cannot be stopped (the model's normalisation looks at the whole utterance
+//! first, and the library then searches all of it in one call), so that long ones leave a decoder for short ones.
 
 #[allow(unsafe_code)] // the foreign functions, and nothing else
 mod ffi;
@@ -34,6 +35,8 @@ pub const PHRASES_MAX: usize = 1000;
 pub const PHRASES_CHARACTERS_MAX: usize = 30_000;
 /// The longest utterance that is decoded, in samples at 16 kHz: 15 s.
 pub const UTTERANCE_MAX: usize = 15 * 16_000;
+/// An utterance of more samples takes seconds to decode, which nothing can stop: 4 s. Such ones never have every decoder.
+pub const LONG: usize = 4 * 16_000;
 /// Audio before the detected beginning that belongs to the utterance: 400 ms.
 const PRE_ROLL: usize = 16_000 * 2 / 5;
 /// An utterance with fewer sounding frames of 10 ms is a click, not worth a decoder.
@@ -106,7 +109,10 @@ impl Pocketsphinx {
         samples: Vec<i16>,
         phrases: Option<Arc<[String]>>,
     ) -> Result<tokio::sync::oneshot::Receiver<Option<Hypothesis>>, ServiceFailure> {
-        self.pool.submit(move |decoder, asker| decoder.recognise(&dithered(samples), phrases, asker))
+        let long = samples.len() > LONG;
+        let work =
+            move |decoder: &mut Decoder, asker: &Asker<'_>| decoder.recognise(&dithered(samples), phrases, asker);
+        if long { self.pool.submit_long(work) } else { self.pool.submit(work) }
     }
 }
 
