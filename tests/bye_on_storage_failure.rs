@@ -102,19 +102,28 @@ fn an_uncertain_commit_takes_every_name_back() {
     });
 }
 
-/// ConnectHandoff dies while the request is in flight: the will takes back what it wrote.
+/// The request has landed, and nobody knows yet: whoever opens the will then takes back what it wrote.
 #[test]
 fn a_will_that_is_opened_in_mid_commit_takes_every_name_back() {
-    use bellhop_call::drill::Drill;
-    use bellhop_call::failure::{ChildName, Fault};
-    use bellhop_call::phase::PhaseName;
-    for fault in [Fault::Panic, Fault::Error] {
-        let drill = Drill { child: ChildName::ConnectHandoff, phase: PhaseName::Committing, fault };
-        play(Choices { drill: Some(drill), ..choices() }, move |stage| async move {
-            says(&stage, "agent").await;
-            assert_clean_end(&stage, fault.label()).await;
+    use bellhop_actors::reception::LeaveNow;
+    for last_resort in [true, false] {
+        play(choices(), move |stage| async move {
+            stage.call_answered().await;
+            stage.caller_says("agent").await;
+            while stage.services.writes_and_blanks().0 == 0 {
+                stage.pass(5).await;
+            }
+            assert!(stage.services.has_key(), "it has landed");
+            if last_resort {
+                stage.last_resort().await;
+            } else {
+                let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
+                stage.reception.do_send(LeaveNow { done });
+                told.recv().await.expect("it ends");
+            }
             let left: Vec<_> = stage.services.attributes().into_iter().filter(|(_, value)| !value.is_empty()).collect();
-            assert_eq!(left, [], "{}", fault.label());
+            assert_eq!(left, [], "last resort: {last_resort}");
+            assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "last resort: {last_resort}");
         });
     }
 }
