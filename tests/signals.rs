@@ -1,6 +1,6 @@
 //! Whatever signal ends the process, its calls are told goodbye; what need not end it does not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_sip::hop::Transport;
@@ -59,8 +59,16 @@ fn signals_that_ask_for_nothing_end_nothing_with_tls_or_without() {
 #[test]
 fn a_second_signal_while_draining_tells_every_caller_goodbye() {
     for (first, second) in [(Signal::SIGTERM, Signal::SIGTERM), (Signal::SIGINT, Signal::SIGINT)] {
-        let mut node = Node::start("counting", "");
+        let (connect, at) = node::stand_in();
+        let folder = node::folder();
+        let path = node::config(&folder, at, "counting", "");
+        let patient = std::fs::read_to_string(&path).expect("written");
+        // A drain alone would say the same in the end.
+        let patient = patient.replace("drain_seconds = 5", "drain_seconds = 60");
+        std::fs::write(&path, patient).expect("written");
+        let mut node = Node::serve(&path, folder, connect);
         let callers = Callers::call(&node, CALLS);
+        let asked = Instant::now();
         send(&node, first);
         while node.get("/readyz").starts_with("HTTP/1.1 200") {
             std::thread::yield_now();
@@ -68,6 +76,7 @@ fn a_second_signal_while_draining_tells_every_caller_goodbye() {
         assert_eq!(node.metric("bellhop_calls_active{"), CALLS as f64, "they may finish");
         send(&node, second);
         all_told(&mut node, callers);
+        assert!(asked.elapsed() < Duration::from_secs(30), "nobody waits for the drain");
     }
 }
 
