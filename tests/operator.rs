@@ -157,6 +157,14 @@ fn a_taken_port_is_one_sentence_and_touches_nothing() {
         assert!(!told.iter().any(|line| line.contains("panic")), "{told:#?}");
         assert!(!folder.join("bellhop.db").exists(), "a second server changes nothing");
     }
+    // TEST-NET-1: an address of no machine.
+    std::fs::write(&path, text.replace("bind = \"127.0.0.1\"", "bind = \"192.0.2.7\"")).expect("written");
+    let told = fails(&["serve", "--config", path.to_str().expect("text")], &folder);
+    assert!(
+        told.last().is_some_and(|line| line.starts_with("bellhop: media.bind: 192.0.2.7 cannot be bound: ")),
+        "{told:#?}"
+    );
+    assert!(!folder.join("bellhop.db").exists(), "a server that cannot send audio changes nothing");
     let told = fails(&["demo", "--once", "--http", &taken.to_string()], &folder);
     assert!(told.last().is_some_and(|line| line.contains(&format!("--http: {taken} cannot be bound"))), "{told:#?}");
     let told = fails(&["demo", "--once", "--sip", &taken.to_string()], &folder);
@@ -164,6 +172,45 @@ fn a_taken_port_is_one_sentence_and_touches_nothing() {
         told.last().is_some_and(|line| line.contains(&taken.to_string()) && line.contains("cannot be bound")),
         "{told:#?}"
     );
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Whoever looks after calls mistypes too: what cannot be meant is told, and nothing of the file but its places.
+#[test]
+fn calls_tells_what_cannot_be_meant() {
+    let folder = folder();
+    let path = config(&folder, SocketAddr::from(([127, 0, 0, 1], 9)), "counting", "");
+    let named = path.to_str().expect("text").to_owned();
+    let told = fails(&["calls", "list", "--config", &named], &folder);
+    assert!(
+        told.len() == 1
+            && told[0].ends_with("it is not there: a server makes it when it first starts with this configuration"),
+        "{told:#?}"
+    );
+    std::fs::write(folder.join("bellhop.db"), "").expect("written");
+    let list = |more: &[&str]| {
+        let arguments = [&["calls", "list", "--config", &named], more].concat();
+        let output = bellhop(&arguments, &folder);
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(list(&[]), (true, String::new()));
+    let (good, told) = list(&["--tenant", "acne"]);
+    assert!(good && told.contains("the file has no tenant `acne`: did you mean `acme`?"), "{told}");
+    for (more, why) in [
+        (["--ended", "hangup"].as_slice(), "assistant_transfer, assistant_hangup, caller_hangup, failed"),
+        (&["--count", "0"], "0 is not in 1.."),
+        (&["--since", "2026-11-26", "--until", "2026-11-25"], "--since is not before --until"),
+    ] {
+        let (good, told) = list(more);
+        assert!(!good && told.contains(why), "{more:?}: {told}");
+    }
+    let forgot = bellhop(&["calls", "forget", "--config", &named, "+15550100", "--tenant", "acne"], &folder);
+    assert!(String::from_utf8_lossy(&forgot.stderr).contains("the file has no tenant `acne`"), "{forgot:?}");
+    std::fs::write(&path, "[storage]\nurl = \"sqlite://b.db\"\npassword = \"hunter2\n").expect("written");
+    for command in ["list", "refused", "tail"] {
+        let told = fails(&["calls", command, "--config", &named], &folder).join("\n");
+        assert!(told.contains(":3:20: not TOML: ") && !told.contains("hunter2"), "{told}");
+    }
     let _ = std::fs::remove_dir_all(folder);
 }
 
@@ -190,6 +237,11 @@ fn pages_answer_head_and_refuse_what_they_do_not_do() {
         }
     }
     assert!(ask(node.http, "GET", "/nothing").starts_with("HTTP/1.1 404"));
+    // An address that was put together wrongly gets the page that every unknown key gets.
+    for query in ["?session_history_key=a&session_history_key=b", "?session_history_key=%ff", "?=&&=x", ""] {
+        let page = ask(node.http, "GET", &format!("/loadAgentAppFrame.html{query}"));
+        assert!(page.starts_with("HTTP/1.1 404") && page.contains("There is no conversation"), "{query}: {page}");
+    }
 }
 
 #[test]

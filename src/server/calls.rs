@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bellhop_adapters::recording;
 use bellhop_adapters::storage::sqlite::{Database, Wanted};
+use bellhop_call::record::EndReason;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -95,7 +96,7 @@ pub struct List {
     #[arg(long)]
     from: Option<String>,
     /// Only those that ended so: assistant_transfer, assistant_hangup, caller_hangup, failed.
-    #[arg(long)]
+    #[arg(long, value_parser = EndReason::ALL.map(EndReason::label))]
     ended: Option<String>,
     /// Only those that began then or later: 2026-11-26, 2026-11-26T12:00, with or without a zone, or 2h for two hours ago.
     #[arg(long, value_parser = moment)]
@@ -104,7 +105,7 @@ pub struct List {
     #[arg(long, value_parser = moment)]
     until: Option<Timestamp>,
     /// How many.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Lines of JSON instead of text.
     #[arg(long)]
@@ -145,9 +146,14 @@ async fn show(config: &Path, call: &str, json: bool) -> anyhow::Result<()> {
 
 impl List {
     async fn print(self) -> anyhow::Result<()> {
-        let database = open(&self.config).await?.1;
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            bail!("--since is not before --until: nothing could be between them");
+        }
+        let (places, database) = open(&self.config).await?;
         let wanted = Wanted {
-            tenant: self.tenant,
+            tenant: self.tenant.clone(),
             caller: self.from,
             reason: self.ended,
             from_unix_ms: self.since.map(Timestamp::as_millisecond),
@@ -159,6 +165,10 @@ impl List {
         } else {
             print(&header());
             calls.iter().for_each(|kept| print(&summary(kept)));
+        }
+        if let Some(unknown) = self.tenant.as_deref().filter(|_| calls.is_empty()).and_then(|name| places.unknown(name))
+        {
+            complain(&unknown);
         }
         Ok(())
     }
@@ -279,6 +289,9 @@ async fn forget(path: &Path, caller: &str, tenant: Option<&str>) -> anyhow::Resu
         "deleted: {} call records, {} conversations, {recordings} recordings, {} events",
         gone.records, gone.histories, gone.events
     ));
+    if let Some(no_tenant) = tenant.and_then(|tenant| places.unknown(tenant)) {
+        complain(&no_tenant);
+    }
     if unknown > 0 {
         complain(&format!("{unknown} recordings are of calls that nobody remembers: whose they are is not known"));
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use bellhop_actors::reception::call_registry::CallId;
 use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
+use bellhop_adapters::storage::sqlite;
 use bellhop_call::record::Event;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -134,9 +135,8 @@ type FileId = (u64, u64);
 
 /// The socket that belongs to a database; none for one in memory.
 pub fn beside(database: &str) -> Option<PathBuf> {
-    let path = database.strip_prefix("sqlite://").or_else(|| database.strip_prefix("sqlite:"))?;
-    let path = path.split('?').next().unwrap_or_default();
-    (!path.is_empty() && !path.starts_with(':')).then(|| Path::new(path).with_extension("sock"))
+    let file = sqlite::file_of(database).ok().flatten()?;
+    (!file.as_os_str().is_empty()).then(|| file.with_extension("sock"))
 }
 
 impl Live {

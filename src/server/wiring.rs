@@ -4,7 +4,7 @@
 //! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -102,6 +102,14 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// RTP cannot be sent from where it should be.
+    #[error("media.bind: {address} cannot be bound: {error}")]
+    Media {
+        /// Where.
+        address: IpAddr,
+        /// Why.
+        error: std::io::Error,
+    },
     /// Certificate or key of SIP.
     #[error("sip.tls: {why}")]
     Tls {
@@ -178,6 +186,9 @@ impl Server {
             Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
                 StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
             })?;
+        // An address that is none of this machine would fail every call, and no start.
+        let bind = config.media.bind;
+        UdpPort::bind(SocketAddr::new(bind, 0)).map_err(|error| StartError::Media { address: bind, error })?;
         let database = Database::open(&config.storage.url).await;
         let database = database.map_err(|error| StartError::Storage { why: error.to_string() })?;
         let histories = database.histories(config.storage.time_to_live);
@@ -238,7 +249,6 @@ impl Server {
             }
         }
         let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
-        let bind = config.media.bind;
         let open_port = move |port: u16| {
             UdpPort::bind(SocketAddr::new(bind, port)).map(|port| Box::new(port) as Box<dyn PacketPort>)
         };

@@ -70,6 +70,9 @@ pub enum Trouble {
     /// It is locked, or its disk hangs.
     #[error("the database did not answer within {} s", WRITE_MAX.as_secs())]
     Overdue,
+    /// Nobody made it yet.
+    #[error("it is not there: a server makes it when it first starts with this configuration")]
+    NotThere,
     /// What was written lies in a file that nobody will find.
     #[error("the database file was deleted or replaced")]
     Replaced,
@@ -101,6 +104,22 @@ impl Trouble {
             _ => true,
         }
     }
+}
+
+/// The file that an URL of a database names; none for one in memory. An URL that cannot be opened for writing is an error: a
+/// sentence without the URL.
+pub fn file_of(url: &str) -> Result<Option<PathBuf>, String> {
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| match error {
+        sqlx::Error::Configuration(why) => why.to_string(),
+        other => other.to_string(),
+    })?;
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    let read_alone = ["mode=ro", "immutable=true", "immutable=1"];
+    if let Some(parameter) = parameters.split('&').find(|parameter| read_alone.contains(parameter)) {
+        return Err(format!("`{parameter}` lets nothing be written, and calls are"));
+    }
+    let in_memory = url.contains(":memory:") || parameters.split('&').any(|parameter| parameter == "mode=memory");
+    Ok((!in_memory).then(|| options.get_filename().to_owned()))
 }
 
 impl Database {

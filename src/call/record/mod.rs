@@ -81,6 +81,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AssistantTransfer, Self::AssistantHangup, Self::CallerHangup, Self::Failed];
+
     /// The word in the record.
     pub fn label(self) -> &'static str {
         match self {

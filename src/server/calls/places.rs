@@ -5,16 +5,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use bellhop_adapters::likely::hint;
 use toml::{Table, Value};
 
-use crate::config::{TEXT_MAX, database_at, read_text};
+use crate::config::{Position, TEXT_MAX, database_at, read_text};
 
 /// The database, and the folders that recordings lie in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Places {
     /// `storage.url`
     pub(super) database: String,
+    /// The names of all tenants.
+    pub(super) tenants: Vec<String>,
     /// Tenants that have recordings.
     pub(super) recordings: Vec<(String, PathBuf)>,
 }
@@ -23,21 +25,36 @@ impl Places {
     /// Reads a server's configuration file.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = read_text(path, TEXT_MAX).map_err(|why| anyhow::anyhow!("{}: the file {why}", path.display()))?;
-        Self::parse(&text, path).with_context(|| format!("{}: not TOML", path.display()))
+        Self::parse(&text, path).map_err(|error| {
+            // The message alone: the error's own text quotes the line, which may hold a secret.
+            let at = error.span().map(|span| format!("{}:", Position::of(&text, span.start))).unwrap_or_default();
+            anyhow::anyhow!("{}:{at} not TOML: {}", path.display(), error.message())
+        })
+    }
+
+    /// What to tell of a tenant that the file does not have: it may have had it, and its calls may be kept.
+    pub(super) fn unknown(&self, tenant: &str) -> Option<String> {
+        if self.tenants.iter().any(|known| known == tenant) {
+            return None;
+        }
+        let hint = hint(tenant, self.tenants.iter().map(String::as_str));
+        Some(format!("the file has no tenant `{tenant}`{hint} (it has {})", self.tenants.join(", ")))
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, toml::de::Error> {
         let table: Table = text.parse()?;
         let database = table.get("storage").and_then(|storage| storage.get("url")).and_then(Value::as_str);
-        let tenants = table.get("tenants").and_then(Value::as_array).into_iter().flatten();
+        let tenants = || table.get("tenants").and_then(Value::as_array).into_iter().flatten();
         let folder = path.parent().unwrap_or(Path::new(""));
-        let recordings = tenants.filter_map(|tenant| {
+        let recordings = tenants().filter_map(|tenant| {
             let name = tenant.get("name")?.as_str()?;
             let recordings = tenant.get("recording")?.get("folder")?.as_str()?;
             Some((name.to_owned(), folder.join(recordings)))
         });
+        let recordings = recordings.collect();
+        let names = tenants().filter_map(|tenant| Some(tenant.get("name")?.as_str()?.to_owned())).collect();
         let (database, _) = database_at(folder, database.unwrap_or("sqlite://bellhop.db"));
-        Ok(Self { database, recordings: recordings.collect() })
+        Ok(Self { database, tenants: names, recordings })
     }
 }
 
@@ -52,7 +69,11 @@ mod tests {
             [[tenants]]\nname = \"other\"\n";
         let places = Places::parse(text, Path::new("/etc/bellhop/b.toml")).expect("TOML");
         let recordings = vec![("acme".to_owned(), "/etc/bellhop/wav".into())];
-        assert_eq!(places, Places { database: "sqlite:///etc/bellhop/a.db".into(), recordings });
+        let tenants = vec!["acme".to_owned(), "other".to_owned()];
+        assert_eq!(places, Places { database: "sqlite:///etc/bellhop/a.db".into(), tenants, recordings });
+        assert_eq!(places.unknown("acme"), None);
+        let unknown = places.unknown("acne").expect("unknown");
+        assert_eq!(unknown, "the file has no tenant `acne`: did you mean `acme`? (it has acme, other)");
         assert_eq!(Places::parse("", Path::new("b.toml")).expect("TOML").database, "sqlite://bellhop.db");
     }
 }

@@ -157,7 +157,11 @@ impl Reading {
         if !broken.is_empty() {
             let at = |error: &toml::de::Error| Some(Position::of(text, error.span()?.start));
             // The message alone: the error's own text quotes the line, which may hold a secret.
-            let told = |error| Mistakes::one(path, at(error), format!("not TOML: {}", error.message()));
+            let told = |error: &toml::de::Error| {
+                let key = error.span().and_then(|span| text.get(span)).filter(|_| error.message() == "duplicate key");
+                let key = key.map(|key| format!(": `{}` is there twice", key.trim())).unwrap_or_default();
+                Mistakes::one(path, at(error), format!("not TOML: {}{key}", error.message()))
+            };
             return Err(broken.iter().flat_map(told).collect());
         }
         let table = table.into_inner();

@@ -1,10 +1,12 @@
 //! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[sounds]`.
 
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellhop_actors::reception::refused::Numbers;
+use bellhop_adapters::storage::sqlite;
 
 use super::reader::Section;
 
@@ -86,14 +88,36 @@ pub(super) fn read_media(section: &Section<'_>) -> Media {
         bind: section.parsed("bind", "an IP address like \"0.0.0.0\"").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         shards: section.number("shards", 1..=256).unwrap_or(cores),
     };
+    if is_no_host(media.bind) {
+        section.mistake("bind", &format!("{} is an address of many: name one of this machine", media.bind));
+    }
+    if media.pairs() == 0 {
+        let why = format!("`{text}` has no pair: a call takes an even port and the next");
+        section.mistake("ports", &why);
+    }
     section.finish();
     media
+}
+
+/// `listen`: where a socket can be bound.
+fn read_listen(section: &Section<'_>, example: &str) -> Option<SocketAddr> {
+    let address: SocketAddr = section.parsed("listen", &format!("an address like \"{example}\""))?;
+    if is_no_host(address.ip()) {
+        section.mistake("listen", &format!("{} is an address of many: name one of this machine", address.ip()));
+        return None;
+    }
+    Some(address)
+}
+
+/// Whether an address belongs to no single machine: nothing can be listened for there.
+pub(super) fn is_no_host(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// `advertise`: an address that somebody else can send to.
 pub(super) fn read_reachable(section: &Section<'_>) -> Option<IpAddr> {
     let address: IpAddr = section.parsed("advertise", "an IP address like \"203.0.113.7\"")?;
-    if address.is_unspecified() || address.is_multicast() {
+    if address.is_unspecified() || is_no_host(address) {
         section.mistake("advertise", &format!("{address} is no address that others can reach this server at"));
         return None;
     }
@@ -101,7 +125,7 @@ pub(super) fn read_reachable(section: &Section<'_>) -> Option<IpAddr> {
 }
 
 pub(super) fn read_http(section: &Section<'_>) -> Http {
-    let listen = section.parsed("listen", "an address like \"127.0.0.1:8080\"");
+    let listen = read_listen(section, "127.0.0.1:8080");
     let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
     let public_url = section.url("public_url", &HTTP).unwrap_or_else(|| format!("http://{listen}"));
     section.finish();
@@ -109,7 +133,7 @@ pub(super) fn read_http(section: &Section<'_>) -> Http {
 }
 
 pub(super) fn read_metrics(section: &Section<'_>) -> Metrics {
-    let metrics = Metrics { listen: section.parsed("listen", "an address like \"127.0.0.1:9090\"") };
+    let metrics = Metrics { listen: read_listen(section, "127.0.0.1:9090") };
     section.finish();
     metrics
 }
@@ -146,19 +170,24 @@ pub(crate) fn database_at(folder: &Path, url: &str) -> (String, Option<PathBuf>)
     if path.is_empty() || path == ":memory:" || options.contains("mode=memory") {
         return (format!("sqlite:{rest}"), None);
     }
-    let path = folder.join(path);
-    (format!("sqlite://{}{options}", path.display()), Some(path))
+    // In an URL `%` and `?` mean something; in the name of our folder they do not.
+    let folder = folder.display().to_string().replace('%', "%25").replace('?', "%3F");
+    let url = format!("sqlite://{}{options}", Path::new(&folder).join(path).display());
+    let file = sqlite::file_of(&url).ok().flatten();
+    (url, file)
 }
 
 /// The same, with a look at the folder it names; nothing is made.
 fn beside_the_file(section: &Section<'_>, url: &str) -> String {
-    let (url, path) = database_at(&section.relative(""), url);
-    match path.as_deref().map(can_hold_database) {
-        Some(Err(why)) => section.mistake("url", &why),
-        None if url == "sqlite:" => {
-            section.mistake("url", "names no file: write one like \"sqlite://bellhop.db\"");
-        }
-        Some(Ok(())) | None => {}
+    let (url, _) = database_at(&section.relative(""), url);
+    let good = match sqlite::file_of(&url) {
+        _ if url == "sqlite:" => Err("names no file: write one like \"sqlite://bellhop.db\"".to_owned()),
+        Ok(Some(path)) => can_hold_database(&path),
+        Ok(None) => Ok(()),
+        Err(why) => Err(why),
+    };
+    if let Err(why) = good {
+        section.mistake("url", &why);
     }
     url
 }
@@ -176,9 +205,19 @@ fn can_hold_database(path: &Path) -> Result<(), String> {
         Ok(_) if !super::files::may_write(&folder) => {
             Err(format!("the database's folder {} cannot be written to", folder.display()))
         }
+        Ok(_) if path.exists() && !looks_like_database(path) => {
+            Err(format!("{} is there, and is no SQLite database", path.display()))
+        }
         Ok(_) => Ok(()),
         Err(_) => Err(format!("the database's folder {} is not there: make it, or name another", folder.display())),
     }
+}
+
+/// Whether a file begins as SQLite's do; an empty one is a database without tables.
+fn looks_like_database(path: &Path) -> bool {
+    let mut begins = vec![];
+    let read = std::fs::File::open(path).and_then(|file| file.take(16).read_to_end(&mut begins));
+    read.is_err() || begins.is_empty() || begins == b"SQLite format 3\0"
 }
 
 pub(super) fn read_sounds(section: &Section<'_>) -> Sounds {

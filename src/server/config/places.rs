@@ -29,7 +29,7 @@ impl fmt::Display for Position {
 
 impl Position {
     /// That of a byte of a text. A byte order mark takes no column.
-    pub(super) fn of(text: &str, offset: usize) -> Self {
+    pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
         let column = line.chars().filter(|c| *c != '\u{feff}').count() + 1;

@@ -121,7 +121,14 @@ impl<'a> Section<'a> {
             return vec![];
         };
         let DeValue::Array(array) = value else {
-            self.mistake(key, "is not a list of sections: write [[tenants]]");
+            // `[tenants.assistant]` below `[[tenant]]`: the header alone is misspelt.
+            match likely(key, self.unread().iter().map(String::as_str)) {
+                Some(written) => {
+                    self.get(written);
+                    self.mistake_in_key(written, format!("is not a known key: did you mean `{key}`?"));
+                }
+                None => self.mistake(key, "is not a list of sections: write [[tenants]] before the first of them"),
+            }
             return vec![];
         };
         if array.is_empty() {

@@ -53,14 +53,29 @@ fn check_media_ports(config: &mut Config, root: &Section<'_>) {
     if let Some(listen) = config.sip.listen.iter().find(within) {
         root.mistake("media.ports", &format!("{first}-{last} holds a port of SIP: {}", told(listen)));
     }
+    check_families(config, root);
     let limit = root.section("sip").has("max_calls");
     match config.sip.max_calls {
+        _ if pairs == 0 => {}
         calls if calls <= pairs => {}
         calls if limit => {
             let why = format!("{first}-{last} are {pairs} pairs, and sip.max_calls are {calls}: a call takes a pair");
             root.mistake("media.ports", &why);
         }
         _ => config.sip.max_calls = pairs,
+    }
+}
+
+/// What is sent to an address of one family arrives at no socket of the other; `[::]` may take both.
+fn check_families(config: &Config, root: &Section<'_>) {
+    let bind = config.media.bind;
+    let of = |key, address: Option<IpAddr>| Some((key, address?));
+    let advertised =
+        of("media.advertise", config.media.advertise).or_else(|| of("sip.advertise", config.sip.advertise));
+    let both = bind.is_ipv6() && bind.is_unspecified();
+    if let Some((key, address)) = advertised.filter(|(_, address)| !both && address.is_ipv4() != bind.is_ipv4()) {
+        let why = format!("{bind} takes nothing that is sent to {address} ({key}): one is IPv4, the other IPv6");
+        root.mistake("media.bind", &why);
     }
 }
 

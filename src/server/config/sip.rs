@@ -1,10 +1,11 @@
 //! What the file says about SIP: `[sip]`, `[sip.tls]`, and `[tenants.sip]`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_sip::dialog::refer;
 use bellhop_tenancy::networks;
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};
 use bellhop_tenancy::transfer_targets::TransferTargets;
@@ -61,11 +62,11 @@ pub(super) struct TenantSip {
 }
 
 pub(super) fn read_sip(section: &Section<'_>) -> Sip {
-    let tls = section.optional_section("tls").map(|section| read_tls(&section));
+    let tls = section.optional_section("tls").and_then(|section| read_tls(&section));
     let default = [
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
-        if tls.is_some() { "tcp+tls:0.0.0.0:5061" } else { "tcp:0.0.0.0:5061" },
+        if section.has("tls") { "tcp+tls:0.0.0.0:5061" } else { "tcp:0.0.0.0:5061" },
     ];
     let usual = || default.iter().filter_map(|text| read_listen(text).ok()).collect();
     let sip = Sip {
@@ -75,21 +76,23 @@ pub(super) fn read_sip(section: &Section<'_>) -> Sip {
         drain: Duration::from_secs(section.number("drain_seconds", 0..=86_400).unwrap_or(30) as u64),
         tls,
     };
-    if sip.tls.is_none() && sip.listen.iter().any(|l| matches!(l.protocol, Protocol::Tls | Protocol::Either)) {
+    if !section.has("tls") && sip.listen.iter().any(|l| matches!(l.protocol, Protocol::Tls | Protocol::Either)) {
         section.mistake("listen", "TLS is listened for, and there is no [sip.tls] with certificate and key");
     }
     section.finish();
     sip
 }
 
-fn read_tls(section: &Section<'_>) -> Tls {
+/// Files that are not named are not looked for.
+fn read_tls(section: &Section<'_>) -> Option<Tls> {
+    let before = section.mistakes();
     let tls = Tls {
         certificate: section.relative(&section.required_text("certificate")),
         key: section.relative(&section.required_text("key")),
         client_ca: section.text("client_ca").map(|file| section.relative(&file)),
     };
     section.finish();
-    tls
+    (section.mistakes() == before).then_some(tls)
 }
 
 /// `tcp+tls:0.0.0.0:5061`, or `udp:0.0.0.0:5060 from 192.0.2.0/24, 198.51.100.7`.
@@ -103,6 +106,9 @@ fn read_listen(text: &str) -> Result<Listen, String> {
     let (protocol, address) = parsed.ok_or_else(|| format!(
         "`{text}` is not like \"udp:0.0.0.0:5060\", \"tcp:…\", \"tls:…\" or \"tcp+tls:0.0.0.0:5061 from 192.0.2.0/24\""
     ))?;
+    if node::is_no_host(SocketAddr::ip(&address)) {
+        return Err(format!("`{text}`: {} is an address of many: name one of this machine", address.ip()));
+    }
     // No network at all would mean everybody.
     let sources: Result<Vec<_>, _> =
         from.into_iter().flat_map(|from| from.split(',')).map(|net| read_nets(net.trim())).collect();
@@ -161,10 +167,12 @@ pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
             target: section.text("failure_target"),
         },
     };
-    let target = tenant.failover.target.as_deref().unwrap_or("sip:nobody");
-    if !["sip:", "sips:", "tel:"].iter().any(|scheme| target.starts_with(scheme)) || target.contains(['<', '>', ' ']) {
-        section
-            .mistake("failure_target", &format!("`{target}` is not a URI like \"sip:+18005550199@pbx.example.com\""));
+    // The reader that the transfer itself goes through: what it refuses there would leave the caller without a way out.
+    if let Some((target, why)) = tenant.failover.target.as_deref().and_then(|to| Some((to, refer::target(to).err()?))) {
+        section.mistake(
+            "failure_target",
+            &format!("`{target}` is not a URI like \"sip:+18005550199@pbx.example.com\": {why}"),
+        );
     }
     section.finish();
     tenant

@@ -333,6 +333,20 @@ fn what_cannot_serve_is_told_before_it_serves() {
         ),
         ("[storage]\nurl = \"sqlite:///\"\n", "is a folder where a file is expected"),
         ("[storage]\nurl = \"postgres://db\"\n", "does not begin with sqlite:"),
+        ("[storage]\nurl = \"sqlite://b.db?mode=fast\"\n", "storage.url: unknown value \"fast\" for `mode`"),
+        ("[storage]\nurl = \"sqlite://b.db?mode=ro\"\n", "storage.url: `mode=ro` lets nothing be written"),
+        ("[storage]\nurl = \"sqlite://Cargo.toml\"\n", "storage.url: Cargo.toml is there, and is no SQLite database"),
+        ("[media]\nports = \"40001-40002\"\n", "media.ports: `40001-40002` has no pair"),
+        (
+            "[media]\nbind = \"::1\"\nadvertise = \"192.0.2.1\"\n",
+            "media.bind: ::1 takes nothing that is sent to 192.0.2.1",
+        ),
+        ("[sip]\nadvertise = \"2001:db8::1\"\n", "media.bind: 0.0.0.0 takes nothing that is sent to 2001:db8::1"),
+        ("[media]\nbind = \"224.0.0.1\"\n", "media.bind: 224.0.0.1 is an address of many"),
+        ("[sip]\nlisten = [\"udp:224.0.0.1:5060\"]\n", "224.0.0.1 is an address of many"),
+        ("[http]\nlisten = \"255.255.255.255:8080\"\n", "http.listen: 255.255.255.255 is an address of many"),
+        ("[sip]\n[sip.tls]\nkey = \"k.pem\"\n", "sip.tls.certificate: is missing"),
+        ("[sip]\n[sip.tls]\ncertificate = \"\"\nkey = \"k.pem\"\n", "sip.tls.certificate: is empty"),
     ];
     for (more, told) in server {
         let why = one_mistake(&[], more);
@@ -341,6 +355,9 @@ fn what_cannot_serve_is_told_before_it_serves() {
     for (keys, told) in [
         ("[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"", "tenants.acme.sip.user: a login counts over TLS alone"),
         ("[tenants.media]\nsrtp = \"required\"", "tenants.acme.media.srtp: the keys of SRTP are taken over TLS alone"),
+        ("[tenants.sip]\nfailure_target = \"sip:\"", "tenants.acme.sip.failure_target: `sip:` is not a URI"),
+        ("[tenants.sip]\nfailure_target = \"sip:a@b.example;method=BYE\"", "makes another request of the transfer"),
+        ("[tenants.sip]\nfailure_target = \"sip:a@b@c\"", "failure_target: `sip:a@b@c` is not a URI"),
         ("[tenants.sip]\nsources = []", "tenants.acme.sip.sources: is an empty list"),
         ("[tenants.sip]\nsources = [\"\"]", "an empty text is none"),
         ("[tenants.sip]\npassword = \"pw\"", "tenants.acme.sip.password: belongs to a `user`"),
@@ -453,5 +470,30 @@ fn every_path_starts_at_the_folder_of_the_file() {
     assert!(std::fs::read_dir(&folder).expect("there").next().is_none(), "nothing is created");
     let memory = Config::parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
     assert_eq!(memory.expect("good").storage.url, "sqlite::memory:");
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// The header of the list is misspelt, and those of its parts are not: one mistake, with what was meant.
+#[test]
+fn a_misspelt_list_of_tenants_is_told_by_its_name() {
+    for name in ["tenant", "Tenants", "tenats"] {
+        let told = read(&GOOD.replace("[[tenants]]", &format!("[[{name}]]"))).expect_err("bad");
+        assert_eq!(told, [format!("b.toml:2:3: {name}: is not a known key: did you mean `tenants`?")]);
+    }
+    let told = read(&GOOD.replace("[[tenants]]", "[tenants]")).expect_err("bad");
+    assert!(told.len() == 1 && told[0].contains("write [[tenants]]"), "{told:#?}");
+    let twice = read(&GOOD.replace("kind = \"flite\"", "kind = \"flite\"\nkind = \"espeak\"")).expect_err("bad");
+    assert!(twice.len() == 1 && twice[0].ends_with("not TOML: duplicate key: `kind` is there twice"), "{twice:#?}");
+}
+
+/// `%` and `?` mean something in the URL of a database, and nothing in the name of the folder that the file lies in.
+#[test]
+fn a_folder_may_be_called_anything() {
+    let folder = std::env::temp_dir().join(format!("bellhop 100%20 is? {}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let config = Config::parse(GOOD, &folder.join("b.toml")).expect("good");
+    let file = bellhop_adapters::storage::sqlite::file_of(&config.storage.url).expect("an URL");
+    assert_eq!(file, Some(folder.join("bellhop.db")));
+    assert_eq!(crate::live::beside(&config.storage.url), Some(folder.join("bellhop.sock")));
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -22,10 +22,8 @@ use super::page_words::Words;
 /// The language of a tenant that is gone.
 const ENGLISH: &str = "en";
 
-#[derive(serde::Deserialize)]
-pub(super) struct Asked {
-    session_history_key: Option<String>,
-}
+/// What the address asks for. Whatever else stands there is nobody's concern; of a key that comes twice the first counts.
+type Asked = Vec<(String, String)>;
 
 #[derive(Template)]
 #[template(path = "agent_page.html")]
@@ -63,7 +61,8 @@ struct Unknown<'a> {
 }
 
 pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> HttpResponse {
-    let asked = asked.into_inner().session_history_key.unwrap_or_default();
+    let asked = asked.into_inner().into_iter().find(|(name, _)| name == "session_history_key");
+    let asked = asked.map(|(_, key)| key).unwrap_or_default();
     // What can be no key is looked up all the same, under a name that nobody has.
     let name = filed_under(&asked)
         .unwrap_or_else(|| SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>()).filed_as());

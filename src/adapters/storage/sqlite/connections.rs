@@ -84,8 +84,10 @@ impl Connections {
     ) -> Result<Self, Trouble> {
         // Once open, a database that is deleted is made anew; one that was only asked for is not.
         if let Some(path) = path.as_deref().filter(|path| !path.exists()) {
-            let made = if create { make_private(path) } else { Err(io::ErrorKind::NotFound.into()) };
-            made.map_err(sqlx::Error::from)?;
+            if !create {
+                return Err(Trouble::NotThere);
+            }
+            make_private(path).map_err(sqlx::Error::from)?;
         }
         // One in memory is gone with its last connection.
         let anchor = match &path {
