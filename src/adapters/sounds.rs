@@ -88,10 +88,7 @@ impl WebSounds {
 
     async fn get(&self, source: &str) -> Result<Speech, ServiceFailure> {
         let refused = |why: &str| ServiceFailure::Unavailable { why: why.to_owned() };
-        let url = reqwest::Url::parse(source).map_err(|_| refused("its URL is none"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused("its URL does not begin with http:// or https://"));
-        }
+        let url = address_of(source).map_err(refused)?;
         // A name is looked up by our resolver; an address stands in the URL itself.
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         if !self.private_networks && host.parse().is_ok_and(|address| !is_public(address)) {
@@ -120,6 +117,16 @@ impl SoundLibrary for WebSounds {
             this.keep(source, &speech);
             Ok(speech)
         })
+    }
+}
+
+/// Where a sound is, as an author names it; else what is wrong with that.
+pub(crate) fn address_of(source: &str) -> Result<reqwest::Url, &'static str> {
+    let url = reqwest::Url::parse(source).map_err(|_| "its URL is none")?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err("its URL does not begin with http:// or https://")
     }
 }
 

@@ -105,8 +105,8 @@ impl Script {
     /// The step whose expectations are in force at a step.
     fn listening_at<'a>(&'a self, name: &'a str) -> &'a str {
         let mut at = name;
-        // A chain of `then` is followed a few steps: a ring of them listens nowhere.
-        for _ in 0..16 {
+        // A ring of `then`, which is a mistake, listens nowhere.
+        for _ in 0..self.steps.len() {
             match self.steps.get(at).and_then(|step| step.then.as_deref()) {
                 Some(next) => at = next,
                 None => return at,
@@ -330,6 +330,17 @@ steps:
                 "{response_type: user_defined, user_defined: {vgwAction: {command: vgwActForceNoInputTrun}}}",
                 "this `user_defined` does nothing",
             ),
+            ("{response_type: text, text: ' '}", "this `text` says nothing"),
+            ("{response_type: audio, source: bell.wav}", "the sound `bell.wav` cannot be fetched: its URL is none"),
+            ("{response_type: audio, source: 'file:///bell.wav'}", "its URL does not begin with http:// or https://"),
+            (
+                "{response_type: connect_to_agent, transfer_info: {target: {service_desk: {sip: {uri: desk}}}}}",
+                "nobody can be transferred to `desk`: the target is not a sip:, sips: or tel: URI",
+            ),
+            (
+                "{response_type: connect_to_agent, transfer_info: {target: {service_desk: {sip: {uri: 'sip:a@b;method=BYE'}}}}}",
+                "makes another request of the transfer",
+            ),
             ("just text", "a response is a text where a map is expected"),
         ] {
             let all = mistakes(&format!("start: a\nsteps:\n  a: {{respond: [{item}]}}\n"));
@@ -350,7 +361,7 @@ steps:
     #[test]
     fn what_is_there_twice_is_told_with_both_lines() {
         let twice = step("  b: {then: a}\n  a: {then: b}\n");
-        assert_eq!(mistakes(&twice), ["6:3 `a` is there twice in steps: first in line 3"]);
+        assert_eq!(mistakes(&twice), ["6:3 `a` is there twice in `steps`: first in line 3"]);
         let twice = step("    expect:\n      - {say: [Hello there!], go: a}\n      - {say: [hello there], go: a}\n");
         assert_eq!(mistakes(&twice), ["7:16 `hello there` is expected twice in step `a`: first in line 6"]);
         let twice = step("    expect: [{press: '1', go: a}, {press: '1', go: a}]\n");
@@ -373,6 +384,77 @@ steps:
             mistakes(&step("  b: {then: a}\n"))[0],
             "5:3 nothing leads to step `b`: name it somewhere, or take it out"
         );
+    }
+
+    /// A field may be known, well spelt and there once, and no call ever comes to where it leads.
+    #[test]
+    fn what_can_never_happen_is_told() {
+        let end = "{response_type: end_session}";
+        for (steps, told) in [
+            (
+                format!(
+                    "a: {{respond: [{{response_type: text, text: hi}}], then: b, otherwise: c}}\n  b: {{silence: c}}\n  c: {{respond: [{end}]}}"
+                ),
+                "3:60 `otherwise` has no effect beside `then`: what follows is said by step `b`",
+            ),
+            (
+                format!("a: {{respond: [{end}], expect: [{{press: '1', go: b}}]}}\n  b: {{respond: [{end}]}}"),
+                "3:3 step `a` hangs up (`end_session`): nothing can follow it",
+            ),
+            (
+                format!("a: {{respond: [{{response_type: text, text: hi}}], meanwhile: b}}\n  b: {{respond: [{end}]}}"),
+                "`meanwhile` of step `a` has no effect",
+            ),
+            (
+                format!(
+                    "a: {{respond: [{{response_type: text, text: hi}}], transfer_failed: b}}\n  b: {{respond: [{end}]}}"
+                ),
+                "`transfer_failed` of step `a` has no effect",
+            ),
+            ("a: {}".to_owned(), "3:6 step `a` is empty"),
+            (format!("a: {{respond: [{end}], expect: []}}"), "`expect` of step `a` is empty"),
+            (
+                "a: {respond: [{response_type: text, text: hi}], expect: [{say: [], go: a}]}".to_owned(),
+                "`say` is empty",
+            ),
+        ] {
+            let all = mistakes(&format!("start: a\nsteps:\n  {steps}\n"));
+            assert!(all.len() == 1 && all[0].contains(told), "{told} in {all:#?}");
+        }
+        // What leads to a step by `then` counts for the step that listens.
+        let heard = format!(
+            "start: a\nsteps:\n  a: {{respond: [{{response_type: connect_to_agent}}], then: b}}\n  b: {{transfer_failed: c}}\n  c: {{respond: [{end}]}}\n"
+        );
+        assert!(Script::parse(&heard).is_ok(), "{:?}", Script::parse(&heard));
+    }
+
+    /// However many steps lead to it by `then`, the one at the end listens; and a long script is checked in a moment.
+    #[test]
+    fn a_long_chain_of_then_ends_where_it_says() {
+        let mut yaml = "start: s0\nsteps:\n".to_owned();
+        for n in 0..300 {
+            yaml += &format!("  s{n}: {{respond: [{{response_type: text, text: hi}}], then: s{}}}\n", n + 1);
+        }
+        yaml += "  s300: {expect: [{say: [good bye], go: end}]}\n  end: {respond: [{response_type: end_session}]}\n";
+        let script = Script::parse(&yaml).expect("good");
+        assert_eq!(script.next("s0", &says("good bye")), "end");
+    }
+
+    #[test]
+    fn a_first_mistake_has_no_followers_and_words_are_ours() {
+        let two = "start: a\nsteps: {a: {respond: [{response_type: end_session}]}}\n---\nstart: b\n";
+        assert_eq!(mistakes(two), ["4:1 a second document begins here (`---`): a script is one"]);
+        for (steps, told) in [
+            ("", "2:7 `steps` is nothing where a map"),
+            (" {}", "2:8 `steps` is empty"),
+            (" []", "is a list where a map"),
+        ] {
+            let all = mistakes(&format!("start: a\nsteps:{steps}\n"));
+            assert!(
+                all.len() == 1 && all[0].contains(told.split_once(' ').map_or(told, |(_, told)| told)),
+                "{told} in {all:#?}"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the ways are those that the script is run by ([`Script::next`]), defaults included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellhop_dialogue::ports::TurnInput;
 use bellhop_dialogue::response::{self, Response};
@@ -18,6 +18,9 @@ pub(super) fn check(read: &Read) -> Vec<ScriptMistake> {
     let mut mistakes = missing_steps(script, places);
     mistakes.extend(rings(script, places));
     // A name that leads nowhere leaves steps unreached: those are its followers.
+    if mistakes.is_empty() && read.mistakes.is_empty() {
+        mistakes.extend(without_effect(script, places));
+    }
     if mistakes.is_empty() && read.mistakes.is_empty() {
         mistakes.extend(unreached(script, places));
     }
@@ -46,7 +49,8 @@ fn missing_steps(script: &Script, places: &Places) -> Vec<ScriptMistake> {
         at: Some(at),
         why: format!("`{key}` names the step `{target}`, which is not there{}", hint(target, steps())),
     };
-    let start = (!script.start.is_empty() && !script.steps.contains_key(&script.start))
+    // Where there is no step at all, that has been told.
+    let start = (!script.start.is_empty() && !script.steps.is_empty() && !script.steps.contains_key(&script.start))
         .then(|| told(places.start, "start", &script.start));
     let within = script.steps.iter().flat_map(|(name, step)| step.targets().map(move |target| (name, target)));
     let missing = within.filter(|(_, (_, _, target))| !script.steps.contains_key(*target));
@@ -70,6 +74,61 @@ fn unreached(script: &Script, places: &Places) -> Vec<ScriptMistake> {
         why: format!("nothing leads to step `{name}`: name it somewhere, or take it out"),
     };
     lost.map(told).collect()
+}
+
+/// What a step does that decides where a call goes on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Does {
+    ends: bool,
+    asks_at_once: bool,
+    transfers: bool,
+}
+
+impl Does {
+    fn of(step: &Step) -> Self {
+        let (read, _) = response::read(&step.respond);
+        Self {
+            ends: read.iter().any(|one| matches!(one, Response::EndSession { .. })),
+            asks_at_once: read.contains(&Response::ForceNoInputTurn),
+            transfers: read.iter().any(|one| matches!(one, Response::ConnectToAgent(_))),
+        }
+    }
+}
+
+/// Ways that no call can take: those of a step that hangs up, and those for what never happens where they are.
+fn without_effect(script: &Script, places: &Places) -> Vec<ScriptMistake> {
+    // What is said before a step listens: by itself, and by those that lead there by `then`.
+    let mut before: BTreeMap<&str, Does> = BTreeMap::new();
+    let mut mistakes = vec![];
+    for (name, step) in &script.steps {
+        let does = Does::of(step);
+        if does.ends {
+            continue;
+        }
+        let listening = before.entry(script.listening_at(name)).or_default();
+        listening.asks_at_once |= does.asks_at_once;
+        listening.transfers |= does.transfers;
+    }
+    for (name, step) in &script.steps {
+        let Some(heard) = before.get(name.as_str()) else {
+            if Does::of(step).ends && step.targets().next().is_some() {
+                let why = format!("step `{name}` hangs up (`end_session`): nothing can follow it");
+                mistakes.push(ScriptMistake { at: places.steps.get(name).copied(), why });
+            }
+            continue;
+        };
+        for (key, there, happens, what) in [
+            ("meanwhile", &step.meanwhile, heard.asks_at_once, "asks for a turn at once (`vgwActForceNoInputTurn`)"),
+            ("transfer_failed", &step.transfer_failed, heard.transfers, "hands the caller over (`connect_to_agent`)"),
+        ] {
+            if there.is_some() && !happens {
+                let at = places.targets.get(&(name.clone(), key, 0)).copied();
+                let why = format!("`{key}` of step `{name}` has no effect: nothing that is said before it {what}");
+                mistakes.push(ScriptMistake { at, why });
+            }
+        }
+    }
+    mistakes
 }
 
 /// What goes on by itself: each turn follows from the last reply, and the caller has no say.
@@ -105,13 +164,14 @@ fn ring_of(
     way: impl Fn(&str) -> Option<String>,
     why: impl Fn(&str) -> String,
 ) -> Vec<ScriptMistake> {
+    // Each step is gone through once: a way that comes to one of an earlier way has nothing new behind it.
     let (mut known, mut mistakes) = (BTreeSet::new(), vec![]);
     for first in script.steps.keys() {
         let (mut path, mut at) = (Vec::<String>::new(), Some(first.clone()));
         while let Some(name) = at.filter(|name| script.steps.contains_key(name)) {
-            if let Some(begins) = path.iter().position(|seen| *seen == name) {
-                let ring = path.split_off(begins);
-                if ring.iter().all(|name| known.insert(name.clone())) {
+            if !known.insert(name.clone()) {
+                if let Some(begins) = path.iter().position(|seen| *seen == name) {
+                    let ring = &path[begins..];
                     let told = ring.iter().chain(ring.first()).map(|name| format!("`{name}`")).collect::<Vec<_>>();
                     mistakes
                         .push(ScriptMistake { at: places.steps.get(&name).copied(), why: why(&told.join(" → ")) });

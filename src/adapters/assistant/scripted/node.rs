@@ -50,7 +50,7 @@ impl Node {
             let why = error.to_string();
             let sentence = why.lines().next().unwrap_or_default();
             let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
-            ScriptMistake { at, why: format!("not YAML: {sentence}") }
+            ScriptMistake { at, why: in_our_words(sentence) }
         })
     }
 
@@ -81,6 +81,17 @@ impl Node {
         let Is::Map(map) = &self.is else { return None };
         map.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
     }
+}
+
+/// What the reader of YAML says, without what only its callers understand.
+fn in_our_words(sentence: &str) -> String {
+    if sentence.starts_with("multiple YAML documents") {
+        return "a second document begins here (`---`): a script is one".to_owned();
+    }
+    if sentence.starts_with("budget breached") {
+        return "is larger than a script can be: 250,000 keys and values".to_owned();
+    }
+    format!("not YAML: {sentence}")
 }
 
 impl<'de> Deserialize<'de> for Node {

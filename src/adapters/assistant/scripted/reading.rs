@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use bellhop_connect::contact_attributes::{Change, ContactAttributes};
-use bellhop_dialogue::response::{self, Activities, Response};
+use bellhop_dialogue::response::{self, Activities, Response, SipTarget};
+use bellhop_sip::dialog::refer::{SendMethod, Transfer};
 use serde_json::Value as Json;
 
 use super::node::{At, Is, Key, Node};
 use super::{Expectation, Script, ScriptMistake, Step, fields};
 use crate::likely::hint;
+use crate::sounds;
 
 const STEP: [&str; 8] = ["respond", "expect", "then", "otherwise", "silence", "transfer_failed", "meanwhile", "digits"];
 const EXPECTATION: [&str; 3] = ["say", "press", "go"];
@@ -56,7 +58,10 @@ pub(super) fn read(root: &Node) -> Read {
     }
     match find(&map, "steps") {
         Some(node) => {
-            for (key, value) in reader.entries(node, "steps") {
+            if matches!(&node.is, Is::Map(map) if map.is_empty()) {
+                reader.tell(node.at, "`steps` is empty: there is nothing to say");
+            }
+            for (key, value) in reader.entries(node, "`steps`") {
                 reader.places.steps.insert(key.name.clone(), key.at);
                 let step = reader.step(&key.name, value);
                 script.steps.insert(key.name.clone(), step);
@@ -128,8 +133,10 @@ impl Reader {
 
     fn list<'a>(&mut self, node: &'a Node, what: &str) -> &'a [Node] {
         match &node.is {
-            Is::List(list) => return list,
-            Is::Nothing => {}
+            Is::List(list) if !list.is_empty() => return list,
+            Is::List(_) | Is::Nothing => {
+                self.tell(node.at, format!("{what} is empty: say what it is, or leave the key out"));
+            }
             _ => self.tell(node.at, format!("{what} is {} where a list is expected", node.kind())),
         }
         &[]
@@ -137,12 +144,13 @@ impl Reader {
 
     fn step(&mut self, name: &str, node: &Node) -> Step {
         let mut step = Step::default();
-        if matches!(node.is, Is::Nothing) {
+        if matches!(&node.is, Is::Nothing) || matches!(&node.is, Is::Map(map) if map.is_empty()) {
             self.tell(node.at, format!("step `{name}` is empty: it says nothing and expects nothing"));
             return step;
         }
         let what = format!("step `{name}`");
-        for (key, value) in self.map(node, &what, &STEP) {
+        let map = self.map(node, &what, &STEP);
+        for (key, value) in map.iter().copied() {
             match key.name.as_str() {
                 "respond" => {
                     let items = self.list(value, &format!("`respond` of {what}"));
@@ -168,6 +176,15 @@ impl Reader {
         }
         if step.then.is_some() && !step.expect.is_empty() {
             self.tell(node.at, format!("{what} has both `then` and `expect`: one of them says what it listens for"));
+        }
+        let follows = |key: &&Key| !["respond", "expect", "then"].contains(&key.name.as_str());
+        let known = |key: &&Key| STEP.contains(&key.name.as_str());
+        // Who wrote both means one of them, and which decides what the rest means.
+        if let Some(then) = step.then.as_ref().filter(|_| step.expect.is_empty()) {
+            for key in map.iter().map(|(key, _)| *key).filter(known).filter(follows) {
+                let why = format!("`{}` has no effect beside `then`: what follows is said by step `{then}`", key.name);
+                self.tell(key.at, why);
+            }
         }
         step
     }
@@ -266,7 +283,18 @@ impl Reader {
             self.tell(node.at, format!("this `{response_type}` {why}"));
         }
         for one in &read {
+            match one {
+                Response::Text { text } if text.is_empty() => self.tell(node.at, "this `text` says nothing"),
+                Response::Audio(audio) => {
+                    if let Err(why) = sounds::address_of(&audio.source) {
+                        let at = node.get("source").map_or(node.at, |source| source.at);
+                        self.tell(at, format!("the sound `{}` cannot be fetched: {why}", audio.source));
+                    }
+                }
+                _ => {}
+            }
             let Response::ConnectToAgent(transfer) = one else { continue };
+            self.sip_target(node, transfer.sip.as_ref());
             let path = ["transfer_info", "target", "amazon_connect", "custom_data"];
             let place = path.iter().try_fold(node, |node, key| node.get(key)).map_or(node.at, |node| node.at);
             let (_, changes) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());
@@ -274,6 +302,17 @@ impl Reader {
             for change in changes.iter().filter(|change| !matches!(change, Change::AsJson { .. })) {
                 self.tell(place, format!("Amazon Connect does not take this `custom_data`: {change}"));
             }
+        }
+    }
+
+    /// What the transfer itself would refuse when a caller waits for it.
+    fn sip_target(&mut self, node: &Node, target: Option<&SipTarget>) {
+        let Some(SipTarget { uri: Some(uri), headers, .. }) = target else { return };
+        let transfer = Transfer { target: uri.clone(), headers: headers.clone(), send_method: SendMethod::default() };
+        if let Err(why) = transfer.check() {
+            let path = ["transfer_info", "target", "service_desk", "sip", "uri"];
+            let at = path.iter().try_fold(node, |node, key| node.get(key)).map_or(node.at, |node| node.at);
+            self.tell(at, format!("nobody can be transferred to `{uri}`: {why}"));
         }
     }
 
