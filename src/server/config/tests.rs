@@ -497,3 +497,130 @@ fn a_folder_may_be_called_anything() {
     assert_eq!(crate::live::beside(&config.storage.url), Some(folder.join("bellhop.sock")));
     let _ = std::fs::remove_dir_all(folder);
 }
+
+const PAGE: &str = include_str!("../../../docs/configuration.md");
+
+/// The keys in the first column of a table of the page, whose header comes after a text.
+fn table_after(text: &str) -> Vec<&'static str> {
+    let rest = PAGE.split_once(text).map_or("", |(_, rest)| rest);
+    let rows =
+        rest.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2)).collect()
+}
+
+/// Every key of the tables is one that the reader knows: a value of a wrong kind is told, and never an unknown key.
+#[test]
+fn what_the_page_tells_the_reader_knows() {
+    let kinds = |section: &str, kind: &str| {
+        GOOD.replace(
+            &format!(
+                "[tenants.{section}]\nkind = \"{}\"",
+                match section {
+                    "assistant" => "scripted",
+                    "speech_to_text" => "pocketsphinx",
+                    _ => "flite",
+                }
+            ),
+            &format!("[tenants.{section}]\nkind = \"{kind}\""),
+        )
+    };
+    let services = [
+        ("Of each service of kind `watson`", vec!["assistant", "speech_to_text", "text_to_speech"], "watson"),
+        ("Of Amazon's services", vec!["text_to_speech"], "polly"),
+        ("Of Amazon's services", vec!["speech_to_text"], "transcribe"),
+    ];
+    let mut known: Vec<(String, String)> = vec![];
+    let node = table_after("names or numbers of two tenants").into_iter().map(|key| (GOOD.to_owned(), key.to_owned()));
+    known.extend(node);
+    let tenant = table_after("Of each `[[tenants]]`").into_iter();
+    known.extend(tenant.map(|key| (GOOD.to_owned(), format!("tenants.{key}"))));
+    assert!(known.len() > 60, "{known:?}");
+    for (key, sections, kind) in services {
+        let all = table_after(key);
+        assert!(!all.is_empty(), "{key}");
+        // Only Polly speaks, with a voice; some of Watson's are those of one of its three services.
+        for key in all.into_iter().filter(|key| (*key, kind) != ("voice", "transcribe")) {
+            let path = |section: &&str| format!("tenants.{section}.{key}");
+            let known = sections.iter().any(|section| unknown(&kinds(section, kind), &path(section)).is_none());
+            assert!(known, "{key} of {kind}");
+        }
+    }
+    for (text, key) in known {
+        assert_eq!(unknown(&text, &key), None, "{key}");
+    }
+}
+
+/// What is told of a key that is not known; none if it is.
+fn unknown(text: &str, key: &str) -> Option<String> {
+    let mut file: toml::Table = text.parse().expect("TOML");
+    let mut at = &mut file;
+    let (parents, last) =
+        key.rsplit_once('.').map_or((vec![], key), |(parents, last)| (parents.split('.').collect(), last));
+    for parent in parents {
+        let section = at.entry(parent).or_insert_with(|| toml::Table::new().into());
+        at = match section {
+            toml::Value::Array(list) => list[0].as_table_mut().expect("a section"),
+            section => section.as_table_mut().expect("a section"),
+        };
+    }
+    at.insert(last.to_owned(), toml::Table::new().into());
+    let told = read(&toml::to_string(&file).expect("TOML")).err().unwrap_or_default();
+    told.into_iter().find(|line| line.contains(&format!("{last}: is not a known key")))
+}
+
+/// Every key that the reader asks for stands on the page.
+#[test]
+fn what_the_reader_knows_the_page_tells() {
+    let sources = [
+        include_str!("conversation.rs"),
+        include_str!("mod.rs"),
+        include_str!("node.rs"),
+        include_str!("reader.rs"),
+        include_str!("records.rs"),
+        include_str!("services.rs"),
+        include_str!("sip.rs"),
+        include_str!("tenant.rs"),
+    ];
+    let asks = [
+        ".text(",
+        ".required_text(",
+        ".text_or_silence(",
+        ".texts_or_none(",
+        ".list(",
+        ".number(",
+        ".share(",
+        ".flag(",
+        ".parsed(",
+        ".choice(",
+        ".required_choice(",
+        ".required_url(",
+        ".url(",
+        ".fields(",
+        ".secret(",
+        ".section(",
+        ".optional_section(",
+        ".required_section(",
+        ".sections(",
+        "millis(",
+        "seconds(",
+        "message(",
+        "read_header_name(section, ",
+    ];
+    let told: std::collections::BTreeSet<&str> = PAGE
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
+    let mut keys = std::collections::BTreeSet::new();
+    for source in sources {
+        let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for ask in asks {
+            let literal = source.split(ask).skip(1).filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+            keys.extend(literal);
+        }
+    }
+    assert!(keys.len() > 80, "{keys:?}");
+    let missing: Vec<_> = keys.iter().filter(|key| !told.contains(**key)).collect();
+    assert!(missing.is_empty(), "docs/configuration.md does not tell of {missing:?}");
+}
