@@ -11,8 +11,9 @@ use bellhop_dialogue::ports::{Fields, Heard, SpeechRequest, Synthesizer};
 use bellhop_dialogue::speakable::PART_BYTES_MAX;
 use bellhop_rehearsal::connect::AccessKey;
 use bellhop_rehearsal::{amazon_speech, watson_text_to_speech};
+use bellhop_sip::message::Method;
 use bellhop_tests::Stage;
-use bellhop_tests::stage::{Choices, play};
+use bellhop_tests::stage::{Choices, INVITE, play};
 use serde_json::{Value, json};
 
 /// The case of this name.
@@ -142,4 +143,54 @@ async fn signs_beside_markup() {
         voice.synthesize(SpeechRequest::plain(text, 8000)).await.expect("speech");
         assert_eq!(watson.spoken()[0].0, well_formed);
     }
+}
+
+/// Other calls of the same tenant have texts of books: what is made ahead of its time is no reason to lose a call, nor is a
+/// moment before the first words.
+#[test]
+fn a_synthesizer_that_has_too_much_to_do_is_asked_again() {
+    let book: String = (0..500).map(|n| format!("word{} ", n % 10)).collect();
+    play(Choices::default(), move |stage| async move {
+        stage.services.replies("", text(&book));
+        stage.services.speech_is_overloaded(true);
+        stage.carrier.sends(INVITE);
+        stage.pass(3000).await;
+        assert!(stage.carrier.requests(&Method::Bye).is_empty(), "the first words wait");
+        stage.services.speech_is_overloaded(false);
+        stage.pass(5000).await;
+        let before = spoken(&stage).0.len();
+        assert!(before > 2, "they are there: {before} parts");
+        stage.services.speech_is_overloaded(true);
+        stage.pass(4000).await;
+        assert!(stage.carrier.requests(&Method::Bye).is_empty(), "there is something to be heard meanwhile");
+        stage.services.speech_is_overloaded(false);
+        stage.pass(40_000).await;
+        assert!(spoken(&stage).0.join(" ") == book.trim(), "every word, once");
+    });
+    play(Choices::default(), |stage| async move {
+        stage.services.replies("", text("Hello."));
+        stage.services.speech_is_overloaded(true);
+        stage.carrier.sends(INVITE);
+        stage.pass(20_000).await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "nobody waits for ever");
+    });
+}
+
+#[test]
+fn a_row_of_long_sounds_is_not_held_all_at_once() {
+    play(Choices::default(), |stage| async move {
+        let sources: Vec<String> = (0..40).map(|n| format!("https://example.com/{n}.wav")).collect();
+        sources.iter().for_each(|source| stage.services.sound(source, 15 * 8000));
+        let sounds: Vec<Value> =
+            sources.iter().map(|source| json!({"response_type": "audio", "source": source})).collect();
+        stage.services.replies("", json!(sounds));
+        stage.call_answered().await;
+        stage.pass(5000).await;
+        let fetched = stage.services.fetched();
+        assert!(fetched.len() <= 3 && sources.starts_with(&fetched), "{} sounds are held", fetched.len());
+        stage.pass(40_000).await;
+        let fetched = stage.services.fetched().len();
+        assert!((4..=6).contains(&fetched), "{fetched} of a quarter of a minute, after three");
+        assert!(stage.carrier.requests(&Method::Bye).is_empty());
+    });
 }

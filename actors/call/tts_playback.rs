@@ -1,8 +1,11 @@
 //! TtsPlayback: owns the outbound core of the leg; turns texts into clips, in order, ahead of need.
 //!
 //! A text is cut into parts before any synthesizer sees it, and is heard while the rest of it is still being made: part by
-//! part, no more than [`AHEAD_MAX`] ahead of what is heard and no more than [`AT_ONCE`] at once. Invariant: clips are queued
-//! in the order of their texts; after a cut nothing that was asked for before it is queued, and nothing is made for it.
+//! part, no more than [`AHEAD_MAX`] ahead of what is heard and no more than [`AT_ONCE`] at once; of a long text that nothing
+//! is heard of yet the first alone, so that nobody's second stands before another's first. Sounds are fetched no further
+//! ahead. A part that a synthesizer has no time for is asked for again while the caller hears what is there. Invariant:
+//! clips are queued in the order of their texts; after a cut nothing that was asked for before it is queued, and nothing is
+//! made for it.
 
 mod text;
 
@@ -42,6 +45,12 @@ pub const SYNTHESIS_MAX: Duration = Duration::from_secs(8);
 pub const AHEAD_MAX: Duration = Duration::from_secs(20);
 /// Parts of texts that are made at once.
 pub const AT_ONCE: usize = 2;
+/// A part of so many characters is heard for longer than the next one takes.
+const LASTS_CHARACTERS: usize = 100;
+/// The longest that the first words wait for a synthesizer that has too much to do.
+pub const OVERLOADED_MAX: Duration = Duration::from_secs(6);
+/// How soon it is asked again.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// A longer text, in bytes, is cut on a thread that paces no audio.
 const CUT_HERE_MAX: usize = 4096;
 
@@ -71,13 +80,26 @@ impl TtsPlayback {
 
     /// Has parts made of the texts that are heard next: of one text one after the other.
     fn ask_ahead(&mut self, ctx: &mut Context<Self>) {
-        let ahead = self.cores.playout.borrow().ahead();
+        let mut ahead = self.cores.playout.borrow().ahead();
         if ahead >= AHEAD_MAX {
             return self.look_later(ahead - AHEAD_MAX, ctx);
         }
         let line_rate = self.cores.playout.borrow().format().codec.sample_rate();
-        let mut at_work = 0;
+        let is_silent = !self.cores.playout.borrow().is_playing();
+        let (mut at_work, mut fetching) = (0, 0);
         for n in 0..self.waiting.len() {
+            // What is there already and stands before the next.
+            ahead += self.waiting[n].1.audio(line_rate);
+            if ahead >= AHEAD_MAX {
+                return self.look_later(ahead - AHEAD_MAX, ctx);
+            }
+            if matches!(self.waiting[n].1, Waiting::Source { .. } | Waiting::File { .. }) {
+                fetching += 1;
+                self.fetch(n, ctx);
+                if fetching == AT_ONCE {
+                    return;
+                }
+            }
             let (id, Waiting::Text(text)) = &mut self.waiting[n] else { continue };
             let id = *id;
             if text.work.is_none()
@@ -97,10 +119,42 @@ impl TtsPlayback {
             }
             let (_, Waiting::Text(text)) = &self.waiting[n] else { continue };
             at_work += usize::from(text.work.is_some());
-            if at_work == AT_ONCE || !text.is_asked_for() {
+            if at_work == AT_ONCE || !text.is_asked_for() || is_silent && text.characters() >= LASTS_CHARACTERS {
                 return;
             }
         }
+    }
+
+    /// Begins to fetch a sound, if it is one that nobody has begun to.
+    fn fetch(&mut self, n: usize, ctx: &mut Context<Self>) {
+        let (id, Waiting::Source { source, repeats }) = &mut self.waiting[n] else { return };
+        let (id, source, repeats) = (*id, std::mem::take(source), *repeats);
+        let codec = self.cores.playout.borrow().format().codec;
+        let fetching = self.sounds.fetch(source);
+        let fetched = async move {
+            let fetched = async { encoded_elsewhere(fetching.await?, codec).await };
+            tokio::time::timeout(SYNTHESIS_MAX, fetched).await.unwrap_or(Err(ServiceFailure::Overdue))
+        };
+        let work = ctx.spawn(fetched.into_actor(self).map(move |result, _, ctx: &mut Context<Self>| {
+            ctx.address().do_send(Fetched { id, codec, result });
+        }));
+        self.waiting[n].1 = Waiting::File { repeats, work };
+    }
+
+    /// A synthesizer that has too much to do is asked again while the caller hears what is there, or has not waited for the
+    /// first words for long: it is the tenant's own load, and no reason to lose a call.
+    fn tries_again(&mut self, id: SayId, failure: &ServiceFailure, ctx: &mut Context<Self>) -> bool {
+        if !matches!(failure, ServiceFailure::Overloaded | ServiceFailure::Overdue) {
+            return false;
+        }
+        let (now, is_heard) = (crate::now(), self.cores.playout.borrow().is_playing());
+        let Some(since) = self.text(id).and_then(|text| text.put_back(now)) else { return false };
+        let is_full = *failure == ServiceFailure::Overloaded;
+        let tries_again = is_heard || is_full && now.saturating_duration_since(since) < OVERLOADED_MAX;
+        if tries_again {
+            ctx.run_later(ASKED_AGAIN_AFTER, |this, ctx| this.ask_ahead(ctx));
+        }
+        tries_again
     }
 
     fn look_later(&mut self, after: Duration, ctx: &mut Context<Self>) {
@@ -154,7 +208,7 @@ impl TtsPlayback {
             let late = begun && !playout.is_playing();
             let (mut queued, mut over) = (true, true);
             match waiting {
-                Waiting::File { .. } => return,
+                Waiting::Source { .. } | Waiting::File { .. } => return,
                 Waiting::Text(text) => {
                     let codec = playout.format().codec;
                     text.fit(codec.sample_rate());
@@ -217,6 +271,13 @@ impl TtsPlayback {
 pub(super) enum Waiting {
     /// A text that is being made audio.
     Text(Text),
+    /// A sound that will be fetched.
+    Source {
+        /// Where it is.
+        source: String,
+        /// Whether it is repeated.
+        repeats: bool,
+    },
     /// A sound that is being fetched.
     File {
         /// Whether it is repeated.
@@ -238,12 +299,22 @@ pub(super) enum Waiting {
 }
 
 impl Waiting {
+    /// How much audio of it is there, at the rate of the line.
+    fn audio(&self, line_rate: u32) -> Duration {
+        let samples = match self {
+            Self::Sound { sound: Sound::Coded(_, codes), .. } => codes.len(),
+            Self::Sound { sound: Sound::Linear(samples), .. } => samples.len(),
+            Self::Text(_) | Self::Source { .. } | Self::File { .. } | Self::Nothing | Self::Keys(_) => 0,
+        };
+        Duration::from_millis(samples as u64 * 1000 / u64::from(line_rate))
+    }
+
     /// What is being done for it.
     fn work(&self) -> Option<SpawnHandle> {
         match self {
             Self::Text(text) => text.work,
             Self::File { work, .. } => Some(*work),
-            Self::Sound { .. } | Self::Nothing | Self::Keys(_) => None,
+            Self::Source { .. } | Self::Sound { .. } | Self::Nothing | Self::Keys(_) => None,
         }
     }
 }
@@ -369,6 +440,7 @@ impl Handler<Made> for TtsPlayback {
         match result {
             _ if self.text(id).is_none() => {} // cut in the meantime
             Ok(speech) => self.part_made(id, &speech, ctx),
+            Err(failure) if self.tries_again(id, &failure, ctx) => {}
             Err(failure) => {
                 tracing::warn!(tenant = self.tenant, %failure, "a text could not be spoken");
                 self.lost(ctx);
@@ -448,16 +520,8 @@ impl Handler<PlayAudio> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, PlayAudio { id, source, repeats }: PlayAudio, ctx: &mut Self::Context) {
-        let codec = self.cores.playout.borrow().format().codec;
-        let fetching = self.sounds.fetch(source);
-        let fetched = async move {
-            let fetched = async { encoded_elsewhere(fetching.await?, codec).await };
-            tokio::time::timeout(SYNTHESIS_MAX, fetched).await.unwrap_or(Err(ServiceFailure::Overdue))
-        };
-        let work = ctx.spawn(fetched.into_actor(self).map(move |result, _, ctx: &mut Context<Self>| {
-            ctx.address().do_send(Fetched { id, codec, result });
-        }));
-        self.waiting.push_back((id, Waiting::File { repeats, work }));
+        self.waiting.push_back((id, Waiting::Source { source, repeats }));
+        self.go_on(ctx);
     }
 }
 
@@ -466,7 +530,12 @@ impl Handler<StopRepeating> for TtsPlayback {
 
     fn handle(&mut self, _: StopRepeating, ctx: &mut Self::Context) {
         let repeats = |waiting: &Waiting| {
-            matches!(waiting, Waiting::File { repeats: true, .. } | Waiting::Sound { repeats: true, .. })
+            matches!(
+                waiting,
+                Waiting::Source { repeats: true, .. }
+                    | Waiting::File { repeats: true, .. }
+                    | Waiting::Sound { repeats: true, .. }
+            )
         };
         self.waiting.retain(|(_, waiting)| {
             if repeats(waiting)
@@ -477,7 +546,7 @@ impl Handler<StopRepeating> for TtsPlayback {
             !repeats(waiting)
         });
         self.cores.playout.borrow_mut().stop_repeating();
-        self.queue_what_is_ready(ctx);
+        self.go_on(ctx);
     }
 }
 
@@ -502,7 +571,7 @@ impl Handler<PressKeys> for TtsPlayback {
 
     fn handle(&mut self, PressKeys { id, keys }: PressKeys, ctx: &mut Self::Context) {
         self.waiting.push_back((id, Waiting::Keys(keys)));
-        self.queue_what_is_ready(ctx);
+        self.go_on(ctx);
     }
 }
 

@@ -41,6 +41,7 @@ struct State {
     assistant: Behaviour,
     recognizer: Behaviour,
     synthesizer: Behaviour,
+    overloaded: bool,
     store: Behaviour,
     writer: Behaviour,
     notes: Behaviour,
@@ -99,6 +100,11 @@ impl FakeServices {
     /// Sets the recognizer's behaviour.
     pub fn recognizer(&self, behaviour: Behaviour) {
         self.state().recognizer = behaviour;
+    }
+
+    /// Whether the synthesizer has no place for another text.
+    pub fn speech_is_overloaded(&self, overloaded: bool) {
+        self.state().overloaded = overloaded;
     }
 
     /// Sets the synthesizer's behaviour.
@@ -315,6 +321,9 @@ impl Synthesizer for FakeServices {
         // Ten milliseconds a letter, loud enough to be told from silence.
         let samples = vec![8000; text.len() * 80];
         let mut state = self.state();
+        if state.overloaded {
+            return Box::pin(std::future::ready(Err(ServiceFailure::Overloaded)));
+        }
         state.said.push(text);
         let behaviour = state.synthesizer;
         Box::pin(behave(behaviour, Ok(Speech::new(samples, 8000)), unavailable()))

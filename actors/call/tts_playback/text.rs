@@ -3,7 +3,7 @@
 //! Invariant: samples are queued in the order of the text, each once, whatever rate the line changes to in between.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::SpawnHandle;
 use bellhop_dialogue::ports::{Speech, SpeechRequest};
@@ -28,8 +28,14 @@ pub(in crate::call) struct Text {
     /// What is there and not queued, at this rate.
     pub(super) samples: Vec<i16>,
     rate: u32,
+    /// The part that was asked for last, until it is made.
+    asked: Option<String>,
     /// Samples of the part that is being made that were handed over before it was whole.
     taken: usize,
+    /// Of those, what an earlier try handed over and this one says again.
+    again: usize,
+    /// Since when its part is late.
+    late_since: Option<Instant>,
     /// Who spoke last.
     service: Option<&'static str>,
     /// Whether anything was queued or made before.
@@ -63,7 +69,10 @@ impl Text {
             work: None,
             samples: vec![],
             rate: 0,
+            asked: None,
             taken: 0,
+            again: 0,
+            late_since: None,
             service: None,
             begun: false,
         };
@@ -86,7 +95,22 @@ impl Text {
             let samples = ssml.pauses().as_millis() as usize * line_rate as usize / 1000;
             return Some(Part::Silence(Speech::new(vec![0; samples], line_rate)));
         }
+        self.asked = Some(text.clone());
         Some(Part::Words(SpeechRequest { text, line_rate, ..self.request.clone() }))
+    }
+
+    /// The part that was asked for last was not made: it is asked for once more. Returns since when it is late.
+    pub(super) fn put_back(&mut self, now: Instant) -> Option<Instant> {
+        let (rest, part) = (self.rest.as_mut()?, self.asked.take()?);
+        self.asked_for -= part.chars().count();
+        rest.push_front(part);
+        (self.work, self.again) = (None, self.taken);
+        Some(*self.late_since.get_or_insert(now))
+    }
+
+    /// Characters of all of it.
+    pub(super) fn characters(&self) -> usize {
+        self.all
     }
 
     /// Whether all parts were asked for.
@@ -109,8 +133,10 @@ impl Text {
     pub(super) fn take(&mut self, samples: &[i16], rate: u32) -> bool {
         let fits = rate == self.rate && self.work.is_some();
         if fits {
-            self.samples.extend_from_slice(samples);
-            self.taken += samples.len();
+            let again = self.again.min(samples.len());
+            self.again -= again;
+            self.samples.extend_from_slice(&samples[again..]);
+            self.taken += samples.len() - again;
         }
         fits
     }
@@ -120,7 +146,7 @@ impl Text {
         self.work = None;
         let rest = speech.samples.get(self.taken..).unwrap_or_default();
         self.begun |= self.taken > 0 || !self.is_asked_for();
-        self.taken = 0;
+        (self.taken, self.again, self.asked, self.late_since) = (0, 0, None, None);
         if self.begun {
             self.samples.extend(resample::clip(rest, speech.sample_rate, self.rate));
         }

@@ -21,6 +21,8 @@ pub const AT_ONCE: usize = 2;
 pub const QUEUE: usize = 64;
 /// The longest a text may take, waiting included.
 pub const DEADLINE: Duration = Duration::from_secs(6);
+/// The longest it may wait for its turn: sooner than a service counts as slow, for it is not the program that is.
+pub const TURN_MAX: Duration = Duration::from_secs(3);
 /// The most audio taken from one text: two minutes.
 const BYTES_MAX: u64 = 22_050 * 2 * 120;
 
@@ -62,7 +64,8 @@ impl Synthesizer for Espeak {
         let (text, manner) = (Ssml::read(&request.text).document(), manner(&request.parameters));
         Box::pin(async move {
             let work = async {
-                let _turn = turns.take().await?;
+                let turn = tokio::time::timeout(TURN_MAX, turns.take()).await;
+                let _turn = turn.unwrap_or(Err(ServiceFailure::Overloaded))?;
                 speak(&voice, &manner, &text).await
             };
             tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))

@@ -22,6 +22,8 @@ use crate::worker_pool::WorkerPool;
 pub const QUEUE: usize = 256;
 /// The longest a text may take, waiting included.
 pub const DEADLINE: Duration = Duration::from_secs(6);
+/// The longest its first piece may: sooner than a service counts as slow, for it is not flite that is.
+pub const FIRST_PIECE_MAX: Duration = Duration::from_secs(3);
 /// The most that a piece costs: letters, as it were. What is spelt out costs more.
 pub const PIECE_COST_MAX: usize = 160;
 /// Letters that a figure or a sign is said with.
@@ -80,7 +82,9 @@ impl FliteVoice {
                 Some(resample::clip(&speech.samples, speech.sample_rate, rate))
             });
             let gave_none = || ServiceFailure::Unavailable { why: "flite gave no audio".into() };
-            let made = answer?.await.ok().flatten().ok_or_else(gave_none)?;
+            let limit = if samples.is_empty() { FIRST_PIECE_MAX } else { DEADLINE };
+            let made = tokio::time::timeout(limit, answer?).await.map_err(|_| ServiceFailure::Overloaded)?;
+            let made = made.ok().flatten().ok_or_else(gave_none)?;
             audio(&made, rate);
             samples.extend(made);
         }
@@ -138,7 +142,8 @@ impl Synthesizer for FliteVoice {
         let wanted = request.parameters.get("voice").and_then(Value::as_str);
         let voice = VOICES.into_iter().find(|voice| Some(*voice) == wanted).unwrap_or(self.voice);
         let work = Self::speak(self.engine.clone(), voice, request, audio);
-        Box::pin(async move { tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue)) })
+        // A piece takes a moment: what is late waits for others, the tenant's own or of the other tenants.
+        Box::pin(async move { tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overloaded)) })
     }
 
     fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
@@ -222,6 +227,21 @@ mod tests {
                 assert!(read - before <= 2, "{} texts of another went before a quiet caller's", read - before);
             }
         });
+    }
+
+    /// It would rest for having been slow, and with it all calls of the tenant.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_others_is_told_of_their_number_and_not_of_a_slow_service() {
+        let engine = Flite::open().expect("libflite1 is installed: see README");
+        let voice = engine.voice("slt").expect("known");
+        let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
+        let busy = engine.pool.submit(move |_, _| gate.recv()).expect("room");
+        let began = tokio::time::Instant::now();
+        let waited = voice.synthesize(SpeechRequest::plain("hello", 8000)).await;
+        assert_eq!(waited.map(|_| ()), Err(ServiceFailure::Overloaded));
+        assert!(began.elapsed() < crate::fallback::SLOW, "{:?} of virtual time", began.elapsed());
+        open.send(()).expect("the thread waits");
+        busy.await.expect("done").expect("opened");
     }
 
     #[test]
