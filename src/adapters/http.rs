@@ -12,6 +12,10 @@ use serde_json::Value;
 /// The longest a connection may take to be there.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
 
+/// Connections to one host that are kept for later turns, of each client: what a burst of calls opened beyond them is closed
+/// when it has nothing more to do. The library would keep them all for a minute and a half.
+pub(crate) const IDLE_CONNECTIONS_MAX: usize = 32;
+
 /// Whom the system trusts.
 pub fn authorities() -> RootCertStore {
     let mut roots = RootCertStore::empty();
@@ -42,6 +46,7 @@ pub(crate) fn builder() -> reqwest::ClientBuilder {
         .tls_backend_preconfigured(tls().as_ref().clone())
         .no_proxy()
         .connect_timeout(CONNECT_MAX)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("bellhop/", env!("CARGO_PKG_VERSION")))
 }
@@ -204,6 +209,39 @@ mod tests {
         }
         let answer = Answer::new(401, "text/plain", String::new()).with("Retry-After: 2");
         assert!(matches!(refused(answer).await, ServiceFailure::Unavailable { .. }));
+    }
+
+    #[tokio::test]
+    async fn of_the_connections_of_a_burst_few_are_kept() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let all = IDLE_CONNECTIONS_MAX + 20;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let (closed, mut closes) = tokio::sync::mpsc::channel(all);
+        tokio::spawn(async move {
+            // Nobody is answered before all are there.
+            let together = Arc::new(tokio::sync::Barrier::new(all));
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (together, closed) = (Arc::clone(&together), closed.clone());
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    let _ = stream.read(&mut buffer).await;
+                    together.wait().await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+                    while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+                    let _ = closed.send(()).await;
+                });
+            }
+        });
+        let client = builder().build().expect("constants");
+        let answers = futures_util::future::join_all((0..all).map(|_| client.get(&url).send())).await;
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status().is_success())));
+        drop(answers);
+        for _ in 0..20 {
+            let close = tokio::time::timeout(Duration::from_secs(10), closes.recv()).await;
+            assert!(close.is_ok(), "those beyond the bound are closed");
+        }
+        assert!(closes.try_recv().is_err(), "and no others");
     }
 
     #[tokio::test]
