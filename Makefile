@@ -11,8 +11,10 @@
 #   make sipp SCENARIO=name [SIP=address:port TRANSPORT=tcp]  one SIPp scenario against the demo's server (run `make demo` beside it)
 
 SHELL := /bin/bash
-# Where cargo builds: CARGO_TARGET_DIR and its configuration may say otherwise than `target`. Asked for when it is needed.
-TARGET = $(shell cargo metadata --no-deps --offline --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+# Where cargo builds: CARGO_TARGET_DIR and its configuration may say otherwise than `target`. Asked for when it is needed. What
+# stands behind `make` (make demo CARGO_TARGET_DIR=…) reaches recipes and, before GNU Make 4.4, no $(shell).
+TARGET = $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(TARGET_OF_CARGO))
+TARGET_OF_CARGO = $(shell cargo metadata --no-deps --offline --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 .DELETE_ON_ERROR:
 CALLS ?= 200
 SECONDS ?= 20

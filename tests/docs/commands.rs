@@ -231,3 +231,21 @@ fn without_what_differs(line: &str) -> String {
         ["SessionHistoryKey = _", "session_history_key="].iter().find_map(|name| Some(kept.find(name)? + name.len()));
     kept[..key.unwrap_or(kept.len())].trim_end().to_owned()
 }
+
+/// Where cargo builds is where the targets look, whichever way it was said.
+#[test]
+fn make_looks_where_cargo_builds() {
+    for (behind, environment) in [(true, false), (false, true)] {
+        let mut make = Command::new("make");
+        make.args(["-n", "demo", "ONCE=1"]).current_dir(top()).env_remove("CARGO_TARGET_DIR").env_remove("MAKEFLAGS");
+        if behind {
+            make.arg("CARGO_TARGET_DIR=/tmp/elsewhere");
+        }
+        if environment {
+            make.env("CARGO_TARGET_DIR", "/tmp/elsewhere");
+        }
+        let output = make.output().expect("make runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(told.contains("\"/tmp/elsewhere\"/debug/bellhop demo --once"), "{told}");
+    }
+}
