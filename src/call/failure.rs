@@ -29,6 +29,20 @@ impl ChildName {
         Self::ConnectHandoff,
     ];
 
+    /// All but the supervisor, in order of start.
+    pub const CHILDREN: [Self; 6] = {
+        let [_, sip_dialog, jitter_buffer, stt_stream, tts_playback, turn_loop, connect_handoff] = Self::ALL;
+        [sip_dialog, jitter_buffer, stt_stream, tts_playback, turn_loop, connect_handoff]
+    };
+
+    /// Whether it is stopped before a key is spent: all are but the two that spend it and say goodbye.
+    pub fn quiesces(self) -> bool {
+        match self {
+            Self::JitterBuffer | Self::SttStream | Self::TtsPlayback | Self::TurnLoop => true,
+            Self::Call | Self::SipDialog | Self::ConnectHandoff => false,
+        }
+    }
+
     /// The metric label.
     pub fn label(self) -> &'static str {
         match self {

@@ -7,5 +7,7 @@
 pub mod drill;
 pub mod ending;
 pub mod failure;
+pub mod lifecycle;
 pub mod phase;
 pub mod record;
+mod transfer;
