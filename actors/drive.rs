@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Message, SpawnHandle};
 
 use crate::supervision::watchdog::{GRACE, was_away};
 
@@ -23,6 +23,14 @@ pub trait Machine {
     fn poll(&mut self) -> Option<Self::Output>;
     /// When to wake.
     fn deadline(&self) -> Option<Instant>;
+}
+
+/// An input of a core, told to the actor that drives it.
+#[derive(Debug)]
+pub struct Tell<I>(pub I);
+
+impl<I: 'static> Message for Tell<I> {
+    type Result = ();
 }
 
 /// A core with its armed timer.
@@ -116,5 +124,6 @@ macro_rules! machine {
     };
 }
 
+machine!(bellhop_call::lifecycle::Lifecycle, bellhop_call::lifecycle::Input, bellhop_call::lifecycle::Order);
 machine!(bellhop_sip::dialog::uas::Uas, bellhop_sip::dialog::uas::Input, bellhop_sip::dialog::uas::Output);
 machine!(bellhop_dialogue::TurnLoop, bellhop_dialogue::turn_loop::Input, bellhop_dialogue::turn_loop::Output);

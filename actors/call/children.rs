@@ -5,14 +5,15 @@
 use actix::dev::ToEnvelope;
 use actix::{Actor, Handler, Message};
 
-use super::TEARDOWN_MAX;
+use bellhop_call::lifecycle::TEARDOWN_MAX;
+
 use super::connect_handoff::ConnectHandoff;
 use super::jitter_buffer::JitterBuffer;
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::TurnLoop;
-use crate::supervision::{ChildName, Linked, Stop};
+use crate::supervision::{ChildName, Linked, Stop, Strike};
 
 #[derive(Default)]
 pub(super) struct Children {
@@ -53,17 +54,16 @@ macro_rules! each_child {
 }
 
 impl Children {
-    pub(super) fn live(&self) -> Vec<ChildName> {
-        let mut live = vec![];
-        each_child!(self, |slot, name| if slot.is_some() {
-            live.push(name);
+    pub(super) fn stop(&self, child: ChildName, stop: Stop) {
+        each_child!(self, |slot, name| if name == child {
+            tell(slot, stop);
         });
-        live
     }
 
-    /// Those that must be gone before the key is spent, as far as they live.
-    pub(super) fn quieting(&self) -> Vec<ChildName> {
-        self.live().into_iter().filter(|name| is_quieted(*name)).collect()
+    pub(super) fn strike(&self, child: ChildName, strike: Strike) {
+        each_child!(self, |slot, name| if name == child {
+            tell(slot, strike);
+        });
     }
 
     pub(super) fn stop_all(&self) {
@@ -88,9 +88,4 @@ impl Children {
             ChildName::ConnectHandoff => self.connect_handoff = None,
         }
     }
-}
-
-/// Whether a child is stopped before the key is spent.
-pub(super) fn is_quieted(child: ChildName) -> bool {
-    !matches!(child, ChildName::SipDialog | ChildName::ConnectHandoff)
 }

@@ -12,16 +12,17 @@ use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, History
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
 use tracing::Instrument;
 
+use super::child;
 use super::messages::{
     CommitHandoff, FileHistory, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
     HistoryFiled, MarkHangup, PrepareHandoff,
 };
 use super::supervisor::Call;
-use super::{PREPARE_MAX, child};
 use crate::metrics;
 use crate::reception::BLANK_WITHIN;
 use crate::reception::call_registry::CallId;
 use crate::supervision::Link;
+use bellhop_call::lifecycle::PREPARE_MAX;
 
 /// The actor.
 pub struct ConnectHandoff {

@@ -5,16 +5,16 @@
 mod band;
 mod children;
 pub mod connect_handoff;
-mod custom_data;
+mod history;
 pub mod jitter_buffer;
 pub mod journal;
 pub mod leg;
 pub mod messages;
 mod reports;
+mod setting_up;
 pub mod sip_dialog;
 pub mod stt_stream;
 pub mod supervisor;
-mod transfer;
 pub mod tts_playback;
 pub mod turn_loop;
 
@@ -26,6 +26,7 @@ use actix::Addr;
 use bellhop_call::drill::Drill;
 use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
+use bellhop_dialogue::turn_loop::SayId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::message::NameAddr;
 use bellhop_sip::sdp::LocalMedia;
@@ -43,22 +44,10 @@ use crate::services::Services;
 /// Opens the port of a leg, given its RTP port number.
 pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + Sync>;
 
-/// The longest the caller hears ringing while services connect and the greeting is made; then the call is answered.
-pub const SETUP_MAX: Duration = Duration::from_secs(4);
-/// The longest a history may take to be stored.
-pub const PREPARE_MAX: Duration = Duration::from_secs(3);
-/// The longest the other children may take to stop before the key is spent.
-pub const QUIET_MAX: Duration = Duration::from_millis(500);
-/// The longest it may take to know that a BYE would arrive.
-pub const WAY_BACK_MAX: Duration = Duration::from_secs(5);
-/// The longest a commit may take: more than the budget of the adapter, which answers first unless it hangs.
-pub const COMMIT_MAX: Duration = Duration::from_secs(6);
-/// The longest a teardown may take before children are dropped where they are.
-pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 /// How often a call beats for the watchdog.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// The oldest a call may become.
-pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
+/// The name of the last words.
+const LAST_WORDS: SayId = SayId(u64::MAX - 1);
 /// How many port pairs that others hold are tried before a call is refused: a few milliseconds.
 pub const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.

@@ -3,48 +3,28 @@
 //! Invariant: a report is turned into one call of the supervisor, or handed on to one other child; no report decides.
 
 use actix::{AsyncContext, Context, Handler, Message};
+use bellhop_call::failure::Failure;
+use bellhop_call::lifecycle::{Goal, Input};
 use bellhop_media::dtmf::rfc4733::Press;
-use bellhop_tenancy::tenant::OnTransferFailure;
 
-use super::children::{is_quieted, tell};
+use super::LAST_WORDS;
+use super::children::tell;
 use super::messages::{
     CallerHungUp, ConfigureSpeech, Cut, CutSpeech, DialogConfirmed, DigitPressed, EndConversation, FellSilent, GoOn,
-    HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
-    HandoffWasImpossible, HangUp, Heard, HistoryFiled, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted,
-    Listen, MediaMoved, MediaSilent, NetworkPoor, NetworkWarned, NotUnderstood, PauseListening, PlayAudio, PlaySound,
-    PlaybackCut, PlaybackFinished, PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady,
-    ReplyArrived, Rest, ResumeListening, ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating,
-    StopSound, TransferEnded, TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut, WayBack,
+    HandOff, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain, HangUp, Heard,
+    HistoryFiled, HoldAnswered, HushSpeech, Hypothesis, InterimHeard, Interrupted, Listen, MediaMoved, MediaSilent,
+    NetworkPoor, NetworkWarned, NotUnderstood, PauseListening, PlayAudio, PlaySound, PlaybackCut, PlaybackFinished,
+    PlaybackReady, Played, PressByInfo, PressKeys, Pressed, RecognizerReady, ReplyArrived, Rest, ResumeListening,
+    ResumeSpeech, Say, SendKeys, Speak, SpeechEnded, SpeechStarted, StopRepeating, StopSound, TransferEnded,
+    TransferProgressed, Understand, UtteranceHeard, UtteranceNotUnderstood, WasCut, WayBack,
 };
-use super::supervisor::{Call, Goal};
-use super::transfer::LAST_WORDS;
-use crate::supervision::{ChildDown, ChildName, Exit, Failure};
-use bellhop_call::ending::{Broken, Ending};
-use bellhop_call::phase::PhaseName;
+use super::supervisor::Call;
+use crate::drive::put;
 
 /// The assistant's first reply has been handed on completely.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct ReplyRead;
-
-impl Handler<ChildDown> for Call {
-    type Result = ();
-
-    fn handle(&mut self, down: ChildDown, ctx: &mut Context<Self>) {
-        self.children.forget(down.child);
-        match self.phase {
-            PhaseName::Leaving => self.finish_when_empty(ctx),
-            PhaseName::Quieting if down.exit == Exit::Finished && is_quieted(down.child) => self.commit_when_quiet(ctx),
-            // Those who are not needed any more have been stopped; without a voice the last words are left out.
-            _ if self.is_failing_over() && down.exit == Exit::Finished => {}
-            PhaseName::FailingOver if down.child == ChildName::TtsPlayback => self.words_said(ctx),
-            _ => {
-                tracing::warn!(call = %self.seed.id, child = %down.child, exit = ?down.exit, ran_for = ?down.ran_for, "child down");
-                self.fail(Ending::of_exit(down.child, &down.exit), ctx);
-            }
-        }
-    }
-}
 
 /// One handler a message: what it means to the call.
 macro_rules! on {
@@ -62,16 +42,14 @@ macro_rules! on {
 
 on! {
     // From SipDialog.
-    DialogConfirmed {} => |this, ctx| this.confirmed(ctx);
-    HoldAnswered {} => |this, _ctx| this.held();
+    DialogConfirmed {} => |this, ctx| put(this, ctx, Input::DialogConfirmed);
+    HoldAnswered {} => |this, ctx| put(this, ctx, Input::HoldAnswered);
     TransferProgressed { status } => |this, _ctx| {
         tracing::info!(call = %this.seed.id, tenant = this.tenant(), status = status.0, "the transfer goes on");
     };
-    TransferEnded { outcome } => |this, ctx| if this.phase == PhaseName::Transferring {
-        this.transfer_ended(outcome, ctx);
-    };
-    WayBack { known } => |this, ctx| this.way_back(known, ctx);
-    CallerHungUp {} => |this, ctx| this.end_as(this.phase.on_caller_hang_up(), Ending::CallerHungUp, ctx);
+    TransferEnded { outcome } => |this, ctx| put(this, ctx, Input::TransferEnded(outcome));
+    WayBack { known } => |this, ctx| put(this, ctx, Input::WayBack { known });
+    CallerHungUp {} => |this, ctx| put(this, ctx, Input::CallerHungUp);
     MediaMoved { agreed } => |this, _ctx| tell(&this.children.jitter_buffer, MediaMoved { agreed });
     // From JitterBuffer, and from SipDialog.
     DigitPressed { press, way } => |this, _ctx| {
@@ -82,45 +60,36 @@ on! {
         }
     };
     NetworkPoor {} => |this, _ctx| tell(&this.children.turn_loop, NetworkWarned {});
-    MediaSilent {} => |this, ctx| {
-        let failure = Broken::Failure(Failure::MediaTimeout);
-        this.fail(Ending::Failed { child: ChildName::JitterBuffer, failure }, ctx);
-    };
+    MediaSilent {} => |this, ctx| put(this, ctx, Input::MediaSilent);
     // From SttStream.
-    RecognizerReady {} => |this, ctx| {
-        this.readiness.recognizer = true;
-        this.answer_when_ready(ctx);
-    };
+    RecognizerReady {} => |this, ctx| put(this, ctx, Input::RecognizerReady);
     SpeechStarted {} => |this, _ctx| tell(&this.children.turn_loop, Interrupted {});
     SpeechEnded {} => |this, _ctx| tell(&this.children.turn_loop, FellSilent {});
     InterimHeard {} => |this, _ctx| tell(&this.children.turn_loop, Hypothesis {});
     UtteranceHeard { heard } => |this, _ctx| tell(&this.children.turn_loop, Heard { heard });
     UtteranceNotUnderstood {} => |this, _ctx| tell(&this.children.turn_loop, NotUnderstood {});
     // From TtsPlayback.
-    PlaybackReady {} => |this, ctx| {
-        this.readiness.greeting = true;
-        this.answer_when_ready(ctx);
-    };
+    PlaybackReady {} => |this, ctx| put(this, ctx, Input::PlaybackReady);
     PlaybackFinished { id } => |this, ctx| if id == LAST_WORDS {
-        this.words_said(ctx);
+        put(this, ctx, Input::LastWordsSaid);
     } else {
         tell(&this.children.turn_loop, Played { id });
     };
     PlaybackCut { id, share } => |this, _ctx| tell(&this.children.turn_loop, WasCut { id, share });
     // From TurnLoop.
-    Say { id, speech } => |this, _ctx| {
-        this.readiness.says_something = true;
+    Say { id, speech } => |this, ctx| {
+        put(this, ctx, Input::SaysSomething);
         tell(&this.children.tts_playback, Speak { id, speech });
     };
-    PlaySound { id, source, repeats } => |this, _ctx| {
-        this.readiness.says_something = true;
+    PlaySound { id, source, repeats } => |this, ctx| {
+        put(this, ctx, Input::SaysSomething);
         tell(&this.children.tts_playback, PlayAudio { id, source, repeats });
     };
     StopSound {} => |this, _ctx| tell(&this.children.tts_playback, StopRepeating {});
     HushSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Rest {});
     ResumeSpeech {} => |this, _ctx| tell(&this.children.tts_playback, GoOn {});
-    ConfigureSpeech { fields } => |this, _ctx| {
-        this.prefer_band(&fields);
+    ConfigureSpeech { fields } => |this, ctx| {
+        this.prefer_band(&fields, ctx);
         tell(&this.children.stt_stream, Understand { fields });
     };
     CutSpeech {} => |this, _ctx| tell(&this.children.tts_playback, Cut {});
@@ -129,13 +98,9 @@ on! {
         // What the reply says stands behind this message already.
         ctx.notify(ReplyRead);
     };
-    HandOff { transfer, transcript } => |this, ctx| {
-        this.goal = Some(Goal::HandOff { transfer, transcript });
-        this.answer_when_ready(ctx);
-        this.pursue(ctx);
-    };
-    SendKeys { id, keys } => |this, _ctx| {
-        this.readiness.says_something = true;
+    HandOff { transfer, transcript } => |this, ctx| put(this, ctx, Input::ConversationEnded(Goal::HandOff { transfer, transcript }));
+    SendKeys { id, keys } => |this, ctx| {
+        put(this, ctx, Input::SaysSomething);
         if this.keys_go_by_info() {
             tell(&this.children.sip_dialog, PressByInfo { keys });
             tell(&this.children.turn_loop, Played { id });
@@ -151,57 +116,41 @@ on! {
         this.pause_recording(false);
         tell(&this.children.stt_stream, ResumeListening {});
     };
-    EndConversation { headers } => |this, ctx| {
-        this.goal = Some(Goal::HangUp { headers });
-        this.answer_when_ready(ctx);
-        this.pursue(ctx);
-    };
+    EndConversation { headers } => |this, ctx| put(this, ctx, Input::ConversationEnded(Goal::HangUp { headers }));
     // From ConnectHandoff.
-    HistoryFiled { filed } => |this, ctx| this.history_filed(filed, ctx);
-    HandoffPrepared { names } => |this, ctx| if this.phase == PhaseName::Preparing {
-        this.attribute_names = names;
-        this.quiet(ctx);
-    };
+    HistoryFiled { filed } => |this, ctx| put(this, ctx, Input::HistoryFiled(filed));
+    HandoffPrepared { names } => |this, ctx| put(this, ctx, Input::HandoffPrepared { names });
     HandoffImpossible { why } => |this, ctx| {
         tracing::warn!(call = %this.seed.id, tenant = this.tenant(), %why, "no hand-off");
-        match this.phase {
-            PhaseName::Preparing => match this.seed.services.tenant.on_transfer_failure {
-                OnTransferFailure::Continue => {
-                    this.goal = None;
-                    this.no_deadline(ctx);
-                    this.enter(PhaseName::Talking, ctx);
-                    tell(&this.children.turn_loop, HandoffWasImpossible {});
-                }
-                OnTransferFailure::Disconnect => {
-                    let failure = Broken::Failure(Failure::HandoffImpossible);
-                    this.fail(Ending::Failed { child: ChildName::ConnectHandoff, failure }, ctx);
-                }
-            },
-            // The conversation ended; without a contact there is nobody to tell.
-            PhaseName::Committing => {
-                this.seed.registry.deposit_blank(this.seed.id, None);
-                let ending = this.ending.take().unwrap_or(Ending::AssistantEnded);
-                this.leave(ending, ctx);
-            }
-            _ => {}
-        }
+        put(this, ctx, Input::HandoffImpossible);
     };
-    HandoffCommitted {} => |this, ctx| this.outcome(Ok(()), ctx);
-    HandoffRefused {} => |this, ctx| this.outcome(Err(Failure::HandoffRefused), ctx);
-    HandoffUncertain {} => |this, ctx| this.outcome(Err(Failure::HandoffUncertain), ctx);
+    HandoffCommitted {} => |this, ctx| put(this, ctx, Input::HandoffEnded(Ok(())));
+    HandoffRefused {} => |this, ctx| put(this, ctx, Input::HandoffEnded(Err(Failure::HandoffRefused)));
+    HandoffUncertain {} => |this, ctx| put(this, ctx, Input::HandoffEnded(Err(Failure::HandoffUncertain)));
     // From Reception.
-    HangUp { ending } => |this, ctx| if this.phase != PhaseName::Committing {
-        this.fail(ending, ctx);
-    };
+    HangUp { ending } => |this, ctx| put(this, ctx, Input::HangUp(ending));
 }
 
 impl Handler<ReplyRead> for Call {
     type Result = ();
 
     fn handle(&mut self, _: ReplyRead, ctx: &mut Context<Self>) {
-        if !self.readiness.says_something {
-            self.readiness.greeting = true;
+        put(self, ctx, Input::ReplyRead);
+    }
+}
+
+impl Call {
+    fn pause_recording(&self, paused: bool) {
+        let Some(cores) = &self.cores else { return };
+        if let Some(recorder) = cores.recorder.borrow_mut().as_mut() {
+            recorder.pause(paused);
         }
-        self.answer_when_ready(ctx);
+    }
+
+    /// Keys go by INFO where telephone-event was not agreed on and the far end says that it takes INFO.
+    fn keys_go_by_info(&self) -> bool {
+        let allow = self.seed.invite.headers.list("Allow");
+        let events = self.cores.as_ref().is_some_and(|cores| cores.playout.borrow().format().telephone_event.is_some());
+        !events && allow.iter().any(|method| method.eq_ignore_ascii_case("INFO"))
     }
 }

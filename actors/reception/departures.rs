@@ -15,9 +15,9 @@ use bellhop_sip::dialog::leaving::Farewell;
 use super::call_registry::{CallId, Void, Will};
 use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
-use crate::call::PREPARE_MAX;
 use crate::metrics;
 use crate::services::{Observer, RecordKeeper};
+use bellhop_call::lifecycle::PREPARE_MAX;
 
 /// The pauses after which it is tried again to note that a transfer came about.
 const EARNED_AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];

@@ -1,11 +1,6 @@
-//! Where a call is, and what a failure there means to the world. Pure.
+//! The names of the states of a call: in configuration, logs and metrics.
 //!
-//! ```text
-//! Offered -> Answering -> Talking -> Preparing -> Quieting -> Committing -> HandedOff
-//!    \___________\___________\__________\____________\____________\____________\-> Leaving
-//! Talking -> Transferring (by SIP);  a failure where no contact flow takes over -> FailingOver -> Transferring
-//! ```
-//! Invariant: a key can only be on the wire in `Committing`, and stays there only through `HandedOff`.
+//! Invariant: one name for each state of `lifecycle.rs`, which says what happens in it.
 
 /// The names of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,76 +61,5 @@ impl PhaseName {
             Self::HandedOff => "handed_off",
             Self::Leaving => "leaving",
         }
-    }
-
-    /// What a failure in this phase demands before the BYE.
-    pub fn on_failure(self) -> OnFailure {
-        match self {
-            Self::Offered
-            | Self::Answering
-            | Self::Talking
-            | Self::Transferring
-            | Self::FailingOver
-            | Self::Preparing
-            | Self::Quieting => OnFailure::Leave,
-            Self::Committing => OnFailure::AwaitOutcomeThenBlank,
-            Self::HandedOff => OnFailure::LeaveHandedOff,
-            Self::Leaving => OnFailure::Ignore,
-        }
-    }
-
-    /// What the caller's hang-up means in this phase.
-    pub fn on_caller_hang_up(self) -> OnFailure {
-        match self {
-            // The contact is over: let the request end, blank nothing.
-            Self::Committing => OnFailure::AwaitOutcome,
-            Self::HandedOff => OnFailure::LeaveHandedOff,
-            Self::Leaving => OnFailure::Ignore,
-            Self::Offered
-            | Self::Answering
-            | Self::Talking
-            | Self::Transferring
-            | Self::FailingOver
-            | Self::Preparing
-            | Self::Quieting => OnFailure::Leave,
-        }
-    }
-}
-
-/// What to do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Say goodbye now; no key was written.
-    Leave,
-    /// The request may have gone out: await its outcome within its budget, take the key back, say goodbye.
-    AwaitOutcomeThenBlank,
-    /// Await the outcome, then end.
-    AwaitOutcome,
-    /// The hand-off had succeeded; it stays a success.
-    LeaveHandedOff,
-    /// The farewell is said already; the first reason won.
-    Ignore,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_failures_is_as_written() {
-        let table: Vec<String> = PhaseName::LIVE
-            .into_iter()
-            .chain([PhaseName::Transferring, PhaseName::FailingOver, PhaseName::Leaving])
-            .map(|p| {
-                format!(
-                    "{:<10} any child dies: {:?}; caller hangs up: {:?}",
-                    p.label(),
-                    p.on_failure(),
-                    p.on_caller_hang_up()
-                )
-            })
-            .collect();
-        let golden = include_str!("../../tests/golden/phase_x_failure.txt");
-        assert_eq!(table.join("\n"), golden.trim_end());
     }
 }

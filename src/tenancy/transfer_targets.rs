@@ -2,7 +2,7 @@
 //!
 //! Invariant: whoever talks an assistant into naming a target gets no further than this list; what cannot be read with
 //! certainty is refused. By default a caller can be sent back to the host that the call came from and to that of the
-//! tenant's `failure_target`. Enforced in `actors/call/transfer.rs`, before anything of the transfer is sent.
+//! tenant's `failure_target`. Enforced in `src/call/lifecycle/`, before anything of the transfer is sent.
 
 use std::net::IpAddr;
 

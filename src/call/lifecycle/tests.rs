@@ -47,8 +47,11 @@ fn goal(uri: Option<(&str, TransferMethod)>) -> Input {
     Input::ConversationEnded(Goal::HandOff { transfer, transcript: Transcript::default() })
 }
 
+/// Makes the input of this name.
+type Make = fn(&str) -> Input;
+
 /// Every input there is, by a name; a child's death twice, as ordered and as not.
-const INPUTS: [(&str, fn(&str) -> Input); 41] = [
+const INPUTS: [(&str, Make); 41] = [
     ("began", |_| Input::Began),
     ("refused", |_| Input::Refused(Refusal::NoPorts)),
     ("recognizer ready", |_| Input::RecognizerReady),
@@ -227,6 +230,7 @@ fn every_state_meets_every_input_as_written() {
         table += &format!("nothing comes of: {}\n\n", without.join(", "));
     }
     let golden = include_str!("../../../tests/golden/call_transitions.txt");
+    // A change of the protocol is a change of that file: `WRITE_GOLDEN=path` writes it, and its diff is what is reviewed.
     if let Ok(path) = std::env::var("WRITE_GOLDEN") {
         std::fs::write(path, &table).expect("written");
     }

@@ -1,10 +1,15 @@
-//! What became of the custom data of a hand-off that Amazon Connect would refuse as they are: told to log, record and agent.
+//! What the agent will read: the conversation, why it is handed over, what became of the custom data that Amazon Connect would
+//! refuse as they are.
 //!
 //! Invariant: names are told, never values; the hand-off goes on.
 
+use std::time::SystemTime;
+
 use bellhop_connect::contact_attributes::{Change, ContactAttributes};
+use bellhop_connect::ports::History;
 use bellhop_dialogue::redaction::Redaction;
 use bellhop_dialogue::response::ConnectToAgent;
+use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_dialogue::transcript::{Speaker, Transcript};
 
 use super::journal::CUSTOM_DATA;
@@ -14,8 +19,26 @@ use super::supervisor::Call;
 const TOLD_MAX: usize = 20;
 
 impl Call {
+    /// What the agent will read.
+    pub(super) fn history(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> History {
+        let age = crate::now() - self.seed.began;
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let record = SessionRecord {
+            caller: self.seed.caller.clone(),
+            dialled: self.seed.dialled.clone(),
+            began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
+            transcript: transcript.clone(),
+            ..SessionRecord::default()
+        };
+        let (attributes, _) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());
+        let redaction = &self.seed.services.conversation.redaction;
+        let mut record = record.handed_over(transfer, attributes.iter(), redaction);
+        record.transcript = self.tell_of_custom_data(transfer, transcript);
+        History { tenant: self.tenant().to_owned(), json: record.to_json() }
+    }
+
     /// The transcript with a note of the changes, if there are any.
-    pub(super) fn tell_of_custom_data(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> Transcript {
+    fn tell_of_custom_data(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> Transcript {
         let mut transcript = transcript.clone();
         let (_, changes) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());
         if changes.is_empty() {
