@@ -13,10 +13,7 @@ use bellhop_dialogue::{Fields, Json};
 use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
-use bellhop_sip::dialog::refer::Transfer;
-use bellhop_sip::hop::Hop;
-use bellhop_sip::transaction::ServerKey;
-use bellhop_sip::{Method, Request, Response, StatusCode};
+use bellhop_sip::StatusCode;
 
 use crate::reception::call_registry::CallId;
 use bellhop_call::ending::Ending;
@@ -34,31 +31,6 @@ macro_rules! messages {
 }
 
 messages! {
-    // SipEndpoint -> SipDialog
-    /// A request inside the dialog; an ACK has no transaction.
-    RequestInside {
-        /// Its transaction.
-        key: Option<ServerKey>,
-        /// The request.
-        request: Request,
-        /// Where it came from.
-        hop: Hop,
-    }
-    /// A request of ours was answered.
-    ResponseInside {
-        /// The response.
-        response: Response,
-    }
-    /// A request of ours was not answered.
-    NoResponseInside {
-        /// Its method.
-        method: Method,
-        /// Its CSeq number.
-        number: u32,
-    }
-    /// The INVITE was cancelled.
-    InviteCancelled {}
-
     // Call -> SipDialog
     /// Send 180.
     Ring {}
@@ -79,11 +51,6 @@ messages! {
     Hold {}
     /// End the hold.
     Resume {}
-    /// Ask the far end to call somebody else.
-    Refer {
-        /// Whom, and how.
-        transfer: Transfer,
-    }
     /// Press keys by INFO.
     PressByInfo {
         /// Which.

@@ -19,12 +19,11 @@ use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use super::child;
 use super::journal::Journal;
 use super::messages::{
-    Answer, CallerHungUp, DialogConfirmed, DigitPressed, FindWayBack, Hold, HoldAnswered, InviteCancelled, MediaMoved,
-    NoResponseInside, PressByInfo, Redescribe, Refer, RequestInside, ResponseInside, Resume, Ring, TransferEnded,
-    TransferProgressed, WayBack,
+    Answer, CallerHungUp, DialogConfirmed, DigitPressed, FindWayBack, Hold, HoldAnswered, MediaMoved, PressByInfo,
+    Redescribe, Resume, Ring, TransferEnded, TransferProgressed, WayBack,
 };
 use super::supervisor::Call;
-use crate::drive::{Drive, Driven, pump, put};
+use crate::drive::{Drive, Driven, Tell, pump, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
 use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
 use crate::reception::sip_endpoint::{OwnDialog, Respond, SipEndpoint};
@@ -138,7 +137,14 @@ impl Actor for SipDialog {
         let dialog = self.drive.core.dialog();
         let (dialog, flow) = (dialog.id.clone(), dialog.hop().flow);
         let (invite, registry) = (self.invite.clone(), Arc::clone(&self.registry));
-        self.endpoint.do_send(OwnDialog { dialog, invite, owner: ctx.address(), flow, call: self.id, registry });
+        self.endpoint.do_send(OwnDialog {
+            dialog,
+            invite,
+            owner: ctx.address().recipient(),
+            flow,
+            call: self.id,
+            registry,
+        });
     }
 }
 
@@ -158,7 +164,7 @@ impl Driven for SipDialog {
             Output::Send { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, request.method.to_string()));
                 let dialog = self.drive.core.dialog().id.clone();
-                self.endpoint.do_send(SendInside { dialog, request, ways, owner: ctx.address() });
+                self.endpoint.do_send(SendInside { dialog, request, ways, owner: ctx.address().recipient() });
             }
             Output::Acknowledge { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, "ACK".to_owned()));
@@ -200,46 +206,23 @@ impl Driven for SipDialog {
 
 child!(SipDialog);
 
-/// Orders and reports that go into the core as they are.
-macro_rules! into_core {
-    ($($message:ident { $($field:ident),* } => $input:expr;)+) => {
-        $(impl Handler<$message> for SipDialog {
-            type Result = ();
+impl Handler<Tell<Input>> for SipDialog {
+    type Result = ();
 
-            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
-                put(self, ctx, $input);
-            }
-        })+
-    };
-}
-
-into_core! {
-    Refer { transfer } => Input::Refer(transfer);
-    NoResponseInside { method, number } => Input::NoResponse { method, number };
-}
-
-/// Messages from the far end: they stand in the ladder.
-macro_rules! received {
-    ($($message:ident { $($field:ident),* }, $line:expr => $input:expr;)+) => {
-        $(impl Handler<$message> for SipDialog {
-            type Result = ();
-
-            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
-                let line = $line;
-                self.journal.write(|record, now| record.sip_received(now, line));
-                put(self, ctx, $input);
-            }
-        })+
-    };
-}
-
-received! {
-    InviteCancelled {}, "CANCEL".to_owned() => Input::Cancelled;
-    ResponseInside { response }, response.summary() => Input::Response(response);
-    RequestInside { key, request, hop }, request.method.to_string() => match key {
-        Some(key) => Input::Request { key, request, hop },
-        None => Input::Acked { ack: request, hop },
-    };
+    fn handle(&mut self, Tell(input): Tell<Input>, ctx: &mut Self::Context) {
+        // What comes from the far end stands in the ladder.
+        let received = match &input {
+            Input::Request { request, .. } => Some(request.method.to_string()),
+            Input::Acked { .. } => Some("ACK".to_owned()),
+            Input::Response(response) => Some(response.summary()),
+            Input::Cancelled => Some("CANCEL".to_owned()),
+            _ => None,
+        };
+        if let Some(line) = received {
+            self.journal.write(|record, now| record.sip_received(now, line));
+        }
+        put(self, ctx, input);
+    }
 }
 
 impl Handler<Redescribe> for SipDialog {

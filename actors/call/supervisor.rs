@@ -14,13 +14,14 @@ use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_media::dtmf::two_ways::TwoWays;
 use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::dialog::uas;
 
 use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
     Answer, CallEnded, CommitHandoff, Cut, FileHistory, FindWayBack, HandoffWasImpossible, Hold, MarkHangup,
-    PrepareHandoff, Refer, Resume, Speak,
+    PrepareHandoff, Resume, Speak,
 };
 use super::{BEAT_EVERY, CallSeed, LAST_WORDS, strike};
 use crate::drive::{Drive, Driven, Tell, put};
@@ -201,7 +202,7 @@ impl Driven for Call {
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
             Order::Resume => tell(&children.sip_dialog, Resume {}),
-            Order::Refer(transfer) => tell(&children.sip_dialog, Refer { transfer }),
+            Order::Refer(transfer) => tell(&children.sip_dialog, Tell(uas::Input::Refer(transfer))),
             Order::SayLast(text) => {
                 tell(&children.tts_playback, Cut {});
                 tell(&children.tts_playback, Speak { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) });

@@ -7,16 +7,16 @@
 
 use std::time::Duration;
 
-use actix::{ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use bellhop_sip::DialogId;
+use bellhop_sip::dialog::uas::Input;
 use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{self, CSeq, Method, Request, Response};
 use bellhop_sip::transaction::{ClientKey, T2};
 
 use super::sip_endpoint::SipEndpoint;
-use crate::call::messages::{NoResponseInside, ResponseInside};
-use crate::call::sip_dialog::SipDialog;
+use crate::drive::Tell;
 
 /// How long the address of a next hop may be looked up.
 pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub struct SendInside {
     /// By which ways.
     pub ways: Ways,
     /// Who asks.
-    pub owner: Addr<SipDialog>,
+    pub owner: Recipient<Tell<Input>>,
 }
 
 /// Send an ACK.
@@ -82,7 +82,7 @@ pub(super) struct Delivery {
 enum Purpose {
     Bye,
     Ack,
-    Asked { owner: Addr<SipDialog>, method: Method, number: u32 },
+    Asked { owner: Recipient<Tell<Input>>, method: Method, number: u32 },
     Probe { answer: Recipient<WayFound> },
 }
 
@@ -220,7 +220,7 @@ impl SipEndpoint {
         match purpose {
             Purpose::Bye => self.bye_ended(&dialog, false, ctx),
             Purpose::Ack => {}
-            Purpose::Asked { owner, method, number } => owner.do_send(NoResponseInside { method, number }),
+            Purpose::Asked { owner, method, number } => owner.do_send(Tell(Input::NoResponse { method, number })),
             Purpose::Probe { answer } => answer.do_send(WayFound(None)),
         }
     }
@@ -243,7 +243,7 @@ impl SipEndpoint {
             Purpose::Asked { owner, method, .. } => {
                 // A 2xx to an INVITE may come again, and wants another ACK then: it is forgotten with the dialog.
                 let over = is_final && !(*method == Method::Invite && response.status.is_success());
-                owner.do_send(ResponseInside { response });
+                owner.do_send(Tell(Input::Response(response)));
                 if over {
                     self.end_delivery(id);
                 }

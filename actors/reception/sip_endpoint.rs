@@ -1,6 +1,6 @@
 //! SipEndpoint: transactions of the whole process, and every farewell.
 //!
-//! It outlives all calls. Invariant: a dialog has one owner: its call's SipDialog, or, from the farewell on, a
+//! It outlives all calls. Invariant: a dialog has one owner: its call, or, from the farewell on, a
 //! [`Leaving`] machine in here.
 
 use std::collections::{HashMap, HashSet};
@@ -9,10 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
+use bellhop_sip::dialog::uas::Input;
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::locate::NameResolver;
@@ -28,8 +29,7 @@ use ipnet::IpNet;
 use super::call_registry::{CallId, CallRegistry};
 use super::delivery::{Delivery, DeliveryId};
 use super::pace::Pace;
-use crate::call::messages::{InviteCancelled, RequestInside};
-use crate::call::sip_dialog::SipDialog;
+use crate::drive::Tell;
 use crate::metrics;
 use crate::supervision::Strike;
 use crate::supervision::watchdog::{GRACE, was_away};
@@ -102,7 +102,7 @@ pub struct Respond {
     pub response: Response,
 }
 
-/// This SipDialog owns the dialog.
+/// This dialog has an owner from here on, who hears of all that belongs to it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct OwnDialog {
@@ -111,7 +111,7 @@ pub struct OwnDialog {
     /// The INVITE's transaction, for CANCEL.
     pub invite: ServerKey,
     /// The owner.
-    pub owner: Addr<SipDialog>,
+    pub owner: Recipient<Tell<Input>>,
     /// The connection, or the socket, that the dialog came by.
     pub flow: u64,
     /// Whose it is.
@@ -233,8 +233,8 @@ pub struct SipEndpoint {
     over: Recipient<CallLeft>,
     pub(super) calls: HashMap<DialogId, Owner>,
     leaving: HashMap<DialogId, Leave>,
-    invites: HashMap<ServerKey, Addr<SipDialog>>,
-    /// Cancelled before their call had come to be: told to its SipDialog as soon as there is one.
+    invites: HashMap<ServerKey, Recipient<Tell<Input>>>,
+    /// Cancelled before their call had come to be: told to its owner as soon as there is one.
     early_cancels: HashSet<ServerKey>,
     /// Requests inside dialogs on their way, and the transactions that carry them.
     pub(super) deliveries: HashMap<DeliveryId, Delivery>,
@@ -247,7 +247,7 @@ pub struct SipEndpoint {
 
 /// The call a dialog belongs to, and its INVITE's transaction.
 pub(super) struct Owner {
-    call: Addr<SipDialog>,
+    call: Recipient<Tell<Input>>,
     invite: ServerKey,
     /// The connection, or the socket, that its last message came by.
     flow: u64,
@@ -311,7 +311,7 @@ impl SipEndpoint {
                 Output::Request { key, request, hop } => self.request(key, request, hop, ctx),
                 Output::Ack { request, hop } => self.inside(None, request, hop, ctx),
                 Output::Cancelled { invite } => match self.invites.get(&invite) {
-                    Some(owner) => owner.do_send(InviteCancelled {}),
+                    Some(owner) => owner.do_send(Tell(Input::Cancelled)),
                     None => {
                         self.early_cancels.insert(invite);
                     }
@@ -423,7 +423,10 @@ impl SipEndpoint {
                 return self.layer.respond_statelessly(key, later);
             }
             owner.flow = hop.flow;
-            return owner.call.do_send(RequestInside { key, request, hop });
+            return owner.call.do_send(Tell(match key {
+                Some(key) => Input::Request { key, request, hop },
+                None => Input::Acked { ack: request, hop },
+            }));
         }
         let leave = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leave| (id, &mut leave.machine)));
         let Some((dialog, leaving)) = leave else {
@@ -583,7 +586,7 @@ impl Handler<OwnDialog> for SipEndpoint {
             return;
         }
         if cancelled {
-            owner.do_send(InviteCancelled {});
+            owner.do_send(Tell(Input::Cancelled));
         }
         self.invites.insert(invite.clone(), owner.clone());
         self.calls.insert(dialog, Owner { call: owner, invite, flow, pace: Pace::new(crate::now()) });
