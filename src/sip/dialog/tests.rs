@@ -13,7 +13,7 @@ use crate::hop::Transport;
 use crate::message::{Message, parse};
 use crate::transaction::{Layer, Output as Layered};
 
-const INVITE: &str = "INVITE sip:+16185558387@198.51.100.204:5060;transport=UDP SIP/2.0\r\nRecord-Route: <sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>\r\nVia: SIP/2.0/UDP 3.80.16.13:5060;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 10.0.58.47;received=10.0.58.47;rport=5060;branch=z9hG4bKb\r\nMax-Forwards: 69\r\nFrom: <sip:+18155558245@10.0.58.47:5060>;tag=far\r\nTo: <sip:+16185558387@198.51.100.204:5060>;transport=UDP\r\nCall-ID: 39d6b15a\r\nCSeq: 52215685 INVITE\r\nContact: <sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>\r\nContent-Length: 0\r\n\r\n";
+pub(super) const INVITE: &str = "INVITE sip:+16185558387@198.51.100.204:5060;transport=UDP SIP/2.0\r\nRecord-Route: <sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>\r\nVia: SIP/2.0/UDP 3.80.16.13:5060;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP 10.0.58.47;received=10.0.58.47;rport=5060;branch=z9hG4bKb\r\nMax-Forwards: 69\r\nFrom: <sip:+18155558245@10.0.58.47:5060>;tag=far\r\nTo: <sip:+16185558387@198.51.100.204:5060>;transport=UDP\r\nCall-ID: 39d6b15a\r\nCSeq: 52215685 INVITE\r\nContact: <sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>\r\nContent-Length: 0\r\n\r\n";
 
 fn parsed(text: &str) -> Request {
     match parse::message(&Bytes::copy_from_slice(text.as_bytes())) {
@@ -22,7 +22,7 @@ fn parsed(text: &str) -> Request {
     }
 }
 
-fn hop() -> Hop {
+pub(super) fn hop() -> Hop {
     Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 }
 }
 
@@ -30,7 +30,7 @@ fn uas(now: Instant) -> Uas {
     uas_of(now, INVITE)
 }
 
-fn uas_of(now: Instant, invite: &str) -> Uas {
+pub(super) fn uas_of(now: Instant, invite: &str) -> Uas {
     let hop = hop();
     let local = LocalIdentity {
         contact: "<sip:203.0.113.7:5060>".into(),
@@ -59,7 +59,7 @@ fn drain(uas: &mut Uas) -> Vec<String> {
         .collect()
 }
 
-fn inside(method: &str, number: u32) -> Request {
+pub(super) fn inside(method: &str, number: u32) -> Request {
     let text = INVITE
         .replace("52215685 INVITE", &format!("{number} {method}"))
         .replace("INVITE sip", &format!("{method} sip"))
@@ -67,7 +67,7 @@ fn inside(method: &str, number: u32) -> Request {
     parsed(&text)
 }
 
-fn some_key(now: Instant, request: &Request) -> crate::transaction::ServerKey {
+pub(super) fn some_key(now: Instant, request: &Request) -> crate::transaction::ServerKey {
     let hop = Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 };
     let mut layer = Layer::default();
     layer.receive(now, Message::Request(request.clone()), hop);
@@ -469,7 +469,7 @@ fn a_route_leads_into_our_own_networks_only_for_who_is_listed_there() {
 }
 
 /// Puts a session description into a message.
-fn described(mut request: Request, sdp: &str) -> Request {
+pub(super) fn described(mut request: Request, sdp: &str) -> Request {
     request = request.with_body("application/sdp", sdp.to_owned());
     request
 }

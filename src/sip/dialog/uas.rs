@@ -26,6 +26,9 @@ use crate::message::body::SDP;
 use crate::message::{CSeq, Method, NotUnderstood, Request, Response, StatusCode};
 use crate::transaction::ServerKey;
 
+#[cfg(test)]
+mod tests;
+
 /// The methods we serve, for the Allow header.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY";
 /// The extensions we support.
