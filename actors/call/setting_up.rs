@@ -14,7 +14,7 @@ use bellhop_dialogue::TurnLoop as TurnLoopCore;
 use bellhop_dialogue::turn_loop::Tries;
 use bellhop_media::parts::Parts;
 use bellhop_media::recording::Recorder;
-use bellhop_sip::dialog::uas::Uas;
+use bellhop_sip::dialog::acceptor::Uas;
 use bellhop_sip::message::{Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed};
 use bellhop_tenancy::tenant::Ringing;

@@ -9,7 +9,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
-use bellhop_sip::dialog::uas::{BeforeAnswer, Input, Output, Uas};
+use bellhop_sip::dialog::acceptor::{BeforeAnswer, Input, Output, Uas};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};

@@ -13,8 +13,8 @@ use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_media::dtmf::two_ways::TwoWays;
-use bellhop_sip::dialog::leaving::Farewell;
-use bellhop_sip::dialog::uas;
+use bellhop_sip::dialog::acceptor;
+use bellhop_sip::dialog::teardown::Farewell;
 
 use super::children::{Children, tell};
 use super::journal::Journal;
@@ -202,7 +202,7 @@ impl Driven for Call {
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
             Order::Resume => tell(&children.sip_dialog, Resume {}),
-            Order::Refer(transfer) => tell(&children.sip_dialog, Tell(uas::Input::Refer(transfer))),
+            Order::Refer(transfer) => tell(&children.sip_dialog, Tell(acceptor::Input::Refer(transfer))),
             Order::SayLast(text) => {
                 tell(&children.tts_playback, Cut {});
                 tell(&children.tts_playback, Speak { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) });

@@ -12,7 +12,7 @@ use actix::Recipient;
 use bellhop_connect::ports::{AttributeBlanker, HistoryStore};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::dialog::teardown::Farewell;
 use dashmap::DashMap;
 
 use super::live_contacts::ContactClaim;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
-use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::dialog::teardown::Farewell;
 
 use super::call_registry::{CallId, Void, Will};
 use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};

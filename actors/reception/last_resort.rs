@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use bellhop_sip::dialog::leaving::{Farewell, Leaving, Output};
+use bellhop_sip::dialog::teardown::{Farewell, Leaving, Output};
 use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::Request;

@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
-use bellhop_sip::dialog::leaving::Farewell;
+use bellhop_sip::dialog::teardown::Farewell;
 use bellhop_sip::message::{NameAddr, StatusCode, Uri};
 use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::crypto::KeyMaterial;
@@ -246,12 +246,12 @@ impl Reception {
             None => Ok(sdp::offer(&media)),
             Some(offer) => sdp::answer(&offer, &media).map(|a| a.0),
         };
-        let uas = bellhop_sip::dialog::uas::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
+        let uas = bellhop_sip::dialog::acceptor::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
         match (sdp, uas) {
             (Ok(sdp), Ok(uas)) => {
                 let id = CallId(self.next_call);
                 self.next_call += 1;
-                let policy = bellhop_sip::dialog::uas::BeforeAnswer::AnswerThenBye { sdp: &sdp };
+                let policy = bellhop_sip::dialog::acceptor::BeforeAnswer::AnswerThenBye { sdp: &sdp };
                 let farewell = uas.will(policy, "");
                 let will = Will { dialog: uas.dialog().id.clone(), farewell, blank: None, void: None };
                 self.settings.registry.open(id, tenant, crate::now(), will);

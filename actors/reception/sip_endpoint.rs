@@ -12,8 +12,8 @@ use std::time::Instant;
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::LocalIdentity;
-use bellhop_sip::dialog::leaving::{self, Farewell, Leaving};
-use bellhop_sip::dialog::uas::Input;
+use bellhop_sip::dialog::acceptor::Input;
+use bellhop_sip::dialog::teardown::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::locate::NameResolver;
@@ -481,11 +481,11 @@ impl SipEndpoint {
         let now = crate::now();
         while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
             match machine.poll() {
-                Some(leaving::Output::Respond { key, response }) => {
+                Some(teardown::Output::Respond { key, response }) => {
                     self.early_cancels.remove(&key);
                     self.layer.respond(now, &key, response);
                 }
-                Some(leaving::Output::Request { request, ways }) => {
+                Some(teardown::Output::Request { request, ways }) => {
                     self.deliver(Delivery::bye(dialog.clone(), request, ways), ctx);
                 }
                 None if machine.is_done() => {

@@ -14,7 +14,7 @@ use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::{Control, Time};
 use bellhop_media::rtp::Packet;
 use bellhop_media::srtp::{Inbound, MasterKey, Suite};
-use bellhop_sip::dialog::uas::{Input, Output as Said, Uas};
+use bellhop_sip::dialog::acceptor::{Input, Output as Said, Uas};
 use bellhop_sip::dialog::vetting::Vetting;
 use bellhop_sip::dialog::ways::WAYS_MAX;
 use bellhop_sip::dialog::{Dialog, LocalIdentity, info, refer, session_timer};

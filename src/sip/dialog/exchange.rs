@@ -5,12 +5,12 @@
 //! Wanted -180 that wants a PRACK-> Ours -PRACK with the answer-> Settled: the 2xx carries nothing
 //!    | else: the offer is in our 2xx, the answer in its ACK
 //! ```
-//! Invariant: nothing is offered in a response that may get lost. Part of `uas.rs`.
+//! Invariant: nothing is offered in a response that may get lost. Part of `acceptor.rs`.
 
 use std::time::Instant;
 
+use super::acceptor::{ALLOW, Input, Output, Uas, not_understood};
 use super::reliable::{self, Unacknowledged};
-use super::uas::{ALLOW, Input, Output, Uas, not_understood};
 use crate::message::body::SDP;
 use crate::message::{CSeq, NotUnderstood, Request, StatusCode};
 use crate::transaction::ServerKey;

@@ -1,20 +1,20 @@
 //! Dialogs (RFC 3261 section 12): who talks to whom, by which route, with which numbers.
 //!
 //! Invariant: requests inside a dialog are built here and nowhere else, so that route set, tags and CSeq are always the
-//! dialog's. [`uas`] is the life of an INVITE we answer, [`leaving`] how any call ends. Drivers:
+//! dialog's. [`acceptor`] is the life of an INVITE we answer, [`teardown`] how any call ends. Drivers:
 //! `actors/call/sip_dialog.rs` and `actors/reception/sip_endpoint.rs`.
 
+pub mod acceptor;
 mod exchange;
 pub mod info;
-pub mod leaving;
-mod own_requests;
 pub mod refer;
 pub mod reliable;
 mod repeated;
+mod requests;
 pub mod session_timer;
+pub mod teardown;
 #[cfg(test)]
 mod tests;
-pub mod uas;
 pub mod vetting;
 pub mod ways;
 

@@ -1,6 +1,6 @@
 //! Reliable provisional responses (RFC 3262): repeated until their PRACK.
 //!
-//! Invariant: one is under way at a time, as RFC 3262 section 3 wants before the first is acknowledged. Driver: `uas.rs`.
+//! Invariant: one is under way at a time, as RFC 3262 section 3 wants before the first is acknowledged. Driver: `acceptor.rs`.
 
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@
 //! Off -2xx with Session-Expires-> Refreshing (we) -half the interval-> refresh due
 //!                              -> Watching (they) -no refresh in time-> expired
 //! ```
-//! Invariant: every 2xx to an INVITE or UPDATE, sent or received, sets the timer anew. Driver: `uas.rs`.
+//! Invariant: every 2xx to an INVITE or UPDATE, sent or received, sets the timer anew. Driver: `acceptor.rs`.
 
 use std::time::{Duration, Instant};
 

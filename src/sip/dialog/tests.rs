@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::leaving::{Farewell, Leaving, Output as Goodbye};
-use super::own_requests::OFFER_MAX;
-use super::uas::{BeforeAnswer, Input, Output, Uas};
+use super::acceptor::{BeforeAnswer, Input, Output, Uas};
+use super::requests::OFFER_MAX;
+use super::teardown::{Farewell, Leaving, Output as Goodbye};
 use super::ways::Way;
 use super::*;
 use crate::hop::Transport;
@@ -386,7 +386,7 @@ fn a_transfer_is_what_its_notify_says() {
     silent.handle(now, Input::Refer(transfer.clone()));
     let refer = sent(&mut silent);
     silent.handle(now, Input::Response(refer.respond(StatusCode(202), None)));
-    silent.handle_timeout(now + super::own_requests::TRANSFER_MAX);
+    silent.handle_timeout(now + super::requests::TRANSFER_MAX);
     assert_eq!(drain(&mut silent), ["TransferProgressed", "TransferEnded(Err(StatusCode(408)))"]);
     // One who accepted and hangs up has gone where it was sent.
     let mut gone = confirmed(now, INVITE);

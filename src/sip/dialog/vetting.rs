@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use super::DialogId;
+use super::acceptor::{ACCEPT, ALLOW, SUPPORTED, capabilities};
 use super::session_timer::{self, MIN_SE};
-use super::uas::{ACCEPT, ALLOW, SUPPORTED, capabilities};
 use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, Scheme, StatusCode, Uri, Via, params};
 
 /// INVITEs that go on, remembered to find merged requests; older ones are forgotten.

@@ -4,14 +4,14 @@
 //! offer:     idle -re-INVITE-> offering -2xx/ACK-> idle     | 491 -a moment later-> offering
 //! transfer:  none -REFER-> asked -2xx-> accepted -NOTIFY with the outcome-> ended
 //! ```
-//! Invariant: one offer of ours is under way at a time, and one transfer; each has an end in time. Part of `uas.rs`.
+//! Invariant: one offer of ours is under way at a time, and one transfer; each has an end in time. Part of `acceptor.rs`.
 
 use std::time::{Duration, Instant};
 
+use super::acceptor::{ALLOW, Output, SUPPORTED, Uas};
 use super::info::{self, DTMF_RELAY};
 use super::refer::{Progress, Transfer};
 use super::session_timer::{Agreement, Refresher, SessionTimer, answered};
-use super::uas::{ALLOW, Output, SUPPORTED, Uas};
 use crate::message::body::SDP;
 use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::TIMEOUT;

@@ -4,7 +4,7 @@
 //! Offered -answer-> Answering -ACK-> Confirmed -BYE-> Ended
 //!    | CANCEL/reject -> Ended   | 64*T1 without ACK: reported, the call then leaves
 //! ```
-//! What we ask inside the dialog ourselves is in `own_requests.rs`, who has offered what before the 2xx in `exchange.rs`.
+//! What we ask inside the dialog ourselves is in `requests.rs`, who has offered what before the 2xx in `exchange.rs`.
 //! Whatever comes inside the dialog, the way it came by is where we answer to from then on, in the will too. Invariant: [`Uas::will`] always says how to leave from
 //! here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use super::exchange::Exchange;
 use super::info::{self, Info};
-use super::leaving::Farewell;
-use super::own_requests::Own;
 use super::refer::{self, Transfer};
 use super::reliable::Unacknowledged;
 use super::repeated::Repeated;
+use super::requests::Own;
 use super::session_timer::{self, Agreement, MIN_SE, SessionTimer};
+use super::teardown::Farewell;
 use super::ways::Ways;
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
