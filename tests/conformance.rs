@@ -76,11 +76,11 @@ impl Talk {
                     self.playing.clear();
                     "cut".to_owned()
                 }
-                Output::Hush => "hush".to_owned(),
+                Output::Pause => "hush".to_owned(),
                 Output::Resume => "resume".to_owned(),
                 // What the call record is told of: see `call_record.rs`.
                 Output::Expect(_) | Output::Did(_) => continue,
-                Output::Understand(fields) => format!("understand {}", Value::Object(fields)),
+                Output::ConfigureRecognizer(fields) => format!("understand {}", Value::Object(fields)),
                 Output::HandOff(transfer) => {
                     let target = transfer.sip.map(|sip| format!(" to {}", sip.uri.unwrap_or_default()));
                     let data = transfer.custom_data.map(|data| format!(" with {data}"));
@@ -135,7 +135,7 @@ impl Talk {
             }
             "speech" => self.put(Input::SpeechStarted),
             "silence" => self.put(Input::SpeechEnded),
-            "hypothesis" => self.put(Input::Hypothesis),
+            "hypothesis" => self.put(Input::InterimResult),
             "mumbles" => self.put(Input::NotUnderstood),
             "network" => self.put(Input::NetworkWarning),
             "keys" => {

@@ -6,39 +6,52 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler};
 use bellhop_connect::handoff::{Handoff, Input, Output, StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, HistoryStore};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
 use tracing::Instrument;
 
-use super::child;
-use super::messages::{
-    CommitHandoff, FileHistory, HandoffCommitted, HandoffImpossible, HandoffPrepared, HandoffRefused, HandoffUncertain,
-    HistoryFiled, MarkHangup, PrepareHandoff,
-};
-use super::supervisor::Call;
+use super::messages::{CommitHandoff, FileHistory, MarkHangup, PrepareHandoff};
+use super::{CallSeed, Reports, child};
+use crate::drive::Tell;
 use crate::metrics;
 use crate::reception::BLANK_WITHIN;
 use crate::reception::call_registry::CallId;
-use crate::supervision::Link;
-use bellhop_call::lifecycle::PREPARE_MAX;
+use crate::supervision::{Failure, Link};
+use bellhop_call::lifecycle::{self, PREPARE_MAX};
 
 /// The actor.
 pub struct ConnectHandoff {
-    pub(super) link: Link,
-    pub(super) call: Addr<Call>,
-    pub(super) id: CallId,
-    pub(super) tenant: String,
-    pub(super) core: Handoff,
-    pub(super) attributes: Arc<dyn AttributeWriter>,
-    pub(super) blanker: Arc<dyn AttributeBlanker>,
-    pub(super) histories: Arc<dyn HistoryStore>,
-    pub(super) history: Option<History>,
-    pub(super) committed_at: Option<Instant>,
+    link: Link,
+    call: Reports,
+    id: CallId,
+    tenant: String,
+    core: Handoff,
+    attributes: Arc<dyn AttributeWriter>,
+    blanker: Arc<dyn AttributeBlanker>,
+    histories: Arc<dyn HistoryStore>,
+    history: Option<History>,
+    committed_at: Option<Instant>,
 }
 
 impl ConnectHandoff {
+    pub(super) fn new(link: Link, call: Reports, seed: &CallSeed) -> Self {
+        let services = &seed.services;
+        Self {
+            link,
+            call,
+            id: seed.id,
+            tenant: services.tenant.name.clone(),
+            core: Handoff::new(seed.contact.initial_contact_id.clone()),
+            attributes: Arc::clone(&services.attributes),
+            blanker: Arc::clone(&services.blanker),
+            histories: Arc::clone(&services.histories),
+            history: None,
+            committed_at: None,
+        }
+    }
+
     fn put(&mut self, ctx: &mut Context<Self>, input: Input<'_>) {
         self.core.handle(input);
         while let Some(output) = self.core.poll() {
@@ -57,10 +70,11 @@ impl ConnectHandoff {
                     this.put(ctx, Input::Stored(stored.unwrap_or(Err(StoreFailed))));
                 }));
             }
-            Output::Prepared { names } => self.call.do_send(HandoffPrepared { names }),
+            Output::Prepared { names } => self.call.do_send(Tell(lifecycle::Input::HandoffPrepared { names })),
             Output::Impossible(why) => {
                 metrics::handoff(&self.tenant, "impossible", None);
-                self.call.do_send(HandoffImpossible { why });
+                tracing::warn!(call = %self.id, tenant = self.tenant, %why, "no hand-off");
+                self.call.do_send(Tell(lifecycle::Input::HandoffImpossible));
             }
             Output::Write { contact_id, attributes } => {
                 self.committed_at = Some(crate::now());
@@ -74,10 +88,14 @@ impl ConnectHandoff {
                 let blanking = tokio::time::timeout(BLANK_WITHIN, blanking).into_actor(self);
                 ctx.spawn(blanking.map(|_, this, ctx| this.put(ctx, Input::Blanked)));
             }
-            Output::Committed => self.call.do_send(HandoffCommitted {}),
-            Output::Refused => self.call.do_send(HandoffRefused {}),
-            Output::Uncertain => self.call.do_send(HandoffUncertain {}),
+            Output::Committed => self.ended(Ok(())),
+            Output::Refused => self.ended(Err(Failure::HandoffRefused)),
+            Output::Uncertain => self.ended(Err(Failure::HandoffUncertain)),
         }
+    }
+
+    fn ended(&self, outcome: Result<(), Failure>) {
+        self.call.do_send(Tell(lifecycle::Input::HandoffEnded(outcome)));
     }
 
     fn written(&mut self, outcome: WriteOutcome, ctx: &mut Context<Self>) {
@@ -119,7 +137,7 @@ impl Handler<FileHistory> for ConnectHandoff {
                 let name = key.filed_as();
                 (key, name)
             });
-            this.call.do_send(HistoryFiled { filed });
+            this.call.do_send(Tell(lifecycle::Input::HistoryFiled(filed)));
         }));
     }
 }

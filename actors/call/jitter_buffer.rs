@@ -6,23 +6,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use bellhop_call::lifecycle;
+use bellhop_dialogue::turn_loop;
 use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::sdp::Agreed;
 
-use super::child;
 use super::journal::{JITTER_MAX, Journal};
 use super::leg::{self, Silence};
-use super::messages::{
-    DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaPlanned, MediaSilent, NetworkPoor,
-};
-use super::supervisor::Call;
+use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaPlanned};
+use super::turn_loop::TurnLoop;
+use super::{Reports, child};
+use crate::drive::Tell;
 use crate::media_shard::LegCores;
 use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
 pub struct JitterBuffer {
     pub(super) link: Link,
-    pub(super) call: Addr<Call>,
+    pub(super) call: Reports,
+    pub(super) turn_loop: Addr<TurnLoop>,
     pub(super) cores: Rc<LegCores>,
     pub(super) agreed: Option<Agreed>,
     pub(super) silence: Silence,
@@ -37,7 +39,7 @@ impl JitterBuffer {
         let mut receiver = self.cores.receiver.borrow_mut();
         let clock_rate = receiver.format().codec.clock_rate();
         if receiver.reception().is_some_and(|reception| reception.jitter(clock_rate) > JITTER_MAX) {
-            self.call.do_send(NetworkPoor {});
+            self.turn_loop.do_send(Tell(turn_loop::Input::NetworkWarning));
         }
     }
 }
@@ -56,7 +58,7 @@ impl Handler<LegDigit> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
-        self.call.do_send(DigitPressed { press, way: Way::Media });
+        self.turn_loop.do_send(DigitPressed { press, way: Way::Media });
     }
 }
 
@@ -64,7 +66,7 @@ impl Handler<LegSilent> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, _: LegSilent, _: &mut Self::Context) {
-        self.call.do_send(MediaSilent {});
+        self.call.do_send(Tell(lifecycle::Input::MediaSilent));
     }
 }
 

@@ -10,7 +10,6 @@ pub mod jitter_buffer;
 pub mod journal;
 pub mod leg;
 pub mod messages;
-mod reports;
 mod setting_up;
 pub mod sip_dialog;
 pub mod stt_stream;
@@ -22,11 +21,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Addr;
+use actix::{Addr, Recipient};
 use bellhop_call::drill::Drill;
+use bellhop_call::lifecycle::Input;
 use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
-use bellhop_dialogue::turn_loop::SayId;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::message::NameAddr;
 use bellhop_sip::sdp::LocalMedia;
@@ -34,6 +33,7 @@ use bellhop_sip::transaction::ServerKey;
 use bellhop_sip::{Hop, Request};
 use bellhop_tenancy::quota::Permit;
 
+use crate::drive::Tell;
 use crate::media_shard::PacketPort;
 use crate::reception::Reception;
 use crate::reception::call_registry::{CallId, CallRegistry};
@@ -44,10 +44,11 @@ use crate::services::Services;
 /// Opens the port of a leg, given its RTP port number.
 pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + Sync>;
 
+/// Where children report to: the supervisor, as far as they know.
+pub(crate) type Reports = Recipient<Tell<Input>>;
+
 /// How often a call beats for the watchdog.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// The name of the last words.
-const LAST_WORDS: SayId = SayId(u64::MAX - 1);
 /// How many port pairs that others hold are tried before a call is refused: a few milliseconds.
 pub const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.

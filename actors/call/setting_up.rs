@@ -3,16 +3,12 @@
 //! Invariant: nothing of a call that cannot be set up stays behind; the INVITE is refused.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context};
+use actix::{AsyncContext, Context};
 use bellhop_call::failure::ChildName;
-use bellhop_connect::handoff::Handoff;
-use bellhop_dialogue::TurnLoop as TurnLoopCore;
-use bellhop_dialogue::turn_loop::Tries;
-use bellhop_media::parts::Parts;
+use bellhop_dialogue::turn_loop;
 use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::acceptor::Uas;
 use bellhop_sip::message::{Response, StatusCode};
@@ -23,18 +19,18 @@ use super::children::tell;
 use super::connect_handoff::ConnectHandoff;
 use super::jitter_buffer::JitterBuffer;
 use super::leg::{self, Beginning, LegListeners};
-use super::messages::{Begin, Ring};
+use super::messages::Ring;
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::supervisor::Call;
 use super::tts_playback::TtsPlayback;
-use super::turn_loop::TurnLoop;
+use super::turn_loop::{SpeaksTo, TurnLoop};
 use super::{CHILD_MAILBOX, CallSeed, PORT_TRIES};
-use crate::drive::Drive;
+use crate::drive::{Drive, Tell};
 use crate::media_shard::{Leg, LegCores, PacketPort, Shard};
 use crate::reception::port_pool::Fate;
 use crate::services::RecordingSink;
-use crate::supervision::{Link, Linked, spawn_linked};
+use crate::supervision::{ChildDown, Prepared};
 
 impl Call {
     /// Agrees on audio and opens the port, or gives the response that refuses the INVITE.
@@ -87,121 +83,140 @@ impl Call {
         Err(StatusCode(503))
     }
 
+    /// Whether the far end takes keys by INFO.
+    fn far_end_takes_info(&self) -> bool {
+        self.seed.invite.headers.list("Allow").iter().any(|method| method.eq_ignore_ascii_case("INFO"))
+    }
+
+    /// Starts the leg and the children, each with the addresses of those it speaks to.
     pub(super) fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), Response> {
         let MediaSetUp { sdp, agreed, port } = self.set_up_media()?;
         let seed = &self.seed;
         let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)
             .map_err(|status| self.refusal(status))?;
-        let services = &seed.services;
-        let tenant = &services.tenant;
-        let call = ctx.address();
-
-        self.children.sip_dialog = Some(self.spawn(ctx, ChildName::SipDialog, |this, link| SipDialog {
-            link,
-            call: call.clone(),
-            id: this.seed.id,
-            drive: Drive::new(uas),
-            invite: this.seed.key.clone(),
-            sdp,
-            media: this.seed.media.clone(),
-            agreed: agreed.clone(),
-            policy: tenant.before_answer,
-            registry: Arc::clone(&this.seed.registry),
-            endpoint: this.seed.endpoint.clone(),
-            journal: this.journal.clone(),
-        }));
-        if tenant.ringing == Ringing::On {
-            tell(&self.children.sip_dialog, Ring {});
-        }
-
-        let silence = services.media.silence;
         let beginning = Beginning {
             agreed: agreed.as_ref(),
             sip_source: seed.hop.remote.ip(),
-            silence,
-            media_timeout: services.media.timeout,
+            silence: seed.services.media.silence,
+            media_timeout: seed.services.media.timeout,
         };
         let cores = Rc::new(leg::cores(crate::now(), &beginning));
         self.cores = Some(Rc::clone(&cores));
-        let jitter_buffer = self.spawn(ctx, ChildName::JitterBuffer, |this, link| JitterBuffer {
-            link,
-            call: call.clone(),
-            cores: Rc::clone(&cores),
-            agreed: agreed.clone(),
-            silence,
-            journal: this.journal.clone(),
-        });
-        let stt_stream = self.spawn(ctx, ChildName::SttStream, |this, link| {
-            let services = &this.seed.services;
-            let line_rate = cores.receiver.borrow().format().codec.sample_rate();
-            let (recognizer, journal) = (Arc::clone(&services.recognizer), this.journal.clone());
-            SttStream::new(link, call.clone(), &services.tenant.name, recognizer, line_rate, journal)
-        });
-        let tts_playback = self.spawn(ctx, ChildName::TtsPlayback, |this, link| TtsPlayback {
-            link,
-            call: call.clone(),
-            tenant: this.tenant().to_owned(),
-            cores: Rc::clone(&cores),
-            synthesizer: Arc::clone(&this.seed.services.synthesizer),
-            sounds: Arc::clone(&this.seed.services.sounds),
-            waiting: VecDeque::new(),
-            parts: Parts::default(),
-            look: None,
-            journal: this.journal.clone(),
-        });
-        let policy = services.conversation.clone();
-        let turn_loop = self.spawn(ctx, ChildName::TurnLoop, |this, link| TurnLoop {
-            link,
-            call: call.clone(),
-            tenant: this.tenant().to_owned(),
-            drive: Drive::new(TurnLoopCore::new(this.seed.began, policy, &this.seed.facts())),
-            assistant: Arc::clone(&this.seed.services.assistant),
-            tries: Tries::default(),
-            journal: this.journal.clone(),
-            read: 0,
-            revised: 0,
-        });
-        let connect_handoff = self.spawn(ctx, ChildName::ConnectHandoff, |this, link| {
-            let services = &this.seed.services;
-            ConnectHandoff {
-                link,
-                call: call.clone(),
-                id: this.seed.id,
-                tenant: services.tenant.name.clone(),
-                core: Handoff::new(this.seed.contact.initial_contact_id.clone()),
-                attributes: Arc::clone(&services.attributes),
-                blanker: Arc::clone(&services.blanker),
-                histories: Arc::clone(&services.histories),
-                history: None,
-                committed_at: None,
-            }
-        });
 
+        let nursery = Nursery::default();
         let listeners = LegListeners {
-            recording: begin_recording(&self.seed, &cores),
-            jitter_buffer: jitter_buffer.address.clone(),
-            stt_stream: stt_stream.address.clone(),
-            tts_playback: tts_playback.address.clone(),
+            recording: begin_recording(seed, &cores),
+            jitter_buffer: nursery.jitter_buffer.address(),
+            stt_stream: nursery.stt_stream.address(),
+            tts_playback: nursery.tts_playback.address(),
         };
+        self.start_children(nursery, Described { uas, sdp, agreed }, &cores, ctx);
         self.on_air = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
-        self.children.jitter_buffer = Some(jitter_buffer);
-        self.children.stt_stream = Some(stt_stream);
-        self.children.tts_playback = Some(tts_playback);
-        self.children.turn_loop = Some(turn_loop);
-        self.children.connect_handoff = Some(connect_handoff);
-        tell(&self.children.turn_loop, Begin {});
+        if self.seed.services.tenant.ringing == Ringing::On {
+            tell(&self.children.sip_dialog, Ring {});
+        }
+        tell(&self.children.turn_loop, Tell(turn_loop::Input::Begin));
         Ok(())
     }
 
-    fn spawn<A: Actor<Context = Context<A>>>(
-        &self,
+    /// In their order: SipDialog first.
+    fn start_children(
+        &mut self,
+        nursery: Nursery,
+        described: Described,
+        cores: &Rc<LegCores>,
         ctx: &mut Context<Self>,
-        child: ChildName,
-        build: impl FnOnce(&Self, Link) -> A,
-    ) -> Linked<A> {
-        let call = ctx.address();
-        spawn_linked(child, CHILD_MAILBOX, move |down| call.do_send(down), |_, link| build(self, link))
+    ) {
+        let Self { seed, journal, children, .. } = self;
+        let (call, journal) = (ctx.address().recipient(), &*journal);
+        let down = || {
+            let call = ctx.address();
+            move |down: ChildDown| call.do_send(down)
+        };
+        let Described { uas, sdp, agreed } = described;
+        let (sip_dialog, jitter_buffer) = (nursery.sip_dialog.address(), nursery.jitter_buffer.address());
+        let (stt_stream, tts_playback) = (nursery.stt_stream.address(), nursery.tts_playback.address());
+        let turn_loop = nursery.turn_loop.address();
+        let started = nursery.sip_dialog.start(ChildName::SipDialog, down(), |_, link| SipDialog {
+            link,
+            call: call.clone(),
+            jitter_buffer,
+            stt_stream: stt_stream.clone(),
+            turn_loop: turn_loop.clone(),
+            id: seed.id,
+            tenant: seed.services.tenant.name.clone(),
+            drive: Drive::new(uas),
+            invite: seed.key.clone(),
+            sdp,
+            media: seed.media.clone(),
+            agreed: agreed.clone(),
+            policy: seed.services.tenant.before_answer,
+            registry: Arc::clone(&seed.registry),
+            endpoint: seed.endpoint.clone(),
+            journal: journal.clone(),
+        });
+        children.sip_dialog = Some(started);
+        let started = nursery.jitter_buffer.start(ChildName::JitterBuffer, down(), |_, link| JitterBuffer {
+            link,
+            call: call.clone(),
+            turn_loop: turn_loop.clone(),
+            cores: Rc::clone(cores),
+            agreed,
+            silence: seed.services.media.silence,
+            journal: journal.clone(),
+        });
+        children.jitter_buffer = Some(started);
+        let started = nursery.stt_stream.start(ChildName::SttStream, down(), |_, link| {
+            let line_rate = cores.receiver.borrow().format().codec.sample_rate();
+            SttStream::new(link, (call.clone(), turn_loop.clone()), &seed.services, line_rate, journal.clone())
+        });
+        children.stt_stream = Some(started);
+        let started = nursery.tts_playback.start(ChildName::TtsPlayback, down(), |_, link| {
+            TtsPlayback::new(link, (call.clone(), turn_loop.clone()), &seed.services, Rc::clone(cores), journal.clone())
+        });
+        children.tts_playback = Some(started);
+        let takes_info = self.far_end_takes_info();
+        let Self { seed, journal, children, .. } = self;
+        let started = nursery.turn_loop.start(ChildName::TurnLoop, down(), |_, link| {
+            let speaks_to = SpeaksTo { call: call.clone(), sip_dialog, stt_stream, tts_playback };
+            TurnLoop::new(link, speaks_to, seed, Rc::clone(cores), takes_info, journal.clone())
+        });
+        children.turn_loop = Some(started);
+        let started = nursery
+            .connect_handoff
+            .start(ChildName::ConnectHandoff, down(), |_, link| ConnectHandoff::new(link, call.clone(), seed));
+        children.connect_handoff = Some(started);
     }
+}
+
+/// The mailboxes of the children before they live: they have each other's addresses from the start.
+struct Nursery {
+    sip_dialog: Prepared<SipDialog>,
+    jitter_buffer: Prepared<JitterBuffer>,
+    stt_stream: Prepared<SttStream>,
+    tts_playback: Prepared<TtsPlayback>,
+    turn_loop: Prepared<TurnLoop>,
+    connect_handoff: Prepared<ConnectHandoff>,
+}
+
+impl Default for Nursery {
+    fn default() -> Self {
+        Self {
+            sip_dialog: Prepared::new(CHILD_MAILBOX),
+            jitter_buffer: Prepared::new(CHILD_MAILBOX),
+            stt_stream: Prepared::new(CHILD_MAILBOX),
+            tts_playback: Prepared::new(CHILD_MAILBOX),
+            turn_loop: Prepared::new(CHILD_MAILBOX),
+            connect_handoff: Prepared::new(CHILD_MAILBOX),
+        }
+    }
+}
+
+/// The dialog with our side of the session, and what was agreed on if the offer was the far end's.
+struct Described {
+    uas: Uas,
+    sdp: String,
+    agreed: Option<Agreed>,
 }
 
 /// Begins the recording, if the tenant wants one.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use bellhop_call::lifecycle;
 use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
@@ -16,13 +17,12 @@ use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
-use super::child;
+use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
-use super::messages::{
-    Answer, CallerHungUp, DialogConfirmed, DigitPressed, FindWayBack, Hold, HoldAnswered, MediaMoved, PressByInfo,
-    Redescribe, Resume, Ring, TransferEnded, TransferProgressed, WayBack,
-};
-use super::supervisor::Call;
+use super::messages::{Answer, DigitPressed, EndHold, FindWayBack, Hold, MediaMoved, PreferBand, Ring, SendKeysByInfo};
+use super::stt_stream::SttStream;
+use super::turn_loop::TurnLoop;
+use super::{Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
 use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
@@ -32,7 +32,11 @@ use crate::supervision::{Exit, Failure, Link};
 /// The actor.
 pub struct SipDialog {
     pub(super) link: Link,
-    pub(super) call: Addr<Call>,
+    pub(super) call: Reports,
+    pub(super) jitter_buffer: Addr<JitterBuffer>,
+    pub(super) stt_stream: Addr<SttStream>,
+    pub(super) turn_loop: Addr<TurnLoop>,
+    pub(super) tenant: String,
     pub(super) id: CallId,
     pub(super) drive: Drive<Uas>,
     pub(super) invite: ServerKey,
@@ -47,12 +51,16 @@ pub struct SipDialog {
 }
 
 impl SipDialog {
-    fn deposit_will(&mut self) {
+    pub(super) fn deposit_will(&mut self) {
         let before_answer = match self.policy {
             FailureBeforeAnswer::AnswerThenBye => BeforeAnswer::AnswerThenBye { sdp: &self.sdp },
             FailureBeforeAnswer::ServiceUnavailable => BeforeAnswer::Reject(StatusCode(503)),
         };
         self.registry.deposit(self.id, self.drive.core.will(before_answer, ""));
+    }
+
+    fn tell(&self, report: lifecycle::Input) {
+        self.call.do_send(Tell(report));
     }
 
     fn fail(&self, failure: Failure, ctx: &mut Context<Self>) {
@@ -62,7 +70,7 @@ impl SipDialog {
 
     fn move_media(&mut self, agreed: Agreed) {
         self.agreed = Some(agreed.clone());
-        self.call.do_send(MediaMoved { agreed });
+        self.jitter_buffer.do_send(MediaMoved { agreed });
     }
 
     /// The far end's answer to an offer of ours.
@@ -90,7 +98,7 @@ impl SipDialog {
             None if self.read_answer(body) => {}
             None => return self.fail(Failure::NoMedia, ctx),
         }
-        self.call.do_send(DialogConfirmed {});
+        self.tell(lifecycle::Input::DialogConfirmed);
     }
 
     /// A description of ours: the version counts up when something in it changed (RFC 3264 section 8).
@@ -123,7 +131,7 @@ impl SipDialog {
     }
 
     fn reoffer(&mut self, direction: Direction, ctx: &mut Context<Self>) {
-        let Some(agreed) = self.agreed.clone() else { return self.call.do_send(HoldAnswered {}) };
+        let Some(agreed) = self.agreed.clone() else { return self.tell(lifecycle::Input::HoldAnswered) };
         let sdp = self.described(|media| sdp::reoffer(media, &agreed, direction));
         put(self, ctx, Input::Reoffer { sdp });
     }
@@ -180,7 +188,7 @@ impl Driven for SipDialog {
             }
             Output::NeverAcked => self.fail(Failure::NeverAcked, ctx),
             Output::SessionExpired => self.fail(Failure::SessionExpired, ctx),
-            Output::CallerCancelled | Output::CallerHungUp { .. } => self.call.do_send(CallerHungUp {}),
+            Output::CallerCancelled | Output::CallerHungUp { .. } => self.tell(lifecycle::Input::CallerHungUp),
             Output::Reinvited { key, request } => self.reinvited(key, &request),
             // An answer that cannot be read leaves the audio as it was.
             Output::Reanswered { body } => {
@@ -191,15 +199,17 @@ impl Driven for SipDialog {
                 if let Ok(body) = outcome {
                     self.read_answer(&body);
                 }
-                self.call.do_send(HoldAnswered {});
+                self.tell(lifecycle::Input::HoldAnswered);
             }
             Output::Key { digit, held } => {
                 if let Some(digit) = Digit::from_char(digit) {
-                    self.call.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
+                    self.turn_loop.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
                 }
             }
-            Output::TransferProgressed { status } => self.call.do_send(TransferProgressed { status }),
-            Output::TransferEnded(outcome) => self.call.do_send(TransferEnded { outcome }),
+            Output::TransferProgressed { status } => {
+                tracing::info!(call = %self.id, tenant = self.tenant, status = status.0, "the transfer goes on");
+            }
+            Output::TransferEnded(outcome) => self.tell(lifecycle::Input::TransferEnded(outcome)),
         }
     }
 }
@@ -225,12 +235,11 @@ impl Handler<Tell<Input>> for SipDialog {
     }
 }
 
-impl Handler<Redescribe> for SipDialog {
+impl Handler<PreferBand> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, Redescribe { media, sdp, agreed }: Redescribe, _: &mut Self::Context) {
-        (self.media, self.sdp, self.agreed) = (media, sdp, Some(agreed));
-        self.deposit_will();
+    fn handle(&mut self, PreferBand { broad }: PreferBand, _: &mut Self::Context) {
+        self.prefer_band(broad);
     }
 }
 
@@ -273,7 +282,7 @@ impl Handler<WayFound> for SipDialog {
             self.drive.core.goes_by(hop);
             pump(self, ctx);
         }
-        self.call.do_send(WayBack { known: found.is_some() });
+        self.tell(lifecycle::Input::WayBack { known: found.is_some() });
     }
 }
 
@@ -285,18 +294,18 @@ impl Handler<Hold> for SipDialog {
     }
 }
 
-impl Handler<Resume> for SipDialog {
+impl Handler<EndHold> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, _: Resume, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: EndHold, ctx: &mut Self::Context) {
         self.reoffer(Direction::SendRecv, ctx);
     }
 }
 
-impl Handler<PressByInfo> for SipDialog {
+impl Handler<SendKeysByInfo> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, PressByInfo { keys }: PressByInfo, ctx: &mut Self::Context) {
+    fn handle(&mut self, SendKeysByInfo { keys }: SendKeysByInfo, ctx: &mut Self::Context) {
         for press in keys.keys {
             put(self, ctx, Input::SendKey(press.key, std::time::Duration::from_millis(u64::from(press.duration_ms))));
         }

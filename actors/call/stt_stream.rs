@@ -9,19 +9,21 @@ use std::time::{Duration, Instant};
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_call::lifecycle;
+use bellhop_dialogue::Fields;
 use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerConfig, RecognizerStream};
+use bellhop_dialogue::turn_loop::Input;
 use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Activity, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
-use super::child;
 use super::journal::{Journal, RECOGNIZER};
-use super::messages::{
-    CallerAudio, InterimHeard, LineChanged, Listen, PauseListening, RecognizerReady, ResumeListening, SpeechEnded,
-    SpeechStarted, Understand, Utterance, UtteranceHeard, UtteranceNotUnderstood,
-};
-use super::supervisor::Call;
+use super::messages::{CallerAudio, ConfigureRecognizer, Expect, LineChanged, Listening};
+use super::turn_loop::TurnLoop;
+use super::{Reports, child};
+use crate::drive::Tell;
 use crate::metrics;
+use crate::services::Services;
 use crate::supervision::{Exit, Failure, Link};
 
 /// Silence that ends an utterance, unless the assistant configures another.
@@ -34,11 +36,14 @@ const MIRROR_GAIN: f32 = 0.0;
 /// The actor.
 pub struct SttStream {
     link: Link,
-    call: Addr<Call>,
+    call: Reports,
+    turn_loop: Addr<TurnLoop>,
     tenant: String,
     recognizer: Arc<dyn Recognizer>,
     stream: Option<Box<dyn RecognizerStream>>,
     phrases: Option<Arc<[String]>>,
+    /// What was configured last, for every band.
+    fields: Option<Fields>,
     config: RecognizerConfig,
     end_of_phrase: Duration,
     activity: VoiceActivity,
@@ -57,19 +62,20 @@ struct Reported(Heard);
 impl SttStream {
     pub(super) fn new(
         link: Link,
-        call: Addr<Call>,
-        tenant: &str,
-        recognizer: Arc<dyn Recognizer>,
+        (call, turn_loop): (Reports, Addr<TurnLoop>),
+        services: &Services,
         line_rate: u32,
         journal: Journal,
     ) -> Self {
         Self {
             link,
             call,
-            tenant: tenant.to_owned(),
-            recognizer,
+            turn_loop,
+            tenant: services.tenant.name.clone(),
+            recognizer: Arc::clone(&services.recognizer),
             stream: None,
             phrases: None,
+            fields: None,
             config: RecognizerConfig { line_rate, ..RecognizerConfig::default() },
             end_of_phrase: END_OF_PHRASE,
             activity: VoiceActivity::new(END_OF_PHRASE),
@@ -78,6 +84,15 @@ impl SttStream {
             paused: false,
             utterance_ended: None,
             journal,
+        }
+    }
+
+    fn configure(&mut self, config: RecognizerConfig) {
+        self.config = config;
+        let end_of_phrase = self.config.end_of_phrase().unwrap_or(END_OF_PHRASE);
+        if end_of_phrase != self.end_of_phrase {
+            self.end_of_phrase = end_of_phrase;
+            self.activity = VoiceActivity::new(end_of_phrase);
         }
     }
 
@@ -92,12 +107,12 @@ impl SttStream {
         let change = self.activity.push(&narrow);
         if change == Some(Activity::Began) {
             self.journal.write(|record, now| record.speech_began(now));
-            self.call.do_send(SpeechStarted {});
+            self.turn_loop.do_send(Tell(Input::SpeechStarted));
         }
         if change == Some(Activity::Ended) {
             let (silence, level) = (self.end_of_phrase, self.activity.level());
             self.journal.write(|record, now| record.speech_ended(now, silence, level));
-            self.call.do_send(SpeechEnded {});
+            self.turn_loop.do_send(Tell(Input::SpeechEnded));
         }
         let Some(stream) = &mut self.stream else { return };
         if change == Some(Activity::Began) {
@@ -150,7 +165,7 @@ impl SttStream {
                 stream.expect(this.phrases.clone());
                 stream.configure(this.config.clone());
                 this.stream = Some(stream);
-                this.call.do_send(RecognizerReady {});
+                this.call.do_send(Tell(lifecycle::Input::RecognizerReady));
             }
             Ok(Err(failure)) => {
                 tracing::warn!(tenant = this.tenant, %failure, "the recognizer could not be opened");
@@ -177,10 +192,10 @@ impl Handler<CallerAudio> for SttStream {
     }
 }
 
-impl Handler<Listen> for SttStream {
+impl Handler<Expect> for SttStream {
     type Result = ();
 
-    fn handle(&mut self, Listen { phrases }: Listen, _: &mut Self::Context) {
+    fn handle(&mut self, Expect { phrases }: Expect, _: &mut Self::Context) {
         self.phrases = phrases;
         if let Some(stream) = &mut self.stream {
             stream.expect(self.phrases.clone());
@@ -188,26 +203,24 @@ impl Handler<Listen> for SttStream {
     }
 }
 
-impl Handler<PauseListening> for SttStream {
+impl Handler<Listening> for SttStream {
     type Result = ();
 
-    fn handle(&mut self, _: PauseListening, _: &mut Self::Context) {
-        self.paused = true;
-        // What was being said is not waited for any more.
-        self.activity = VoiceActivity::new(self.end_of_phrase);
+    fn handle(&mut self, Listening { on }: Listening, _: &mut Self::Context) {
+        self.paused = !on;
+        if self.paused {
+            // What was being said is not waited for any more.
+            self.activity = VoiceActivity::new(self.end_of_phrase);
+        }
     }
 }
 
-impl Handler<Understand> for SttStream {
+impl Handler<ConfigureRecognizer> for SttStream {
     type Result = ();
 
-    fn handle(&mut self, Understand { fields }: Understand, _: &mut Self::Context) {
-        self.config = RecognizerConfig::of_line(self.config.line_rate, &fields);
-        let end_of_phrase = self.config.end_of_phrase().unwrap_or(END_OF_PHRASE);
-        if end_of_phrase != self.end_of_phrase {
-            self.end_of_phrase = end_of_phrase;
-            self.activity = VoiceActivity::new(end_of_phrase);
-        }
+    fn handle(&mut self, ConfigureRecognizer { fields }: ConfigureRecognizer, _: &mut Self::Context) {
+        self.configure(RecognizerConfig::of_line(self.config.line_rate, &fields));
+        self.fields = Some(fields);
         if let Some(stream) = &mut self.stream {
             stream.configure(self.config.clone());
         }
@@ -218,17 +231,13 @@ impl Handler<LineChanged> for SttStream {
     type Result = ();
 
     fn handle(&mut self, LineChanged { line_rate }: LineChanged, ctx: &mut Self::Context) {
-        self.config.line_rate = line_rate;
+        // What is configured may be other for another band.
+        self.configure(match &self.fields {
+            Some(fields) => RecognizerConfig::of_line(line_rate, fields),
+            None => RecognizerConfig { line_rate, ..RecognizerConfig::default() },
+        });
         self.stream = None;
         self.connect(ctx);
-    }
-}
-
-impl Handler<ResumeListening> for SttStream {
-    type Result = ();
-
-    fn handle(&mut self, _: ResumeListening, _: &mut Self::Context) {
-        self.paused = false;
     }
 }
 
@@ -242,16 +251,16 @@ impl Handler<Reported> for SttStream {
             metrics::utterance_recognised(&self.tenant, crate::now() - ended);
         }
         match heard {
-            Heard::Interim { .. } => self.call.do_send(InterimHeard {}),
+            Heard::Interim { .. } => self.turn_loop.do_send(Tell(Input::InterimResult)),
             Heard::Final { text, confidence, result } => {
                 let transaction = result.as_ref().and_then(|result| result.get("transactionID")?.as_str());
                 let transaction = transaction.map(str::to_owned);
                 self.journal.write(|record, now| record.understood(now, confidence, transaction));
-                self.call.do_send(UtteranceHeard { heard: Utterance { text, confidence, result } });
+                self.turn_loop.do_send(Tell(Input::Heard { text, confidence, result }));
             }
             Heard::NotUnderstood => {
                 self.journal.write(|record, now| record.not_understood(now));
-                self.call.do_send(UtteranceNotUnderstood {});
+                self.turn_loop.do_send(Tell(Input::NotUnderstood));
             }
             Heard::ListenedBy { service, stands_in } => {
                 self.journal.write(|record, now| record.listened_by(now, service, stands_in));

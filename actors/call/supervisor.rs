@@ -11,8 +11,7 @@ use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
-use bellhop_dialogue::ports::SpeechRequest;
-use bellhop_media::dtmf::two_ways::TwoWays;
+use bellhop_dialogue::turn_loop;
 use bellhop_sip::dialog::acceptor;
 use bellhop_sip::dialog::teardown::Farewell;
 
@@ -20,10 +19,10 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Answer, CallEnded, CommitHandoff, Cut, FileHistory, FindWayBack, HandoffWasImpossible, Hold, MarkHangup,
-    PrepareHandoff, Resume, Speak,
+    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, HangUp, Hold, MarkHangup, PrepareHandoff,
+    SayLast,
 };
-use super::{BEAT_EVERY, CallSeed, LAST_WORDS, strike};
+use super::{BEAT_EVERY, CallSeed, strike};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::{LegCores, OnAir};
 use crate::metrics;
@@ -39,8 +38,6 @@ pub struct Call {
     drive: Drive<Lifecycle>,
     pub(super) cores: Option<Rc<LegCores>>,
     pub(super) on_air: Option<OnAir>,
-    /// Keys that may come by two ways.
-    pub(super) presses: TwoWays,
     pub(super) children: Children,
 }
 
@@ -60,17 +57,12 @@ impl Call {
             seed,
             cores: None,
             on_air: None,
-            presses: TwoWays::default(),
             children: Children::default(),
         }
     }
 
     pub(super) fn tenant(&self) -> &str {
         &self.seed.services.tenant.name
-    }
-
-    pub(super) fn state(&self) -> PhaseName {
-        self.drive.core.state()
     }
 
     fn sip_call_id(&self) -> &str {
@@ -190,7 +182,7 @@ impl Driven for Call {
             Order::AttributesKnown => seed.registry.deposit_blank(seed.id, None),
             Order::CommitHandoff => tell(&children.connect_handoff, CommitHandoff {}),
             Order::MarkHangup => tell(&children.connect_handoff, MarkHangup {}),
-            Order::HandoffWasImpossible => tell(&children.turn_loop, HandoffWasImpossible {}),
+            Order::HandoffWasImpossible => tell(&children.turn_loop, Tell(turn_loop::Input::HandoffImpossible)),
             Order::KeyGivenAway(name) => {
                 let histories = Arc::clone(&seed.services.histories);
                 seed.registry.deposit_void(seed.id, Some(Void { histories, name }));
@@ -201,12 +193,9 @@ impl Driven for Call {
                 }
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
-            Order::Resume => tell(&children.sip_dialog, Resume {}),
+            Order::EndHold => tell(&children.sip_dialog, EndHold {}),
             Order::Refer(transfer) => tell(&children.sip_dialog, Tell(acceptor::Input::Refer(transfer))),
-            Order::SayLast(text) => {
-                tell(&children.tts_playback, Cut {});
-                tell(&children.tts_playback, Speak { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) });
-            }
+            Order::SayLast(text) => tell(&children.tts_playback, SayLast { text }),
             Order::Tell(told) => self.told(&told),
             Order::Terminate { ending, headers } => self.terminate(ending, headers),
             Order::AbandonAll => self.children.abandon_all(),
@@ -249,6 +238,14 @@ impl Handler<Tell<Input>> for Call {
 
     fn handle(&mut self, Tell(input): Tell<Input>, ctx: &mut Context<Self>) {
         put(self, ctx, input);
+    }
+}
+
+impl Handler<HangUp> for Call {
+    type Result = ();
+
+    fn handle(&mut self, HangUp { ending }: HangUp, ctx: &mut Context<Self>) {
+        put(self, ctx, Input::HangUp(ending));
     }
 }
 

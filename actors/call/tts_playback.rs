@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
-use bellhop_dialogue::ports::{AudioSink, Pending, ServiceFailure, SoundLibrary, Speech, Synthesizer};
+use bellhop_call::lifecycle;
+use bellhop_dialogue::ports::{AudioSink, Pending, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::speakable;
-use bellhop_dialogue::turn_loop::SayId;
+use bellhop_dialogue::turn_loop::{self, SayId};
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::Digit;
 use bellhop_media::parts::Parts;
@@ -28,15 +29,14 @@ use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
 use bellhop_media::resample;
 
 use self::text::Text;
-use super::child;
 use super::journal::{Journal, UNDERFLOW};
-use super::messages::{
-    ClipEvent, Cut, GoOn, PlayAudio, PlaybackCut, PlaybackFinished, PlaybackReady, PressKeys, Rest, Speak,
-    StopRepeating,
-};
-use super::supervisor::Call;
+use super::messages::{ClipEvent, Cut, Pause, Play, Resume, Say, SayLast, SendKeys, StopRepeating};
+use super::turn_loop::TurnLoop;
+use super::{Reports, child};
+use crate::drive::Tell;
 use crate::media_shard::LegCores;
 use crate::metrics;
+use crate::services::Services;
 use crate::supervision::{Exit, Failure, Link};
 
 /// The longest a part of a text may take to become audio, or a sound to be fetched.
@@ -56,20 +56,43 @@ const CUT_HERE_MAX: usize = 4096;
 
 /// The actor.
 pub struct TtsPlayback {
-    pub(super) link: Link,
-    pub(super) call: Addr<Call>,
-    pub(super) tenant: String,
-    pub(super) cores: Rc<LegCores>,
-    pub(super) synthesizer: Arc<dyn Synthesizer>,
-    pub(super) sounds: Arc<dyn SoundLibrary>,
-    pub(super) waiting: VecDeque<(SayId, Waiting)>,
-    pub(super) parts: Parts,
+    link: Link,
+    call: Reports,
+    turn_loop: Addr<TurnLoop>,
+    tenant: String,
+    cores: Rc<LegCores>,
+    synthesizer: Arc<dyn Synthesizer>,
+    sounds: Arc<dyn SoundLibrary>,
+    waiting: VecDeque<(SayId, Waiting)>,
+    parts: Parts,
     /// When to look whether more has to be made.
-    pub(super) look: Option<SpawnHandle>,
-    pub(super) journal: Journal,
+    look: Option<SpawnHandle>,
+    journal: Journal,
 }
 
 impl TtsPlayback {
+    pub(super) fn new(
+        link: Link,
+        (call, turn_loop): (Reports, Addr<TurnLoop>),
+        services: &Services,
+        cores: Rc<LegCores>,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            link,
+            call,
+            turn_loop,
+            tenant: services.tenant.name.clone(),
+            cores,
+            synthesizer: Arc::clone(&services.synthesizer),
+            sounds: Arc::clone(&services.sounds),
+            waiting: VecDeque::new(),
+            parts: Parts::default(),
+            look: None,
+            journal,
+        }
+    }
+
     /// The text of this name, if it still waits.
     fn text(&mut self, id: SayId) -> Option<&mut Text> {
         self.waiting.iter_mut().find_map(|(waiting, place)| match place {
@@ -232,7 +255,7 @@ impl TtsPlayback {
                 Waiting::Sound { sound, repeats } => {
                     queued = playout.enqueue(Clip { id: clip, sound: sound.clone(), repeats: *repeats });
                 }
-                Waiting::Nothing => self.call.do_send(PlaybackFinished { id }),
+                Waiting::Nothing => self.heard(id),
                 Waiting::Keys(keys) => queued = press(&mut playout, id, keys),
             }
             drop(playout);
@@ -242,7 +265,7 @@ impl TtsPlayback {
             if !queued {
                 return self.lost(ctx);
             }
-            self.call.do_send(PlaybackReady {});
+            self.call.do_send(Tell(lifecycle::Input::PlaybackReady));
             if over {
                 self.waiting.pop_front();
             }
@@ -258,6 +281,15 @@ impl TtsPlayback {
     fn fell_silent(&self) {
         let told = "speech was made more slowly than it is heard";
         self.journal.write(|record, now| record.warn(now, UNDERFLOW, told));
+    }
+
+    /// It was heard to its last sample.
+    fn heard(&self, id: SayId) {
+        if id == LAST_WORDS {
+            self.call.do_send(Tell(lifecycle::Input::LastWordsSaid));
+        } else {
+            self.turn_loop.do_send(Tell(turn_loop::Input::Played(id)));
+        }
     }
 
     fn lost(&self, ctx: &mut Context<Self>) {
@@ -331,6 +363,8 @@ fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
 
 /// The name of what nobody waits for.
 const UNNAMED: u64 = u64::MAX;
+/// The name of the last words.
+const LAST_WORDS: SayId = SayId(u64::MAX - 1);
 
 thread_local! {
     static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
@@ -493,10 +527,10 @@ impl Actor for TtsPlayback {
 
 child!(TtsPlayback);
 
-impl Handler<Speak> for TtsPlayback {
+impl Handler<Say> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, Speak { id, speech }: Speak, ctx: &mut Self::Context) {
+    fn handle(&mut self, Say { id, speech }: Say, ctx: &mut Self::Context) {
         let (text, request) = Text::of(speech);
         let waiting = self.waiting.len();
         self.waiting.push_back((id, Waiting::Text(request)));
@@ -516,10 +550,10 @@ impl Handler<Speak> for TtsPlayback {
     }
 }
 
-impl Handler<PlayAudio> for TtsPlayback {
+impl Handler<Play> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, PlayAudio { id, source, repeats }: PlayAudio, ctx: &mut Self::Context) {
+    fn handle(&mut self, Play { id, source, repeats }: Play, ctx: &mut Self::Context) {
         self.waiting.push_back((id, Waiting::Source { source, repeats }));
         self.go_on(ctx);
     }
@@ -550,26 +584,26 @@ impl Handler<StopRepeating> for TtsPlayback {
     }
 }
 
-impl Handler<Rest> for TtsPlayback {
+impl Handler<Pause> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
+    fn handle(&mut self, _: Pause, _: &mut Self::Context) {
         self.cores.playout.borrow_mut().hush(true);
     }
 }
 
-impl Handler<GoOn> for TtsPlayback {
+impl Handler<Resume> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, _: GoOn, _: &mut Self::Context) {
+    fn handle(&mut self, _: Resume, _: &mut Self::Context) {
         self.cores.playout.borrow_mut().hush(false);
     }
 }
 
-impl Handler<PressKeys> for TtsPlayback {
+impl Handler<SendKeys> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, PressKeys { id, keys }: PressKeys, ctx: &mut Self::Context) {
+    fn handle(&mut self, SendKeys { id, keys }: SendKeys, ctx: &mut Self::Context) {
         self.waiting.push_back((id, Waiting::Keys(keys)));
         self.go_on(ctx);
     }
@@ -598,11 +632,20 @@ impl Handler<Cut> for TtsPlayback {
         self.parts.forget();
         if let Some((id, share)) = cut.or(next) {
             self.journal.write(|record, now| record.audio_cut(now, id, share));
-            self.call.do_send(PlaybackCut { id, share });
+            self.turn_loop.do_send(Tell(turn_loop::Input::WasCut { id, share }));
         }
         for (_, waiting) in self.waiting.drain(..) {
             waiting.work().map(|work| ctx.cancel_future(work));
         }
+    }
+}
+
+impl Handler<SayLast> for TtsPlayback {
+    type Result = ();
+
+    fn handle(&mut self, SayLast { text }: SayLast, ctx: &mut Self::Context) {
+        self.handle(Cut {}, ctx);
+        self.handle(Say { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) }, ctx);
     }
 }
 
@@ -620,7 +663,7 @@ impl Handler<ClipEvent> for TtsPlayback {
             }
             Some(Event::Finished(ClipId(id))) => {
                 self.journal.write(|record, now| record.audio_ended(now, SayId(id)));
-                self.call.do_send(PlaybackFinished { id: SayId(id) });
+                self.heard(SayId(id));
             }
         }
         self.go_on(ctx); // there is room again

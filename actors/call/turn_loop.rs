@@ -2,42 +2,86 @@
 //!
 //! Invariant: the core's deadline bounds every question; an answer that comes late is the core's to ignore.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
-use bellhop_dialogue::TurnLoop as Core;
 use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply};
-use bellhop_dialogue::turn_loop::{Dropped, Input, Output, Tries};
+use bellhop_dialogue::response::DtmfSend;
+use bellhop_dialogue::turn_loop::{Dropped, Input, Output, SayId, Tries};
+use bellhop_dialogue::{Json, TurnLoop as Core};
+use bellhop_media::dtmf::two_ways::TwoWays;
 
-use super::child;
 use super::journal::{CONFIDENCE, Journal, OUT_OF_RANGE};
 use super::messages::{
-    Begin, ConfigureSpeech, CutSpeech, EndConversation, FellSilent, HandOff, HandoffWasImpossible, Heard, HushSpeech,
-    Hypothesis, Interrupted, NetworkWarned, NotUnderstood, PauseListening, PlaySound, Played, Pressed, ReplyArrived,
-    ResumeListening, ResumeSpeech, Say, SendKeys, StopSound, WasCut,
+    ConfigureRecognizer, Cut, DigitPressed, Expect, Listening, Pause, Play, PreferBand, Resume, Say, SendKeys,
+    SendKeysByInfo, StopRepeating,
 };
-use super::supervisor::Call;
-use crate::drive::{Drive, Driven, put};
+use super::sip_dialog::SipDialog;
+use super::stt_stream::SttStream;
+use super::tts_playback::TtsPlayback;
+use super::{CallSeed, Reports, child};
+use crate::drive::{Drive, Driven, Tell, put};
+use crate::media_shard::LegCores;
 use crate::metrics;
 use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
 pub struct TurnLoop {
-    pub(super) link: Link,
-    pub(super) call: Addr<Call>,
-    pub(super) tenant: String,
-    pub(super) drive: Drive<Core>,
-    pub(super) assistant: Arc<dyn Assistant>,
-    pub(super) tries: Tries,
-    pub(super) journal: Journal,
+    link: Link,
+    to: SpeaksTo,
+    cores: Rc<LegCores>,
+    /// Whether the far end says that it takes INFO.
+    takes_info: bool,
+    /// Keys that may come by two ways.
+    presses: TwoWays,
+    tenant: String,
+    drive: Drive<Core>,
+    assistant: Arc<dyn Assistant>,
+    tries: Tries,
+    journal: Journal,
     /// How much of the transcript is in the journal, and how many of its revisions.
-    pub(super) read: usize,
-    pub(super) revised: usize,
+    read: usize,
+    revised: usize,
+}
+
+/// Whom the conversation speaks to.
+pub(super) struct SpeaksTo {
+    pub(super) call: Reports,
+    pub(super) sip_dialog: Addr<SipDialog>,
+    pub(super) stt_stream: Addr<SttStream>,
+    pub(super) tts_playback: Addr<TtsPlayback>,
 }
 
 impl TurnLoop {
+    pub(super) fn new(
+        link: Link,
+        to: SpeaksTo,
+        seed: &CallSeed,
+        cores: Rc<LegCores>,
+        takes_info: bool,
+        journal: Journal,
+    ) -> Self {
+        let services = &seed.services;
+        Self {
+            link,
+            to,
+            cores,
+            takes_info,
+            presses: TwoWays::default(),
+            tenant: services.tenant.name.clone(),
+            drive: Drive::new(Core::new(seed.began, services.conversation.clone(), &seed.facts())),
+            assistant: Arc::clone(&services.assistant),
+            tries: Tries::default(),
+            journal,
+            read: 0,
+            revised: 0,
+        }
+    }
+
     /// Writes down what the transcript has gained, and what of it is other than it was.
     fn copy_lines(&mut self) {
         let transcript = self.drive.core.transcript();
@@ -50,6 +94,39 @@ impl TurnLoop {
             self.journal.write(|record, now| record.said(now, line.speaker, &line.text, line.open));
         }
         (self.read, self.revised) = (read, revised);
+    }
+
+    fn says_something(&self) {
+        self.to.call.do_send(Tell(lifecycle::Input::SaysSomething));
+    }
+
+    fn ended(&self, goal: Goal) {
+        self.to.call.do_send(Tell(lifecycle::Input::ConversationEnded(goal)));
+    }
+
+    /// Keys go by INFO where telephone-event was not agreed on and the far end says that it takes INFO; then nobody tells when
+    /// they were heard.
+    fn send_keys(&self, id: SayId, keys: DtmfSend, ctx: &mut Context<Self>) {
+        self.says_something();
+        if self.takes_info && self.cores.playout.borrow().format().telephone_event.is_none() {
+            self.to.sip_dialog.do_send(SendKeysByInfo { keys });
+            ctx.notify(Tell(Input::Played(id)));
+        } else {
+            self.to.tts_playback.do_send(SendKeys { id, keys });
+        }
+    }
+}
+
+/// A reply has been handed on completely.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct ReplyRead;
+
+impl Handler<ReplyRead> for TurnLoop {
+    type Result = ();
+
+    fn handle(&mut self, _: ReplyRead, _: &mut Self::Context) {
+        self.to.call.do_send(Tell(lifecycle::Input::ReplyRead));
     }
 }
 
@@ -139,19 +216,28 @@ impl Driven for TurnLoop {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
                 let parameters = Arc::unwrap_or_clone(voice);
                 let speech = SpeechRequest { parameters, cacheable, ..SpeechRequest::plain(text, 0) };
-                self.call.do_send(Say { id, speech });
+                self.says_something();
+                self.to.tts_playback.do_send(Say { id, speech });
             }
             Output::Play { id, source, repeats } => {
                 self.journal.write(|record, now| record.wants_heard(now, "url", id));
-                self.call.do_send(PlaySound { id, source, repeats });
+                self.says_something();
+                self.to.tts_playback.do_send(Play { id, source, repeats });
             }
             Output::Did(kind) => {
                 self.journal.write(|record, now| record.did(now, kind));
             }
-            Output::StopRepeating => self.call.do_send(StopSound {}),
-            Output::Hush => self.call.do_send(HushSpeech {}),
-            Output::Resume => self.call.do_send(ResumeSpeech {}),
-            Output::Understand(fields) => self.call.do_send(ConfigureSpeech { fields }),
+            Output::StopRepeating => self.to.tts_playback.do_send(StopRepeating {}),
+            Output::Pause => self.to.tts_playback.do_send(Pause {}),
+            Output::Resume => self.to.tts_playback.do_send(Resume {}),
+            Output::ConfigureRecognizer(fields) => {
+                match fields.get("band_preference").and_then(Json::as_str) {
+                    Some("broadband") => self.to.sip_dialog.do_send(PreferBand { broad: true }),
+                    Some("narrowband") => self.to.sip_dialog.do_send(PreferBand { broad: false }),
+                    _ => {}
+                }
+                self.to.stt_stream.do_send(ConfigureRecognizer { fields });
+            }
             Output::Dropped(why) => {
                 metrics::utterance_dropped(&self.tenant, why);
                 self.journal.write(|record, now| match why {
@@ -163,23 +249,31 @@ impl Driven for TurnLoop {
             Output::Cut => {
                 metrics::barge_in(&self.tenant);
                 self.journal.write(CallRecord::interrupted);
-                self.call.do_send(CutSpeech {});
+                self.to.tts_playback.do_send(Cut {});
             }
-            Output::Expect(phrases) => self.call.do_send(ReplyArrived { phrases }),
+            Output::Expect(phrases) => {
+                self.to.stt_stream.do_send(Expect { phrases });
+                // Behind what the reply says, which follows.
+                ctx.notify(ReplyRead);
+            }
             Output::HandOff(transfer) => {
                 self.journal.write(|record, now| record.did(now, "transfer"));
                 let transcript = self.drive.core.transcript().clone();
-                self.call.do_send(HandOff { transfer, transcript });
+                self.ended(Goal::HandOff { transfer, transcript });
             }
-            Output::Listening(true) => self.call.do_send(ResumeListening {}),
-            Output::Listening(false) => self.call.do_send(PauseListening {}),
+            Output::Listening(on) => {
+                if let Some(recorder) = self.cores.recorder.borrow_mut().as_mut() {
+                    recorder.pause(!on);
+                }
+                self.to.stt_stream.do_send(Listening { on });
+            }
             Output::SendKeys { id, keys } => {
                 self.journal.write(|record, now| record.wants_heard(now, "dtmf", id));
-                self.call.do_send(SendKeys { id, keys });
+                self.send_keys(id, keys, ctx);
             }
             Output::EndConversation { headers } => {
                 self.journal.write(|record, now| record.did(now, "hangup"));
-                self.call.do_send(EndConversation { headers });
+                self.ended(Goal::HangUp { headers });
             }
             Output::Skipped { response_type } => {
                 metrics::response_skipped(&self.tenant);
@@ -199,28 +293,21 @@ impl Driven for TurnLoop {
 
 child!(TurnLoop);
 
-macro_rules! into_core {
-    ($($message:ident { $($field:ident),* } => $input:expr;)+) => {
-        $(impl Handler<$message> for TurnLoop {
-            type Result = ();
+impl Handler<Tell<Input>> for TurnLoop {
+    type Result = ();
 
-            fn handle(&mut self, $message { $($field),* }: $message, ctx: &mut Self::Context) {
-                put(self, ctx, $input);
-            }
-        })+
-    };
+    fn handle(&mut self, Tell(input): Tell<Input>, ctx: &mut Self::Context) {
+        put(self, ctx, input);
+    }
 }
 
-into_core! {
-    Begin {} => Input::Begin;
-    Heard { heard } => Input::Heard { text: heard.text, confidence: heard.confidence, result: heard.result };
-    NotUnderstood {} => Input::NotUnderstood;
-    Interrupted {} => Input::SpeechStarted;
-    FellSilent {} => Input::SpeechEnded;
-    Hypothesis {} => Input::Hypothesis;
-    WasCut { id, share } => Input::WasCut { id, share };
-    NetworkWarned {} => Input::NetworkWarning;
-    Pressed { digit } => Input::Pressed(digit.as_char());
-    Played { id } => Input::Played(id);
-    HandoffWasImpossible {} => Input::HandoffImpossible;
+impl Handler<DigitPressed> for TurnLoop {
+    type Result = ();
+
+    fn handle(&mut self, DigitPressed { press, way }: DigitPressed, ctx: &mut Self::Context) {
+        if self.presses.is_new(crate::now(), way, press.digit, press.held) {
+            self.journal.write(|record, now| record.key_pressed(now));
+            put(self, ctx, Input::Pressed(press.digit.as_char()));
+        }
+    }
 }

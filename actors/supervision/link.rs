@@ -55,6 +55,47 @@ impl<A: Actor> Drop for Linked<A> {
     }
 }
 
+/// A mailbox before there is its actor: who speak to each other have each other's addresses from the start.
+#[derive(Debug)]
+pub struct Prepared<A: Actor<Context = Context<A>>>(Context<A>);
+
+impl<A: Actor<Context = Context<A>>> Prepared<A> {
+    /// Of so many places.
+    pub fn new(mailbox: usize) -> Self {
+        let mut context = Context::new();
+        context.set_mailbox_capacity(mailbox);
+        Self(context)
+    }
+
+    /// What is sent there waits for the actor.
+    pub fn address(&self) -> Addr<A> {
+        actix::AsyncContext::address(&self.0)
+    }
+
+    /// Starts the actor on this thread and reports its end, exactly once.
+    pub fn start(
+        mut self,
+        child: ChildName,
+        report: impl FnOnce(ChildDown) + 'static,
+        build: impl FnOnce(&mut Context<A>, Link) -> A,
+    ) -> Linked<A> {
+        let (link, address) = (Link::default(), self.address());
+        let obituary = Obituary { child, began: crate::now(), link: link.clone(), report: Some(Box::new(report)) };
+        let actor = build(&mut self.0, link.clone());
+        let mut future = Box::pin(self.0.into_future(actor));
+        let task = actix_rt::spawn(async move {
+            let obituary = obituary;
+            if let Err(panic) = AssertUnwindSafe(future.as_mut()).catch_unwind().await {
+                obituary.link.exit(Exit::Panicked { message: panic_message(&*panic) });
+            }
+            // Dropping the context runs `stopped()`, which may panic in turn; that must not cost the report.
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(future)));
+            drop(obituary);
+        });
+        Linked { address, link, abort: task.abort_handle() }
+    }
+}
+
 /// Starts an actor on this thread and reports its end, exactly once.
 pub fn spawn_linked<A>(
     child: ChildName,
@@ -65,23 +106,7 @@ pub fn spawn_linked<A>(
 where
     A: Actor<Context = Context<A>>,
 {
-    let link = Link::default();
-    let mut context = Context::new();
-    context.set_mailbox_capacity(mailbox);
-    let address = actix::AsyncContext::address(&context);
-    let obituary = Obituary { child, began: crate::now(), link: link.clone(), report: Some(Box::new(report)) };
-    let actor = build(&mut context, link.clone());
-    let mut future = Box::pin(context.into_future(actor));
-    let task = actix_rt::spawn(async move {
-        let obituary = obituary;
-        if let Err(panic) = AssertUnwindSafe(future.as_mut()).catch_unwind().await {
-            obituary.link.exit(Exit::Panicked { message: panic_message(&*panic) });
-        }
-        // Dropping the context runs `stopped()`, which may panic in turn; that must not cost the report.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(future)));
-        drop(obituary);
-    });
-    Linked { address, link, abort: task.abort_handle() }
+    Prepared::new(mailbox).start(child, report, build)
 }
 
 /// Reports in its `Drop`, so that no way to end can forget it.

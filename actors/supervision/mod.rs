@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix::Message;
 pub use bellhop_call::failure::{ChildName, Exit, Failure, Fault};
 
-pub use link::{Link, Linked, spawn_linked};
+pub use link::{Link, Linked, Prepared, spawn_linked};
 
 /// The obituary of a linked actor: sent exactly once.
 #[derive(Debug, Message)]

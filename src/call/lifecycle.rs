@@ -259,7 +259,7 @@ pub enum Order {
     /// Put the far end on hold.
     Hold,
     /// End the hold.
-    Resume,
+    EndHold,
     /// Ask the far end to call somebody else.
     Refer(Transfer),
     /// Silence whatever is heard and say this.

@@ -217,7 +217,7 @@ impl TurnLoop {
                 }
                 self.utterance_begins(now);
             }
-            Input::Hypothesis => {
+            Input::InterimResult => {
                 self.hush(now);
                 self.utterance_begins(now);
             }

@@ -241,7 +241,7 @@ impl Lifecycle {
         if let State::Transferring { .. } = self.state
             && self.terms.tenant.hold == HoldOnTransfer::Hold
         {
-            self.order(Order::Resume);
+            self.order(Order::EndHold);
         }
         let message = self.terms.tenant.transfer_failure_message.clone();
         let broken = || failed(ChildName::SipDialog, Failure::TransferFailed);

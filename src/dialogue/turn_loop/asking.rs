@@ -76,7 +76,7 @@ impl TurnLoop {
         self.outputs.push_back(Output::Ask(request));
         self.voice.turn_sent();
         if self.recognition.turn_sent() {
-            self.outputs.push_back(Output::Understand(self.recognition.current().clone()));
+            self.outputs.push_back(Output::ConfigureRecognizer(self.recognition.current().clone()));
         }
     }
 

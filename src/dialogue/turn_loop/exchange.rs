@@ -34,7 +34,7 @@ pub enum Input {
     /// It heard it end.
     SpeechEnded,
     /// The recognizer has first words, which may still change.
-    Hypothesis,
+    InterimResult,
     /// An utterance was recognised.
     Heard {
         /// The words.
@@ -92,13 +92,13 @@ pub enum Output {
     /// Silence the caller's ear now and forget what waits; report [`Input::WasCut`].
     Cut,
     /// Silence the caller's ear now and keep what waits.
-    Hush,
+    Pause,
     /// Go on where the hush began.
     Resume,
     /// What the caller may say from here on.
     Expect(Option<Arc<[String]>>),
     /// How the caller is understood from here on: the root fields of `speech_to_text`.
-    Understand(Map<String, Value>),
+    ConfigureRecognizer(Map<String, Value>),
     /// Hand the caller over; everything before has been heard.
     HandOff(ConnectToAgent),
     /// Press keys after what is being said; report [`Input::Played`].

@@ -276,7 +276,7 @@ impl TurnLoop {
         self.outputs.extend(response.record_types().iter().copied().map(Output::Did));
         match response {
             Response::SpeechToText(update) => match self.recognition.update(update.strategy, &update.fields) {
-                Ok(()) => self.outputs.push_back(Output::Understand(self.recognition.current().clone())),
+                Ok(()) => self.outputs.push_back(Output::ConfigureRecognizer(self.recognition.current().clone())),
                 Err(too_large) => self.outputs.push_back(skipped(&too_large.to_string())),
             },
             Response::BargeIn(BargeInSwitch { by: Means::Speech, allowed }) => self.speech_interrupts = allowed,
@@ -371,7 +371,7 @@ impl TurnLoop {
         } else if self.policy.resume {
             *hushed = true;
             *until = now + UTTERANCE_MAX;
-            self.outputs.push_back(Output::Hush);
+            self.outputs.push_back(Output::Pause);
         } else {
             self.barge_in(now);
         }

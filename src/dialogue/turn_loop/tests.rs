@@ -86,7 +86,7 @@ impl Talk {
                     (self.hushed, _) = (false, self.says.clear());
                     "cut".into()
                 }
-                Output::Hush => {
+                Output::Pause => {
                     self.hushed = true;
                     "hush".into()
                 }
@@ -95,7 +95,7 @@ impl Talk {
                     "resume".into()
                 }
                 Output::Expect(_) | Output::Did(_) | Output::OutOfRange(_) => continue,
-                Output::Understand(_) => "understand".into(),
+                Output::ConfigureRecognizer(_) => "understand".into(),
                 Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),
                 Output::EndConversation { .. } => "end".into(),
@@ -400,7 +400,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
             match random(18) {
                 17 => talk.put(Input::NetworkWarning),
                 0 => talk.put(Input::SpeechStarted),
-                1 => talk.put(Input::Hypothesis),
+                1 => talk.put(Input::InterimResult),
                 2 => talk.put(Input::SpeechEnded),
                 3 => talk.heard("words"),
                 4 => talk.put(Input::NotUnderstood),
@@ -455,7 +455,7 @@ fn a_caller_left_alone_is_always_turned_to() {
             |talk| talk.put(Input::SpeechEnded),
             |talk| talk.heard("words"),
             |talk| talk.reply(json!([text("b")])),
-            |talk| talk.put(Input::Hypothesis),
+            |talk| talk.put(Input::InterimResult),
         ];
         steps.iter().take(quiet_after).for_each(|step| step(&mut talk));
         talk.took();

@@ -21,6 +21,8 @@ use super::session_timer::{self, Agreement, MIN_SE, SessionTimer};
 use super::teardown::Farewell;
 use super::ways::Ways;
 use super::{Dialog, LocalIdentity};
+use bytes::Bytes;
+
 use crate::hop::Hop;
 use crate::message::body::SDP;
 use crate::message::{CSeq, Method, NotUnderstood, Request, Response, StatusCode};
@@ -273,6 +275,12 @@ impl Uas {
             }
             State::Ended => Farewell::Nothing,
         }
+    }
+
+    /// The far end's offer, as long as nothing has answered it.
+    pub fn unanswered_offer(&self) -> Option<Bytes> {
+        let unanswered = matches!(self.state, State::Offered) && self.answer_waits.is_none();
+        self.invite.session_description().ok().flatten().filter(|_| unanswered)
     }
 
     /// One thing happened.
