@@ -20,7 +20,7 @@ use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
 use bellhop_tenancy::number::Number;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
-use bellhop_tenancy::routing::Directory;
+use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tenancy::{Tenant, networks};
 

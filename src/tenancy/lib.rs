@@ -3,10 +3,11 @@
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
+pub mod directory;
 pub mod networks;
 pub mod number;
 pub mod quota;
-pub mod routing;
+
 pub mod secret;
 pub mod tenant;
 pub mod transfer_targets;

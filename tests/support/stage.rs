@@ -29,7 +29,7 @@ use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
 use bellhop_tenancy::quota::{Quota, Shares};
-use bellhop_tenancy::routing::Directory;
+use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::tenant::{
     Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
 };

@@ -37,7 +37,7 @@ use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
 use bellhop_tenancy::quota::{Quota, Shares};
-use bellhop_tenancy::routing::Directory;
+use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::tenant::Tenant;
 use ipnet::IpNet;
 use tokio::sync::Notify;
