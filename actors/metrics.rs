@@ -18,8 +18,8 @@ use bellhop_call::ending::Ending;
 
 pub use buckets::HISTOGRAMS;
 pub use node::{
-    Process, build, certificate_expires, draining, log_events_waiting, node_limits, process, service_at_rest,
-    tenant_limit, tenant_skipped,
+    ConfigurationRead, Process, build, certificate_expires, configuration_read, draining, log_events_waiting,
+    node_limits, process, service_at_rest, tenant_limit, tenant_skipped,
 };
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
@@ -125,40 +125,8 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
     describe_counter!(BYES_UNANSWERED, "BYEs that nobody answered, by no way there was.");
 
-    node::describe(tenants);
-    for tenant in tenants {
-        for (family, _) in HISTOGRAMS {
-            // It is there as soon as it is named; nothing is recorded.
-            drop(histogram!(family, "tenant" => (*tenant).to_owned()));
-        }
-        gauge!(CALLS_ACTIVE, "tenant" => (*tenant).to_owned()).set(0.0);
-        counter!(CALLS_OFFERED, "tenant" => (*tenant).to_owned()).absolute(0);
-        counter!(BARGE_INS, "tenant" => (*tenant).to_owned()).absolute(0);
-        counter!(RESPONSES_SKIPPED, "tenant" => (*tenant).to_owned()).absolute(0);
-        counter!(SOUNDS_FAILED, "tenant" => (*tenant).to_owned()).absolute(0);
-        for result in ["delivered", "postponed", "dropped"] {
-            counter!(LOG_EVENTS, "tenant" => (*tenant).to_owned(), "result" => result).absolute(0);
-        }
-        counter!(RECORDS_LOST, "tenant" => (*tenant).to_owned()).absolute(0);
-        for port in ["assistant", "speech_to_text", "text_to_speech"] {
-            counter!(SERVICE_SWITCHES, "tenant" => (*tenant).to_owned(), "port" => port).absolute(0);
-        }
-        for why in turn_loop::Dropped::ALL {
-            counter!(UTTERANCES_DROPPED, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
-        }
-        for why in UnknownContact::ALL {
-            counter!(CONTACTS_UNKNOWN, "tenant" => (*tenant).to_owned(), "reason" => why.label()).absolute(0);
-        }
-        for ending in Ending::LABELS {
-            counter!(CALLS_ENDED, "tenant" => (*tenant).to_owned(), "reason" => *ending).absolute(0);
-        }
-        for input in TurnInput::LABELS {
-            counter!(TURNS, "tenant" => (*tenant).to_owned(), "type" => input).absolute(0);
-        }
-        for result in HANDOFF_RESULTS {
-            counter!(HANDOFFS, "tenant" => (*tenant).to_owned(), "result" => result).absolute(0);
-        }
-    }
+    node::describe();
+    tenants.iter().for_each(|tenant| describe_tenant(tenant));
     for status in SIP_STATUSES {
         counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
     }
@@ -181,6 +149,43 @@ pub fn describe(tenants: &[&str]) {
     }
     gauge!(SIP_TRANSACTIONS).set(0.0);
     gauge!(PORTS_FREE).set(0.0);
+}
+
+/// Makes every series of a tenant, at zero where it was not there before. A tenant may be added while calls run.
+pub fn describe_tenant(tenant: &str) {
+    node::describe_tenant(tenant);
+    for (family, _) in HISTOGRAMS {
+        // It is there as soon as it is named; nothing is recorded.
+        drop(histogram!(family, "tenant" => tenant.to_owned()));
+    }
+    // It may have calls already: a tenant that comes back.
+    gauge!(CALLS_ACTIVE, "tenant" => tenant.to_owned()).increment(0.0);
+    counter!(CALLS_OFFERED, "tenant" => tenant.to_owned()).absolute(0);
+    counter!(BARGE_INS, "tenant" => tenant.to_owned()).absolute(0);
+    counter!(RESPONSES_SKIPPED, "tenant" => tenant.to_owned()).absolute(0);
+    counter!(SOUNDS_FAILED, "tenant" => tenant.to_owned()).absolute(0);
+    for result in ["delivered", "postponed", "dropped"] {
+        counter!(LOG_EVENTS, "tenant" => tenant.to_owned(), "result" => result).absolute(0);
+    }
+    counter!(RECORDS_LOST, "tenant" => tenant.to_owned()).absolute(0);
+    for port in ["assistant", "speech_to_text", "text_to_speech"] {
+        counter!(SERVICE_SWITCHES, "tenant" => tenant.to_owned(), "port" => port).absolute(0);
+    }
+    for why in turn_loop::Dropped::ALL {
+        counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).absolute(0);
+    }
+    for why in UnknownContact::ALL {
+        counter!(CONTACTS_UNKNOWN, "tenant" => tenant.to_owned(), "reason" => why.label()).absolute(0);
+    }
+    for ending in Ending::LABELS {
+        counter!(CALLS_ENDED, "tenant" => tenant.to_owned(), "reason" => *ending).absolute(0);
+    }
+    for input in TurnInput::LABELS {
+        counter!(TURNS, "tenant" => tenant.to_owned(), "type" => input).absolute(0);
+    }
+    for result in HANDOFF_RESULTS {
+        counter!(HANDOFFS, "tenant" => tenant.to_owned(), "result" => result).absolute(0);
+    }
 }
 
 /// What a shard counts between two flushes, in plain integers.

@@ -56,6 +56,12 @@ pub struct Services {
     pub observer: Option<Arc<dyn Observer>>,
 }
 
+impl AsRef<Tenant> for Services {
+    fn as_ref(&self) -> &Tenant {
+        &self.tenant
+    }
+}
+
 /// How a tenant's calls sound.
 #[derive(Debug, Clone)]
 pub struct MediaPolicy {

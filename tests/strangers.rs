@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use bellhop_actors::services::{MediaPolicy, Security};
+use bellhop_actors::services::{MediaPolicy, Security, Services};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{Message, Method};
 use bellhop_tenancy::Secret;
@@ -260,6 +261,28 @@ fn who_stands_on_a_tenants_list_is_never_shut_out() {
             stage.pass(10).await;
         }
         assert_eq!(answers(&stage, "scan-59"), [403]);
+    });
+}
+
+/// A change of the configuration puts a network on a tenant's list, and takes it off again.
+#[test]
+fn the_newest_lists_say_who_is_never_shut_out() {
+    play(Choices { strangers: true, ..Choices::default() }, |stage| async move {
+        let answered = async |from: usize| {
+            for n in from..from + 60 {
+                stage.carrier.sends_from(stranger(), &wrong_number(n));
+                stage.pass(10).await;
+                acknowledges(&stage, stranger(), &format!("scan-{n}"));
+                stage.pass(10).await;
+            }
+            (from..from + 60).filter(|n| !answers(&stage, &format!("scan-{n}")).is_empty()).count()
+        };
+        let mut listing = (*stage.acme.tenant).clone();
+        listing.sources.push("198.51.100.0/24".parse().expect("a network"));
+        stage.serves([Services { tenant: Arc::new(listing), ..stage.acme.clone() }]).await;
+        assert_eq!(answered(0).await, 60);
+        stage.serves([stage.acme.clone()]).await;
+        assert_eq!(answered(100).await, 20);
     });
 }
 

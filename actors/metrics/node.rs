@@ -13,6 +13,7 @@ const TENANT_SKIPPED: &str = "bellhop_tenant_skipped";
 const CERTIFICATE_EXPIRY: &str = "bellhop_tls_certificate_expiry_timestamp_seconds";
 const LOG_EVENTS_WAITING: &str = "bellhop_log_events_waiting";
 const LOG_EVENTS_AGE: &str = "bellhop_log_events_oldest_seconds";
+const CONFIGURATION_READINGS: &str = "bellhop_configuration_readings_total";
 const SERVICE_AT_REST: &str = "bellhop_service_at_rest";
 
 const CPU: &str = "process_cpu_seconds_total";
@@ -42,10 +43,10 @@ pub struct Process {
     pub started_unix: f64,
 }
 
-pub(super) fn describe(tenants: &[&str]) {
+pub(super) fn describe() {
     describe_gauge!(BUILD_INFO, "1, with the version that runs.");
     describe_gauge!(CALLS_LIMIT, "Calls this node takes at once.");
-    describe_gauge!(TENANT_CALLS_LIMIT, "Calls a tenant may have at once.");
+    describe_gauge!(TENANT_CALLS_LIMIT, "Calls a tenant may have at once; 0 for one that is served no more.");
     describe_gauge!(PORTS, "RTP port pairs there are.");
     describe_gauge!(DRAINING, "1 while no new calls are taken.");
     describe_gauge!(TENANT_SKIPPED, "1 for a tenant that is not served for mistakes in its configuration, else 0.");
@@ -63,11 +64,46 @@ pub(super) fn describe(tenants: &[&str]) {
     describe_gauge!(OPEN_FILES, "Open file descriptors.");
     describe_gauge!(OPEN_FILES_MAX, "File descriptors that may be open.");
     describe_gauge!(STARTED, Unit::Seconds, "When the process started, in seconds since 1970.");
+    describe_counter!(CONFIGURATION_READINGS, "Times the configuration was read again, by what came of it.");
     gauge!(DRAINING).set(0.0);
-    for tenant in tenants {
-        gauge!(TENANT_SKIPPED, "tenant" => (*tenant).to_owned()).set(0.0);
-        log_events_waiting(tenant, 0, 0.0);
+    for came in ConfigurationRead::ALL {
+        counter!(CONFIGURATION_READINGS, "result" => came.label()).absolute(0);
     }
+}
+
+pub(super) fn describe_tenant(tenant: &str) {
+    gauge!(TENANT_SKIPPED, "tenant" => tenant.to_owned()).set(0.0);
+    log_events_waiting(tenant, 0, 0.0);
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigurationRead {
+    /// All that it says of tenants is so now.
+    Applied,
+    /// Some of it was refused.
+    InPart,
+    /// None of it could be read.
+    Refused,
+}
+
+impl ConfigurationRead {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Applied, Self::InPart, Self::Refused];
+
+    /// As a label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::InPart => "in_part",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// The configuration was read again.
+pub fn configuration_read(came: ConfigurationRead) {
+    counter!(CONFIGURATION_READINGS, "result" => came.label()).increment(1);
 }
 
 /// Which build runs.
@@ -86,9 +122,9 @@ pub fn tenant_limit(tenant: &str, calls: usize) {
     gauge!(TENANT_CALLS_LIMIT, "tenant" => tenant.to_owned()).set(calls as f64);
 }
 
-/// A tenant with mistakes is not served.
-pub fn tenant_skipped(tenant: &str) {
-    gauge!(TENANT_SKIPPED, "tenant" => tenant.to_owned()).set(1.0);
+/// Whether a tenant is not served for its mistakes.
+pub fn tenant_skipped(tenant: &str, skipped: bool) {
+    gauge!(TENANT_SKIPPED, "tenant" => tenant.to_owned()).set(f64::from(u8::from(skipped)));
 }
 
 /// New calls are no longer taken.

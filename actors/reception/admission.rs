@@ -18,9 +18,9 @@ use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
 use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
+use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::number::Number;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
-use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tenancy::{Tenant, networks};
 
@@ -93,10 +93,8 @@ pub enum Verdict {
 /// Everything that admission looks at.
 #[derive(Debug)]
 pub struct Admission {
-    /// The tenants by number.
-    pub directory: Directory,
-    /// Their services, in the directory's order.
-    pub services: Vec<Arc<Services>>,
+    /// The tenants with their services, by number; swapped whole while calls run.
+    pub directory: Arc<Directory<Services>>,
     /// The node's own limit.
     pub node: Quota,
     /// The ports.
@@ -219,10 +217,7 @@ impl Admission {
     /// Whose number is dialled: that of the Request-URI, else that of To. A tenant with a login has only what [`asked_for`]
     /// gives: whoever could try two numbers in one INVITE would learn from the realm which of them is somebody's.
     fn whose(&self, invite: &Request) -> Option<(String, Arc<Services>)> {
-        let owner = |user: &String| {
-            let tenant = self.directory.route(user)?;
-            self.services.iter().find(|services| Arc::ptr_eq(&services.tenant, tenant)).cloned()
-        };
+        let owner = |user: &String| self.directory.route(user).cloned();
         let asked = asked_for(invite);
         let to = || address(invite, "To").and_then(|uri| uri.user);
         let open = |services: &Arc<Services>| services.tenant.login.is_none();
@@ -269,7 +264,7 @@ impl Admission {
     /// login could be told, one is asked for that nobody has.
     fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, why: Why, of: Option<String>) -> Verdict {
         let refused = || stranger().because(why, of.clone());
-        let logins = self.services.iter().filter_map(|services| services.tenant.login.as_ref());
+        let logins = self.directory.all().iter().filter_map(|services| services.tenant.login.as_ref());
         let logins = logins.map(|login| digest::Login {
             realm: &login.realm,
             user: &login.user,

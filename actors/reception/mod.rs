@@ -33,12 +33,13 @@ use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::sdp::{self, LocalMedia};
 use bellhop_sip::source_guard::Offence;
 use bellhop_sip::{DialogId, Hop, Request};
+use bellhop_tenancy::directory::Directory;
 
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
 use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
-use crate::services::Observer;
+use crate::services::{Observer, Services};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
@@ -48,7 +49,7 @@ use call_registry::{CallId, CallRegistry, Will};
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
 use refused::{Numbers, RefusedCall, Why};
-use sip_endpoint::{CallOffered, Refuse, Respond, SipEndpoint, Taken};
+use sip_endpoint::{CallOffered, Refuse, Respond, SipEndpoint, Taken, Trust};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
@@ -110,6 +111,11 @@ pub struct Reception {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Attach(pub Addr<SipEndpoint>);
+
+/// From now on these tenants are served; a call keeps what it began with.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Serve(pub Arc<Directory<Services>>);
 
 /// A call did not beat: found by the watchdog.
 #[derive(Debug, Message)]
@@ -329,6 +335,16 @@ impl Handler<Attach> for Reception {
 
     fn handle(&mut self, Attach(endpoint): Attach, _: &mut Self::Context) {
         self.endpoint = Some(endpoint);
+    }
+}
+
+impl Handler<Serve> for Reception {
+    type Result = ();
+
+    fn handle(&mut self, Serve(directory): Serve, _: &mut Self::Context) {
+        let networks = directory.all().iter().flat_map(|services| services.tenant.sources.iter().copied());
+        self.endpoint().do_send(Trust(networks.collect()));
+        self.settings.admission.directory = directory;
     }
 }
 

@@ -220,6 +220,11 @@ pub struct CountOpen;
 #[rtype(result = "usize")]
 pub struct CountTransactions;
 
+/// Listen to these networks whatever they do, and no longer to those of before.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Trust(pub Vec<IpNet>);
+
 /// The actor.
 pub struct SipEndpoint {
     pub(super) layer: Layer,
@@ -645,6 +650,14 @@ impl Handler<Strike> for SipEndpoint {
 
     fn handle(&mut self, _: Strike, _: &mut Self::Context) {
         panic!("a fault was injected");
+    }
+}
+
+impl Handler<Trust> for SipEndpoint {
+    type Result = ();
+
+    fn handle(&mut self, Trust(networks): Trust, _: &mut Self::Context) {
+        self.trusted = networks.into();
     }
 }
 

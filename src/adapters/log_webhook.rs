@@ -68,7 +68,8 @@ impl LogWebhook {
         Ok(Self { client, tenant: tenant.to_owned(), url, secret: secret.as_bytes().to_vec(), headers, pause: PAUSE })
     }
 
-    /// Delivers this tenant's events as they come, for ever. `told` is notified when there are new ones.
+    /// Delivers this tenant's events as they come. `told` is notified when there are new ones; when nobody else has it any
+    /// more, this ends with what it has begun.
     pub async fn deliver(self, records: SqliteRecords, told: Arc<Notify>, outcome: OnOutcome) {
         let mut unsettled = vec![];
         let mut failures = 0;
@@ -86,6 +87,9 @@ impl LogWebhook {
                     failures = failures.saturating_add(1);
                     continue;
                 }
+            }
+            if Arc::strong_count(&told) == 1 {
+                return;
             }
             let next = records.next_due(&self.tenant).await.ok().flatten();
             let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis((due - now_ms()).max(50) as u64));
@@ -230,12 +234,15 @@ mod tests {
         let outcome: OnOutcome = Arc::new(move |outcome| {
             let _ = tell.send(outcome);
         });
-        let delivering = tokio::spawn(webhook(&url, vec![]).deliver(records.clone(), Arc::default(), outcome));
+        let newer = Arc::new(Notify::new());
+        let delivering = tokio::spawn(webhook(&url, vec![]).deliver(records.clone(), Arc::clone(&newer), outcome));
         let mut outcomes = vec![];
         while outcomes.len() < 3 {
             outcomes.push(told.recv().await.expect("it goes on"));
         }
-        delivering.abort();
+        newer.notify_one();
+        drop(newer);
+        delivering.await.expect("it ends with whoever would tell it of events");
         assert_eq!(outcomes, [Outcome::Postponed, Outcome::Postponed, Outcome::Delivered]);
         assert_eq!(records.next_due("acme").await.expect("answers"), None);
         let requests = requests.lock().expect("alone").clone();

@@ -1,6 +1,7 @@
 //! Opens the speech engines and assistants that the configuration names.
 //!
-//! Invariant: an engine is opened once and only if somebody uses it; every mistake is told at once, with its key.
+//! Invariant: an engine is opened once in the life of the process and only if somebody uses it; every mistake is told at once,
+//! with its key. Slow: it belongs on a thread of its own.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -89,20 +90,33 @@ impl Found {
     }
 }
 
-/// What tenants share.
+/// What tenants share, for as long as the process lives.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     flite: Option<Result<Flite, NoSynthesizer>>,
     sphinx: Option<Result<Pocketsphinx, NoRecognizer>>,
     espeak_turns: Option<Turns>,
+    /// What each tenant has of these, by its name.
+    own: HashMap<String, Own>,
+    /// What tenants had who are no more: the next ones have it.
+    spare: Vec<Own>,
     /// The services of one API key share its tokens.
     tokens: HashMap<(String, Option<String>), Arc<Tokens>>,
 }
 
+/// One tenant's ways to what all share: its load and that of others take turns there.
+#[derive(Default)]
+struct Own {
+    flite: Option<Flite>,
+    sphinx: Option<Pocketsphinx>,
+    espeak: Option<Turns>,
+}
+
 impl Engines {
     /// Opens what the tenants name, as far as it goes, and tells every mistake there is.
-    pub(crate) fn open(config: &Config, purpose: Purpose) -> (Self, Mistakes) {
-        let (mut shared, mut mistakes, mut of) = (Shared::default(), vec![], vec![]);
+    pub(crate) fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Self, Mistakes) {
+        let (mut mistakes, mut of) = (vec![], vec![]);
+        shared.look_again();
         for tenant in &config.tenants {
             let name = &tenant.tenant.name;
             let mut phrases = vec![];
@@ -110,10 +124,10 @@ impl Engines {
                 shared.assistant(name, kind, &mut phrases)
             });
             let recognizers = opened(config, tenant, &tenant.speech_to_text, &mut mistakes, |kind| {
-                shared.recognizer(&tenant.tenant.language, kind, &phrases)
+                shared.recognizer(&tenant.tenant, kind, &phrases)
             });
             let synthesizers =
-                opened(config, tenant, &tenant.text_to_speech, &mut mistakes, |kind| shared.synthesizer(kind));
+                opened(config, tenant, &tenant.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
             let recordings = tenant.recordings.as_deref().and_then(|path| {
                 let opened = can_be_folder(path).and_then(|()| match purpose {
                     Purpose::Check => Ok(None),
@@ -187,6 +201,24 @@ fn told(tenant: &str, port: &'static str) -> OnSwitch {
 }
 
 impl Shared {
+    /// What could not be opened may have come since; tokens that nobody uses are none.
+    fn look_again(&mut self) {
+        self.flite = self.flite.take().filter(Result::is_ok);
+        self.sphinx = self.sphinx.take().filter(Result::is_ok);
+        self.tokens.retain(|_, tokens| Arc::strong_count(tokens) > 1);
+    }
+
+    /// Takes back what tenants have who are none of these.
+    pub(crate) fn keep_for(&mut self, is_served: impl Fn(&str) -> bool) {
+        let gone = self.own.extract_if(|name, _| !is_served(name));
+        self.spare.extend(gone.map(|(_, own)| own));
+    }
+
+    fn own(&mut self, tenant: &str) -> &mut Own {
+        let Self { own, spare, .. } = self;
+        own.entry(tenant.to_owned()).or_insert_with(|| spare.pop().unwrap_or_default())
+    }
+
     /// An assistant with its kind; `expected` gains what it may want a caller to say, as far as that is known beforehand.
     fn assistant(
         &mut self,
@@ -232,7 +264,7 @@ impl Shared {
 
     fn recognizer(
         &mut self,
-        language: &str,
+        tenant: &bellhop_tenancy::Tenant,
         kind: &RecognizerKind,
         expected: &[String],
     ) -> Result<(&'static str, Arc<dyn Recognizer>), Found> {
@@ -244,7 +276,7 @@ impl Shared {
                 Ok(("watson", Arc::new(service)))
             }
             RecognizerKind::Transcribe(service) => {
-                let service = Transcribe::new(&account(service), language, service.parameters.clone());
+                let service = Transcribe::new(&account(service), &tenant.language, service.parameters.clone());
                 Ok(("transcribe", Arc::new(service)))
             }
             RecognizerKind::Worker { url, token, parameters } => {
@@ -262,23 +294,30 @@ impl Shared {
                     );
                     return Err(Found::Key("speech_to_text.kind", why));
                 }
-                Ok(("pocketsphinx", Arc::new(engine.for_another_tenant())))
+                let own = self.own(&tenant.name).sphinx.get_or_insert_with(|| engine.for_another_tenant());
+                Ok(("pocketsphinx", Arc::new(own.clone())))
             }
         }
     }
 
-    fn synthesizer(&mut self, kind: &SynthesizerKind) -> Result<(&'static str, Arc<dyn Synthesizer>), Found> {
+    fn synthesizer(
+        &mut self,
+        tenant: &str,
+        kind: &SynthesizerKind,
+    ) -> Result<(&'static str, Arc<dyn Synthesizer>), Found> {
         let told = |key| move |error: NoSynthesizer| Found::Key(key, error.to_string());
         match kind {
             SynthesizerKind::Flite { voice } => {
                 let engine = self.flite.get_or_insert_with(Flite::open).clone();
                 let engine = engine.map_err(told("text_to_speech.kind"))?;
-                let voice = engine.voice(voice).map_err(told("text_to_speech.voice"))?;
+                let own = self.own(tenant).flite.get_or_insert_with(|| engine.for_another_tenant());
+                let voice = own.voice(voice).map_err(told("text_to_speech.voice"))?;
                 Ok(("flite", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Espeak { voice } => {
-                let turns = self.espeak_turns.get_or_insert_with(Espeak::turns);
-                let voice = Espeak::open(voice, turns.lane()).map_err(told("text_to_speech.voice"))?;
+                let turns = self.espeak_turns.get_or_insert_with(Espeak::turns).clone();
+                let own = self.own(tenant).espeak.get_or_insert_with(|| turns.lane()).clone();
+                let voice = Espeak::open(voice, own).map_err(told("text_to_speech.voice"))?;
                 Ok(("espeak", Arc::new(Cached::new(voice))))
             }
             SynthesizerKind::Polly(service) => {

@@ -11,6 +11,7 @@ use bellhop::signals::{self, Patience, Signals};
 use bellhop::terminal;
 use bellhop::wiring::{self, Server};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Answers the phone for an AI assistant, and carries the caller and the conversation to an agent in Amazon Connect.
@@ -130,6 +131,7 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     let tenants = prepared.config.tenants.len();
     let metrics = http::install_metrics()?;
     let mut signals = Signals::listen()?;
+    let hang_up = signal(SignalKind::hangup())?;
     let server = tokio::select! {
         started = Server::start(prepared, None) => Arc::new(started?),
         // There is no call yet.
@@ -142,6 +144,7 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     if let Some(address) = metrics_address {
         tracing::info!(%address, "metrics are told");
     }
-    tracing::info!(%address, public_url, tenants, skipped = server.skipped.len(), "serving");
+    tracing::info!(%address, public_url, tenants, skipped = server.skipped().len(), "serving");
+    actix_rt::spawn(wiring::reload_on_hang_up(Arc::clone(&server), path.to_owned(), hang_up));
     Ok(signals::serve(&server, &mut signals, Patience::Drain).await?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use bellhop_dialogue::ports::{Band, Offer, ServiceFailure};
 
 use crate::config::Config;
-use crate::engines::{Engines, Purpose};
+use crate::engines::{Engines, Purpose, Shared};
 
 /// Lists them as lines of text. A service that does not answer is told of and does not hide the others.
 pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
@@ -16,7 +16,7 @@ pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bail!("there is no tenant `{tenant}`: {}", names.join(", "));
     };
-    let opening = tokio::task::spawn_blocking(move || Engines::open(&config, Purpose::Check));
+    let opening = tokio::task::spawn_blocking(move || Engines::open(&mut Shared::default(), &config, Purpose::Check));
     let (engines, mistakes) = opening.await.context("a speech engine could not be loaded")?;
     mistakes.or(())?;
     let choices = &engines.of.get(found).context("its services were opened")?.choices;

@@ -5,8 +5,8 @@
 //! tenant has more than [`WAITING_MAX`] entries waiting for it meanwhile.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellhop_actors::metrics;
@@ -16,6 +16,7 @@ use bellhop_adapters::storage::sqlite::{Entry, SqliteRecords, Written};
 use bellhop_call::record::{CallRecord, Opening};
 use bellhop_dialogue::Json;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes, Tenant};
 
@@ -60,6 +61,17 @@ pub(crate) struct Books {
     /// Told when somebody waits for what is not written yet.
     hurry: Arc<Notify>,
     waiting: Arc<AtomicUsize>,
+    records: SqliteRecords,
+    deliverers: Deliverers,
+}
+
+/// Who delivers the events of each tenant that has a log webhook.
+type Deliverers = Arc<Mutex<HashMap<String, Deliverer>>>;
+
+/// Ends when nobody else has `told`.
+struct Deliverer {
+    told: Arc<Notify>,
+    task: JoinHandle<()>,
 }
 
 /// The receivers of all tenants that have one, and every mistake in them.
@@ -83,20 +95,49 @@ pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes
 impl Books {
     /// Starts the writer and the deliverers on this thread's runtime.
     pub(crate) fn open(records: SqliteRecords, receivers: Vec<(String, LogWebhook)>) -> Self {
-        let mut told = HashMap::new();
-        for (tenant, receiver) in receivers {
-            let notify = Arc::new(Notify::new());
-            told.insert(tenant.clone(), Arc::clone(&notify));
-            let outcome: OnOutcome = Arc::new(move |outcome| {
-                metrics::log_event(&tenant, outcome == Outcome::Delivered);
-            });
-            actix_rt::spawn(receiver.deliver(records.clone(), notify, outcome));
-        }
         let (orders, inbox) = mpsc::unbounded_channel();
-        let books = Self { orders, hurry: Arc::default(), waiting: Arc::default() };
-        let writer = Writer { records, told, hurry: Arc::clone(&books.hurry), waiting: Arc::clone(&books.waiting) };
-        actix_rt::spawn(writer.write(inbox));
+        let (hurry, waiting, deliverers) = (Arc::default(), Arc::default(), Deliverers::default());
+        let books = Self { orders, hurry, waiting, records: records.clone(), deliverers: Arc::clone(&deliverers) };
+        receivers.into_iter().for_each(|(tenant, receiver)| books.deliver(&tenant, receiver));
+        let (hurry, waiting) = (Arc::clone(&books.hurry), Arc::clone(&books.waiting));
+        actix_rt::spawn(Writer { records, deliverers, hurry, waiting }.write(inbox));
         books
+    }
+
+    /// From now on this receiver is told a tenant's events; the one before finishes what it has begun first.
+    pub(crate) fn deliver(&self, tenant: &str, receiver: LogWebhook) {
+        let before = self.dismiss(tenant);
+        let told = Arc::new(Notify::new());
+        let (records, new, name) = (self.records.clone(), Arc::clone(&told), tenant.to_owned());
+        let outcome: OnOutcome = Arc::new(move |outcome| metrics::log_event(&name, outcome == Outcome::Delivered));
+        let task = actix_rt::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            receiver.deliver(records, new, outcome).await;
+        });
+        lock(&self.deliverers).insert(tenant.to_owned(), Deliverer { told, task });
+    }
+
+    /// Nobody is told a tenant's events any more, once the calls it has are over.
+    pub(crate) fn deliver_no_more(&self, tenant: &str, calls_over: Duration) {
+        let Some(told) = lock(&self.deliverers).get(tenant).map(|deliverer| Arc::downgrade(&deliverer.told)) else {
+            return;
+        };
+        let (books, tenant) = (self.clone(), tenant.to_owned());
+        actix_rt::spawn(async move {
+            tokio::time::sleep(calls_over).await;
+            let is_same = |now: &Deliverer| Arc::as_ptr(&now.told) == told.as_ptr();
+            if lock(&books.deliverers).get(&tenant).is_some_and(is_same) {
+                books.dismiss(&tenant);
+            }
+        });
+    }
+
+    fn dismiss(&self, tenant: &str) -> Option<JoinHandle<()>> {
+        let Deliverer { told, task } = lock(&self.deliverers).remove(tenant)?;
+        told.notify_one();
+        Some(task)
     }
 
     /// The keeper of one tenant.
@@ -121,7 +162,7 @@ impl Books {
 /// Writes what is handed over.
 struct Writer {
     records: SqliteRecords,
-    told: HashMap<String, Arc<Notify>>,
+    deliverers: Deliverers,
     hurry: Arc<Notify>,
     waiting: Arc<AtomicUsize>,
 }
@@ -186,14 +227,20 @@ impl Writer {
     }
 
     fn tell(&self, written: &Written) {
-        let waiting = written.waiting.iter().filter_map(|tenant| self.told.get(tenant));
-        waiting.for_each(|notify| notify.notify_one());
+        let deliverers = lock(&self.deliverers);
+        let waiting = written.waiting.iter().filter_map(|tenant| deliverers.get(tenant));
+        waiting.for_each(|deliverer| deliverer.told.notify_one());
+        drop(deliverers);
         for dropped in &written.dropped {
             let (tenant, events) = (&dropped.tenant, dropped.events);
             metrics::log_events_dropped(tenant, events);
             tracing::error!(tenant, events, "log events were dropped: the webhook takes fewer than there are");
         }
     }
+}
+
+fn lock(deliverers: &Deliverers) -> MutexGuard<'_, HashMap<String, Deliverer>> {
+    deliverers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps one tenant's.

@@ -4,8 +4,8 @@
 //! Invariants: what was left behind is touched only by who alone has the database; nothing here holds a call up, and a store
 //! that fails is asked again more and more slowly.
 
-use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_actors::metrics;
@@ -15,7 +15,9 @@ use bellhop_adapters::storage::sqlite::{Claim, Database, Entry, InFlight, Sqlite
 use bellhop_call::record::CallRecord;
 use bellhop_connect::handoff::WriteOutcome;
 
-use crate::config::Config;
+use tokio::sync::mpsc;
+
+use crate::wiring::{Current, Everybody};
 
 /// How often what has expired is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -37,18 +39,29 @@ pub(crate) struct Contacts {
     pub(crate) writes: NotedWrites,
 }
 
-/// Starts all of it on this thread's runtime.
-pub(crate) fn start(database: &Database, config: &Config, contacts: Vec<Contacts>) {
+/// What goes on as long as the server lives.
+pub(crate) struct Upkeep {
+    later: mpsc::UnboundedSender<Contacts>,
+}
+
+impl Upkeep {
+    /// A tenant was added: what a former process left in flight of it is taken back too.
+    pub(crate) fn look_after(&self, contacts: Contacts) {
+        let _ = self.later.send(contacts);
+    }
+}
+
+/// Starts all of it on this thread's runtime; `time_to_live` is that of histories.
+pub(crate) fn start(
+    database: &Database,
+    time_to_live: Duration,
+    current: Arc<Current>,
+    contacts: Vec<Contacts>,
+) -> Upkeep {
     let (claiming, records) = (database.clone(), database.records());
-    let histories = database.histories(config.storage.time_to_live);
-    let kept: HashMap<String, (Duration, bool)> = config
-        .tenants
-        .iter()
-        .map(|settings| {
-            let told = settings.records.webhook.as_ref().is_some_and(|webhook| webhook.calls);
-            (settings.tenant.name.clone(), (settings.records.keep, told))
-        })
-        .collect();
+    let histories = database.histories(time_to_live);
+    let (later, mut added) = mpsc::unbounded_channel();
+    let served = Arc::clone(&current);
     // At once, so that a second server is told before it has a call.
     let first = claiming.claim();
     if let Err(error) = &first {
@@ -59,33 +72,35 @@ pub(crate) fn start(database: &Database, config: &Config, contacts: Vec<Contacts
         for one in contacts {
             actix_rt::spawn(take_back(one));
         }
-        until_it_works(async || list_lost(&records, &kept).await).await;
+        until_it_works(async || list_lost(&records, &served).await).await;
         let void = until_it_works(async || histories.void_left_behind().await).await;
         if void > 0 {
             tracing::warn!(keys = void, "transfers that a former server died in: their keys are void");
         }
+        while let Some(one) = added.recv().await {
+            actix_rt::spawn(take_back(one));
+        }
         // The claim lives as long as the process.
         std::future::pending::<()>().await;
     });
-    let recordings = config.tenants.iter().filter_map(|settings| {
-        let folder = settings.recordings.clone()?;
-        Some(Recordings { folder, tenant: settings.tenant.name.clone(), keep: settings.keep_recordings })
-    });
-    actix_rt::spawn(sweep_now_and_then(database.records(), recordings.collect()));
-    let told = config.tenants.iter().filter(|settings| settings.records.webhook.is_some());
-    let told: Vec<String> = told.map(|settings| settings.tenant.name.clone()).collect();
-    if !told.is_empty() {
-        actix_rt::spawn(watch_backlog(database.records(), told));
-    }
+    actix_rt::spawn(sweep_now_and_then(database.records(), Arc::clone(&current)));
+    actix_rt::spawn(watch_backlog(database.records(), current));
+    Upkeep { later }
 }
 
 /// What waits for the log webhooks becomes a metric; a store that does not answer is told by readiness.
-async fn watch_backlog(records: SqliteRecords, tenants: Vec<String>) {
+async fn watch_backlog(records: SqliteRecords, current: Arc<Current>) {
     loop {
         tokio::time::sleep(MEASURE_EVERY).await;
+        let everybody = current.everybody();
+        let told = everybody.settings().filter(|settings| settings.records.webhook.is_some());
+        let tenants: Vec<&String> = told.map(|settings| &settings.tenant.name).collect();
+        if tenants.is_empty() {
+            continue;
+        }
         let Ok(waiting) = records.backlog().await else { continue };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        for tenant in &tenants {
+        for tenant in tenants {
             let of = waiting.iter().find(|(name, ..)| name == tenant);
             let (count, since) = of.map_or((0, now), |(_, count, since)| (*count, since.unsigned_abs()));
             metrics::log_events_waiting(tenant, count, now.saturating_sub(since) as f64);
@@ -137,12 +152,16 @@ async fn take_back(Contacts { tenant, notes, writes }: Contacts) {
 }
 
 /// Gives the calls that were up when a former process died their records.
-async fn list_lost(records: &SqliteRecords, kept: &HashMap<String, (Duration, bool)>) -> Result<(), Trouble> {
-    let lost = records.left_behind().await?;
+async fn list_lost(records: &SqliteRecords, current: &Current) -> Result<(), Trouble> {
+    let (lost, everybody) = (records.left_behind().await?, current.everybody());
+    let kept = |tenant: &str| {
+        let records = &everybody.directory.find(tenant)?.settings.records;
+        Some((records.keep, records.webhook.as_ref().is_some_and(|webhook| webhook.calls)))
+    };
     let entries: Vec<Entry> = lost
         .into_iter()
         .map(|call| {
-            let (keep, told) = kept.get(&call.opening.tenant).copied().unwrap_or((KEEP_OF_NOBODY, false));
+            let (keep, told) = kept(&call.opening.tenant).unwrap_or((KEEP_OF_NOBODY, false));
             Entry::Call { record: Box::new(CallRecord::lost(call.opening, Instant::now())), keep, told }
         })
         .collect();
@@ -153,15 +172,7 @@ async fn list_lost(records: &SqliteRecords, kept: &HashMap<String, (Duration, bo
     Ok(())
 }
 
-/// Which recordings a tenant has.
-struct Recordings {
-    folder: PathBuf,
-    tenant: String,
-    /// For ever, if not so long.
-    keep: Option<Duration>,
-}
-
-async fn sweep_now_and_then(records: SqliteRecords, recordings: Vec<Recordings>) {
+async fn sweep_now_and_then(records: SqliteRecords, current: Arc<Current>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         match records.sweep().await {
@@ -171,20 +182,21 @@ async fn sweep_now_and_then(records: SqliteRecords, recordings: Vec<Recordings>)
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "what has expired could not be deleted"),
         }
-        if let Err(error) = sweep_recordings(&records, &recordings).await {
+        if let Err(error) = sweep_recordings(&records, &current.everybody()).await {
             tracing::warn!(%error, "old recordings could not be deleted");
         }
     }
 }
 
 /// Deletes old recordings, and forgets whose they were.
-async fn sweep_recordings(records: &SqliteRecords, recordings: &[Recordings]) -> anyhow::Result<()> {
+async fn sweep_recordings(records: &SqliteRecords, everybody: &Everybody) -> anyhow::Result<()> {
     let over = records.recorded().await?;
     let mut there = HashSet::new();
     let mut failed = None;
-    for Recordings { folder, tenant, keep } in recordings {
-        if let Some(keep) = keep
-            && let Err(error) = recording::sweep(folder, tenant, *keep)
+    for settings in everybody.settings() {
+        let Some(folder) = &settings.recordings else { continue };
+        if let Some(keep) = settings.keep_recordings
+            && let Err(error) = recording::sweep(folder, &settings.tenant.name, keep)
         {
             failed = Some(error);
         }

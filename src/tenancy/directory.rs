@@ -1,4 +1,7 @@
-//! From the dialled number to the tenant.
+//! From the dialled number to the tenant, and to all that serves it.
+//!
+//! Invariant: a directory is never changed: a newer one takes its place ([`crate::succession`]), and whoever found something
+//! here keeps it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,11 +9,12 @@ use std::sync::Arc;
 use crate::number::Number;
 use crate::tenant::Tenant;
 
-/// All tenants by their numbers.
-#[derive(Debug, Clone, Default)]
-pub struct Directory {
-    tenants: Vec<Arc<Tenant>>,
+/// All tenants by their numbers. `S` is what one look-up gives: the tenant with its services.
+#[derive(Debug)]
+pub struct Directory<S> {
+    all: Vec<Arc<S>>,
     by_number: HashMap<Number, usize>,
+    by_name: HashMap<String, usize>,
 }
 
 /// Two tenants claim one number.
@@ -25,35 +29,44 @@ pub struct NumberTaken {
     pub second: String,
 }
 
-impl Directory {
+impl<S> Default for Directory<S> {
+    fn default() -> Self {
+        Self { all: vec![], by_number: HashMap::new(), by_name: HashMap::new() }
+    }
+}
+
+impl<S: AsRef<Tenant>> Directory<S> {
     /// A directory of tenants whose numbers are all different.
-    pub fn new(tenants: Vec<Tenant>) -> Result<Self, NumberTaken> {
+    pub fn new(all: impl IntoIterator<Item = Arc<S>>) -> Result<Self, NumberTaken> {
         let mut directory = Self::default();
-        for tenant in tenants {
-            let index = directory.tenants.len();
+        for one in all {
+            let (tenant, index) = ((*one).as_ref(), directory.all.len());
             for number in &tenant.numbers {
                 if let Some(first) = directory.by_number.insert(number.clone(), index) {
-                    return Err(NumberTaken {
-                        number: number.e164(),
-                        first: directory.tenants.get(first).map_or(&tenant.name, |t| &t.name).clone(),
-                        second: tenant.name,
-                    });
+                    let first = directory.all.get(first).map_or(tenant, |first| (**first).as_ref());
+                    let (first, second) = (first.name.clone(), tenant.name.clone());
+                    return Err(NumberTaken { number: number.e164(), first, second });
                 }
             }
-            directory.tenants.push(Arc::new(tenant));
+            directory.by_name.insert(tenant.name.clone(), index);
+            directory.all.push(one);
         }
         Ok(directory)
     }
 
-    /// The tenant of a dialled number, as it stands in a Request-URI or To header.
-    pub fn route(&self, dialled: &str) -> Option<&Arc<Tenant>> {
-        let index = self.by_number.get(&Number::parse(dialled).ok()?)?;
-        self.tenants.get(*index)
+    /// What serves a dialled number, as it stands in a Request-URI or To header.
+    pub fn route(&self, dialled: &str) -> Option<&Arc<S>> {
+        self.all.get(*self.by_number.get(&Number::parse(dialled).ok()?)?)
     }
 
-    /// All tenants.
-    pub fn tenants(&self) -> &[Arc<Tenant>] {
-        &self.tenants
+    /// What serves the tenant of this name.
+    pub fn find(&self, name: &str) -> Option<&Arc<S>> {
+        self.all.get(*self.by_name.get(name)?)
+    }
+
+    /// Everybody.
+    pub fn all(&self) -> &[Arc<S>] {
+        &self.all
     }
 }
 
@@ -62,17 +75,22 @@ mod tests {
     use super::*;
     use crate::tenant::tests::tenant;
 
+    fn directory(tenants: Vec<Tenant>) -> Result<Directory<Tenant>, NumberTaken> {
+        Directory::new(tenants.into_iter().map(Arc::new))
+    }
+
     #[test]
     fn a_number_leads_to_its_tenant_however_it_is_written() {
         let directory =
-            Directory::new(vec![tenant("a", &["+18005550123"]), tenant("b", &["+1 800 555 0199"])]).expect("good");
+            directory(vec![tenant("a", &["+18005550123"]), tenant("b", &["+1 800 555 0199"])]).expect("good");
         assert_eq!(directory.route("18005550199").map(|t| t.name.as_str()), Some("b"));
         assert!(directory.route("+18005550100").is_none() && directory.route("anonymous").is_none());
+        assert!(directory.find("a").is_some() && directory.find("c").is_none());
     }
 
     #[test]
     fn no_number_has_two_owners() {
-        let taken = Directory::new(vec![tenant("a", &["+18005550123"]), tenant("b", &["1-800-555-0123"])]);
+        let taken = directory(vec![tenant("a", &["+18005550123"]), tenant("b", &["1-800-555-0123"])]);
         let expected = NumberTaken { number: "+18005550123".into(), first: "a".into(), second: "b".into() };
         assert_eq!(taken.expect_err("taken"), expected);
     }

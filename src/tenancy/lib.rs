@@ -1,4 +1,4 @@
-//! Tenants without IO: numbers, networks, routing, quotas, transfer targets and secrets.
+//! Tenants without IO: numbers, networks, the directory and what succeeds it, quotas, transfer targets and secrets.
 //!
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
@@ -7,8 +7,8 @@ pub mod directory;
 pub mod networks;
 pub mod number;
 pub mod quota;
-
 pub mod secret;
+pub mod succession;
 pub mod tenant;
 pub mod transfer_targets;
 

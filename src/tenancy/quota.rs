@@ -32,6 +32,13 @@ impl Quota {
         Self { limit, taken: Arc::default() }
     }
 
+    /// The same limit on the calls of an older quota too: a tenant that changes keeps count of the calls it has. Whoever still
+    /// holds the older one is counted here and judged there.
+    #[must_use]
+    pub fn going_on_from(&self, older: &Self) -> Self {
+        Self { limit: self.limit, taken: Arc::clone(&older.taken) }
+    }
+
     /// Takes a place.
     pub fn acquire(&self) -> Result<Permit, QuotaExceeded> {
         let limit = self.limit;
@@ -97,6 +104,19 @@ mod tests {
         drop(first);
         assert!(quota.acquire().is_ok());
         assert_eq!(quota.taken(), 1);
+    }
+
+    #[test]
+    fn a_newer_limit_counts_the_calls_of_the_older_one() {
+        let older = Quota::new(2);
+        let held = [older.acquire().expect("free"), older.acquire().expect("free")];
+        let lower = Quota::new(1).going_on_from(&older);
+        assert_eq!((lower.acquire().expect_err("full"), lower.taken()), (QuotaExceeded { limit: 1 }, 2));
+        let higher = Quota::new(3).going_on_from(&lower);
+        let third = higher.acquire().expect("one more than before");
+        assert_eq!(higher.acquire().expect_err("full"), QuotaExceeded { limit: 3 });
+        drop((held, third));
+        assert_eq!((older.taken(), lower.taken(), higher.taken()), (0, 0, 0), "each place comes back once");
     }
 
     #[test]

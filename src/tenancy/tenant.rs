@@ -44,6 +44,12 @@ pub struct Tenant {
     pub frame_ancestors: Vec<String>,
 }
 
+impl AsRef<Tenant> for Tenant {
+    fn as_ref(&self) -> &Tenant {
+        self
+    }
+}
+
 /// "Disable the ring that callers hear while the assistant is contacted".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ringing {

@@ -15,7 +15,7 @@ use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::refused::Numbers;
 use bellhop_actors::reception::sip_endpoint::{CountOpen, CountTransactions, SipEndpoint};
-use bellhop_actors::reception::{Attach, CallHung, Reception, ReceptionSettings, calls_on_this_thread};
+use bellhop_actors::reception::{Attach, CallHung, Reception, ReceptionSettings, Serve, calls_on_this_thread};
 use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
 use bellhop_call::drill::Drill;
@@ -28,8 +28,8 @@ use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
-use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::directory::Directory;
+use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::tenant::{
     Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
 };
@@ -131,8 +131,9 @@ pub struct Stage {
     /// The RTP ports.
     pub ports: PortPool,
     registry: Arc<CallRegistry>,
+    /// The first tenant with its services, as the stage began.
+    pub acme: Services,
     node: Quota,
-    tenant: Arc<Tenant>,
 }
 
 /// A name server that knows one name.
@@ -213,8 +214,7 @@ impl Stage {
             ..tenant.clone()
         });
         let neighbours: Vec<_> = neighbours.collect();
-        let directory = Directory::new([vec![tenant], neighbours].concat()).expect("numbers of their own");
-        let tenant = Arc::clone(&directory.tenants()[0]);
+        let tenant = Arc::new(tenant);
         let shared = Arc::new(services.clone());
         let recorded: Arc<dyn RecordKeeper> = shared.clone();
         let (attributes, blanker) = match choices.contacts {
@@ -245,12 +245,13 @@ impl Stage {
         let line = AudioLine::default();
         let far_end = line.clone();
         let (held, no_descriptors) = (choices.held_ports.clone(), choices.no_descriptors);
-        let services_of = |tenant: &Arc<Tenant>| Arc::new(Services { tenant: Arc::clone(tenant), ..wired.clone() });
-        let all = directory.tenants().iter().map(services_of).collect();
+        let others =
+            neighbours.into_iter().map(|tenant| Arc::new(Services { tenant: Arc::new(tenant), ..wired.clone() }));
+        let all = std::iter::once(Arc::new(wired.clone())).chain(others);
+        let directory = Arc::new(Directory::new(all).expect("numbers of their own"));
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
-                services: all,
                 node: node.clone(),
                 ports: ports.clone(),
                 open: true,
@@ -286,7 +287,7 @@ impl Stage {
                 .with_names(Arc::new(Names(choices.named)))
         });
         carrier.attach(endpoint.clone());
-        Self { carrier, services, line, reception, endpoint, registry, ports, node, tenant }
+        Self { carrier, services, line, reception, endpoint, registry, ports, acme: wired, node }
     }
 
     /// Lets virtual time pass.
@@ -298,6 +299,12 @@ impl Stage {
     pub async fn call_answered(&self) {
         self.carrier.sends(INVITE);
         self.pass(2000).await;
+    }
+
+    /// From now on these tenants are served, as after a change of the configuration.
+    pub async fn serves(&self, all: impl IntoIterator<Item = Services>) {
+        let directory = Directory::new(all.into_iter().map(Arc::new)).expect("numbers of their own");
+        self.reception.send(Serve(Arc::new(directory))).await.expect("the reception is there");
     }
 
     /// The recognizer understands something.
@@ -359,7 +366,7 @@ impl Stage {
             ("legs on the clock", Shard::current().legs()),
             ("ports drawn", self.ports.drawn()),
             ("node permits", self.node.taken()),
-            ("tenant permits", self.tenant.calls.taken()),
+            ("tenant permits", self.acme.tenant.calls.taken()),
             ("dialogs", self.open_dialogs().await),
             ("farewells", self.registry.unfinished()),
         ];

@@ -53,12 +53,18 @@ impl Flite {
         Ok(Self { pool })
     }
 
-    /// A voice by its short name; the load of each that was asked for and that of others take turns.
+    /// The same library for another tenant: its load and that of others take turns.
+    #[must_use]
+    pub fn for_another_tenant(&self) -> Self {
+        Self { pool: self.pool.lane() }
+    }
+
+    /// A voice by its short name.
     pub fn voice(&self, name: &str) -> Result<FliteVoice, NoSynthesizer> {
         let known = VOICES.into_iter().find(|voice| *voice == name);
         let voice =
             known.ok_or_else(|| NoSynthesizer(format!("flite has no voice `{name}`: {}", VOICES.join(", "))))?;
-        Ok(FliteVoice { engine: Self { pool: self.pool.lane() }, voice })
+        Ok(FliteVoice { engine: self.clone(), voice })
     }
 }
 
@@ -208,7 +214,8 @@ mod tests {
         use futures_util::StreamExt;
         use futures_util::stream::FuturesUnordered;
         let engine = Flite::open().expect("libflite1 is installed: see README");
-        let (noisy, quiet) = (engine.voice("slt").expect("known"), engine.voice("rms").expect("known"));
+        let noisy = engine.voice("slt").expect("known");
+        let quiet = engine.for_another_tenant().voice("rms").expect("known");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         runtime.block_on(async {
             let book = |n: usize| noisy.synthesize(SpeechRequest::plain(format!("{n} {}", "word ".repeat(50)), 8000));

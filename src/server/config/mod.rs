@@ -18,6 +18,7 @@ mod tenant;
 mod tests;
 mod warnings;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +37,8 @@ pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
 pub use places::{Places, Position};
-use reader::{Gathered, Section, drill};
+pub(crate) use reader::Mark;
+use reader::{Gathered, Section, drill, marks_of_node};
 pub use records::{Records, RecordsWebhook};
 pub use services::{
     AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
@@ -66,6 +68,8 @@ pub struct Config {
     pub drill: Option<Drill>,
     /// Where all of this stands.
     pub places: Places,
+    /// What is written of the node.
+    pub(crate) node: BTreeMap<String, Mark>,
 }
 
 /// One of `[[tenants]]`
@@ -73,6 +77,8 @@ pub struct Config {
 pub struct Tenant {
     /// Which of the file's it is, from 0.
     pub index: usize,
+    /// Tells whether another reading says the same of it.
+    pub(crate) mark: Mark,
     /// What the engine needs to know of it.
     pub tenant: bellhop_tenancy::Tenant,
     /// `[tenants.media]`
@@ -137,6 +143,12 @@ impl Config {
         Reading::of(text, path).and_then(|reading| reading.mistakes.or(reading.config))
     }
 
+    /// The keys of the node that are written differently in another reading, or in one of the two alone.
+    pub fn differs_in(&self, other: &Self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.node.keys().chain(other.node.keys()).collect();
+        keys.into_iter().filter(|key| self.node.get(*key) != other.node.get(*key)).cloned().collect()
+    }
+
     /// The address session descriptions name: configured, or where media is bound, or this machine's own.
     pub fn media_address(&self) -> IpAddr {
         let configured = self.media.advertise.or(self.sip.advertise);
@@ -179,6 +191,7 @@ impl Reading {
             tenants: root.sections("tenants").iter().map(tenant::read).collect(),
             drill: root.optional_section("drill").and_then(|section| drill(&section)),
             places,
+            node: marks_of_node(&table),
         };
         serving::check(&mut config, &root);
         root.finish();
@@ -189,7 +202,7 @@ impl Reading {
     pub fn without_bad_tenants(&mut self) -> Vec<(String, Mistakes)> {
         let mistakes = std::mem::take(&mut self.mistakes);
         let of = |index: usize| mistakes.list().iter().filter(move |mistake| mistake.tenant() == Some(index)).cloned();
-        let bad: std::collections::BTreeSet<usize> = mistakes.list().iter().filter_map(Mistake::tenant).collect();
+        let bad: BTreeSet<usize> = mistakes.list().iter().filter_map(Mistake::tenant).collect();
         self.config.tenants.retain(|settings| !bad.contains(&settings.index));
         let name = |index: usize| self.config.places.spoken(&format!("tenants[{index}]")).replace("tenants.", "");
         bad.iter().map(|index| (name(*index), of(*index).collect())).collect()

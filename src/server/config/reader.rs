@@ -5,7 +5,9 @@
 //! everywhere: an empty text, an empty list and an empty secret are mistakes, unless the key says that silence is meant.
 
 use std::cell::RefCell;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -28,12 +30,35 @@ pub(super) struct Gathered {
     places: Places,
     folder: PathBuf,
     found: RefCell<Vec<Mistake>>,
+    mark: RefCell<DefaultHasher>,
+}
+
+/// Two of one mark say the same: what is written, and what that leads to (secrets, scripts). Shows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// The keys of a table that belong to no tenant, by path, each with its mark.
+pub(super) fn marks_of_node(table: &DeTable<'_>) -> BTreeMap<String, Mark> {
+    let mut marks = BTreeMap::new();
+    let node = table.iter().filter(|(key, _)| key.get_ref() != "tenants");
+    node.for_each(|(key, value)| mark_leaves(key.get_ref(), value.get_ref(), &mut marks));
+    marks
+}
+
+fn mark_leaves(path: &str, value: &DeValue<'_>, marks: &mut BTreeMap<String, Mark>) {
+    if let DeValue::Table(table) = value {
+        let each = table.iter().map(|(key, value)| (format!("{path}.{}", key.get_ref()), value.get_ref()));
+        return each.for_each(|(path, value)| mark_leaves(&path, value, marks));
+    }
+    let mut mark = DefaultHasher::new();
+    json(value).to_string().hash(&mut mark);
+    marks.insert(path.to_owned(), Mark(mark.finish()));
 }
 
 impl Gathered {
     pub(super) fn new(places: Places) -> Self {
         let folder = places.file().parent().unwrap_or(Path::new("")).to_owned();
-        Self { places, folder, found: RefCell::default() }
+        Self { places, folder, found: RefCell::default(), mark: RefCell::default() }
     }
 
     fn add(&self, path: &str, why: String) {
@@ -74,6 +99,24 @@ impl<'a> Section<'a> {
     /// Which of a list of sections this is.
     pub(super) fn index(&self) -> Option<usize> {
         self.path.rsplit_once('[')?.1.strip_suffix(']')?.parse().ok()
+    }
+
+    /// Begins the mark of a section with all that is written in it.
+    pub(super) fn begin_mark(&self) {
+        let mut mark = DefaultHasher::new();
+        let written = self.table.into_iter().flatten();
+        written.for_each(|(key, value)| (key.get_ref(), json(value.get_ref()).to_string()).hash(&mut mark));
+        self.gathered.mark.replace(mark);
+    }
+
+    /// What a section leads to goes into its mark.
+    pub(super) fn leads_to(&self, text: &str) {
+        text.hash(&mut *self.gathered.mark.borrow_mut());
+    }
+
+    /// The mark of what has been read since it was begun.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.gathered.mark.borrow().finish())
     }
 
     /// How many mistakes there are by now, in the whole file.
@@ -346,7 +389,10 @@ impl<'a> Section<'a> {
             _ => Ok(secret),
         });
         match found {
-            Ok(secret) => Secret::new(secret),
+            Ok(secret) => {
+                self.leads_to(&secret);
+                Secret::new(secret)
+            }
             Err(why) => {
                 let source = if refers { format!("`{text}` ") } else { String::new() };
                 self.mistake(key, &format!("{source}{why}"));

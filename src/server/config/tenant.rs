@@ -10,12 +10,13 @@ use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
 
 use super::reader::Section;
-use super::services::{Ranked, RecognizerKind, SynthesizerKind};
-use super::{Connect, Tenant, conversation, records, services, sip};
+use super::services::{AssistantKind, Ranked, RecognizerKind, SynthesizerKind};
+use super::{Connect, TEXT_MAX, Tenant, conversation, read_text, records, services, sip};
 
 const HTTP: [&str; 2] = ["http://", "https://"];
 
 pub(super) fn read(section: &Section<'_>) -> Tenant {
+    section.begin_mark();
     let name = read_name(section);
     let numbers = read_numbers(section);
     let sip = sip::read_tenant_sip(&section.section("sip"));
@@ -57,8 +58,14 @@ pub(super) fn read(section: &Section<'_>) -> Tenant {
         section.required_section("text_to_speech").map(|s| services::read_synthesizers(&s, &tenant.language));
     let speech_to_text = speech_to_text.unwrap_or_default();
     let embedded = matches!(speech_to_text.first(), Some(Ranked { kind: RecognizerKind::Pocketsphinx, .. }));
-    let settings = Tenant {
+    let scripts = assistant.iter().flatten().filter_map(|assistant| match &assistant.kind {
+        AssistantKind::Scripted { script } => read_text(script, TEXT_MAX).ok(),
+        _ => None,
+    });
+    scripts.for_each(|script| section.leads_to(&script));
+    let mut settings = Tenant {
         index: section.index().unwrap_or_default(),
+        mark: section.mark(),
         conversation: conversation::read(&section.section("conversation"), embedded),
         records: records::read(&section.section("records")),
         invite_headers: sip.invite_headers.into(),
@@ -73,6 +80,7 @@ pub(super) fn read(section: &Section<'_>) -> Tenant {
     };
     tell_of_languages(section, &settings);
     section.finish();
+    settings.mark = section.mark();
     settings
 }
 

@@ -80,9 +80,9 @@ pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> Htt
     match record {
         Some((tenant, record)) => {
             tracing::info!(tenant, "a conversation was viewed");
-            let tenant = shared.server.tenants.get(&tenant);
-            let ancestors = tenant.map(|tenant| tenant.frame_ancestors.as_slice()).unwrap_or_default();
-            let language = tenant.map_or(ENGLISH, |tenant| tenant.language.as_str());
+            let tenant = shared.server.tenant(&tenant);
+            let ancestors = tenant.as_ref().map(|tenant| tenant.frame_ancestors.as_slice()).unwrap_or_default();
+            let language = tenant.as_ref().map_or(ENGLISH, |tenant| tenant.language.as_str());
             answer(StatusCode::OK, ancestors, &nonce).body(show(&record, language, &nonce))
         }
         None => {

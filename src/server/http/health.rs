@@ -25,7 +25,7 @@ pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
     match reasons.as_slice() {
         // The others are served: who watches tenants has the metrics, who reads has the reason.
         [] => {
-            let skipped = shared.server.skipped.iter();
+            let skipped = shared.server.skipped().into_iter();
             let told = skipped.map(|(name, mistakes)| format!("not served: tenant {name}, mistakes: {mistakes}\n"));
             HttpResponse::Ok().content_type("text/plain").body("ready\n".to_owned() + &told.collect::<String>())
         }

@@ -1,20 +1,23 @@
 //! Wires configuration, adapters and actors into a running server.
 //!
 //! Invariant: everything that can be wrong is found before the first socket is served, and every socket is bound before the
-//! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip.
+//! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip. Tenants change
+//! while calls run: `reload.rs`.
 
-use std::collections::HashMap;
+mod reload;
+mod tenants;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
 use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::reception::admission::Admission;
-use bellhop_actors::reception::call_registry::{CallId, CallRegistry};
+use bellhop_actors::reception::call_registry::CallRegistry;
 use bellhop_actors::reception::live_contacts::LiveContacts;
 use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
@@ -22,34 +25,34 @@ use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
 use bellhop_actors::reception::{
     Attach, CallHung, Drain, HURRY_WITHIN, LEAVE_WITHIN, LeaveNow, Reception, ReceptionSettings, last_resort,
 };
-use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
+use bellhop_actors::services::Observer;
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::log_webhook::LogWebhook;
-use bellhop_adapters::noted_writes::NotedWrites;
-use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::sqlite::{Database, SqliteHistories};
-use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_amazon_connect::Limiters;
 use bellhop_call::ending::Ending;
-use bellhop_connect::InstanceArn;
-use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
+use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::quota::{Quota, Shares};
-use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::tenant::Tenant;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config, Mistakes, Reading};
-use crate::engines::{AtRest, Engines, Purpose, TenantEngines};
+use crate::config::{Config, Mistakes, Reading};
+use crate::engines::{Engines, Purpose, Shared};
 use crate::live::{self, Both, HangUp, Live};
 use crate::process;
 use crate::records::{self, Books};
 use crate::tls_identity;
 use crate::upkeep;
+use reload::Reloading;
+pub use reload::reload_on_hang_up;
+use tenants::Workshop;
+pub(crate) use tenants::{Current, Everybody};
 
 /// What a configuration names, opened and found good.
 pub struct Prepared {
@@ -58,6 +61,7 @@ pub struct Prepared {
     /// Tenants that have mistakes and are not served, because `serve.skip_bad_tenants` allows it.
     pub skipped: Vec<(String, Mistakes)>,
     engines: Engines,
+    shared: Shared,
     receivers: Vec<(String, LogWebhook)>,
 }
 
@@ -69,10 +73,6 @@ pub struct Server {
     pub registry: Arc<CallRegistry>,
     /// The histories, for the agent's page.
     pub histories: SqliteHistories,
-    /// Tenants by name, for their page policies.
-    pub tenants: HashMap<String, Arc<Tenant>>,
-    /// Tenants that are not served for their mistakes, and how many those are.
-    pub skipped: Vec<(String, usize)>,
     /// Whether new calls are welcome.
     pub open: Arc<AtomicBool>,
     reception: Addr<Reception>,
@@ -81,7 +81,8 @@ pub struct Server {
     drain: Duration,
     books: Books,
     socket: Option<JoinHandle<()>>,
-    resting: Vec<(String, &'static str, AtRest)>,
+    current: Arc<Current>,
+    reloading: tokio::sync::Mutex<Reloading>,
     _watchdog: Watchdog,
     _arbiters: Vec<Arbiter>,
 }
@@ -129,7 +130,7 @@ pub enum StartError {
 
 /// Everything that is wrong with a file and with what it names: scripts, voices, packages. Nothing is started or created.
 pub fn check(mut reading: Reading) -> Result<Config, Mistakes> {
-    let (_, _, found) = open(&reading.config, Purpose::Check);
+    let (_, _, found) = open(&mut Shared::default(), &reading.config, Purpose::Check);
     reading.mistakes.extend(found);
     reading.mistakes.or(reading.config)
 }
@@ -137,7 +138,8 @@ pub fn check(mut reading: Reading) -> Result<Config, Mistakes> {
 /// Opens what a file names. With `serve.skip_bad_tenants`, a tenant's mistakes cost that tenant alone; those of the server
 /// itself cost everybody, and so does a file of which no tenant is good.
 pub fn prepare(mut reading: Reading) -> Result<Prepared, Mistakes> {
-    let (mut engines, mut receivers, found) = open(&reading.config, Purpose::Serve);
+    let mut shared = Shared::default();
+    let (mut engines, mut receivers, found) = open(&mut shared, &reading.config, Purpose::Serve);
     reading.mistakes.extend(found);
     let mut skipped = vec![];
     if reading.config.serve.skip_bad_tenants && reading.mistakes.of_tenants_alone() && !reading.mistakes.is_empty() {
@@ -153,15 +155,15 @@ pub fn prepare(mut reading: Reading) -> Result<Prepared, Mistakes> {
         receivers.retain(|(name, _)| names.contains(&name.as_str()));
     }
     let config = reading.mistakes.or(reading.config)?;
-    Ok(Prepared { config, skipped, engines, receivers })
+    Ok(Prepared { config, skipped, engines, shared, receivers })
 }
 
 fn indices(config: &Config) -> Vec<usize> {
     config.tenants.iter().map(|settings| settings.index).collect()
 }
 
-fn open(config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
-    let (engines, mut mistakes) = Engines::open(config, purpose);
+fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
+    let (engines, mut mistakes) = Engines::open(shared, config, purpose);
     if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
         mistakes.extend([config.places.mistake("sip.tls", why)]);
     }
@@ -174,7 +176,7 @@ impl Server {
     /// Starts a server; must be called on an actix system. Ports are bound before the database is touched: a second server
     /// on the same ones changes nothing.
     pub async fn start(prepared: Prepared, observer: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
-        let Prepared { config, skipped, engines, receivers } = prepared;
+        let Prepared { config, skipped, engines, shared, receivers } = prepared;
         let identity = match &config.sip.tls {
             None => {
                 bellhop_actors::metrics::certificate_expires(0);
@@ -199,38 +201,25 @@ impl Server {
             None => live,
         };
         let books = Books::open(database.records(), receivers);
-        let limiters = Limiters::default();
-        let sounds = WebSounds::new(config.sounds.private_networks);
-        let (mut services, mut written) = (vec![], vec![]);
-        let tenants: Vec<Tenant> = config.tenants.iter().map(|settings| settings.tenant.clone()).collect();
-        let directory = Directory::new(tenants)
-            .map_err(|taken| config.places.mistakes(vec![("tenants".to_owned(), taken.to_string())]))?;
-        for ((tenant, settings), engine) in directory.tenants().iter().zip(&config.tenants).zip(&engines.of) {
-            let mut contacts = Contacts::of(settings, &limiters, &database);
-            written.extend(contacts.written.take());
-            services.push(Arc::new(Services {
-                tenant: Arc::clone(tenant),
-                media: settings.media.clone(),
-                recorder: engine.recordings.clone().map(|folder| {
-                    Arc::new(Recordings { folder, tenant: settings.tenant.name.clone() }) as Arc<dyn CallRecorder>
-                }),
-                instance: contacts.instance,
-                assistant: Arc::clone(&engine.assistant),
-                recognizer: Arc::clone(&engine.recognizer),
-                synthesizer: Arc::clone(&engine.synthesizer),
-                sounds: Arc::new(sounds.for_another_tenant()),
-                conversation: settings.conversation.clone(),
-                invite_headers: Arc::clone(&settings.invite_headers),
-                attributes: contacts.attributes,
-                blanker: contacts.blanker,
-                histories: Arc::new(
-                    database.histories(settings.records.histories.unwrap_or(config.storage.time_to_live)),
-                ),
-                assistant_id: settings.assistant[0].kind.id().into(),
-                records: books.keeper(settings),
-                observer: Some(Arc::clone(&observer)),
-            }));
-        }
+        let workshop = Workshop {
+            database: database.clone(),
+            histories: config.storage.time_to_live,
+            observer: Arc::clone(&observer),
+            books: books.clone(),
+            limiters: Limiters::default(),
+            sounds: WebSounds::new(config.sounds.private_networks),
+        };
+        let made = config.tenants.iter().zip(engines.of);
+        let (served, written): (Vec<_>, Vec<_>) =
+            made.map(|(settings, engines)| workshop.serve(settings.clone(), engines, None)).unzip();
+        let taken = |taken: NumberTaken| config.places.mistakes(vec![("tenants".to_owned(), taken.to_string())]);
+        let everybody = Everybody {
+            directory: Directory::new(served.into_iter().map(Arc::new)).map_err(taken)?,
+            skipped: skipped.iter().map(|(name, mistakes)| (name.clone(), mistakes.list().len())).collect(),
+        };
+        let directory = Arc::new(everybody.services().map_err(taken)?);
+        let current = Arc::new(Current::default());
+        current.becomes(everybody);
         let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
         bellhop_actors::metrics::describe(&names);
         bellhop_actors::metrics::build(env!("CARGO_PKG_VERSION"));
@@ -238,14 +227,10 @@ impl Server {
         for settings in &config.tenants {
             bellhop_actors::metrics::tenant_limit(&settings.tenant.name, settings.tenant.calls.limit());
         }
-        let of = |(engine, settings): (TenantEngines, &config::Tenant)| {
-            engine.at_rest.map(|(port, at_rest)| (settings.tenant.name.clone(), port, at_rest))
-        };
-        let resting = engines.of.into_iter().zip(&config.tenants).flat_map(of).collect();
         for (name, mistakes) in &skipped {
-            bellhop_actors::metrics::tenant_skipped(name);
+            bellhop_actors::metrics::tenant_skipped(name, true);
             for why in mistakes.lines() {
-                tracing::error!(tenant = name, why, "a tenant is not served: mend this, and start again");
+                tracing::error!(tenant = name, why, "a tenant is not served: mend this, and send SIGHUP");
             }
         }
         let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
@@ -258,13 +243,11 @@ impl Server {
             let free = ports.free(Instant::now());
             tracing::warn!(held, free, "other programs hold pairs of media.ports: calls use the free ones");
         }
-        let by_name = directory.tenants().iter().map(|tenant| (tenant.name.clone(), Arc::clone(tenant))).collect();
         let trusted: Vec<IpNet> =
-            directory.tenants().iter().flat_map(|tenant| tenant.sources.iter().copied()).collect();
+            directory.all().iter().flat_map(|services| services.tenant.sources.iter().copied()).collect();
         let settings = ReceptionSettings {
             admission: Admission {
                 directory,
-                services,
                 node: Quota::new(config.sip.max_calls),
                 ports,
                 open: true,
@@ -318,33 +301,41 @@ impl Server {
             }
         })
         .map_err(StartError::Thread)?;
-        upkeep::start(&database, &config, written);
+        let written = written.into_iter().flatten().collect();
+        let upkeep = upkeep::start(&database, config.storage.time_to_live, Arc::clone(&current), written);
+        let drain = config.sip.drain;
+        let reloading = Reloading::new(config, shared, workshop, upkeep);
         Ok(Self {
             sip,
             registry,
             histories,
-            tenants: by_name,
-            skipped: skipped.into_iter().map(|(name, mistakes)| (name, mistakes.list().len())).collect(),
             open: Arc::new(AtomicBool::new(true)),
             reception,
             wire: last_wire,
             died,
-            drain: config.sip.drain,
+            drain,
             books,
             socket,
-            resting,
+            current,
+            reloading: tokio::sync::Mutex::new(reloading),
             _watchdog: watchdog,
             _arbiters: arbiters,
         })
     }
 
+    /// What the engine knows of a tenant that is served.
+    pub fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
+        self.current.everybody().directory.find(name).map(|served| served.tenant())
+    }
+
+    /// Tenants that are not served for their mistakes, and how many those are.
+    pub fn skipped(&self) -> Vec<(String, usize)> {
+        self.current.everybody().skipped.clone()
+    }
+
     /// Brings up to date what is no event: who rests, and what the process takes.
     pub fn measure(&self) {
-        for (tenant, port, at_rest) in &self.resting {
-            for (service, rests) in at_rest() {
-                bellhop_actors::metrics::service_at_rest(tenant, port, service, rests);
-            }
-        }
+        self.current.everybody().directory.all().iter().for_each(|served| served.measure());
         match process::take() {
             Ok(taken) => bellhop_actors::metrics::process(&taken),
             Err(error) => tracing::debug!(%error, "what the process takes cannot be read"),
@@ -396,35 +387,6 @@ impl Server {
 /// How long what is written may take to be written when somebody is in a hurry.
 const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
-/// The ports to a tenant's contacts.
-struct Contacts {
-    instance: Option<InstanceArn>,
-    attributes: Arc<dyn AttributeWriter>,
-    blanker: Arc<dyn AttributeBlanker>,
-    /// For what a former process left in flight.
-    written: Option<upkeep::Contacts>,
-}
-
-impl Contacts {
-    fn of(settings: &config::Tenant, limiters: &Limiters, database: &Database) -> Self {
-        let Some(connect) = &settings.connect else {
-            let nobody = Arc::new(NoContacts);
-            return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
-        };
-        let credentials = Credentials {
-            access_key_id: connect.access_key_id.expose().to_owned(),
-            secret_access_key: connect.secret_access_key.expose().to_owned(),
-        };
-        let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
-        warn_if_unreachable(&settings.tenant.name, connect);
-        let instance = Some(connect.instance.clone());
-        let (tenant, notes) = (settings.tenant.name.clone(), database.in_flight(&settings.tenant.name));
-        let writes = NotedWrites::new(client, Arc::new(notes.clone()));
-        let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
-        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, notes, writes }) }
-    }
-}
-
 /// Where `bellhop calls` connects to; a server without it serves calls all the same.
 async fn serve_live(database: &str, registry: &Arc<CallRegistry>) -> (Arc<Live>, Option<JoinHandle<()>>) {
     let live = Live::new();
@@ -435,46 +397,4 @@ async fn serve_live(database: &str, registry: &Arc<CallRegistry>) -> (Arc<Live>,
         None => None,
     };
     (Arc::new(live), serving)
-}
-
-/// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
-fn warn_if_unreachable(tenant: &str, connect: &config::Connect) {
-    let region = &connect.instance.region;
-    let url = connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
-    let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());
-    let authority = rest.split('/').next().unwrap_or_default().to_owned();
-    let port = if url.starts_with("https") { 443 } else { 80 };
-    let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
-    actix_rt::spawn(async move {
-        let connect = tokio::net::TcpStream::connect(&address);
-        if !matches!(tokio::time::timeout(Duration::from_secs(3), connect).await, Ok(Ok(_))) {
-            tracing::warn!(
-                tenant = name,
-                endpoint = address,
-                "Amazon Connect cannot be reached: this tenant's hand-offs will end in a BYE without attribute"
-            );
-        }
-    });
-}
-
-/// Recordings of one tenant, named by tenant, time and call.
-struct Recordings {
-    folder: Folder,
-    tenant: String,
-}
-
-impl CallRecorder for Recordings {
-    fn begin(&self, call: CallId, sample_rate: u32) -> Box<dyn RecordingSink> {
-        let began_unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let name = Name { tenant: self.tenant.clone(), began_unix, call: call.to_string() };
-        Box::new(Sink(self.folder.begin(&name.to_string(), sample_rate)))
-    }
-}
-
-struct Sink(Recording);
-
-impl RecordingSink for Sink {
-    fn write(&mut self, samples: Vec<i16>) {
-        self.0.write(samples);
-    }
 }

@@ -1,0 +1,240 @@
+//! A tenant as it is served: what its settings say, and the services that were opened for it.
+//!
+//! Invariant: who is served is one value that is swapped whole ([`Current`]); whoever has taken it out keeps it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
+use bellhop_adapters::noted_writes::NotedWrites;
+use bellhop_adapters::recording::{Folder, Name, Recording};
+use bellhop_adapters::sounds::WebSounds;
+use bellhop_adapters::storage::sqlite::Database;
+use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_connect::InstanceArn;
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
+use bellhop_tenancy::Tenant;
+use bellhop_tenancy::directory::{Directory, NumberTaken};
+use bellhop_tenancy::quota::Quota;
+
+use crate::config;
+use crate::engines::{AtRest, TenantEngines};
+use crate::records::Books;
+use crate::upkeep;
+
+/// One tenant.
+pub(crate) struct Served {
+    /// What was said of it.
+    pub(crate) settings: config::Tenant,
+    services: Arc<Services>,
+    at_rest: [(&'static str, AtRest); 3],
+}
+
+/// Everybody who is served, and who is not.
+#[derive(Default)]
+pub(crate) struct Everybody {
+    /// By number and name.
+    pub(crate) directory: Directory<Served>,
+    /// Tenants that are not served for their mistakes, and how many those are.
+    pub(crate) skipped: Vec<(String, usize)>,
+}
+
+/// Everybody who is served now.
+#[derive(Default)]
+pub(crate) struct Current(RwLock<Arc<Everybody>>);
+
+/// What the services of tenants are made of that all of them share; it lives as long as the process.
+pub(super) struct Workshop {
+    pub(super) database: Database,
+    /// How long histories can be read, unless a tenant says otherwise.
+    pub(super) histories: Duration,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) books: Books,
+    pub(super) limiters: Limiters,
+    pub(super) sounds: WebSounds,
+}
+
+impl Current {
+    /// Those of this moment.
+    pub(crate) fn everybody(&self) -> Arc<Everybody> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on it is these.
+    pub(super) fn becomes(&self, everybody: Everybody) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(everybody);
+    }
+}
+
+impl Everybody {
+    /// For Reception: one look-up from a number to all that a call needs.
+    pub(super) fn services(&self) -> Result<Directory<Services>, NumberTaken> {
+        Directory::new(self.directory.all().iter().map(|served| Arc::clone(&served.services)))
+    }
+
+    /// What is said of each.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &config::Tenant> {
+        self.directory.all().iter().map(|served| &served.settings)
+    }
+}
+
+impl AsRef<Tenant> for Served {
+    fn as_ref(&self) -> &Tenant {
+        &self.services.tenant
+    }
+}
+
+impl Served {
+    /// What the engine knows of it.
+    pub(super) fn tenant(&self) -> Arc<Tenant> {
+        Arc::clone(&self.services.tenant)
+    }
+
+    /// Which services are left alone for their failures becomes a metric.
+    pub(super) fn measure(&self) {
+        for (port, at_rest) in &self.at_rest {
+            for (service, rests) in at_rest() {
+                bellhop_actors::metrics::service_at_rest(&self.settings.tenant.name, port, service, rests);
+            }
+        }
+    }
+
+    /// It is served no more, or not by these services: none of them rests.
+    pub(super) fn forget(&self) {
+        for (port, at_rest) in &self.at_rest {
+            for (service, _) in at_rest() {
+                bellhop_actors::metrics::service_at_rest(&self.settings.tenant.name, port, service, false);
+            }
+        }
+    }
+}
+
+impl Workshop {
+    /// Makes a tenant's services of its engines; must be called on an actix system. `older` counts the calls that a tenant of
+    /// its name has already. What comes with it is for what a former process left in flight.
+    pub(super) fn serve(
+        &self,
+        mut settings: config::Tenant,
+        engines: TenantEngines,
+        older: Option<&Quota>,
+    ) -> (Served, Option<upkeep::Contacts>) {
+        if let Some(older) = older {
+            settings.tenant.calls = settings.tenant.calls.going_on_from(older);
+        }
+        let contacts = Contacts::of(&settings, &self.limiters, &self.database);
+        let name = settings.tenant.name.clone();
+        let recorder = engines
+            .recordings
+            .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
+        let histories = self.database.histories(settings.records.histories.unwrap_or(self.histories));
+        let services = Services {
+            tenant: Arc::new(settings.tenant.clone()),
+            media: settings.media.clone(),
+            recorder,
+            instance: contacts.instance,
+            assistant: engines.assistant,
+            recognizer: engines.recognizer,
+            synthesizer: engines.synthesizer,
+            sounds: Arc::new(self.sounds.for_another_tenant()),
+            conversation: settings.conversation.clone(),
+            invite_headers: Arc::clone(&settings.invite_headers),
+            attributes: contacts.attributes,
+            blanker: contacts.blanker,
+            histories: Arc::new(histories),
+            assistant_id: settings.assistant[0].kind.id().into(),
+            records: self.books.keeper(&settings),
+            observer: Some(Arc::clone(&self.observer)),
+        };
+        (Served { settings, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
+    }
+}
+
+/// Counts the calls of tenants that are served no more and may come back while they have some.
+#[derive(Debug, Default)]
+pub(super) struct Retired(HashMap<String, Quota>);
+
+impl Retired {
+    /// A tenant is served no more.
+    pub(super) fn retire(&mut self, tenant: &Tenant) {
+        self.0.retain(|_, quota| quota.taken() > 0);
+        self.0.insert(tenant.name.clone(), tenant.calls.clone());
+    }
+
+    /// Its count, should it have been there.
+    pub(super) fn of(&self, name: &str) -> Option<&Quota> {
+        self.0.get(name)
+    }
+}
+
+/// The ports to a tenant's contacts.
+struct Contacts {
+    instance: Option<InstanceArn>,
+    attributes: Arc<dyn AttributeWriter>,
+    blanker: Arc<dyn AttributeBlanker>,
+    /// For what a former process left in flight.
+    written: Option<upkeep::Contacts>,
+}
+
+impl Contacts {
+    fn of(settings: &config::Tenant, limiters: &Limiters, database: &Database) -> Self {
+        let Some(connect) = &settings.connect else {
+            let nobody = Arc::new(NoContacts);
+            return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
+        };
+        let credentials = Credentials {
+            access_key_id: connect.access_key_id.expose().to_owned(),
+            secret_access_key: connect.secret_access_key.expose().to_owned(),
+        };
+        let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
+        warn_if_unreachable(&settings.tenant.name, connect);
+        let instance = Some(connect.instance.clone());
+        let (tenant, notes) = (settings.tenant.name.clone(), database.in_flight(&settings.tenant.name));
+        let writes = NotedWrites::new(client, Arc::new(notes.clone()));
+        let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
+        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, notes, writes }) }
+    }
+}
+
+/// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
+fn warn_if_unreachable(tenant: &str, connect: &config::Connect) {
+    let region = &connect.instance.region;
+    let url = connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
+    let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());
+    let authority = rest.split('/').next().unwrap_or_default().to_owned();
+    let port = if url.starts_with("https") { 443 } else { 80 };
+    let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
+    actix_rt::spawn(async move {
+        let connect = tokio::net::TcpStream::connect(&address);
+        if !matches!(tokio::time::timeout(Duration::from_secs(3), connect).await, Ok(Ok(_))) {
+            tracing::warn!(
+                tenant = name,
+                endpoint = address,
+                "Amazon Connect cannot be reached: this tenant's hand-offs will end in a BYE without attribute"
+            );
+        }
+    });
+}
+
+/// Recordings of one tenant, named by tenant, time and call.
+struct Recordings {
+    folder: Folder,
+    tenant: String,
+}
+
+impl CallRecorder for Recordings {
+    fn begin(&self, call: CallId, sample_rate: u32) -> Box<dyn RecordingSink> {
+        let began_unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let name = Name { tenant: self.tenant.clone(), began_unix, call: call.to_string() };
+        Box::new(Sink(self.folder.begin(&name.to_string(), sample_rate)))
+    }
+}
+
+struct Sink(Recording);
+
+impl RecordingSink for Sink {
+    fn write(&mut self, samples: Vec<i16>) {
+        self.0.write(samples);
+    }
+}

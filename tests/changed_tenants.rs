@@ -1,0 +1,88 @@
+//! Tenants change while calls run: a call keeps what it began with, each new one gets the newest.
+
+use std::sync::Arc;
+
+use bellhop_actors::services::Services;
+use bellhop_sip::message::Method;
+use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::tenant::{FailureBeforeAnswer, Tenant};
+use bellhop_tests::services::FakeServices;
+use bellhop_tests::stage::{Choices, INVITE, Stage, play};
+use serde_json::json;
+
+/// The nth call: another dialog, another transaction.
+fn call(n: usize) -> String {
+    INVITE
+        .replace("z9hG4bKinvite", &format!("z9hG4bKcall{n}"))
+        .replace("call-1", &format!("call-{n}"))
+        .replace("contact-1", &format!("contact-{n}"))
+}
+
+/// The stage's tenant with a change.
+fn changed(stage: &Stage, change: impl FnOnce(&mut Tenant)) -> Services {
+    let mut tenant = (*stage.acme.tenant).clone();
+    change(&mut tenant);
+    Services { tenant: Arc::new(tenant), ..stage.acme.clone() }
+}
+
+/// A limit for the calls that there are already.
+fn with_limit(stage: &Stage, limit: usize) -> Services {
+    changed(stage, |tenant| {
+        tenant.calls = Quota::new(limit).going_on_from(&tenant.calls);
+        tenant.before_answer = FailureBeforeAnswer::ServiceUnavailable;
+    })
+}
+
+#[test]
+fn a_call_keeps_what_it_began_with_and_the_next_gets_the_newest() {
+    play(Choices::default(), |stage| async move {
+        stage.call_answered().await;
+        let newest = FakeServices::default();
+        newest.replies("", json!([{"response_type": "text", "text": "you have reached the newest"}]));
+        newest.replies("goodbye", json!([{"response_type": "end_session"}]));
+        let shared = Arc::new(newest.clone());
+        stage.serves([Services { assistant: shared.clone(), synthesizer: shared, ..stage.acme.clone() }]).await;
+        stage.carrier.sends(&call(2));
+        stage.pass(3000).await;
+        assert_eq!(newest.said(), ["you have reached the newest"]);
+        stage.serves([]).await;
+        stage.caller_says("goodbye").await;
+        stage.pass(3000).await;
+        assert!(stage.services.said().contains(&"bye".to_owned()), "by the assistant it began with");
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 2, "both hear the recognizer they share");
+        stage.carrier.forget();
+        stage.carrier.sends(&call(3));
+        stage.pass(500).await;
+        assert_eq!(stage.carrier.statuses(), [403], "nobody's number now");
+        stage.settle().await;
+        assert_eq!(stage.leaks().await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_newer_limit_counts_the_calls_that_there_are() {
+    play(Choices { max_calls: 2, ..Choices::default() }, |stage| async move {
+        stage.call_answered().await;
+        let first = stage.carrier.to_tag();
+        stage.carrier.sends(&call(2));
+        stage.pass(1000).await;
+        let asks = async |n: usize| {
+            stage.carrier.forget();
+            stage.carrier.sends(&call(n));
+            stage.pass(1000).await;
+            stage.carrier.statuses().into_iter().any(|status| status == 503)
+        };
+        stage.serves([with_limit(&stage, 1)]).await;
+        assert!(asks(3).await, "two calls are more than one");
+        stage.serves([with_limit(&stage, 3)]).await;
+        assert!(!asks(4).await, "the third of three");
+        assert!(asks(5).await, "and no more: none was forgotten");
+        assert_eq!(stage.acme.tenant.calls.taken(), 3);
+        stage.serves([]).await;
+        stage.serves([with_limit(&stage, 3)]).await;
+        assert!(asks(6).await, "who comes back has the calls he had");
+        stage.carrier.sends(&format!("BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag=far\nTo: <sip:+18005550123@203.0.113.7:5060>;tag={first}\nCall-ID: call-1\nCSeq: 9 BYE\nContent-Length: 0\n\n"));
+        stage.pass(2000).await;
+        assert_eq!(stage.acme.tenant.calls.taken(), 2, "a place comes back once, to the one count there is");
+    });
+}
