@@ -11,6 +11,7 @@
 //!     └── ConnectHandoff   the only holder of the port that writes contact attributes
 //! ```
 //! Invariant: an actor has no logic of its own; it drives a pure core and carries out what the core says.
+#![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod call;
 pub mod drive;
@@ -23,6 +24,7 @@ pub mod supervision;
 use std::time::Instant;
 
 /// The time, as actors tell it to cores; virtual in tests.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

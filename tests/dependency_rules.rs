@@ -121,6 +121,24 @@ fn pure_crates_never_look_around() {
     }
 }
 
+/// What a report means where a call is stands in `src/call/lifecycle.rs`.
+#[test]
+fn the_supervisor_names_no_state_and_its_children_do_not_know_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("actors/call");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("readable");
+    let supervisor = read("supervisor.rs");
+    for name in ["PhaseName::", "State::"] {
+        assert!(
+            !supervisor.contains(name),
+            "supervisor.rs: {name}: it hands reports to the core and carries out orders"
+        );
+    }
+    for child in ["sip_dialog", "jitter_buffer", "stt_stream", "tts_playback", "turn_loop", "connect_handoff", "band"] {
+        let known = read(&format!("{child}.rs")).contains("supervisor");
+        assert!(!known, "{child}.rs knows the supervisor: children report to a Recipient");
+    }
+}
+
 #[test]
 fn the_server_matches_on_no_protocol() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("src/server");

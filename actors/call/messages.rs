@@ -150,14 +150,12 @@ messages! {
     /// Tell the flow to disconnect.
     MarkHangup {}
 
-    // Reception -> Call
-    /// Leave.
+    /// Reception wants the call to end.
     HangUp {
         /// Why.
         ending: Ending,
     }
-    // Call -> Reception
-    /// The call is over: open its will.
+    /// To Reception: the call is over, open its will.
     CallEnded {
         /// Which.
         id: CallId,
@@ -167,8 +165,7 @@ messages! {
         headers: Vec<(String, String)>,
     }
 
-    // MediaShard -> its actors
-    /// A batch of caller audio.
+    /// Of the media shard: a batch of caller audio.
     CallerAudio {
         /// Some frames.
         samples: Samples,

@@ -268,22 +268,22 @@ impl Shard {
 
     async fn run(self: Rc<Self>) {
         let mut phase = 0;
-        let mut due = tokio::time::Instant::now();
+        let mut due = crate::now();
         loop {
             if self.legs() == 0 {
                 self.flush_counters();
                 self.wake.notified().await;
-                due = tokio::time::Instant::now();
+                due = crate::now();
                 continue;
             }
-            tokio::time::sleep_until(due).await;
+            tokio::time::sleep_until(due.into()).await;
             let now = crate::now();
             self.slice(phase, now);
             phase = (phase + 1) % PHASES;
             due += SLICE;
-            if tokio::time::Instant::now().saturating_duration_since(due) > CATCH_UP_MAX {
+            if crate::now().saturating_duration_since(due) > CATCH_UP_MAX {
                 self.counters.borrow_mut().clock_slips += 1;
-                due = tokio::time::Instant::now();
+                due = crate::now();
             }
         }
     }

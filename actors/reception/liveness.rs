@@ -11,7 +11,6 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::socket::{GetSockOpt, SetSockOpt, sockopt};
 use nix::{getsockopt_impl, sockopt_impl};
-use tokio::time::Instant;
 
 /// A connection without traffic is probed this often: load balancers forget one after 350 s, home routers sooner.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(25);
@@ -46,14 +45,14 @@ pub(super) fn keep_alive(socket: &impl AsFd) {
 
 /// Asks the far end's kernel whether it is there.
 pub(super) async fn is_alive(socket: impl AsFd) -> bool {
-    let asked = Instant::now();
+    let asked = crate::now();
     // The kernel probes a connection that was idle for this long: at once, or a second after the last segment.
     let _ = sockopt::TcpKeepIdle.set(&socket, &1);
     let alive = loop {
         match acknowledged_ago(&socket) {
             None => break false,
-            Some(ago) if ago < asked.elapsed() => break true,
-            Some(_) if asked.elapsed() >= ALIVE_WITHIN => break false,
+            Some(ago) if ago < (crate::now() - asked) => break true,
+            Some(_) if (crate::now() - asked) >= ALIVE_WITHIN => break false,
             Some(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     };

@@ -61,6 +61,8 @@ impl Watchdog {
         let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
             let mut pace = Pace::default();
             while !stopped.load(Ordering::Acquire) {
+                // This thread has no runtime, and no other clock than everybody's.
+                #[expect(clippy::disallowed_methods, reason = "a thread without a runtime")]
                 look(pace.look(Instant::now()));
                 std::thread::park_timeout(BEAT_EVERY);
             }

@@ -20,7 +20,27 @@ pub const RANDOM_BYTES: usize = 20;
 /// The agent page of the sample flow drops the first character of what it is given; this one is there to be dropped.
 const SACRIFICE: char = '_';
 
-/// A key not yet spent.
+/// A key not yet spent. It is spent once:
+///
+/// ```
+/// # use bellhop_connect::session_history_key::SessionHistoryKey;
+/// let key = SessionHistoryKey::from_random([7; 20]);
+/// let value = key.into_attribute_value();
+/// ```
+/// ```compile_fail
+/// # use bellhop_connect::session_history_key::SessionHistoryKey;
+/// let key = SessionHistoryKey::from_random([7; 20]);
+/// let value = key.into_attribute_value();
+/// let again = key.into_attribute_value(); // it was spent
+/// ```
+/// and there are not two of it:
+///
+/// ```compile_fail
+/// # use bellhop_connect::session_history_key::SessionHistoryKey;
+/// let key = SessionHistoryKey::from_random([7; 20]);
+/// let other = key.clone();
+/// let value = key.into_attribute_value();
+/// ```
 pub struct SessionHistoryKey {
     token: String,
 }

@@ -16,7 +16,21 @@ use super::ways::{WAYS_MAX, Ways};
 use crate::message::{Method, Request, Response};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
-/// How to leave, given where the call is.
+/// How to leave, given where the call is. Headers of the BYE are all that a tenant can add; there is no field for an attribute of
+/// the contact, so that no failure path carries one: each variant is what stands here, and nothing more.
+///
+/// ```
+/// # use bellhop_sip::dialog::teardown::Farewell;
+/// # fn all(farewell: Farewell) {
+/// match farewell {
+///     Farewell::Reject { key: _, response: _ } => {}
+///     Farewell::AnswerThenBye { key: _, answer: _, dialog: _, reason: _ } => {}
+///     Farewell::ByeOnceAcked { key: _, answer: _, dialog: _, reason: _, until: _ } => {}
+///     Farewell::Bye { dialog: _, reason: _, headers: _ } => {}
+///     Farewell::Nothing => {}
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Farewell {
     /// The INVITE has no final response yet: refuse it.
