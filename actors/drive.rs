@@ -125,9 +125,5 @@ macro_rules! machine {
 }
 
 machine!(bellhop_call::lifecycle::Lifecycle, bellhop_call::lifecycle::Input, bellhop_call::lifecycle::Order);
-machine!(
-    bellhop_sip::dialog::acceptor::Uas,
-    bellhop_sip::dialog::acceptor::Input,
-    bellhop_sip::dialog::acceptor::Output
-);
+machine!(bellhop_sip::dialog::acceptor::Acceptor, bellhop_sip::dialog::Input, bellhop_sip::dialog::Output);
 machine!(bellhop_dialogue::TurnLoop, bellhop_dialogue::turn_loop::Input, bellhop_dialogue::turn_loop::Output);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellhop_actors::reception::sip_endpoint::{CallLeft, CallOffered, SipEndpoint};
 use bellhop_actors::reception::sip_transport::{Bound, Listen, Protocol};
-use bellhop_sip::dialog::acceptor::ACCEPT;
+use bellhop_sip::dialog::capabilities::ACCEPT;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
 use bellhop_sip::message::{Message, Method, NameAddr, Response};

@@ -10,7 +10,7 @@ use actix::{AsyncContext, Context};
 use bellhop_call::failure::ChildName;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::recording::Recorder;
-use bellhop_sip::dialog::acceptor::Uas;
+use bellhop_sip::dialog::acceptor::Acceptor;
 use bellhop_sip::message::{Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed};
 use bellhop_tenancy::tenant::Ringing;
@@ -92,7 +92,7 @@ impl Call {
     pub(super) fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), Response> {
         let MediaSetUp { sdp, agreed, port } = self.set_up_media()?;
         let seed = &self.seed;
-        let uas = Uas::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)
+        let dialog = Acceptor::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)
             .map_err(|status| self.refusal(status))?;
         let beginning = Beginning {
             agreed: agreed.as_ref(),
@@ -110,7 +110,7 @@ impl Call {
             stt_stream: nursery.stt_stream.address(),
             tts_playback: nursery.tts_playback.address(),
         };
-        self.start_children(nursery, Described { uas, sdp, agreed }, &cores, ctx);
+        self.start_children(nursery, Described { dialog, sdp, agreed }, &cores, ctx);
         self.on_air = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
         if self.seed.services.tenant.ringing == Ringing::On {
             tell(&self.children.sip_dialog, Ring {});
@@ -133,7 +133,7 @@ impl Call {
             let call = ctx.address();
             move |down: ChildDown| call.do_send(down)
         };
-        let Described { uas, sdp, agreed } = described;
+        let Described { dialog, sdp, agreed } = described;
         let (sip_dialog, jitter_buffer) = (nursery.sip_dialog.address(), nursery.jitter_buffer.address());
         let (stt_stream, tts_playback) = (nursery.stt_stream.address(), nursery.tts_playback.address());
         let turn_loop = nursery.turn_loop.address();
@@ -145,7 +145,7 @@ impl Call {
             turn_loop: turn_loop.clone(),
             id: seed.id,
             tenant: seed.services.tenant.name.clone(),
-            drive: Drive::new(uas),
+            drive: Drive::new(dialog),
             invite: seed.key.clone(),
             sdp,
             media: seed.media.clone(),
@@ -214,7 +214,7 @@ impl Default for Nursery {
 
 /// The dialog with our side of the session, and what was agreed on if the offer was the far end's.
 struct Described {
-    uas: Uas,
+    dialog: Acceptor,
     sdp: String,
     agreed: Option<Agreed>,
 }

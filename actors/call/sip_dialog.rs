@@ -10,7 +10,8 @@ use bellhop_call::lifecycle;
 use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
-use bellhop_sip::dialog::acceptor::{BeforeAnswer, Input, Output, Uas};
+use bellhop_sip::dialog::acceptor::{Acceptor, BeforeAnswer};
+use bellhop_sip::dialog::{Input, Output};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
@@ -38,7 +39,7 @@ pub struct SipDialog {
     pub(super) turn_loop: Addr<TurnLoop>,
     pub(super) tenant: String,
     pub(super) id: CallId,
-    pub(super) drive: Drive<Uas>,
+    pub(super) drive: Drive<Acceptor>,
     pub(super) invite: ServerKey,
     pub(super) sdp: String,
     pub(super) media: LocalMedia,
@@ -157,9 +158,9 @@ impl Actor for SipDialog {
 }
 
 impl Driven for SipDialog {
-    type Core = Uas;
+    type Core = Acceptor;
 
-    fn drive(&mut self) -> &mut Drive<Uas> {
+    fn drive(&mut self) -> &mut Drive<Acceptor> {
         &mut self.drive
     }
 

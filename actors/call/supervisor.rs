@@ -12,7 +12,7 @@ use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::turn_loop;
-use bellhop_sip::dialog::acceptor;
+use bellhop_sip::dialog;
 use bellhop_sip::dialog::teardown::Farewell;
 
 use super::children::{Children, tell};
@@ -194,7 +194,7 @@ impl Driven for Call {
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
             Order::EndHold => tell(&children.sip_dialog, EndHold {}),
-            Order::Refer(transfer) => tell(&children.sip_dialog, Tell(acceptor::Input::Refer(transfer))),
+            Order::Refer(transfer) => tell(&children.sip_dialog, Tell(dialog::Input::Refer(transfer))),
             Order::SayLast(text) => tell(&children.tts_playback, SayLast { text }),
             Order::Tell(told) => self.told(&told),
             Order::Terminate { ending, headers } => self.terminate(ending, headers),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::acceptor::Input;
+use bellhop_sip::dialog::Input;
 use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{self, CSeq, Method, Request, Response};

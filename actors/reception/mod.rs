@@ -252,14 +252,14 @@ impl Reception {
             None => Ok(sdp::offer(&media)),
             Some(offer) => sdp::answer(&offer, &media).map(|a| a.0),
         };
-        let uas = bellhop_sip::dialog::acceptor::Uas::new(invite.clone(), key.clone(), hop, &local_tag, &local);
-        match (sdp, uas) {
-            (Ok(sdp), Ok(uas)) => {
+        let dialog = bellhop_sip::dialog::acceptor::Acceptor::new(invite.clone(), key.clone(), hop, &local_tag, &local);
+        match (sdp, dialog) {
+            (Ok(sdp), Ok(dialog)) => {
                 let id = CallId(self.next_call);
                 self.next_call += 1;
                 let policy = bellhop_sip::dialog::acceptor::BeforeAnswer::AnswerThenBye { sdp: &sdp };
-                let farewell = uas.will(policy, "");
-                let will = Will { dialog: uas.dialog().id.clone(), farewell, blank: None, void: None };
+                let farewell = dialog.will(policy, "");
+                let will = Will { dialog: dialog.dialog().id.clone(), farewell, blank: None, void: None };
                 self.settings.registry.open(id, tenant, crate::now(), will);
                 self.turned_away.insert(id, source);
                 self.close_for(id, &Ending::Refused(refusal), vec![], ctx);

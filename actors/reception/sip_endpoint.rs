@@ -11,10 +11,9 @@ use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::LocalIdentity;
-use bellhop_sip::dialog::acceptor::Input;
 use bellhop_sip::dialog::teardown::{self, Farewell, Leaving};
 use bellhop_sip::dialog::vetting::{Vetted, Vetting};
+use bellhop_sip::dialog::{Input, LocalIdentity};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::locate::NameResolver;
 use bellhop_sip::message::parse::{self, Malformed};

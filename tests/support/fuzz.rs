@@ -14,10 +14,10 @@ use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::{Control, Time};
 use bellhop_media::rtp::Packet;
 use bellhop_media::srtp::{Inbound, MasterKey, Suite};
-use bellhop_sip::dialog::acceptor::{Input, Output as Said, Uas};
+use bellhop_sip::dialog::acceptor::Acceptor;
 use bellhop_sip::dialog::vetting::Vetting;
 use bellhop_sip::dialog::ways::WAYS_MAX;
-use bellhop_sip::dialog::{Dialog, LocalIdentity, info, refer, session_timer};
+use bellhop_sip::dialog::{Dialog, Input, LocalIdentity, Output as Said, info, refer, session_timer};
 use bellhop_sip::digest::{Challenger, Login, Verdict};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::Framer;
@@ -154,7 +154,7 @@ pub fn dialog(bytes: &[u8]) {
     }
     let first = keyed(&invite, now);
     let identity = LocalIdentity { contact: "<sip:203.0.113.7>".into(), ..LocalIdentity::default() };
-    let Ok(mut uas) = Uas::new(invite, first, hop, "tag", &identity) else { return };
+    let Ok(mut acceptor) = Acceptor::new(invite, first, hop, "tag", &identity) else { return };
     let (mut number, mut rseq, mut asked) = (1, 0, VecDeque::new());
     let (mut awaited, mut answered) = (HashSet::new(), HashSet::new());
     for step in steps {
@@ -183,7 +183,7 @@ pub fn dialog(bytes: &[u8]) {
             7 => Input::SendKey('5', Duration::from_millis(100)),
             8 => {
                 now += Duration::from_millis(500 << (step / 26));
-                uas.handle_timeout(now);
+                acceptor.handle_timeout(now);
                 Input::NoResponse { method: Method::Update, number }
             }
             9..=14 => {
@@ -220,9 +220,9 @@ pub fn dialog(bytes: &[u8]) {
                 Input::Request { key, request, hop }
             }
         };
-        uas.handle(now, input);
+        acceptor.handle(now, input);
         let mut steps = 0;
-        while let Some(output) = uas.poll() {
+        while let Some(output) = acceptor.poll() {
             steps += 1;
             assert!(steps < 100, "it comes to rest");
             match output {
@@ -239,7 +239,7 @@ pub fn dialog(bytes: &[u8]) {
                 Said::Send { request, .. } => asked.push_back(request),
                 Said::Reinvited { key, request } => {
                     let refusal = request.respond(StatusCode(488), None);
-                    uas.answer_reinvite(now, key, &request, if step % 2 == 0 { Ok(sdp()) } else { Err(refusal) });
+                    acceptor.answer_reinvite(now, key, &request, if step % 2 == 0 { Ok(sdp()) } else { Err(refusal) });
                 }
                 _ => {}
             }
@@ -248,12 +248,12 @@ pub fn dialog(bytes: &[u8]) {
     }
     // Everything that is under way has an end in time, but a call that is up.
     for _ in 0..200 {
-        let Some(at) = uas.deadline() else { return };
+        let Some(at) = acceptor.deadline() else { return };
         assert!(at >= now, "no deadline is left behind");
         now = at;
-        uas.handle_timeout(at);
-        while uas.poll().is_some() {}
-        assert!(uas.deadline().is_none_or(|next| next > at), "a deadline that passed is another's");
+        acceptor.handle_timeout(at);
+        while acceptor.poll().is_some() {}
+        assert!(acceptor.deadline().is_none_or(|next| next > at), "a deadline that passed is another's");
     }
 }
 

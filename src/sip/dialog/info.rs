@@ -7,7 +7,7 @@
 //! | `application/vnd.nortelnetworks.digits` | lines `p=Digit-Collection`, `y=Digits`, `d=5` |
 //! | `audio/telephone-event` | the four bytes of RFC 4733 section 2.3, raw or in hexadecimal, or one of the above |
 //!
-//! Invariant: one INFO is one key, or the digits that one of Nortel's collected. Driver: `acceptor.rs`.
+//! Invariant: one INFO is one key, or the digits that one of Nortel's collected. Driver: `session.rs`.
 
 use std::time::Duration;
 

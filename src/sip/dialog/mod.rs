@@ -1,22 +1,29 @@
 //! Dialogs (RFC 3261 section 12): who talks to whom, by which route, with which numbers.
 //!
 //! Invariant: requests inside a dialog are built here and nowhere else, so that route set, tags and CSeq are always the
-//! dialog's. [`acceptor`] is the life of an INVITE we answer, [`teardown`] how any call ends. Drivers:
+//! dialog's. [`acceptor`] is an INVITE we answer up to its ACK, `session.rs` and `requests.rs` what follows, [`teardown`] how any
+//! call ends; [`Input`] and [`Output`] are their words. Drivers:
 //! `actors/call/sip_dialog.rs` and `actors/reception/sip_endpoint.rs`.
 
 pub mod acceptor;
+pub mod capabilities;
+mod events;
 mod exchange;
 pub mod info;
 pub mod refer;
 pub mod reliable;
 mod repeated;
 mod requests;
+mod session;
 pub mod session_timer;
+mod standing;
 pub mod teardown;
 #[cfg(test)]
 mod tests;
 pub mod vetting;
 pub mod ways;
+
+pub use events::{Input, Output};
 
 use std::sync::Arc;
 

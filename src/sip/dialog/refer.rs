@@ -3,7 +3,7 @@
 //! Invariant: a transfer is what its NOTIFY says; 202 is no success. What an author may name is only whom to call and what
 //! to tell him: values that could break out of a header, headers that a message is routed, matched, framed or judged by
 //! (under any of their names, [`RESERVED`]), and parts of a target that would make another request of it ([`target`]) are
-//! refused. Driver: `acceptor.rs`.
+//! refused. Drivers: `requests.rs`, `session.rs`.
 
 use std::fmt::Write;
 

@@ -1,11 +1,12 @@
 //! A 2xx to an INVITE or re-INVITE on its way: repeated at growing intervals until its ACK.
 //!
-//! Invariant: it is given up after 64·T1, once. Part of `acceptor.rs`.
+//! Invariant: it is given up after 64·T1, once. Drivers: `acceptor.rs` and
+//! `session.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::acceptor::Output;
+use super::events::Output;
 use crate::message::Response;
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 

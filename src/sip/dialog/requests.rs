@@ -4,14 +4,17 @@
 //! offer:     idle -re-INVITE-> offering -2xx/ACK-> idle     | 491 -a moment later-> offering
 //! transfer:  none -REFER-> asked -2xx-> accepted -NOTIFY with the outcome-> ended
 //! ```
-//! Invariant: one offer of ours is under way at a time, and one transfer; each has an end in time. Part of `acceptor.rs`.
+//! Invariant: one offer of ours is under way at a time, and one transfer; each has an end in time. What it works on is lent by
+//! `session.rs`.
 
 use std::time::{Duration, Instant};
 
-use super::acceptor::{ALLOW, Output, SUPPORTED, Uas};
+use super::capabilities::{ALLOW, SUPPORTED};
+use super::events::Output;
 use super::info::{self, DTMF_RELAY};
 use super::refer::{Progress, Transfer};
 use super::session_timer::{Agreement, Refresher, SessionTimer, answered};
+use super::standing::Standing;
 use crate::message::body::SDP;
 use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::TIMEOUT;
@@ -26,7 +29,7 @@ const OFFER_TRIES: u32 = 4;
 
 /// What is under way.
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct Requests {
     seed: String,
     branches: u32,
     allow: Option<String>,
@@ -53,9 +56,10 @@ struct Asked {
     until: Instant,
 }
 
-impl Own {
-    pub(super) fn new(seed: &str, invite: &Request) -> Self {
-        let allow = allowed(&invite.headers);
+impl Requests {
+    /// Of a far end that said these headers. `seed` makes our branches.
+    pub(super) fn new(seed: &str, theirs: &Headers) -> Self {
+        let allow = allowed(theirs);
         Self { seed: seed.to_owned(), branches: 0, allow, offering: None, refreshing: None, transfer: None }
     }
 
@@ -93,216 +97,216 @@ fn allowed(headers: &Headers) -> Option<String> {
     (!allow.is_empty()).then(|| allow.to_ascii_uppercase())
 }
 
-impl Uas {
+impl Requests {
     /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1).
-    pub(super) fn reoffer(&mut self, now: Instant, sdp: String) {
-        if self.own.is_offering() {
-            return self.outputs.push_back(Output::Reoffered(Err(StatusCode(491))));
+    pub(super) fn reoffer(&mut self, standing: &mut Standing, now: Instant, sdp: String) {
+        if self.is_offering() {
+            return standing.say(Output::Reoffered(Err(StatusCode(491))));
         }
-        self.offer(now, sdp, 1, false);
+        self.offer(standing, now, sdp, 1, false);
     }
 
-    fn offer(&mut self, now: Instant, sdp: String, tries: u32, refresh: bool) {
-        let branch = self.own.branch();
-        let (mut request, ways) = self.dialog.request(Method::Invite, &branch);
+    fn offer(&mut self, standing: &mut Standing, now: Instant, sdp: String, tries: u32, refresh: bool) {
+        let branch = self.branch();
+        let (mut request, ways) = standing.dialog.request(Method::Invite, &branch);
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
-        self.timer_headers(&mut request);
-        let number = self.dialog.last_number();
-        self.own.offering =
+        timer_headers(standing, &mut request);
+        let number = standing.dialog.last_number();
+        self.offering =
             Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None, until: now + OFFER_MAX });
-        self.outputs.push_back(Output::Send { request: request.with_body(SDP, sdp), ways });
-        self.outputs.push_back(Output::WillChanged);
-    }
-
-    fn timer_headers(&self, request: &mut Request) {
-        if let Some(agreement) = self.timer.agreement() {
-            agreement.in_request(request);
-        }
+        standing.say(Output::Send { request: request.with_body(SDP, sdp), ways });
+        standing.say(Output::WillChanged);
     }
 
     /// Our refresh is due (RFC 4028 section 10): UPDATE where the far end knows it, else a re-INVITE that changes nothing.
-    pub(super) fn refresh(&mut self, now: Instant) {
-        if self.own.is_offering() || self.own.is_transferring() {
-            return self.timer.again_at(now + Duration::from_secs(2));
+    pub(super) fn refresh(&mut self, standing: &mut Standing, now: Instant) {
+        if self.is_offering() || self.is_transferring() {
+            return standing.timer.again_at(now + Duration::from_secs(2));
         }
-        if !self.own.allows("UPDATE") {
-            let sdp = self.sdp.clone();
-            return self.offer(now, sdp, 1, true);
+        if !self.allows("UPDATE") {
+            let sdp = standing.sdp.clone();
+            return self.offer(standing, now, sdp, 1, true);
         }
-        let branch = self.own.branch();
-        let (mut request, ways) = self.dialog.request(Method::Update, &branch);
+        let branch = self.branch();
+        let (mut request, ways) = standing.dialog.request(Method::Update, &branch);
         request.headers.push("Supported", SUPPORTED);
-        self.timer_headers(&mut request);
-        self.own.refreshing = Some(self.dialog.last_number());
-        self.outputs.push_back(Output::Send { request, ways });
-        self.outputs.push_back(Output::WillChanged);
+        timer_headers(standing, &mut request);
+        self.refreshing = Some(standing.dialog.last_number());
+        standing.say(Output::Send { request, ways });
+        standing.say(Output::WillChanged);
     }
 
-    pub(super) fn refer(&mut self, now: Instant, transfer: &Transfer) {
-        if transfer.check().is_err() || self.own.is_transferring() {
-            return self.outputs.push_back(Output::TransferEnded(Err(StatusCode(400))));
+    pub(super) fn refer(&mut self, standing: &mut Standing, now: Instant, transfer: &Transfer) {
+        if transfer.check().is_err() || self.is_transferring() {
+            return standing.say(Output::TransferEnded(Err(StatusCode(400))));
         }
-        let branch = self.own.branch();
-        let (mut request, ways) = self.dialog.request(Method::Refer, &branch);
-        let contact = self.dialog.contact().to_owned();
-        transfer.write(&self.dialog.own_address(), &contact, &mut request);
-        let number = self.dialog.last_number();
-        self.own.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
-        self.outputs.push_back(Output::Send { request, ways });
-        self.outputs.push_back(Output::WillChanged);
+        let branch = self.branch();
+        let (mut request, ways) = standing.dialog.request(Method::Refer, &branch);
+        let contact = standing.dialog.contact().to_owned();
+        transfer.write(&standing.dialog.own_address(), &contact, &mut request);
+        let number = standing.dialog.last_number();
+        self.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
+        standing.say(Output::Send { request, ways });
+        standing.say(Output::WillChanged);
     }
 
-    pub(super) fn send_key(&mut self, digit: char, held: Duration) {
-        let branch = self.own.branch();
-        let (request, ways) = self.dialog.request(Method::Info, &branch);
-        self.outputs.push_back(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), ways });
-        self.outputs.push_back(Output::WillChanged);
+    pub(super) fn send_key(&mut self, standing: &mut Standing, digit: char, held: Duration) {
+        let branch = self.branch();
+        let (request, ways) = standing.dialog.request(Method::Info, &branch);
+        standing.say(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), ways });
+        standing.say(Output::WillChanged);
     }
 
     /// A response to one of our requests.
-    pub(super) fn answered(&mut self, now: Instant, response: &Response) {
+    pub(super) fn answered(&mut self, standing: &mut Standing, now: Instant, response: &Response) {
         let Some(cseq) = response.headers.get("CSeq").and_then(CSeq::parse) else { return };
         if let Some(allow) = allowed(&response.headers) {
-            self.own.allow = Some(allow);
+            self.allow = Some(allow);
         }
         match cseq.method {
-            Method::Invite => self.offer_answered(now, cseq.number, response),
-            Method::Update if self.own.refreshing == Some(cseq.number) && !response.status.is_provisional() => {
-                self.own.refreshing = None;
-                self.refresh_answered(now, response);
+            Method::Invite => self.offer_answered(standing, now, cseq.number, response),
+            Method::Update if self.refreshing == Some(cseq.number) && !response.status.is_provisional() => {
+                self.refreshing = None;
+                self.refresh_answered(standing, now, response);
             }
-            Method::Refer => self.refer_answered(cseq.number, response.status),
+            Method::Refer => self.refer_answered(standing, cseq.number, response.status),
             _ => {
                 if response.status.0 == 481 {
-                    self.outputs.push_back(Output::SessionExpired);
+                    standing.say(Output::SessionExpired);
                 }
             }
         }
     }
 
     /// A request of ours has no answer.
-    pub(super) fn unanswered(&mut self, now: Instant, method: &Method, number: u32) {
+    pub(super) fn unanswered(&mut self, standing: &mut Standing, now: Instant, method: &Method, number: u32) {
         match method {
-            Method::Invite if self.own.offering.as_ref().is_some_and(|offering| offering.number == number) => {
-                self.offering_failed(now, StatusCode(408));
+            Method::Invite if self.offering.as_ref().is_some_and(|offering| offering.number == number) => {
+                self.offering_failed(standing, now, StatusCode(408));
             }
-            Method::Update if self.own.refreshing == Some(number) => self.outputs.push_back(Output::SessionExpired),
-            Method::Refer => self.refer_answered(number, StatusCode(408)),
+            Method::Update if self.refreshing == Some(number) => standing.say(Output::SessionExpired),
+            Method::Refer => self.refer_answered(standing, number, StatusCode(408)),
             _ => {}
         }
     }
 
-    pub(super) fn own_timeout(&mut self, now: Instant) {
-        if let Some(offering) = self.own.offering.take_if(|offering| offering.again.is_some_and(|at| at <= now)) {
-            self.offer(now, offering.sdp, offering.tries + 1, offering.refresh);
+    pub(super) fn handle_timeout(&mut self, standing: &mut Standing, now: Instant) {
+        if let Some(offering) = self.offering.take_if(|offering| offering.again.is_some_and(|at| at <= now)) {
+            self.offer(standing, now, offering.sdp, offering.tries + 1, offering.refresh);
         }
         let overdue = |offering: &mut Offering| offering.again.is_none() && offering.until <= now;
         // A refresh that came to nothing is told by the session timer.
-        if self.own.offering.take_if(overdue).is_some_and(|offering| !offering.refresh) {
-            self.outputs.push_back(Output::Reoffered(Err(StatusCode(408))));
+        if self.offering.take_if(overdue).is_some_and(|offering| !offering.refresh) {
+            standing.say(Output::Reoffered(Err(StatusCode(408))));
         }
-        if self.own.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
-            self.transfer_ended(Err(StatusCode(408)));
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
+            self.transfer_ended(standing, Err(StatusCode(408)));
         }
     }
 
-    fn offer_answered(&mut self, now: Instant, number: u32, response: &Response) {
+    fn offer_answered(&mut self, standing: &mut Standing, now: Instant, number: u32, response: &Response) {
         if response.status.is_provisional() {
             return;
         }
         if response.status.is_success() {
             // Also a repeated one: our ACK was lost.
-            let branch = self.own.branch();
-            let (request, ways) = self.dialog.acknowledge(number, &branch);
-            self.outputs.push_back(Output::Acknowledge { request, ways });
+            let branch = self.branch();
+            let (request, ways) = standing.dialog.acknowledge(number, &branch);
+            standing.say(Output::Acknowledge { request, ways });
         }
-        let Some(offering) = self.own.offering.take_if(|offering| offering.number == number) else { return };
+        let Some(offering) = self.offering.take_if(|offering| offering.number == number) else { return };
         if !response.status.is_success() {
-            self.own.offering = Some(offering);
-            return self.offering_failed(now, response.status);
+            self.offering = Some(offering);
+            return self.offering_failed(standing, now, response.status);
         }
-        self.dialog.refresh_target(&response.headers);
-        self.outputs.push_back(Output::WillChanged);
-        if self.timer.agreement().is_some() {
-            self.timer = SessionTimer::restart(now, self.renewed(response));
+        standing.dialog.refresh_target(&response.headers);
+        standing.say(Output::WillChanged);
+        if standing.timer.agreement().is_some() {
+            standing.timer = SessionTimer::restart(now, renewed(standing, response));
         }
         // Every answer counts, one to a refresh too: the far end may have moved its audio.
         let body = response.session_description().unwrap_or_default();
         if !offering.refresh {
-            self.sdp = offering.sdp;
-            self.outputs.push_back(Output::Reoffered(Ok(body)));
+            standing.sdp = offering.sdp;
+            standing.say(Output::Reoffered(Ok(body)));
         } else if !body.is_empty() {
-            self.outputs.push_back(Output::Refreshed { body });
+            standing.say(Output::Refreshed { body });
         }
     }
 
-    fn offering_failed(&mut self, now: Instant, status: StatusCode) {
-        let Some(offering) = &mut self.own.offering else { return };
+    fn offering_failed(&mut self, standing: &mut Standing, now: Instant, status: StatusCode) {
+        let Some(offering) = &mut self.offering else { return };
         if status.0 == 491 && offering.tries < OFFER_TRIES {
             // We do not own the Call-ID: 0 to 2 s in units of 10 ms (RFC 3261 section 14.1), spread by the number.
             let wait = Duration::from_millis(u64::from(offering.number.wrapping_mul(2_654_435_761) % 200) * 10);
             offering.again = Some(now + wait);
             return;
         }
-        let refresh = self.own.offering.take().is_some_and(|offering| offering.refresh);
+        let refresh = self.offering.take().is_some_and(|offering| offering.refresh);
         match status.0 {
             // RFC 3261 section 12.2.1.2: the far end does not know the dialog, or is gone.
-            408 | 481 => self.outputs.push_back(Output::SessionExpired),
-            _ if refresh => self.timer.again_at(now + Duration::from_secs(10)),
-            _ => self.outputs.push_back(Output::Reoffered(Err(status))),
+            408 | 481 => standing.say(Output::SessionExpired),
+            _ if refresh => standing.timer.again_at(now + Duration::from_secs(10)),
+            _ => standing.say(Output::Reoffered(Err(status))),
         }
     }
 
-    fn refresh_answered(&mut self, now: Instant, response: &Response) {
+    fn refresh_answered(&mut self, standing: &mut Standing, now: Instant, response: &Response) {
         match response.status.0 {
             200..=299 => {
-                self.dialog.refresh_target(&response.headers);
-                self.timer = SessionTimer::restart(now, self.renewed(response));
-                self.outputs.push_back(Output::WillChanged);
+                standing.dialog.refresh_target(&response.headers);
+                standing.timer = SessionTimer::restart(now, renewed(standing, response));
+                standing.say(Output::WillChanged);
             }
-            408 | 481 => self.outputs.push_back(Output::SessionExpired),
+            408 | 481 => standing.say(Output::SessionExpired),
             // It does not serve UPDATE after all.
             405 | 501 => {
-                self.own.allow = None;
-                self.timer.again_at(now);
+                self.allow = None;
+                standing.timer.again_at(now);
             }
-            _ => self.timer.again_at(now + Duration::from_secs(10)),
+            _ => standing.timer.again_at(now + Duration::from_secs(10)),
         }
     }
 
-    /// What a 2xx to our refresh agrees on; silence about it leaves the refreshing to us (RFC 4028 section 7.2).
-    fn renewed(&self, response: &Response) -> Option<Agreement> {
-        let before = self.timer.agreement().map(|agreement| Agreement { refresher: Refresher::Us, ..agreement });
-        answered(response).or(before)
-    }
-
-    fn refer_answered(&mut self, number: u32, status: StatusCode) {
-        let Some(transfer) = self.own.transfer.as_mut().filter(|transfer| transfer.number == number) else { return };
+    fn refer_answered(&mut self, standing: &mut Standing, number: u32, status: StatusCode) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| transfer.number == number) else { return };
         if status.is_success() {
             transfer.accepted = true;
-            self.outputs.push_back(Output::TransferProgressed { status });
+            standing.say(Output::TransferProgressed { status });
         } else if !status.is_provisional() {
-            self.transfer_ended(Err(status));
+            self.transfer_ended(standing, Err(status));
         }
     }
 
-    pub(super) fn transfer_progressed(&mut self, progress: Progress) {
+    pub(super) fn transfer_progressed(&mut self, standing: &mut Standing, progress: Progress) {
         let status = StatusCode(progress.status);
-        if let Some(transfer) = &mut self.own.transfer {
+        if let Some(transfer) = &mut self.transfer {
             transfer.accepted = true; // a NOTIFY may overtake the 202
         }
         if status.is_success() {
-            self.transfer_ended(Ok(()));
+            self.transfer_ended(standing, Ok(()));
         } else if !status.is_provisional() || progress.terminated {
-            self.transfer_ended(Err(if status.is_provisional() { StatusCode(500) } else { status }));
+            self.transfer_ended(standing, Err(if status.is_provisional() { StatusCode(500) } else { status }));
         } else {
-            self.outputs.push_back(Output::TransferProgressed { status });
+            standing.say(Output::TransferProgressed { status });
         }
     }
 
-    fn transfer_ended(&mut self, outcome: Result<(), StatusCode>) {
-        self.own.transfer = None;
-        self.outputs.push_back(Output::TransferEnded(outcome));
+    fn transfer_ended(&mut self, standing: &mut Standing, outcome: Result<(), StatusCode>) {
+        self.transfer = None;
+        standing.say(Output::TransferEnded(outcome));
     }
+}
+
+fn timer_headers(standing: &Standing, request: &mut Request) {
+    if let Some(agreement) = standing.timer.agreement() {
+        agreement.in_request(request);
+    }
+}
+
+/// What a 2xx to our refresh agrees on; silence about it leaves the refreshing to us (RFC 4028 section 7.2).
+fn renewed(standing: &Standing, response: &Response) -> Option<Agreement> {
+    let before = standing.timer.agreement().map(|agreement| Agreement { refresher: Refresher::Us, ..agreement });
+    answered(response).or(before)
 }

@@ -1,10 +1,12 @@
 //! Session timers (RFC 4028): who keeps the session alive, how often, and when it has died.
 //!
 //! ```text
-//! Off -2xx with Session-Expires-> Refreshing (we) -half the interval-> refresh due
-//!                              -> Watching (they) -no refresh in time-> expired
+//! Ahead -2xx of the INVITE without Session-Expires-> Off
+//!       -2xx with Session-Expires-> Refreshing (we) -half the interval-> refresh due
+//!                               -> Watching (they) -no refresh in time-> expired
 //! ```
-//! Invariant: every 2xx to an INVITE or UPDATE, sent or received, sets the timer anew. Driver: `acceptor.rs`.
+//! Invariant: every 2xx to an INVITE or UPDATE, sent or received, sets the timer anew. Drivers:
+//! `session.rs`, and `acceptor.rs` for the first.
 
 use std::time::{Duration, Instant};
 
@@ -106,6 +108,8 @@ pub enum SessionTimer {
     /// No timer was agreed on.
     #[default]
     Off,
+    /// The 2xx of the INVITE, which starts it, is still to come; with what it will say.
+    Ahead(Option<Agreement>),
     /// We refresh at `refresh`; without a 2xx the session is over at `expires`.
     Refreshing {
         /// What was agreed on.
@@ -147,10 +151,26 @@ impl SessionTimer {
         }
     }
 
+    /// The 2xx of the INVITE went out.
+    pub fn start(&mut self, now: Instant) {
+        if let Self::Ahead(agreement) = *self {
+            *self = Self::restart(now, agreement);
+        }
+    }
+
+    /// A 2xx to a request of the far end goes out: the timer runs anew, or from the 2xx of the INVITE on.
+    pub fn renewed(&mut self, now: Instant, asked: Option<Agreement>) {
+        match self {
+            Self::Ahead(first) => *first = asked.or(*first),
+            Self::Off | Self::Refreshing { .. } | Self::Watching { .. } => *self = Self::restart(now, asked),
+        }
+    }
+
     /// What was agreed on.
     pub fn agreement(&self) -> Option<Agreement> {
         match self {
             Self::Off => None,
+            Self::Ahead(agreement) => *agreement,
             Self::Refreshing { agreement, .. } | Self::Watching { agreement, .. } => Some(*agreement),
         }
     }
@@ -158,7 +178,7 @@ impl SessionTimer {
     /// What is due now; a refresh is told once.
     pub fn due(&mut self, now: Instant) -> Option<Due> {
         match self {
-            Self::Off => None,
+            Self::Off | Self::Ahead(_) => None,
             Self::Refreshing { expires, .. } | Self::Watching { expires, .. } if *expires <= now => Some(Due::Expired),
             Self::Refreshing { refresh, .. } if refresh.is_some_and(|at| at <= now) => {
                 *refresh = None;
@@ -178,7 +198,7 @@ impl SessionTimer {
     /// When to wake.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Off => None,
+            Self::Off | Self::Ahead(_) => None,
             Self::Refreshing { refresh, expires, .. } => Some(refresh.unwrap_or(*expires).min(*expires)),
             Self::Watching { expires, .. } => Some(*expires),
         }

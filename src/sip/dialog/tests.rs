@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::acceptor::{BeforeAnswer, Input, Output, Uas};
+use super::acceptor::{Acceptor, BeforeAnswer};
 use super::requests::OFFER_MAX;
 use super::teardown::{Farewell, Leaving, Output as Goodbye};
 use super::ways::Way;
@@ -26,11 +26,11 @@ pub(super) fn hop() -> Hop {
     Hop { transport: Transport::Udp, remote: "3.80.16.13:5060".parse().expect("address"), flow: 0 }
 }
 
-fn uas(now: Instant) -> Uas {
+fn uas(now: Instant) -> Acceptor {
     uas_of(now, INVITE)
 }
 
-pub(super) fn uas_of(now: Instant, invite: &str) -> Uas {
+pub(super) fn uas_of(now: Instant, invite: &str) -> Acceptor {
     let hop = hop();
     let local = LocalIdentity {
         contact: "<sip:203.0.113.7:5060>".into(),
@@ -44,10 +44,10 @@ pub(super) fn uas_of(now: Instant, invite: &str) -> Uas {
         _ => None,
     });
     let (key, request) = request.expect("the INVITE goes up");
-    Uas::new(request, key, hop, "ours", &local).expect("a good INVITE")
+    Acceptor::new(request, key, hop, "ours", &local).expect("a good INVITE")
 }
 
-fn drain(uas: &mut Uas) -> Vec<String> {
+fn drain(uas: &mut Acceptor) -> Vec<String> {
     std::iter::from_fn(|| uas.poll())
         .filter_map(|output| match output {
             Output::Respond { response, .. } => Some(response.status.0.to_string()),
@@ -203,7 +203,7 @@ fn strict_routes_take_the_request_uri() {
     assert_eq!(request.headers.get("Route"), Some("<sip:10.0.58.47:5060;alias=10.0.58.47~5060~1>"));
 }
 
-fn confirmed(now: Instant, invite: &str) -> Uas {
+fn confirmed(now: Instant, invite: &str) -> Acceptor {
     let mut uas = uas_of(now, invite);
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
     uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
@@ -211,13 +211,13 @@ fn confirmed(now: Instant, invite: &str) -> Uas {
     uas
 }
 
-fn sent(uas: &mut Uas) -> Request {
+fn sent(uas: &mut Acceptor) -> Request {
     std::iter::from_fn(|| uas.poll())
         .find_map(|output| if let Output::Send { request, .. } = output { Some(request) } else { None })
         .expect("a request")
 }
 
-fn asks(now: Instant, uas: &mut Uas, request: Request) -> Vec<String> {
+fn asks(now: Instant, uas: &mut Acceptor, request: Request) -> Vec<String> {
     uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: hop() });
     drain(uas)
 }
@@ -474,7 +474,7 @@ pub(super) fn described(mut request: Request, sdp: &str) -> Request {
     request
 }
 
-fn responses(uas: &mut Uas) -> Vec<(u16, String)> {
+fn responses(uas: &mut Acceptor) -> Vec<(u16, String)> {
     std::iter::from_fn(|| uas.poll())
         .filter_map(|output| match output {
             Output::Respond { response, .. } => {
@@ -599,7 +599,7 @@ fn the_will_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
         };
         let invite = parsed(INVITE);
         let key = some_key(now, &invite);
-        let mut uas = Uas::new(invite, key, tcp(1), "ours", &local).expect("a good INVITE");
+        let mut uas = Acceptor::new(invite, key, tcp(1), "ours", &local).expect("a good INVITE");
         uas.handle(now, Input::Answer { sdp: "v=0".into() });
         uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: tcp(1) });
         while uas.poll().is_some() {}

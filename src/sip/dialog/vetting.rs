@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use sha2::{Digest as _, Sha256};
 
 use super::DialogId;
-use super::acceptor::{ACCEPT, ALLOW, SUPPORTED, capabilities};
+use super::capabilities::{ACCEPT, ALLOW, SUPPORTED, capabilities};
 use super::session_timer::{self, MIN_SE};
 use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, Scheme, StatusCode, Uri, Via, params};
 

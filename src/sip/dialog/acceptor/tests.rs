@@ -17,7 +17,7 @@ const CONTACT: &str = "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1";
 
 /// A call with the time that has passed in it.
 struct Tried {
-    uas: Uas,
+    uas: Acceptor,
     began: Instant,
     now: Instant,
     /// The number of the last request of the far end, and of its last re-INVITE.
@@ -295,7 +295,7 @@ impl Tried {
 }
 
 /// An output as a word or two.
-fn brief(uas: &Uas, output: &Output) -> String {
+fn brief(uas: &Acceptor, output: &Output) -> String {
     match output {
         Output::Respond { key, response } => {
             let whose = if *key == uas.key { "the INVITE" } else { "it" };

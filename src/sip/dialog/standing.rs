@@ -1,0 +1,42 @@
+//! What stands between us and the far end: what requests of either side read and change.
+//!
+//! Invariant: there is one of it in a call, and `session.rs` owns it; `requests.rs` is lent it.
+
+use std::collections::VecDeque;
+
+use super::Dialog;
+use super::events::Output;
+use super::session_timer::SessionTimer;
+use crate::hop::Hop;
+use crate::message::Response;
+use crate::transaction::ServerKey;
+
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) dialog: Dialog,
+    pub(super) timer: SessionTimer,
+    /// Our last session description.
+    pub(super) sdp: String,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Standing {
+    pub(super) fn new(dialog: Dialog, timer: SessionTimer) -> Self {
+        Self { dialog, timer, sdp: String::new(), outputs: VecDeque::new() }
+    }
+
+    pub(super) fn say(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn respond(&mut self, key: ServerKey, response: Response) {
+        self.say(Output::Respond { key, response });
+    }
+
+    /// A request came over this hop: if it is another one, the will leaves by it too.
+    pub(super) fn moved_to(&mut self, hop: Hop) {
+        if self.dialog.came_by(hop) {
+            self.say(Output::WillChanged);
+        }
+    }
+}
