@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use bellhop_actors::reception::sip_endpoint::{CallLeft, CallOffered, SipEndpoint};
+use bellhop_actors::reception::sip_endpoint::SipEndpoint;
+use bellhop_actors::reception::sip_messages::{CallLeft, CallOffered};
 use bellhop_actors::reception::sip_transport::{Bound, Listen, Protocol};
 use bellhop_sip::dialog::capabilities::ACCEPT;
 use bellhop_sip::hop::{Hop, Transport};

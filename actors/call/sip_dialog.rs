@@ -27,7 +27,8 @@ use super::{Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
 use crate::reception::call_registry::{CallId, CallRegistry};
 use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
-use crate::reception::sip_endpoint::{OwnDialog, Respond, SipEndpoint};
+use crate::reception::sip_endpoint::SipEndpoint;
+use crate::reception::sip_messages::{OwnDialog, Respond};
 use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.

@@ -111,7 +111,7 @@ impl SipEndpoint {
     fn by_next_way(&mut self, id: DeliveryId, ctx: &mut Context<Self>) {
         while let Some(delivery) = self.deliveries.get_mut(&id) {
             match delivery.ways.next_way() {
-                None => return self.nothing_left(id, ctx),
+                None => return self.nothing_left(id),
                 Some(Way::Flow(hop)) if !self.wire.is_open(hop) => {}
                 Some(Way::Flow(hop)) => return self.by_flow(id, hop, ctx),
                 Some(Way::Address { transport, remote, host }) => {
@@ -176,13 +176,13 @@ impl SipEndpoint {
                 self.deliveries.remove(&id);
             }
             Purpose::Ack => {
-                self.layer.transmit(message::Message::Request(request), hop);
+                self.core.transmit(message::Message::Request(request), hop);
                 self.deliveries.remove(&id);
             }
             Purpose::Bye | Purpose::Asked { .. } => {
                 let tries = delivery.tries;
                 let impatient = matches!(delivery.purpose, Purpose::Bye);
-                let key = self.layer.request(crate::now(), request, hop);
+                let key = self.core.request(crate::now(), request, hop);
                 delivery.running.push(key.clone());
                 self.carried.insert(key, id);
                 if impatient {
@@ -207,18 +207,18 @@ impl SipEndpoint {
         if unsendable || matches!(delivery.purpose, Purpose::Bye) {
             self.by_next_way(id, ctx);
         } else {
-            self.nothing_left(id, ctx);
+            self.nothing_left(id);
         }
     }
 
-    fn nothing_left(&mut self, id: DeliveryId, ctx: &mut Context<Self>) {
+    fn nothing_left(&mut self, id: DeliveryId) {
         let runs = |delivery: &Delivery| !delivery.running.is_empty();
         if self.deliveries.get(&id).is_none_or(runs) {
             return; // one of the tries may still be answered
         }
         let Some(Delivery { dialog, purpose, .. }) = self.deliveries.remove(&id) else { return };
         match purpose {
-            Purpose::Bye => self.bye_ended(&dialog, false, ctx),
+            Purpose::Bye => self.bye_ended(&dialog, false),
             Purpose::Ack => {}
             Purpose::Asked { owner, method, number } => owner.do_send(Tell(Input::NoResponse { method, number })),
             Purpose::Probe { answer } => answer.do_send(WayFound(None)),
@@ -236,9 +236,9 @@ impl SipEndpoint {
             Purpose::Bye if matches!(response.status.0, 408 | 503) => self.went_astray(key, true, ctx),
             Purpose::Bye if is_final => {
                 let others = delivery.running.iter().filter(|running| *running != key);
-                others.for_each(|running| self.layer.abandon(running));
+                others.for_each(|running| self.core.abandon(running));
                 self.end_delivery(id);
-                self.bye_ended(&dialog, true, ctx);
+                self.bye_ended(&dialog, true);
             }
             Purpose::Asked { owner, method, .. } => {
                 // A 2xx to an INVITE may come again, and wants another ACK then: it is forgotten with the dialog.
@@ -271,7 +271,7 @@ impl Handler<SendInside> for SipEndpoint {
 
     fn handle(&mut self, SendInside { dialog, request, ways, owner }: SendInside, ctx: &mut Self::Context) {
         // Whoever asks too late, after the farewell, asks nobody.
-        if self.calls.contains_key(&dialog) {
+        if self.core.is_owned(&dialog) {
             let method = request.method.clone();
             let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
             self.deliver(Delivery::new(dialog, request, ways, Purpose::Asked { owner, method, number }), ctx);

@@ -13,7 +13,7 @@ use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Farewell;
 
 use super::call_registry::{CallId, Void, Will};
-use super::sip_endpoint::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
+use super::sip_messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::metrics;
 use crate::services::{Observer, RecordKeeper};

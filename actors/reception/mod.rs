@@ -12,10 +12,10 @@ pub mod doors;
 pub mod last_resort;
 pub mod live_contacts;
 pub mod liveness;
-pub mod pace;
 pub mod port_pool;
 pub mod refused;
 pub mod sip_endpoint;
+pub mod sip_messages;
 pub mod sip_transport;
 pub mod tls;
 
@@ -49,7 +49,8 @@ use call_registry::{CallId, CallRegistry, Will};
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
 use refused::{Numbers, RefusedCall, Why};
-use sip_endpoint::{CallOffered, Refuse, Respond, SipEndpoint, Taken, Trust};
+use sip_endpoint::SipEndpoint;
+use sip_messages::{CallOffered, Refuse, Respond, Taken, Trust};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);

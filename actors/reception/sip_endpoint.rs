@@ -1,33 +1,35 @@
-//! SipEndpoint: transactions of the whole process, and every farewell.
+//! SipEndpoint: drives the endpoint's core: sockets and mailboxes on one side, whose a message is on the other.
 //!
-//! It outlives all calls. Invariant: a dialog has one owner: its call, or, from the farewell on, a
-//! [`Leaving`] machine in here.
+//! It outlives all calls, and carries out every farewell. Invariant: whose a message is, and what is answered without a call,
+//! is decided in `src/sip/endpoint.rs`; by which way a request goes, in `delivery.rs`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, Recipient, SpawnHandle};
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::teardown::{self, Farewell, Leaving};
-use bellhop_sip::dialog::vetting::{Vetted, Vetting};
-use bellhop_sip::dialog::{Input, LocalIdentity};
+use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::endpoint::{Endpoint, Output, Ownership, Refusal, World};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::locate::NameResolver;
 use bellhop_sip::message::parse::{self, Malformed};
-use bellhop_sip::message::{self, Method, Request, Response, StatusCode};
+use bellhop_sip::message::{self, Method, Request};
 use bellhop_sip::networks::Source;
-use bellhop_sip::source_guard::{Offence, RefusalTag, SHUT_OUT_FOR, SourceGuard};
-use bellhop_sip::transaction::{ClientKey, Layer, Output, ServerKey};
+use bellhop_sip::source_guard::SHUT_OUT_FOR;
+use bellhop_sip::transaction::{ClientKey, ServerKey};
 use bellhop_tenancy::networks;
 use bytes::Bytes;
 use ipnet::IpNet;
 
-use super::call_registry::{CallId, CallRegistry};
+use super::call_registry::CallId;
 use super::delivery::{Delivery, DeliveryId};
-use super::pace::Pace;
+use super::sip_messages::{
+    Arrived, CallLeft, CallOffered, CarryOut, CloseDoors, CountOpen, CountTransactions, FlowLost, IsFlowUsed,
+    OwnDialog, Owner, Refuse, Respond, Taken, TransportFailed, Trust, WaitNoLonger,
+};
 use crate::drive::Tell;
 use crate::metrics;
 use crate::supervision::Strike;
@@ -76,170 +78,14 @@ pub trait Wire {
     fn turn_away(&mut self, _: Source, _until: Instant) {}
 }
 
-/// Bytes of one message arrived.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Arrived {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// From where.
-    pub hop: Hop,
-}
-
-/// A hop could not be reached.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct TransportFailed(pub Hop);
-
-/// Answer a transaction.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Respond {
-    /// Which.
-    pub key: ServerKey,
-    /// With what.
-    pub response: Response,
-}
-
-/// This dialog has an owner from here on, who hears of all that belongs to it.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct OwnDialog {
-    /// The dialog.
-    pub dialog: DialogId,
-    /// The INVITE's transaction, for CANCEL.
-    pub invite: ServerKey,
-    /// The owner.
-    pub owner: Recipient<Tell<Input>>,
-    /// The connection, or the socket, that the dialog came by.
-    pub flow: u64,
-    /// Whose it is.
-    pub call: CallId,
-    /// Where its will lies.
-    pub registry: Arc<CallRegistry>,
-}
-
-/// Carry out a farewell: the dialog is ours from here on.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CarryOut {
-    /// Whose it is; [`CallLeft`] names it.
-    pub call: CallId,
-    /// The dialog.
-    pub dialog: DialogId,
-    /// How to leave.
-    pub farewell: Farewell,
-}
-
-/// A farewell has been carried out: nothing of the call is left on the wire.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CallLeft {
-    /// Which.
-    pub call: CallId,
-    /// Nobody answered the BYE, by no way there was.
-    pub bye_unanswered: bool,
-}
-
-/// A connection has ended: what was handed to it may never have arrived.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct FlowLost(pub u64);
-
-/// Whether a dialog came by this connection: it is not closed for being idle then.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub struct IsFlowUsed(pub u64);
-
-/// An INVITE for a new call, vetted; answer it by [`Respond`] or by taking its dialog.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CallOffered {
-    /// Its transaction.
-    pub key: ServerKey,
-    /// The INVITE.
-    pub invite: Request,
-    /// From where.
-    pub hop: Hop,
-    /// How we name ourselves there.
-    pub local: LocalIdentity,
-    /// A fresh tag of ours.
-    pub local_tag: String,
-    /// The host name that was asked for in TLS.
-    pub server_name: Option<Arc<str>>,
-    /// Whether not anybody can send from there: the listener's networks, or a client certificate.
-    pub restricted: bool,
-}
-
-/// A call was taken: its caller hears 100, and its source owes nothing.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Taken {
-    /// The INVITE's transaction.
-    pub key: ServerKey,
-    /// The 100.
-    pub trying: Response,
-    /// Where the INVITE came from.
-    pub hop: Hop,
-}
-
-/// A call was not taken: its answer goes out once and leaves no memory (RFC 3261 section 8.2.7).
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Refuse {
-    /// The INVITE's transaction.
-    pub key: ServerKey,
-    /// The INVITE.
-    pub invite: Request,
-    /// Its answer.
-    pub response: Response,
-    /// Where the INVITE came from.
-    pub hop: Hop,
-    /// Whether it was refused for what it is: such refusals shut a source out in the end.
-    pub offence: Option<Offence>,
-}
-
-/// From here on OPTIONS outside dialogs get 503.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct CloseDoors;
-
-/// The process ends: farewells that wait for an ACK wait no longer (RFC 3261 section 15 has nobody left to wait).
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct WaitNoLonger;
-
-/// How much is still going on: transactions and farewells.
-#[derive(Debug, Message)]
-#[rtype(result = "usize")]
-pub struct CountOpen;
-
-/// How many SIP transactions live.
-#[derive(Debug, Message)]
-#[rtype(result = "usize")]
-pub struct CountTransactions;
-
-/// Listen to these networks whatever they do, and no longer to those of before.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Trust(pub Vec<IpNet>);
-
 /// The actor.
 pub struct SipEndpoint {
-    pub(super) layer: Layer,
-    vetting: Vetting,
-    guard: SourceGuard,
-    refusal_tag: RefusalTag,
+    pub(super) core: Endpoint<Owner, CallId>,
     /// The networks that tenants list: trusted as the listeners' are.
     trusted: Arc<[IpNet]>,
     pub(super) wire: Box<dyn Wire>,
     reception: Recipient<CallOffered>,
     over: Recipient<CallLeft>,
-    pub(super) calls: HashMap<DialogId, Owner>,
-    leaving: HashMap<DialogId, Leave>,
-    invites: HashMap<ServerKey, Recipient<Tell<Input>>>,
-    /// Cancelled before their call had come to be: told to its owner as soon as there is one.
-    early_cancels: HashSet<ServerKey>,
     /// Requests inside dialogs on their way, and the transactions that carry them.
     pub(super) deliveries: HashMap<DeliveryId, Delivery>,
     pub(super) carried: HashMap<ClientKey, DeliveryId>,
@@ -249,38 +95,31 @@ pub struct SipEndpoint {
     timer: Option<(Instant, SpawnHandle)>,
 }
 
-/// The call a dialog belongs to, and its INVITE's transaction.
-pub(super) struct Owner {
-    call: Recipient<Tell<Input>>,
-    invite: ServerKey,
-    /// The connection, or the socket, that its last message came by.
-    flow: u64,
-    pace: Pace,
+/// What the core cannot know.
+struct Outside<'a> {
+    trusted: &'a [IpNet],
+    wire: &'a dyn Wire,
 }
 
-/// A farewell that is being carried out.
-struct Leave {
-    call: CallId,
-    machine: Leaving,
-    unanswered: bool,
+impl World<Owner> for Outside<'_> {
+    fn is_trusted(&self, hop: Hop) -> bool {
+        networks::is_listed(self.trusted, hop.remote.ip()) || self.wire.is_listed(hop)
+    }
+
+    fn lives(&self, owner: &Owner) -> bool {
+        owner.connected()
+    }
 }
 
 impl SipEndpoint {
     /// An endpoint that offers calls to `reception`, sends by `wire`, and tells `over` when a farewell has been carried out.
     pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>, over: Recipient<CallLeft>) -> Self {
         Self {
-            layer: Layer::default(),
-            vetting: Vetting::default(),
-            guard: SourceGuard::default(),
-            refusal_tag: RefusalTag::new(rand::random()),
+            core: Endpoint::new(rand::random()),
             trusted: Arc::default(),
             wire,
             reception,
             over,
-            calls: HashMap::new(),
-            leaving: HashMap::new(),
-            invites: HashMap::new(),
-            early_cancels: HashSet::new(),
             deliveries: HashMap::new(),
             carried: HashMap::new(),
             next_delivery: 0,
@@ -303,36 +142,47 @@ impl SipEndpoint {
 
     /// Drains everything until all is quiet, then arms the timer.
     pub(super) fn pump(&mut self, ctx: &mut Context<Self>) {
-        while let Some(output) = self.layer.poll() {
-            match output {
-                Output::Transmit { hop, message, bytes } => {
-                    if let message::Message::Response(response) = &message {
-                        metrics::sip_response(response.status.0);
-                        self.vetting.answered(response);
-                    }
-                    self.wire.transmit(hop, bytes);
-                }
-                Output::Request { key, request, hop } => self.request(key, request, hop, ctx),
-                Output::Ack { request, hop } => self.inside(None, request, hop, ctx),
-                Output::Cancelled { invite } => match self.invites.get(&invite) {
-                    Some(owner) => owner.do_send(Tell(Input::Cancelled)),
-                    None => {
-                        self.early_cancels.insert(invite);
-                    }
-                },
-                Output::Response { key, response } => self.answered(&key, response, ctx),
-                Output::NoResponse { key } => self.went_astray(&key, false, ctx),
-                Output::Unsendable { key } => self.went_astray(&key, true, ctx),
-                Output::NoAck { .. } => {}
-            }
+        loop {
+            let outside = Outside { trusted: &self.trusted, wire: &*self.wire };
+            let Some(output) = self.core.poll(crate::now(), &outside) else { break };
+            self.carry_out(output, ctx);
         }
-        metrics::sip_transactions(self.layer.len());
+        metrics::sip_transactions(self.core.transactions());
         self.arm(ctx);
     }
 
+    fn carry_out(&mut self, output: Output<Owner, CallId>, ctx: &mut Context<Self>) {
+        match output {
+            Output::Transmit { hop, message, bytes } => {
+                if let message::Message::Response(response) = &message {
+                    metrics::sip_response(response.status.0);
+                }
+                self.wire.transmit(hop, bytes);
+            }
+            Output::Offered { key, invite, hop } => self.offer(key, invite, hop),
+            Output::Tell { owner, input } => owner.do_send(Tell(input)),
+            Output::Response { key, response } => self.answered(&key, response, ctx),
+            Output::NoResponse { key, unsendable } => self.went_astray(&key, unsendable, ctx),
+            Output::Deliver { dialog, request, ways } => self.deliver(Delivery::bye(dialog, request, ways), ctx),
+            Output::Left { call, bye_unanswered } => self.over.do_send(CallLeft { call, bye_unanswered }),
+            Output::ShutOut { hop, until } => {
+                tracing::warn!(source = %hop.remote.ip(), seconds = SHUT_OUT_FOR.as_secs(), "a source is shut out: it was refused again and again");
+                self.wire.turn_away(Source::of(hop.remote.ip()), until);
+            }
+            Output::Dropped(why) => metrics::sip_dropped(why),
+        }
+    }
+
+    fn offer(&self, key: ServerKey, invite: Request, hop: Hop) {
+        let local = self.wire.identity(hop);
+        let local_tag = format!("{:016x}", rand::random::<u64>());
+        let server_name = self.wire.server_name(hop);
+        let restricted = self.wire.is_listed(hop) || self.wire.has_certificate(hop);
+        self.reception.do_send(CallOffered { key, invite, hop, local, local_tag, server_name, restricted });
+    }
+
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let leaving = self.leaving.values().filter_map(|leave| leave.machine.deadline());
-        let deadline = leaving.chain(self.layer.deadline()).min();
+        let deadline = self.core.deadline();
         if deadline == self.timer.map(|(at, _)| at) {
             return;
         }
@@ -353,153 +203,15 @@ impl SipEndpoint {
 
     fn expire(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
-        let now = crate::now();
-        self.layer.handle_timeout(now);
-        let due: Vec<DialogId> = self.leaving_due(now);
-        for dialog in due {
-            if let Some(leave) = self.leaving.get_mut(&dialog) {
-                leave.machine.handle_timeout(now);
-                // Only a BYE that nobody answered ends by a timer.
-                leave.unanswered |= leave.machine.is_done();
-            }
-            self.settle(&dialog, ctx);
-        }
+        self.core.handle_timeout(crate::now());
         self.pump(ctx);
     }
 
-    fn leaving_due(&self, now: Instant) -> Vec<DialogId> {
-        let due = |leave: &Leave| leave.machine.deadline().is_some_and(|at| at <= now);
-        self.leaving.iter().filter(|(_, leave)| due(leave)).map(|(id, _)| id.clone()).collect()
-    }
-
-    fn request(&mut self, key: ServerKey, request: Request, hop: Hop, ctx: &mut Context<Self>) {
-        let inside = DialogId::of_request(&request).is_some();
-        if !inside && hop.transport == Transport::Udp && self.is_shut_out(hop) {
-            metrics::sip_dropped("shut_out");
-            return self.layer.ignore(&key);
-        }
-        match self.vetting.judge(&request) {
-            // Floods of what we do not serve cost no memory.
-            Vetted::Answer(response) => self.layer.respond_statelessly(&key, *response),
-            Vetted::Inside => self.inside(Some(key), request, hop, ctx),
-            Vetted::NewCall => {
-                let local = self.wire.identity(hop);
-                let local_tag = format!("{:016x}", rand::random::<u64>());
-                let server_name = self.wire.server_name(hop);
-                let restricted = self.wire.is_listed(hop) || self.wire.has_certificate(hop);
-                let offered = CallOffered { key, invite: request, hop, local, local_tag, server_name, restricted };
-                self.reception.do_send(offered);
-            }
-        }
-    }
-
-    /// Whether somebody has earned not to be answered; who stands on a list never has.
-    fn is_shut_out(&self, hop: Hop) -> bool {
-        self.guard.is_shut_out(crate::now(), Source::of(hop.remote.ip())) && !self.is_trusted(hop)
-    }
-
-    fn is_trusted(&self, hop: Hop) -> bool {
-        networks::is_listed(&self.trusted, hop.remote.ip()) || self.wire.is_listed(hop)
-    }
-
-    /// A source that is proven was refused for what it asked.
-    fn count(&mut self, hop: Hop, offence: Offence) {
-        if self.is_trusted(hop) {
-            return;
-        }
-        let source = Source::of(hop.remote.ip());
-        if let Some(until) = self.guard.refused(crate::now(), source, offence) {
-            tracing::warn!(source = %hop.remote.ip(), seconds = SHUT_OUT_FOR.as_secs(), "a source is shut out: it was refused again and again");
-            self.wire.turn_away(source, until);
-        }
-    }
-
-    /// A request inside a dialog, or an ACK (which has no transaction).
-    fn inside(&mut self, key: Option<ServerKey>, request: Request, hop: Hop, ctx: &mut Context<Self>) {
-        let now = crate::now();
-        let dialog = DialogId::of_request(&request);
-        // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
-        self.forget_if_gone(dialog.as_ref());
-        if let Some(owner) = dialog.as_ref().and_then(|dialog| self.calls.get_mut(dialog)) {
-            if let Some(key) = key.as_ref().filter(|_| request.method != Method::Bye && !owner.pace.takes(now)) {
-                metrics::sip_dropped("overload");
-                let later = request.respond(StatusCode(500), None).with("Retry-After", "1");
-                return self.layer.respond_statelessly(key, later);
-            }
-            owner.flow = hop.flow;
-            return owner.call.do_send(Tell(match key {
-                Some(key) => Input::Request { key, request, hop },
-                None => Input::Acked { ack: request, hop },
-            }));
-        }
-        let leave = dialog.and_then(|id| self.leaving.get_mut(&id).map(|leave| (id, &mut leave.machine)));
-        let Some((dialog, leaving)) = leave else {
-            match key {
-                Some(key) => self.layer.respond_statelessly(&key, request.respond(StatusCode(481), None)),
-                // The ACK of a refusal: whoever sends it from there has read what we sent there.
-                None if hop.transport == Transport::Udp => {
-                    let source = Source::of(hop.remote.ip());
-                    if let Some(offence) = self.refusal_tag.acknowledged(&request, source) {
-                        self.count(hop, offence);
-                    }
-                }
-                None => {}
-            }
-            return;
-        };
-        match (&request.method, key) {
-            (Method::Ack, _) => leaving.acked(now),
-            (Method::Bye, Some(key)) => {
-                leaving.caller_hung_up();
-                self.layer.respond(now, &key, request.respond(StatusCode(200), None));
-            }
-            (_, Some(key)) => self.layer.respond_statelessly(&key, request.respond(StatusCode(481), None)),
-            (_, None) => {}
-        }
-        self.settle(&dialog, ctx);
-    }
-
-    fn forget_if_gone(&mut self, dialog: Option<&DialogId>) {
-        let gone = dialog.filter(|dialog| self.calls.get(dialog).is_some_and(|owner| !owner.call.connected()));
-        if let Some(Owner { invite, .. }) = gone.and_then(|dialog| self.calls.remove(dialog)) {
-            self.invites.remove(&invite);
-        }
-    }
-
     /// A BYE was answered, or no way is left to try.
-    pub(super) fn bye_ended(&mut self, dialog: &DialogId, answered: bool, ctx: &mut Context<Self>) {
-        // Where the far end's own BYE came meanwhile nobody is left in silence.
-        if !answered && self.leaving.contains_key(dialog) {
+    pub(super) fn bye_ended(&mut self, dialog: &DialogId, answered: bool) {
+        if self.core.bye_ended(crate::now(), dialog, answered) {
             metrics::bye_unanswered();
             tracing::warn!(sip_call_id = dialog.call_id, "nobody answered the BYE, by no way there is");
-        }
-        if let Some(Leave { machine, unanswered, .. }) = self.leaving.get_mut(dialog) {
-            *unanswered = !answered;
-            machine.bye_ended();
-        }
-        self.settle(dialog, ctx);
-    }
-
-    /// Carries out what a farewell wants next, and forgets the dialog when all is said.
-    fn settle(&mut self, dialog: &DialogId, ctx: &mut Context<Self>) {
-        let now = crate::now();
-        while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
-            match machine.poll() {
-                Some(teardown::Output::Respond { key, response }) => {
-                    self.early_cancels.remove(&key);
-                    self.layer.respond(now, &key, response);
-                }
-                Some(teardown::Output::Request { request, ways }) => {
-                    self.deliver(Delivery::bye(dialog.clone(), request, ways), ctx);
-                }
-                None if machine.is_done() => {
-                    if let Some(Leave { call, unanswered, .. }) = self.leaving.remove(dialog) {
-                        self.over.do_send(CallLeft { call, bye_unanswered: unanswered });
-                    }
-                    return;
-                }
-                None => return,
-            }
         }
     }
 }
@@ -521,7 +233,7 @@ impl Handler<Arrived> for SipEndpoint {
                 if let message::Message::Request(request) = &mut message {
                     hop.remote = request.stamp(hop);
                 }
-                self.layer.receive(crate::now(), message, hop);
+                self.core.receive(crate::now(), message, hop);
             }
             Err(Malformed::Answerable { mut request, status, why }) => {
                 metrics::sip_dropped("malformed");
@@ -530,7 +242,7 @@ impl Handler<Arrived> for SipEndpoint {
                     hop.remote = request.stamp(hop);
                     let mut response = request.respond(status, Some("malformed"));
                     why.clone_into(&mut response.reason);
-                    self.layer.transmit(message::Message::Response(response), hop);
+                    self.core.transmit(message::Message::Response(response), hop);
                 }
             }
             Err(Malformed::Garbage(_)) => metrics::sip_dropped("malformed"),
@@ -544,7 +256,7 @@ impl Handler<TransportFailed> for SipEndpoint {
 
     fn handle(&mut self, TransportFailed(hop): TransportFailed, ctx: &mut Self::Context) {
         metrics::sip_dropped("unsendable");
-        self.layer.transport_failed(hop);
+        self.core.transport_failed(hop);
         self.pump(ctx);
     }
 }
@@ -553,7 +265,7 @@ impl Handler<FlowLost> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, FlowLost(flow): FlowLost, ctx: &mut Self::Context) {
-        self.layer.flow_lost(flow);
+        self.core.flow_lost(flow);
         self.pump(ctx);
     }
 }
@@ -562,7 +274,7 @@ impl Handler<IsFlowUsed> for SipEndpoint {
     type Result = bool;
 
     fn handle(&mut self, IsFlowUsed(flow): IsFlowUsed, _: &mut Self::Context) -> bool {
-        self.calls.values().any(|owner| owner.flow == flow)
+        self.core.is_flow_used(flow)
     }
 }
 
@@ -570,10 +282,7 @@ impl Handler<Respond> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Respond { key, response }: Respond, ctx: &mut Self::Context) {
-        if !response.status.is_provisional() {
-            self.early_cancels.remove(&key);
-        }
-        self.layer.respond(crate::now(), &key, response);
+        self.core.respond(crate::now(), &key, response);
         self.pump(ctx);
     }
 }
@@ -581,19 +290,16 @@ impl Handler<Respond> for SipEndpoint {
 impl Handler<OwnDialog> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, own: OwnDialog, _: &mut Self::Context) {
+    fn handle(&mut self, own: OwnDialog, ctx: &mut Self::Context) {
         let OwnDialog { dialog, invite, owner, flow, call, registry } = own;
-        let cancelled = self.early_cancels.remove(&invite);
         // A farewell that came first keeps the dialog, and one that is over already (the thread of the call was stuck and
         // came back too late) leaves nothing to own. While the will is closed no farewell has begun.
-        if !registry.has_will(call) {
-            return;
+        if registry.has_will(call) {
+            self.core.own(crate::now(), Ownership { dialog, invite, owner, flow });
+        } else {
+            self.core.forget_invite(&invite);
         }
-        if cancelled {
-            owner.do_send(Tell(Input::Cancelled));
-        }
-        self.invites.insert(invite.clone(), owner.clone());
-        self.calls.insert(dialog, Owner { call: owner, invite, flow, pace: Pace::new(crate::now()) });
+        self.pump(ctx);
     }
 }
 
@@ -601,9 +307,8 @@ impl Handler<Taken> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, Taken { key, trying, hop }: Taken, ctx: &mut Self::Context) {
-        self.guard.accepted(Source::of(hop.remote.ip()));
         self.wire.welcome(hop);
-        self.layer.respond(crate::now(), &key, trying);
+        self.core.taken(crate::now(), &key, trying, hop);
         self.pump(ctx);
     }
 }
@@ -611,18 +316,10 @@ impl Handler<Taken> for SipEndpoint {
 impl Handler<Refuse> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, Refuse { key, invite, mut response, hop, offence }: Refuse, ctx: &mut Self::Context) {
-        self.early_cancels.remove(&key);
-        if let Some(offence) = offence {
-            let tag = self.refusal_tag.of(&invite, Source::of(hop.remote.ip()), offence);
-            let tagged = invite.respond(response.status, Some(&tag));
-            response.headers.set("To", tagged.headers.get("To").unwrap_or_default());
-        }
-        self.layer.respond_statelessly(&key, response);
+    fn handle(&mut self, Refuse { key, invite, response, hop, offence }: Refuse, ctx: &mut Self::Context) {
+        let outside = Outside { trusted: &self.trusted, wire: &*self.wire };
+        self.core.refuse(crate::now(), Refusal { key, invite, response, hop, offence }, &outside);
         self.pump(ctx);
-        if let Some(offence) = offence.filter(|_| hop.transport != Transport::Udp) {
-            self.count(hop, offence);
-        }
     }
 }
 
@@ -631,15 +328,9 @@ impl Handler<CarryOut> for SipEndpoint {
 
     fn handle(&mut self, CarryOut { call, dialog, farewell }: CarryOut, ctx: &mut Self::Context) {
         metrics::farewell(farewell.name());
-        if let Some(Owner { invite, .. }) = self.calls.remove(&dialog) {
-            self.invites.remove(&invite);
-        }
         let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
-        self.vetting.call_over(&dialog);
         self.forget_asked(&dialog);
-        let machine = Leaving::begin(crate::now(), farewell, branch);
-        self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
-        self.settle(&dialog, ctx);
+        self.core.carry_out(crate::now(), call, &dialog, farewell, branch);
         self.pump(ctx);
     }
 }
@@ -664,7 +355,7 @@ impl Handler<CloseDoors> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, _: CloseDoors, _: &mut Self::Context) {
-        self.vetting.close_doors();
+        self.core.close_doors();
     }
 }
 
@@ -672,10 +363,7 @@ impl Handler<WaitNoLonger> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, _: WaitNoLonger, ctx: &mut Self::Context) {
-        let now = crate::now();
-        self.leaving.values_mut().for_each(|leave| leave.machine.acked(now));
-        let dialogs: Vec<DialogId> = self.leaving.keys().cloned().collect();
-        dialogs.iter().for_each(|dialog| self.settle(dialog, ctx));
+        self.core.wait_no_longer(crate::now());
         self.pump(ctx);
     }
 }
@@ -684,7 +372,7 @@ impl Handler<CountOpen> for SipEndpoint {
     type Result = usize;
 
     fn handle(&mut self, _: CountOpen, _: &mut Self::Context) -> usize {
-        self.calls.len() + self.leaving.len()
+        self.core.dialogs()
     }
 }
 
@@ -692,6 +380,6 @@ impl Handler<CountTransactions> for SipEndpoint {
     type Result = usize;
 
     fn handle(&mut self, _: CountTransactions, _: &mut Self::Context) -> usize {
-        self.layer.len()
+        self.core.transactions()
     }
 }

@@ -28,7 +28,8 @@ use tokio::sync::{Notify, mpsc};
 use self::inbox::Inbox;
 use super::doors::{self, Doors, Guest, Patience, Visit};
 use super::liveness;
-use super::sip_endpoint::{Arrived, CountOpen, FlowLost, IsFlowUsed, Reached, SipEndpoint, TransportFailed, Wire};
+use super::sip_endpoint::{Reached, SipEndpoint, Wire};
+use super::sip_messages::{Arrived, CountOpen, FlowLost, IsFlowUsed, TransportFailed};
 use super::tls::TlsIdentity;
 use crate::metrics;
 

@@ -5,7 +5,7 @@
 //! a method we do not speak is no scanner: only INVITEs that were refused for what they are count.
 //!
 //! Invariant: a source whose call was taken owes nothing; what belongs to a dialog is never judged here, nor are sources on
-//! an allow-list. What is remembered is bounded. Driver: `actors/reception/sip_endpoint.rs`.
+//! an allow-list. What is remembered is bounded. Driver: `endpoint.rs`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -68,16 +68,16 @@ impl Actor for Nobody {
     type Context = Context<Self>;
 }
 
-impl actix::Handler<super::super::sip_endpoint::CallOffered> for Nobody {
+impl actix::Handler<super::super::sip_messages::CallOffered> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, _: super::super::sip_endpoint::CallOffered, _: &mut Self::Context) {}
+    fn handle(&mut self, _: super::super::sip_messages::CallOffered, _: &mut Self::Context) {}
 }
 
-impl actix::Handler<super::super::sip_endpoint::CallLeft> for Nobody {
+impl actix::Handler<super::super::sip_messages::CallLeft> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, _: super::super::sip_endpoint::CallLeft, _: &mut Self::Context) {}
+    fn handle(&mut self, _: super::super::sip_messages::CallLeft, _: &mut Self::Context) {}
 }
 
 /// RFC 3261 section 26.2.1 and RFC 5922: who is connected to has to be believed.

@@ -10,6 +10,7 @@ pub mod capabilities;
 mod events;
 mod exchange;
 pub mod info;
+pub mod pace;
 pub mod refer;
 pub mod reliable;
 mod repeated;

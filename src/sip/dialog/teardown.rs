@@ -6,7 +6,7 @@
 //! ```
 //! Invariant: a [`Farewell`] has no field for a contact attribute, so that no way to leave can write one. It is plain
 //! data: the call deposits it before it is needed, and the endpoint can carry it out when the call is dead. Driver:
-//! `actors/reception/sip_endpoint.rs`.
+//! `src/sip/endpoint.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What every request is checked for before anybody is bothered with it (RFC 3261 section 8.2).
 //!
 //! Invariant: a request is answered here, or belongs to a dialog, or is an INVITE that could become a call. What is remembered
-//! of a request has a size that nobody out there chooses. Driver: `actors/reception/sip_endpoint.rs`.
+//! of a request has a size that nobody out there chooses. Driver: `src/sip/endpoint.rs`.
 
 use std::collections::{HashMap, VecDeque};
 

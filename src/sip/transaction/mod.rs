@@ -1,7 +1,7 @@
 //! Transactions (RFC 3261 section 17, RFC 6026): one layer that matches messages and runs the timers of all.
 //!
 //! Invariant: every message and every expired timer goes through one transition of `client.rs` or `server.rs`; the layer
-//! only finds the transaction, and forgets it when it has terminated. Driver: `actors/reception/sip_endpoint.rs`.
+//! only finds the transaction, and forgets it when it has terminated. Driver: `endpoint.rs`.
 
 mod client;
 mod server;
@@ -318,7 +318,7 @@ fn is_inside(request: &Request) -> bool {
 
 /// RFC 3261 section 17.2.3: branch, sent-by and method, where ACK belongs to its INVITE; requests of RFC 2543 clients,
 /// whose branch has no magic cookie, are matched by the fields of that section.
-fn server_key(request: &Request) -> ServerKey {
+pub(crate) fn server_key(request: &Request) -> ServerKey {
     let headers = &request.headers;
     let method = if request.method == Method::Ack { &Method::Invite } else { &request.method };
     let via = headers.get("Via").and_then(Via::parse);

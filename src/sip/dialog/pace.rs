@@ -1,6 +1,6 @@
 //! How fast requests may come inside one dialog.
 //!
-//! Pure. A caller who is served may ask inside the dialog as often as telephones do; each request is remembered for half a
+//! A caller who is served may ask inside the dialog as often as telephones do; each request is remembered for half a
 //! minute (timer J), so a flood would have us hold whatever it sends. Invariant: at most [`AT_ONCE`] and [`PER_SECOND`] more
 //! for each second are taken of one dialog, whatever comes; BYE and ACK are not asked for their pace.
 

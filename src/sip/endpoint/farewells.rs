@@ -1,0 +1,104 @@
+//! The dialogs that are being left: their calls are gone, their farewells are carried out here. Part of `endpoint.rs`.
+//!
+//! Invariant: a farewell ends once, and whoever asked for it is told; from then on its dialog is nobody's.
+
+use std::time::Instant;
+
+use super::{Endpoint, Output};
+use crate::dialog::DialogId;
+use crate::dialog::teardown::{self, Farewell, Leaving};
+use crate::message::{Method, Request, StatusCode};
+use crate::transaction::ServerKey;
+
+/// A farewell that is being carried out.
+#[derive(Debug)]
+pub(super) struct Leave<C> {
+    call: C,
+    pub(super) machine: Leaving,
+    unanswered: bool,
+}
+
+impl<O: Clone, C: Copy> Endpoint<O, C> {
+    /// Carry out a farewell: the dialog is ours from here on. `branch` is a fresh Via branch for its BYE.
+    pub fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, farewell: Farewell, branch: String) {
+        self.disown(dialog);
+        self.vetting.call_over(dialog);
+        let machine = Leaving::begin(now, farewell, branch);
+        self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
+        self.settle(now, dialog);
+    }
+
+    /// The BYE of a farewell was answered, or no way is left to try. Whether its caller is left in silence: not where the far
+    /// end's own BYE came meanwhile.
+    pub fn bye_ended(&mut self, now: Instant, dialog: &DialogId, answered: bool) -> bool {
+        let Some(leave) = self.leaving.get_mut(dialog) else { return false };
+        leave.unanswered = !answered;
+        leave.machine.bye_ended();
+        self.settle(now, dialog);
+        !answered
+    }
+
+    /// Farewells that wait for an ACK wait no longer.
+    pub fn wait_no_longer(&mut self, now: Instant) {
+        self.leaving.values_mut().for_each(|leave| leave.machine.acked(now));
+        let dialogs: Vec<DialogId> = self.leaving.keys().cloned().collect();
+        dialogs.iter().for_each(|dialog| self.settle(now, dialog));
+    }
+
+    pub(super) fn leaving_timeout(&mut self, now: Instant) {
+        let due = |leave: &Leave<C>| leave.machine.deadline().is_some_and(|at| at <= now);
+        let due: Vec<DialogId> =
+            self.leaving.iter().filter(|(_, leave)| due(leave)).map(|(dialog, _)| dialog.clone()).collect();
+        for dialog in due {
+            if let Some(leave) = self.leaving.get_mut(&dialog) {
+                leave.machine.handle_timeout(now);
+                // Only a BYE that nobody answered ends by a timer.
+                leave.unanswered |= leave.machine.is_done();
+            }
+            self.settle(now, &dialog);
+        }
+    }
+
+    /// A request inside a dialog whose farewell is being carried out.
+    pub(super) fn inside_leaving(
+        &mut self,
+        now: Instant,
+        dialog: &DialogId,
+        key: Option<ServerKey>,
+        request: &Request,
+    ) {
+        let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) else { return };
+        match (&request.method, key) {
+            (Method::Ack, _) => machine.acked(now),
+            (Method::Bye, Some(key)) => {
+                machine.caller_hung_up();
+                self.layer.respond(now, &key, request.respond(StatusCode(200), None));
+            }
+            (_, Some(key)) => self.layer.respond_statelessly(&key, request.respond(StatusCode(481), None)),
+            (_, None) => {}
+        }
+        self.settle(now, dialog);
+    }
+
+    /// Carries out what a farewell wants next, and forgets the dialog when all is said.
+    fn settle(&mut self, now: Instant, dialog: &DialogId) {
+        while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
+            match machine.poll() {
+                Some(teardown::Output::Respond { key, response }) => {
+                    self.early_cancels.remove(&key);
+                    self.layer.respond(now, &key, response);
+                }
+                Some(teardown::Output::Request { request, ways }) => {
+                    self.outputs.push_back(Output::Deliver { dialog: dialog.clone(), request, ways });
+                }
+                None if machine.is_done() => {
+                    if let Some(Leave { call, unanswered, .. }) = self.leaving.remove(dialog) {
+                        self.outputs.push_back(Output::Left { call, bye_unanswered: unanswered });
+                    }
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+}
