@@ -17,6 +17,7 @@ pub mod call;
 pub mod drive;
 pub mod media_shard;
 pub mod metrics;
+pub mod node;
 pub mod reception;
 pub mod services;
 pub mod supervision;

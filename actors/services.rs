@@ -16,7 +16,7 @@ pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Tenant;
 
 use crate::call::leg::Silence;
-use crate::reception::call_registry::CallId;
+use crate::node::call_registry::CallId;
 use crate::reception::refused::RefusedCall;
 
 /// A tenant with its services.

@@ -16,8 +16,8 @@ use super::messages::{CommitHandoff, FileHistory, MarkHangup, PrepareHandoff};
 use super::{CallSeed, Reports, child};
 use crate::drive::Tell;
 use crate::metrics;
+use crate::node::call_registry::CallId;
 use crate::reception::BLANK_WITHIN;
-use crate::reception::call_registry::CallId;
 use crate::supervision::{Failure, Link};
 use bellhop_call::lifecycle::{self, PREPARE_MAX};
 

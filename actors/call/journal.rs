@@ -15,8 +15,8 @@ use bellhop_sip::hop::Transport;
 
 use super::CallSeed;
 use crate::media_shard::LegCores;
+use crate::node::call_registry::CallId;
 use crate::reception::FileRecord;
-use crate::reception::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
 use bellhop_call::ending::{Broken, Ending};
 

@@ -14,7 +14,7 @@ use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 
-use crate::reception::call_registry::CallId;
+use crate::node::call_registry::CallId;
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident $body:tt)+) => {
@@ -150,11 +150,6 @@ messages! {
     /// Tell the flow to disconnect.
     MarkHangup {}
 
-    /// Reception wants the call to end.
-    HangUp {
-        /// Why.
-        ending: Ending,
-    }
     /// To Reception: the call is over, open its will.
     CallEnded {
         /// Which.

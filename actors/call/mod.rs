@@ -35,9 +35,9 @@ use bellhop_tenancy::quota::Permit;
 
 use crate::drive::Tell;
 use crate::media_shard::PacketPort;
+use crate::node::call_registry::{CallId, CallRegistry};
+use crate::node::port_pool::{PortPair, PortPool};
 use crate::reception::Reception;
-use crate::reception::call_registry::{CallId, CallRegistry};
-use crate::reception::port_pool::{PortPair, PortPool};
 use crate::reception::sip_endpoint::SipEndpoint;
 use crate::services::Services;
 

@@ -28,7 +28,7 @@ use super::turn_loop::{SpeaksTo, TurnLoop};
 use super::{CHILD_MAILBOX, CallSeed, PORT_TRIES};
 use crate::drive::{Drive, Tell};
 use crate::media_shard::{Leg, LegCores, PacketPort, Shard};
-use crate::reception::port_pool::Fate;
+use crate::node::port_pool::Fate;
 use crate::services::RecordingSink;
 use crate::supervision::{ChildDown, Prepared};
 

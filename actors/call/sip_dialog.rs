@@ -25,7 +25,7 @@ use super::stt_stream::SttStream;
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
-use crate::reception::call_registry::{CallId, CallRegistry};
+use crate::node::call_registry::{CallId, CallRegistry};
 use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
 use crate::reception::sip_endpoint::SipEndpoint;
 use crate::reception::sip_messages::{OwnDialog, Respond};

@@ -19,15 +19,14 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, HangUp, Hold, MarkHangup, PrepareHandoff,
-    SayLast,
+    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff, SayLast,
 };
 use super::{BEAT_EVERY, CallSeed, strike};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::{LegCores, OnAir};
 use crate::metrics;
+use crate::node::call_registry::{Blank, HangUp, Void};
 use crate::reception::VoidKey;
-use crate::reception::call_registry::{Blank, Void};
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 
 /// The actor.

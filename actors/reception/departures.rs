@@ -12,10 +12,10 @@ use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Farewell;
 
-use super::call_registry::{CallId, Void, Will};
 use super::sip_messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::metrics;
+use crate::node::call_registry::{CallId, Void, Will};
 use crate::services::{Observer, RecordKeeper};
 use bellhop_call::lifecycle::PREPARE_MAX;
 

@@ -5,14 +5,11 @@
 //! counted.
 
 pub mod admission;
-pub mod call_registry;
 pub mod delivery;
 pub mod departures;
 pub mod doors;
 pub mod last_resort;
-pub mod live_contacts;
 pub mod liveness;
-pub mod port_pool;
 pub mod refused;
 pub mod sip_endpoint;
 pub mod sip_messages;
@@ -39,13 +36,13 @@ use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
 use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
+use crate::node::call_registry::{CallId, CallRegistry, Will};
 use crate::services::{Observer, Services};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
 use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
-use call_registry::{CallId, CallRegistry, Will};
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
 use refused::{Numbers, RefusedCall, Why};

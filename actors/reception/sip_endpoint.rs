@@ -24,7 +24,6 @@ use bellhop_tenancy::networks;
 use bytes::Bytes;
 use ipnet::IpNet;
 
-use super::call_registry::CallId;
 use super::delivery::{Delivery, DeliveryId};
 use super::sip_messages::{
     Arrived, CallLeft, CallOffered, CarryOut, CloseDoors, CountOpen, CountTransactions, FlowLost, IsFlowUsed,
@@ -32,6 +31,7 @@ use super::sip_messages::{
 };
 use crate::drive::Tell;
 use crate::metrics;
+use crate::node::call_registry::CallId;
 use crate::supervision::Strike;
 use crate::supervision::watchdog::{GRACE, was_away};
 

@@ -15,8 +15,8 @@ use bellhop_sip::transaction::ServerKey;
 use bytes::Bytes;
 use ipnet::IpNet;
 
-use super::call_registry::{CallId, CallRegistry};
 use crate::drive::Tell;
+use crate::node::call_registry::{CallId, CallRegistry};
 
 /// Who hears of all that belongs to a dialog.
 pub type Owner = Recipient<Tell<Input>>;

@@ -3,7 +3,7 @@
 //! A hung actor does not panic, and a blocked thread runs no timer; so who looks must not share a thread with whom it looks
 //! at. And who measures the silence of others asks first whether it was away itself: a process that was stopped, or whose
 //! virtual machine was moved, finds everybody silent. Invariant: a call is reported hung at most once, and never for a time in
-//! which nobody ran. The beats live in `reception/call_registry.rs`.
+//! which nobody ran. The beats live in `node/call_registry.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
 use bellhop_adapters::storage::sqlite;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::{Observer, RecordKeeper};
 use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};

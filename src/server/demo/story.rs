@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::Observer;
 use bellhop_call::record::{Event as Seen, What};
 use bellhop_dialogue::transcript::Speaker;

@@ -16,10 +16,10 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
 use bellhop_actors::media_shard::PacketPort;
 use bellhop_actors::media_shard::udp_port::UdpPort;
+use bellhop_actors::node::call_registry::CallRegistry;
+use bellhop_actors::node::live_contacts::LiveContacts;
+use bellhop_actors::node::port_pool::PortPool;
 use bellhop_actors::reception::admission::Admission;
-use bellhop_actors::reception::call_registry::CallRegistry;
-use bellhop_actors::reception::live_contacts::LiveContacts;
-use bellhop_actors::reception::port_pool::PortPool;
 use bellhop_actors::reception::sip_endpoint::SipEndpoint;
 use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
 use bellhop_actors::reception::{

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use bellhop_actors::reception::call_registry::CallId;
+use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording::{Folder, Name, Recording};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::Recipient;
+use actix::{Message, Recipient};
+use bellhop_call::ending::Ending;
 use bellhop_connect::ports::{AttributeBlanker, HistoryStore};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_sip::DialogId;
@@ -16,8 +17,14 @@ use bellhop_sip::dialog::teardown::Farewell;
 use dashmap::DashMap;
 
 use super::live_contacts::ContactClaim;
-use crate::call::messages::HangUp;
-use bellhop_call::ending::Ending;
+
+/// The call shall end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HangUp {
+    /// Why.
+    pub ending: Ending,
+}
 
 /// Names one call of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

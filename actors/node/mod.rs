@@ -1,0 +1,7 @@
+//! What of this node outlives every call: its registry, the contacts that are up, its ports.
+//!
+//! Invariant: nobody here knows who makes, carries or ends a call.
+
+pub mod call_registry;
+pub mod live_contacts;
+pub mod port_pool;
