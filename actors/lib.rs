@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod node;
 pub mod reception;
 pub mod services;
+pub mod signalling;
 pub mod supervision;
 
 use std::time::Instant;

@@ -139,6 +139,25 @@ fn the_supervisor_names_no_state_and_its_children_do_not_know_it() {
     }
 }
 
+/// The floors of `actors/`: each looks down only.
+#[test]
+fn floors_of_the_actors_look_down_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("actors");
+    for (floor, above, sentence) in [
+        ("node", &["signalling", "media_shard", "call", "reception"][..], "the node outlives whoever uses it"),
+        ("signalling", &["call", "reception"], "signalling knows owners by their recipients"),
+    ] {
+        let files = rust_files(&root.join(floor));
+        assert!(!files.is_empty(), "no floor {floor}");
+        for file in files {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            for above in above {
+                assert!(!text.contains(&format!("crate::{above}::")), "{}: {above}: {sentence}", file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_server_matches_on_no_protocol() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("src/server");

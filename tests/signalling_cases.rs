@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use bellhop_actors::reception::sip_endpoint::SipEndpoint;
-use bellhop_actors::reception::sip_messages::{CallLeft, CallOffered};
-use bellhop_actors::reception::sip_transport::{Bound, Listen, Protocol};
+use bellhop_actors::signalling::endpoint::SipEndpoint;
+use bellhop_actors::signalling::messages::{CallLeft, CallOffered};
+use bellhop_actors::signalling::transport::{Bound, Listen, Protocol};
 use bellhop_sip::dialog::capabilities::ACCEPT;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};

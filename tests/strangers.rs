@@ -21,7 +21,7 @@ const CASES: [(&str, &str); 7] = [
     ("a private Contact from a private source, without Record-Route", "in src/sip/dialog/tests.rs"),
     ("spoofed requests in a trunk's name", "spoofed_requests_in_a_trunks_name"),
     ("twenty INVITEs that are never acknowledged, from one address", "twenty_invites_that_are_never_acknowledged"),
-    ("4,096 connections with one byte each from one address", "in actors/reception/doors.rs"),
+    ("4,096 connections with one byte each from one address", "in actors/signalling/doors.rs"),
     ("a refused INVITE that is tried again", "a_refused_invite_that_is_tried_again"),
     ("a challenge to a stranger is not remembered", "a_challenge_to_a_stranger_is_not_remembered"),
 ];

@@ -38,8 +38,8 @@ use crate::media_shard::PacketPort;
 use crate::node::call_registry::{CallId, CallRegistry};
 use crate::node::port_pool::{PortPair, PortPool};
 use crate::reception::Reception;
-use crate::reception::sip_endpoint::SipEndpoint;
 use crate::services::Services;
+use crate::signalling::endpoint::SipEndpoint;
 
 /// Opens the port of a leg, given its RTP port number.
 pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + Sync>;

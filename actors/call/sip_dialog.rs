@@ -26,9 +26,9 @@ use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
 use crate::node::call_registry::{CallId, CallRegistry};
-use crate::reception::delivery::{FindWay, SendAck, SendInside, WayFound};
-use crate::reception::sip_endpoint::SipEndpoint;
-use crate::reception::sip_messages::{OwnDialog, Respond};
+use crate::signalling::delivery::{FindWay, SendAck, SendInside, WayFound};
+use crate::signalling::endpoint::SipEndpoint;
+use crate::signalling::messages::{OwnDialog, Respond};
 use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.

@@ -12,11 +12,11 @@ use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Farewell;
 
-use super::sip_messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::metrics;
 use crate::node::call_registry::{CallId, Void, Will};
 use crate::services::{Observer, RecordKeeper};
+use crate::signalling::messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use bellhop_call::lifecycle::PREPARE_MAX;
 
 /// The pauses after which it is tried again to note that a transfer came about.

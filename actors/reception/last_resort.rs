@@ -11,8 +11,8 @@ use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::Request;
 
-use super::sip_endpoint::Wire;
 use crate::node::call_registry::CallRegistry;
+use crate::signalling::endpoint::Wire;
 use bellhop_call::ending::Ending;
 
 /// How long keys in flight may take to be blanked then, and those that were given away to be void.

@@ -5,16 +5,9 @@
 //! counted.
 
 pub mod admission;
-pub mod delivery;
 pub mod departures;
-pub mod doors;
 pub mod last_resort;
-pub mod liveness;
 pub mod refused;
-pub mod sip_endpoint;
-pub mod sip_messages;
-pub mod sip_transport;
-pub mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +31,8 @@ use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
 use crate::node::call_registry::{CallId, CallRegistry, Will};
 use crate::services::{Observer, Services};
+use crate::signalling::endpoint::SipEndpoint;
+use crate::signalling::messages::{CallOffered, Refuse, Respond, Taken, Trust};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
@@ -46,8 +41,6 @@ use bellhop_call::ending::{Ending, Refusal};
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
 use refused::{Numbers, RefusedCall, Why};
-use sip_endpoint::SipEndpoint;
-use sip_messages::{CallOffered, Refuse, Respond, Taken, Trust};
 
 /// How long a key's blanking may hold a BYE up.
 pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bellhop_actors::reception::tls::{IdentityPem, TlsIdentity};
+use bellhop_actors::signalling::tls::{IdentityPem, TlsIdentity};
 use bellhop_adapters::authorities;
 use tokio::signal::unix::{SignalKind, signal};
 

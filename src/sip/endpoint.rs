@@ -8,7 +8,7 @@
 //! ```
 //! `O` is how an owner is known, `C` how a call is named to whoever hears of its end. Invariant: a dialog has one owner: its
 //! call, or, from the farewell on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is not decided here. Driver:
-//! `actors/reception/sip_endpoint.rs`.
+//! `actors/signalling/endpoint.rs`.
 
 mod farewells;
 #[cfg(test)]

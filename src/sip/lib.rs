@@ -1,7 +1,7 @@
 //! SIP and SDP without IO: messages, transactions, dialogs and offer/answer.
 //!
 //! Invariant: nothing here knows the time, a socket or a runtime. `now`, randomness and bytes are arguments; what to do
-//! comes back as values. The driver is `actors/reception/sip_endpoint.rs` (`endpoint.rs`) and `actors/call/sip_dialog.rs`.
+//! comes back as values. The driver is `actors/signalling/endpoint.rs` (`endpoint.rs`) and `actors/call/sip_dialog.rs`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod dialog;

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
-use bellhop_actors::reception::liveness;
-use bellhop_actors::reception::sip_endpoint::{Reached, SipEndpoint, Wire};
-use bellhop_actors::reception::sip_messages::{Arrived, FlowLost, TransportFailed};
+use bellhop_actors::signalling::endpoint::{Reached, SipEndpoint, Wire};
+use bellhop_actors::signalling::liveness;
+use bellhop_actors::signalling::messages::{Arrived, FlowLost, TransportFailed};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{CSeq, Message, Method, NameAddr, Request, Response, StatusCode, parse};

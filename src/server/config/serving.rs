@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bellhop_actors::reception::sip_transport::{Listen, Protocol};
 use bellhop_actors::services::Security;
+use bellhop_actors::signalling::transport::{Listen, Protocol};
 
 use super::reader::Section;
 use super::{Config, Tenant};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_sip::dialog::refer;
 use bellhop_tenancy::networks;
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a warning stops nothing; `check` prints each, `serve` logs each.
 
-use bellhop_actors::reception::sip_transport::{Listen, Protocol};
+use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
 
 use super::{Config, Tenant};

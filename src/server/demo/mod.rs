@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellhop_actors::reception::sip_transport::Protocol;
 use bellhop_actors::services::{Codec, Security};
+use bellhop_actors::signalling::transport::Protocol;
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};

@@ -20,12 +20,12 @@ use bellhop_actors::node::call_registry::CallRegistry;
 use bellhop_actors::node::live_contacts::LiveContacts;
 use bellhop_actors::node::port_pool::PortPool;
 use bellhop_actors::reception::admission::Admission;
-use bellhop_actors::reception::sip_endpoint::SipEndpoint;
-use bellhop_actors::reception::sip_transport::{Bound, Listen, SocketWire};
 use bellhop_actors::reception::{
     Attach, CallHung, Drain, HURRY_WITHIN, LEAVE_WITHIN, LeaveNow, Reception, ReceptionSettings, last_resort,
 };
 use bellhop_actors::services::Observer;
+use bellhop_actors::signalling::endpoint::SipEndpoint;
+use bellhop_actors::signalling::transport::{Bound, Listen, SocketWire};
 use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::log_webhook::LogWebhook;

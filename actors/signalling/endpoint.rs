@@ -25,7 +25,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 
 use super::delivery::{Delivery, DeliveryId};
-use super::sip_messages::{
+use super::messages::{
     Arrived, CallLeft, CallOffered, CarryOut, CloseDoors, CountOpen, CountTransactions, FlowLost, IsFlowUsed,
     OwnDialog, Owner, Refuse, Respond, Taken, TransportFailed, Trust, WaitNoLonger,
 };

@@ -27,9 +27,9 @@ use tokio::sync::{Notify, mpsc};
 
 use self::inbox::Inbox;
 use super::doors::{self, Doors, Guest, Patience, Visit};
+use super::endpoint::{Reached, SipEndpoint, Wire};
 use super::liveness;
-use super::sip_endpoint::{Reached, SipEndpoint, Wire};
-use super::sip_messages::{Arrived, CountOpen, FlowLost, IsFlowUsed, TransportFailed};
+use super::messages::{Arrived, CountOpen, FlowLost, IsFlowUsed, TransportFailed};
 use super::tls::TlsIdentity;
 use crate::metrics;
 

@@ -1,6 +1,6 @@
 //! Requests inside dialogs on their way: by the best way first, by the next one where a transport fails, and for a BYE where
 //! nobody answers, or somebody on the way who could not pass it on (RFC 3261 section 18.4, RFC 3263 section 4.3). Part of
-//! `sip_endpoint.rs`.
+//! `endpoint.rs`.
 //!
 //! Invariant: a delivery ends once: answered, or with nothing left to try; whoever asked for it hears of either. The ways are
 //! those of `src/sip/dialog/ways.rs`.
@@ -15,7 +15,7 @@ use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{self, CSeq, Method, Request, Response};
 use bellhop_sip::transaction::{ClientKey, T2};
 
-use super::sip_endpoint::SipEndpoint;
+use super::endpoint::SipEndpoint;
 use crate::drive::Tell;
 
 /// How long the address of a next hop may be looked up.

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::AsyncReadExt;
 
-use crate::reception::tls::IdentityPem;
+use crate::signalling::tls::IdentityPem;
 
 fn pem(names: &[&str]) -> IdentityPem {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -68,16 +68,16 @@ impl Actor for Nobody {
     type Context = Context<Self>;
 }
 
-impl actix::Handler<super::super::sip_messages::CallOffered> for Nobody {
+impl actix::Handler<super::super::messages::CallOffered> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, _: super::super::sip_messages::CallOffered, _: &mut Self::Context) {}
+    fn handle(&mut self, _: super::super::messages::CallOffered, _: &mut Self::Context) {}
 }
 
-impl actix::Handler<super::super::sip_messages::CallLeft> for Nobody {
+impl actix::Handler<super::super::messages::CallLeft> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, _: super::super::sip_messages::CallLeft, _: &mut Self::Context) {}
+    fn handle(&mut self, _: super::super::messages::CallLeft, _: &mut Self::Context) {}
 }
 
 /// RFC 3261 section 26.2.1 and RFC 5922: who is connected to has to be believed.
