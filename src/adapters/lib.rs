@@ -10,7 +10,6 @@ pub mod fallback;
 mod http;
 pub use http::authorities;
 pub mod iam;
-pub mod likely;
 pub mod log_webhook;
 pub mod noted_writes;
 pub mod recording;

@@ -1,13 +1,15 @@
-//! Tenants without IO: numbers, networks, the directory and what succeeds it, quotas, transfer targets and secrets.
+//! Tenants without IO: their settings as a document, numbers, networks, the directory and what succeeds it, quotas, transfer targets and secrets.
 //!
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod directory;
+pub mod likely;
 pub mod networks;
 pub mod number;
 pub mod quota;
 pub mod secret;
+pub mod settings;
 pub mod succession;
 pub mod tenant;
 pub mod transfer_targets;

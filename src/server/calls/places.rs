@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bellhop_adapters::likely::hint;
+use bellhop_tenancy::likely::hint;
 use toml::{Table, Value};
 
 use crate::config::{Position, TEXT_MAX, database_at, read_text};

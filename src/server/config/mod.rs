@@ -31,14 +31,14 @@ use bellhop_dialogue::turn_loop::Policy;
 use bellhop_tenancy::Secret;
 use toml::de::DeTable;
 
+pub(crate) use bellhop_tenancy::settings::Mark;
 pub(crate) use files::can_be_folder;
 pub use files::{TEXT_MAX, read_text};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
 pub use places::{Places, Position};
-pub(crate) use reader::Mark;
-use reader::{Gathered, Section, drill, marks_of_node};
+use reader::{BesideFile, Gathered, Section, document, drill, marks_of_node, placed};
 pub use records::{Records, RecordsWebhook};
 pub use services::{
     AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
@@ -178,8 +178,9 @@ impl Reading {
         }
         let table = table.into_inner();
         let places = Places::of(path, text, &table);
-        let gathered = Gathered::new(places.clone());
-        let root = Section::root(&table, &gathered);
+        let (document, around) = (document(&table), BesideFile::of(path));
+        let gathered = Gathered::new(&around);
+        let root = Section::root(&document, &gathered);
         let mut config = Config {
             sip: sip::read_sip(&root.section("sip")),
             media: node::read_media(&root.section("media")),
@@ -190,12 +191,12 @@ impl Reading {
             sounds: node::read_sounds(&root.section("sounds")),
             tenants: root.sections("tenants").iter().map(tenant::read).collect(),
             drill: root.optional_section("drill").and_then(|section| drill(&section)),
-            places,
-            node: marks_of_node(&table),
+            places: places.clone(),
+            node: marks_of_node(&document),
         };
         serving::check(&mut config, &root);
         root.finish();
-        Ok(Self { config, mistakes: gathered.into_mistakes() })
+        Ok(Self { config, mistakes: placed(gathered, &places) })
     }
 
     /// Leaves out the tenants that have mistakes; returns the names of those, with their mistakes.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bellhop_dialogue::Fields;
 use bellhop_tenancy::Secret;
 
-use super::reader::Section;
+use super::reader::{Section, fields};
 
 /// `[tenants.assistant]`
 #[derive(Debug, Clone)]
@@ -221,7 +221,7 @@ fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
             api_key: section.has("api_key").then(|| section.secret("api_key")),
             prompt: section.required_text("prompt"),
             greeting: section.text("greeting"),
-            parameters: section.fields("parameters"),
+            parameters: fields(section, "parameters"),
         },
         _ => AssistantKind::Scripted { script: section.relative(&section.required_text("script")) },
     })
@@ -235,7 +235,7 @@ fn read_recognizer(section: &Section<'_>) -> Option<RecognizerKind> {
         3 => {
             let url = section.required_url("url", &["ws://", "wss://", "http://", "https://"]);
             let token = section.has("token").then(|| section.secret("token"));
-            RecognizerKind::Worker { url, token, parameters: section.fields("parameters") }
+            RecognizerKind::Worker { url, token, parameters: fields(section, "parameters") }
         }
         4 => RecognizerKind::Transcribe(read_amazon(section)),
         _ => RecognizerKind::Pocketsphinx,
@@ -272,7 +272,7 @@ fn read_amazon(section: &Section<'_>) -> AmazonService {
         access_key_id: section.secret("access_key_id"),
         secret_access_key: section.secret("secret_access_key"),
         endpoint_url: section.url("endpoint_url", &HTTP),
-        parameters: section.fields("parameters"),
+        parameters: fields(section, "parameters"),
     }
 }
 
@@ -282,7 +282,7 @@ fn read_watson(section: &Section<'_>) -> WatsonService {
     } else {
         WatsonCredentials::ApiKey(section.secret("api_key"), section.url("iam_url", &HTTP))
     };
-    WatsonService { url: section.required_url("url", &HTTP), credentials, parameters: section.fields("parameters") }
+    WatsonService { url: section.required_url("url", &HTTP), credentials, parameters: fields(section, "parameters") }
 }
 
 /// espeak-ng names most voices by the primary subtag alone.

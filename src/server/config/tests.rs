@@ -595,7 +595,7 @@ fn what_the_reader_knows_the_page_tells() {
         ".required_choice(",
         ".required_url(",
         ".url(",
-        ".fields(",
+        "fields(section, ",
         ".secret(",
         ".section(",
         ".optional_section(",

@@ -10,7 +10,7 @@ use bellhop_dialogue::response::{self, Response};
 use super::node::At;
 use super::reading::{Places, Read};
 use super::{Script, ScriptMistake, Step};
-use crate::likely::hint;
+use bellhop_tenancy::likely::hint;
 
 /// Every mistake that no single line shows.
 pub(super) fn check(read: &Read) -> Vec<ScriptMistake> {

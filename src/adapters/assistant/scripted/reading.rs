@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 
 use super::node::{At, Is, Key, Node};
 use super::{Expectation, Script, ScriptMistake, Step, fields};
-use crate::likely::hint;
 use crate::sounds;
+use bellhop_tenancy::likely::hint;
 
 const STEP: [&str; 8] = ["respond", "expect", "then", "otherwise", "silence", "transfer_failed", "meanwhile", "digits"];
 const EXPECTATION: [&str; 3] = ["say", "press", "go"];
