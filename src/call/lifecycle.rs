@@ -79,8 +79,8 @@ enum State {
     Talking,
     /// The history is being stored.
     Preparing { preparation: Preparation },
-    /// Who could still fail is being stopped, and it is being found out whether a BYE would arrive.
-    Quiescing { completion: Completion, waiting_for: Vec<ChildName>, way_back: bool },
+    /// Who could still fail is being stopped; then, with nobody left to wait for, it is found out whether a BYE would arrive.
+    Quiescing { completion: Completion, waiting_for: Vec<ChildName> },
     /// The request to Amazon Connect is in flight.
     Committing { completion: Completion, first_failure: Option<Ending> },
     /// The attribute is there: nothing left but the BYE.
@@ -456,7 +456,7 @@ impl Lifecycle {
             State::Terminating => return self.finish_when_empty(),
             State::Quiescing { waiting_for, .. } if *exit == Exit::Finished && waiting_for.contains(&child) => {
                 waiting_for.retain(|waiting| *waiting != child);
-                return self.commit_when_quiet(now);
+                return self.find_way_back_when_quiet(now);
             }
             // Without a voice the last words are left out.
             State::FailingOver { .. } if child == ChildName::TtsPlayback && *exit != Exit::Finished => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_sip::message::StatusCode;
 
-use super::{Lifecycle, Order, State, Then, WAY_BACK_MAX, overdue};
+use super::{Lifecycle, Order, State, Then, overdue};
 use crate::ending::Ending;
 use crate::failure::ChildName;
 
@@ -70,13 +70,10 @@ impl Lifecycle {
                 self.history_filed(now, None);
             }
             (Reason::History, State::Preparing { .. }) => self.end(now, overdue(ChildName::ConnectHandoff)),
-            (Reason::Children, State::Quiescing { waiting_for, .. }) => match waiting_for.first() {
-                Some(late) => {
-                    let late = *late;
-                    self.end(now, overdue(late));
-                }
-                None => self.arm(now, WAY_BACK_MAX, Reason::WayBack),
-            },
+            (Reason::Children, State::Quiescing { waiting_for, .. }) => {
+                let late = waiting_for.first().copied().unwrap_or(ChildName::Call);
+                self.end(now, overdue(late));
+            }
             (Reason::WayBack, State::Quiescing { .. }) => self.way_back(now, false),
             (Reason::Commit, State::Committing { first_failure, .. }) => {
                 let ending = first_failure.take().unwrap_or_else(|| overdue(ChildName::ConnectHandoff));

@@ -12,7 +12,7 @@ use bellhop_tenancy::tenant::{HoldOnTransfer, OnTransferFailure};
 use super::deadline::Reason;
 use super::{
     COMMIT_MAX, Completion, Goal, Lifecycle, Order, PREPARE_MAX, Preparation, QUIESCE_MAX, State, TRANSFER_MAX, Told,
-    failed,
+    WAY_BACK_MAX, failed,
 };
 use crate::ending::Ending;
 use crate::failure::{ChildName, Failure};
@@ -86,30 +86,34 @@ impl Lifecycle {
         self.order(Order::HandoffWasImpossible);
     }
 
-    /// Stops everybody but SipDialog and ConnectHandoff, and finds out whether a BYE would arrive: the key is spent last and
+    /// Stops everybody but SipDialog and ConnectHandoff, then finds out whether a BYE would arrive: the key is spent last and
     /// alone, and never where nobody could be told.
     fn quiesce(&mut self, now: Instant, completion: Completion) {
         let waiting_for: Vec<ChildName> = self.live.iter().copied().filter(|child| child.quiesces()).collect();
         let children = waiting_for.clone();
-        self.enter(State::Quiescing { completion, waiting_for, way_back: false });
+        self.enter(State::Quiescing { completion, waiting_for });
         self.order(Order::Stop { children, within: QUIESCE_MAX });
-        self.order(Order::FindWayBack);
         self.arm(now, QUIESCE_MAX, Reason::Children);
+        self.find_way_back_when_quiet(now);
+    }
+
+    /// Asked last: a way that was there before the others had stopped may be gone.
+    pub(super) fn find_way_back_when_quiet(&mut self, now: Instant) {
+        if let State::Quiescing { waiting_for, .. } = &self.state
+            && waiting_for.is_empty()
+        {
+            self.order(Order::FindWayBack);
+            self.arm(now, WAY_BACK_MAX, Reason::WayBack);
+        }
     }
 
     pub(super) fn way_back(&mut self, now: Instant, known: bool) {
-        let State::Quiescing { way_back, .. } = &mut self.state else { return };
-        if !known {
-            return self.fail(now, ChildName::SipDialog, Failure::NoWayBack);
-        }
-        *way_back = true;
-        self.commit_when_quiet(now);
-    }
-
-    pub(super) fn commit_when_quiet(&mut self, now: Instant) {
-        let State::Quiescing { completion, waiting_for, way_back: true } = &mut self.state else { return };
+        let State::Quiescing { completion, waiting_for } = &mut self.state else { return };
         if !waiting_for.is_empty() {
             return;
+        }
+        if !known {
+            return self.fail(now, ChildName::SipDialog, Failure::NoWayBack);
         }
         let completion = std::mem::replace(completion, Completion::HangUp { headers: vec![] });
         self.order(Order::GoOffAir);
