@@ -6,6 +6,7 @@
 
 mod cards;
 mod digits;
+mod number_words;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -182,6 +183,24 @@ mod tests {
             "Cinco cinco cinco cinco, cinco cinco cinco cinco, cinco cinco cinco cinco, quatro quatro quatro quatro",
             "quarenta e um onze onze onze onze onze onze onze",
             "卡号是四一一一一一一一一一一一一一一一谢谢",
+            "4111 um 1111 um 1111 um 1111",
+            "einundvierzig elf elf elf elf elf elf elf",
+            "Vierzig elf, elf elf, elf elf, elf zwölf.",
+            "fünfundfünfzig fünfundfünfzig fünfundfünfzig fünfundfünfzig fünfundfünfzig fünfundfünfzig vierundvierzig vierundvierzig",
+            "quarante et un onze onze onze onze onze onze onze",
+            "quarante et un dix onze onze onze onze onze douze",
+            "quatre un un un, un un un un, un un un un, un un un un",
+            "cinquante-cinq cinquante-cinq cinquante-cinq cinquante-cinq cinquante-cinq cinquante-cinq quarante-quatre quarante-quatre",
+            "trente-sept quatre-vingt-deux quatre-vingt-deux vingt-quatre soixante-trois dix zéro zéro cinq",
+            "trente-cinq soixante-six zéro zéro vingt vingt trente-six zéro cinq zéro cinq",
+            "trente cinquante-six quatre-vingt-treize zéro neuf zéro deux cinquante-neuf zéro quatre",
+            "cuarenta y uno once once once once once once once",
+            "cincuenta y cinco cincuenta y cinco cincuenta y cinco cincuenta y cinco cincuenta y cinco cincuenta y cinco cuarenta y cuatro cuarenta y cuatro",
+            "treinta y siete ochenta y dos ochenta y dos veinticuatro sesenta y tres diez cero cero cinco",
+            "quarantuno undici undici undici undici undici undici undici",
+            "cinquantacinque cinquantacinque cinquantacinque cinquantacinque cinquantacinque cinquantacinque quarantaquattro quarantaquattro",
+            "eenenveertig elf elf elf elf elf elf elf",
+            "vijfenvijftig vijfenvijftig vijfenvijftig vijfenvijftig vijfenvijftig vijfenvijftig vierenveertig vierenveertig",
             "四幺幺幺 幺幺幺幺 幺幺幺幺 幺幺幺幺",
             "カードは四一一一の一一一一の一一一一の一一一一です",
             "番号はよんいちいちいちいちいちいちいちいちいちいちいちいちいちいちいちです",
@@ -209,6 +228,13 @@ mod tests {
             "いちごにしますか、さんまにしますか",
             "이 일은 사실 오늘 이미 구했어요",
             "um café e dois pães, por favor, às sete e meia",
+            "Das macht dreizehn Euro fünfzig, um elf Uhr vierzig, am vierzehnten November neunzehnhundertvierundachtzig",
+            "C'est le vingt et un mars à quatorze heures trente-deux, pour quatre-vingt-dix-neuf euros, un seul",
+            "Son las once y cuarenta, el veintidós de mayo, y cuesta treinta y nueve euros",
+            "Sono le undici e quaranta del ventuno marzo: fa ventidue euro e cinquanta",
+            "Om elf uur veertig, op drieëntwintig mei, voor negenendertig euro vijftig",
+            "once in a while I seize one of two or three",
+            "um zehn zwanzig oder um zwölf dreißig, siebzehn oder achtzehn Leute, vierzig elf",
         ] {
             assert_eq!(shown(text), text);
         }

@@ -1,11 +1,13 @@
 //! The digits of what somebody said, typed or wrote: in which script, in figures or in words, and what stands between them.
 //!
 //! Chinese, Japanese and Korean put no blank between words: their numerals count wherever they stand, their number words
-//! in a row of [`ROW_MIN`] or alone between other signs.
+//! in a row of [`ROW_MIN`] or alone between other signs. What the words of a language say is in `number_words.rs`.
 //!
 //! Invariant: a digit knows the bytes it was written with, so that they and nothing else can be masked.
 
 use std::ops::Range;
+
+use super::number_words::{self, Company, Takes};
 
 /// One digit, or the two of a word like `eleven`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,20 +61,18 @@ const FILLERS: [&str; 17] = [
     "et",
     "e",
 ];
-/// Number words of Portuguese alone: beside one of them `um` is no hesitation, but one.
-const PORTUGUESE: [&str; 5] = ["dois", "duas", "quatro", "sete", "oito"];
-
 /// Every digit of a text, in order.
 pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = vec![];
     let (mut signs, mut words, mut lines, mut fillers) = (0, 0, 0, 0);
     let mut times = 1;
     let mut unspaced = Unspaced::default();
-    let um_is_one =
-        text.split(|c: char| !c.is_alphabetic()).any(|word| PORTUGUESE.iter().any(|w| word.eq_ignore_ascii_case(w)));
+    let company = Company::of(text);
+    let mut takes = Takes::Nothing;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
+        let mut says_tens = None;
         let (found, length) = match value(c) {
             Some(digit) => (Some(vec![digit]), c.len_utf8()),
             None if is_unspaced(c) => match unspaced.number(rest) {
@@ -82,14 +82,15 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             None if c.is_alphabetic() => {
                 let length = rest.find(|c: char| !c.is_alphabetic() || is_unspaced(c)).unwrap_or(rest.len());
                 let word = rest[..length].to_lowercase();
+                let says = company.read(&word);
                 match word.as_str() {
-                    "um" if um_is_one => {}
                     "double" => (times, words) = (2, words),
                     "triple" => (times, words) = (3, words),
-                    filler if FILLERS.contains(&filler) => fillers += 1,
+                    filler if says.is_none() && FILLERS.contains(&filler) => fillers += 1,
                     _ => {}
                 }
-                (of_word(&word).filter(|_| length < 12), length)
+                says_tens = says.as_ref().map(|said| said.takes);
+                (says.map(|said| said.digits), length)
             }
             None => (None, c.len_utf8()),
         };
@@ -117,19 +118,18 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             (_, words, _) if words <= WORDS_MAX => Gap::Line,
             _ => Gap::Far,
         };
-        // "forty" and "one" are two digits.
-        if let (Some(tens), [unit]) = (tokens.last_mut(), digits.as_slice())
-            && gap == Gap::Signs
-            && *unit > 0
-            && tens.digits.len() == 2
-            && tens.digits[1] == 0
-            && of_word(&text[tens.range.clone()].to_lowercase()).is_some()
-        {
-            tens.digits[1] = *unit;
-            tens.range.end = ended.end;
-        } else {
+        // "forty" and "one" are two digits, and so are the three words of "quatre-vingt-un".
+        let last = tokens.last_mut().filter(|_| gap == Gap::Signs);
+        let joined = last.and_then(|last| {
+            let before = &text[last.range.clone()];
+            let (both, now) = number_words::joined(&last.digits, takes, before, &digits, &text[ended.clone()])?;
+            (last.digits, last.range.end) = (both, ended.end);
+            Some(now)
+        });
+        takes = joined.unwrap_or_else(|| {
             tokens.push(Token { digits, range: ended, gap });
-        }
+            says_tens.unwrap_or(Takes::Nothing)
+        });
         (signs, words, lines, fillers) = (0, 0, 0, 0);
     }
     tokens
@@ -241,49 +241,4 @@ fn value(c: char) -> Option<u8> {
     }
     let offset = |zero: char| (c as u32).checked_sub(zero as u32).filter(|offset| *offset < 10);
     zeros.into_iter().find_map(offset).map(|digit| digit as u8)
-}
-
-/// The digits that a word says.
-fn of_word(word: &str) -> Option<Vec<u8>> {
-    const UNITS: [&[&str]; 10] = [
-        &["zero", "oh", "o", "null", "cero", "zéro", "nul"],
-        &["one", "eins", "uno", "une", "een", "één", "um", "uma"],
-        &["two", "zwei", "zwo", "dos", "deux", "due", "twee", "dois", "duas"],
-        &["three", "drei", "tres", "trois", "tre", "drie", "três"],
-        &["four", "vier", "cuatro", "quatre", "quattro", "quatro"],
-        &["five", "fünf", "cinco", "cinq", "cinque", "vijf"],
-        &["six", "sechs", "seis", "sei", "zes", "meia"],
-        &["seven", "sieben", "siete", "sept", "sette", "zeven", "sete"],
-        &["eight", "acht", "ocho", "huit", "otto", "oito"],
-        &["nine", "neun", "nueve", "neuf", "nove", "negen"],
-    ];
-    const TEENS: [&[&str]; 10] = [
-        &["ten", "dez"],
-        &["eleven", "onze"],
-        &["twelve", "doze"],
-        &["thirteen", "treze"],
-        &["fourteen", "catorze", "quatorze"],
-        &["fifteen", "quinze"],
-        &["sixteen", "dezesseis", "dezasseis"],
-        &["seventeen", "dezessete", "dezassete"],
-        &["eighteen", "dezoito"],
-        &["nineteen", "dezenove", "dezanove"],
-    ];
-    const TENS: [&[&str]; 8] = [
-        &["twenty", "vinte"],
-        &["thirty", "trinta"],
-        &["forty", "quarenta"],
-        &["fifty", "cinquenta"],
-        &["sixty", "sessenta"],
-        &["seventy", "setenta"],
-        &["eighty", "oitenta"],
-        &["ninety", "noventa"],
-    ];
-    if let Some(unit) = UNITS.iter().position(|words| words.contains(&word)) {
-        return Some(vec![unit as u8]);
-    }
-    if let Some(teen) = TEENS.iter().position(|words| words.contains(&word)) {
-        return Some(vec![1, teen as u8]);
-    }
-    TENS.iter().position(|words| words.contains(&word)).map(|tens| vec![tens as u8 + 2, 0])
 }
