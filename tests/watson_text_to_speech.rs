@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bellhop_adapters::fallback::InOrder;
 use bellhop_adapters::iam::Authentication;
-use bellhop_adapters::text_to_speech::cache::Cached;
+use bellhop_adapters::text_to_speech::cache::{Budget, Cached};
 use bellhop_adapters::text_to_speech::watson::{Transport, WatsonTextToSpeech};
 use bellhop_dialogue::ports::{AudioSink, Fields, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_rehearsal::watson_speech::TOKEN;
@@ -62,7 +62,7 @@ async fn a_socket_that_breaks_off_is_finished_by_http_without_a_word_twice() {
 #[tokio::test]
 async fn a_text_that_is_kept_is_there_at_once_and_whole() {
     let stand_in = StandIn::default();
-    let cached = Arc::new(Cached::new(voice(&stand_in, Transport::WebSocket, TOKEN)));
+    let cached = Arc::new(Cached::new(voice(&stand_in, Transport::WebSocket, TOKEN), &Budget::default()));
     let voices = InOrder::<dyn Synthesizer>::new(vec![("watson", cached)], Arc::new(|_, _| {}));
     let (first, pieces) = spoken(&voices, TEXT, 8000).await;
     let (second, none) = spoken(&voices, TEXT, 8000).await;

@@ -18,7 +18,7 @@ use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, NoRecognizer, Pocketsphinx};
 use bellhop_adapters::speech_to_text::watson::WatsonSpeechToText;
 use bellhop_adapters::text_to_speech::NoSynthesizer;
-use bellhop_adapters::text_to_speech::cache::Cached;
+use bellhop_adapters::text_to_speech::cache::{Budget, Cached};
 use bellhop_adapters::text_to_speech::espeak::Espeak;
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_adapters::text_to_speech::watson::{Transport, WatsonTextToSpeech};
@@ -100,6 +100,8 @@ pub(crate) struct Shared {
     own: HashMap<String, Own>,
     /// What tenants had who are no more: the next ones have it.
     spare: Vec<Own>,
+    /// What all voices keep of what they spoke.
+    spoken: Budget,
     /// The services of one API key share its tokens.
     tokens: HashMap<(String, Option<String>), Arc<Tokens>>,
 }
@@ -312,24 +314,24 @@ impl Shared {
                 let engine = engine.map_err(told("text_to_speech.kind"))?;
                 let own = self.own(tenant).flite.get_or_insert_with(|| engine.for_another_tenant());
                 let voice = own.voice(voice).map_err(told("text_to_speech.voice"))?;
-                Ok(("flite", Arc::new(Cached::new(voice))))
+                Ok(("flite", Arc::new(Cached::new(voice, &self.spoken))))
             }
             SynthesizerKind::Espeak { voice } => {
                 let turns = self.espeak_turns.get_or_insert_with(Espeak::turns).clone();
                 let own = self.own(tenant).espeak.get_or_insert_with(|| turns.lane()).clone();
                 let voice = Espeak::open(voice, own).map_err(told("text_to_speech.voice"))?;
-                Ok(("espeak", Arc::new(Cached::new(voice))))
+                Ok(("espeak", Arc::new(Cached::new(voice, &self.spoken))))
             }
             SynthesizerKind::Polly(service) => {
                 let voice = Polly::new(&account(service), service.parameters.clone());
-                Ok(("polly", Arc::new(Cached::new(voice))))
+                Ok(("polly", Arc::new(Cached::new(voice, &self.spoken))))
             }
             SynthesizerKind::Watson { service, by_socket } => {
                 let authentication = self.authentication(service);
                 let transport = if *by_socket { Transport::WebSocket } else { Transport::Http };
                 let voice =
                     WatsonTextToSpeech::new(&service.url, transport, service.parameters.clone(), authentication);
-                Ok(("watson", Arc::new(Cached::new(voice))))
+                Ok(("watson", Arc::new(Cached::new(voice, &self.spoken))))
             }
         }
     }

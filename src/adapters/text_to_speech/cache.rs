@@ -1,8 +1,9 @@
 //! Texts that were spoken before: greetings and menus cost their synthesis once, for all calls.
 //!
 //! Speech is kept under the digest of everything that decides how it sounds: text, parameters of the voice, rate of the
-//! line. Invariant: what is kept never exceeds [`SAMPLES_MAX`]; what was not used for longest goes first, and what was not
-//! used for [`KEEP`] goes anyway; a text that many calls want at once is synthesised once. Clips are kept at the line's
+//! line. Invariant: what is kept never exceeds [`SAMPLES_MAX`] for a voice and [`Budget`]'s for the process; what was not used
+//! for longest goes first, that of the voice that keeps most, and what was not used for [`KEEP`] goes anyway; a text that many
+//! calls want at once is synthesised once. Clips are kept at the line's
 //! rate, so that a hit costs no resampling. Kept in memory alone.
 //!
 //! What is being made is a *flight*: a task of its own drives it, for [`FLIGHT_MAX`] at most, so that no caller has to
@@ -22,8 +23,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Samples kept in all: half an hour of speech, 29 MB.
+/// Samples kept for a voice: half an hour of speech, 29 MB.
 pub const SAMPLES_MAX: usize = 30 * 60 * SAMPLE_RATE as usize;
+/// Samples kept for all voices of the process: four and a half hours of speech, 260 MB.
+pub const SAMPLES_OF_ALL_MAX: usize = 9 * SAMPLES_MAX;
 /// How long speech is kept that nobody asks for: two weeks.
 pub const KEEP: Duration = Duration::from_secs(336 * 3600);
 
@@ -36,6 +39,48 @@ pub const FLIGHTS_MAX: usize = 512;
 pub struct Cached<S> {
     inner: Arc<S>,
     memory: Arc<Mutex<Memory>>,
+    budget: Budget,
+}
+
+/// What all voices of a process may keep together; clones are the same one. The voice that keeps most loses first.
+#[derive(Clone)]
+pub struct Budget {
+    samples_max: usize,
+    voices: Arc<Mutex<Vec<Weak<Mutex<Memory>>>>>,
+}
+
+impl Default for Budget {
+    /// [`SAMPLES_OF_ALL_MAX`].
+    fn default() -> Self {
+        Self::of(SAMPLES_OF_ALL_MAX)
+    }
+}
+
+impl Budget {
+    fn of(samples_max: usize) -> Self {
+        Self { samples_max, voices: Arc::default() }
+    }
+
+    fn join(&self, voice: &Arc<Mutex<Memory>>) {
+        let mut voices = self.voices.lock().unwrap_or_else(PoisonError::into_inner);
+        voices.retain(|voice| voice.strong_count() > 0);
+        voices.push(Arc::downgrade(voice));
+    }
+
+    /// Makes whoever keeps most lose what was not used for longest, until all fits. No memory is locked meanwhile but one.
+    fn hold(&self) {
+        // One at a time: two would each make room for both.
+        let voices = self.voices.lock().unwrap_or_else(PoisonError::into_inner);
+        let voices: Vec<_> = voices.iter().filter_map(Weak::upgrade).collect();
+        let mut shares: Vec<usize> = voices.iter().map(|voice| locked(voice).samples).collect();
+        let mut over = shares.iter().sum::<usize>().saturating_sub(self.samples_max);
+        while over > 0
+            && let Some((largest, share)) = shares.iter_mut().enumerate().max_by_key(|(_, share)| **share)
+            && let lost @ 1.. = locked(&voices[largest]).lose_oldest()
+        {
+            (over, *share) = (over.saturating_sub(lost), share.saturating_sub(lost));
+        }
+    }
 }
 
 type Outcome = Result<Speech, ServiceFailure>;
@@ -106,14 +151,16 @@ impl Key {
 
 impl<S: Synthesizer + 'static> Cached<S> {
     /// Puts a memory in front of a synthesizer.
-    pub fn new(inner: S) -> Self {
-        Self { inner: Arc::new(inner), memory: Arc::default() }
+    pub fn new(inner: S, budget: &Budget) -> Self {
+        let memory = Arc::default();
+        budget.join(&memory);
+        Self { inner: Arc::new(inner), memory, budget: budget.clone() }
     }
 
     /// Joins the flight of a speech, or lets one take off.
     fn board(
         inner: &Arc<S>,
-        memory: &Arc<Mutex<Memory>>,
+        (memory, budget): (&Arc<Mutex<Memory>>, Budget),
         key: Key,
         request: SpeechRequest,
         audio: AudioSink,
@@ -138,6 +185,7 @@ impl<S: Synthesizer + 'static> Cached<S> {
                 inside.keep(key, speech, Instant::now());
             }
             drop(inside);
+            budget.hold();
             let _ = lands.send(Some(outcome));
         });
         let flight = Flight { key, landed, driver: driver.abort_handle(), memory: Arc::clone(memory) };
@@ -182,13 +230,17 @@ impl Memory {
         }
         self.kept.retain(|_, kept| now.saturating_duration_since(kept.used) < KEEP);
         self.samples = self.kept.values().map(|kept| kept.speech.samples.len()).sum();
-        while self.samples + speech.samples.len() > SAMPLES_MAX
-            && let Some(oldest) = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key)
-        {
-            self.samples -= self.kept.remove(&oldest).map_or(0, |kept| kept.speech.samples.len());
-        }
+        while self.samples + speech.samples.len() > SAMPLES_MAX && self.lose_oldest() > 0 {}
         self.samples += speech.samples.len();
         self.kept.insert(key, Kept { speech: speech.clone(), used: now });
+    }
+
+    /// Loses what was not used for longest; the samples that are free for it, none if nothing is kept.
+    fn lose_oldest(&mut self) -> usize {
+        let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
+        let lost = oldest.and_then(|key| self.kept.remove(&key)).map_or(0, |kept| kept.speech.samples.len());
+        self.samples -= lost;
+        lost
     }
 }
 
@@ -204,7 +256,7 @@ impl<S: Synthesizer + 'static> Synthesizer for Cached<S> {
     /// Audio is handed over to whoever asks first; those who ask while it is being made get it whole. Dropping what this
     /// returns ends all work for it that nobody else waits for.
     fn stream(&self, request: SpeechRequest, audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
-        let (inner, memory) = (Arc::clone(&self.inner), Arc::clone(&self.memory));
+        let (inner, memory, budget) = (Arc::clone(&self.inner), Arc::clone(&self.memory), self.budget.clone());
         Box::pin(async move {
             if !request.cacheable {
                 let made = AssertUnwindSafe(made(&*inner, request, audio));
@@ -215,7 +267,7 @@ impl<S: Synthesizer + 'static> Synthesizer for Cached<S> {
             if let Some(speech) = kept {
                 return Ok(speech);
             }
-            Self::board(&inner, &memory, key, request, audio)?.lands().await
+            Self::board(&inner, (&memory, budget), key, request, audio)?.lands().await
         })
     }
 }
@@ -243,7 +295,7 @@ mod tests {
 
     fn cached() -> (Cached<Counted>, impl Fn() -> usize) {
         let asked = Arc::new(AtomicUsize::new(0));
-        (Cached::new(Counted(Arc::clone(&asked))), move || asked.load(Ordering::Relaxed))
+        (Cached::new(Counted(Arc::clone(&asked)), &Budget::default()), move || asked.load(Ordering::Relaxed))
     }
 
     #[tokio::test]
@@ -308,7 +360,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_who_waits_and_goes_ends_all_work_for_it() {
         let at_work = Odd::default();
-        let cached = Cached::new(at_work.clone());
+        let cached = Cached::new(at_work.clone(), &Budget::default());
         let count = || at_work.0.load(Ordering::Relaxed);
         let ask = || cached.synthesize(SpeechRequest::plain("a long text", 8000));
         let (mut one, mut two) = (ask(), ask());
@@ -333,7 +385,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_flight_goes_on_by_itself_and_has_a_deadline() {
-        let cached = Cached::new(Odd::default());
+        let cached = Cached::new(Odd::default(), &Budget::default());
         let mut asked = cached.synthesize(SpeechRequest::plain("a text", 8000));
         assert!(futures_util::poll!(&mut asked).is_pending());
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -349,7 +401,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_text_that_panics_is_poisoned_for_nobody() {
-        let cached = Cached::new(Odd::default());
+        let cached = Cached::new(Odd::default(), &Budget::default());
         for cacheable in [true, false, true] {
             let request = SpeechRequest { cacheable, ..SpeechRequest::plain("panics", 8000) };
             assert_eq!(cached.synthesize(request).await.map(drop), Err(broke_off()));
@@ -360,7 +412,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn flights_are_bounded() {
-        let cached = Cached::new(Odd::default());
+        let cached = Cached::new(Odd::default(), &Budget::default());
         let asks = |n: usize| cached.synthesize(SpeechRequest::plain(format!("text {n}"), 8000));
         let mut all: Vec<_> = (0..FLIGHTS_MAX).map(asks).collect();
         for asked in &mut all {
@@ -392,6 +444,36 @@ mod tests {
             cached.synthesize(request).await.expect("speech");
         }
         assert_eq!(asked(), 4);
+    }
+
+    #[tokio::test]
+    async fn all_voices_of_a_process_have_one_budget_and_the_largest_loses_first() {
+        let budget = Budget::of(100_000);
+        let voice = || Cached::new(Counted(Arc::default()), &budget);
+        let (quiet, noisy, gone) = (voice(), voice(), voice());
+        let keeps = async |voice: &Cached<Counted>, text: String| {
+            voice.synthesize(SpeechRequest::plain(text, 8000)).await.expect("speech");
+        };
+        let kept = |voice: &Cached<Counted>| locked(&voice.memory).samples;
+        // A letter is a second.
+        keeps(&quiet, "ab".into()).await;
+        keeps(&gone, "ab".into()).await;
+        drop(gone);
+        for n in 0..30 {
+            keeps(&noisy, format!("{n:02}")).await;
+            assert!(kept(&quiet) + kept(&noisy) <= 100_000, "at any time");
+        }
+        assert_eq!((kept(&quiet), kept(&noisy)), (16_000, 80_000));
+        let is_there = |voice: &Cached<Counted>, text: &str| {
+            locked(&voice.memory).kept.contains_key(&Key::of(&SpeechRequest::plain(text, 8000)))
+        };
+        assert!(is_there(&quiet, "ab") && is_there(&noisy, "29") && !is_there(&noisy, "24"));
+        // Who comes later has its share of it.
+        let late = voice();
+        for n in 0..9 {
+            keeps(&late, format!("{n:02}")).await;
+        }
+        assert_eq!([kept(&quiet), kept(&noisy), kept(&late)], [16_000, 48_000, 32_000]);
     }
 
     #[test]
