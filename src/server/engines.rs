@@ -133,7 +133,9 @@ impl Engines {
             let recordings = tenant.recordings.as_deref().and_then(|path| {
                 let opened = can_be_folder(path).and_then(|()| match purpose {
                     Purpose::Check => Ok(None),
-                    Purpose::Serve => Folder::open(path).map(Some).map_err(|error| error.to_string()),
+                    Purpose::Serve => Folder::open(path).map(Some).map_err(|error| {
+                        format!("the folder {} cannot be made, or not be written to: {error}", path.display())
+                    }),
                 });
                 opened
                     .map_err(|why| mistakes.push(config.places.mistake(&tenant.path("recording.folder"), why)))

@@ -341,6 +341,22 @@ steps:
                 "{response_type: connect_to_agent, transfer_info: {target: {service_desk: {sip: {uri: 'sip:a@b;method=BYE'}}}}}",
                 "makes another request of the transfer",
             ),
+            (
+                "{response_type: option, title: What?, options: [{label: a, value: {inptu: {text: b}}}]}",
+                "`inptu` is no field of a message: did you mean `input`?",
+            ),
+            (
+                "{response_type: option, title: What?, options: [{label: a, value: {input: {txet: b}}}]}",
+                "`txet` is no field of a message: did you mean `text`?",
+            ),
+            (
+                "{response_type: option, title: What?, options: [{label: a, value: {input: {text: b}, imput: {}}}]}",
+                "`imput` has no effect here",
+            ),
+            (
+                "{response_type: suggestion, suggestions: [{label: a, value: {says: b}}]}",
+                "`says` is no field of a message",
+            ),
             ("just text", "a response is a text where a map is expected"),
         ] {
             let all = mistakes(&format!("start: a\nsteps:\n  a: {{respond: [{item}]}}\n"));

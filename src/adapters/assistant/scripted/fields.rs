@@ -26,6 +26,10 @@ const TABLE: [(&str, Shape, &str); 15] = [
     ("pause", anything, "SSML: `<break time=\"1s\"/>` in a text; a `pause` is not served"),
 ];
 
+/// The fields of a message, which `value.input` is.
+pub(super) const MESSAGE: [&str; 8] =
+    ["message_type", "text", "intents", "entities", "suggestion_id", "attachments", "analytics", "options"];
+
 /// What a type may hold; none for a type that nobody serves.
 pub(super) fn shape(response_type: &str) -> Option<Shape> {
     TABLE.iter().find(|(name, ..)| *name == response_type).map(|(_, shape, _)| *shape)
@@ -66,6 +70,7 @@ fn option(path: &str) -> Option<&'static [&'static str]> {
     Some(match path {
         "" => &["response_type", "channels", "title", "description", "preference", "options", "repeat_on_reprompt"],
         "options" => &["label", "value"],
+        "options.value" => &["input"],
         _ => return None,
     })
 }
@@ -74,6 +79,7 @@ fn suggestion(path: &str) -> Option<&'static [&'static str]> {
     Some(match path {
         "" => &["response_type", "channels", "title", "description", "preference", "suggestions"],
         "suggestions" => &["label", "value", "output", "dialog_node"],
+        "suggestions.value" => &["input"],
         _ => return None,
     })
 }

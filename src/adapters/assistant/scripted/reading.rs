@@ -272,6 +272,7 @@ impl Reader {
         let before = self.mistakes.len();
         out_of_range.iter().for_each(|refused| self.tell(node.at, refused.to_string()));
         self.without_effect(node, &mut vec![], &item, &read, shape);
+        ["options", "suggestions"].into_iter().filter_map(|key| node.get(key)).for_each(|list| self.values(list));
         // What is misspelt is told by its own name.
         if self.mistakes.len() == before && read.iter().any(|one| matches!(one, Response::Unsupported { .. })) {
             let needs = fields::needs(&response_type);
@@ -301,6 +302,24 @@ impl Reader {
             // Whoever writes a script can write what Amazon Connect takes; lists go along as JSON.
             for change in changes.iter().filter(|change| !matches!(change, Change::AsJson { .. })) {
                 self.tell(place, format!("Amazon Connect does not take this `custom_data`: {change}"));
+            }
+        }
+    }
+
+    /// What a choice sends: `value.input`, or the message itself in place of `value`. Whatever stands there is sent as it is,
+    /// so that a misspelt `input` or `text` would be sent too, and mean nothing.
+    fn values(&mut self, list: &Node) {
+        let Is::List(choices) = &list.is else { return };
+        for value in choices.iter().filter_map(|choice| choice.get("value")) {
+            let input = value.get("input");
+            let Is::Map(sent) = &input.unwrap_or(value).is else { continue };
+            for (key, _) in sent.iter().filter(|(key, _)| !fields::MESSAGE.contains(&key.name.as_str())) {
+                let known = fields::MESSAGE.into_iter().chain(input.is_none().then_some("input"));
+                let hint = hint(&key.name, known);
+                // A message may hold more than we know of; a `value` without `input` is one or is misspelt.
+                if input.is_none() || !hint.is_empty() {
+                    self.tell(key.at, format!("`{}` is no field of a message{hint}", key.name));
+                }
             }
         }
     }
