@@ -232,6 +232,17 @@ mod tests {
         assert!(show(&record(), "ar-EG", "n").contains("dir=\"rtl\""));
     }
 
+    /// A value of another direction than the page's stood at the far edge, away from its name.
+    #[test]
+    fn what_is_passed_on_stands_beside_its_name_whatever_its_direction() {
+        let html = show(&record(), "ar", "n");
+        for cell in ["dt", "dd"] {
+            let rule = html.lines().find(|line| line.starts_with(&format!("{cell} {{"))).expect("a rule");
+            assert!(rule.contains("text-align: match-parent"), "{rule}");
+            assert!(html.contains(&format!("<{cell} dir=\"auto\">")), "{html}");
+        }
+    }
+
     #[test]
     fn a_clock_that_was_wrong_shows_a_page_all_the_same() {
         let record = SessionRecord { began_unix_ms: i64::MAX, ..record() };
