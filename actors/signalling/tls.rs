@@ -19,15 +19,34 @@ pub enum BadIdentity {
     /// No certificate in the text.
     #[error("the certificate file holds no certificate in PEM")]
     NoCertificate,
+    /// One that is none, after its first line.
+    #[error("the certificate file holds a certificate that is damaged")]
+    DamagedCertificate,
     /// No key in the text.
     #[error("the key file holds no private key in PEM")]
     NoKey,
+    /// A key that asks for a passphrase.
+    #[error("the key file holds a key under a passphrase, which nobody is there to type")]
+    EncryptedKey,
+    /// They do not belong together.
+    #[error("certificate and key do not belong together")]
+    TwoPairs,
     /// No authority in the text.
     #[error("the client_ca file holds no usable certificate in PEM")]
     NoAuthority,
-    /// They do not belong together, or are of a kind that is not served.
-    #[error("certificate and key do not fit: {0}")]
-    Unfit(#[from] rustls::Error),
+    /// They are of a kind that is not served.
+    #[error("certificate and key cannot be used: {0}")]
+    Unfit(rustls::Error),
+}
+
+impl From<rustls::Error> for BadIdentity {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InconsistentKeys(_) => Self::TwoPairs,
+            rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => Self::DamagedCertificate,
+            other => Self::Unfit(other),
+        }
+    }
 }
 
 /// The texts of an identity, in PEM.
@@ -89,10 +108,15 @@ impl TlsIdentity {
 type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn pair(pem: &IdentityPem) -> Result<Pair, BadIdentity> {
-    let chain: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(&pem.certificate).collect::<Result<_, _>>().unwrap_or_default();
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem.certificate)
+        .collect::<Result<_, _>>()
+        .map_err(|_| BadIdentity::DamagedCertificate)?;
     if chain.is_empty() {
         return Err(BadIdentity::NoCertificate);
+    }
+    // `BEGIN ENCRYPTED PRIVATE KEY`, and `Proc-Type: 4,ENCRYPTED` of old.
+    if pem.key.windows(b"ENCRYPTED".len()).any(|text| text == b"ENCRYPTED") {
+        return Err(BadIdentity::EncryptedKey);
     }
     let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|_| BadIdentity::NoKey)?;
     Ok((chain, key))
@@ -251,7 +275,12 @@ mod tests {
         let identity = TlsIdentity::new(&good, RootCertStore::empty()).expect("good");
         let before = Arc::clone(&identity.serving.lock().expect("not poisoned"));
         let unfit = IdentityPem { key: pem().key, ..good.clone() };
-        assert!(matches!(identity.replace(&unfit), Err(BadIdentity::Unfit(_))));
+        assert!(matches!(identity.replace(&unfit), Err(BadIdentity::TwoPairs)));
+        let encrypted = IdentityPem { key: b"-----BEGIN ENCRYPTED PRIVATE KEY-----".to_vec(), ..good.clone() };
+        assert!(matches!(identity.replace(&encrypted), Err(BadIdentity::EncryptedKey)));
+        let half = [&good.certificate[..], b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"].concat();
+        let damaged = IdentityPem { certificate: half, ..good.clone() };
+        assert!(matches!(identity.replace(&damaged), Err(BadIdentity::DamagedCertificate)));
         let no_key = IdentityPem { key: b"hello".to_vec(), ..good.clone() };
         assert!(matches!(identity.replace(&no_key), Err(BadIdentity::NoKey)));
         let no_certificate = IdentityPem { certificate: vec![], ..good.clone() };

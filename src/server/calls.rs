@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::live::{self, Answer, Command, Line, Refused, RefusedLine};
 use crate::terminal::{complain, print};
 use places::Places;
-use story::{header, story, summary, summary_json, told};
+use story::{listed, story, summary_json, told};
 
 /// How often a server that has ended is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -163,8 +163,7 @@ impl List {
         if self.json {
             calls.iter().for_each(|kept| print(&summary_json(kept)));
         } else {
-            print(&header());
-            calls.iter().for_each(|kept| print(&summary(kept)));
+            listed(&calls).iter().for_each(|line| print(line));
         }
         if let Some(unknown) = self.tenant.as_deref().filter(|_| calls.is_empty()).and_then(|name| places.unknown(name))
         {

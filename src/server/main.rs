@@ -53,7 +53,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|told| {
+        // `--help` and `--version` are answers too.
+        if let Err(error) = told.print()
+            && !told.use_stderr()
+        {
+            terminal::lost(&error);
+        }
+        std::process::exit(told.exit_code())
+    });
     let result = match arguments.command {
         Command::Serve { config } => {
             log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")));

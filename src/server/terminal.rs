@@ -6,7 +6,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A text without characters that a terminal would obey: they are written as in JSON, `\u001b`, so that a line of JSON
 /// stays one that means the same. Line ends are among them: a text is one line.
@@ -17,14 +20,81 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_obeyed(c) {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
-                let _ = write!(shown, "\\u{unit:04x}");
-            });
+            escape(c, &mut shown);
         } else {
             shown.push(c);
         }
     }
     Cow::Owned(shown)
+}
+
+/// The same in ASCII alone: to a terminal of another character set than UTF-8 the bytes of other characters are others, and
+/// some of them orders.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return printable(text);
+    }
+    let mut shown = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        match c {
+            _ if is_obeyed(c) || !c.is_ascii() => escape(c, &mut shown),
+            _ => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn escape(c: char, shown: &mut String) {
+    c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+        let _ = write!(shown, "\\u{unit:04x}");
+    });
+}
+
+/// Whether a locale says that its terminal has another character set than UTF-8. One that says nothing may be any.
+fn is_foreign(locale: Option<&str>) -> bool {
+    let locale = locale.unwrap_or_default().to_lowercase();
+    !locale.is_empty() && !locale.contains("utf-8") && !locale.contains("utf8")
+}
+
+/// The locale of characters (POSIX: the first of these that is set and not empty).
+fn locale() -> Option<String> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+/// A text as standard output shows it.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    static ASCII: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal() && is_foreign(locale().as_deref()));
+    if *ASCII { plain(text) } else { printable(text) }
+}
+
+/// Lines with their columns one below the other, as wide as what stands in them (`most` cells at most: the rest is cut off),
+/// the last as it is. Wide characters take two cells, combining ones none.
+pub fn table<const N: usize>(rows: &[[String; N]], most: usize) -> Vec<String> {
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| std::array::from_fn(|n| cut(&shown(&row[n]), n + 1 < N, most))).collect();
+    let widths: [usize; N] = std::array::from_fn(|n| rows.iter().map(|row| row[n].width()).max().unwrap_or_default());
+    let line = |row: &[String; N]| {
+        let mut line = String::new();
+        for (n, cell) in row.iter().enumerate() {
+            let pad = if n + 1 < N { widths[n] - cell.width() + 2 } else { 0 };
+            let _ = write!(line, "{cell}{}", " ".repeat(pad));
+        }
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+/// As much of a cell as fits, and `~` if that is not all.
+fn cut(cell: &str, may_be: bool, most: usize) -> String {
+    if !may_be || cell.width() <= most {
+        return cell.to_owned();
+    }
+    let mut width = 0;
+    let fits = cell.chars().take_while(|c| {
+        width += c.width().unwrap_or_default();
+        width < most
+    });
+    fits.collect::<String>() + "~"
 }
 
 /// Control characters (C0, DEL, C1), line and paragraph separators, what changes the direction of writing or takes no place
@@ -38,12 +108,21 @@ fn is_obeyed(c: char) -> bool {
         )
 }
 
-/// Prints one line; who reads no further, like `head`, ends the process.
-#[allow(clippy::print_stdout)] // the answer to a command
+/// Prints one line.
 pub fn print(line: &str) {
-    if writeln!(io::stdout(), "{}", printable(line)).is_err() {
+    if let Err(error) = writeln!(io::stdout(), "{}", shown(line)) {
+        lost(&error);
+    }
+}
+
+/// An answer could not be written: the process ends. Who reads no further, like `head`, is told nothing; whoever asked and
+/// gets no answer, on a full disk for instance, is told why.
+pub fn lost(error: &io::Error) -> ! {
+    if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    complain(&format!("bellhop: standard output cannot be written: {error}"));
+    std::process::exit(1);
 }
 
 /// Prints a text of several lines, like the mistakes of a file, on standard error.
@@ -93,6 +172,47 @@ mod tests {
         for kept in ["Grüße, 你好, مرحبا", "“quoted” – 12 €", "{\"a\": \"\\u001b\"}"] {
             assert!(matches!(printable(kept), Cow::Borrowed(same) if same == kept), "{kept}");
         }
+    }
+
+    #[test]
+    fn another_character_set_than_utf_8_gets_ascii_alone() {
+        assert_eq!(plain("Grüße 你 \u{1f600}"), "Gr\\u00fc\\u00dfe \\u4f60 \\ud83d\\ude00");
+        // 0x9b, the second byte of this letter, begins an order in Latin 1.
+        assert_eq!(plain("\u{db}2J\u{1b}"), "\\u00db2J\\u001b");
+        for (locale, foreign) in [
+            (None, false),
+            (Some("en_US.UTF-8"), false),
+            (Some("C.utf8"), false),
+            (Some("C"), true),
+            (Some("POSIX"), true),
+            (Some("de_DE.ISO-8859-1"), true),
+            (Some("de_DE@euro"), true),
+        ] {
+            assert_eq!(is_foreign(locale), foreign, "{locale:?}");
+        }
+    }
+
+    #[test]
+    fn columns_stay_below_each_other_whatever_stands_in_them() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [
+            row(["tenant", "from", "session"]),
+            row(["Müller", "+18005550123", "a b"]),
+            row(["你好银行", "e\u{301}a", "c"]),
+            row(["\u{1f600}", "\u{1b}[2J\n", "d"]),
+            row(["بنك", "anonymous", "e"]),
+            row(["x", &"你".repeat(40), &"long".repeat(40)]),
+        ];
+        let lines = table(&rows, 20);
+        let third = |line: &str, begins: &str| line[..line.find(begins).expect("there")].width();
+        for (line, begins) in lines.iter().zip(["session", "a b", "c", "d", "e", "longlong"]) {
+            // The last one of its kind: `e` stands in others too.
+            let at = line.rfind(begins).map(|at| line[..at].width());
+            let at = if begins == "longlong" { Some(third(line, begins)) } else { at };
+            assert_eq!(at, Some(31), "{line}");
+            assert!(!line.contains('\u{1b}') && !line.contains('\n'), "{line}");
+        }
+        assert!(lines[5].contains("你~") && lines[5].ends_with(&"long".repeat(40)), "{}", lines[5]);
     }
 
     #[test]

@@ -1,26 +1,41 @@
 //! The files of the TLS identity: read at the start, on change, and on SIGHUP.
 //!
-//! Invariant: a bad file is told and changes nothing; the identity that serves goes on.
+//! Invariant: a bad file is told by its key and its name, and changes nothing; the identity that serves goes on. Whoever
+//! writes to a file that is a pipe keeps no call waiting.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bellhop_actors::signalling::tls::{IdentityPem, TlsIdentity};
+use bellhop_actors::signalling::tls::{BadIdentity, IdentityPem, TlsIdentity};
 use bellhop_adapters::authorities;
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use x509_parser::pem::Pem;
 
-use crate::config::Tls;
+use crate::config::{TEXT_MAX, Tls, read_bytes};
 
 /// How often the files are looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// What is wrong with one of the files.
+#[derive(Debug, thiserror::Error)]
+#[error("sip.tls.{key}: {why}")]
+pub struct BadFile {
+    /// Which names it, below `sip.tls`.
+    pub key: &'static str,
+    /// A sentence with the file's name.
+    pub why: String,
+}
+
 /// Reads the files and keeps reading them as they change; must be called on an actix system.
-pub fn serve(files: &Tls) -> Result<Arc<TlsIdentity>, String> {
+pub fn serve(files: &Tls) -> Result<Arc<TlsIdentity>, BadFile> {
     let pem = read(files)?;
-    let identity = Arc::new(TlsIdentity::new(&pem, authorities()).map_err(|error| error.to_string())?);
+    let identity = Arc::new(TlsIdentity::new(&pem, authorities()).map_err(|error| bad(files, &error))?);
     tell_expiry(&pem);
-    let hang_up = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+    let hang_up = signal(SignalKind::hangup());
+    let hang_up = hang_up.map_err(|error| BadFile { key: "certificate", why: format!("SIGHUP: {error}") })?;
     actix_rt::spawn(watch(files.clone(), Arc::clone(&identity), hang_up));
     Ok(identity)
 }
@@ -37,28 +52,55 @@ async fn watch(files: Tls, identity: Arc<TlsIdentity>, mut hang_up: tokio::signa
             continue;
         }
         seen = now;
-        let replaced = read(&files).and_then(|pem| {
-            identity.replace(&pem).map_err(|error| error.to_string())?;
-            tell_expiry(&pem);
-            Ok(())
-        });
+        let (files, identity) = (files.clone(), Arc::clone(&identity));
+        let replaced = tokio::task::spawn_blocking(move || replace(&files, &identity)).await;
         match replaced {
-            Ok(()) => tracing::info!("the TLS certificate has been read anew"),
-            Err(error) => tracing::error!(error, "the TLS certificate is bad: the one before goes on"),
+            Ok(Ok(())) => tracing::info!("the TLS certificate has been read anew"),
+            Ok(Err(error)) => tracing::error!(%error, "the TLS certificate is bad: the one before goes on"),
+            Err(error) => tracing::error!(%error, "the TLS certificate could not be read: the one before goes on"),
         }
     }
 }
 
+/// One that has expired replaces none: what serves is no worse.
+fn replace(files: &Tls, identity: &TlsIdentity) -> Result<(), BadFile> {
+    let pem = read(files)?;
+    if let Some(why) = out_of_date(files, &pem, Timestamp::now()) {
+        return Err(BadFile { key: "certificate", why });
+    }
+    identity.replace(&pem).map_err(|error| bad(files, &error))?;
+    tell_expiry(&pem);
+    Ok(())
+}
+
 /// When the first certificate that serves expires becomes a metric.
 fn tell_expiry(pem: &IdentityPem) {
-    use x509_parser::pem::Pem;
-    let expiries = Pem::iter_from_buffer(&pem.certificate).filter_map(|one| {
-        let one = one.ok()?;
-        Some(one.parse_x509().ok()?.validity().not_after.timestamp())
-    });
-    if let Some(expiry) = expiries.min() {
+    if let Some(expiry) = validities(pem).map(|(_, until)| until).min() {
         bellhop_actors::metrics::certificate_expires(expiry);
     }
+}
+
+/// From when to when each certificate of the chain is valid, in seconds since 1970.
+fn validities(pem: &IdentityPem) -> impl Iterator<Item = (i64, i64)> {
+    Pem::iter_from_buffer(&pem.certificate).filter_map(|one| {
+        let one = one.ok()?;
+        let validity = one.parse_x509().ok()?.validity().clone();
+        Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
+    })
+}
+
+/// What a far end would refuse of a chain at this time.
+fn out_of_date(files: &Tls, pem: &IdentityPem, now: Timestamp) -> Option<String> {
+    let (name, day) = (files.certificate.display(), |at: i64| {
+        Timestamp::from_second(at).map(|at| at.strftime("%F %T UTC").to_string())
+    });
+    validities(pem).find_map(|(from, until)| match now.as_second() {
+        now if now > until => Some(format!("{name} expired at {}: far ends refuse it", day(until).unwrap_or_default())),
+        now if now < from => {
+            Some(format!("{name} is valid from {} on: far ends refuse it until then", day(from).unwrap_or_default()))
+        }
+        _ => None,
+    })
 }
 
 fn changed(files: &Tls) -> Vec<Option<SystemTime>> {
@@ -71,16 +113,57 @@ fn changed(files: &Tls) -> Vec<Option<SystemTime>> {
 }
 
 /// Reads the files without serving them.
-pub fn check(files: &Tls) -> Result<(), String> {
-    TlsIdentity::new(&read(files)?, authorities()).map(|_| ()).map_err(|error| error.to_string())
+pub fn check(files: &Tls) -> Result<(), BadFile> {
+    TlsIdentity::new(&read(files)?, authorities()).map(drop).map_err(|error| bad(files, &error))
 }
 
-fn read(files: &Tls) -> Result<IdentityPem, String> {
-    let bytes =
-        |path: &Path| std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+/// What serves, and should not be like that.
+pub fn warnings(files: &Tls) -> Vec<String> {
+    let late = read(files).ok().and_then(|pem| out_of_date(files, &pem, Timestamp::now()));
+    let late = late.map(|why| format!("sip.tls.certificate: {why}"));
+    let mode =
+        std::fs::metadata(&files.key).ok().filter(std::fs::Metadata::is_file).map(|key| key.permissions().mode());
+    let open = mode.filter(|mode| mode & 0o004 != 0).map(|_| {
+        let key = files.key.display();
+        format!("sip.tls.key: everybody on this machine may read {key}: let its owner alone (chmod 600)")
+    });
+    late.into_iter().chain(open).collect()
+}
+
+fn read(files: &Tls) -> Result<IdentityPem, BadFile> {
+    let bytes = |key: &'static str, path: &Path| {
+        read_bytes(path, TEXT_MAX).map_err(|why| BadFile { key, why: format!("the file {} {why}", path.display()) })
+    };
     Ok(IdentityPem {
-        certificate: bytes(&files.certificate)?,
-        key: bytes(&files.key)?,
-        client_authorities: files.client_ca.as_deref().map(bytes).transpose()?,
+        certificate: bytes("certificate", &files.certificate)?,
+        key: bytes("key", &files.key)?,
+        client_authorities: files.client_ca.as_deref().map(|path| bytes("client_ca", path)).transpose()?,
     })
+}
+
+/// Whose fault it is, and what to do.
+fn bad(files: &Tls, error: &BadIdentity) -> BadFile {
+    let (certificate, key) = (files.certificate.display(), files.key.display());
+    let (at, why) = match error {
+        BadIdentity::NoCertificate => ("certificate", format!("the file {certificate} holds no certificate in PEM")),
+        BadIdentity::DamagedCertificate => {
+            ("certificate", format!("the file {certificate} holds a certificate that is damaged"))
+        }
+        BadIdentity::NoKey => ("key", format!("the file {key} holds no private key in PEM")),
+        BadIdentity::EncryptedKey => (
+            "key",
+            format!(
+                "the key in {key} is under a passphrase, which nobody is there to type: write it without (openssl pkey)"
+            ),
+        ),
+        BadIdentity::TwoPairs => {
+            ("key", format!("the key in {key} does not belong to the certificate in {certificate}"))
+        }
+        BadIdentity::NoAuthority => {
+            let file = files.client_ca.as_deref().unwrap_or(Path::new("")).display();
+            ("client_ca", format!("the file {file} holds no usable certificate in PEM"))
+        }
+        BadIdentity::Unfit(error) => ("key", format!("{certificate} and {key} cannot be used: {error}")),
+    };
+    BadFile { key: at, why }
 }

@@ -9,31 +9,37 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::terminal::table;
+
 /// One event.
 pub(super) fn told(event: &Event) -> String {
     let at = event.at_ms as f64 / 1000.0;
     format!("{at:9.3}  {:<10}  {}", event.what.subject(), event.what.told())
 }
 
-/// The names of the columns of [`summary`].
-pub(super) fn header() -> String {
-    columns(["began", "call", "tenant", "from", "to", "ended", "seconds", "turns", "session"])
+/// The widest column, in cells.
+const COLUMN_MAX: usize = 32;
+
+/// Calls, each in a line, below the names of their columns.
+pub(super) fn listed(calls: &[KeptCall]) -> Vec<String> {
+    let names = ["began", "call", "tenant", "from", "to", "ended", "seconds", "turns", "session"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(names).chain(calls.iter().map(summary)).collect();
+    table(&rows, COLUMN_MAX)
 }
 
-/// A call in a line.
-pub(super) fn summary(kept: &KeptCall) -> String {
+fn summary(kept: &KeptCall) -> [String; 9] {
     let facts = Facts::of(kept);
-    columns([
-        &facts.began,
-        &kept.call,
-        &kept.tenant,
-        &kept.caller,
-        &facts.dialled,
-        &facts.reason,
-        &format!("{:.1}", facts.seconds),
-        &facts.turns.to_string(),
-        &kept.session,
-    ])
+    [
+        facts.began,
+        kept.call.clone(),
+        kept.tenant.clone(),
+        kept.caller.clone(),
+        facts.dialled,
+        facts.reason,
+        format!("{:>7.1}", facts.seconds),
+        format!("{:>5}", facts.turns),
+        kept.session.clone(),
+    ]
 }
 
 /// The same for programs.
@@ -45,12 +51,6 @@ pub(super) fn summary_json(kept: &KeptCall) -> String {
         "from": kept.caller, "to": facts.dialled, "ended": facts.reason, "seconds": facts.seconds, "turns": facts.turns,
     })
     .to_string()
-}
-
-fn columns([began, call, tenant, from, to, ended, seconds, turns, session]: [&str; 9]) -> String {
-    format!(
-        "{began:<26}  {call:<16}  {tenant:<16}  {from:<16}  {to:<16}  {ended:<18}  {seconds:>8}  {turns:>5}  {session}"
-    )
 }
 
 /// What a line tells of a call.
@@ -83,7 +83,8 @@ impl Facts {
 pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
     let timeline: Vec<Event> = serde_json::from_str(&kept.timeline).context("the timeline is damaged")?;
     let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
-    let mut lines = vec![header(), summary(kept), String::new()];
+    let mut lines = listed(std::slice::from_ref(kept));
+    lines.push(String::new());
     lines.extend(timeline.iter().map(told));
     let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
     lines.extend([

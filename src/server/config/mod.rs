@@ -32,8 +32,8 @@ use bellhop_tenancy::Secret;
 use toml::de::DeTable;
 
 pub(crate) use bellhop_tenancy::settings::Mark;
-pub(crate) use files::can_be_folder;
 pub use files::{TEXT_MAX, read_text};
+pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};

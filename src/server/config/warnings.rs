@@ -6,10 +6,16 @@ use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
 
 use super::{Config, Tenant};
+use crate::tls_identity;
 
 impl Config {
     /// Every warning: key, what is so, and what to do.
     pub fn warnings(&self) -> Vec<String> {
+        let files = self.sip.tls.as_ref().map(tls_identity::warnings).unwrap_or_default();
+        files.into_iter().chain(self.open_tenants()).collect()
+    }
+
+    fn open_tenants(&self) -> Vec<String> {
         let strangers = self.sip.listen.iter().filter(|listen| self.is_open(listen)).collect::<Vec<_>>();
         let open = |tenant: &&Tenant| tenant.connect.is_some() && anybody_may_call(&tenant.tenant);
         let Some(listener) = strangers.first() else { return vec![] };

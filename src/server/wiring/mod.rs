@@ -112,11 +112,8 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// Certificate or key of SIP.
-    #[error("sip.tls: {why}")]
-    Tls {
-        /// Which file, and why.
-        why: String,
-    },
+    #[error(transparent)]
+    Tls(#[from] tls_identity::BadFile),
     /// The database.
     #[error("storage.url: {why}")]
     Storage {
@@ -164,8 +161,8 @@ fn indices(config: &Config) -> Vec<usize> {
 
 fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
     let (engines, mut mistakes) = Engines::open(shared, config, purpose);
-    if let Some(Err(why)) = config.sip.tls.as_ref().map(tls_identity::check) {
-        mistakes.extend([config.places.mistake("sip.tls", why)]);
+    if let Some(Err(bad)) = config.sip.tls.as_ref().map(tls_identity::check) {
+        mistakes.extend([config.places.mistake(&format!("sip.tls.{}", bad.key), bad.why)]);
     }
     let (receivers, found) = records::receivers(config);
     mistakes.extend(found);
@@ -182,7 +179,7 @@ impl Server {
                 bellhop_actors::metrics::certificate_expires(0);
                 None
             }
-            Some(files) => Some(tls_identity::serve(files).map_err(|why| StartError::Tls { why })?),
+            Some(files) => Some(tls_identity::serve(files)?),
         };
         let bound =
             Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
