@@ -59,6 +59,7 @@ const CALL_JITTER: &str = "bellhop_call_jitter_seconds";
 const CALL_ROUND_TRIP: &str = "bellhop_call_round_trip_seconds";
 const BYES_UNANSWERED: &str = "bellhop_sip_byes_unanswered_total";
 const STANDSTILLS: &str = "bellhop_standstills_total";
+const MAIN_THREAD_STUCK: &str = "bellhop_main_thread_stuck_total";
 const STANDSTILL_SECONDS: &str = "bellhop_standstill_seconds_total";
 const CONTACTS_UNKNOWN: &str = "bellhop_calls_without_contact_total";
 const CALLS_HUNG: &str = "bellhop_calls_hung_total";
@@ -121,6 +122,7 @@ pub fn describe(tenants: &[&str]) {
         "Calls of tenants of Amazon Connect that were served without their contact, by reason."
     );
     describe_counter!(CALLS_HUNG, "Calls the watchdog found hung.");
+    describe_counter!(MAIN_THREAD_STUCK, "Times the main thread, which carries all signalling, was found to be stuck.");
     describe_counter!(STANDSTILLS, "Times the process was found to have stood still: stopped, or its machine moved.");
     describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
     describe_counter!(BYES_UNANSWERED, "BYEs that nobody answered, by no way there was.");
@@ -142,6 +144,7 @@ pub fn describe(tenants: &[&str]) {
         SAMPLES_HEARD,
         CALLS_HUNG,
         BYES_UNANSWERED,
+        MAIN_THREAD_STUCK,
         STANDSTILLS,
         STANDSTILL_SECONDS,
     ] {
@@ -372,6 +375,11 @@ pub fn ports_free(count: usize) {
 /// Nobody answered a BYE, by no way there was.
 pub fn bye_unanswered() {
     counter!(BYES_UNANSWERED).increment(1);
+}
+
+/// The thread that carries all signalling is silent.
+pub fn main_thread_stuck() {
+    counter!(MAIN_THREAD_STUCK).increment(1);
 }
 
 /// The process stood still for so long.

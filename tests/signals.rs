@@ -19,6 +19,12 @@ use node::Node;
 
 const CALLS: usize = 4;
 
+/// Whether the flow finds no key in a contact's attributes. That the caller's session had ended (`hangup`) is none.
+fn no_key(node: &Node, contact: &str) -> bool {
+    let written = node.connect.attributes(contact).remove("SessionHistoryKey").unwrap_or_default();
+    written.is_empty() || written == "hangup"
+}
+
 fn send(node: &Node, signal: Signal) {
     kill(Pid::from_raw(node.process.id() as i32), signal).expect("the process is there");
 }
@@ -91,7 +97,26 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
     all_told(&mut node, callers);
 }
 
-/// What carries out every farewell dies, or what orders them: every caller is told goodbye all the same, and no key is left.
+/// The thread of the endpoint and of Reception blocks: no signal is heard, and nobody carries out a farewell. The watchdog does,
+/// by sockets of its own.
+#[test]
+fn a_main_thread_that_is_stuck_for_good_costs_nobody_his_goodbye() {
+    let drill = "[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"block_reception\"\n";
+    let mut node = Node::start("counting", drill);
+    let callers = Callers::call(&node, CALLS);
+    let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("9".into())];
+    let (report, _) = node.call(Transport::Udp, "c1", lines);
+    let told = Ended::ByGateway("SIP;cause=503;text=\"node draining\"".into());
+    assert_eq!(report.ended, told);
+    for report in callers.reports() {
+        assert_eq!(report.ended, told);
+    }
+    assert!(no_key(&node, "c1"));
+    assert!(!node.process.wait().expect("it ends").success(), "whoever runs it starts it again");
+}
+
+/// What carries out every farewell dies, or what orders them: every caller is told goodbye all the same, and no key is left
+/// but one that had been committed, with its conversation.
 #[test]
 fn the_death_of_the_endpoint_or_of_reception_tells_every_caller_goodbye() {
     for fault in ["kill_endpoint", "kill_reception"] {
@@ -108,6 +133,17 @@ fn the_death_of_the_endpoint_or_of_reception_tells_every_caller_goodbye() {
                 assert_eq!(report.ended, told, "{fault} while {phase}");
             }
             assert!(!node.process.wait().expect("it ends").success(), "whoever runs it starts it again");
+            assert!(phase == "committing" || no_key(&node, "c1"), "{fault} while {phase}");
+            // The commit may have come through before anybody noticed the death.
+            if !no_key(&node, "c1") {
+                let key = node.connect.attributes("c1")["SessionHistoryKey"].clone();
+                let path = node.folder.join("bellhop.toml");
+                let quiet = std::fs::read_to_string(&path).expect("written").replace(&drill, "");
+                std::fs::write(&path, quiet).expect("written");
+                let next = Node::serve(&path, node.folder.clone(), node::stand_in().0);
+                let page = next.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));
+                assert!(page.starts_with("HTTP/1.1 200"), "{fault} while {phase}: {page}");
+            }
         }
     }
 }

@@ -167,6 +167,6 @@ where
             actix_rt::Arbiter::current().stop();
         }
         // The call sees to these: no child knows either of them.
-        Fault::KillEndpoint | Fault::KillReception => {}
+        Fault::KillEndpoint | Fault::KillReception | Fault::BlockReception => {}
     }
 }

@@ -80,7 +80,7 @@ impl Call {
         let fault = Strike(drill.fault);
         match drill.fault {
             Fault::KillEndpoint => self.seed.endpoint.do_send(fault),
-            Fault::KillReception => self.seed.reception.do_send(fault),
+            Fault::KillReception | Fault::BlockReception => self.seed.reception.do_send(fault),
             _ if drill.child == ChildName::Call => strike(drill.fault, &self.link, ctx),
             Fault::Error | Fault::Panic | Fault::BlockThread | Fault::KillShard => {
                 self.children.strike(drill.child, fault);

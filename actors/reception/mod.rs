@@ -38,6 +38,7 @@ use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linke
 use admission::{Admission, Admitted, Origin, Verdict};
 use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
+use bellhop_call::failure::Fault;
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Leaving, Pace};
 use refused::{Numbers, RefusedCall, Why};
@@ -420,7 +421,10 @@ impl Handler<CallDown> for Reception {
 impl Handler<Strike> for Reception {
     type Result = ();
 
-    fn handle(&mut self, _: Strike, _: &mut Self::Context) {
+    fn handle(&mut self, Strike(fault): Strike, _: &mut Self::Context) {
+        if fault == Fault::BlockReception {
+            std::thread::sleep(Duration::from_secs(3600));
+        }
         panic!("a fault was injected");
     }
 }

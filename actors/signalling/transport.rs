@@ -36,6 +36,9 @@ use crate::metrics;
 mod inbox;
 #[cfg(test)]
 mod tests;
+mod unattended;
+
+pub use unattended::Unattended;
 
 /// Messages that may wait for one connection to take them.
 pub const WRITE_QUEUE: usize = 64;
@@ -628,6 +631,11 @@ impl Wire for SocketWire {
 }
 
 impl SocketWire {
+    /// The same for another thread, while that of the connections' writers is stuck.
+    pub fn unattended(&self) -> Unattended {
+        Unattended { wire: self.clone(), opened_from: self.0.next_flow.load(Ordering::Relaxed) }
+    }
+
     fn failed(&self, hop: Hop) {
         if let Some(endpoint) = lock(&self.0.endpoint).as_ref() {
             endpoint.do_send(TransportFailed(hop));

@@ -152,12 +152,21 @@ pub enum Fault {
     KillEndpoint,
     /// The same for Reception.
     KillReception,
+    /// Reception blocks the main thread for good: only the watchdog can tell.
+    BlockReception,
 }
 
 impl Fault {
     /// The kinds that any child can die of.
-    pub const ALL: [Self; 6] =
-        [Self::Error, Self::Panic, Self::BlockThread, Self::KillShard, Self::KillEndpoint, Self::KillReception];
+    pub const ALL: [Self; 7] = [
+        Self::Error,
+        Self::Panic,
+        Self::BlockThread,
+        Self::KillShard,
+        Self::KillEndpoint,
+        Self::KillReception,
+        Self::BlockReception,
+    ];
 
     /// The word in configuration.
     pub fn label(self) -> &'static str {
@@ -168,6 +177,7 @@ impl Fault {
             Self::KillShard => "kill_shard",
             Self::KillEndpoint => "kill_endpoint",
             Self::KillReception => "kill_reception",
+            Self::BlockReception => "block_reception",
         }
     }
 }

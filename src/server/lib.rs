@@ -8,6 +8,7 @@ pub mod demo;
 mod engines;
 pub mod http;
 pub mod live;
+pub mod main_thread;
 pub mod offers;
 pub mod panics;
 mod process;

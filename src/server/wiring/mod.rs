@@ -45,6 +45,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
 use crate::live::{self, Both, HangUp, Live};
+use crate::main_thread::MainBeat;
 use crate::process;
 use crate::records::{self, Books};
 use crate::tls_identity;
@@ -286,13 +287,17 @@ impl Server {
         let (watched, hung_to) = (Arc::clone(&registry), reception.clone());
         let died = Arc::new(Notify::new());
         let (dies, endpoint_is) = (Arc::clone(&died), endpoint.clone());
+        let mut main = MainBeat::start().listener();
+        let wire_of_main = last_wire.clone();
         let watchdog = Watchdog::start(move |look| match look {
             Look::Steady(_) if !endpoint_is.connected() || !hung_to.connected() => dies.notify_one(),
             Look::Steady(now) => {
+                main.listen(now, &watched, &wire_of_main);
                 watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
             }
             Look::Standstill(now, lasted) => {
                 watched.forgive(now);
+                main.forgive(now);
                 bellhop_actors::metrics::standstill(lasted);
                 tracing::warn!(?lasted, calls = watched.len(), "the process stood still; its calls go on");
             }
