@@ -219,7 +219,10 @@ impl Transaction {
     /// Commits; once this resolves well, it is on the disk (`synchronous=FULL`), in the file that bears the name.
     pub(super) async fn commit(mut self) -> Result<(), Trouble> {
         sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
-        if self.writer.as_ref().is_some_and(|writer| writer.files != self.connections.files()) {
+        if let Some(writer) = self.writer.take_if(|writer| writer.files != self.connections.files()) {
+            self.connections.note(false);
+            // SQLite takes the log away by its name: done later, it would be the log of whoever came next.
+            self.connections.let_go(writer).await;
             return Err(Trouble::Replaced);
         }
         *self.place = self.writer.take();

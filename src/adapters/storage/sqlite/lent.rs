@@ -5,7 +5,7 @@
 
 use bellhop_connect::session_history_key::FiledAs;
 
-use super::connections::Transaction;
+use super::connections::{Transaction, within};
 use super::{SqliteHistories, Trouble, hashed};
 
 impl SqliteHistories {
@@ -25,12 +25,15 @@ impl SqliteHistories {
     /// Makes void what other processes had given away and never saw earned; how many there were. Only for who is alone on the
     /// database.
     pub async fn void_left_behind(&self) -> Result<u64, Trouble> {
-        let mut transaction = self.connections.begin().await?;
         // The notes go with their histories, by a trigger.
         let query =
             "DELETE FROM session_histories WHERE filed_as IN (SELECT filed_as FROM lent_histories WHERE server <> ?)";
-        let gone = sqlx::query(query).bind(&*self.server).execute(transaction.connection()).await?.rows_affected();
-        transaction.commit().await?;
-        Ok(gone)
+        within(async {
+            let mut transaction = self.connections.begin().await?;
+            let gone = sqlx::query(query).bind(&*self.server).execute(transaction.connection()).await?.rows_affected();
+            transaction.commit().await?;
+            Ok(gone)
+        })
+        .await
     }
 }

@@ -13,6 +13,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::*;
 
+mod durability;
+
 /// A folder of its own with a database in it, gone with this.
 struct Place(PathBuf);
 
