@@ -173,6 +173,34 @@ fn the_server_matches_on_no_protocol() {
     }
 }
 
+#[test]
+fn a_database_is_named_in_wiring_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut named = vec![];
+    for folder in ["src", "actors", "bench"] {
+        for file in rust_files(&root.join(folder)) {
+            let place = file.strip_prefix(root).expect("a file of the workspace");
+            if place.starts_with("src/adapters/storage") || place.ends_with("tests.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).expect("readable");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code = outside_texts(code).to_ascii_lowercase();
+            if ["sqlite", "sqlx"].iter().any(|name| code.contains(name)) {
+                named.push(place.to_owned());
+            }
+        }
+    }
+    let sentence = "Whoever uses a store takes ports: `Arc<dyn …>` of bellhop_call::ports and bellhop_connect::ports.";
+    assert_eq!(named, [Path::new("src/server/wiring/store.rs")], "{sentence}");
+}
+
+/// What is neither in a comment of its own nor in quotes: an URL may begin with `sqlite:`.
+fn outside_texts(code: &str) -> String {
+    let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    lines.join("\n").replace("\\\"", "").replace("'\"'", "").split('"').step_by(2).collect()
+}
+
 fn rust_files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut files = vec![];
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bellhop_call::ports::{Change, LogEvents, Waiting};
+use bellhop_connect::ports::StoreError;
 use futures_util::StreamExt;
 use hmac::{Hmac, Mac};
 use serde_json::json;
@@ -17,7 +19,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::http;
-use crate::storage::sqlite::{Change, SqliteRecords, Trouble, Waiting};
 
 /// The longest one post may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -70,11 +71,11 @@ impl LogWebhook {
 
     /// Delivers this tenant's events as they come. `told` is notified when there are new ones; when nobody else has it any
     /// more, this ends with what it has begun.
-    pub async fn deliver(self, records: SqliteRecords, told: Arc<Notify>, outcome: OnOutcome) {
+    pub async fn deliver(self, events: Arc<dyn LogEvents>, told: Arc<Notify>, outcome: OnOutcome) {
         let mut unsettled = vec![];
         let mut failures = 0;
         loop {
-            match self.deliver_due(&records, &mut unsettled, &outcome).await {
+            match self.deliver_due(&*events, &mut unsettled, &outcome).await {
                 Ok(any) => {
                     failures = 0;
                     if any {
@@ -91,7 +92,7 @@ impl LogWebhook {
             if Arc::strong_count(&told) == 1 {
                 return;
             }
-            let next = records.next_due(&self.tenant).await.ok().flatten();
+            let next = events.next_due(&self.tenant).await.ok().flatten();
             let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis((due - now_ms()).max(50) as u64));
             let _ = tokio::time::timeout(wait.min(LOOK_EVERY), told.notified()).await;
         }
@@ -101,12 +102,12 @@ impl LogWebhook {
     /// take it now.
     async fn deliver_due(
         &self,
-        records: &SqliteRecords,
+        events: &dyn LogEvents,
         unsettled: &mut Vec<Change>,
         outcome: &OnOutcome,
-    ) -> Result<bool, Trouble> {
-        settle(records, unsettled, outcome).await?;
-        let due = records.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
+    ) -> Result<bool, StoreError> {
+        settle(events, unsettled, outcome).await?;
+        let due = events.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
         let any = !due.is_empty();
         let mut posts = futures_util::stream::iter(due)
             .map(async |event| (self.post(&event).await, event))
@@ -129,7 +130,7 @@ impl LogWebhook {
                 }
             }
         }
-        settle(records, unsettled, outcome).await?;
+        settle(events, unsettled, outcome).await?;
         Ok(any)
     }
 
@@ -165,11 +166,10 @@ impl LogWebhook {
     }
 }
 
-/// Writes down what became of events; they are not sent again before that is done.
-/// Tells the store what became of events, and then whoever counts.
-async fn settle(records: &SqliteRecords, unsettled: &mut Vec<Change>, outcome: &OnOutcome) -> Result<(), Trouble> {
+/// Tells the store what became of events, and then whoever counts; they are not sent again before that is done.
+async fn settle(events: &dyn LogEvents, unsettled: &mut Vec<Change>, outcome: &OnOutcome) -> Result<(), StoreError> {
     if !unsettled.is_empty() {
-        records.settle(unsettled).await?;
+        events.settle(unsettled).await?;
         for change in unsettled.drain(..) {
             outcome(match change {
                 Change::Delivered { .. } => Outcome::Delivered,
@@ -192,7 +192,9 @@ fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::sqlite::{Database, Entry};
+    use bellhop_call::ports::{Entry, RecordWriter};
+
+    use crate::storage::sqlite::Database;
     use crate::testing::{Answer, serve};
 
     fn webhook(url: &str, headers: Vec<(String, String)>) -> LogWebhook {
@@ -200,8 +202,8 @@ mod tests {
         LogWebhook { pause: Duration::from_millis(20), ..webhook }
     }
 
-    async fn waiting() -> SqliteRecords {
-        let records = Database::open("sqlite::memory:").await.expect("opens").records();
+    async fn waiting() -> Database {
+        let records = Database::open("sqlite::memory:").await.expect("opens");
         let log = json!({"turn": 3});
         records
             .write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), caller: "+1".into(), log }])
@@ -235,7 +237,8 @@ mod tests {
             let _ = tell.send(outcome);
         });
         let newer = Arc::new(Notify::new());
-        let delivering = tokio::spawn(webhook(&url, vec![]).deliver(records.clone(), Arc::clone(&newer), outcome));
+        let delivering =
+            tokio::spawn(webhook(&url, vec![]).deliver(Arc::new(records.clone()), Arc::clone(&newer), outcome));
         let mut outcomes = vec![];
         while outcomes.len() < 3 {
             outcomes.push(told.recv().await.expect("it goes on"));
@@ -257,7 +260,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("bellhop-webhook-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let database = format!("sqlite://{}/a.db", folder.display());
-        let records = Database::open(&database).await.expect("opens").records();
+        let records = Database::open(&database).await.expect("opens");
         let (tenant, session, caller) = ("acme".to_owned(), "s".to_owned(), "+1".to_owned());
         let turn = Entry::Turn { tenant, session, caller, log: json!({"turn": 3}) };
         records.write(&[turn]).await.expect("written");

@@ -9,5 +9,6 @@ pub mod ending;
 pub mod failure;
 pub mod lifecycle;
 pub mod phase;
+pub mod ports;
 pub mod record;
 mod transfer;

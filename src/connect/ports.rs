@@ -1,14 +1,34 @@
 //! What the hand-off needs of the world.
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::handoff::{StoreFailed, WriteOutcome};
 use crate::session_history_key::FiledAs;
 
 /// A future that an adapter returns; it runs on whatever thread asked for it.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a store did not do what was asked; the sentence is the store's.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may pass, or would befall anything else too: a disk that is full, missing or read-only, a lock, a lost connection.
+    #[error(transparent)]
+    Unavailable(Box<dyn Error + Send + Sync>),
+    /// What was asked for is at fault: this store will never take it.
+    #[error(transparent)]
+    Refused(Box<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Whether it is worth while to ask again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
 
 /// Writes contact attributes: the API UpdateContactAttributes with its own deadline and retries. Held by the hand-off
 /// alone.
@@ -33,6 +53,18 @@ pub trait WriteNotes: Send + Sync {
 
     /// Strikes all notes of a contact out: what it holds now is known, and right.
     fn settled(&self, contact_id: String) -> Pending<Result<(), StoreFailed>>;
+}
+
+/// How long a note waits for somebody who can take its write back. The session history that the key is of expires too.
+pub const NOTE_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// What processes that are no more left behind of their hand-offs. Only for who is alone on the store.
+pub trait HandoffsLeftBehind: Send + Sync {
+    /// The writes to a tenant's contacts that nobody knows the outcome of, in the order in which they were noted.
+    fn writes_in_flight(&self, tenant: &str) -> Pending<Result<Vec<NotedWrite>, StoreError>>;
+
+    /// Makes void what was [lent](HistoryStore::lend) and never seen earned; how many there were.
+    fn void_lent(&self) -> Pending<Result<u64, StoreError>>;
 }
 
 /// What is being written, without its values.
@@ -78,6 +110,12 @@ pub trait HistoryStore: Send + Sync {
 
     /// Forgets a history whose key was given away for a transfer that did not come about: the key is void from then on.
     fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>>;
+}
+
+/// Finds session histories, for the page that shows them.
+pub trait FiledHistories: Send + Sync {
+    /// The history filed under a name, unless it has expired.
+    fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>>;
 }
 
 /// A conversation as an agent will read it.

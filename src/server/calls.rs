@@ -7,11 +7,13 @@ mod places;
 mod story;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bellhop_adapters::recording;
-use bellhop_adapters::storage::sqlite::{Database, Wanted};
+use bellhop_adapters::storage::Store;
+use bellhop_call::ports::Wanted;
 use bellhop_call::record::EndReason;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -20,6 +22,7 @@ use serde_json::Value;
 
 use crate::live::{self, Answer, Command, Line, Refused, RefusedLine};
 use crate::terminal::{complain, print};
+use crate::wiring::store;
 use places::Places;
 use story::{listed, story, summary_json, told};
 
@@ -124,15 +127,15 @@ pub async fn run(command: Calls) -> anyhow::Result<()> {
     }
 }
 
-async fn open(path: &Path) -> anyhow::Result<(Places, Database)> {
+async fn open(path: &Path) -> anyhow::Result<(Places, Arc<dyn Store>)> {
     let places = Places::read(path)?;
-    let database = Database::open_existing(&places.database).await?;
-    Ok((places, database))
+    let store = store::open_existing(&places.database).await?;
+    Ok((places, store))
 }
 
 async fn show(config: &Path, call: &str, json: bool) -> anyhow::Result<()> {
-    let database = open(config).await?.1;
-    let Some(kept) = database.records().find(call).await? else {
+    let store = open(config).await?.1;
+    let Some(kept) = store.find_call(call).await? else {
         bail!("no call is kept under `{call}`: `bellhop calls list` tells which are, `keep_days` for how long");
     };
     if json {
@@ -151,7 +154,7 @@ impl List {
         {
             bail!("--since is not before --until: nothing could be between them");
         }
-        let (places, database) = open(&self.config).await?;
+        let (places, store) = open(&self.config).await?;
         let wanted = Wanted {
             tenant: self.tenant.clone(),
             caller: self.from,
@@ -159,7 +162,7 @@ impl List {
             from_unix_ms: self.since.map(Timestamp::as_millisecond),
             until_unix_ms: self.until.map(Timestamp::as_millisecond),
         };
-        let calls = database.records().latest(&wanted, self.count).await?;
+        let calls = store.latest(&wanted, self.count).await?;
         if self.json {
             calls.iter().for_each(|kept| print(&summary_json(kept)));
         } else {
@@ -220,10 +223,10 @@ fn no_server(socket: &Path) -> String {
 }
 
 async fn hang_up(path: &Path, name: &str) -> anyhow::Result<()> {
-    let (places, database) = open(path).await?;
+    let (places, store) = open(path).await?;
     let socket = socket(&places)?;
     // A call may not be written down yet; its name in the log is known all the same.
-    let call = database.records().under_way(name).await?.map_or_else(|| name.to_owned(), |call| call.call);
+    let call = store.under_way(name).await?.map_or_else(|| name.to_owned(), |call| call.call);
     match live::order(&socket, &Command::HangUp(call.clone())).await.with_context(|| no_server(&socket))? {
         Answer::HungUp => print(&format!("{call}: hung up")),
         Answer::NoSuchCall | Answer::Refused(_) => bail!("no call is up under `{name}`"),
@@ -261,10 +264,9 @@ fn told_of_refused(call: &Refused) -> String {
 }
 
 async fn forget(path: &Path, caller: &str, tenant: Option<&str>) -> anyhow::Result<()> {
-    let (places, database) = open(path).await?;
-    let records = database.records();
-    let calls = records.calls_of(caller, tenant).await?;
-    let known = records.known_calls().await?;
+    let (places, store) = open(path).await?;
+    let calls = store.calls_of(caller, tenant).await?;
+    let known = store.known_calls().await?;
     let (mut recordings, mut unknown) = (0, 0);
     for (name, folder) in places.recordings.iter().filter(|(name, _)| tenant.is_none_or(|tenant| tenant == name)) {
         let listed = match recording::list(folder) {
@@ -283,7 +285,7 @@ async fn forget(path: &Path, caller: &str, tenant: Option<&str>) -> anyhow::Resu
             }
         }
     }
-    let gone = records.forget(caller, tenant).await?;
+    let gone = store.forget(caller, tenant).await?;
     print(&format!(
         "deleted: {} call records, {} conversations, {recordings} recordings, {} events",
         gone.records, gone.histories, gone.events

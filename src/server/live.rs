@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
-use bellhop_adapters::storage::sqlite;
+use bellhop_adapters::storage;
 use bellhop_call::record::Event;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -135,7 +135,7 @@ type FileId = (u64, u64);
 
 /// The socket that belongs to a database; none for one in memory.
 pub fn beside(database: &str) -> Option<PathBuf> {
-    let file = sqlite::file_of(database).ok().flatten()?;
+    let file = storage::file_of(database).ok().flatten()?;
     (!file.as_os_str().is_empty()).then(|| file.with_extension("sock"))
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use bellhop_actors::metrics;
 use bellhop_actors::services::RecordKeeper;
 use bellhop_adapters::log_webhook::{LogWebhook, OnOutcome, Outcome};
-use bellhop_adapters::storage::sqlite::{Entry, SqliteRecords, Written};
+use bellhop_adapters::storage::Store;
+use bellhop_call::ports::{Entry, LogEvents, RecordWriter, Written};
 use bellhop_call::record::{CallRecord, Opening};
 use bellhop_dialogue::Json;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -61,7 +62,7 @@ pub(crate) struct Books {
     /// Told when somebody waits for what is not written yet.
     hurry: Arc<Notify>,
     waiting: Arc<AtomicUsize>,
-    records: SqliteRecords,
+    events: Arc<dyn LogEvents>,
     deliverers: Deliverers,
 }
 
@@ -94,13 +95,13 @@ pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes
 
 impl Books {
     /// Starts the writer and the deliverers on this thread's runtime.
-    pub(crate) fn open(records: SqliteRecords, receivers: Vec<(String, LogWebhook)>) -> Self {
+    pub(crate) fn open(store: &Arc<dyn Store>, receivers: Vec<(String, LogWebhook)>) -> Self {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (hurry, waiting, deliverers) = (Arc::default(), Arc::default(), Deliverers::default());
-        let books = Self { orders, hurry, waiting, records: records.clone(), deliverers: Arc::clone(&deliverers) };
+        let books = Self { orders, hurry, waiting, events: store.clone(), deliverers: Arc::clone(&deliverers) };
         receivers.into_iter().for_each(|(tenant, receiver)| books.deliver(&tenant, receiver));
         let (hurry, waiting) = (Arc::clone(&books.hurry), Arc::clone(&books.waiting));
-        actix_rt::spawn(Writer { records, deliverers, hurry, waiting }.write(inbox));
+        actix_rt::spawn(Writer { records: store.clone(), deliverers, hurry, waiting }.write(inbox));
         books
     }
 
@@ -108,13 +109,13 @@ impl Books {
     pub(crate) fn deliver(&self, tenant: &str, receiver: LogWebhook) {
         let before = self.dismiss(tenant);
         let told = Arc::new(Notify::new());
-        let (records, new, name) = (self.records.clone(), Arc::clone(&told), tenant.to_owned());
+        let (events, new, name) = (Arc::clone(&self.events), Arc::clone(&told), tenant.to_owned());
         let outcome: OnOutcome = Arc::new(move |outcome| metrics::log_event(&name, outcome == Outcome::Delivered));
         let task = actix_rt::spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            receiver.deliver(records, new, outcome).await;
+            receiver.deliver(events, new, outcome).await;
         });
         lock(&self.deliverers).insert(tenant.to_owned(), Deliverer { told, task });
     }
@@ -161,7 +162,7 @@ impl Books {
 
 /// Writes what is handed over.
 struct Writer {
-    records: SqliteRecords,
+    records: Arc<dyn RecordWriter>,
     deliverers: Deliverers,
     hurry: Arc<Notify>,
     waiting: Arc<AtomicUsize>,

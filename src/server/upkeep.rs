@@ -11,10 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 use bellhop_actors::metrics;
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording;
-use bellhop_adapters::storage::sqlite::{Claim, Database, Entry, InFlight, SqliteRecords, Trouble};
+use bellhop_adapters::storage::Store;
+use bellhop_call::ports::{CallsUnderWay, Claim, Entry, LogEvents, RecordWriter, Retention, SoleUse};
 use bellhop_call::record::CallRecord;
 use bellhop_connect::handoff::WriteOutcome;
-
+use bellhop_connect::ports::{HandoffsLeftBehind, StoreError};
 use tokio::sync::mpsc;
 
 use crate::wiring::{Current, Everybody};
@@ -35,7 +36,6 @@ const KEEP_OF_NOBODY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A tenant's contacts, for what may have to be taken back.
 pub(crate) struct Contacts {
     pub(crate) tenant: String,
-    pub(crate) notes: InFlight,
     pub(crate) writes: NotedWrites,
 }
 
@@ -51,45 +51,39 @@ impl Upkeep {
     }
 }
 
-/// Starts all of it on this thread's runtime; `time_to_live` is that of histories.
-pub(crate) fn start(
-    database: &Database,
-    time_to_live: Duration,
-    current: Arc<Current>,
-    contacts: Vec<Contacts>,
-) -> Upkeep {
-    let (claiming, records) = (database.clone(), database.records());
-    let histories = database.histories(time_to_live);
+/// Starts all of it on this thread's runtime.
+pub(crate) async fn start(store: &Arc<dyn Store>, current: Arc<Current>, contacts: Vec<Contacts>) -> Upkeep {
     let (later, mut added) = mpsc::unbounded_channel();
     let served = Arc::clone(&current);
     // At once, so that a second server is told before it has a call.
-    let first = claiming.claim();
+    let first = store.claim().await;
     if let Err(error) = &first {
         tracing::error!(%error, "what a former server left behind is not looked after: give each server a database of its own");
     }
+    let left = store.clone();
     actix_rt::spawn(async move {
-        let _claim = claimed(&claiming, first.ok()).await;
+        let _claim = claimed(&*left, first.ok()).await;
         for one in contacts {
-            actix_rt::spawn(take_back(one));
+            actix_rt::spawn(take_back(left.clone(), one));
         }
-        until_it_works(async || list_lost(&records, &served).await).await;
-        let void = until_it_works(async || histories.void_left_behind().await).await;
+        until_it_works(async || list_lost(&*left, &*left, &served).await).await;
+        let void = until_it_works(async || left.void_lent().await).await;
         if void > 0 {
             tracing::warn!(keys = void, "transfers that a former server died in: their keys are void");
         }
         while let Some(one) = added.recv().await {
-            actix_rt::spawn(take_back(one));
+            actix_rt::spawn(take_back(left.clone(), one));
         }
         // The claim lives as long as the process.
         std::future::pending::<()>().await;
     });
-    actix_rt::spawn(sweep_now_and_then(database.records(), Arc::clone(&current)));
-    actix_rt::spawn(watch_backlog(database.records(), current));
+    actix_rt::spawn(sweep_now_and_then(store.clone(), Arc::clone(&current)));
+    actix_rt::spawn(watch_backlog(store.clone(), current));
     Upkeep { later }
 }
 
 /// What waits for the log webhooks becomes a metric; a store that does not answer is told by readiness.
-async fn watch_backlog(records: SqliteRecords, current: Arc<Current>) {
+async fn watch_backlog(events: Arc<dyn LogEvents>, current: Arc<Current>) {
     loop {
         tokio::time::sleep(MEASURE_EVERY).await;
         let everybody = current.everybody();
@@ -98,7 +92,7 @@ async fn watch_backlog(records: SqliteRecords, current: Arc<Current>) {
         if tenants.is_empty() {
             continue;
         }
-        let Ok(waiting) = records.backlog().await else { continue };
+        let Ok(waiting) = events.backlog().await else { continue };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         for tenant in tenants {
             let of = waiting.iter().find(|(name, ..)| name == tenant);
@@ -108,13 +102,13 @@ async fn watch_backlog(records: SqliteRecords, current: Arc<Current>) {
     }
 }
 
-async fn claimed(database: &Database, first: Option<Claim>) -> Claim {
+async fn claimed(store: &dyn SoleUse, first: Option<Claim>) -> Claim {
     if let Some(claim) = first {
         return claim;
     }
     loop {
         tokio::time::sleep(CLAIM_EVERY).await;
-        if let Ok(claim) = database.claim() {
+        if let Ok(claim) = store.claim().await {
             tracing::info!("the database is this server's alone now");
             return claim;
         }
@@ -122,7 +116,7 @@ async fn claimed(database: &Database, first: Option<Claim>) -> Claim {
 }
 
 /// Asks until it is answered.
-async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, Trouble>) -> T {
+async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
     let mut pause = PAUSE;
     loop {
         match ask().await {
@@ -137,8 +131,8 @@ async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, Trouble>) -> T {
 }
 
 /// Blanks what a former process was writing when it died.
-async fn take_back(Contacts { tenant, notes, writes }: Contacts) {
-    let left = until_it_works(async || Ok(notes.left_behind().await?)).await;
+async fn take_back(store: Arc<dyn HandoffsLeftBehind>, Contacts { tenant, writes }: Contacts) {
+    let left = until_it_works(async || store.writes_in_flight(&tenant).await).await;
     for write in left {
         let (tenant, writes) = (tenant.clone(), writes.clone());
         actix_rt::spawn(async move {
@@ -152,8 +146,8 @@ async fn take_back(Contacts { tenant, notes, writes }: Contacts) {
 }
 
 /// Gives the calls that were up when a former process died their records.
-async fn list_lost(records: &SqliteRecords, current: &Current) -> Result<(), Trouble> {
-    let (lost, everybody) = (records.left_behind().await?, current.everybody());
+async fn list_lost(calls: &dyn CallsUnderWay, records: &dyn RecordWriter, current: &Current) -> Result<(), StoreError> {
+    let (lost, everybody) = (calls.calls_left_behind().await?, current.everybody());
     let kept = |tenant: &str| {
         let records = &everybody.directory.find(tenant)?.settings.records;
         Some((records.keep, records.webhook.as_ref().is_some_and(|webhook| webhook.calls)))
@@ -172,25 +166,25 @@ async fn list_lost(records: &SqliteRecords, current: &Current) -> Result<(), Tro
     Ok(())
 }
 
-async fn sweep_now_and_then(records: SqliteRecords, current: Arc<Current>) {
+async fn sweep_now_and_then(kept: Arc<dyn Retention>, current: Arc<Current>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        match records.sweep().await {
+        match kept.sweep().await {
             Ok(swept) if swept.events > 0 => {
                 tracing::error!(events = swept.events, "log events were given up: nobody took them for three days");
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "what has expired could not be deleted"),
         }
-        if let Err(error) = sweep_recordings(&records, &current.everybody()).await {
+        if let Err(error) = sweep_recordings(&*kept, &current.everybody()).await {
             tracing::warn!(%error, "old recordings could not be deleted");
         }
     }
 }
 
 /// Deletes old recordings, and forgets whose they were.
-async fn sweep_recordings(records: &SqliteRecords, everybody: &Everybody) -> anyhow::Result<()> {
-    let over = records.recorded().await?;
+async fn sweep_recordings(kept: &dyn Retention, everybody: &Everybody) -> anyhow::Result<()> {
+    let over = kept.recorded().await?;
     let mut there = HashSet::new();
     let mut failed = None;
     for settings in everybody.settings() {
@@ -203,6 +197,6 @@ async fn sweep_recordings(records: &SqliteRecords, everybody: &Everybody) -> any
         there.extend(recording::list(folder)?.into_iter().map(|(name, _)| name.call));
     }
     let gone: Vec<String> = over.into_iter().filter(|call| !there.contains(call)).collect();
-    records.recordings_gone(&gone).await?;
+    kept.recordings_gone(&gone).await?;
     failed.map_or(Ok(()), |error| Err(error.into()))
 }

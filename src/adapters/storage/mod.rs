@@ -1,3 +1,33 @@
-//! Where session histories live.
+//! What outlives a call: histories, records, events and notes.
+//!
+//! Whoever uses a store holds ports of `bellhop_connect` and `bellhop_call`; only who opens it knows which it is.
 
 pub mod sqlite;
+#[cfg(test)]
+mod suite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, RecordWriter, Retention, SoleUse};
+use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
+pub use sqlite::file_of;
+
+/// An open store: it is each of the ports that serve all tenants, and gives each tenant the others.
+pub trait Store:
+    FiledHistories
+    + HandoffsLeftBehind
+    + RecordWriter
+    + CallRecords
+    + CallsUnderWay
+    + LogEvents
+    + Retention
+    + Readiness
+    + SoleUse
+{
+    /// The histories, those stored by this port kept for so long.
+    fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore>;
+
+    /// The notes of one tenant's writes that are under way.
+    fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes>;
+}

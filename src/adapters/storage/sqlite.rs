@@ -15,26 +15,26 @@ mod records;
 mod schema;
 mod under_way;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bellhop_call::ports::{Answer, Readiness};
 use bellhop_connect::handoff::StoreFailed;
-use bellhop_connect::ports::{History, HistoryStore, Pending};
+use bellhop_connect::ports::{FiledHistories, History, HistoryStore, Pending, StoreError, WriteNotes};
 use bellhop_connect::session_history_key::FiledAs;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-pub use claim::{Claim, NotClaimed};
 pub use connections::{BUSY_MAX, WRITE_MAX};
 use connections::{Connections, within};
-pub use events::{Change, EVENT_KEPT, SPOOL_BYTES_MAX, SPOOL_EVENTS_MAX, Waiting};
-pub use forgetting::{Forgotten, Swept};
-pub use in_flight::{InFlight, NOTE_KEPT};
-pub use records::{Dropped, Entry, KeptCall, SqliteRecords, Wanted, Written};
-pub use under_way::UnderWay;
+use in_flight::InFlight;
+
+use super::Store;
 
 /// Rows deleted in one transaction: nobody waits longer for their turn than for these.
 const DELETED_AT_ONCE: u32 = 500;
@@ -46,14 +46,6 @@ pub struct Database {
     /// Names this process among all that ever wrote to the database.
     server: Arc<str>,
     path: Option<PathBuf>,
-}
-
-/// The histories of one tenant or of all: they differ in how long they are kept.
-#[derive(Debug, Clone)]
-pub struct SqliteHistories {
-    connections: Connections,
-    server: Arc<str>,
-    time_to_live: Duration,
 }
 
 /// Why the store cannot be opened: a sentence for the operator.
@@ -106,6 +98,15 @@ impl Trouble {
     }
 }
 
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble.may_pass() {
+            true => Self::Unavailable(trouble.into()),
+            false => Self::Refused(trouble.into()),
+        }
+    }
+}
+
 /// The file that an URL of a database names; none for one in memory. An URL that cannot be opened for writing is an error: a
 /// sentence without the URL.
 pub fn file_of(url: &str) -> Result<Option<PathBuf>, String> {
@@ -150,42 +151,45 @@ impl Database {
         Ok(Self { connections, server: server.into(), path })
     }
 
-    /// The histories, those stored from here on kept for so long.
-    pub fn histories(&self, time_to_live: Duration) -> SqliteHistories {
-        SqliteHistories { connections: self.connections.clone(), server: Arc::clone(&self.server), time_to_live }
-    }
-
-    /// The call records.
-    pub fn records(&self) -> SqliteRecords {
-        SqliteRecords { connections: self.connections.clone(), server: Arc::clone(&self.server) }
-    }
-
-    /// The notes of one tenant's writes that are under way.
-    pub fn in_flight(&self, tenant: &str) -> InFlight {
-        InFlight::new(self.connections.clone(), Arc::clone(&self.server), tenant)
-    }
-
     /// Its file; none for one in memory.
     pub fn path(&self) -> Option<&std::path::Path> {
         self.path.as_deref()
     }
 }
 
-impl SqliteHistories {
-    /// The history filed under a name, unless it has expired.
-    pub async fn find(&self, name: &FiledAs) -> Result<Option<History>, sqlx::Error> {
-        let query = "SELECT tenant, json FROM session_histories WHERE filed_as = ? AND expires_unix > ?";
-        let row =
-            sqlx::query(query).bind(hashed(name)).bind(unix_now()).fetch_optional(&self.connections.readers()).await?;
-        row.map(|row| Ok(History { tenant: row.try_get(0)?, json: row.try_get(1)? })).transpose()
+impl Store for Database {
+    fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore> {
+        Arc::new(Histories { connections: self.connections.clone(), server: Arc::clone(&self.server), time_to_live })
     }
 
-    /// Whether the database answers, and took the last write. One that takes none is tried again here.
-    pub async fn is_ready(&self) -> bool {
-        let reads = sqlx::query("SELECT 1").execute(&self.connections.readers()).await.is_ok();
-        reads && (!self.connections.is_failing() || within(self.probe()).await.is_ok())
+    fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes> {
+        Arc::new(InFlight::new(self.connections.clone(), Arc::clone(&self.server), tenant))
     }
+}
 
+impl FiledHistories for Database {
+    fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
+        let (filed_as, readers) = (hashed(name), self.connections.readers());
+        answer(async move {
+            let query = "SELECT tenant, json FROM session_histories WHERE filed_as = ? AND expires_unix > ?";
+            let row = sqlx::query(query).bind(filed_as).bind(unix_now()).fetch_optional(&readers).await?;
+            Ok(row
+                .map(|row| Ok::<_, sqlx::Error>(History { tenant: row.try_get(0)?, json: row.try_get(1)? }))
+                .transpose()?)
+        })
+    }
+}
+
+impl Readiness for Database {
+    fn is_ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async {
+            let reads = sqlx::query("SELECT 1").execute(&self.connections.readers()).await.is_ok();
+            reads && (!self.connections.is_failing() || within(self.probe()).await.is_ok())
+        })
+    }
+}
+
+impl Database {
     async fn probe(&self) -> Result<(), Trouble> {
         let mut transaction = self.connections.begin().await?;
         // Something that is written for certain, and nobody's.
@@ -197,7 +201,17 @@ impl SqliteHistories {
         }
         transaction.commit().await
     }
+}
 
+/// Stores histories that are kept for so long.
+#[derive(Debug, Clone)]
+struct Histories {
+    connections: Connections,
+    server: Arc<str>,
+    time_to_live: Duration,
+}
+
+impl Histories {
     async fn insert(&self, name: &FiledAs, history: &History, given: Given) -> Result<(), Trouble> {
         let filed_as = hashed(name);
         let mut transaction = self.connections.begin().await?;
@@ -229,7 +243,7 @@ impl SqliteHistories {
     }
 }
 
-impl HistoryStore for SqliteHistories {
+impl HistoryStore for Histories {
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
         Box::pin(async move { within(this.insert(&name, &history, Given::Kept)).await.map_err(told("stored")) })
@@ -256,6 +270,11 @@ impl HistoryStore for SqliteHistories {
 enum Given {
     Kept,
     Lent,
+}
+
+/// What a store answers through a port.
+fn answer<'a, T>(work: impl Future<Output = Result<T, Trouble>> + Send + 'a) -> Answer<'a, T> {
+    Box::pin(async move { work.await.map_err(StoreError::from) })
 }
 
 fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {

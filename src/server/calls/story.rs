@@ -3,7 +3,7 @@
 //! Invariant: what is made here may hold anything that the network sent; it goes to a terminal by `terminal::print` alone.
 
 use anyhow::Context;
-use bellhop_adapters::storage::sqlite::KeptCall;
+use bellhop_call::ports::KeptCall;
 use bellhop_call::record::Event;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellhop_actors::reception::refused::Numbers;
-use bellhop_adapters::storage::sqlite;
+use bellhop_adapters::storage;
 
 use super::reader::Section;
 
@@ -173,14 +173,14 @@ pub(crate) fn database_at(folder: &Path, url: &str) -> (String, Option<PathBuf>)
     // In an URL `%` and `?` mean something; in the name of our folder they do not.
     let folder = folder.display().to_string().replace('%', "%25").replace('?', "%3F");
     let url = format!("sqlite://{}{options}", Path::new(&folder).join(path).display());
-    let file = sqlite::file_of(&url).ok().flatten();
+    let file = storage::file_of(&url).ok().flatten();
     (url, file)
 }
 
 /// The same, with a look at the folder it names; nothing is made.
 fn beside_the_file(section: &Section<'_>, url: &str) -> String {
     let (url, _) = database_at(&section.relative(""), url);
-    let good = match sqlite::file_of(&url) {
+    let good = match storage::file_of(&url) {
         _ if url == "sqlite:" => Err("names no file: write one like \"sqlite://bellhop.db\"".to_owned()),
         Ok(Some(path)) => can_hold_database(&path),
         Ok(None) => Ok(()),

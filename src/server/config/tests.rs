@@ -492,7 +492,7 @@ fn a_folder_may_be_called_anything() {
     let folder = std::env::temp_dir().join(format!("bellhop 100%20 is? {}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let config = Config::parse(GOOD, &folder.join("b.toml")).expect("good");
-    let file = bellhop_adapters::storage::sqlite::file_of(&config.storage.url).expect("an URL");
+    let file = bellhop_adapters::storage::file_of(&config.storage.url).expect("an URL");
     assert_eq!(file, Some(folder.join("bellhop.db")));
     assert_eq!(crate::live::beside(&config.storage.url), Some(folder.join("bellhop.sock")));
     let _ = std::fs::remove_dir_all(folder);

@@ -68,7 +68,7 @@ pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> Htt
         .unwrap_or_else(|| SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>()).filed_as());
     // The one style sheet and the one script are named by a value nobody can guess: nothing else on the page styles or runs.
     let nonce = format!("{:032x}", rand::random::<u128>());
-    let found = match shared.server.histories.find(&name).await {
+    let found = match shared.server.histories.find_history(&name).await {
         Ok(found) => found,
         Err(error) => {
             tracing::error!(%error, "a session history could not be read");

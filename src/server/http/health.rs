@@ -19,7 +19,7 @@ pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
     if shared.server.registry.has_hung() {
         reasons.push("a call's thread is stuck");
     }
-    if !shared.server.histories.is_ready().await {
+    if !shared.server.readiness.is_ready().await {
         reasons.push("the database does not answer");
     }
     match reasons.as_slice() {

@@ -5,6 +5,7 @@
 //! while calls run: `reload.rs`.
 
 mod reload;
+pub(crate) mod store;
 mod tenants;
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,9 +31,10 @@ use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
 use bellhop_adapters::dns::Dns;
 use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::sounds::WebSounds;
-use bellhop_adapters::storage::sqlite::{Database, SqliteHistories};
 use bellhop_amazon_connect::Limiters;
 use bellhop_call::ending::Ending;
+use bellhop_call::ports::Readiness;
+use bellhop_connect::ports::FiledHistories;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
 use bellhop_tenancy::directory::{Directory, NumberTaken};
@@ -73,7 +75,9 @@ pub struct Server {
     /// All calls.
     pub registry: Arc<CallRegistry>,
     /// The histories, for the agent's page.
-    pub histories: SqliteHistories,
+    pub histories: Arc<dyn FiledHistories>,
+    /// Whether calls had better go elsewhere.
+    pub readiness: Arc<dyn Readiness>,
     /// Whether new calls are welcome.
     pub open: Arc<AtomicBool>,
     reception: Addr<Reception>,
@@ -189,18 +193,17 @@ impl Server {
         // An address that is none of this machine would fail every call, and no start.
         let bind = config.media.bind;
         UdpPort::bind(SocketAddr::new(bind, 0)).map_err(|error| StartError::Media { address: bind, error })?;
-        let database = Database::open(&config.storage.url).await;
-        let database = database.map_err(|error| StartError::Storage { why: error.to_string() })?;
-        let histories = database.histories(config.storage.time_to_live);
+        let store = store::open(&config.storage.url).await;
+        let store = store.map_err(|error| StartError::Storage { why: error.to_string() })?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = serve_live(&config.storage.url, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
             Some(observer) => Arc::new(Both(live, observer)),
             None => live,
         };
-        let books = Books::open(database.records(), receivers);
+        let books = Books::open(&store, receivers);
         let workshop = Workshop {
-            database: database.clone(),
+            store: store.clone(),
             histories: config.storage.time_to_live,
             observer: Arc::clone(&observer),
             books: books.clone(),
@@ -304,13 +307,14 @@ impl Server {
         })
         .map_err(StartError::Thread)?;
         let written = written.into_iter().flatten().collect();
-        let upkeep = upkeep::start(&database, config.storage.time_to_live, Arc::clone(&current), written);
+        let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
         let reloading = Reloading::new(config, shared, workshop, upkeep);
         Ok(Self {
             sip,
             registry,
-            histories,
+            histories: store.clone(),
+            readiness: store,
             open: Arc::new(AtomicBool::new(true)),
             reception,
             wire: last_wire,

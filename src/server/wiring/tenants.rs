@@ -11,7 +11,7 @@ use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
-use bellhop_adapters::storage::sqlite::Database;
+use bellhop_adapters::storage::Store;
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
@@ -47,7 +47,7 @@ pub(crate) struct Current(RwLock<Arc<Everybody>>);
 
 /// What the services of tenants are made of that all of them share; it lives as long as the process.
 pub(super) struct Workshop {
-    pub(super) database: Database,
+    pub(super) store: Arc<dyn Store>,
     /// How long histories can be read, unless a tenant says otherwise.
     pub(super) histories: Duration,
     pub(super) observer: Arc<dyn Observer>,
@@ -123,12 +123,12 @@ impl Workshop {
         if let Some(older) = older {
             settings.tenant.calls = settings.tenant.calls.going_on_from(older);
         }
-        let contacts = Contacts::of(&settings, &self.limiters, &self.database);
+        let contacts = Contacts::of(&settings, &self.limiters, &*self.store);
         let name = settings.tenant.name.clone();
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
-        let histories = self.database.histories(settings.records.histories.unwrap_or(self.histories));
+        let histories = self.store.histories(settings.records.histories.unwrap_or(self.histories));
         let services = Services {
             tenant: Arc::new(settings.tenant.clone()),
             media: settings.media.clone(),
@@ -142,7 +142,7 @@ impl Workshop {
             invite_headers: Arc::clone(&settings.invite_headers),
             attributes: contacts.attributes,
             blanker: contacts.blanker,
-            histories: Arc::new(histories),
+            histories,
             assistant_id: settings.assistant[0].kind.id().into(),
             records: self.books.keeper(&settings),
             observer: Some(Arc::clone(&self.observer)),
@@ -178,7 +178,7 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(settings: &config::Tenant, limiters: &Limiters, database: &Database) -> Self {
+    fn of(settings: &config::Tenant, limiters: &Limiters, store: &dyn Store) -> Self {
         let Some(connect) = &settings.connect else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
@@ -190,10 +190,10 @@ impl Contacts {
         let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
         warn_if_unreachable(&settings.tenant.name, connect);
         let instance = Some(connect.instance.clone());
-        let (tenant, notes) = (settings.tenant.name.clone(), database.in_flight(&settings.tenant.name));
-        let writes = NotedWrites::new(client, Arc::new(notes.clone()));
+        let tenant = settings.tenant.name.clone();
+        let writes = NotedWrites::new(client, store.write_notes(&tenant));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
-        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, notes, writes }) }
+        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, writes }) }
     }
 }
 

@@ -7,124 +7,105 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use bellhop_call::ports::{Answer, Forgotten, Retention, Swept};
+use bellhop_connect::ports::NOTE_KEPT;
 use sqlx::Row;
 
 use super::connections::within;
-use super::records::{SqliteRecords, plain_number};
-use super::{DELETED_AT_ONCE, NOTE_KEPT, Trouble, unix_now};
+use super::records::plain_number;
+use super::{DELETED_AT_ONCE, Database, Trouble, answer, unix_now};
 
 /// Free pages given back at once.
 const PAGES_AT_ONCE: u32 = 2000;
 /// Tries to empty the log while others read.
 const TRIES: u32 = 5;
 
-/// What was forgotten of a caller.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forgotten {
-    /// How many records.
-    pub records: u64,
-    /// How many session histories.
-    pub histories: u64,
-    /// How many events that waited.
-    pub events: u64,
-    /// Whether the write-ahead log was emptied; if not, a reader was in the way, and the next sweep of the server does it.
-    pub log_emptied: bool,
-}
-
-/// What had expired.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Swept {
-    /// Call records.
-    pub records: u64,
-    /// Session histories.
-    pub histories: u64,
-    /// Events that were never delivered.
-    pub events: u64,
-    /// Notes of writes that nobody could take back.
-    pub notes: u64,
-}
-
-impl SqliteRecords {
-    /// The names of a caller's calls: those that have a record, that are up, or that only a recording is left of. A number
-    /// is meant in whatever way it is written.
-    pub async fn calls_of(&self, caller: &str, tenant: Option<&str>) -> Result<Vec<String>, sqlx::Error> {
-        let query = "SELECT call FROM call_records WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)
-            UNION SELECT call FROM calls_under_way WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)
-            UNION SELECT call FROM recorded_calls WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)";
-        let rows =
-            sqlx::query(query).bind(plain_number(caller)).bind(tenant).fetch_all(&self.connections.readers()).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
-    }
-
-    /// Deletes everything that is kept of a caller in the database. Recordings are the caller's to delete first: after this
-    /// nobody knows which they were.
-    pub async fn forget(&self, caller: &str, tenant: Option<&str>) -> Result<Forgotten, Trouble> {
-        let plain = plain_number(caller);
-        let mut forgotten = within(async {
-            let mut transaction = self.connections.begin().await?;
-            let mut gone = vec![];
-            for query in [
-                "DELETE FROM call_records WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
-                "DELETE FROM session_histories
-                    WHERE ltrim(json_extract(json, '$.caller'), '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
-                "DELETE FROM log_events WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
-                "DELETE FROM calls_under_way WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
-                "DELETE FROM recorded_calls WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
-            ] {
-                let done = sqlx::query(query).bind(&plain).bind(tenant).execute(transaction.connection()).await?;
-                gone.push(done.rows_affected());
-            }
-            transaction.commit().await?;
-            Ok(Forgotten { records: gone[0], histories: gone[1], events: gone[2], log_emptied: false })
+impl Retention for Database {
+    fn calls_of<'a>(&'a self, caller: &'a str, tenant: Option<&'a str>) -> Answer<'a, Vec<String>> {
+        answer(async move {
+            let query = "SELECT call FROM call_records WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)
+                UNION SELECT call FROM calls_under_way WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)
+                UNION SELECT call FROM recorded_calls WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)";
+            let asked = sqlx::query(query).bind(plain_number(caller)).bind(tenant);
+            let rows = asked.fetch_all(&self.connections.readers()).await?;
+            Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
         })
-        .await?;
-        forgotten.log_emptied = self.shrink().await?;
-        Ok(forgotten)
     }
 
-    /// Every call whose caller is known.
-    pub async fn known_calls(&self) -> Result<HashSet<String>, sqlx::Error> {
-        let query = "SELECT call FROM call_records UNION SELECT call FROM calls_under_way UNION SELECT call FROM recorded_calls";
-        let rows = sqlx::query(query).fetch_all(&self.connections.readers()).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+    fn forget<'a>(&'a self, caller: &'a str, tenant: Option<&'a str>) -> Answer<'a, Forgotten> {
+        answer(async move {
+            let gone = within(self.delete_all_of(&plain_number(caller), tenant)).await?;
+            Ok(Forgotten { log_emptied: self.shrink().await?, ..gone })
+        })
     }
 
-    /// The calls that a recording is said to be of and that are over.
-    pub async fn recorded(&self) -> Result<Vec<String>, sqlx::Error> {
-        let query = "SELECT call FROM recorded_calls WHERE call NOT IN (SELECT call FROM calls_under_way)";
-        let rows = sqlx::query(query).fetch_all(&self.connections.readers()).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+    fn known_calls(&self) -> Answer<'_, HashSet<String>> {
+        answer(async {
+            let query = "SELECT call FROM call_records UNION SELECT call FROM calls_under_way
+                UNION SELECT call FROM recorded_calls";
+            let rows = sqlx::query(query).fetch_all(&self.connections.readers()).await?;
+            Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        })
     }
 
-    /// The recordings of these calls are gone.
-    pub async fn recordings_gone(&self, calls: &[String]) -> Result<(), Trouble> {
-        for some in calls.chunks(DELETED_AT_ONCE as usize) {
-            within(async {
-                let mut transaction = self.connections.begin().await?;
-                for call in some {
-                    let query = "DELETE FROM recorded_calls WHERE call = ?";
-                    sqlx::query(query).bind(call).execute(transaction.connection()).await?;
-                }
-                transaction.commit().await
-            })
-            .await?;
+    fn recorded(&self) -> Answer<'_, Vec<String>> {
+        answer(async {
+            let query = "SELECT call FROM recorded_calls WHERE call NOT IN (SELECT call FROM calls_under_way)";
+            let rows = sqlx::query(query).fetch_all(&self.connections.readers()).await?;
+            Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn recordings_gone<'a>(&'a self, calls: &'a [String]) -> Answer<'a, ()> {
+        answer(async move {
+            for some in calls.chunks(DELETED_AT_ONCE as usize) {
+                within(async {
+                    let mut transaction = self.connections.begin().await?;
+                    for call in some {
+                        let query = "DELETE FROM recorded_calls WHERE call = ?";
+                        sqlx::query(query).bind(call).execute(transaction.connection()).await?;
+                    }
+                    transaction.commit().await
+                })
+                .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn sweep(&self) -> Answer<'_, Swept> {
+        answer(async {
+            let now = unix_now();
+            let noted_until = now.saturating_sub_unsigned(NOTE_KEPT.as_secs());
+            let swept = Swept {
+                histories: self.sweep_table("session_histories", "expires_unix", now).await?,
+                records: self.sweep_table("call_records", "expires_unix", now).await?,
+                events: self.sweep_table("log_events", "expires_unix", now).await?,
+                notes: self.sweep_table("writes_in_flight", "noted_unix", noted_until).await?,
+            };
+            self.shrink().await?;
+            Ok(swept)
+        })
+    }
+}
+
+impl Database {
+    async fn delete_all_of(&self, plain: &str, tenant: Option<&str>) -> Result<Forgotten, Trouble> {
+        let mut transaction = self.connections.begin().await?;
+        let mut gone = vec![];
+        for query in [
+            "DELETE FROM call_records WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
+            "DELETE FROM session_histories
+                WHERE ltrim(json_extract(json, '$.caller'), '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
+            "DELETE FROM log_events WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
+            "DELETE FROM calls_under_way WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
+            "DELETE FROM recorded_calls WHERE ltrim(caller, '+') = ?1 AND (?2 IS NULL OR tenant = ?2)",
+        ] {
+            let done = sqlx::query(query).bind(plain).bind(tenant).execute(transaction.connection()).await?;
+            gone.push(done.rows_affected());
         }
-        Ok(())
-    }
-
-    /// Deletes what has expired.
-    pub async fn sweep(&self) -> Result<Swept, Trouble> {
-        let now = unix_now();
-        let swept = Swept {
-            histories: self.sweep_table("session_histories", "expires_unix", now).await?,
-            records: self.sweep_table("call_records", "expires_unix", now).await?,
-            events: self.sweep_table("log_events", "expires_unix", now).await?,
-            notes: self
-                .sweep_table("writes_in_flight", "noted_unix", now.saturating_sub_unsigned(NOTE_KEPT.as_secs()))
-                .await?,
-        };
-        self.shrink().await?;
-        Ok(swept)
+        transaction.commit().await?;
+        Ok(Forgotten { records: gone[0], histories: gone[1], events: gone[2], log_emptied: false })
     }
 
     async fn sweep_table(&self, table: &'static str, column: &'static str, until: i64) -> Result<u64, Trouble> {

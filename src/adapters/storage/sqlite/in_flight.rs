@@ -3,21 +3,41 @@
 //! Invariant: a note is on the disk before the request that it is of leaves; it is deleted only when the outcome is known.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellhop_connect::handoff::StoreFailed;
-use bellhop_connect::ports::{Note, NotedWrite, Pending, WriteNotes};
+use bellhop_connect::ports::{HandoffsLeftBehind, NOTE_KEPT, Note, NotedWrite, Pending, StoreError, WriteNotes};
 use sqlx::Row;
 
 use super::connections::{Connections, within};
-use super::{Trouble, unix_now};
+use super::{Database, Trouble, answer, unix_now};
 
-/// How long a note waits for somebody who can take its write back. The session history that the key is of expires too.
-pub const NOTE_KEPT: Duration = Duration::from_secs(24 * 3600);
+impl HandoffsLeftBehind for Database {
+    fn writes_in_flight(&self, tenant: &str) -> Pending<Result<Vec<NotedWrite>, StoreError>> {
+        let (tenant, server, readers) = (tenant.to_owned(), Arc::clone(&self.server), self.connections.readers());
+        answer(async move {
+            let query =
+                "SELECT contact_id, names FROM writes_in_flight WHERE tenant = ? AND server <> ? AND noted_unix > ?
+                ORDER BY id";
+            let since = unix_now().saturating_sub_unsigned(NOTE_KEPT.as_secs());
+            let asked = sqlx::query(query).bind(tenant).bind(&*server).bind(since);
+            let rows = asked.fetch_all(&readers).await?;
+            let read = |row: &sqlx::sqlite::SqliteRow| {
+                let names: &str = row.try_get(1)?;
+                Ok(NotedWrite { contact_id: row.try_get(0)?, names: names.split('\n').map(str::to_owned).collect() })
+            };
+            rows.iter().map(read).collect()
+        })
+    }
+
+    fn void_lent(&self) -> Pending<Result<u64, StoreError>> {
+        let this = self.clone();
+        answer(async move { within(this.void_left_behind()).await })
+    }
+}
 
 /// One tenant's notes.
 #[derive(Debug, Clone)]
-pub struct InFlight {
+pub(super) struct InFlight {
     connections: Connections,
     server: Arc<str>,
     tenant: Arc<str>,
@@ -26,23 +46,6 @@ pub struct InFlight {
 impl InFlight {
     pub(super) fn new(connections: Connections, server: Arc<str>, tenant: &str) -> Self {
         Self { connections, server, tenant: tenant.into() }
-    }
-
-    /// What other processes left in flight. Only for who is alone on the database.
-    pub async fn left_behind(&self) -> Result<Vec<NotedWrite>, sqlx::Error> {
-        let query =
-            "SELECT contact_id, names FROM writes_in_flight WHERE tenant = ? AND server <> ? AND noted_unix > ?";
-        let rows = sqlx::query(query)
-            .bind(&*self.tenant)
-            .bind(&*self.server)
-            .bind(unix_now().saturating_sub_unsigned(NOTE_KEPT.as_secs()))
-            .fetch_all(&self.connections.readers())
-            .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            let names: &str = row.try_get(1)?;
-            Ok(NotedWrite { contact_id: row.try_get(0)?, names: names.split('\n').map(str::to_owned).collect() })
-        };
-        rows.iter().map(read).collect()
     }
 
     async fn insert(self, NotedWrite { contact_id, names }: NotedWrite) -> Result<Note, Trouble> {

@@ -5,10 +5,10 @@
 
 use bellhop_connect::session_history_key::FiledAs;
 
-use super::connections::{Transaction, within};
-use super::{SqliteHistories, Trouble, hashed};
+use super::connections::Transaction;
+use super::{Database, Histories, Trouble, hashed};
 
-impl SqliteHistories {
+impl Histories {
     pub(super) async fn note_lent(&self, filed_as: &str, transaction: &mut Transaction) -> Result<(), Trouble> {
         let query = "INSERT INTO lent_histories (filed_as, server) VALUES (?, ?)";
         sqlx::query(query).bind(filed_as).bind(&*self.server).execute(transaction.connection()).await?;
@@ -21,19 +21,16 @@ impl SqliteHistories {
         sqlx::query(query).bind(hashed(name)).execute(transaction.connection()).await?;
         transaction.commit().await
     }
+}
 
-    /// Makes void what other processes had given away and never saw earned; how many there were. Only for who is alone on the
-    /// database.
-    pub async fn void_left_behind(&self) -> Result<u64, Trouble> {
+impl Database {
+    pub(super) async fn void_left_behind(&self) -> Result<u64, Trouble> {
+        let mut transaction = self.connections.begin().await?;
         // The notes go with their histories, by a trigger.
         let query =
             "DELETE FROM session_histories WHERE filed_as IN (SELECT filed_as FROM lent_histories WHERE server <> ?)";
-        within(async {
-            let mut transaction = self.connections.begin().await?;
-            let gone = sqlx::query(query).bind(&*self.server).execute(transaction.connection()).await?.rows_affected();
-            transaction.commit().await?;
-            Ok(gone)
-        })
-        .await
+        let gone = sqlx::query(query).bind(&*self.server).execute(transaction.connection()).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(gone)
     }
 }

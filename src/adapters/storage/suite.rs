@@ -1,0 +1,285 @@
+//! What every store promises, whatever it is made of: each promise takes the place of a store as its argument.
+//!
+//! A store puts itself through all of them with `promises!`; a promise that it left out is dead code, which `make lint` refuses.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bellhop_call::ports::{Change, Entry, Forgotten, NotClaimed, SPOOL_BYTES_MAX, Swept, Wanted};
+use bellhop_call::record::{CallRecord, EndReason, Opening};
+use bellhop_connect::SessionHistoryKey;
+use bellhop_connect::handoff::StoreFailed;
+use bellhop_connect::ports::{History, NotedWrite};
+use bellhop_connect::session_history_key::FiledAs;
+use bellhop_dialogue::call_facts::CallFacts;
+use serde_json::{Value, json};
+
+use super::Store;
+
+/// Where a store keeps what it has; empty at first.
+pub(super) trait Place {
+    /// Opens it as one more process.
+    async fn open(&self) -> Arc<dyn Store>;
+
+    /// Everything that is there expires.
+    async fn let_all_expire(&self);
+}
+
+/// Makes a test of each promise, for a kind of place that is made of the test's name.
+macro_rules! promises {
+    ($place:ty) => {
+        $crate::storage::suite::promises! { $place:
+            what_is_stored_is_found_after_reopening
+            what_has_expired_is_gone
+            a_call_is_found_by_each_of_its_names_until_it_expires
+            events_wait_in_order_until_they_are_delivered_and_are_never_doubled
+            a_caller_is_forgotten_everywhere_and_nobody_else_is
+            what_has_expired_is_swept
+            a_receiver_that_never_comes_keeps_only_its_latest_events_and_nobody_elses_go
+            calls_of_a_server_that_died_are_found_by_the_next_one_and_no_others
+            a_write_that_was_in_flight_is_found_by_the_next_server_until_it_is_settled
+            a_key_that_was_given_away_is_void_for_the_next_server_unless_it_was_earned
+            a_store_has_one_server_and_the_second_is_told
+        }
+    };
+    ($place:ty: $($promise:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                $crate::storage::suite::$promise(&<$place>::new(stringify!($promise))).await;
+            }
+        )+
+    };
+}
+pub(super) use promises;
+
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn name(byte: u8) -> FiledAs {
+    SessionHistoryKey::from_random([byte; 20]).filed_as()
+}
+
+pub(super) fn history() -> History {
+    History { tenant: "acme".into(), json: "{}".into() }
+}
+
+pub(super) fn call(session: &str, caller: &str, keep: Duration) -> Entry {
+    let facts = CallFacts { caller: caller.into(), sip_call_id: format!("sip-{session}"), ..CallFacts::default() };
+    let opening = Opening {
+        session: session.into(),
+        call: format!("c-{session}"),
+        tenant: "acme".into(),
+        facts,
+        ..Opening::default()
+    };
+    let now = Instant::now();
+    let mut record = CallRecord::open(opening, now);
+    record.close(now, EndReason::CallerHangup, None);
+    Entry::Call { record: Box::new(record), keep, told: true }
+}
+
+pub(super) fn turn(session: &str, n: u32) -> Entry {
+    let caller = if session == "b" { "+12065550199" } else { "+12065550100" };
+    let (tenant, session, caller) = ("acme".into(), session.into(), caller.into());
+    Entry::Turn { tenant, session, caller, log: json!({"turn": n, "request": "words"}) }
+}
+
+/// An event that was written by now is due then.
+pub(super) fn later() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs() as i64 + 1) * 1000
+}
+
+fn of(tenant: &str) -> Wanted {
+    Wanted { tenant: Some(tenant.to_owned()), ..Wanted::default() }
+}
+
+pub(super) async fn what_is_stored_is_found_after_reopening(place: &impl Place) {
+    {
+        let histories = place.open().await.histories(DAY);
+        histories.store(name(1), history()).await.expect("stored");
+        assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed), "a name is used once");
+    }
+    let store = place.open().await;
+    assert_eq!(store.find_history(&name(1)).await.expect("answers"), Some(history()));
+    assert_eq!(store.find_history(&name(2)).await.expect("answers"), None);
+    assert!(store.is_ready().await);
+}
+
+pub(super) async fn what_has_expired_is_gone(place: &impl Place) {
+    let store = place.open().await;
+    store.histories(Duration::ZERO).store(name(1), history()).await.expect("stored");
+    assert_eq!(store.find_history(&name(1)).await.expect("answers"), None);
+    assert_eq!(store.sweep().await.expect("sweeps").histories, 1);
+}
+
+pub(super) async fn a_call_is_found_by_each_of_its_names_until_it_expires(place: &impl Place) {
+    let store = place.open().await;
+    let waiting = store.write(&[call("a", "+15550001", DAY), call("b", "+15550002", Duration::ZERO)]).await;
+    assert_eq!(waiting.expect("written").waiting, ["acme"]);
+    for name in ["a", "c-a", "sip-a"] {
+        assert_eq!(store.find_call(name).await.expect("answers").expect("is there").session, "a", "{name}");
+    }
+    assert!(store.find_call("b").await.expect("answers").is_none(), "it was not to be kept");
+    assert_eq!(store.latest(&of("acme"), 5).await.expect("answers").len(), 1);
+    assert_eq!(store.latest(&of("other"), 5).await.expect("answers").len(), 0);
+    assert_eq!(store.due("acme", later(), 9).await.expect("answers").len(), 2, "both are told");
+}
+
+pub(super) async fn events_wait_in_order_until_they_are_delivered_and_are_never_doubled(place: &impl Place) {
+    let store = place.open().await;
+    store.write(&[turn("a", 0), turn("a", 1)]).await.expect("written");
+    store.write(&[turn("a", 1), call("a", "+1", DAY)]).await.expect("written");
+    let due = store.due("acme", later(), 9).await.expect("answers");
+    let ids: Vec<&str> = due.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["a:turn:0", "a:turn:1", "a:cdr"]);
+    let body: Value = serde_json::from_str(&due[2].body).expect("JSON");
+    assert_eq!(body["event"], json!({"name": "cdr_logged", "id": "a:cdr"}));
+    assert_eq!(body["payload"]["global_session_id"], "a");
+    let then = later() + 60_000;
+    let later_on = Change::Postponed { id: "a:turn:1".into(), due_unix_ms: then };
+    store.settle(&[Change::Delivered { id: "a:turn:0".into() }, later_on]).await.expect("written");
+    let due = store.due("acme", later(), 9).await.expect("answers");
+    assert_eq!(due.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["a:cdr"]);
+    store.settle(&[Change::Delivered { id: "a:cdr".into() }]).await.expect("gone");
+    assert_eq!(store.next_due("acme").await.expect("answers"), Some(then));
+    let due = store.due("acme", then, 9).await.expect("answers");
+    assert_eq!(due[0].attempts, 1);
+}
+
+pub(super) async fn a_caller_is_forgotten_everywhere_and_nobody_else_is(place: &impl Place) {
+    let store = place.open().await;
+    let entries = [call("a", "+12065550100", DAY), turn("a", 0), call("b", "+12065550199", DAY), turn("b", 0)];
+    store.write(&entries).await.expect("written");
+    let histories = store.histories(DAY);
+    for (n, caller) in [(1, "+12065550100"), (2, "+12065550199")] {
+        let history = History { tenant: "acme".into(), json: json!({"caller": caller}).to_string() };
+        let name = SessionHistoryKey::from_random([n; 20]).filed_as();
+        histories.store(name, history).await.expect("stored");
+    }
+    let nothing = Forgotten { log_emptied: true, ..Forgotten::default() };
+    assert_eq!(store.forget("+1 206 555-0100", Some("other")).await.expect("answers"), nothing);
+    assert_eq!(store.calls_of("+1 206 555-0100", None).await.expect("answers"), ["c-a"]);
+    let gone = store.forget("+1 206 555-0100", None).await.expect("answers");
+    assert_eq!(gone, Forgotten { records: 1, histories: 1, events: 2, log_emptied: true });
+    let left: Vec<String> =
+        store.due("acme", later(), 9).await.expect("answers").into_iter().map(|event| event.id).collect();
+    assert_eq!(left, ["b:cdr", "b:turn:0"]);
+    assert!(store.find_call("b").await.expect("answers").is_some());
+}
+
+pub(super) async fn what_has_expired_is_swept(place: &impl Place) {
+    let store = place.open().await;
+    store.write(&[call("a", "+1", DAY)]).await.expect("written");
+    assert_eq!(store.sweep().await.expect("sweeps"), Swept::default());
+    place.let_all_expire().await;
+    assert!(store.find_call("a").await.expect("answers").is_none());
+    assert_eq!(store.sweep().await.expect("sweeps"), Swept { records: 1, events: 1, ..Swept::default() });
+}
+
+pub(super) async fn a_receiver_that_never_comes_keeps_only_its_latest_events_and_nobody_elses_go(place: &impl Place) {
+    let store = place.open().await;
+    store.write(&[turn("b", 7)]).await.expect("written");
+    let big = |tenant: &str, n: u32| Entry::Turn {
+        tenant: tenant.into(),
+        session: "a".into(),
+        caller: "+1".into(),
+        log: json!({"turn": n, "words": "x".repeat(3 << 20)}),
+    };
+    let mut dropped = 0;
+    for n in 0..25 {
+        let written = store.write(&[big("dead", n)]).await.expect("written");
+        dropped += written.dropped.iter().map(|dropped| dropped.events).sum::<u64>();
+        assert!(written.dropped.iter().all(|dropped| dropped.tenant == "dead"));
+    }
+    let due = store.due("dead", later(), 99).await.expect("answers");
+    let bytes: usize = due.iter().map(|event| event.body.len()).sum();
+    assert!(bytes as i64 <= SPOOL_BYTES_MAX && dropped == 25 - due.len() as u64 && dropped > 0, "{bytes} {dropped}");
+    assert_eq!(due.last().map(|event| event.id.as_str()), Some("a:turn:24"), "the oldest made place");
+    assert_eq!(store.due("acme", later(), 9).await.expect("answers").len(), 1);
+}
+
+pub(super) async fn calls_of_a_server_that_died_are_found_by_the_next_one_and_no_others(place: &impl Place) {
+    let opening = |session: &str| {
+        let facts = CallFacts { caller: "+12065550100".into(), ..CallFacts::default() };
+        Box::new(Opening {
+            session: session.into(),
+            call: format!("c-{session}"),
+            tenant: "acme".into(),
+            facts,
+            ..Opening::default()
+        })
+    };
+    {
+        let store = place.open().await;
+        let began = ["over", "up"].map(|session| Entry::Began { opening: opening(session), recorded: session == "up" });
+        store.write(&began).await.expect("written");
+        store.write(&[call("over", "+12065550100", DAY)]).await.expect("written");
+        assert!(store.calls_left_behind().await.expect("answers").is_empty(), "they are its own");
+    }
+    let store = place.open().await;
+    store.write(&[Entry::Began { opening: opening("mine"), recorded: false }]).await.expect("written");
+    let lost = store.calls_left_behind().await.expect("answers");
+    assert_eq!(lost.iter().map(|call| call.session.as_str()).collect::<Vec<_>>(), ["up"]);
+    assert_eq!(lost[0].opening, *opening("up"));
+    let record = Box::new(CallRecord::lost(lost[0].opening.clone(), Instant::now()));
+    store.write(&[Entry::Call { record, keep: DAY, told: false }]).await.expect("written");
+    assert!(store.calls_left_behind().await.expect("answers").is_empty());
+    let details = store.find_call("up").await.expect("answers").expect("is listed").details;
+    assert!(details.contains("lost: the server ended"), "{details}");
+    assert_eq!(store.under_way("c-mine").await.expect("answers").map(|call| call.session), Some("mine".into()));
+    assert_eq!(store.calls_of("+1 206-555-0100", None).await.expect("answers"), ["c-mine", "c-over", "c-up"]);
+}
+
+pub(super) async fn a_write_that_was_in_flight_is_found_by_the_next_server_until_it_is_settled(place: &impl Place) {
+    let write = |contact: &str| NotedWrite {
+        contact_id: contact.into(),
+        names: vec!["topic".into(), "SessionHistoryKey".into()],
+    };
+    {
+        let store = place.open().await;
+        let notes = store.write_notes("acme");
+        let refused = notes.note(write("refused")).await.expect("noted");
+        for contact in ["landed", "lost", "blanked"] {
+            notes.note(write(contact)).await.expect("noted");
+        }
+        notes.nothing_written(refused).await.expect("struck out");
+        notes.settled("landed".into()).await.expect("struck out");
+        assert!(store.writes_in_flight("acme").await.expect("answers").is_empty(), "they are its own");
+    }
+    let store = place.open().await;
+    assert!(store.writes_in_flight("other").await.expect("answers").is_empty());
+    let notes = store.write_notes("acme");
+    assert_eq!(store.writes_in_flight("acme").await.expect("answers"), [write("lost"), write("blanked")]);
+    notes.settled("blanked".into()).await.expect("struck out");
+    assert_eq!(store.writes_in_flight("acme").await.expect("answers"), [write("lost")]);
+}
+
+pub(super) async fn a_key_that_was_given_away_is_void_for_the_next_server_unless_it_was_earned(place: &impl Place) {
+    {
+        let store = place.open().await;
+        let histories = store.histories(DAY);
+        for n in [1, 2, 3] {
+            histories.lend(name(n), history()).await.expect("stored");
+        }
+        histories.store(name(4), history()).await.expect("stored");
+        histories.earned(name(2)).await.expect("noted");
+        histories.void(name(3)).await.expect("void");
+        assert_eq!(store.void_lent().await.expect("answers"), 0, "they are its own");
+    }
+    let store = place.open().await;
+    assert_eq!(store.void_lent().await.expect("answers"), 1);
+    for (n, is_there) in [(1, false), (2, true), (3, false), (4, true)] {
+        assert_eq!(store.find_history(&name(n)).await.expect("answers").is_some(), is_there, "{n}");
+    }
+    assert_eq!(store.void_lent().await.expect("answers"), 0);
+}
+
+pub(super) async fn a_store_has_one_server_and_the_second_is_told(place: &impl Place) {
+    let (one, other) = (place.open().await, place.open().await);
+    let claim = one.claim().await.expect("nobody has it");
+    let why = other.claim().await.expect_err("taken");
+    assert!(matches!(why, NotClaimed::Taken { .. }), "{why}");
+    drop(claim);
+    other.claim().await.expect("it is free again");
+}

@@ -1,0 +1,16 @@
+//! Which store an URL names: the one place that knows.
+
+use std::sync::Arc;
+
+use bellhop_adapters::storage::Store;
+use bellhop_adapters::storage::sqlite::{CannotOpen, Database};
+
+/// Opens or creates the store of a server.
+pub(crate) async fn open(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
+    Ok(Arc::new(Database::open(url).await?))
+}
+
+/// Opens a server's store; one that is not there is an error.
+pub(crate) async fn open_existing(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
+    Ok(Arc::new(Database::open_existing(url).await?))
+}
