@@ -72,10 +72,23 @@ pub enum Trouble {
     #[error("what was committed cannot be read back")]
     NotReadBack,
     /// A later Bellhop made it.
-    #[error("it was made by a later version of Bellhop (its version is {version})")]
+    #[error(
+        "a later version of Bellhop made it (its shape is number {version}, and this program knows {known}): start that \
+         version or a later one, or name another file"
+    )]
     Later {
-        /// `PRAGMA user_version`.
+        /// The number of its last migration.
         version: i64,
+        /// The number of ours.
+        known: i64,
+    },
+    /// A program made it whose migrations are others.
+    #[error(
+        "its migration number {number} is not this program's: start the program that made it, or name another file"
+    )]
+    Foreign {
+        /// Which.
+        number: i64,
     },
     /// SQLite says no.
     #[error(transparent)]

@@ -83,11 +83,11 @@ impl Connections {
         create: bool,
     ) -> Result<Self, Trouble> {
         // Once open, a database that is deleted is made anew; one that was only asked for is not.
-        if let Some(path) = path.as_deref().filter(|path| !path.exists()) {
-            if !create {
-                return Err(Trouble::NotThere);
-            }
-            make_private(path).map_err(sqlx::Error::from)?;
+        match path.as_deref() {
+            Some(path) if path.exists() => within(schema::refuse_others(path, beside(path, "-wal").exists())).await?,
+            Some(_) if !create => return Err(Trouble::NotThere),
+            Some(path) => make_private(path).map_err(sqlx::Error::from)?,
+            None => {}
         }
         // One in memory is gone with its last connection.
         let anchor = match &path {

@@ -1,115 +1,124 @@
-//! The tables, and how a database of a former version gets them.
+//! The shape of the database: migrations, each in a file with a number, applied in their order and written down.
 //!
-//! Invariant: the shape changes in one transaction or not at all; a database of a later version is left alone.
+//! Invariants: all that are missing are applied in one transaction, or none is; who starts at the same time waits and finds them
+//! applied; a database that a later program made is not written to. A migration that was released is never edited: its digest
+//! is kept beside its number. `PRAGMA user_version` is the number of the last one, which programs from before the table of
+//! migrations read too.
 
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
 
-use super::Trouble;
+use super::{Trouble, unix_now};
 
-/// The version of this shape, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+/// A file of `migrations/sqlite/`.
+#[derive(Debug, Clone, Copy)]
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
 
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS session_histories (
-    filed_as TEXT PRIMARY KEY NOT NULL,
-    tenant TEXT NOT NULL,
-    json TEXT NOT NULL,
-    expires_unix INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS session_histories_expiry ON session_histories (expires_unix);
-CREATE TABLE IF NOT EXISTS call_records (
-    session TEXT PRIMARY KEY NOT NULL,
-    call TEXT NOT NULL,
-    sip_call_id TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    caller TEXT NOT NULL,
-    began_unix_ms INTEGER NOT NULL,
-    expires_unix INTEGER NOT NULL,
-    details TEXT NOT NULL,
-    timeline TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS call_records_expiry ON call_records (expires_unix);
-CREATE INDEX IF NOT EXISTS call_records_began ON call_records (began_unix_ms);
-CREATE TABLE IF NOT EXISTS log_events (
-    id TEXT PRIMARY KEY NOT NULL,
-    tenant TEXT NOT NULL,
-    session TEXT NOT NULL,
-    caller TEXT NOT NULL,
-    body TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due_unix_ms INTEGER NOT NULL,
-    expires_unix INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS log_events_due ON log_events (tenant, due_unix_ms);
-CREATE INDEX IF NOT EXISTS log_events_expiry ON log_events (expires_unix);
--- How much waits for each tenant's receiver, kept by the triggers below.
-CREATE TABLE IF NOT EXISTS log_spools (
-    tenant TEXT PRIMARY KEY NOT NULL,
-    events INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS log_events_added AFTER INSERT ON log_events BEGIN
-    INSERT INTO log_spools (tenant, events, bytes) VALUES (new.tenant, 1, length(CAST(new.body AS BLOB)))
-        ON CONFLICT (tenant) DO UPDATE SET events = events + 1, bytes = bytes + excluded.bytes;
-END;
-CREATE TRIGGER IF NOT EXISTS log_events_removed AFTER DELETE ON log_events BEGIN
-    UPDATE log_spools SET events = events - 1, bytes = bytes - length(CAST(old.body AS BLOB)) WHERE tenant = old.tenant;
-END;
--- Calls that began and have no record yet, by the server that has them.
-CREATE TABLE IF NOT EXISTS calls_under_way (
-    session TEXT PRIMARY KEY NOT NULL,
-    server TEXT NOT NULL,
-    call TEXT NOT NULL,
-    sip_call_id TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    caller TEXT NOT NULL,
-    opening TEXT NOT NULL
-) STRICT;
--- Whose voice is in which recording, for as long as there is one.
-CREATE TABLE IF NOT EXISTS recorded_calls (
-    call TEXT PRIMARY KEY NOT NULL,
-    tenant TEXT NOT NULL,
-    caller TEXT NOT NULL
-) STRICT;
--- Contacts that are being written to, or that may hold what was never earned.
-CREATE TABLE IF NOT EXISTS writes_in_flight (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    server TEXT NOT NULL,
-    tenant TEXT NOT NULL,
-    contact_id TEXT NOT NULL,
-    names TEXT NOT NULL,
-    noted_unix INTEGER NOT NULL
-) STRICT;
--- Histories whose key was given away for a transfer that is not known to have come about.
-CREATE TABLE IF NOT EXISTS lent_histories (
-    filed_as TEXT PRIMARY KEY NOT NULL,
-    server TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS session_histories_removed AFTER DELETE ON session_histories BEGIN
-    DELETE FROM lent_histories WHERE filed_as = old.filed_as;
-END;
-";
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration { number: $number, name: $name, sql: include_str!(concat!("../migrations/sqlite/", $name, ".sql")) }
+    };
+}
+
+/// All of them. `sqlx`'s own migrator takes no lock with SQLite: of two that start at once the second would fail.
+const MIGRATIONS: &[Migration] = &[migration!(1, "0001_what_calls_leave_behind"), migration!(2, "0002_lent_histories")];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    number INTEGER PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    applied_unix INTEGER NOT NULL
+) STRICT";
 
 /// Gives a new or former database its shape.
 pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Trouble> {
-    match version(connection).await? {
-        VERSION => return Ok(()),
-        later if later > VERSION => return Err(Trouble::Later { version: later }),
-        _ => {}
+    migrate(connection, MIGRATIONS).await
+}
+
+/// Refuses a database of a program that is not this one, by a connection that leaves no trace: the first that writes sets its
+/// journal. Without a log nobody else has it open, and it is read as it lies there; with one the log is read too.
+pub(super) async fn refuse_others(path: &Path, has_log: bool) -> Result<(), Trouble> {
+    let looking = SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
+    let look = async {
+        let mut connection = looking.busy_timeout(super::BUSY_MAX).connect().await?;
+        let missing = missing(&mut connection, MIGRATIONS).await.map(drop);
+        connection.close().await?;
+        missing
+    };
+    match look.await {
+        Err(why @ (Trouble::Later { .. } | Trouble::Foreign { .. })) => Err(why),
+        // Whatever else is wrong, whoever opens it says better.
+        _ => Ok(()),
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection, all: &[Migration]) -> Result<(), Trouble> {
+    if missing(connection, all).await?.is_empty() {
+        return Ok(());
     }
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    sqlx::raw_sql(TABLES).execute(&mut *connection).await?;
-    let count = "INSERT OR REPLACE INTO log_spools (tenant, events, bytes)
-        SELECT tenant, count(*), sum(length(CAST(body AS BLOB))) FROM log_events GROUP BY tenant";
-    sqlx::raw_sql(count).execute(&mut *connection).await?;
-    // Which of them have a recording is found out by the first sweep.
-    let recorded =
-        "INSERT OR IGNORE INTO recorded_calls (call, tenant, caller) SELECT call, tenant, caller FROM call_records";
-    sqlx::raw_sql(recorded).execute(&mut *connection).await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {VERSION}"))).execute(&mut *connection).await?;
+    // Somebody else may have been first.
+    let missing = missing(connection, all).await?;
+    if !missing.is_empty() {
+        let shape = version(connection).await?;
+        sqlx::raw_sql(TABLE).execute(&mut *connection).await?;
+        for migration in missing {
+            // Programs from before the table applied the first ones, and wrote down their number alone.
+            if migration.number > shape {
+                sqlx::raw_sql(migration.sql).execute(&mut *connection).await?;
+            }
+            write_down(connection, migration).await?;
+        }
+        let number = all.last().map_or(0, |migration| migration.number);
+        let query = format!("PRAGMA user_version = {number}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(query)).execute(&mut *connection).await?;
+    }
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
     Ok(())
+}
+
+/// The migrations that are not written down yet; a database that this program does not know is an error.
+async fn missing<'a>(connection: &mut SqliteConnection, all: &'a [Migration]) -> Result<Vec<&'a Migration>, Trouble> {
+    let known = all.last().map_or(0, |migration| migration.number);
+    let version = version(connection).await?;
+    if version > known {
+        return Err(Trouble::Later { version, known });
+    }
+    let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'";
+    if sqlx::query(table).fetch_optional(&mut *connection).await?.is_none() {
+        return Ok(all.iter().collect());
+    }
+    let query = "SELECT number, sha256 FROM schema_migrations ORDER BY number";
+    let mut missing: Vec<&Migration> = all.iter().collect();
+    for row in sqlx::query(query).fetch_all(connection).await? {
+        let (number, sha256): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        match all.iter().find(|migration| migration.number == number) {
+            None => return Err(Trouble::Later { version: number, known }),
+            Some(migration) if digest(migration) != sha256 => return Err(Trouble::Foreign { number }),
+            Some(_) => missing.retain(|migration| migration.number != number),
+        }
+    }
+    Ok(missing)
+}
+
+async fn write_down(connection: &mut SqliteConnection, migration: &Migration) -> Result<(), Trouble> {
+    let query = "INSERT INTO schema_migrations (number, name, sha256, applied_unix) VALUES (?, ?, ?, ?)";
+    let insert =
+        sqlx::query(query).bind(migration.number).bind(migration.name).bind(digest(migration)).bind(unix_now());
+    insert.execute(connection).await?;
+    Ok(())
+}
+
+fn digest(migration: &Migration) -> String {
+    Sha256::digest(migration.sql).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A database that was made without it is rewritten once, so that it can shrink. Where that fails it only cannot shrink.
@@ -128,3 +137,6 @@ pub(super) async fn give_space_back(connection: &mut SqliteConnection) {
 async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query("PRAGMA user_version").fetch_one(connection).await?.try_get(0)
 }
+
+#[cfg(test)]
+mod tests;

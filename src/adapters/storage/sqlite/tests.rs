@@ -15,7 +15,7 @@ use crate::storage::suite::{DAY, Place, call, history, later, name, promises, tu
 mod durability;
 
 /// A folder of its own with a database in it, gone with this.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Place for Folder {
     async fn open(&self) -> Arc<dyn Store> {
@@ -32,26 +32,26 @@ impl Place for Folder {
 promises!(Folder);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("bellhop-database-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         Self(folder)
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("sqlite://{}", self.file("").display())
     }
 
-    fn file(&self, suffix: &str) -> PathBuf {
+    pub(super) fn file(&self, suffix: &str) -> PathBuf {
         self.0.join(format!("bellhop.db{suffix}"))
     }
 
-    async fn database(&self) -> Database {
+    pub(super) async fn database(&self) -> Database {
         Database::open(&self.url()).await.expect("opens")
     }
 
     /// Somebody else's connection: it sees what is committed, and can lock everybody out.
-    async fn stranger(&self) -> SqliteConnection {
+    pub(super) async fn stranger(&self) -> SqliteConnection {
         SqliteConnection::connect(&self.url()).await.expect("connects")
     }
 
@@ -257,37 +257,6 @@ async fn space_is_given_back_to_the_file_system() {
     let before = length("") + length("-wal");
     records.forget("+12065550100", None).await.expect("answers");
     assert!(before > 4_000_000 && length("") + length("-wal") < 200_000, "{before} {} {}", length(""), length("-wal"));
-}
-
-/// A database of the version before this one, as it made it.
-#[tokio::test]
-async fn a_former_database_is_given_its_shape_and_keeps_what_it_has() {
-    let place = Folder::new("former");
-    std::fs::File::create(place.file("")).expect("a file");
-    let mut former = place.stranger().await;
-    let tables = "CREATE TABLE session_histories (filed_as TEXT PRIMARY KEY NOT NULL, tenant TEXT NOT NULL,
-            json TEXT NOT NULL, expires_unix INTEGER NOT NULL) STRICT;
-        CREATE TABLE log_events (id TEXT PRIMARY KEY NOT NULL, tenant TEXT NOT NULL, session TEXT NOT NULL,
-            caller TEXT NOT NULL, body TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-            due_unix_ms INTEGER NOT NULL, expires_unix INTEGER NOT NULL) STRICT;
-        INSERT INTO log_events VALUES ('e', 'acme', 's', '+1', '12345', 0, 0, 9999999999)";
-    sqlx::raw_sql(tables).execute(&mut former).await.expect("made");
-    former.close().await.expect("closed");
-    let database = place.database().await;
-    assert_eq!(database.due("acme", later(), 9).await.expect("answers").len(), 1);
-    database.histories(DAY).store(name(1), history()).await.expect("stored");
-    let mut stranger = place.stranger().await;
-    let spool =
-        sqlx::query("SELECT events, bytes FROM log_spools WHERE tenant = 'acme'").fetch_one(&mut stranger).await;
-    let spool = spool.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)));
-    assert_eq!(spool.expect("counted"), (1, 5));
-    let mode =
-        sqlx::query("PRAGMA auto_vacuum").fetch_one(&mut stranger).await.and_then(|row| row.try_get::<i64, _>(0));
-    assert_eq!(mode.expect("answers"), 2, "it can shrink");
-    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut stranger).await.expect("set");
-    drop(database);
-    let why = Database::open(&place.url()).await.expect_err("a later version's").to_string();
-    assert!(why.contains("made by a later version of Bellhop (its version is 99)"), "{why}");
 }
 
 #[tokio::test]

@@ -1,0 +1,222 @@
+//! Databases of former, present and later programs, and of two programs that start at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier};
+
+use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Retention};
+use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, NotedWrite};
+
+use super::*;
+use crate::storage::Store;
+use crate::storage::sqlite::Database;
+use crate::storage::sqlite::tests::Folder;
+use crate::storage::suite::{DAY, history, later, name};
+
+/// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
+/// already: write one more instead, and add its digest here.
+const RELEASED: [&str; 2] = [
+    "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
+    "8a015e344e1a014fc217df392ce050bc8ec51a7525bcf70b2aff9539ef40a1cc",
+];
+
+/// A later program's migration: a table more.
+const THIRD: Migration = Migration { number: 3, name: "0003_later", sql: "CREATE TABLE later (id INTEGER) STRICT" };
+
+#[test]
+fn what_was_released_is_never_edited_and_every_file_is_applied() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("storage/migrations/sqlite");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|file| file.expect("readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let names: Vec<String> = MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+    assert_eq!(names, files);
+    for (n, migration) in (1..).zip(MIGRATIONS) {
+        assert_eq!(migration.number, n);
+        assert!(migration.name.starts_with(&format!("{n:04}_")), "{}", migration.name);
+    }
+    assert_eq!(MIGRATIONS.iter().map(digest).collect::<Vec<_>>(), RELEASED);
+}
+
+/// The database of a program that wrote its version down and no migrations, with rows in every table.
+fn of_version_2(name: &str) -> Folder {
+    let place = Folder::new(name);
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/sqlite_version_2.db");
+    std::fs::copy(fixture, place.file("")).expect("copied");
+    place
+}
+
+/// How many rows each table has, but the one that migrations are written down in.
+async fn rows(place: &Folder) -> BTreeMap<String, i64> {
+    let mut stranger = place.stranger().await;
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('schema_migrations')";
+    let mut rows = BTreeMap::new();
+    for table in sqlx::query(tables).fetch_all(&mut stranger).await.expect("answers") {
+        let table: String = table.try_get(0).expect("a name");
+        let count = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")));
+        rows.insert(table, count.fetch_one(&mut stranger).await.and_then(|row| row.try_get(0)).expect("answers"));
+    }
+    rows
+}
+
+/// Numbers and names of what is written down.
+async fn written_down(place: &Folder) -> Vec<(i64, String)> {
+    let query = "SELECT number, name FROM schema_migrations ORDER BY number";
+    let rows = sqlx::query(query).fetch_all(&mut place.stranger().await).await.expect("answers");
+    rows.iter().map(|row| (row.try_get(0).expect("a number"), row.try_get(1).expect("a name"))).collect()
+}
+
+fn all() -> Vec<(i64, String)> {
+    MIGRATIONS.iter().map(|migration| (migration.number, migration.name.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_database_of_version_2_opens_and_keeps_what_it_has() {
+    let place = of_version_2("version-2");
+    let before = rows(&place).await;
+    assert!(before.len() == 9 && before.values().all(|rows| *rows > 0), "{before:?}");
+    for start in ["the first", "the second"] {
+        let database = place.database().await;
+        assert_eq!(rows(&place).await, before, "{start} start");
+        assert_eq!(written_down(&place).await, all(), "{start} start");
+        for (n, words) in [(1, "history 1"), (2, "history 2")] {
+            let found = database.find_history(&name(n)).await.expect("answers").expect("is kept");
+            assert!(found.json.contains(words), "{}", found.json);
+        }
+        let call = database.find_call("sip-over").await.expect("answers").expect("is kept");
+        assert_eq!((&*call.session, &*call.caller), ("over", "+12065550100"));
+        assert_eq!(database.due("acme", later(), 9).await.expect("answers").len(), 3);
+        let up = database.calls_left_behind().await.expect("answers");
+        assert_eq!(up.iter().map(|call| &*call.session).collect::<Vec<_>>(), ["up"]);
+        assert_eq!(database.calls_of("+1 206 555 0100", None).await.expect("answers"), ["c-over", "c-up"]);
+    }
+    // A note is kept for a day: this one's day is over.
+    let again = "UPDATE writes_in_flight SET noted_unix = unixepoch()";
+    sqlx::raw_sql(again).execute(&mut place.stranger().await).await.expect("set");
+    let database = place.database().await;
+    let left = database.writes_in_flight("acme").await.expect("answers");
+    let write = NotedWrite { contact_id: "contact".into(), names: vec!["topic".into(), "SessionHistoryKey".into()] };
+    assert_eq!(left, [write]);
+    assert_eq!(database.void_lent().await.expect("answers"), 1, "the triggers and notes are in force");
+    database.histories(DAY).store(name(3), history()).await.expect("stored");
+}
+
+/// As programs before the versions made it: some tables, and no number.
+#[tokio::test]
+async fn a_database_without_a_version_is_given_its_shape_and_keeps_what_it_has() {
+    let place = Folder::new("former");
+    std::fs::File::create(place.file("")).expect("a file");
+    let mut former = place.stranger().await;
+    let tables = "CREATE TABLE session_histories (filed_as TEXT PRIMARY KEY NOT NULL, tenant TEXT NOT NULL,
+            json TEXT NOT NULL, expires_unix INTEGER NOT NULL) STRICT;
+        CREATE TABLE log_events (id TEXT PRIMARY KEY NOT NULL, tenant TEXT NOT NULL, session TEXT NOT NULL,
+            caller TEXT NOT NULL, body TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+            due_unix_ms INTEGER NOT NULL, expires_unix INTEGER NOT NULL) STRICT;
+        INSERT INTO log_events VALUES ('e', 'acme', 's', '+1', '12345', 0, 0, 9999999999)";
+    sqlx::raw_sql(tables).execute(&mut former).await.expect("made");
+    former.close().await.expect("closed");
+    let database = place.database().await;
+    assert_eq!(database.due("acme", later(), 9).await.expect("answers").len(), 1);
+    database.histories(DAY).store(name(1), history()).await.expect("stored");
+    let mut stranger = place.stranger().await;
+    let spool =
+        sqlx::query("SELECT events, bytes FROM log_spools WHERE tenant = 'acme'").fetch_one(&mut stranger).await;
+    let spool = spool.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?)));
+    assert_eq!(spool.expect("counted"), (1, 5));
+    let mode =
+        sqlx::query("PRAGMA auto_vacuum").fetch_one(&mut stranger).await.and_then(|row| row.try_get::<i64, _>(0));
+    assert_eq!(mode.expect("answers"), 2, "it can shrink");
+    assert_eq!(written_down(&place).await, all());
+}
+
+/// What lies in the folder.
+fn files(place: &Folder) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = place.file("").parent().expect("a folder").to_owned();
+    let files = std::fs::read_dir(folder).expect("readable").map(|file| file.expect("readable").path());
+    files.map(|file| (file.clone(), std::fs::read(&file).expect("readable"))).collect()
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_program_is_refused_by_a_sentence_and_not_touched() {
+    // As a later Bellhop leaves it, and as one does that keeps no table of migrations and no write-ahead log.
+    for later in ["migrations", "number"] {
+        let place = of_version_2(&format!("later-{later}"));
+        let mut theirs = place.stranger().await;
+        if later == "migrations" {
+            migrate(&mut theirs, &[MIGRATIONS, &[THIRD]].concat()).await.expect("migrated");
+        } else {
+            let number = "PRAGMA journal_mode = DELETE; PRAGMA user_version = 3";
+            sqlx::raw_sql(number).execute(&mut theirs).await.expect("set");
+        }
+        theirs.close().await.expect("closed");
+        let before = files(&place);
+        for why in [Database::open(&place.url()).await, Database::open_existing(&place.url()).await] {
+            let why = why.expect_err("a later program's").to_string();
+            let sentence = format!(
+                "the database {} cannot be opened: a later version of Bellhop made it (its shape is number 3, and this \
+                 program knows 2): start that version or a later one, or name another file",
+                place.url()
+            );
+            assert_eq!(why, sentence);
+        }
+        assert!(files(&place) == before, "{later}: it was touched: {:?}", files(&place).keys());
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_migration_has_the_number_and_not_the_text_is_refused() {
+    let place = Folder::new("foreign");
+    std::fs::File::create(place.file("")).expect("a file");
+    let mut theirs = place.stranger().await;
+    migrate(&mut theirs, &[MIGRATIONS[0], Migration { sql: THIRD.sql, ..MIGRATIONS[1] }]).await.expect("migrated");
+    theirs.close().await.expect("closed");
+    let why = Database::open(&place.url()).await.expect_err("another program's").to_string();
+    assert!(why.contains("its migration number 2 is not this program's"), "{why}");
+}
+
+/// The disk is full in mid-migration, or the migration is wrong for what is there.
+#[tokio::test]
+async fn a_migration_that_fails_leaves_the_database_as_it_was() {
+    let place = of_version_2("failed");
+    let before = rows(&place).await;
+    let broken =
+        Migration { sql: "CREATE TABLE more (id INTEGER) STRICT; DELETE FROM call_records; DROP TABLE none", ..THIRD };
+    let mut theirs = place.stranger().await;
+    migrate(&mut theirs, &[MIGRATIONS, &[broken]].concat()).await.expect_err("there is no such table");
+    theirs.close().await.expect("closed");
+    assert_eq!(rows(&place).await, before);
+    let database = place.database().await;
+    assert!(database.find_call("over").await.expect("answers").is_some());
+    assert_eq!(written_down(&place).await, all());
+}
+
+/// A service manager starts the new one before the old one is gone; `bellhop calls` is asked meanwhile.
+#[test]
+fn programs_that_start_at_once_apply_each_migration_once() {
+    const AT_ONCE: usize = 8;
+    for round in 0..10 {
+        let place = match round % 2 {
+            0 => Folder::new(&format!("at-once-{round}")),
+            _ => of_version_2(&format!("at-once-{round}")),
+        };
+        let start = Arc::new(Barrier::new(AT_ONCE));
+        let programs: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                let (url, start) = (place.url(), Arc::clone(&start));
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    start.wait();
+                    let opened = runtime.expect("a runtime").block_on(Database::open(&url));
+                    opened.map(drop).map_err(|why| why.to_string())
+                })
+            })
+            .collect();
+        for program in programs {
+            assert_eq!(program.join().expect("no panic"), Ok(()), "round {round}");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        assert_eq!(runtime.block_on(written_down(&place)), all(), "round {round}");
+    }
+}
