@@ -452,7 +452,8 @@ fn what_is_broken_stops_the_start_with_one_clear_sentence() {
     with("tcp+tls:127.0.0.1:0", &format!("tcp+tls:{address}"));
     assert!(fails(&["serve", "--config", path]).contains(&format!("sip.listen: tcp+tls {address} cannot be bound")));
     with("key.pem", "certificate.pem");
-    assert!(fails(&["check", "--config", path]).contains("sip.tls: the key file holds no private key"));
+    let said = fails(&["check", "--config", path]);
+    assert!(said.contains("sip.tls.key: the file ") && said.contains("holds no private key"), "{said}");
     with("listen = \"127.0.0.1:0\"", &format!("listen = \"{address}\""));
     assert!(fails(&["serve", "--config", path]).contains(&format!("http.listen: {address} cannot be bound")));
     with("sqlite://", "sqlite:///nowhere");
