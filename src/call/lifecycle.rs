@@ -137,7 +137,7 @@ enum Preparation {
 }
 
 /// What is done last, and alone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Completion {
     /// The key is spent; the one request carries these names.
     HandOff { names: Vec<String> },

@@ -108,14 +108,14 @@ impl Lifecycle {
     }
 
     pub(super) fn way_back(&mut self, now: Instant, known: bool) {
-        let State::Quiescing { completion, waiting_for } = &mut self.state else { return };
+        let State::Quiescing { completion, waiting_for } = &self.state else { return };
         if !waiting_for.is_empty() {
             return;
         }
         if !known {
             return self.fail(now, ChildName::SipDialog, Failure::NoWayBack);
         }
-        let completion = std::mem::replace(completion, Completion::HangUp { headers: vec![] });
+        let completion = completion.clone();
         self.order(Order::GoOffAir);
         match &completion {
             Completion::TransferByBye { headers } => {
@@ -172,8 +172,8 @@ impl Lifecycle {
     /// The conversation can be read under this key, by whom the caller is handed over to. A store that fails or is slow keeps
     /// nobody waiting.
     pub(super) fn history_filed(&mut self, now: Instant, filed: Option<(SessionHistoryKey, FiledAs)>) {
-        let State::Preparing { preparation: preparation @ Preparation::Transfer(_) } = &mut self.state else { return };
-        let Preparation::Transfer(mut target) = std::mem::replace(preparation, Preparation::HandOff) else { return };
+        let State::Preparing { preparation: Preparation::Transfer(target) } = &self.state else { return };
+        let mut target = target.clone();
         self.deadline = None;
         match filed {
             Some((key, name)) => {
