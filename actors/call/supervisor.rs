@@ -195,7 +195,7 @@ impl Driven for Call {
             Order::EndHold => tell(&children.sip_dialog, EndHold {}),
             Order::Refer(transfer) => tell(&children.sip_dialog, Tell(dialog::Input::Refer(transfer))),
             Order::SayLast(text) => tell(&children.tts_playback, SayLast { text }),
-            Order::Tell(told) => self.told(&told),
+            Order::Report(told) => self.told(&told),
             Order::Terminate { ending, headers } => self.terminate(ending, headers),
             Order::AbandonAll => self.children.abandon_all(),
             Order::Finish => {

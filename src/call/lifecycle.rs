@@ -265,7 +265,7 @@ pub enum Order {
     /// Silence whatever is heard and say this.
     SayLast(String),
     /// Tell the log, and the record where a tenant should read it.
-    Tell(Told),
+    Report(Told),
     /// The teardown: the BYE first, by whoever holds the plan; then all children stop.
     Terminate {
         /// Why.

@@ -74,7 +74,7 @@ impl Lifecycle {
 
     /// Leads the caller out: answers if need be, says what is to be said, refers them on.
     fn fail_over(&mut self, now: Instant, cause: Ending) {
-        self.order(Order::Tell(Told::FailingOver { label: cause.label() }));
+        self.order(Order::Report(Told::FailingOver { label: cause.label() }));
         match &mut self.state {
             State::Offered { .. } => self.answer(Then::FailOver(cause)),
             State::Answering { then } => *then = Then::FailOver(cause),

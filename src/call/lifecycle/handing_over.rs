@@ -26,7 +26,7 @@ impl Lifecycle {
             Goal::HandOff { transfer, transcript } => match transfer.sip.clone() {
                 Some(target) if !self.terms.in_contact_flow => {
                     if let Some(host) = target.uri.as_deref().and_then(|uri| transfer::forbidden(&self.terms, uri)) {
-                        self.order(Order::Tell(Told::TargetForbidden { host }));
+                        self.order(Order::Report(Told::TargetForbidden { host }));
                         return self.transfer_failed(now, StatusCode(403), None);
                     }
                     self.order(Order::FileHistory { transfer, transcript });
@@ -181,7 +181,7 @@ impl Lifecycle {
                 let header = key.into_sip_header(&target.headers);
                 target.headers.push(header);
             }
-            None => self.order(Order::Tell(Told::TransferWithoutKey)),
+            None => self.order(Order::Report(Told::TransferWithoutKey)),
         }
         self.transfer(now, target);
     }
@@ -204,7 +204,7 @@ impl Lifecycle {
 
     pub(super) fn start_transfer(&mut self, now: Instant, transfer: Transfer, cause: Option<Ending>) {
         if let Err(why) = transfer.check() {
-            self.order(Order::Tell(Told::TransferUnacceptable(why)));
+            self.order(Order::Report(Told::TransferUnacceptable(why)));
             return self.transfer_failed(now, StatusCode(400), cause);
         }
         match self.terms.tenant.hold {
@@ -240,7 +240,7 @@ impl Lifecycle {
 
     fn transfer_failed(&mut self, now: Instant, status: StatusCode, cause: Option<Ending>) {
         self.deadline = None;
-        self.order(Order::Tell(Told::TransferFailed { status }));
+        self.order(Order::Report(Told::TransferFailed { status }));
         self.order(Order::VoidKey);
         if let State::Transferring { .. } = self.state
             && self.terms.tenant.hold == HoldOnTransfer::Hold

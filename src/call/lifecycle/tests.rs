@@ -128,7 +128,7 @@ fn brief(order: &Order) -> String {
         Order::AttributesInFlight { names } => format!("AttributesInFlight {}", names.join(" ")),
         Order::Refer(transfer) => format!("Refer {}", transfer.target),
         Order::SayLast(text) => format!("SayLast {text}"),
-        Order::Tell(told) => format!("Tell {told:?}"),
+        Order::Report(told) => format!("Report {told:?}"),
         Order::Terminate { ending, headers } => {
             let headers = headers.iter().map(|(name, _)| format!(" {name}")).collect::<String>();
             format!("Terminate {}{headers}", ending.label())
