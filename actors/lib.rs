@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Reception            owns what must outlive a call: registry of wills, quotas, ports
-//! ├── SipEndpoint      sockets and transactions; carries out every farewell
+//! ├── SipEndpoint      sockets and transactions; carries out every teardown
 //! ├── Watchdog         a thread of its own: hears a beat per call
 //! └── Call (per INVITE)  any unasked exit of a child ends the call
 //!     ├── SipDialog

@@ -44,7 +44,7 @@ const HANDOFF_SECONDS: &str = "bellhop_handoff_seconds";
 const SIP_RESPONSES: &str = "bellhop_sip_responses_total";
 const SIP_DROPPED: &str = "bellhop_sip_messages_dropped_total";
 const SIP_TRANSACTIONS: &str = "bellhop_sip_transactions";
-const FAREWELLS: &str = "bellhop_farewells_total";
+const TEARDOWNS: &str = "bellhop_teardowns_total";
 const RTP_PACKETS: &str = "bellhop_rtp_packets_total";
 const RTP_DROPPED: &str = "bellhop_rtp_packets_dropped_total";
 const RTP_CONCEALED: &str = "bellhop_rtp_frames_concealed_total";
@@ -73,8 +73,8 @@ pub const SIP_STATUSES: [u16; 24] = [
 ];
 /// Why SIP bytes were dropped.
 pub const SIP_DROPS: [&str; 7] = ["malformed", "overload", "unsendable", "source", "shut_out", "tls", "protocol"];
-/// The farewells of `bellhop_sip::dialog::leaving`.
-pub const FAREWELL_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
+/// The teardowns of `bellhop_sip::dialog::teardown`.
+pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
 
 /// Describes every family and sets every known series to zero. Call it once the recorder is installed.
 pub fn describe(tenants: &[&str]) {
@@ -104,7 +104,7 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(SIP_RESPONSES, "SIP responses sent, by status.");
     describe_counter!(SIP_DROPPED, "SIP messages dropped, by reason.");
     describe_gauge!(SIP_TRANSACTIONS, "Live SIP transactions.");
-    describe_counter!(FAREWELLS, "Farewells carried out, by kind: one per call.");
+    describe_counter!(TEARDOWNS, "Teardowns carried out, by kind: one per call.");
     describe_counter!(RTP_PACKETS, "RTP packets, by direction.");
     describe_counter!(RTP_DROPPED, "Inbound RTP packets dropped, by reason.");
     describe_counter!(RTP_CONCEALED, "Frames of 20 ms filled by concealment: losses as the caller's audio had them.");
@@ -133,7 +133,7 @@ pub fn describe(tenants: &[&str]) {
         counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
     }
     SIP_DROPS.iter().for_each(|reason| counter!(SIP_DROPPED, "reason" => *reason).absolute(0));
-    FAREWELL_KINDS.iter().for_each(|kind| counter!(FAREWELLS, "kind" => *kind).absolute(0));
+    TEARDOWN_KINDS.iter().for_each(|kind| counter!(TEARDOWNS, "kind" => *kind).absolute(0));
     ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
     Dropped::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
     for name in [
@@ -352,9 +352,9 @@ pub fn sip_transactions(count: usize) {
     gauge!(SIP_TRANSACTIONS).set(count as f64);
 }
 
-/// A farewell was begun.
-pub fn farewell(kind: &'static str) {
-    counter!(FAREWELLS, "kind" => kind).increment(1);
+/// A teardown was begun.
+pub fn teardown(kind: &'static str) {
+    counter!(TEARDOWNS, "kind" => kind).increment(1);
 }
 
 /// Caller audio was refused by a full mailbox.

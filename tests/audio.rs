@@ -104,7 +104,7 @@ fn a_held_call_is_silent_and_waits() {
 }
 
 #[test]
-fn reports_go_out_every_five_seconds_and_a_goodbye_at_the_end() {
+fn reports_go_out_every_five_seconds_and_a_bye_at_the_end() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         for n in 0..500u16 {
@@ -118,7 +118,7 @@ fn reports_go_out_every_five_seconds_and_a_goodbye_at_the_end() {
         assert_eq!(reports[0].1[0] & 0x1f, 1, "with a block about the caller");
         stage.carrier.hangs_up();
         stage.settle().await;
-        let last = stage.line.control_sent().pop().expect("a goodbye").1;
+        let last = stage.line.control_sent().pop().expect("a BYE").1;
         let time = Time { now: Instant::now(), ntp: 7 << 32 };
         assert_eq!(Control::new("far".into()).receive(time, 7, &last), Heard::Bye);
     });

@@ -1,6 +1,6 @@
 //! The failure matrix: child × phase × kind of death, and services that fail in every phase.
 //!
-//! For each: exactly one farewell on the wire, no `SessionHistoryKey` unless the hand-off had been committed, and nothing
+//! For each: exactly one teardown on the wire, no `SessionHistoryKey` unless the hand-off had been committed, and nothing
 //! leaked.
 
 use bellhop_actors::reception::{Drain, LeaveNow};
@@ -73,18 +73,18 @@ fn every_cell_of(fault: Fault) {
 }
 
 #[test]
-fn a_child_that_reports_an_error_ends_in_one_farewell() {
+fn a_child_that_reports_an_error_ends_in_one_teardown() {
     every_cell_of(Fault::Error);
 }
 
 #[test]
-fn a_child_that_panics_ends_in_one_farewell() {
+fn a_child_that_panics_ends_in_one_teardown() {
     every_cell_of(Fault::Panic);
 }
 
 /// Services that never answer, or say no, in the phases in which they are needed.
 #[test]
-fn a_service_that_fails_ends_in_one_farewell_and_no_key() {
+fn a_service_that_fails_ends_in_one_teardown_and_no_key() {
     type Set = fn(&Stage, Behaviour);
     let services: [(&str, Set, bool); 5] = [
         ("assistant", |stage, how| stage.services.assistant(how), true),
@@ -179,7 +179,7 @@ fn a_caller_who_hangs_up_while_the_key_is_in_flight_is_let_go() {
         assert_eq!(stage.services.writes_and_blanks().0, 1, "the request is in flight");
         stage.carrier.hangs_up();
         stage.settle().await;
-        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 0, "their goodbye is enough");
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 0, "their BYE is enough");
         assert_eq!(stage.leaks().await, Vec::<String>::new());
         assert_eq!(stage.services.writes_and_blanks(), (1, 0), "nothing is taken back: the contact is over");
     });
@@ -187,7 +187,7 @@ fn a_caller_who_hangs_up_while_the_key_is_in_flight_is_let_go() {
 
 /// An answer that was never acknowledged forbids the BYE for half a minute (RFC 3261 section 15), which the process does not have.
 #[test]
-fn a_process_that_ends_says_goodbye_to_who_has_not_acknowledged_its_answer() {
+fn a_process_that_ends_sends_a_bye_where_its_answer_has_no_ack_yet() {
     for hurried in [true, false] {
         play(Choices::default(), move |stage| async move {
             stage.carrier.habits(Habits { acks: false, answers_bye: true });

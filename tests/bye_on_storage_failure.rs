@@ -79,7 +79,7 @@ fn a_store_that_fails_ends_in_one_bye_and_no_key_unless_the_contact_has_it_alrea
 }
 
 #[test]
-fn a_store_that_fails_keeps_no_caller_who_was_told_goodbye() {
+fn a_store_that_fails_keeps_no_call_that_was_sent_a_bye() {
     for (disk, how) in DISKS {
         play(choices(), move |stage| async move {
             fail(&stage, From::Start, how);

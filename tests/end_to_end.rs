@@ -137,7 +137,7 @@ fn sipp_cancels_while_it_rings() {
         slow.sipp("cancel", transport, "+18005550123", 1);
     }
     slow.wait_until_idle();
-    assert_eq!(slow.metric("bellhop_farewells_total{kind=\"nothing\"}"), 2.0);
+    assert_eq!(slow.metric("bellhop_teardowns_total{kind=\"nothing\"}"), 2.0);
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn the_failure_matrix_holds_for_the_real_binary() {
     });
 }
 
-/// The thread that carries the calls ends, with its media shard: farewells from outside, and the next call finds another.
+/// The thread that carries the calls ends, with its media shard: teardowns from outside, and the next call finds another.
 #[test]
 fn a_media_shard_that_dies_ends_its_calls_and_is_replaced() {
     let node =
@@ -500,13 +500,13 @@ fn a_media_shard_that_dies_ends_its_calls_and_is_replaced() {
         assert!(node.connect.attributes(contact).get("SessionHistoryKey").is_none_or(String::is_empty));
     }
     node.wait_until_idle();
-    assert_eq!(node.metric("bellhop_farewells_total{kind=\"bye\"}"), 3.0);
+    assert_eq!(node.metric("bellhop_teardowns_total{kind=\"bye\"}"), 3.0);
     assert_eq!(node.metric("bellhop_calls_active{"), 0.0);
 }
 
-/// A thread that truly blocks: only the watchdog can tell; the caller hears a goodbye, and the node says it is not ready.
+/// A thread that truly blocks: only the watchdog can tell; the caller is sent a BYE, and the node says it is not ready.
 #[test]
-fn a_blocked_thread_ends_in_a_farewell_from_outside() {
+fn a_blocked_thread_ends_in_a_teardown_from_outside() {
     one_cell(ChildName::TurnLoop, PhaseName::Talking, Fault::BlockThread);
 }
 
@@ -519,17 +519,17 @@ fn one_cell(child: ChildName, phase: PhaseName, fault: Fault) {
     let (transport, security) =
         if secure { (Transport::Tls, Security::Required) } else { (Transport::Udp, Security::Off) };
     let (report, stop) = node.call_with(transport, &[Codec::Pcmu], security, "c1", press("0"));
-    let said_goodbye = matches!(report.ended, Ended::ByGateway(_) | Ended::Refused(_));
-    assert!(said_goodbye, "{what}: {:?}", report.ended);
+    let was_ended = matches!(report.ended, Ended::ByGateway(_) | Ended::Refused(_));
+    assert!(was_ended, "{what}: {:?}", report.ended);
     let key = node.connect.attributes("c1").get("SessionHistoryKey").cloned().unwrap_or_default();
     let handed_off = report.ended == Ended::ByGateway("SIP;cause=200;text=\"handed off to agent\"".into());
     assert_eq!(!key.is_empty(), handed_off || phase == PhaseName::HandedOff, "{what}: {:?}", report.ended);
     assert!(matches!(stop, Stop::Queued { .. }), "{what}: the caller reaches an agent: {stop:?}");
-    let farewells: f64 = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"]
+    let teardowns: f64 = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"]
         .iter()
-        .map(|kind| node.metric(&format!("bellhop_farewells_total{{kind=\"{kind}\"}}")))
+        .map(|kind| node.metric(&format!("bellhop_teardowns_total{{kind=\"{kind}\"}}")))
         .sum();
-    assert_eq!(farewells, 1.0, "{what}");
+    assert_eq!(teardowns, 1.0, "{what}");
     if fault == Fault::BlockThread {
         let ready = node.get("/readyz");
         assert!(ready.contains("a call's thread is stuck"), "{what}: {ready}");

@@ -61,7 +61,7 @@ async fn reach(stage: &Stage, phase: PhaseName) {
             stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(lost));
             until(stage, "last words", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
         }
-        PhaseName::Leaving => unreachable!("the farewell itself is in tests of its own"),
+        PhaseName::Leaving => unreachable!("the teardown itself is in tests of its own"),
     }
 }
 
@@ -316,7 +316,7 @@ fn a_bye_that_somebody_on_the_way_could_not_pass_on_goes_by_another_way() {
 
 /// The endpoint has died: the wills are carried out without it, once each.
 #[test]
-fn the_last_resort_says_goodbye_to_everybody_once() {
+fn the_last_resort_sends_every_call_one_bye() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         assert_eq!(stage.last_resort().await, 1);
@@ -346,9 +346,9 @@ fn the_last_resort_finishes_what_the_dead_had_begun_by_any_way_there_is() {
     }
 }
 
-/// A call whose thread was stuck until its farewell was over finds nothing left to own.
+/// A call whose thread was stuck until its teardown was over finds nothing left to own.
 #[test]
-fn a_call_that_begins_after_its_own_farewell_leaves_nothing_behind() {
+fn a_call_that_begins_after_its_own_teardown_leaves_nothing_behind() {
     for turns in 0..16 {
         play(Choices::default(), move |stage| async move {
             let (done, mut told) = tokio::sync::mpsc::unbounded_channel();

@@ -36,7 +36,7 @@ fn a_call_over_the_quota_is_waited_for_in_a_drain() {
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
         stage.reception.do_send(Drain { by: bellhop_actors::now() + Duration::from_secs(60), done });
         stage.pass(5000).await;
-        assert!(told.try_recv().is_err(), "its answer is not acknowledged yet, and it was not told goodbye");
+        assert!(told.try_recv().is_err(), "its answer is not acknowledged yet, and it was sent no BYE");
         stage.pass(30_000).await;
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "64*T1 after its answer");
         assert!(told.try_recv().is_ok(), "then all have left");

@@ -220,7 +220,7 @@ fn second_call() -> String {
 }
 
 #[test]
-fn a_drained_node_refuses_new_calls_and_farewells_the_last_at_its_deadline() {
+fn a_drained_node_refuses_new_calls_and_tears_the_last_down_at_its_deadline() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();

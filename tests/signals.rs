@@ -1,4 +1,4 @@
-//! Whatever signal ends the process, its calls are told goodbye; what need not end it does not.
+//! Whatever signal ends the process, its calls are sent a BYE; what need not end it does not.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn send(node: &Node, signal: Signal) {
     kill(Pid::from_raw(node.process.id() as i32), signal).expect("the process is there");
 }
 
-/// Every caller was told goodbye, and the process ended well.
+/// every call was sent a BYE, and the process ended well.
 fn all_told(node: &mut Node, callers: Callers) {
     for report in callers.reports() {
         assert_eq!(report.ended, Ended::ByGateway("SIP;cause=503;text=\"node draining\"".into()));
@@ -63,7 +63,7 @@ fn signals_that_ask_for_nothing_end_nothing_with_tls_or_without() {
 }
 
 #[test]
-fn a_second_signal_while_draining_tells_every_caller_goodbye() {
+fn a_second_signal_while_draining_sends_every_call_a_bye() {
     for (first, second) in [(Signal::SIGTERM, Signal::SIGTERM), (Signal::SIGINT, Signal::SIGINT)] {
         let (connect, at) = node::stand_in();
         let folder = node::folder();
@@ -97,10 +97,10 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
     all_told(&mut node, callers);
 }
 
-/// The thread of the endpoint and of Reception blocks: no signal is heard, and nobody carries out a farewell. The watchdog does,
+/// The thread of the endpoint and of Reception blocks: no signal is heard, and nobody carries out a teardown. The watchdog does,
 /// by sockets of its own.
 #[test]
-fn a_main_thread_that_is_stuck_for_good_costs_nobody_his_goodbye() {
+fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
     let drill = "[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"block_reception\"\n";
     let mut node = Node::start("counting", drill);
     let callers = Callers::call(&node, CALLS);
@@ -115,10 +115,10 @@ fn a_main_thread_that_is_stuck_for_good_costs_nobody_his_goodbye() {
     assert!(!node.process.wait().expect("it ends").success(), "whoever runs it starts it again");
 }
 
-/// What carries out every farewell dies, or what orders them: every caller is told goodbye all the same, and no key is left
+/// What carries out every teardown dies, or what orders them: every call is sent a BYE all the same, and no key is left
 /// but one that had been committed, with its conversation.
 #[test]
-fn the_death_of_the_endpoint_or_of_reception_tells_every_caller_goodbye() {
+fn the_death_of_the_endpoint_or_of_reception_sends_every_call_a_bye() {
     for fault in ["kill_endpoint", "kill_reception"] {
         for (phase, key) in [("quieting", "9"), ("committing", "0")] {
             let drill = format!("[drill]\nchild = \"call\"\nphase = \"{phase}\"\nfault = \"{fault}\"\n");

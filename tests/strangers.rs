@@ -85,7 +85,7 @@ fn acknowledges(stage: &Stage, from: Hop, call_id: &str) {
     stage.carrier.sends_from(from, &ack);
 }
 
-/// The caller's goodbye inside a dialog.
+/// The BYE of the caller inside a dialog.
 fn bye(call_id: &str, from_tag: &str, to_tag: &str) -> String {
     format!(
         "BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye{call_id}\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag={from_tag}\nTo: <sip:+18005550123@203.0.113.7:5060>;transport=UDP;tag={to_tag}\nCall-ID: {call_id}\nCSeq: 9 BYE\nContent-Length: 0\n\n"
@@ -457,7 +457,7 @@ fn a_flood_inside_a_dialog_is_answered_and_not_remembered() {
         let of = |status: u16| answers.iter().filter(|answer| **answer == status).count();
         assert!(of(200) <= 110 && of(500) >= 1890, "{} served, {} put off", of(200), of(500));
         assert!(stage.transactions().await <= 120, "{}", stage.transactions().await);
-        // Its goodbye is heard all the same, and the next second's requests.
+        // Its BYE is heard all the same, and the next second's requests.
         stage.pass(2000).await;
         stage.carrier.forget();
         stage.carrier.sends(&bye("call-1", "far", &to_tag).replace("CSeq: 9 ", "CSeq: 52219999 "));

@@ -46,7 +46,7 @@ struct Pages {
     call: CallId,
     keeper: Arc<dyn RecordKeeper>,
     observer: Option<Arc<dyn Observer>>,
-    /// Where the record waits for what comes of the farewell.
+    /// Where the record waits for what comes of the teardown.
     files: Recipient<FileRecord>,
     observed: usize,
     turns_told: usize,
@@ -94,12 +94,12 @@ impl Journal {
     }
 
     /// The call is over, and why.
-    pub(super) fn end(&self, ending: &Ending, cores: Option<&LegCores>, farewell: Vec<String>) {
+    pub(super) fn end(&self, ending: &Ending, cores: Option<&LegCores>, teardown: Vec<String>) {
         if let Some(cores) = cores {
             self.write(|record, now| audio(record, now, cores));
         }
         // The endpoint sends them once this call is gone.
-        for message in farewell {
+        for message in teardown {
             self.write(|record, now| record.sip_sent(now, message));
         }
         let details = details(ending);

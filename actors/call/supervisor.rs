@@ -13,7 +13,7 @@ use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::turn_loop;
 use bellhop_sip::dialog;
-use bellhop_sip::dialog::teardown::Farewell;
+use bellhop_sip::dialog::teardown::Teardown;
 
 use super::children::{Children, tell};
 use super::journal::Journal;
@@ -132,7 +132,7 @@ impl Call {
                 "call audio"
             );
         }
-        self.journal.end(&ending, self.cores.as_deref(), self.seed.registry.farewell(self.seed.id));
+        self.journal.end(&ending, self.cores.as_deref(), self.seed.registry.teardown(self.seed.id));
         self.seed.reception.do_send(CallEnded { id: self.seed.id, ending, headers });
         self.on_air = None;
         self.children.stop_all();
@@ -223,7 +223,7 @@ impl Actor for Call {
         }
         if let Err(response) = self.start(ctx) {
             let status = response.status;
-            self.seed.registry.deposit(self.seed.id, Farewell::Reject { key: self.seed.key.clone(), response });
+            self.seed.registry.deposit(self.seed.id, Teardown::Reject { key: self.seed.key.clone(), response });
             let refusal = if status.0 == 503 { Refusal::NoPorts } else { Refusal::NotAcceptable };
             return put(self, ctx, Input::Refused(refusal));
         }

@@ -299,7 +299,7 @@ impl Shard {
         for number in self.leaving.borrow_mut().drain(..) {
             for legs in phases.iter_mut() {
                 if let Some(at) = legs.iter().position(|leg| leg.number == number) {
-                    legs.swap_remove(at).goodbye();
+                    legs.swap_remove(at).close();
                 }
             }
         }
@@ -457,7 +457,7 @@ impl OnClock {
     }
 
     /// The leg has left the clock: the far end's RTCP hears of it.
-    fn goodbye(mut self) {
+    fn close(mut self) {
         if let Some(recorder) = self.leg.cores.recorder.borrow_mut().as_mut() {
             self.leg.events.recorded(recorder.finish());
         }

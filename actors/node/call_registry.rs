@@ -13,7 +13,7 @@ use bellhop_call::ending::Ending;
 use bellhop_connect::ports::{AttributeBlanker, HistoryStore};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::teardown::Farewell;
+use bellhop_sip::dialog::teardown::Teardown;
 use dashmap::DashMap;
 
 use super::live_contacts::ContactClaim;
@@ -51,7 +51,7 @@ pub struct Will {
     /// The dialog, for the endpoint's routing.
     pub dialog: DialogId,
     /// How to leave.
-    pub farewell: Farewell,
+    pub teardown: Teardown,
     /// The attribute to take back first, while a key is in flight.
     pub blank: Option<Blank>,
     /// The key that was given away for a transfer by SIP: void unless the transfer came about.
@@ -80,7 +80,7 @@ pub struct Blank {
 
 impl fmt::Debug for Will {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Will({}, blank: {})", self.farewell.name(), self.blank.is_some())
+        write!(f, "Will({}, blank: {})", self.teardown.name(), self.blank.is_some())
     }
 }
 
@@ -136,10 +136,10 @@ impl CallRegistry {
         }
     }
 
-    /// Replaces a will's farewell; without effect once the will was opened.
-    pub fn deposit(&self, id: CallId, farewell: Farewell) {
+    /// Replaces a will's teardown; without effect once the will was opened.
+    pub fn deposit(&self, id: CallId, teardown: Teardown) {
         if let Some(will) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.will.as_mut()) {
-            will.farewell = farewell;
+            will.teardown = teardown;
         }
     }
 
@@ -157,13 +157,13 @@ impl CallRegistry {
     }
 
     /// The messages by which the call would leave now.
-    pub fn farewell(&self, id: CallId) -> Vec<String> {
+    pub fn teardown(&self, id: CallId) -> Vec<String> {
         let entry = self.calls.get(&id);
         let will = entry.as_ref().and_then(|entry| entry.will.as_ref());
-        will.map(|will| will.farewell.messages()).unwrap_or_default()
+        will.map(|will| will.teardown.messages()).unwrap_or_default()
     }
 
-    /// Opens the will: the farewell is now somebody's to carry out. `None` if it was opened before.
+    /// Opens the will: the teardown is now somebody's to carry out. `None` if it was opened before.
     pub fn open_will(&self, id: CallId) -> Option<Will> {
         let mut entry = self.calls.get_mut(&id)?;
         entry.contact = None;
@@ -173,7 +173,7 @@ impl CallRegistry {
         Some(will)
     }
 
-    /// Whether the will is still closed: nobody has begun a farewell.
+    /// Whether the will is still closed: nobody has begun a teardown.
     pub fn has_will(&self, id: CallId) -> bool {
         self.calls.get(&id).is_some_and(|entry| entry.will.is_some())
     }
@@ -279,7 +279,7 @@ mod tests {
 
     fn will() -> Will {
         let dialog = DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
-        Will { dialog, farewell: Farewell::Nothing, blank: None, void: None }
+        Will { dialog, teardown: Teardown::Nothing, blank: None, void: None }
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
         let registry = CallRegistry::new(now);
         registry.open(CallId(1), "acme", now, will());
         assert!(registry.open_will(CallId(1)).is_some());
-        registry.deposit(CallId(1), Farewell::Nothing);
+        registry.deposit(CallId(1), Teardown::Nothing);
         assert!(registry.open_will(CallId(1)).is_none());
         assert!(registry.close(CallId(1)).is_some() && registry.is_empty());
         assert_eq!(registry.take_unfinished().len(), 1, "nobody has said that it is carried out");

@@ -1,7 +1,7 @@
-//! How calls depart: wills opened, farewells carried out, records filed, and the end of all calls when the process ends. Part of
+//! How calls depart: wills opened, teardowns carried out, records filed, and the end of all calls when the process ends. Part of
 //! `mod.rs`.
 //!
-//! Invariant: a will is opened once; a record is kept once it is known what came of the farewell, and in the end in any case;
+//! Invariant: a will is opened once; a record is kept once it is known what came of the teardown, and in the end in any case;
 //! a drain ends when nothing of any call is left, or in time.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
-use bellhop_sip::dialog::teardown::Farewell;
+use bellhop_sip::dialog::teardown::Teardown;
 
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::metrics;
@@ -22,12 +22,12 @@ use bellhop_call::lifecycle::PREPARE_MAX;
 /// The pauses after which it is tried again to note that a transfer came about.
 const EARNED_AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
 
-/// What is left of a call that says goodbye.
+/// What is left of a call that sends a BYE.
 #[derive(Default)]
 pub(super) struct Leaving {
     /// Its record, once the call has nothing to add.
     record: Option<FileRecord>,
-    /// What came of its farewell.
+    /// What came of its teardown.
     left: Option<CallLeft>,
     /// The key that goes out in the BYE itself: void unless that was answered.
     in_bye: Option<Void>,
@@ -40,7 +40,7 @@ pub(super) enum Pace {
     Hurried,
 }
 
-/// Take no more calls; farewell those still there at `by`, and tell when all are gone.
+/// Take no more calls; tear those still there down at `by`, and tell when all are gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain {
@@ -58,7 +58,7 @@ pub struct LeaveNow {
     pub done: tokio::sync::mpsc::UnboundedSender<()>,
 }
 
-/// A call has nothing to add to its record: it is kept as soon as it is known what came of the farewell.
+/// A call has nothing to add to its record: it is kept as soon as it is known what came of the teardown.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct FileRecord {
@@ -91,7 +91,7 @@ impl FileRecord {
 pub struct VoidKey(pub Void);
 
 impl Reception {
-    /// Opens a call's will, if nobody has: the one farewell of every call, whatever it ended of.
+    /// Opens a call's will, if nobody has: the one teardown of every call, whatever it ended of.
     pub(super) fn close_for(
         &mut self,
         id: CallId,
@@ -104,24 +104,24 @@ impl Reception {
             metrics::call_ended(&tenant, ending.label());
         }
         if let Some(lent) = will.void.clone() {
-            match (&will.farewell, ending) {
+            match (&will.teardown, ending) {
                 // It is in the headers of this BYE: what came of it is known when that is answered.
-                (Farewell::Bye { .. }, Ending::Transferred) if !headers.is_empty() => {
+                (Teardown::Bye { .. }, Ending::Transferred) if !headers.is_empty() => {
                     self.leaving.entry(id).or_default().in_bye = Some(lent);
                 }
                 (_, Ending::Transferred) if headers.is_empty() => self.earned(lent, ctx),
                 _ => self.void(lent, ctx),
             }
         }
-        let farewell = will.farewell.because(&ending.sip_reason()).with_headers(headers);
-        self.carry_out(id, Will { farewell, ..will }, ctx);
+        let teardown = will.teardown.because(&ending.sip_reason()).with_headers(headers);
+        self.carry_out(id, Will { teardown, ..will }, ctx);
     }
 
-    /// Carries a will out: takes an uncertain key back first, then says goodbye.
+    /// Carries a will out: takes an uncertain key back first, then sends a BYE.
     pub(super) fn carry_out(&mut self, id: CallId, will: Will, ctx: &mut Context<Self>) {
         self.leaving.entry(id).or_default();
         let endpoint = self.endpoint().clone();
-        let order = CarryOut { call: id, dialog: will.dialog, farewell: will.farewell };
+        let order = CarryOut { call: id, dialog: will.dialog, teardown: will.teardown };
         match will.blank {
             None => endpoint.do_send(order),
             Some(blank) => {
@@ -187,7 +187,7 @@ impl Reception {
         }
     }
 
-    /// Gives farewells [`HURRY_WITHIN`]; then nobody waits any longer.
+    /// Gives teardowns [`HURRY_WITHIN`]; then nobody waits any longer.
     fn hurry(&mut self, ctx: &mut Context<Self>) {
         ctx.run_later(HURRY_WITHIN / 2, |this, _| this.endpoint().do_send(WaitNoLonger));
         ctx.run_later(HURRY_WITHIN, |this, _| {
@@ -208,7 +208,7 @@ impl Reception {
         }
     }
 
-    /// Keeps the record of a call of which both record and farewell are known, and forgets one that left no record.
+    /// Keeps the record of a call of which both record and teardown are known, and forgets one that left no record.
     pub(super) fn settle(&mut self, id: CallId) {
         let Some(Leaving { record, left, .. }) = self.leaving.get_mut(&id) else { return };
         let gone = self.settings.registry.tenant_of(id).is_none();

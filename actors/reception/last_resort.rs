@@ -1,12 +1,12 @@
 //! The last resort: every will that is still closed is carried out with nothing but the registry and the wire.
 //!
 //! For a process that ends although its endpoint or its reception is dead. No transaction repeats what is lost, and an INVITE
-//! without an answer is left to its far end's timer; whoever is connected is told goodbye, those too whose farewell the dead had
+//! without an answer is left to its far end's timer; whoever is connected is sent a BYE, those too whose teardown the dead had
 //! begun and may not have sent. Invariant: a will is opened once, here as anywhere.
 
 use std::time::Duration;
 
-use bellhop_sip::dialog::teardown::{Farewell, Leaving, Output};
+use bellhop_sip::dialog::teardown::{Leaving, Output, Teardown};
 use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::Request;
@@ -20,7 +20,7 @@ const BLANK_WITHIN: Duration = Duration::from_millis(300);
 /// How long a connection in place of a lost one may take to be opened then.
 const OPEN_WITHIN: Duration = Duration::from_millis(300);
 
-/// Says goodbye to every call; how many there were.
+/// Sends every call a BYE; how many there were.
 pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usize {
     let opened_here: Vec<_> = registry.ids().into_iter().filter_map(|id| Some((id, registry.open_will(id)?))).collect();
     opened_here.iter().for_each(|(id, _)| registry.carried_out(*id));
@@ -33,13 +33,13 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
     let voiding = futures_util::future::join_all(voids.map(|void| void.histories.void(void.name)));
     let _ = tokio::time::timeout(BLANK_WITHIN, futures_util::future::join(blanking, voiding)).await;
     for will in &wills {
-        let farewell = will.farewell.clone().because(&Ending::Drained.sip_reason());
+        let teardown = will.teardown.clone().because(&Ending::Drained.sip_reason());
         // What was never answered has no dialog to end.
-        if !matches!(farewell, Farewell::Bye { .. } | Farewell::ByeOnceAcked { .. }) {
+        if !matches!(teardown, Teardown::Bye { .. } | Teardown::ByeOnceAcked { .. }) {
             continue;
         }
         let now = crate::now();
-        let mut leaving = Leaving::begin(now, farewell, format!("z9hG4bK{:016x}", rand::random::<u64>()));
+        let mut leaving = Leaving::begin(now, teardown, format!("z9hG4bK{:016x}", rand::random::<u64>()));
         leaving.acked(now); // nobody will be there to wait for it
         while let Some(output) = leaving.poll() {
             if let Output::Request { request, ways } = output {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
-use bellhop_sip::dialog::teardown::Farewell;
+use bellhop_sip::dialog::teardown::Teardown;
 use bellhop_sip::message::{NameAddr, StatusCode, Uri};
 use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::crypto::KeyMaterial;
@@ -89,7 +89,7 @@ pub struct Reception {
     next_call: u64,
     next_shard: usize,
     shard_of: HashMap<CallId, usize>,
-    /// Calls whose farewell is on the wire, or whose record has come.
+    /// Calls whose teardown is on the wire, or whose record has come.
     leaving: HashMap<CallId, Leaving>,
     /// Calls that are answered only to be ended, and where they came from.
     turned_away: HashMap<CallId, Source>,
@@ -156,12 +156,12 @@ impl Reception {
         let Some(dialog) = dialog_id(&invite, &local_tag) else { return };
         // The will before the call: should its thread never run, the caller is answered all the same.
         let refusal = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
-        let farewell = Farewell::Reject { key: key.clone(), response: refusal };
+        let teardown = Teardown::Reject { key: key.clone(), response: refusal };
         self.settings.registry.open(
             id,
             &tenant,
             now,
-            Will { dialog: dialog.clone(), farewell, blank: None, void: None },
+            Will { dialog: dialog.clone(), teardown, blank: None, void: None },
         );
         if let Some(claim) = admitted.claim {
             self.settings.registry.hold(id, claim);
@@ -250,8 +250,8 @@ impl Reception {
                 let id = CallId(self.next_call);
                 self.next_call += 1;
                 let policy = bellhop_sip::dialog::acceptor::BeforeAnswer::AnswerThenBye { sdp: &sdp };
-                let farewell = dialog.will(policy, "");
-                let will = Will { dialog: dialog.dialog().id.clone(), farewell, blank: None, void: None };
+                let teardown = dialog.will(policy, "");
+                let will = Will { dialog: dialog.dialog().id.clone(), teardown, blank: None, void: None };
                 self.settings.registry.open(id, tenant, crate::now(), will);
                 self.turned_away.insert(id, source);
                 self.close_for(id, &Ending::Refused(refusal), vec![], ctx);

@@ -270,7 +270,7 @@ impl Handler<SendInside> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, SendInside { dialog, request, ways, owner }: SendInside, ctx: &mut Self::Context) {
-        // Whoever asks too late, after the farewell, asks nobody.
+        // Whoever asks too late, after the teardown, asks nobody.
         if self.core.is_owned(&dialog) {
             let method = request.method.clone();
             let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);

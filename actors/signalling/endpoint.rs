@@ -1,6 +1,6 @@
 //! SipEndpoint: drives the endpoint's core: sockets and mailboxes on one side, whose a message is on the other.
 //!
-//! It outlives all calls, and carries out every farewell. Invariant: whose a message is, and what is answered without a call,
+//! It outlives all calls, and carries out every teardown. Invariant: whose a message is, and what is answered without a call,
 //! is decided in `src/sip/endpoint.rs`; by which way a request goes, in `delivery.rs`.
 
 use std::collections::HashMap;
@@ -112,7 +112,7 @@ impl World<Owner> for Outside<'_> {
 }
 
 impl SipEndpoint {
-    /// An endpoint that offers calls to `reception`, sends by `wire`, and tells `over` when a farewell has been carried out.
+    /// An endpoint that offers calls to `reception`, sends by `wire`, and tells `over` when a teardown has been carried out.
     pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>, over: Recipient<CallLeft>) -> Self {
         Self {
             core: Endpoint::new(rand::random()),
@@ -292,8 +292,8 @@ impl Handler<OwnDialog> for SipEndpoint {
 
     fn handle(&mut self, own: OwnDialog, ctx: &mut Self::Context) {
         let OwnDialog { dialog, invite, owner, flow, call, registry } = own;
-        // A farewell that came first keeps the dialog, and one that is over already (the thread of the call was stuck and
-        // came back too late) leaves nothing to own. While the will is closed no farewell has begun.
+        // A teardown that came first keeps the dialog, and one that is over already (the thread of the call was stuck and
+        // came back too late) leaves nothing to own. While the will is closed no teardown has begun.
         if registry.has_will(call) {
             self.core.own(crate::now(), Ownership { dialog, invite, owner, flow });
         } else {
@@ -326,11 +326,11 @@ impl Handler<Refuse> for SipEndpoint {
 impl Handler<CarryOut> for SipEndpoint {
     type Result = ();
 
-    fn handle(&mut self, CarryOut { call, dialog, farewell }: CarryOut, ctx: &mut Self::Context) {
-        metrics::farewell(farewell.name());
+    fn handle(&mut self, CarryOut { call, dialog, teardown }: CarryOut, ctx: &mut Self::Context) {
+        metrics::teardown(teardown.name());
         let branch = format!("z9hG4bK{:016x}", rand::random::<u64>());
         self.forget_asked(&dialog);
-        self.core.carry_out(crate::now(), call, &dialog, farewell, branch);
+        self.core.carry_out(crate::now(), call, &dialog, teardown, branch);
         self.pump(ctx);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix::{Message, Recipient};
 use bellhop_sip::DialogId;
-use bellhop_sip::dialog::teardown::Farewell;
+use bellhop_sip::dialog::teardown::Teardown;
 use bellhop_sip::dialog::{Input, LocalIdentity};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::{Request, Response};
@@ -64,7 +64,7 @@ pub struct OwnDialog {
     pub registry: Arc<CallRegistry>,
 }
 
-/// Carry out a farewell: the dialog is ours from here on.
+/// Carry out a teardown: the dialog is ours from here on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CarryOut {
@@ -73,10 +73,10 @@ pub struct CarryOut {
     /// The dialog.
     pub dialog: DialogId,
     /// How to leave.
-    pub farewell: Farewell,
+    pub teardown: Teardown,
 }
 
-/// A farewell has been carried out: nothing of the call is left on the wire.
+/// A teardown has been carried out: nothing of the call is left on the wire.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CallLeft {
@@ -149,12 +149,12 @@ pub struct Refuse {
 #[rtype(result = "()")]
 pub struct CloseDoors;
 
-/// The process ends: farewells that wait for an ACK wait no longer (RFC 3261 section 15 has nobody left to wait).
+/// The process ends: teardowns that wait for an ACK wait no longer (RFC 3261 section 15 has nobody left to wait).
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct WaitNoLonger;
 
-/// How much is still going on: transactions and farewells.
+/// How much is still going on: transactions and teardowns.
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub struct CountOpen;

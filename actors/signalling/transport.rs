@@ -488,7 +488,7 @@ where
                     Ok(Some(Framed::Message(bytes))) => {
                         messages += 1;
                         // Nothing of a stream is dropped: while datagrams keep the endpoint busy, its reader waits.
-                        // A dead endpoint reads nothing, and the last resort still says goodbye by this connection.
+                        // A dead endpoint reads nothing, and the last resort still sends a BYE by this connection.
                         let _ = endpoint.send(Arrived { bytes, hop }).await;
                     }
                     Err(error) => {

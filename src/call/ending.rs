@@ -9,7 +9,7 @@ use crate::record::EndReason;
 /// Why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The caller said goodbye, or cancelled.
+    /// The caller hung up (BYE), or cancelled.
     CallerHungUp,
     /// The assistant ended the conversation.
     AssistantEnded,

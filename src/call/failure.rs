@@ -35,7 +35,7 @@ impl ChildName {
         [sip_dialog, jitter_buffer, stt_stream, tts_playback, turn_loop, connect_handoff]
     };
 
-    /// Whether it is stopped before a key is spent: all are but the two that spend it and say goodbye.
+    /// Whether it is stopped before a key is spent: all are but the two that spend it and send the BYE.
     pub fn quiesces(self) -> bool {
         match self {
             Self::JitterBuffer | Self::SttStream | Self::TtsPlayback | Self::TurnLoop => true,
@@ -148,7 +148,7 @@ pub enum Fault {
     BlockThread,
     /// Ends the thread that carries the call, its media shard and every other call on it.
     KillShard,
-    /// The endpoint panics, which every call needs: its transactions and the farewells under way are gone.
+    /// The endpoint panics, which every call needs: its transactions and the teardowns under way are gone.
     KillEndpoint,
     /// The same for Reception.
     KillReception,

@@ -23,7 +23,7 @@ pub enum PhaseName {
     Committing,
     /// The attribute is there: nothing left but the BYE.
     HandedOff,
-    /// The farewell is said.
+    /// The teardown is ordered.
     Leaving,
 }
 

@@ -197,7 +197,7 @@ impl Control {
         length.unwrap_or(0)
     }
 
-    /// Writes the farewell: an empty receiver report, our name and BYE.
+    /// Writes the last packet: an empty receiver report, our name and BYE.
     pub fn bye(&self, our_ssrc: u32, buffer: &mut [u8]) -> usize {
         let report = ReceiverReport::builder(our_ssrc);
         write(&[&report, &self.name_of(our_ssrc), &Bye::builder().add_source(our_ssrc)], buffer).unwrap_or(0)

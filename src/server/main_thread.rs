@@ -1,8 +1,8 @@
 //! The beat of the main thread, which carries the endpoint and Reception and hears signals.
 //!
-//! A call that hangs is seen off by Reception; if the thread of Reception itself blocks, nobody carries out a farewell, and
+//! A call that hangs is seen off by Reception; if the thread of Reception itself blocks, nobody carries out a teardown, and
 //! not even SIGTERM is heard. The watchdog hears its beat too: silence is told first, and then, with nothing but the wills and
-//! sockets of its own, it says goodbye to every call and ends the process. Invariant: a time in which nobody ran is no silence.
+//! sockets of its own, it sends every call a BYE and ends the process. Invariant: a time in which nobody ran is no silence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use bellhop_actors::supervision::watchdog::{BEAT_EVERY, HUNG_AFTER};
 
 /// A main thread that was silent for so long does not come back.
 pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(15);
-/// How long the last goodbyes may take to be written.
+/// How long the last BYEs may take to be written.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(300);
 
 /// The beat.
@@ -84,7 +84,7 @@ impl Listener {
                 tracing::error!(
                     ?lasts,
                     calls,
-                    "the main thread did not come back: every call was told goodbye; start the server again"
+                    "the main thread did not come back: every call was sent a BYE; start the server again"
                 );
                 std::process::exit(1);
             }
@@ -103,7 +103,7 @@ impl Listener {
     }
 }
 
-/// Says goodbye to every call from this thread.
+/// Sends every call a BYE from this thread.
 fn see_off(registry: &Arc<CallRegistry>, wire: &SocketWire) -> usize {
     actix_rt::System::new().block_on(async {
         let calls = last_resort::carry_out_all(registry, &mut wire.unattended()).await;

@@ -79,14 +79,14 @@ impl Signals {
 /// The process cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
-    /// What carries out farewells is gone.
-    #[error("a part that every call needs has died: {calls} calls were told goodbye; start the server again")]
+    /// What carries out teardowns is gone.
+    #[error("a part that every call needs has died: {calls} calls were sent a BYE; start the server again")]
     Died {
         /// Calls that were up.
         calls: usize,
     },
     /// A panic where nothing else would have noticed.
-    #[error("the main thread panicked: its calls were told goodbye; start the server again")]
+    #[error("the main thread panicked: its calls were sent a BYE; start the server again")]
     Panicked,
 }
 

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! request   outside a dialog -vetted-> answered | a new call is offered      | its source is shut out: dropped
-//!           inside           -> the owner | the farewell of a call that left | nobody: 481
+//!           inside           -> the owner | the teardown of a call that left | nobody: 481
 //! CANCEL    -> the owner of its INVITE | remembered until there is one
 //! response  -> whoever sent the request
 //! ```
 //! `O` is how an owner is known, `C` how a call is named to whoever hears of its end. Invariant: a dialog has one owner: its
-//! call, or, from the farewell on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is not decided here. Driver:
+//! call, or, from the teardown on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is not decided here. Driver:
 //! `actors/signalling/endpoint.rs`.
 
-mod farewells;
+mod teardowns;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +29,7 @@ use crate::networks::Source;
 use crate::source_guard::{Offence, RefusalTag, SourceGuard};
 use crate::transaction::{self, ClientKey, Layer, ServerKey};
 
-use farewells::Leave;
+use teardowns::Leave;
 
 /// What only the world outside knows.
 pub trait World<O> {
@@ -81,7 +81,7 @@ pub enum Output<O, C> {
         /// What carried it failed: another way may do.
         unsendable: bool,
     },
-    /// Send the BYE of a farewell; its outcome is told to [`Endpoint::bye_ended`].
+    /// Send the BYE of a teardown; its outcome is told to [`Endpoint::bye_ended`].
     Deliver {
         /// The dialog.
         dialog: DialogId,
@@ -90,7 +90,7 @@ pub enum Output<O, C> {
         /// By which ways.
         ways: Ways,
     },
-    /// A farewell has been carried out.
+    /// A teardown has been carried out.
     Left {
         /// Whose.
         call: C,
@@ -273,7 +273,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         self.calls.values().any(|owned| owned.flow == flow)
     }
 
-    /// Whether a call owns this dialog: no farewell has begun.
+    /// Whether a call owns this dialog: no teardown has begun.
     pub fn is_owned(&self, dialog: &DialogId) -> bool {
         self.calls.contains_key(dialog)
     }
@@ -334,7 +334,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     /// A request inside a dialog, or an ACK (which has no transaction).
     fn inside(&mut self, now: Instant, key: Option<ServerKey>, request: Request, hop: Hop, world: &impl World<O>) {
         let dialog = DialogId::of_request(&request);
-        // A call that is gone without a farewell in here (its thread came back too late) owns nothing any more.
+        // A call that is gone without a teardown in here (its thread came back too late) owns nothing any more.
         if let Some(dialog) = &dialog
             && self.calls.get(dialog).is_some_and(|owned| !world.lives(&owned.owner))
         {

@@ -369,7 +369,7 @@ impl Stage {
             ("node permits", self.node.taken()),
             ("tenant permits", self.acme.tenant.calls.taken()),
             ("dialogs", self.open_dialogs().await),
-            ("farewells", self.registry.unfinished()),
+            ("teardowns", self.registry.unfinished()),
         ];
         counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect()
     }

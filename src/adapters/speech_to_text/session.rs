@@ -123,7 +123,7 @@ pub trait Connection<S: Service>: Send {
         std::future::ready(Ok(()))
     }
 
-    /// Says goodbye.
+    /// Closes the session.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
 

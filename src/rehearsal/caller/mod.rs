@@ -119,7 +119,7 @@ pub enum Event {
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The gateway said goodbye, for this Reason.
+    /// The gateway sent a BYE, for this Reason.
     ByGateway(String),
     /// The caller hung up.
     ByCaller,

@@ -348,7 +348,7 @@ impl Server {
         }
     }
 
-    /// Takes no more calls, lets those there are finish until the deadline, then farewells the rest.
+    /// Takes no more calls, lets those there are finish until the deadline, then tears the rest down.
     pub async fn drain(&self) {
         self.open.store(false, Ordering::Release);
         bellhop_actors::metrics::draining();
@@ -374,12 +374,12 @@ impl Server {
         let _ = tokio::time::timeout(FLUSH_WITHIN, self.books.flush()).await;
     }
 
-    /// Resolves when the endpoint or the reception is gone: nobody carries out a farewell any more.
+    /// Resolves when the endpoint or the reception is gone: nobody carries out a teardown any more.
     pub async fn died(&self) {
         self.died.notified().await;
     }
 
-    /// Says goodbye to every call with nothing but the wills and the sockets; how many there were.
+    /// Sends every call a BYE with nothing but the wills and the sockets; how many there were.
     pub async fn last_resort(&self) -> usize {
         self.open.store(false, Ordering::Release);
         let calls = last_resort::carry_out_all(&self.registry, &mut self.wire.clone()).await;

@@ -18,7 +18,7 @@ use super::reliable::{self, Unacknowledged};
 use super::repeated::Repeated;
 use super::session::{self, Session, Then, Wish, described_in};
 use super::session_timer::{self, SessionTimer};
-use super::teardown::Farewell;
+use super::teardown::Teardown;
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
 use crate::message::body::SDP;
@@ -81,20 +81,20 @@ impl Acceptor {
     }
 
     /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before leaving.
-    pub fn will(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Farewell {
+    pub fn will(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
         match &self.state {
             State::Offered => match before_answer {
                 BeforeAnswer::Reject(status) => {
-                    Farewell::Reject { key: self.key.clone(), response: self.final_response(status) }
+                    Teardown::Reject { key: self.key.clone(), response: self.final_response(status) }
                 }
-                BeforeAnswer::AnswerThenBye { sdp } => Farewell::AnswerThenBye {
+                BeforeAnswer::AnswerThenBye { sdp } => Teardown::AnswerThenBye {
                     key: self.key.clone(),
                     answer: self.answer(sdp),
                     dialog: self.dialog().clone(),
                     reason: reason.to_owned(),
                 },
             },
-            State::Answering(Repeated { answer, until, .. }) => Farewell::ByeOnceAcked {
+            State::Answering(Repeated { answer, until, .. }) => Teardown::ByeOnceAcked {
                 key: self.key.clone(),
                 answer: answer.clone(),
                 dialog: self.dialog().clone(),
@@ -102,9 +102,9 @@ impl Acceptor {
                 until: *until,
             },
             State::Confirmed => {
-                Farewell::Bye { dialog: self.dialog().clone(), reason: reason.to_owned(), headers: vec![] }
+                Teardown::Bye { dialog: self.dialog().clone(), reason: reason.to_owned(), headers: vec![] }
             }
-            State::Ended => Farewell::Nothing,
+            State::Ended => Teardown::Nothing,
         }
     }
 

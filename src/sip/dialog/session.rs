@@ -166,7 +166,7 @@ impl Session {
         }
     }
 
-    /// The far end said goodbye, and was answered.
+    /// The far end sent a BYE, and was answered.
     pub(super) fn hung_up(&mut self, bye: &Request) {
         // One who accepted the REFER and hangs up has gone where it was sent.
         if self.requests.transfer_accepted() {

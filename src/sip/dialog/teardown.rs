@@ -1,10 +1,10 @@
-//! How a call leaves: the one farewell of every call, as data and as the machine that carries it out.
+//! How a call leaves: the one teardown of every call, as data and as the machine that carries it out.
 //!
 //! ```text
 //! Reject -> done      AnswerThenBye -> AwaitingAck     ByeOnceAcked -> AwaitingAck     Bye -> BYE sent -> done
 //!                     AwaitingAck -ACK or 64*T1-> BYE sent
 //! ```
-//! Invariant: a [`Farewell`] has no field for a contact attribute, so that no way to leave can write one. It is plain
+//! Invariant: a [`Teardown`] has no field for a contact attribute, so that no way to leave can write one. It is plain
 //! data: the call deposits it before it is needed, and the endpoint can carry it out when the call is dead. Driver:
 //! `src/sip/endpoint.rs`.
 
@@ -20,19 +20,19 @@ use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 /// the contact, so that no failure path carries one: each variant is what stands here, and nothing more.
 ///
 /// ```
-/// # use bellhop_sip::dialog::teardown::Farewell;
-/// # fn all(farewell: Farewell) {
-/// match farewell {
-///     Farewell::Reject { key: _, response: _ } => {}
-///     Farewell::AnswerThenBye { key: _, answer: _, dialog: _, reason: _ } => {}
-///     Farewell::ByeOnceAcked { key: _, answer: _, dialog: _, reason: _, until: _ } => {}
-///     Farewell::Bye { dialog: _, reason: _, headers: _ } => {}
-///     Farewell::Nothing => {}
+/// # use bellhop_sip::dialog::teardown::Teardown;
+/// # fn all(teardown: Teardown) {
+/// match teardown {
+///     Teardown::Reject { key: _, response: _ } => {}
+///     Teardown::AnswerThenBye { key: _, answer: _, dialog: _, reason: _ } => {}
+///     Teardown::ByeOnceAcked { key: _, answer: _, dialog: _, reason: _, until: _ } => {}
+///     Teardown::Bye { dialog: _, reason: _, headers: _ } => {}
+///     Teardown::Nothing => {}
 /// }
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Farewell {
+pub enum Teardown {
     /// The INVITE has no final response yet: refuse it.
     Reject {
         /// Its transaction.
@@ -40,7 +40,7 @@ pub enum Farewell {
         /// The refusal.
         response: Response,
     },
-    /// The INVITE has no final response yet: answer, then say goodbye.
+    /// The INVITE has no final response yet: answer, then send a BYE.
     AnswerThenBye {
         /// Its transaction.
         key: ServerKey,
@@ -64,7 +64,7 @@ pub enum Farewell {
         /// 64·T1 after the 200.
         until: Instant,
     },
-    /// Say goodbye now.
+    /// Send a BYE now.
     Bye {
         /// The dialog.
         dialog: Dialog,
@@ -73,12 +73,12 @@ pub enum Farewell {
         /// Headers of the tenant's own: names and values, checked.
         headers: Vec<(String, String)>,
     },
-    /// The far end said goodbye first, or was told already.
+    /// The far end sent a BYE first, or was sent one already.
     Nothing,
 }
 
-impl Farewell {
-    /// The same farewell with another Reason for the BYE.
+impl Teardown {
+    /// The same teardown with another Reason for the BYE.
     pub fn because(mut self, text: &str) -> Self {
         match &mut self {
             Self::AnswerThenBye { reason, .. } | Self::ByeOnceAcked { reason, .. } | Self::Bye { reason, .. } => {
@@ -89,7 +89,7 @@ impl Farewell {
         self
     }
 
-    /// The same farewell with headers of the tenant's own on the BYE. Those that do not belong there are left out, and so
+    /// The same teardown with headers of the tenant's own on the BYE. Those that do not belong there are left out, and so
     /// are all where no BYE is sent from an established dialog.
     pub fn with_headers(mut self, more: Vec<(String, String)>) -> Self {
         if let Self::Bye { headers, .. } = &mut self {
@@ -142,7 +142,7 @@ pub enum Output {
     },
 }
 
-/// A farewell on its way.
+/// A teardown on its way.
 #[derive(Debug)]
 pub struct Leaving {
     state: State,
@@ -168,8 +168,8 @@ enum State {
 }
 
 impl Leaving {
-    /// Begins a farewell. `branch` is a fresh Via branch for the BYE.
-    pub fn begin(now: Instant, farewell: Farewell, branch: String) -> Self {
+    /// Begins a teardown. `branch` is a fresh Via branch for the BYE.
+    pub fn begin(now: Instant, teardown: Teardown, branch: String) -> Self {
         let mut this = Self { state: State::Done, branch, outputs: VecDeque::new() };
         let await_ack = |key, answer, dialog, reason, until| State::AwaitingAck {
             key,
@@ -180,17 +180,17 @@ impl Leaving {
             interval: T1,
             until,
         };
-        match farewell {
-            Farewell::Nothing => {}
-            Farewell::Reject { key, response } => this.outputs.push_back(Output::Respond { key, response }),
-            Farewell::AnswerThenBye { key, answer, dialog, reason } => {
+        match teardown {
+            Teardown::Nothing => {}
+            Teardown::Reject { key, response } => this.outputs.push_back(Output::Respond { key, response }),
+            Teardown::AnswerThenBye { key, answer, dialog, reason } => {
                 this.outputs.push_back(Output::Respond { key: key.clone(), response: answer.clone() });
                 this.state = await_ack(key, answer, dialog, reason, now + TIMEOUT);
             }
-            Farewell::ByeOnceAcked { key, answer, dialog, reason, until } => {
+            Teardown::ByeOnceAcked { key, answer, dialog, reason, until } => {
                 this.state = await_ack(key, answer, dialog, reason, until);
             }
-            Farewell::Bye { dialog, reason, headers } => this.bye(now, dialog, &reason, &headers),
+            Teardown::Bye { dialog, reason, headers } => this.bye(now, dialog, &reason, &headers),
         }
         this
     }
@@ -203,7 +203,7 @@ impl Leaving {
         }
     }
 
-    /// The far end has said goodbye itself: nothing is left to send.
+    /// The far end has sent a BYE itself: nothing is left to send.
     pub fn caller_hung_up(&mut self) {
         self.state = State::Done;
     }

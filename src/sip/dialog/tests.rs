@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::acceptor::{Acceptor, BeforeAnswer};
 use super::requests::OFFER_MAX;
-use super::teardown::{Farewell, Leaving, Output as Goodbye};
+use super::teardown::{Leaving, Output as Torn, Teardown};
 use super::ways::Way;
 use super::*;
 use crate::hop::Transport;
@@ -82,9 +82,9 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
     let mut uas = uas(now);
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
     uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
-    let farewell = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
-    let mut leaving = Leaving::begin(now, farewell, "z9hG4bKbye".into());
-    let Some(Goodbye::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
+    let teardown = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
+    let mut leaving = Leaving::begin(now, teardown, "z9hG4bKbye".into());
+    let Some(Torn::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
     assert_eq!(request.uri, "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1");
     assert_eq!(request.headers.get("Route"), Some("<sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>"));
     let Some(Way::Flow(hop)) = ways.first() else { panic!("our own socket") };
@@ -154,7 +154,7 @@ fn cancel_ends_an_offered_call_and_nothing_else() {
     let mut offered = uas(now);
     offered.handle(now, Input::Cancelled);
     assert_eq!(drain(&mut offered), ["487", "CallerCancelled"]);
-    assert_eq!(offered.will(BeforeAnswer::Reject(StatusCode(503)), ""), Farewell::Nothing);
+    assert_eq!(offered.will(BeforeAnswer::Reject(StatusCode(503)), ""), Teardown::Nothing);
     let mut answering = uas(now);
     answering.handle(now, Input::Answer { sdp: "v=0".into() });
     answering.handle(now, Input::Cancelled);
@@ -173,8 +173,8 @@ fn no_bye_before_the_ack_or_64_t1() {
         for _ in 0..40 {
             while let Some(output) = leaving.poll() {
                 let what = match output {
-                    Goodbye::Respond { response, .. } => response.status.0.to_string(),
-                    Goodbye::Request { request, .. } => request.method.to_string(),
+                    Torn::Respond { response, .. } => response.status.0.to_string(),
+                    Torn::Request { request, .. } => request.method.to_string(),
                 };
                 seen.push(((clock - now).as_secs(), what));
             }
@@ -609,7 +609,7 @@ fn the_will_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
             _ => uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: tcp(2) }),
         }
         assert!(std::iter::from_fn(|| uas.poll()).any(|output| output == Output::WillChanged), "{method}");
-        let Farewell::Bye { mut dialog, .. } = uas.will(BeforeAnswer::Reject(StatusCode(503)), "") else {
+        let Teardown::Bye { mut dialog, .. } = uas.will(BeforeAnswer::Reject(StatusCode(503)), "") else {
             panic!("a BYE")
         };
         let (bye, _) = dialog.request(Method::Bye, "z9hG4bKx");

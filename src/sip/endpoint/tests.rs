@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::dialog::teardown::Farewell;
+use crate::dialog::teardown::Teardown;
 use crate::dialog::{Dialog, LocalIdentity};
 use crate::message::parse;
 
@@ -80,11 +80,11 @@ const INPUTS: [(&str, Do); 34] = [
             t.udp(request("ACK", "c", "z", &format!(";tag={tag}")));
         }
     }),
-    ("leave by BYE", |t| t.leave(Farewell::Bye { dialog: dialog(), reason: String::new(), headers: vec![] })),
+    ("leave by BYE", |t| t.leave(Teardown::Bye { dialog: dialog(), reason: String::new(), headers: vec![] })),
     ("leave by an answer and BYE", |t| {
         let (key, invite) = t.invite();
         let answer = invite.respond(StatusCode(200), Some("ours"));
-        t.leave(Farewell::AnswerThenBye { key, answer, dialog: dialog(), reason: String::new() });
+        t.leave(Teardown::AnswerThenBye { key, answer, dialog: dialog(), reason: String::new() });
     }),
     ("the BYE is answered", |t| t.bye_ended(true)),
     ("nobody answers the BYE", |t| t.bye_ended(false)),
@@ -203,8 +203,8 @@ impl Tried {
         self.pump();
     }
 
-    fn leave(&mut self, farewell: Farewell) {
-        self.endpoint.carry_out(self.now, 1, &dialog().id, farewell, "z9hG4bKbye".into());
+    fn leave(&mut self, teardown: Teardown) {
+        self.endpoint.carry_out(self.now, 1, &dialog().id, teardown, "z9hG4bKbye".into());
     }
 
     fn bye_ended(&mut self, answered: bool) {
@@ -279,9 +279,9 @@ fn every_situation_meets_every_message_as_written() {
     assert!(table == golden, "tests/golden/endpoint_transitions.txt says otherwise: {other:?}");
 }
 
-/// A farewell that waits for an ACK has an end in time, or at once where nobody is left to wait.
+/// A teardown that waits for an ACK has an end in time, or at once where nobody is left to wait.
 #[test]
-fn a_farewell_sends_its_bye_at_the_ack_in_time_or_at_once() {
+fn a_teardown_sends_its_bye_at_the_ack_in_time_or_at_once() {
     let bye = |output: &String| output == "Deliver BYE";
     let mut in_time = Tried::in_state("left by an answer");
     let began = in_time.now;

@@ -1,16 +1,16 @@
-//! The dialogs that are being left: their calls are gone, their farewells are carried out here. Part of `endpoint.rs`.
+//! The dialogs that are being left: their calls are gone, their teardowns are carried out here. Part of `endpoint.rs`.
 //!
-//! Invariant: a farewell ends once, and whoever asked for it is told; from then on its dialog is nobody's.
+//! Invariant: a teardown ends once, and whoever asked for it is told; from then on its dialog is nobody's.
 
 use std::time::Instant;
 
 use super::{Endpoint, Output};
 use crate::dialog::DialogId;
-use crate::dialog::teardown::{self, Farewell, Leaving};
+use crate::dialog::teardown::{self, Leaving, Teardown};
 use crate::message::{Method, Request, StatusCode};
 use crate::transaction::ServerKey;
 
-/// A farewell that is being carried out.
+/// A teardown that is being carried out.
 #[derive(Debug)]
 pub(super) struct Leave<C> {
     call: C,
@@ -19,16 +19,16 @@ pub(super) struct Leave<C> {
 }
 
 impl<O: Clone, C: Copy> Endpoint<O, C> {
-    /// Carry out a farewell: the dialog is ours from here on. `branch` is a fresh Via branch for its BYE.
-    pub fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, farewell: Farewell, branch: String) {
+    /// Carry out a teardown: the dialog is ours from here on. `branch` is a fresh Via branch for its BYE.
+    pub fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, teardown: Teardown, branch: String) {
         self.disown(dialog);
         self.vetting.call_over(dialog);
-        let machine = Leaving::begin(now, farewell, branch);
+        let machine = Leaving::begin(now, teardown, branch);
         self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
         self.settle(now, dialog);
     }
 
-    /// The BYE of a farewell was answered, or no way is left to try. Whether its caller is left in silence: not where the far
+    /// The BYE of a teardown was answered, or no way is left to try. Whether its caller is left in silence: not where the far
     /// end's own BYE came meanwhile.
     pub fn bye_ended(&mut self, now: Instant, dialog: &DialogId, answered: bool) -> bool {
         let Some(leave) = self.leaving.get_mut(dialog) else { return false };
@@ -38,7 +38,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         !answered
     }
 
-    /// Farewells that wait for an ACK wait no longer.
+    /// Teardowns that wait for an ACK wait no longer.
     pub fn wait_no_longer(&mut self, now: Instant) {
         self.leaving.values_mut().for_each(|leave| leave.machine.acked(now));
         let dialogs: Vec<DialogId> = self.leaving.keys().cloned().collect();
@@ -59,7 +59,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         }
     }
 
-    /// A request inside a dialog whose farewell is being carried out.
+    /// A request inside a dialog whose teardown is being carried out.
     pub(super) fn inside_leaving(
         &mut self,
         now: Instant,
@@ -80,7 +80,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         self.settle(now, dialog);
     }
 
-    /// Carries out what a farewell wants next, and forgets the dialog when all is said.
+    /// Carries out what a teardown wants next, and forgets the dialog when all is said.
     fn settle(&mut self, now: Instant, dialog: &DialogId) {
         while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
             match machine.poll() {
