@@ -1,7 +1,7 @@
 //! Who lives, waits and dies: the only crate that knows actix.
 //!
 //! ```text
-//! Reception            owns what must outlive a call: registry of wills, quotas, ports
+//! Reception            owns what must outlive a call: registry of teardown plans, quotas, ports
 //! ├── SipEndpoint      sockets and transactions; carries out every teardown
 //! ├── Watchdog         a thread of its own: hears a beat per call
 //! └── Call (per INVITE)  any unasked exit of a child ends the call

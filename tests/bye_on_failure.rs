@@ -185,7 +185,8 @@ fn a_caller_who_hangs_up_while_the_key_is_in_flight_is_let_go() {
     });
 }
 
-/// An answer that was never acknowledged forbids the BYE for half a minute (RFC 3261 section 15), which the process does not have.
+/// An answer that was never acknowledged forbids the BYE for half a minute (RFC 3261 section 15), which the process
+/// does not have.
 #[test]
 fn a_process_that_ends_sends_a_bye_where_its_answer_has_no_ack_yet() {
     for hurried in [true, false] {

@@ -1,8 +1,8 @@
 //! The failure matrix, continued: a store that is full, read-only or locked × everything that a hand-off asks of it.
 //!
-//! A hand-off stores the conversation, notes the write of attributes, and strikes the note out once the outcome is known. A disk
-//! that is full or read-only refuses; one that is locked, or hangs, does not answer. How SQLite comes to either is in the
-//! tests of `src/adapters/storage/sqlite/`; the real disk is in `tests/disk_full.rs`.
+//! A hand-off stores the conversation, notes the write of attributes, and strikes the note out once the outcome is
+//! known. A disk that is full or read-only refuses; one that is locked, or hangs, does not answer. How SQLite comes to
+//! either is in the tests of `src/adapters/storage/sqlite/`; the real disk is in `tests/disk_full.rs`.
 
 use std::sync::Arc;
 
@@ -102,9 +102,9 @@ fn an_uncertain_commit_takes_every_name_back() {
     });
 }
 
-/// The request has landed, and nobody knows yet: whoever opens the will then takes back what it wrote.
+/// The request has landed, and nobody knows yet: whoever takes the plan then takes back what it wrote.
 #[test]
-fn a_will_that_is_opened_in_mid_commit_takes_every_name_back() {
+fn a_plan_that_is_taken_in_mid_commit_takes_every_name_back() {
     use bellhop_actors::reception::LeaveNow;
     for last_resort in [true, false] {
         play(choices(), move |stage| async move {

@@ -52,7 +52,8 @@ fn is_answered(stream: &mut TcpStream, n: usize) -> bool {
         && matches!(stream.read(&mut bytes), Ok(length) if bytes[..length].starts_with(b"SIP/2.0 200"))
 }
 
-/// The case "4,096 connections with one byte each from one address", as many as descriptors allow: see `actors/signalling/doors.rs`.
+/// The case "4,096 connections with one byte each from one address", as many as descriptors allow: see
+/// `actors/signalling/doors.rs`.
 #[test]
 fn connections_of_one_byte_from_one_address_leave_room_for_others() {
     let node = open_node();

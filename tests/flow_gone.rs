@@ -314,13 +314,13 @@ fn a_bye_that_somebody_on_the_way_could_not_pass_on_goes_by_another_way() {
     }
 }
 
-/// The endpoint has died: the wills are carried out without it, once each.
+/// The endpoint has died: the teardown plans are carried out without it, once each.
 #[test]
 fn the_last_resort_sends_every_call_one_bye() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         assert_eq!(stage.last_resort().await, 1);
-        assert_eq!(stage.last_resort().await, 0, "a will is opened once");
+        assert_eq!(stage.last_resort().await, 0, "a teardown plan is taken once");
         let byes = stage.carrier.requests(&Method::Bye);
         assert_eq!(byes.len(), 1);
         assert_eq!(byes[0].headers.get("Reason"), Some("SIP;cause=503;text=\"node draining\""));
@@ -328,7 +328,8 @@ fn the_last_resort_sends_every_call_one_bye() {
     });
 }
 
-/// What the dead were about to say is said: a will that was opened and not carried out, and one whose connection is gone.
+/// What the dead were about to say is said: a teardown plan that was taken and not carried out, and one whose
+/// connection is gone.
 #[test]
 fn the_last_resort_finishes_what_the_dead_had_begun_by_any_way_there_is() {
     for (tcp, flow) in [(false, Flow::Alive), (true, Flow::Alive), (true, Flow::Closed)] {
@@ -338,7 +339,7 @@ fn the_last_resort_finishes_what_the_dead_had_begun_by_any_way_there_is() {
             }
             stage.call_answered().await;
             stage.carrier.flow_becomes(flow);
-            stage.opens_wills();
+            stage.takes_plans();
             assert_eq!(stage.last_resort().await, 1, "TCP: {tcp}, {flow:?}");
             assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "TCP: {tcp}, {flow:?}");
             assert_eq!(stage.last_resort().await, 0);

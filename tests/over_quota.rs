@@ -1,5 +1,5 @@
-//! Calls over the quota: answered, so that the contact flow goes on to an agent, and ended; like any call they have a will, are
-//! waited for in a drain, and are few at once.
+//! Calls over the quota: answered, so that the contact flow goes on to an agent, and ended; like any call they have a
+//! teardown plan, are waited for in a drain, and are few at once.
 
 use std::time::Duration;
 

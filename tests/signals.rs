@@ -97,8 +97,8 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
     all_told(&mut node, callers);
 }
 
-/// The thread of the endpoint and of Reception blocks: no signal is heard, and nobody carries out a teardown. The watchdog does,
-/// by sockets of its own.
+/// The thread of the endpoint and of Reception blocks: no signal is heard, and nobody carries out a teardown. The
+/// watchdog does, by sockets of its own.
 #[test]
 fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
     let drill = "[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"block_reception\"\n";

@@ -29,6 +29,6 @@ impl SipDialog {
             self.stt_stream.do_send(LineChanged { line_rate: after.sample_rate() });
         }
         (self.media, self.sdp, self.agreed) = (media, sdp, Some(agreed));
-        self.deposit_will();
+        self.deposit_plan();
     }
 }

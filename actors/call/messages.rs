@@ -150,7 +150,7 @@ messages! {
     /// Tell the flow to disconnect.
     MarkHangup {}
 
-    /// To Reception: the call is over, open its will.
+    /// To Reception: the call is over, take its teardown plan.
     CallEnded {
         /// Which.
         id: CallId,

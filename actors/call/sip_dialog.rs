@@ -1,7 +1,7 @@
-//! SipDialog: drives the dialog's core, keeps the call's will up to date, and knows what audio was agreed on.
+//! SipDialog: drives the dialog's core, keeps the call's teardown plan up to date, and knows what audio was agreed on.
 //!
-//! Started first, stopped last. Invariant: whenever the way to leave changes, the new will is deposited before anybody is
-//! told of the change.
+//! Started first, stopped last. Invariant: whenever the way to leave changes, the new teardown plan is deposited before
+//! anybody is told of the change.
 
 use std::sync::Arc;
 
@@ -53,12 +53,12 @@ pub struct SipDialog {
 }
 
 impl SipDialog {
-    pub(super) fn deposit_will(&mut self) {
+    pub(super) fn deposit_plan(&mut self) {
         let before_answer = match self.policy {
             FailureBeforeAnswer::AnswerThenBye => BeforeAnswer::AnswerThenBye { sdp: &self.sdp },
             FailureBeforeAnswer::ServiceUnavailable => BeforeAnswer::Reject(StatusCode(503)),
         };
-        self.registry.deposit(self.id, self.drive.core.will(before_answer, ""));
+        self.registry.deposit(self.id, self.drive.core.teardown(before_answer, ""));
     }
 
     fn tell(&self, report: lifecycle::Input) {
@@ -143,7 +143,7 @@ impl Actor for SipDialog {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.deposit_will();
+        self.deposit_plan();
         let dialog = self.drive.core.dialog();
         let (dialog, flow) = (dialog.id.clone(), dialog.hop().flow);
         let (invite, registry) = (self.invite.clone(), Arc::clone(&self.registry));
@@ -181,7 +181,7 @@ impl Driven for SipDialog {
                 let dialog = self.drive.core.dialog().id.clone();
                 self.endpoint.do_send(SendAck { dialog, request, ways });
             }
-            Output::WillChanged => self.deposit_will(),
+            Output::TeardownChanged => self.deposit_plan(),
             Output::Confirmed { body } => self.confirmed(&body, ctx),
             Output::AnsweredEarly { body } => {
                 if !self.read_answer(&body) {

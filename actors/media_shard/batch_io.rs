@@ -76,8 +76,8 @@ fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut Deliver<'_>) -> u
         header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         header.msg_hdr.msg_controllen = size_of::<[u64; CONTROL_WORDS]>() as _;
     }
-    // SAFETY: headers, vectors, names, controls and byte buffers live in one box that is not moved, their lengths are those of the
-    // arrays, and the socket is a descriptor the caller owns.
+    // SAFETY: headers, vectors, names, controls and byte buffers live in one box that is not moved, their lengths are
+    // those of the arrays, and the socket is a descriptor the caller owns.
     let received = unsafe {
         libc::recvmmsg(
             socket,

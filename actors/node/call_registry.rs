@@ -1,6 +1,6 @@
-//! Every call of this process: its will, its beat and how to reach it.
+//! Every call of this process: its teardown plan, its beat and how to reach it.
 //!
-//! Shared by all threads (dashmap), so that a will can be opened while its call's thread is stuck. Invariant: a will is
+//! Shared by all threads (dashmap), so that a plan can be taken while its call's thread is stuck. Invariant: a teardown plan is
 //! opened at most once; after that nothing can be deposited for the call.
 
 use std::fmt;
@@ -47,7 +47,7 @@ impl fmt::Display for CallId {
 
 /// What a call leaves behind.
 #[derive(Clone)]
-pub struct Will {
+pub struct TeardownPlan {
     /// The dialog, for the endpoint's routing.
     pub dialog: DialogId,
     /// How to leave.
@@ -78,16 +78,16 @@ pub struct Blank {
     pub names: Vec<String>,
 }
 
-impl fmt::Debug for Will {
+impl fmt::Debug for TeardownPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Will({}, blank: {})", self.teardown.name(), self.blank.is_some())
+        write!(f, "TeardownPlan({}, blank: {})", self.teardown.name(), self.blank.is_some())
     }
 }
 
 #[derive(Debug)]
 struct Entry {
     tenant: String,
-    will: Option<Will>,
+    plan: Option<TeardownPlan>,
     contact: Option<ContactClaim>,
     beat_ms: AtomicU64,
     hung: bool,
@@ -98,8 +98,8 @@ struct Entry {
 #[derive(Debug)]
 pub struct CallRegistry {
     calls: DashMap<CallId, Entry>,
-    /// Wills that were opened and of which nobody has said yet that they are carried out.
-    opened: DashMap<CallId, Will>,
+    /// Teardown plans that were opened and of which nobody has said yet that they are carried out.
+    opened: DashMap<CallId, TeardownPlan>,
     epoch: Instant,
 }
 
@@ -109,11 +109,11 @@ impl CallRegistry {
         Self { calls: DashMap::new(), opened: DashMap::new(), epoch: now }
     }
 
-    /// A call begins; this is its first will.
-    pub fn open(&self, id: CallId, tenant: &str, now: Instant, will: Will) {
+    /// A call begins; this is its first teardown plan.
+    pub fn open(&self, id: CallId, tenant: &str, now: Instant, plan: TeardownPlan) {
         let entry = Entry {
             tenant: tenant.to_owned(),
-            will: Some(will),
+            plan: Some(plan),
             contact: None,
             beat_ms: AtomicU64::new(self.millis(now)),
             hung: false,
@@ -122,7 +122,7 @@ impl CallRegistry {
         self.calls.insert(id, entry);
     }
 
-    /// The call's hold of its contact, until its will is opened: from then on the flow may transfer the contact again.
+    /// The call's hold of its contact, until its teardown plan is taken: from then on the flow may transfer the contact again.
     pub fn hold(&self, id: CallId, contact: ContactClaim) {
         if let Some(mut entry) = self.calls.get_mut(&id) {
             entry.contact = Some(contact);
@@ -136,60 +136,61 @@ impl CallRegistry {
         }
     }
 
-    /// Replaces a will's teardown; without effect once the will was opened.
+    /// Replaces the teardown of a plan; without effect once the plan was taken.
     pub fn deposit(&self, id: CallId, teardown: Teardown) {
-        if let Some(will) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.will.as_mut()) {
-            will.teardown = teardown;
+        if let Some(plan) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.plan.as_mut()) {
+            plan.teardown = teardown;
         }
     }
 
-    /// While a key is in flight, the will says to take it back; `None` once its fate is known.
+    /// While a key is in flight, the teardown plan says to take it back; `None` once its fate is known.
     pub fn deposit_blank(&self, id: CallId, blank: Option<Blank>) {
-        if let Some(will) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.will.as_mut()) {
-            will.blank = blank;
+        if let Some(plan) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.plan.as_mut()) {
+            plan.blank = blank;
         }
     }
 
-    /// While a transfer by SIP that carries a key is under way, the will says to void the key. Gives back what it said before.
+    /// While a transfer by SIP that carries a key is under way, the teardown plan says to void the key. Gives back what
+    /// it said before.
     pub fn deposit_void(&self, id: CallId, void: Option<Void>) -> Option<Void> {
         let mut entry = self.calls.get_mut(&id)?;
-        std::mem::replace(&mut entry.will.as_mut()?.void, void)
+        std::mem::replace(&mut entry.plan.as_mut()?.void, void)
     }
 
     /// The messages by which the call would leave now.
     pub fn teardown(&self, id: CallId) -> Vec<String> {
         let entry = self.calls.get(&id);
-        let will = entry.as_ref().and_then(|entry| entry.will.as_ref());
-        will.map(|will| will.teardown.messages()).unwrap_or_default()
+        let plan = entry.as_ref().and_then(|entry| entry.plan.as_ref());
+        plan.map(|plan| plan.teardown.messages()).unwrap_or_default()
     }
 
-    /// Opens the will: the teardown is now somebody's to carry out. `None` if it was opened before.
-    pub fn open_will(&self, id: CallId) -> Option<Will> {
+    /// Takes the teardown plan: the teardown is now somebody's to carry out. `None` if it was taken before.
+    pub fn take_plan(&self, id: CallId) -> Option<TeardownPlan> {
         let mut entry = self.calls.get_mut(&id)?;
         entry.contact = None;
-        let will = entry.will.take()?;
-        // What became of a key that was given away is known to who opens the will, not to who has to finish the work.
-        self.opened.insert(id, Will { void: None, ..will.clone() });
-        Some(will)
+        let plan = entry.plan.take()?;
+        // What became of a key that was given away is known to who takes the teardown plan, not to who has to finish the work.
+        self.opened.insert(id, TeardownPlan { void: None, ..plan.clone() });
+        Some(plan)
     }
 
-    /// Whether the will is still closed: nobody has begun a teardown.
-    pub fn has_will(&self, id: CallId) -> bool {
-        self.calls.get(&id).is_some_and(|entry| entry.will.is_some())
+    /// Whether the teardown plan is still there: nobody has begun a teardown.
+    pub fn has_plan(&self, id: CallId) -> bool {
+        self.calls.get(&id).is_some_and(|entry| entry.plan.is_some())
     }
 
-    /// A will has been carried out.
+    /// A plan has been carried out.
     pub fn carried_out(&self, id: CallId) {
         self.opened.remove(&id);
     }
 
-    /// Wills that were opened and never carried out: whoever was to do it is dead.
-    pub fn take_unfinished(&self) -> Vec<Will> {
+    /// Teardown plans that were opened and never carried out: whoever was to do it is dead.
+    pub fn take_unfinished(&self) -> Vec<TeardownPlan> {
         let ids: Vec<CallId> = self.opened.iter().map(|entry| *entry.key()).collect();
         ids.into_iter().filter_map(|id| Some(self.opened.remove(&id)?.1)).collect()
     }
 
-    /// How many wills are being carried out.
+    /// How many teardown plans are being carried out.
     pub fn unfinished(&self) -> usize {
         self.opened.len()
     }
@@ -208,12 +209,12 @@ impl CallRegistry {
     }
 
     /// Calls without a beat for so long; each is returned once. One that is answered only to be ended has nobody who beats: its
-    /// will is open from the start, and the endpoint bounds what is left.
+    /// teardown plan is taken from the start, and the endpoint bounds what is left.
     pub fn hung(&self, now: Instant, after: Duration) -> Vec<CallId> {
         let limit = self.millis(now).saturating_sub(after.as_millis() as u64);
         let mut hung = vec![];
         for mut entry in self.calls.iter_mut() {
-            let beats = entry.will.is_some() || entry.hang_up.is_some();
+            let beats = entry.plan.is_some() || entry.hang_up.is_some();
             if beats && !entry.hung && entry.beat_ms.load(Ordering::Relaxed) < limit {
                 entry.hung = true;
                 hung.push(*entry.key());
@@ -277,19 +278,19 @@ impl CallRegistry {
 mod tests {
     use super::*;
 
-    fn will() -> Will {
+    fn plan() -> TeardownPlan {
         let dialog = DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
-        Will { dialog, teardown: Teardown::Nothing, blank: None, void: None }
+        TeardownPlan { dialog, teardown: Teardown::Nothing, blank: None, void: None }
     }
 
     #[test]
-    fn a_will_is_opened_once_and_then_cannot_be_replaced() {
+    fn a_plan_is_taken_once_and_then_cannot_be_replaced() {
         let now = Instant::now();
         let registry = CallRegistry::new(now);
-        registry.open(CallId(1), "acme", now, will());
-        assert!(registry.open_will(CallId(1)).is_some());
+        registry.open(CallId(1), "acme", now, plan());
+        assert!(registry.take_plan(CallId(1)).is_some());
         registry.deposit(CallId(1), Teardown::Nothing);
-        assert!(registry.open_will(CallId(1)).is_none());
+        assert!(registry.take_plan(CallId(1)).is_none());
         assert!(registry.close(CallId(1)).is_some() && registry.is_empty());
         assert_eq!(registry.take_unfinished().len(), 1, "nobody has said that it is carried out");
         assert_eq!(registry.unfinished(), 0);
@@ -299,8 +300,8 @@ mod tests {
     fn a_silent_call_is_found_once() {
         let now = Instant::now();
         let registry = CallRegistry::new(now);
-        registry.open(CallId(1), "acme", now, will());
-        registry.open(CallId(2), "acme", now, will());
+        registry.open(CallId(1), "acme", now, plan());
+        registry.open(CallId(2), "acme", now, plan());
         let later = now + Duration::from_secs(5);
         registry.beat(CallId(2), later);
         assert_eq!(registry.hung(later, Duration::from_secs(4)), [CallId(1)]);
@@ -311,7 +312,7 @@ mod tests {
     fn a_standstill_is_nobodys_silence() {
         let now = Instant::now();
         let registry = CallRegistry::new(now);
-        registry.open(CallId(1), "acme", now, will());
+        registry.open(CallId(1), "acme", now, plan());
         let later = now + Duration::from_secs(30);
         registry.forgive(later);
         assert_eq!(registry.hung(later + Duration::from_secs(3), Duration::from_secs(4)), []);

@@ -1,8 +1,9 @@
-//! How calls depart: wills opened, teardowns carried out, records filed, and the end of all calls when the process ends. Part of
+//! How calls depart: teardown plans taken, teardowns carried out, records filed, and the end of all calls when the
+//! process ends. Part of
 //! `mod.rs`.
 //!
-//! Invariant: a will is opened once; a record is kept once it is known what came of the teardown, and in the end in any case;
-//! a drain ends when nothing of any call is left, or in time.
+//! Invariant: a teardown plan is taken once; a record is kept once it is known what came of the teardown, and in the
+//! end in any case; a drain ends when nothing of any call is left, or in time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use bellhop_sip::dialog::teardown::Teardown;
 
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::metrics;
-use crate::node::call_registry::{CallId, Void, Will};
+use crate::node::call_registry::{CallId, TeardownPlan, Void};
 use crate::services::{Observer, RecordKeeper};
 use crate::signalling::messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
 use bellhop_call::lifecycle::PREPARE_MAX;
@@ -50,7 +51,7 @@ pub struct Drain {
     pub done: tokio::sync::mpsc::UnboundedSender<()>,
 }
 
-/// Every call leaves now, by its will; tells when all have left, or after [`HURRY_WITHIN`].
+/// Every call ends now, by its teardown plan; tells when all have left, or after [`HURRY_WITHIN`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct LeaveNow {
@@ -91,7 +92,7 @@ impl FileRecord {
 pub struct VoidKey(pub Void);
 
 impl Reception {
-    /// Opens a call's will, if nobody has: the one teardown of every call, whatever it ended of.
+    /// Takes a call's teardown plan, if nobody has: the one teardown of every call, whatever ended it.
     pub(super) fn close_for(
         &mut self,
         id: CallId,
@@ -99,12 +100,12 @@ impl Reception {
         headers: Vec<(String, String)>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(will) = self.settings.registry.open_will(id) else { return };
+        let Some(plan) = self.settings.registry.take_plan(id) else { return };
         if let Some(tenant) = self.settings.registry.tenant_of(id) {
             metrics::call_ended(&tenant, ending.label());
         }
-        if let Some(lent) = will.void.clone() {
-            match (&will.teardown, ending) {
+        if let Some(lent) = plan.void.clone() {
+            match (&plan.teardown, ending) {
                 // It is in the headers of this BYE: what came of it is known when that is answered.
                 (Teardown::Bye { .. }, Ending::Transferred) if !headers.is_empty() => {
                     self.leaving.entry(id).or_default().in_bye = Some(lent);
@@ -113,16 +114,16 @@ impl Reception {
                 _ => self.void(lent, ctx),
             }
         }
-        let teardown = will.teardown.because(&ending.sip_reason()).with_headers(headers);
-        self.carry_out(id, Will { teardown, ..will }, ctx);
+        let teardown = plan.teardown.because(&ending.sip_reason()).with_headers(headers);
+        self.carry_out(id, TeardownPlan { teardown, ..plan }, ctx);
     }
 
-    /// Carries a will out: takes an uncertain key back first, then sends a BYE.
-    pub(super) fn carry_out(&mut self, id: CallId, will: Will, ctx: &mut Context<Self>) {
+    /// Carries a teardown plan out: takes an uncertain key back first, then sends a BYE.
+    pub(super) fn carry_out(&mut self, id: CallId, plan: TeardownPlan, ctx: &mut Context<Self>) {
         self.leaving.entry(id).or_default();
         let endpoint = self.endpoint().clone();
-        let order = CarryOut { call: id, dialog: will.dialog, teardown: will.teardown };
-        match will.blank {
+        let order = CarryOut { call: id, dialog: plan.dialog, teardown: plan.teardown };
+        match plan.blank {
             None => endpoint.do_send(order),
             Some(blank) => {
                 let blanking = blank.blanker.blank(blank.contact_id, blank.names);
@@ -180,7 +181,7 @@ impl Reception {
         }
     }
 
-    /// Opens every will that is still closed: those calls cannot, or may not any more, leave by themselves.
+    /// Takes every teardown plan that is still there: those calls cannot, or may not any more, leave by themselves.
     fn close_all(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
         for id in self.settings.registry.ids() {
             self.close_for(id, ending, vec![], ctx);
@@ -298,7 +299,7 @@ impl Handler<LeaveNow> for Reception {
         self.endpoint().do_send(CloseDoors);
         self.pace = Pace::Hurried;
         self.close_all(&Ending::Drained, ctx);
-        // The wills are open; the calls end and hand their records in.
+        // The teardown plans are taken; the calls end and hand their records in.
         self.settings.registry.hang_up_all(&Ending::Drained);
         self.drained = Some(Drain { by: crate::now(), done });
         self.hurry(ctx);

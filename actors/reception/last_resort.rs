@@ -1,8 +1,8 @@
-//! The last resort: every will that is still closed is carried out with nothing but the registry and the wire.
+//! The last resort: every teardown plan that is still there is carried out with nothing but the registry and the wire.
 //!
 //! For a process that ends although its endpoint or its reception is dead. No transaction repeats what is lost, and an INVITE
 //! without an answer is left to its far end's timer; whoever is connected is sent a BYE, those too whose teardown the dead had
-//! begun and may not have sent. Invariant: a will is opened once, here as anywhere.
+//! begun and may not have sent. Invariant: a teardown plan is taken once, here as anywhere.
 
 use std::time::Duration;
 
@@ -22,18 +22,18 @@ const OPEN_WITHIN: Duration = Duration::from_millis(300);
 
 /// Sends every call a BYE; how many there were.
 pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usize {
-    let opened_here: Vec<_> = registry.ids().into_iter().filter_map(|id| Some((id, registry.open_will(id)?))).collect();
+    let opened_here: Vec<_> = registry.ids().into_iter().filter_map(|id| Some((id, registry.take_plan(id)?))).collect();
     opened_here.iter().for_each(|(id, _)| registry.carried_out(*id));
-    let mut wills = registry.take_unfinished();
-    wills.extend(opened_here.into_iter().map(|(_, will)| will));
-    let blanks = wills.iter().filter_map(|will| will.blank.clone());
+    let mut plans = registry.take_unfinished();
+    plans.extend(opened_here.into_iter().map(|(_, plan)| plan));
+    let blanks = plans.iter().filter_map(|plan| plan.blank.clone());
     let blanking =
         futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id, blank.names)));
-    let voids = wills.iter().filter_map(|will| will.void.clone());
+    let voids = plans.iter().filter_map(|plan| plan.void.clone());
     let voiding = futures_util::future::join_all(voids.map(|void| void.histories.void(void.name)));
     let _ = tokio::time::timeout(BLANK_WITHIN, futures_util::future::join(blanking, voiding)).await;
-    for will in &wills {
-        let teardown = will.teardown.clone().because(&Ending::Drained.sip_reason());
+    for plan in &plans {
+        let teardown = plan.teardown.clone().because(&Ending::Drained.sip_reason());
         // What was never answered has no dialog to end.
         if !matches!(teardown, Teardown::Bye { .. } | Teardown::ByeOnceAcked { .. }) {
             continue;
@@ -47,7 +47,7 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
             }
         }
     }
-    wills.len()
+    plans.len()
 }
 
 /// Sends by the first way that is open, or can be opened in time; names are not looked up any more.

@@ -1,7 +1,7 @@
-//! Reception: what must outlive a call. It admits, starts calls on their shards, hears of their end, and opens the will of
-//! those that cannot leave by themselves.
+//! Reception: what must outlive a call. It admits, starts calls on their shards, hears of their end, and takes the
+//! teardown plan of those that cannot leave by themselves.
 //!
-//! Invariant: every call that began is closed exactly once: its will opened, its places and ports returned, its end
+//! Invariant: every call that began is closed exactly once: its teardown plan taken, its places and ports returned, its end
 //! counted.
 
 pub mod admission;
@@ -29,7 +29,7 @@ use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
 use crate::call::{CallSeed, OpenPort};
 use crate::metrics;
-use crate::node::call_registry::{CallId, CallRegistry, Will};
+use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan};
 use crate::services::{Observer, Services};
 use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::messages::{CallOffered, Refuse, Respond, Taken, Trust};
@@ -154,14 +154,14 @@ impl Reception {
         let now = crate::now();
         let tenant = admitted.services.tenant.name.clone();
         let Some(dialog) = dialog_id(&invite, &local_tag) else { return };
-        // The will before the call: should its thread never run, the caller is answered all the same.
+        // The teardown plan before the call: should its thread never run, the caller is answered all the same.
         let refusal = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
         let teardown = Teardown::Reject { key: key.clone(), response: refusal };
         self.settings.registry.open(
             id,
             &tenant,
             now,
-            Will { dialog: dialog.clone(), teardown, blank: None, void: None },
+            TeardownPlan { dialog: dialog.clone(), teardown, blank: None, void: None },
         );
         if let Some(claim) = admitted.claim {
             self.settings.registry.hold(id, claim);
@@ -227,8 +227,8 @@ impl Reception {
         }
     }
 
-    /// Answers a call only to end it: the contact flow then takes its Success branch. It has a will and is waited for like any
-    /// other; a source, which may be forged, gets few of them.
+    /// Answers a call only to end it: the contact flow then takes its Success branch. It has a teardown plan and is
+    /// waited for like any other; a source, which may be forged, gets few of them.
     fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal, ctx: &mut Context<Self>) {
         let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
         let source = Source::of(hop.remote.ip());
@@ -250,9 +250,9 @@ impl Reception {
                 let id = CallId(self.next_call);
                 self.next_call += 1;
                 let policy = bellhop_sip::dialog::acceptor::BeforeAnswer::AnswerThenBye { sdp: &sdp };
-                let teardown = dialog.will(policy, "");
-                let will = Will { dialog: dialog.dialog().id.clone(), teardown, blank: None, void: None };
-                self.settings.registry.open(id, tenant, crate::now(), will);
+                let teardown = dialog.teardown(policy, "");
+                let plan = TeardownPlan { dialog: dialog.dialog().id.clone(), teardown, blank: None, void: None };
+                self.settings.registry.open(id, tenant, crate::now(), plan);
                 self.turned_away.insert(id, source);
                 self.close_for(id, &Ending::Refused(refusal), vec![], ctx);
             }

@@ -50,8 +50,8 @@ pub trait Wire {
     fn is_open(&self, _: Hop) -> bool {
         true
     }
-    /// Whether the far end of this hop is there: a connection is alive once the far end has acknowledged something that was sent
-    /// just now. Always answers within a bound of its own.
+    /// Whether the far end of this hop is there: a connection is alive once the far end has acknowledged something that
+    /// was sent just now. Always answers within a bound of its own.
     fn is_alive(&mut self, _: Hop) -> Reached<bool> {
         Box::pin(std::future::ready(true))
     }
@@ -293,8 +293,8 @@ impl Handler<OwnDialog> for SipEndpoint {
     fn handle(&mut self, own: OwnDialog, ctx: &mut Self::Context) {
         let OwnDialog { dialog, invite, owner, flow, call, registry } = own;
         // A teardown that came first keeps the dialog, and one that is over already (the thread of the call was stuck and
-        // came back too late) leaves nothing to own. While the will is closed no teardown has begun.
-        if registry.has_will(call) {
+        // came back too late) leaves nothing to own. While the plan is there no teardown has begun.
+        if registry.has_plan(call) {
             self.core.own(crate::now(), Ownership { dialog, invite, owner, flow });
         } else {
             self.core.forget_invite(&invite);

@@ -60,7 +60,7 @@ pub struct OwnDialog {
     pub flow: u64,
     /// Whose it is.
     pub call: CallId,
-    /// Where its will lies.
+    /// Where its teardown plan lies.
     pub registry: Arc<CallRegistry>,
 }
 

@@ -111,8 +111,8 @@ impl NotedWrites {
         let outcome = self.writer.write(contact_id.clone(), attributes).await;
         drop(flight);
         let notes = Arc::clone(&self.notes);
-        // It goes on where nobody waits: neither a deadline nor a store that fails just now may leave a note of what is right, or
-        // the next start would take the key of a caller back who waits for an agent.
+        // It goes on where nobody waits: neither a deadline nor a store that fails just now may leave a note of what is
+        // right, or the next start would take the key of a caller back who waits for an agent.
         let striking = match (outcome, note) {
             (WriteOutcome::Done, _) => tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone()))),
             (WriteOutcome::Refused, Some(Note(id))) => {

@@ -101,8 +101,8 @@ pub trait HistoryStore: Send + Sync {
     /// Stores a history so that it survives a crash once this resolves.
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>>;
 
-    /// The same for a key that is given away before it is known what comes of it: whoever starts after the death of this process
-    /// makes it void, unless it was [`HistoryStore::earned`].
+    /// The same for a key that is given away before it is known what comes of it: whoever starts after the death of
+    /// this process makes it void, unless it was [`HistoryStore::earned`].
     fn lend(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>>;
 
     /// What a key was lent for has come about: from then on the death of the process does not touch it.

@@ -1,9 +1,9 @@
 //! What was said, by whom and when: what an agent reads.
 //!
-//! Every line is what a person may read: without what is masked ([`Redaction`]), without markup and what acts on a reader
-//! ([`readable`]). A line is told again if what comes after it shows that a number goes over both ([`Transcript::revised_since`]).
-//! Invariant: it prints itself redacted; only its form in the store ([`SessionRecord`](crate::session_record::SessionRecord))
-//! shows the words.
+//! Every line is what a person may read: without what is masked ([`Redaction`]), without markup and what acts on a
+//! reader ([`readable`]). A line is told again if what comes after it shows that a number goes over both
+//! ([`Transcript::revised_since`]). Invariant: it prints itself redacted; only its form in the store
+//! ([`SessionRecord`](crate::session_record::SessionRecord)) shows the words.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -4,11 +4,12 @@
 //! Waiting -first packet old enough-> Playing -nothing for GAP-> Waiting
 //! ```
 //! The delay is scheduled, not counted: a sample with timestamp `ts` is due at `base + delay + ts`, where `base` is the
-//! fastest transit seen lately (so a skewed clock is followed) and `delay` a peak of the recent spread that decays (so it
-//! shrinks again after a spike). Timestamps that go back while sequence numbers go on are a sender that has begun anew (a
-//! file played from its start, a transfer at the far end): [`RESTART_PACKETS`] of them and it is heard again, as RFC 3550
-//! appendix A.1 does with sequence numbers; such a packet is never merely late. Invariant: at most [`PACKETS_MAX`] packets are held, and no packet is played twice.
-//! Driver: `media/receiver.rs`, called by `actors/media_shard/`.
+//! fastest transit seen lately (so a skewed clock is followed) and `delay` a peak of the recent spread that decays (so
+//! it shrinks again after a spike). Timestamps that go back while sequence numbers go on are a sender that has begun
+//! anew (a file played from its start, a transfer at the far end): [`RESTART_PACKETS`] of them and it is heard again,
+//! as RFC 3550 appendix A.1 does with sequence numbers; such a packet is never merely late. Invariant: at most
+//! [`PACKETS_MAX`] packets are held, and no packet is played twice. Driver: `media/receiver.rs`, called by
+//! `actors/media_shard/`.
 
 use std::time::{Duration, Instant};
 

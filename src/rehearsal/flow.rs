@@ -1,8 +1,8 @@
 //! A contact flow of version 2019-10-30, really run: the ten action types of the sample flow.
 //!
-//! A value that is one path, `$.InstanceARN` or `$.Attributes.NAME`, is resolved; a path inside a text is text, as nothing
-//! says that Amazon Connect fills it there. Invariant: a flow runs up to its transfer, waits for how the call ended, and runs on
-//! to a queue or to the end; whatever it does is in its [`Flow::path`].
+//! A value that is one path, `$.InstanceARN` or `$.Attributes.NAME`, is resolved; a path inside a text is text, as
+//! nothing says that Amazon Connect fills it there. Invariant: a flow runs up to its transfer, waits for how the call
+//! ended, and runs on to a queue or to the end; whatever it does is in its [`Flow::path`].
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! The beat of the main thread, which carries the endpoint and Reception and hears signals.
 //!
-//! A call that hangs is seen off by Reception; if the thread of Reception itself blocks, nobody carries out a teardown, and
-//! not even SIGTERM is heard. The watchdog hears its beat too: silence is told first, and then, with nothing but the wills and
-//! sockets of its own, it sends every call a BYE and ends the process. Invariant: a time in which nobody ran is no silence.
+//! A call that hangs is seen off by Reception; if the thread of Reception itself blocks, nobody carries out a teardown,
+//! and not even SIGTERM is heard. The watchdog hears its beat too: silence is told first, and then, with nothing but
+//! the teardown plans and sockets of its own, it sends every call a BYE and ends the process. Invariant: a time in
+//! which nobody ran is no silence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,9 +1,10 @@
-//! Signals, and every other end of the process that it can see: calls leave by their wills first.
+//! Signals, and every other end of the process that it can see: calls end by their teardown plans first.
 //!
-//! SIGTERM and SIGINT drain; a second one, or SIGQUIT, makes every call leave at once. SIGHUP reads the TLS identity anew
-//! (`tls_identity.rs`) and the configuration (`wiring/reload.rs`), and never kills; SIGPWR is somebody who wants it to end;
-//! SIGPIPE and SIGXFSZ are errors of whoever writes; all others are noted. Invariant: from [`Signals::listen`] on no signal that
-//! can be caught ends the process by itself, but those that say that it is broken (SIGSEGV, SIGABRT and the like).
+//! SIGTERM and SIGINT drain; a second one, or SIGQUIT, makes every call leave at once. SIGHUP reads the TLS identity
+//! anew (`tls_identity.rs`) and the configuration (`wiring/reload.rs`), and never kills; SIGPWR is somebody who wants
+//! it to end; SIGPIPE and SIGXFSZ are errors of whoever writes; all others are noted. Invariant: from
+//! [`Signals::listen`] on no signal that can be caught ends the process by itself, but those that say that it is broken
+//! (SIGSEGV, SIGABRT and the like).
 
 use std::io;
 use std::panic::AssertUnwindSafe;

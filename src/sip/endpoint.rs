@@ -7,7 +7,8 @@
 //! response  -> whoever sent the request
 //! ```
 //! `O` is how an owner is known, `C` how a call is named to whoever hears of its end. Invariant: a dialog has one owner: its
-//! call, or, from the teardown on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is not decided here. Driver:
+//! call, or, from the teardown on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is
+//! not decided here. Driver:
 //! `actors/signalling/endpoint.rs`.
 
 mod teardowns;

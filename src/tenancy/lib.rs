@@ -1,4 +1,5 @@
-//! Tenants without IO: their settings as a document, numbers, networks, the directory and what succeeds it, quotas, transfer targets and secrets.
+//! Tenants without IO: their settings as a document, numbers, networks, the directory and what succeeds it, quotas,
+//! transfer targets and secrets.
 //!
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time

@@ -338,9 +338,9 @@ impl Stage {
         bellhop_actors::reception::last_resort::carry_out_all(&self.registry, &mut self.carrier.clone()).await
     }
 
-    /// Somebody opens every will, and dies before anything comes of it.
-    pub fn opens_wills(&self) {
-        self.registry.ids().into_iter().for_each(|id| _ = self.registry.open_will(id));
+    /// Somebody takes every teardown plan, and dies before anything comes of it.
+    pub fn takes_plans(&self) {
+        self.registry.ids().into_iter().for_each(|id| _ = self.registry.take_plan(id));
     }
 
     /// Whether the node says of itself that a call hangs: it is not ready then.

@@ -1,7 +1,7 @@
 //! The sockets without the thread that reads and writes their connections: for the last resort, while that thread is stuck.
 //!
-//! Datagrams go out as ever. What goes by a plain connection is handed to the kernel here; one under TLS, whose keys are with its
-//! writer, is passed over for a new one. Invariant: nothing here waits for the other thread.
+//! Datagrams go out as ever. What goes by a plain connection is handed to the kernel here; one under TLS, whose keys
+//! are with its writer, is passed over for a new one. Invariant: nothing here waits for the other thread.
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;

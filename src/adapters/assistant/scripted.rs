@@ -17,8 +17,9 @@
 //!     meanwhile: found_it            # vgwNoInputTurn, after vgwActForceNoInputTurn; default: otherwise
 //! ```
 //! A step with `then: other_step` instead of `expect` goes on with the expectations of the other step after its own
-//! responses. A script is checked by the readers that run it (`reading.rs`, `checks.rs`): what has no effect, or can never
-//! be reached, is a mistake with its line. Invariant: the current step travels in the turn's context, so that a retried turn gets the same reply.
+//! responses. A script is checked by the readers that run it (`reading.rs`, `checks.rs`): what has no effect, or can
+//! never be reached, is a mistake with its line. Invariant: the current step travels in the turn's context, so that a
+//! retried turn gets the same reply.
 
 mod checks;
 mod fields;

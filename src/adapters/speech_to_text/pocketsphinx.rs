@@ -45,8 +45,8 @@ const SOUNDING_MIN: usize = 10;
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
 pub const REJECTION_MARGIN: f32 = 12.0;
-/// The amplitude of the noise under an utterance: 60 of 32,768, far below any line. Measured by `make speech`: of sentences in espeak's voices
-/// without it 57 % of the words are wrong or lost, with it 16 %.
+/// The amplitude of the noise under an utterance: 60 of 32,768, far below any line. Measured by `make speech`: of
+/// sentences in espeak's voices without it 57 % of the words are wrong or lost, with it 16 %.
 const DITHER: i16 = 60;
 /// The mean magnitude of a frame that sounds.
 const SOUNDING: i32 = 150;

@@ -1,6 +1,7 @@
 //! What every store promises, whatever it is made of: each promise takes the place of a store as its argument.
 //!
-//! A store puts itself through all of them with `promises!`; a promise that it left out is dead code, which `make lint` refuses.
+//! A store puts itself through all of them with `promises!`; a promise that it left out is dead code, which `make lint`
+//! refuses.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

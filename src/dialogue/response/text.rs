@@ -6,7 +6,8 @@ use super::Response;
 use super::fields::text;
 use crate::plain_text;
 
-/// Markdown is for pages: its signs are not spoken. The runtime form has `text`; the authoring form `values[0].text` is accepted too.
+/// Markdown is for pages: its signs are not spoken. The runtime form has `text`; the authoring form `values[0].text` is
+/// accepted too.
 pub(super) fn read(item: &Value) -> Option<Response> {
     let given = item.get("text").or_else(|| item.pointer("/values/0/text"))?;
     let said = text(Some(given)).map(|text| plain_text::of_markdown(&text));

@@ -1,8 +1,8 @@
 //! Tells the demo as it happens: who said what, SIP as a ladder, with times.
 //!
-//! The demo's own caller tells its side; every other call, of a softphone or of `make sipp`, has its name in front of each line,
-//! its ladder as the server sees it, and how it ended. Invariant: this is the one place that prints words; a demo's callers
-//! are synthetic, or whoever tries it.
+//! The demo's own caller tells its side; every other call, of a softphone or of `make sipp`, has its name in front of
+//! each line, its ladder as the server sees it, and how it ended. Invariant: this is the one place that prints words; a
+//! demo's callers are synthetic, or whoever tries it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

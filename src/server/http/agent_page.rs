@@ -2,7 +2,8 @@
 //! takes over; `GET /loadAgentApp.js` puts that page into one of the operator's own.
 //!
 //! Words around it are in the tenant's language, every text finds its own direction, and times are those of the agent's
-//! clock (UTC without JavaScript). Invariant: a key that is malformed, unknown or expired gets the same page after the same work.
+//! clock (UTC without JavaScript). Invariant: a key that is malformed, unknown or expired gets the same page after the
+//! same work.
 
 use std::borrow::Cow;
 

@@ -365,7 +365,7 @@ impl Server {
         }
     }
 
-    /// Sees every call off at once: by their wills, within [`HURRY_WITHIN`].
+    /// Sees every call off at once: by their teardown plans, within [`HURRY_WITHIN`].
     pub async fn leave_now(&self) {
         self.open.store(false, Ordering::Release);
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -379,7 +379,7 @@ impl Server {
         self.died.notified().await;
     }
 
-    /// Sends every call a BYE with nothing but the wills and the sockets; how many there were.
+    /// Sends every call a BYE with nothing but the teardown plans and the sockets; how many there were.
     pub async fn last_resort(&self) -> usize {
         self.open.store(false, Ordering::Release);
         let calls = last_resort::carry_out_all(&self.registry, &mut self.wire.clone()).await;

@@ -5,7 +5,7 @@
 //!    | CANCEL/reject -> Ended   | 64*T1 without ACK: reported, the call then leaves
 //! ```
 //! From the ACK on it is `session.rs` that decides; who has offered what before the 2xx is in `exchange.rs`. Invariant:
-//! [`Acceptor::will`] always says how to leave from here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
+//! [`Acceptor::teardown`] always says how to leave from here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
 use std::time::Instant;
 
@@ -77,11 +77,11 @@ impl Acceptor {
     /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
     pub fn goes_by(&mut self, hop: Hop) {
         self.session.standing.dialog.goes_by(hop);
-        self.say(Output::WillChanged);
+        self.say(Output::TeardownChanged);
     }
 
     /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before leaving.
-    pub fn will(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
+    pub fn teardown(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
         match &self.state {
             State::Offered => match before_answer {
                 BeforeAnswer::Reject(status) => {
@@ -132,7 +132,7 @@ impl Acceptor {
             (State::Answering(_), Input::Acked { ack, hop }) => {
                 self.session.standing.dialog.came_by(hop);
                 self.state = State::Confirmed;
-                self.say(Output::WillChanged);
+                self.say(Output::TeardownChanged);
                 self.say(Output::Confirmed { body: described_in(&ack) });
             }
             (State::Confirmed, input) => {
@@ -252,7 +252,7 @@ impl Acceptor {
         self.session.standing.sdp = sdp;
         self.session.standing.timer.start(now);
         self.state = State::Answering(Repeated::new(now, self.key.clone(), number, answer, false));
-        self.say(Output::WillChanged);
+        self.say(Output::TeardownChanged);
     }
 
     fn ring(&mut self, now: Instant, sdp: String) {
@@ -345,7 +345,7 @@ impl Acceptor {
 
     fn end(&mut self) {
         self.state = State::Ended;
-        self.say(Output::WillChanged);
+        self.say(Output::TeardownChanged);
     }
 }
 

@@ -85,8 +85,8 @@ pub enum Output {
         /// By which ways.
         ways: Ways,
     },
-    /// The way to leave has changed: deposit the new will.
-    WillChanged,
+    /// The way to leave has changed: deposit the new teardown plan.
+    TeardownChanged,
     /// A PRACK brought the answer to the offer of our 180.
     AnsweredEarly {
         /// The SDP answer.

@@ -1,8 +1,8 @@
 //! Dialogs (RFC 3261 section 12): who talks to whom, by which route, with which numbers.
 //!
 //! Invariant: requests inside a dialog are built here and nowhere else, so that route set, tags and CSeq are always the
-//! dialog's. [`acceptor`] is an INVITE we answer up to its ACK, `session.rs` and `requests.rs` what follows, [`teardown`] how any
-//! call ends; [`Input`] and [`Output`] are their words. Drivers:
+//! dialog's. [`acceptor`] is an INVITE we answer up to its ACK, `session.rs` and `requests.rs` what follows,
+//! [`teardown`] how any call ends; [`Input`] and [`Output`] are their words. Drivers:
 //! `actors/call/sip_dialog.rs` and `actors/signalling/endpoint.rs`.
 
 pub mod acceptor;

@@ -116,7 +116,7 @@ impl Requests {
         self.offering =
             Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None, until: now + OFFER_MAX });
         standing.say(Output::Send { request: request.with_body(SDP, sdp), ways });
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
     }
 
     /// Our refresh is due (RFC 4028 section 10): UPDATE where the far end knows it, else a re-INVITE that changes nothing.
@@ -134,7 +134,7 @@ impl Requests {
         timer_headers(standing, &mut request);
         self.refreshing = Some(standing.dialog.last_number());
         standing.say(Output::Send { request, ways });
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
     }
 
     pub(super) fn refer(&mut self, standing: &mut Standing, now: Instant, transfer: &Transfer) {
@@ -148,14 +148,14 @@ impl Requests {
         let number = standing.dialog.last_number();
         self.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
         standing.say(Output::Send { request, ways });
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
     }
 
     pub(super) fn send_key(&mut self, standing: &mut Standing, digit: char, held: Duration) {
         let branch = self.branch();
         let (request, ways) = standing.dialog.request(Method::Info, &branch);
         standing.say(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), ways });
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
     }
 
     /// A response to one of our requests.
@@ -221,7 +221,7 @@ impl Requests {
             return self.offering_failed(standing, now, response.status);
         }
         standing.dialog.refresh_target(&response.headers);
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
         if standing.timer.agreement().is_some() {
             standing.timer = SessionTimer::restart(now, renewed(standing, response));
         }
@@ -257,7 +257,7 @@ impl Requests {
             200..=299 => {
                 standing.dialog.refresh_target(&response.headers);
                 standing.timer = SessionTimer::restart(now, renewed(standing, response));
-                standing.say(Output::WillChanged);
+                standing.say(Output::TeardownChanged);
             }
             408 | 481 => standing.say(Output::SessionExpired),
             // It does not serve UPDATE after all.

@@ -3,9 +3,9 @@
 //! ```text
 //! theirs:  idle -offer-> unanswered -2xx-> repeated until its ACK -> idle
 //! ```
-//! Who opened the dialog does not matter here; what we ask ourselves is in `requests.rs`. Whatever comes inside the dialog,
-//! the way it came by is where we answer to from then on, in the will too. Invariant: one offer is open at a time, theirs or
-//! ours. Part of whoever opened the dialog: `acceptor.rs`.
+//! Who opened the dialog does not matter here; what we ask ourselves is in `requests.rs`. Whatever comes inside the
+//! dialog, the way it came by is where we answer to from then on, in the teardown plan too. Invariant: one offer is
+//! open at a time, theirs or ours. Part of whoever opened the dialog: `acceptor.rs`.
 
 use std::time::Instant;
 
@@ -131,7 +131,7 @@ impl Session {
         match request.method {
             Method::Bye => {
                 self.standing.respond(key, request.respond(StatusCode(200), None));
-                self.standing.say(Output::WillChanged);
+                self.standing.say(Output::TeardownChanged);
                 self.hung_up(&request);
                 return Then::Over;
             }
@@ -250,7 +250,7 @@ impl Session {
     fn accept(&mut self, now: Instant, request: &Request) -> Response {
         let standing = &mut self.standing;
         standing.dialog.refresh_target(&request.headers);
-        standing.say(Output::WillChanged);
+        standing.say(Output::TeardownChanged);
         let response = request.respond(StatusCode(200), None).with("Contact", standing.dialog.contact());
         let response = response.with("Allow", ALLOW).with("Supported", SUPPORTED);
         let asked = session_timer::asked(request).ok().flatten();

@@ -33,10 +33,10 @@ impl Standing {
         self.say(Output::Respond { key, response });
     }
 
-    /// A request came over this hop: if it is another one, the will leaves by it too.
+    /// A request came over this hop: if it is another one, the BYE of the plan goes by it too.
     pub(super) fn moved_to(&mut self, hop: Hop) {
         if self.dialog.came_by(hop) {
-            self.say(Output::WillChanged);
+            self.say(Output::TeardownChanged);
         }
     }
 }

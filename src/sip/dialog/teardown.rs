@@ -16,8 +16,8 @@ use super::ways::{WAYS_MAX, Ways};
 use crate::message::{Method, Request, Response};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
-/// How to leave, given where the call is. Headers of the BYE are all that a tenant can add; there is no field for an attribute of
-/// the contact, so that no failure path carries one: each variant is what stands here, and nothing more.
+/// How to leave, given where the call is. Headers of the BYE are all that a tenant can add; there is no field for an
+/// attribute of the contact, so that no failure path carries one: each variant is what stands here, and nothing more.
 ///
 /// ```
 /// # use bellhop_sip::dialog::teardown::Teardown;

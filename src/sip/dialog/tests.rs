@@ -53,7 +53,7 @@ fn drain(uas: &mut Acceptor) -> Vec<String> {
             Output::Respond { response, .. } => Some(response.status.0.to_string()),
             Output::Send { request, .. } => Some(request.method.to_string()),
             Output::Acknowledge { .. } => Some("ACK".to_owned()),
-            Output::WillChanged => None,
+            Output::TeardownChanged => None,
             other => Some(format!("{other:?}").split([' ', '{']).next().unwrap_or_default().to_owned()),
         })
         .collect()
@@ -82,7 +82,7 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
     let mut uas = uas(now);
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
     uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
-    let teardown = uas.will(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
+    let teardown = uas.teardown(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
     let mut leaving = Leaving::begin(now, teardown, "z9hG4bKbye".into());
     let Some(Torn::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
     assert_eq!(request.uri, "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1");
@@ -154,7 +154,7 @@ fn cancel_ends_an_offered_call_and_nothing_else() {
     let mut offered = uas(now);
     offered.handle(now, Input::Cancelled);
     assert_eq!(drain(&mut offered), ["487", "CallerCancelled"]);
-    assert_eq!(offered.will(BeforeAnswer::Reject(StatusCode(503)), ""), Teardown::Nothing);
+    assert_eq!(offered.teardown(BeforeAnswer::Reject(StatusCode(503)), ""), Teardown::Nothing);
     let mut answering = uas(now);
     answering.handle(now, Input::Answer { sdp: "v=0".into() });
     answering.handle(now, Input::Cancelled);
@@ -166,8 +166,8 @@ fn no_bye_before_the_ack_or_64_t1() {
     let now = Instant::now();
     for acked_after in [Some(3), None] {
         let uas = uas(now);
-        let will = uas.will(BeforeAnswer::AnswerThenBye { sdp: "v=0" }, "r");
-        let mut leaving = Leaving::begin(now, will, "z9hG4bKx".into());
+        let torn = uas.teardown(BeforeAnswer::AnswerThenBye { sdp: "v=0" }, "r");
+        let mut leaving = Leaving::begin(now, torn, "z9hG4bKx".into());
         let mut seen = vec![];
         let mut clock = now;
         for _ in 0..40 {
@@ -586,9 +586,9 @@ fn a_quick_second_reinvite_is_answered_before_the_ack_of_the_first() {
     assert_eq!(asks(now, &mut uas, described(inside("INVITE", 52215693), "v=0")), ["491"]);
 }
 
-/// Whatever comes inside the dialog by a new connection moves the way out, in the will too.
+/// Whatever comes inside the dialog by a new connection moves the way out, in the teardown plan too.
 #[test]
-fn the_will_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
+fn the_bye_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
     let now = Instant::now();
     let tcp = |flow| Hop { transport: Transport::Tcp, remote: ([3, 80, 16, 13], 33_000 + flow as u16).into(), flow };
     for method in ["OPTIONS", "INFO", "NOTIFY", "PRACK", "UPDATE", "INVITE", "MESSAGE", "ACK"] {
@@ -608,8 +608,8 @@ fn the_will_leaves_by_the_connection_that_the_far_end_spoke_by_last() {
             "ACK" => uas.handle(now, Input::Acked { ack: request, hop: tcp(2) }),
             _ => uas.handle(now, Input::Request { key: some_key(now, &request), request, hop: tcp(2) }),
         }
-        assert!(std::iter::from_fn(|| uas.poll()).any(|output| output == Output::WillChanged), "{method}");
-        let Teardown::Bye { mut dialog, .. } = uas.will(BeforeAnswer::Reject(StatusCode(503)), "") else {
+        assert!(std::iter::from_fn(|| uas.poll()).any(|output| output == Output::TeardownChanged), "{method}");
+        let Teardown::Bye { mut dialog, .. } = uas.teardown(BeforeAnswer::Reject(StatusCode(503)), "") else {
             panic!("a BYE")
         };
         let (bye, _) = dialog.request(Method::Bye, "z9hG4bKx");

@@ -1,7 +1,8 @@
-//! Notes of histories whose key was given away for a transfer by SIP, so that a process that dies meanwhile leaves no key behind
-//! that opens anything.
+//! Notes of histories whose key was given away for a transfer by SIP, so that a process that dies meanwhile leaves no
+//! key behind that opens anything.
 //!
-//! Invariant: the note is committed with the history, and deleted only with it or once the transfer is known to have come about.
+//! Invariant: the note is committed with the history, and deleted only with it or once the transfer is known to have
+//! come about.
 
 use bellhop_connect::session_history_key::FiledAs;
 

@@ -1,9 +1,9 @@
 //! The shape of the database: migrations, each in a file with a number, applied in their order and written down.
 //!
-//! Invariants: all that are missing are applied in one transaction, or none is; who starts at the same time waits and finds them
-//! applied; a database that a later program made is not written to. A migration that was released is never edited: its digest
-//! is kept beside its number. `PRAGMA user_version` is the number of the last one, which programs from before the table of
-//! migrations read too.
+//! Invariants: all that are missing are applied in one transaction, or none is; who starts at the same time waits and
+//! finds them applied; a database that a later program made is not written to. A migration that was released is never
+//! edited: its digest is kept beside its number. `PRAGMA user_version` is the number of the last one, which programs
+//! from before the table of migrations read too.
 
 use std::path::Path;
 

@@ -285,12 +285,12 @@ impl Tried {
 
     /// How the call would leave, and when it wakes.
     fn standing(&self) -> (&'static str, String) {
-        let will = self.uas.will(BeforeAnswer::Reject(StatusCode(503)), "").name();
+        let torn = self.uas.teardown(BeforeAnswer::Reject(StatusCode(503)), "").name();
         let wakes = self.uas.deadline().map_or_else(
             || "never".to_owned(),
             |at| format!("{:.2} s", at.saturating_duration_since(self.began).as_secs_f64()),
         );
-        (will, wakes)
+        (torn, wakes)
     }
 }
 
@@ -308,7 +308,7 @@ fn brief(uas: &Acceptor, output: &Output) -> String {
         }
         Output::Reinvited { request, .. } => format!("Reinvited by {}", request.method),
         Output::CallerHungUp { reason } => format!("CallerHungUp {}", reason.as_deref().unwrap_or_default()),
-        Output::WillChanged => "WillChanged".to_owned(),
+        Output::TeardownChanged => "TeardownChanged".to_owned(),
         other => format!("{other:?}"),
     }
     .trim_end()
@@ -330,8 +330,8 @@ fn told(headers: &crate::message::Headers, body: &[u8]) -> String {
 fn every_state_meets_every_input_as_written() {
     let mut table = String::new();
     for (state, ..) in STATES {
-        let (will, wakes) = Tried::in_state(state).standing();
-        table += &format!("# {state} (will: {will}, wakes: {wakes})\n");
+        let (torn, wakes) = Tried::in_state(state).standing();
+        table += &format!("# {state} (teardown: {torn}, wakes: {wakes})\n");
         let mut rows: Vec<(String, Vec<&str>)> = vec![];
         for (given, step) in INPUTS {
             let mut tried = Tried::in_state(state);
@@ -339,7 +339,7 @@ fn every_state_meets_every_input_as_written() {
             step(&mut tried);
             let mut row = tried.drain();
             let after = tried.standing();
-            row.extend((after.0 != before.0).then(|| format!("[will: {}]", after.0)));
+            row.extend((after.0 != before.0).then(|| format!("[teardown: {}]", after.0)));
             row.extend((after.1 != before.1).then(|| format!("[wakes: {}]", after.1)));
             let row = if row.is_empty() { "nothing".to_owned() } else { row.join("; ") };
             match rows.iter_mut().find(|(known, _)| *known == row) {

@@ -1,5 +1,5 @@
-//! What is told as stored is on the disk, and nothing else is: each precaution of `connections.rs` by itself, so that the loss of
-//! one is not hidden by the others.
+//! What is told as stored is on the disk, and nothing else is: each precaution of `connections.rs` by itself, so that
+//! the loss of one is not hidden by the others.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
