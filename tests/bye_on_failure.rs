@@ -34,7 +34,7 @@ async fn assert_clean_end(stage: &Stage, what: &str) {
 /// Children that have been stopped before the key is spent cannot spoil it any more.
 fn is_alive(drill: Drill) -> bool {
     match drill.phase {
-        PhaseName::Committing | PhaseName::HandedOff | PhaseName::Leaving => {
+        PhaseName::Committing | PhaseName::HandedOff | PhaseName::Terminating => {
             matches!(drill.child, ChildName::Call | ChildName::SipDialog | ChildName::ConnectHandoff)
         }
         _ => true,

@@ -48,7 +48,7 @@ async fn reach(stage: &Stage, phase: PhaseName) {
             until(stage, "the writer is asked", |stage| stage.services.writes_and_blanks().0 == 1).await;
         }
         // These two are over at once: the connection is lost in the middle of what happens in them.
-        PhaseName::Quieting | PhaseName::HandedOff => stage.call_answered().await,
+        PhaseName::Quiescing | PhaseName::HandedOff => stage.call_answered().await,
         PhaseName::Transferring => {
             stage.services.replies("agent", refers(json!({"uri": "sip:desk@192.0.2.1"})));
             stage.call_answered().await;
@@ -61,14 +61,14 @@ async fn reach(stage: &Stage, phase: PhaseName) {
             stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(lost));
             until(stage, "last words", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
         }
-        PhaseName::Leaving => unreachable!("the teardown itself is in tests of its own"),
+        PhaseName::Terminating => unreachable!("the teardown itself is in tests of its own"),
     }
 }
 
 /// The connection is lost now, or in the middle of a phase that no waiting meets.
 fn lose(stage: &Stage, phase: PhaseName, flow: Flow) {
     match phase {
-        PhaseName::Quieting => stage.carrier.flow_becomes_at(Moment::Asked, flow),
+        PhaseName::Quiescing => stage.carrier.flow_becomes_at(Moment::Asked, flow),
         PhaseName::HandedOff => stage.carrier.flow_becomes_at(Moment::Bye, flow),
         _ => stage.carrier.flow_becomes(flow),
     }
@@ -135,10 +135,10 @@ fn the_bye_arrives_by_a_new_connection_where_the_far_end_listens() {
             PhaseName::Offered | PhaseName::Answering | PhaseName::Transferring | PhaseName::FailingOver => false,
             PhaseName::Talking
             | PhaseName::Preparing
-            | PhaseName::Quieting
+            | PhaseName::Quiescing
             | PhaseName::Committing
             | PhaseName::HandedOff
-            | PhaseName::Leaving => true,
+            | PhaseName::Terminating => true,
         };
         assert_eq!(stage.services.has_key(), hands_off, "{what}: {:?}", stage.services.writes_and_blanks());
         void_if_given_away(stage, phase, what);

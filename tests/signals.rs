@@ -101,7 +101,7 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
 /// watchdog does, by sockets of its own.
 #[test]
 fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
-    let drill = "[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"block_reception\"\n";
+    let drill = "[drill]\nchild = \"call\"\nphase = \"quiescing\"\nfault = \"block_reception\"\n";
     let mut node = Node::start("counting", drill);
     let callers = Callers::call(&node, CALLS);
     let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("9".into())];
@@ -120,7 +120,7 @@ fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
 #[test]
 fn the_death_of_the_endpoint_or_of_reception_sends_every_call_a_bye() {
     for fault in ["kill_endpoint", "kill_reception"] {
-        for (phase, key) in [("quieting", "9"), ("committing", "0")] {
+        for (phase, key) in [("quiescing", "9"), ("committing", "0")] {
             let drill = format!("[drill]\nchild = \"call\"\nphase = \"{phase}\"\nfault = \"{fault}\"\n");
             let mut node = Node::start("counting", &drill);
             let callers = Callers::call(&node, CALLS);

@@ -235,7 +235,7 @@ fn the_key_of_a_transfer_that_failed_is_void_and_of_one_that_came_about_is_not()
 #[test]
 fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
     for died in [None, Some(ChildName::SttStream), Some(ChildName::ConnectHandoff), Some(ChildName::TurnLoop)] {
-        let drill = died.map(|child| Drill { child, phase: PhaseName::Quieting, fault: Fault::Panic });
+        let drill = died.map(|child| Drill { child, phase: PhaseName::Quiescing, fault: Fault::Panic });
         play(Choices { drill, failover: Some(Failover::default()), ..Choices::default() }, move |stage| async move {
             refers(&stage, json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"}));
             stage.call_answered().await;

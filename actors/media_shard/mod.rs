@@ -198,7 +198,7 @@ struct OnClock {
 pub struct Shard {
     phases: RefCell<[Vec<OnClock>; PHASES]>,
     joining: RefCell<Vec<OnClock>>,
-    leaving: RefCell<Vec<u64>>,
+    closing: RefCell<Vec<u64>>,
     next_number: Cell<u64>,
     wake: Notify,
     counters: RefCell<metrics::MediaCounters>,
@@ -219,7 +219,7 @@ impl std::fmt::Debug for OnAir {
 impl Drop for OnAir {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.upgrade() {
-            shard.leaving.borrow_mut().push(self.number);
+            shard.closing.borrow_mut().push(self.number);
             shard.wake.notify_one();
         }
     }
@@ -239,7 +239,7 @@ impl Shard {
             let shard = Rc::new(Self {
                 phases: RefCell::default(),
                 joining: RefCell::default(),
-                leaving: RefCell::default(),
+                closing: RefCell::default(),
                 next_number: Cell::new(0),
                 wake: Notify::new(),
                 counters: RefCell::default(),
@@ -296,7 +296,7 @@ impl Shard {
                 quietest.push(leg);
             }
         }
-        for number in self.leaving.borrow_mut().drain(..) {
+        for number in self.closing.borrow_mut().drain(..) {
             for legs in phases.iter_mut() {
                 if let Some(at) = legs.iter().position(|leg| leg.number == number) {
                     legs.swap_remove(at).close();

@@ -25,7 +25,7 @@ const EARNED_AGAIN_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration:
 
 /// What is left of a call that sends a BYE.
 #[derive(Default)]
-pub(super) struct Leaving {
+pub(super) struct Terminating {
     /// Its record, once the call has nothing to add.
     record: Option<FileRecord>,
     /// What came of its teardown.
@@ -108,7 +108,7 @@ impl Reception {
             match (&plan.teardown, ending) {
                 // It is in the headers of this BYE: what came of it is known when that is answered.
                 (Teardown::Bye { .. }, Ending::Transferred) if !headers.is_empty() => {
-                    self.leaving.entry(id).or_default().in_bye = Some(lent);
+                    self.terminating.entry(id).or_default().in_bye = Some(lent);
                 }
                 (_, Ending::Transferred) if headers.is_empty() => self.earned(lent, ctx),
                 _ => self.void(lent, ctx),
@@ -120,7 +120,7 @@ impl Reception {
 
     /// Carries a teardown plan out: takes an uncertain key back first, then sends a BYE.
     pub(super) fn carry_out(&mut self, id: CallId, plan: TeardownPlan, ctx: &mut Context<Self>) {
-        self.leaving.entry(id).or_default();
+        self.terminating.entry(id).or_default();
         let endpoint = self.endpoint().clone();
         let order = CarryOut { call: id, dialog: plan.dialog, teardown: plan.teardown };
         match plan.blank {
@@ -174,7 +174,7 @@ impl Reception {
     pub(super) fn look_for_the_end(&self) {
         if let Some(drain) = &self.drained
             && self.settings.registry.is_empty()
-            && self.leaving.is_empty()
+            && self.terminating.is_empty()
             && self.voiding == 0
         {
             let _ = drain.done.send(());
@@ -202,7 +202,7 @@ impl Reception {
     /// What is known is kept.
     fn file_all(&mut self) {
         // A key in a BYE that nobody has answered yet is void at the next start.
-        for (_, Leaving { record, left, .. }) in self.leaving.drain() {
+        for (_, Terminating { record, left, .. }) in self.terminating.drain() {
             if let Some(record) = record {
                 record.keep(left.is_some_and(|left| left.bye_unanswered));
             }
@@ -211,7 +211,7 @@ impl Reception {
 
     /// Keeps the record of a call of which both record and teardown are known, and forgets one that left no record.
     pub(super) fn settle(&mut self, id: CallId) {
-        let Some(Leaving { record, left, .. }) = self.leaving.get_mut(&id) else { return };
+        let Some(Terminating { record, left, .. }) = self.terminating.get_mut(&id) else { return };
         let gone = self.settings.registry.tenant_of(id).is_none();
         match (left.as_ref(), record.is_some()) {
             (Some(left), true) => {
@@ -219,9 +219,9 @@ impl Reception {
                 if let Some(record) = record.take() {
                     record.keep(bye_unanswered);
                 }
-                self.leaving.remove(&id);
+                self.terminating.remove(&id);
             }
-            (Some(_), false) if gone => _ = self.leaving.remove(&id),
+            (Some(_), false) if gone => _ = self.terminating.remove(&id),
             (Some(_) | None, _) => {}
         }
         self.look_for_the_end();
@@ -234,7 +234,7 @@ impl Handler<CallLeft> for Reception {
     fn handle(&mut self, left: CallLeft, ctx: &mut Self::Context) {
         let id = left.call;
         self.settings.registry.carried_out(id);
-        let in_bye = self.leaving.get_mut(&id).and_then(|leaving| leaving.in_bye.take());
+        let in_bye = self.terminating.get_mut(&id).and_then(|terminating| terminating.in_bye.take());
         match in_bye {
             Some(lent) if left.bye_unanswered => self.void(lent, ctx),
             Some(lent) => self.earned(lent, ctx),
@@ -243,8 +243,8 @@ impl Handler<CallLeft> for Reception {
         if self.turned_away.remove(&id).is_some() {
             self.settings.registry.close(id);
         }
-        if let Some(leaving) = self.leaving.get_mut(&id) {
-            leaving.left = Some(left);
+        if let Some(terminating) = self.terminating.get_mut(&id) {
+            terminating.left = Some(left);
         }
         self.settle(id);
     }
@@ -263,8 +263,8 @@ impl Handler<FileRecord> for Reception {
 
     fn handle(&mut self, record: FileRecord, _: &mut Self::Context) {
         let id = record.id;
-        if self.leaving.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
-            self.leaving.entry(id).or_default().record = Some(record);
+        if self.terminating.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
+            self.terminating.entry(id).or_default().record = Some(record);
             self.settle(id);
         } else {
             record.keep(false);

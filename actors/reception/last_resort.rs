@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use bellhop_sip::dialog::teardown::{Leaving, Output, Teardown};
+use bellhop_sip::dialog::teardown::{Output, Teardown, Terminating};
 use bellhop_sip::dialog::ways::{self, Way, Ways};
 use bellhop_sip::hop::Hop;
 use bellhop_sip::message::Request;
@@ -39,9 +39,9 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
             continue;
         }
         let now = crate::now();
-        let mut leaving = Leaving::begin(now, teardown, format!("z9hG4bK{:016x}", rand::random::<u64>()));
-        leaving.acked(now); // nobody will be there to wait for it
-        while let Some(output) = leaving.poll() {
+        let mut terminating = Terminating::begin(now, teardown, format!("z9hG4bK{:016x}", rand::random::<u64>()));
+        terminating.acked(now); // nobody will be there to wait for it
+        while let Some(output) = terminating.poll() {
             if let Output::Request { request, ways } = output {
                 send(request, ways, wire).await;
             }

@@ -40,7 +40,7 @@ use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::failure::Fault;
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
-use departures::{Leaving, Pace};
+use departures::{Pace, Terminating};
 use refused::{Numbers, RefusedCall, Why};
 
 /// How long a key's blanking may hold a BYE up.
@@ -90,7 +90,7 @@ pub struct Reception {
     next_shard: usize,
     shard_of: HashMap<CallId, usize>,
     /// Calls whose teardown is on the wire, or whose record has come.
-    leaving: HashMap<CallId, Leaving>,
+    terminating: HashMap<CallId, Terminating>,
     /// Calls that are answered only to be ended, and where they came from.
     turned_away: HashMap<CallId, Source>,
     /// Keys that are being made void: the process does not end before.
@@ -133,7 +133,7 @@ impl Reception {
             next_call,
             next_shard: 0,
             shard_of: HashMap::new(),
-            leaving: HashMap::new(),
+            terminating: HashMap::new(),
             turned_away: HashMap::new(),
             voiding: 0,
             pace: Pace::Orderly,

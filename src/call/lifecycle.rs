@@ -497,12 +497,12 @@ impl State {
             Self::Answering { .. } => PhaseName::Answering,
             Self::Talking => PhaseName::Talking,
             Self::Preparing { .. } => PhaseName::Preparing,
-            Self::Quiescing { .. } => PhaseName::Quieting,
+            Self::Quiescing { .. } => PhaseName::Quiescing,
             Self::Committing { .. } => PhaseName::Committing,
             Self::HandedOff => PhaseName::HandedOff,
             Self::Transferring { .. } => PhaseName::Transferring,
             Self::FailingOver { .. } => PhaseName::FailingOver,
-            Self::Terminating => PhaseName::Leaving,
+            Self::Terminating => PhaseName::Terminating,
         }
     }
 

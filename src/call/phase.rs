@@ -18,20 +18,20 @@ pub enum PhaseName {
     /// The history is being stored.
     Preparing,
     /// The other children are being stopped, the key in hand.
-    Quieting,
+    Quiescing,
     /// The request is in flight.
     Committing,
     /// The attribute is there: nothing left but the BYE.
     HandedOff,
     /// The teardown is ordered.
-    Leaving,
+    Terminating,
 }
 
 impl PhaseName {
     /// Those that every call with a hand-off goes through, in order.
     pub const LIVE: [Self; 7] = {
-        let [offered, answering, talking, preparing, quieting, committing, handed_off, ..] = Self::DRILLED;
-        [offered, answering, talking, preparing, quieting, committing, handed_off]
+        let [offered, answering, talking, preparing, quiescing, committing, handed_off, ..] = Self::DRILLED;
+        [offered, answering, talking, preparing, quiescing, committing, handed_off]
     };
 
     /// Every phase in which a call can be struck by a fault: those of a hand-off, and those of a transfer by SIP.
@@ -40,7 +40,7 @@ impl PhaseName {
         Self::Answering,
         Self::Talking,
         Self::Preparing,
-        Self::Quieting,
+        Self::Quiescing,
         Self::Committing,
         Self::HandedOff,
         Self::Transferring,
@@ -56,10 +56,10 @@ impl PhaseName {
             Self::Transferring => "transferring",
             Self::FailingOver => "failing_over",
             Self::Preparing => "preparing",
-            Self::Quieting => "quieting",
+            Self::Quiescing => "quiescing",
             Self::Committing => "committing",
             Self::HandedOff => "handed_off",
-            Self::Leaving => "leaving",
+            Self::Terminating => "terminating",
         }
     }
 }

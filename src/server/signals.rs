@@ -133,7 +133,7 @@ async fn see_off(server: &Server, signals: &mut Signals, patience: Patience) -> 
             () = server.died() => return Err(last_resort(server).await),
         }
     }
-    tracing::warn!(calls = server.registry.len(), "leaving at once");
+    tracing::warn!(calls = server.registry.len(), "terminating at once");
     server.leave_now().await;
     Ok(())
 }

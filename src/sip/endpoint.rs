@@ -7,7 +7,7 @@
 //! response  -> whoever sent the request
 //! ```
 //! `O` is how an owner is known, `C` how a call is named to whoever hears of its end. Invariant: a dialog has one owner: its
-//! call, or, from the teardown on, a [`crate::dialog::teardown::Leaving`] machine in here. What is sent by which way is
+//! call, or, from the teardown on, a [`crate::dialog::teardown::Terminating`] machine in here. What is sent by which way is
 //! not decided here. Driver:
 //! `actors/signalling/endpoint.rs`.
 
@@ -130,7 +130,7 @@ pub struct Endpoint<O, C> {
     guard: SourceGuard,
     refusal_tag: RefusalTag,
     calls: HashMap<DialogId, Owned<O>>,
-    leaving: HashMap<DialogId, Leave<C>>,
+    terminating: HashMap<DialogId, Leave<C>>,
     invites: HashMap<ServerKey, O>,
     /// Cancelled before their call had come to be: told to its owner as soon as there is one.
     early_cancels: HashSet<ServerKey>,
@@ -156,7 +156,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             guard: SourceGuard::default(),
             refusal_tag: RefusalTag::new(secret),
             calls: HashMap::new(),
-            leaving: HashMap::new(),
+            terminating: HashMap::new(),
             invites: HashMap::new(),
             early_cancels: HashSet::new(),
             outputs: VecDeque::new(),
@@ -181,14 +181,14 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
 
     /// When to call [`Endpoint::handle_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        let leaving = self.leaving.values().filter_map(|leave| leave.machine.deadline());
-        leaving.chain(self.layer.deadline()).min()
+        let terminating = self.terminating.values().filter_map(|leave| leave.machine.deadline());
+        terminating.chain(self.layer.deadline()).min()
     }
 
     /// The deadline passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
-        self.leaving_timeout(now);
+        self.terminating_timeout(now);
     }
 
     /// Answers a transaction.
@@ -281,7 +281,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
 
     /// How many dialogs there are, those that are being left among them.
     pub fn dialogs(&self) -> usize {
-        self.calls.len() + self.leaving.len()
+        self.calls.len() + self.terminating.len()
     }
 
     /// How many transactions live.
@@ -358,8 +358,8 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                 },
             );
         }
-        if self.leaving.contains_key(&dialog) {
-            return self.inside_leaving(now, &dialog, key, &request);
+        if self.terminating.contains_key(&dialog) {
+            return self.inside_terminating(now, &dialog, key, &request);
         }
         self.of_nobody(now, key, &request, hop, world);
     }

@@ -80,7 +80,7 @@ impl Acceptor {
         self.say(Output::TeardownChanged);
     }
 
-    /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before leaving.
+    /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before the teardown.
     pub fn teardown(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
         match &self.state {
             State::Offered => match before_answer {

@@ -35,7 +35,7 @@ impl Repeated {
     /// `false` when no ACK came in time.
     pub(super) fn repeat(&mut self, now: Instant, outputs: &mut VecDeque<Output>) -> bool {
         if self.until <= now {
-            // Leaving sends the BYE at once: its own `until` is the same instant.
+            // The teardown sends the BYE at once: its own `until` is the same instant.
             self.until = now + TIMEOUT;
             self.again = now + TIMEOUT;
             return false;

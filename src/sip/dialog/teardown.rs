@@ -123,7 +123,7 @@ impl Teardown {
     }
 }
 
-/// What the leaving machine wants done.
+/// What the machine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// Answer a transaction.
@@ -144,7 +144,7 @@ pub enum Output {
 
 /// A teardown on its way.
 #[derive(Debug)]
-pub struct Leaving {
+pub struct Terminating {
     state: State,
     branch: String,
     outputs: VecDeque<Output>,
@@ -167,7 +167,7 @@ enum State {
     Done,
 }
 
-impl Leaving {
+impl Terminating {
     /// Begins a teardown. `branch` is a fresh Via branch for the BYE.
     pub fn begin(now: Instant, teardown: Teardown, branch: String) -> Self {
         let mut this = Self { state: State::Done, branch, outputs: VecDeque::new() };

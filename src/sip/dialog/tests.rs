@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::acceptor::{Acceptor, BeforeAnswer};
 use super::requests::OFFER_MAX;
-use super::teardown::{Leaving, Output as Torn, Teardown};
+use super::teardown::{Output as Torn, Teardown, Terminating};
 use super::ways::Way;
 use super::*;
 use crate::hop::Transport;
@@ -83,8 +83,8 @@ fn a_bye_goes_by_the_record_route_and_names_the_private_contact() {
     uas.handle(now, Input::Answer { sdp: "v=0".into() });
     uas.handle(now, Input::Acked { ack: inside("ACK", 52215685), hop: hop() });
     let teardown = uas.teardown(BeforeAnswer::Reject(StatusCode(503)), "SIP;cause=200;text=\"done\"");
-    let mut leaving = Leaving::begin(now, teardown, "z9hG4bKbye".into());
-    let Some(Torn::Request { request, ways }) = leaving.poll() else { panic!("a BYE") };
+    let mut terminating = Terminating::begin(now, teardown, "z9hG4bKbye".into());
+    let Some(Torn::Request { request, ways }) = terminating.poll() else { panic!("a BYE") };
     assert_eq!(request.uri, "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1");
     assert_eq!(request.headers.get("Route"), Some("<sip:3.80.16.13;lr;ftag=9eXmFya9j7Hpa;did=c71.2ee3;nat=yes>"));
     let Some(Way::Flow(hop)) = ways.first() else { panic!("our own socket") };
@@ -167,11 +167,11 @@ fn no_bye_before_the_ack_or_64_t1() {
     for acked_after in [Some(3), None] {
         let uas = uas(now);
         let torn = uas.teardown(BeforeAnswer::AnswerThenBye { sdp: "v=0" }, "r");
-        let mut leaving = Leaving::begin(now, torn, "z9hG4bKx".into());
+        let mut terminating = Terminating::begin(now, torn, "z9hG4bKx".into());
         let mut seen = vec![];
         let mut clock = now;
         for _ in 0..40 {
-            while let Some(output) = leaving.poll() {
+            while let Some(output) = terminating.poll() {
                 let what = match output {
                     Torn::Respond { response, .. } => response.status.0.to_string(),
                     Torn::Request { request, .. } => request.method.to_string(),
@@ -180,9 +180,9 @@ fn no_bye_before_the_ack_or_64_t1() {
             }
             clock += Duration::from_secs(1);
             if acked_after == Some((clock - now).as_secs()) {
-                leaving.acked(clock);
+                terminating.acked(clock);
             }
-            leaving.handle_timeout(clock);
+            terminating.handle_timeout(clock);
         }
         let bye_at = seen.iter().find(|(_, what)| what == "BYE").expect("a BYE").0;
         assert_eq!(bye_at, acked_after.unwrap_or(32));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Endpoint, Output};
 use crate::dialog::DialogId;
-use crate::dialog::teardown::{self, Leaving, Teardown};
+use crate::dialog::teardown::{self, Teardown, Terminating};
 use crate::message::{Method, Request, StatusCode};
 use crate::transaction::ServerKey;
 
@@ -14,7 +14,7 @@ use crate::transaction::ServerKey;
 #[derive(Debug)]
 pub(super) struct Leave<C> {
     call: C,
-    pub(super) machine: Leaving,
+    pub(super) machine: Terminating,
     unanswered: bool,
 }
 
@@ -23,15 +23,15 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     pub fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, teardown: Teardown, branch: String) {
         self.disown(dialog);
         self.vetting.call_over(dialog);
-        let machine = Leaving::begin(now, teardown, branch);
-        self.leaving.insert(dialog.clone(), Leave { call, machine, unanswered: false });
+        let machine = Terminating::begin(now, teardown, branch);
+        self.terminating.insert(dialog.clone(), Leave { call, machine, unanswered: false });
         self.settle(now, dialog);
     }
 
     /// The BYE of a teardown was answered, or no way is left to try. Whether its caller is left in silence: not where the far
     /// end's own BYE came meanwhile.
     pub fn bye_ended(&mut self, now: Instant, dialog: &DialogId, answered: bool) -> bool {
-        let Some(leave) = self.leaving.get_mut(dialog) else { return false };
+        let Some(leave) = self.terminating.get_mut(dialog) else { return false };
         leave.unanswered = !answered;
         leave.machine.bye_ended();
         self.settle(now, dialog);
@@ -40,17 +40,17 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
 
     /// Teardowns that wait for an ACK wait no longer.
     pub fn wait_no_longer(&mut self, now: Instant) {
-        self.leaving.values_mut().for_each(|leave| leave.machine.acked(now));
-        let dialogs: Vec<DialogId> = self.leaving.keys().cloned().collect();
+        self.terminating.values_mut().for_each(|leave| leave.machine.acked(now));
+        let dialogs: Vec<DialogId> = self.terminating.keys().cloned().collect();
         dialogs.iter().for_each(|dialog| self.settle(now, dialog));
     }
 
-    pub(super) fn leaving_timeout(&mut self, now: Instant) {
+    pub(super) fn terminating_timeout(&mut self, now: Instant) {
         let due = |leave: &Leave<C>| leave.machine.deadline().is_some_and(|at| at <= now);
         let due: Vec<DialogId> =
-            self.leaving.iter().filter(|(_, leave)| due(leave)).map(|(dialog, _)| dialog.clone()).collect();
+            self.terminating.iter().filter(|(_, leave)| due(leave)).map(|(dialog, _)| dialog.clone()).collect();
         for dialog in due {
-            if let Some(leave) = self.leaving.get_mut(&dialog) {
+            if let Some(leave) = self.terminating.get_mut(&dialog) {
                 leave.machine.handle_timeout(now);
                 // Only a BYE that nobody answered ends by a timer.
                 leave.unanswered |= leave.machine.is_done();
@@ -60,14 +60,14 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     }
 
     /// A request inside a dialog whose teardown is being carried out.
-    pub(super) fn inside_leaving(
+    pub(super) fn inside_terminating(
         &mut self,
         now: Instant,
         dialog: &DialogId,
         key: Option<ServerKey>,
         request: &Request,
     ) {
-        let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) else { return };
+        let Some(Leave { machine, .. }) = self.terminating.get_mut(dialog) else { return };
         match (&request.method, key) {
             (Method::Ack, _) => machine.acked(now),
             (Method::Bye, Some(key)) => {
@@ -82,7 +82,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
 
     /// Carries out what a teardown wants next, and forgets the dialog when all is said.
     fn settle(&mut self, now: Instant, dialog: &DialogId) {
-        while let Some(Leave { machine, .. }) = self.leaving.get_mut(dialog) {
+        while let Some(Leave { machine, .. }) = self.terminating.get_mut(dialog) {
             match machine.poll() {
                 Some(teardown::Output::Respond { key, response }) => {
                     self.early_cancels.remove(&key);
@@ -92,7 +92,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                     self.outputs.push_back(Output::Deliver { dialog: dialog.clone(), request, ways });
                 }
                 None if machine.is_done() => {
-                    if let Some(Leave { call, unanswered, .. }) = self.leaving.remove(dialog) {
+                    if let Some(Leave { call, unanswered, .. }) = self.terminating.remove(dialog) {
                         self.outputs.push_back(Output::Left { call, bye_unanswered: unanswered });
                     }
                     return;
