@@ -4,15 +4,15 @@
 //! leaked.
 
 use bellhop_actors::reception::{Drain, LeaveNow};
-use bellhop_call::drill::Drill;
 use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tests::Stage;
 use bellhop_tests::carrier::Habits;
 use bellhop_tests::services::Behaviour;
-use bellhop_tests::stage::{Choices, drills, play};
+use bellhop_tests::stage::{Choices, fault_injections, play};
 
 /// Plays a call that would end in a hand-off, whatever happens to it.
 async fn play_to_the_end(stage: &Stage) {
@@ -32,17 +32,17 @@ async fn assert_clean_end(stage: &Stage, what: &str) {
 }
 
 /// Children that have been stopped before the key is spent cannot spoil it any more.
-fn is_alive(drill: Drill) -> bool {
-    match drill.phase {
+fn is_alive(injected: FaultInjection) -> bool {
+    match injected.phase {
         PhaseName::Committing | PhaseName::HandedOff | PhaseName::Terminating => {
-            matches!(drill.child, ChildName::Call | ChildName::SipDialog | ChildName::ConnectHandoff)
+            matches!(injected.child, ChildName::Call | ChildName::SipDialog | ChildName::ConnectHandoff)
         }
         _ => true,
     }
 }
 
-fn choices(drill: Drill) -> Choices {
-    Choices { drill: Some(drill), ..Choices::default() }
+fn choices(injected: FaultInjection) -> Choices {
+    Choices { fault_injection: Some(injected), ..Choices::default() }
 }
 
 #[test]
@@ -59,13 +59,14 @@ fn without_a_failure_the_caller_reaches_an_agent() {
 /// Runs every cell of one fault; a cell is named in what it says when it fails.
 fn every_cell_of(fault: Fault) {
     let mut cells = 0;
-    for drill in drills().filter(|drill| drill.fault == fault) {
+    for injected in fault_injections().filter(|injected| injected.fault == fault) {
         cells += 1;
-        play(choices(drill), move |stage| async move {
-            let what = format!("{} dies of {} while {}", drill.child, drill.fault.label(), drill.phase.label());
+        play(choices(injected), move |stage| async move {
+            let what =
+                format!("{} dies of {} while {}", injected.child, injected.fault.label(), injected.phase.label());
             play_to_the_end(&stage).await;
             assert_clean_end(&stage, &what).await;
-            let committed = drill.phase == PhaseName::HandedOff || !is_alive(drill);
+            let committed = injected.phase == PhaseName::HandedOff || !is_alive(injected);
             assert_eq!(stage.services.has_key(), committed, "{what}: {:?}", stage.services.writes_and_blanks());
         });
     }
@@ -146,8 +147,8 @@ fn an_uncertain_commit_is_taken_back_before_the_bye() {
 fn before_the_answer_the_tenants_policy_decides() {
     for (policy, status) in [(FailureBeforeAnswer::AnswerThenBye, 200), (FailureBeforeAnswer::ServiceUnavailable, 503)]
     {
-        let drill = Drill { child: ChildName::TurnLoop, phase: PhaseName::Offered, fault: Fault::Panic };
-        let choices = Choices { drill: Some(drill), before_answer: policy, ..Choices::default() };
+        let injected = FaultInjection { child: ChildName::TurnLoop, phase: PhaseName::Offered, fault: Fault::Panic };
+        let choices = Choices { fault_injection: Some(injected), before_answer: policy, ..Choices::default() };
         play(choices, move |stage| async move {
             play_to_the_end(&stage).await;
             assert!(stage.carrier.statuses().contains(&status), "{:?}", stage.carrier.statuses());

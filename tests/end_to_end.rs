@@ -491,8 +491,10 @@ fn the_failure_matrix_holds_for_the_real_binary() {
 /// The thread that carries the calls ends, with its media shard: teardowns from outside, and the next call finds another.
 #[test]
 fn a_media_shard_that_dies_ends_its_calls_and_is_replaced() {
-    let node =
-        Node::start("counting", "[drill]\nchild = \"jitter_buffer\"\nphase = \"talking\"\nfault = \"kill_shard\"\n");
+    let node = Node::start(
+        "counting",
+        "[fault_injection]\nchild = \"jitter_buffer\"\nphase = \"talking\"\nfault = \"kill_shard\"\n",
+    );
     for contact in ["c1", "c2", "c3"] {
         let (report, stop) = node.call_with(Transport::Tls, &[Codec::Pcmu], Security::Required, contact, press("0"));
         assert!(matches!(report.ended, Ended::ByGateway(_)), "{:?}", report.ended);
@@ -512,8 +514,12 @@ fn a_blocked_thread_ends_in_a_teardown_from_outside() {
 
 fn one_cell(child: ChildName, phase: PhaseName, fault: Fault) {
     let what = format!("{child} dies of {} while {}", fault.label(), phase.label());
-    let drill = format!("[drill]\nchild = \"{child}\"\nphase = \"{}\"\nfault = \"{}\"\n", phase.label(), fault.label());
-    let node = Node::start("counting", &drill);
+    let injected = format!(
+        "[fault_injection]\nchild = \"{child}\"\nphase = \"{}\"\nfault = \"{}\"\n",
+        phase.label(),
+        fault.label()
+    );
+    let node = Node::start("counting", &injected);
     // Half of the cells over TLS with SRTP: the promise is the same.
     let secure = (child as usize + phase as usize).is_multiple_of(2);
     let (transport, security) =

@@ -86,7 +86,7 @@ fn trunk() -> Choices {
 }
 
 fn every_cell(listens: bool, check: impl Fn(&Stage, PhaseName, &str) + Copy + 'static) {
-    for phase in PhaseName::DRILLED {
+    for phase in PhaseName::INJECTABLE {
         for flow in [Flow::Closed, Flow::Resets, Flow::Silent] {
             let choices = match phase {
                 PhaseName::Transferring | PhaseName::FailingOver => trunk(),

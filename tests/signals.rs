@@ -101,8 +101,8 @@ fn a_log_that_cannot_be_written_costs_nobody_his_call() {
 /// watchdog does, by sockets of its own.
 #[test]
 fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
-    let drill = "[drill]\nchild = \"call\"\nphase = \"quiescing\"\nfault = \"block_reception\"\n";
-    let mut node = Node::start("counting", drill);
+    let injected = "[fault_injection]\nchild = \"call\"\nphase = \"quiescing\"\nfault = \"block_reception\"\n";
+    let mut node = Node::start("counting", injected);
     let callers = Callers::call(&node, CALLS);
     let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("9".into())];
     let (report, _) = node.call(Transport::Udp, "c1", lines);
@@ -121,8 +121,8 @@ fn a_main_thread_that_is_stuck_for_good_costs_no_call_its_bye() {
 fn the_death_of_the_endpoint_or_of_reception_sends_every_call_a_bye() {
     for fault in ["kill_endpoint", "kill_reception"] {
         for (phase, key) in [("quiescing", "9"), ("committing", "0")] {
-            let drill = format!("[drill]\nchild = \"call\"\nphase = \"{phase}\"\nfault = \"{fault}\"\n");
-            let mut node = Node::start("counting", &drill);
+            let injected = format!("[fault_injection]\nchild = \"call\"\nphase = \"{phase}\"\nfault = \"{fault}\"\n");
+            let mut node = Node::start("counting", &injected);
             let callers = Callers::call(&node, CALLS);
             // Nobody comes into this phase before.
             let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press(key.into())];
@@ -138,7 +138,7 @@ fn the_death_of_the_endpoint_or_of_reception_sends_every_call_a_bye() {
             if !no_key(&node, "c1") {
                 let key = node.connect.attributes("c1")["SessionHistoryKey"].clone();
                 let path = node.folder.join("bellhop.toml");
-                let quiet = std::fs::read_to_string(&path).expect("written").replace(&drill, "");
+                let quiet = std::fs::read_to_string(&path).expect("written").replace(&injected, "");
                 std::fs::write(&path, quiet).expect("written");
                 let next = Node::serve(&path, node.folder.clone(), node::stand_in().0);
                 let page = next.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));

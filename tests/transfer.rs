@@ -1,8 +1,8 @@
 //! Where no contact flow takes over: transfers, and the way out of a failure, in virtual time.
 
 use bellhop_actors::reception::{Drain, LeaveNow};
-use bellhop_call::drill::Drill;
 use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::{Method, Request, StatusCode};
 use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
@@ -13,9 +13,9 @@ use bellhop_tests::stage::{Choices, play};
 use serde_json::json;
 
 fn trunk(child: ChildName, target: Option<&str>, hold: HoldOnTransfer) -> Choices {
-    let drill = Drill { child, phase: PhaseName::Talking, fault: Fault::Panic };
+    let injected = FaultInjection { child, phase: PhaseName::Talking, fault: Fault::Panic };
     let failover = Failover { message: Some("we are sorry".into()), target: target.map(str::to_owned) };
-    Choices { drill: Some(drill), failover: Some(failover), hold, ..Choices::default() }
+    Choices { fault_injection: Some(injected), failover: Some(failover), hold, ..Choices::default() }
 }
 
 fn answers(stage: &Stage, request: &Request, status: u16) {
@@ -52,8 +52,8 @@ fn a_failure_is_told_the_caller_who_is_then_referred_on() {
 #[test]
 fn a_call_that_fails_while_it_rings_is_answered_and_led_out() {
     let choices = trunk(ChildName::TurnLoop, Some("sip:desk@pbx.example.com"), HoldOnTransfer::Leave);
-    let drill = choices.drill.map(|drill| Drill { phase: PhaseName::Offered, ..drill });
-    play(Choices { drill, ..choices }, |stage| async move {
+    let injected = choices.fault_injection.map(|injected| FaultInjection { phase: PhaseName::Offered, ..injected });
+    play(Choices { fault_injection: injected, ..choices }, |stage| async move {
         stage.call_answered().await;
         stage.pass(3000).await;
         assert!(stage.carrier.statuses().contains(&200));
@@ -162,8 +162,9 @@ fn refers(stage: &Stage, sip: serde_json::Value) {
 fn a_child_that_dies_during_a_transfer_ends_in_one_bye_and_a_void_key() {
     for child in ChildName::ALL {
         for fault in [Fault::Error, Fault::Panic] {
-            let drill = Some(Drill { child, phase: PhaseName::Transferring, fault });
-            let choices = Choices { drill, failover: Some(Failover::default()), ..Choices::default() };
+            let injected = Some(FaultInjection { child, phase: PhaseName::Transferring, fault });
+            let choices =
+                Choices { fault_injection: injected, failover: Some(Failover::default()), ..Choices::default() };
             play(Choices { hold: HoldOnTransfer::Leave, ..choices }, move |stage| async move {
                 let what = format!("{child} dies of {} while transferring", fault.label());
                 refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
@@ -184,23 +185,26 @@ fn a_child_that_dies_while_the_caller_is_led_out_ends_in_one_bye() {
     for child in ChildName::ALL {
         for fault in [Fault::Error, Fault::Panic] {
             let failover = Failover { message: Some("we are sorry".into()), target: Some("sip:desk@192.0.2.1".into()) };
-            let drill = Some(Drill { child, phase: PhaseName::FailingOver, fault });
-            play(Choices { drill, failover: Some(failover), ..Choices::default() }, move |stage| async move {
-                let what = format!("{child} dies of {} while failing over", fault.label());
-                stage.call_answered().await;
-                stage
-                    .services
-                    .hears(&bellhop_dialogue::ports::Heard::Lost(bellhop_dialogue::ports::ServiceFailure::Overdue));
-                stage.pass(5000).await;
-                for refer in stage.carrier.requests(&Method::Refer) {
-                    answers(&stage, &refer, 603);
-                }
-                stage.settle().await;
-                assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
-                assert!(!stage.services.has_key(), "{what}");
-                assert_eq!(stage.services.records().len(), 1, "{what}");
-                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
-            });
+            let injected = Some(FaultInjection { child, phase: PhaseName::FailingOver, fault });
+            play(
+                Choices { fault_injection: injected, failover: Some(failover), ..Choices::default() },
+                move |stage| async move {
+                    let what = format!("{child} dies of {} while failing over", fault.label());
+                    stage.call_answered().await;
+                    stage
+                        .services
+                        .hears(&bellhop_dialogue::ports::Heard::Lost(bellhop_dialogue::ports::ServiceFailure::Overdue));
+                    stage.pass(5000).await;
+                    for refer in stage.carrier.requests(&Method::Refer) {
+                        answers(&stage, &refer, 603);
+                    }
+                    stage.settle().await;
+                    assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1, "{what}");
+                    assert!(!stage.services.has_key(), "{what}");
+                    assert_eq!(stage.services.records().len(), 1, "{what}");
+                    assert_eq!(stage.leaks().await, Vec::<String>::new(), "{what}");
+                },
+            );
         }
     }
 }
@@ -235,19 +239,22 @@ fn the_key_of_a_transfer_that_failed_is_void_and_of_one_that_came_about_is_not()
 #[test]
 fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
     for died in [None, Some(ChildName::SttStream), Some(ChildName::ConnectHandoff), Some(ChildName::TurnLoop)] {
-        let drill = died.map(|child| Drill { child, phase: PhaseName::Quiescing, fault: Fault::Panic });
-        play(Choices { drill, failover: Some(Failover::default()), ..Choices::default() }, move |stage| async move {
-            refers(&stage, json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"}));
-            stage.call_answered().await;
-            stage.caller_says("agent").await;
-            stage.settle().await;
-            let byes = stage.carrier.requests(&Method::Bye);
-            assert_eq!(byes.len(), 1, "{died:?}");
-            assert_eq!(byes[0].headers.get("User-to-User").is_some(), died.is_none(), "{died:?}");
-            assert_eq!(byes[0].headers.get("Transfer-Target").is_some(), died.is_none(), "{died:?}");
-            assert_eq!(stage.services.voided(), usize::from(died.is_some()), "{died:?}");
-            assert_eq!(stage.leaks().await, Vec::<String>::new(), "{died:?}");
-        });
+        let injected = died.map(|child| FaultInjection { child, phase: PhaseName::Quiescing, fault: Fault::Panic });
+        play(
+            Choices { fault_injection: injected, failover: Some(Failover::default()), ..Choices::default() },
+            move |stage| async move {
+                refers(&stage, json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"}));
+                stage.call_answered().await;
+                stage.caller_says("agent").await;
+                stage.settle().await;
+                let byes = stage.carrier.requests(&Method::Bye);
+                assert_eq!(byes.len(), 1, "{died:?}");
+                assert_eq!(byes[0].headers.get("User-to-User").is_some(), died.is_none(), "{died:?}");
+                assert_eq!(byes[0].headers.get("Transfer-Target").is_some(), died.is_none(), "{died:?}");
+                assert_eq!(stage.services.voided(), usize::from(died.is_some()), "{died:?}");
+                assert_eq!(stage.leaks().await, Vec::<String>::new(), "{died:?}");
+            },
+        );
     }
 }
 

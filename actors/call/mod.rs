@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Addr, Recipient};
-use bellhop_call::drill::Drill;
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::lifecycle::Input;
 use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
@@ -98,8 +98,8 @@ pub struct CallSeed {
     pub endpoint: Addr<SipEndpoint>,
     /// Hears of the end.
     pub reception: Addr<Reception>,
-    /// A failure drill.
-    pub drill: Option<Drill>,
+    /// A fault to inject.
+    pub fault_injection: Option<FaultInjection>,
 }
 
 impl CallSeed {
@@ -121,7 +121,7 @@ impl CallSeed {
     }
 }
 
-/// What every child answers to: the order to stop, and a fault for drills.
+/// What every child answers to: the order to stop, and a fault for fault injection.
 macro_rules! child {
     ($actor:ty) => {
         impl actix::Handler<crate::supervision::Stop> for $actor {
@@ -151,7 +151,7 @@ pub(crate) use child;
 use crate::supervision::{Exit, Failure, Fault, Link};
 use actix::{Actor, ActorContext, Context};
 
-/// Dies as a drill says.
+/// Dies of an injected fault.
 pub(crate) fn strike<A>(fault: Fault, link: &Link, ctx: &mut Context<A>)
 where
     A: Actor<Context = Context<A>>,

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
-use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::turn_loop;
@@ -71,19 +71,19 @@ impl Call {
     /// A failure that is rehearsed strikes as soon as its state is entered.
     fn entered(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
         tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
-        if let Some(drill) = self.seed.drill.filter(|drill| drill.phase == phase) {
-            self.drilled(drill, ctx);
+        if let Some(injected) = self.seed.fault_injection.filter(|injected| injected.phase == phase) {
+            self.inject(injected, ctx);
         }
     }
 
-    fn drilled(&mut self, drill: Drill, ctx: &mut Context<Self>) {
-        let fault = Strike(drill.fault);
-        match drill.fault {
+    fn inject(&mut self, injected: FaultInjection, ctx: &mut Context<Self>) {
+        let fault = Strike(injected.fault);
+        match injected.fault {
             Fault::KillEndpoint => self.seed.endpoint.do_send(fault),
             Fault::KillReception | Fault::BlockReception => self.seed.reception.do_send(fault),
-            _ if drill.child == ChildName::Call => strike(drill.fault, &self.link, ctx),
+            _ if injected.child == ChildName::Call => strike(injected.fault, &self.link, ctx),
             Fault::Error | Fault::Panic | Fault::BlockThread | Fault::KillShard => {
-                self.children.strike(drill.child, fault);
+                self.children.strike(injected.child, fault);
             }
         }
     }

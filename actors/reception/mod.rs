@@ -36,9 +36,9 @@ use crate::signalling::messages::{CallOffered, Refuse, Respond, Taken, Trust};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
-use bellhop_call::drill::Drill;
 use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::failure::Fault;
+use bellhop_call::fault_injection::FaultInjection;
 pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
 use departures::{Pace, Terminating};
 use refused::{Numbers, RefusedCall, Why};
@@ -74,8 +74,8 @@ pub struct ReceptionSettings {
     pub new_shard: Arc<dyn Fn() -> ArbiterHandle + Send + Sync>,
     /// All calls.
     pub registry: Arc<CallRegistry>,
-    /// A failure drill: which child dies of what, in which phase.
-    pub drill: Option<Drill>,
+    /// A fault to inject: which child dies of what, in which phase.
+    pub fault_injection: Option<FaultInjection>,
     /// Hears of refused calls.
     pub observer: Option<Arc<dyn Observer>>,
     /// How much of a number it is shown.
@@ -200,7 +200,7 @@ impl Reception {
             registry: Arc::clone(&self.settings.registry),
             endpoint: self.endpoint().clone(),
             reception: ctx.address(),
-            drill: self.settings.drill,
+            fault_injection: self.settings.fault_injection,
         };
         let reception = ctx.address();
         let shard = self.next_shard % self.settings.shards.len();

@@ -1,4 +1,4 @@
-//! How actors end and how that is noticed: exits, obituaries, orders to stop, and faults for drills.
+//! How actors end and how that is noticed: exits, obituaries, orders to stop, and faults for fault injection.
 //!
 //! Invariant: every linked actor's end is reported exactly once, whatever it died of.
 
@@ -32,7 +32,7 @@ pub struct Stop {
     pub by: Instant,
 }
 
-/// Die of this: for drills and for the failure matrix.
+/// Die of this: for fault injection and for the failure matrix.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Strike(pub Fault);

@@ -105,7 +105,7 @@ pub enum Failure {
     /// A panic on the audio path.
     #[error("the audio path failed")]
     AudioPath,
-    /// A failure drill.
+    /// A fault to inject.
     #[error("a fault was injected")]
     Injected,
 }
@@ -137,7 +137,7 @@ impl std::fmt::Debug for Exit {
     }
 }
 
-/// A kind of death, for drills and for the failure matrix.
+/// A kind of death, for fault injection and for the failure matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// It reports that it cannot go on.

@@ -4,9 +4,9 @@
 //! looks at a clock. Driver: `actors/call/`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
-pub mod drill;
 pub mod ending;
 pub mod failure;
+pub mod fault_injection;
 pub mod lifecycle;
 pub mod phase;
 pub mod ports;

@@ -30,12 +30,12 @@ pub enum PhaseName {
 impl PhaseName {
     /// Those that every call with a hand-off goes through, in order.
     pub const LIVE: [Self; 7] = {
-        let [offered, answering, talking, preparing, quiescing, committing, handed_off, ..] = Self::DRILLED;
+        let [offered, answering, talking, preparing, quiescing, committing, handed_off, ..] = Self::INJECTABLE;
         [offered, answering, talking, preparing, quiescing, committing, handed_off]
     };
 
     /// Every phase in which a call can be struck by a fault: those of a hand-off, and those of a transfer by SIP.
-    pub const DRILLED: [Self; 9] = [
+    pub const INJECTABLE: [Self; 9] = [
         Self::Offered,
         Self::Answering,
         Self::Talking,

@@ -19,8 +19,8 @@ use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
 use bellhop_actors::signalling::endpoint::SipEndpoint;
 use bellhop_actors::signalling::messages::{CountOpen, CountTransactions};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
-use bellhop_call::drill::Drill;
 use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter};
 use bellhop_dialogue::ports::Heard;
@@ -74,8 +74,8 @@ a=rtpmap:101 telephone-event/8000
 /// Choices made before the curtain rises.
 #[derive(Debug, Clone, Default)]
 pub struct Choices {
-    /// A failure to rehearse.
-    pub drill: Option<Drill>,
+    /// A fault to inject.
+    pub fault_injection: Option<FaultInjection>,
     /// The tenant's policy before the answer.
     pub before_answer: FailureBeforeAnswer,
     /// The tenant's policy when no hand-off is possible.
@@ -274,7 +274,7 @@ impl Stage {
             shards: vec![Arbiter::current()],
             new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
-            drill: choices.drill,
+            fault_injection: choices.fault_injection,
             observer: None,
             numbers: Numbers::default(),
         };
@@ -385,14 +385,14 @@ impl Stage {
 }
 
 /// Every cell of the failure matrix.
-pub fn drills() -> impl Iterator<Item = Drill> {
+pub fn fault_injections() -> impl Iterator<Item = FaultInjection> {
     ChildName::ALL.into_iter().flat_map(|child| {
         PhaseName::LIVE.into_iter().flat_map(move |phase| {
             // A thread that blocks or ends cannot be rehearsed on one thread, and no call outlives the endpoint: those cells
             // run against the real binary.
             let of_children = [Fault::Error, Fault::Panic];
             let faults = Fault::ALL.into_iter().filter(move |fault| of_children.contains(fault));
-            faults.map(move |fault| Drill { child, phase, fault })
+            faults.map(move |fault| FaultInjection { child, phase, fault })
         })
     })
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::services::MediaPolicy;
-use bellhop_call::drill::Drill;
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_tenancy::Secret;
@@ -38,7 +38,7 @@ pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
 pub use places::{Places, Position};
-use reader::{BesideFile, Gathered, Section, document, drill, marks_of_node, placed};
+use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
 pub use records::{Records, RecordsWebhook};
 pub use services::{
     AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
@@ -64,10 +64,12 @@ pub struct Config {
     pub sounds: Sounds,
     /// `[[tenants]]`
     pub tenants: Vec<Tenant>,
-    /// `[drill]`: a failure to rehearse.
-    pub drill: Option<Drill>,
+    /// `[fault_injection]`: a fault to inject.
+    pub fault_injection: Option<FaultInjection>,
     /// Where all of this stands.
     pub places: Places,
+    /// A sentence for each name that is no longer the name.
+    pub(crate) deprecated: Vec<String>,
     /// What is written of the node.
     pub(crate) node: BTreeMap<String, Mark>,
 }
@@ -190,12 +192,16 @@ impl Reading {
             storage: node::read_storage(&root.section("storage")),
             sounds: node::read_sounds(&root.section("sounds")),
             tenants: root.sections("tenants").iter().map(tenant::read).collect(),
-            drill: root.optional_section("drill").and_then(|section| drill(&section)),
+            fault_injection: root
+                .renamed_section("fault_injection", "drill")
+                .and_then(|section| fault_injection(&section)),
             places: places.clone(),
             node: marks_of_node(&document),
+            deprecated: vec![],
         };
         serving::check(&mut config, &root);
         root.finish();
+        config.deprecated = gathered.take_deprecated();
         Ok(Self { config, mistakes: placed(gathered, &places) })
     }
 

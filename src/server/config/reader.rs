@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bellhop_call::drill::Drill;
 use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::Fields;
 use bellhop_tenancy::settings::Mark;
@@ -108,14 +108,21 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// `[drill]`: child, phase and fault of a failure to rehearse.
-pub(super) fn drill(section: &Section<'_>) -> Option<Drill> {
+/// `[fault_injection]`: child, phase and fault of a fault to inject.
+pub(super) fn fault_injection(section: &Section<'_>) -> Option<FaultInjection> {
     let children = ChildName::ALL.map(ChildName::label);
-    let phases = PhaseName::DRILLED.map(PhaseName::label);
+    let phases = PhaseName::INJECTABLE.map(PhaseName::label);
     let faults = Fault::ALL.map(Fault::label);
     let child = section.required_choice("child", &children);
-    let phase = section.required_choice("phase", &phases);
+    let phase = match section.has("phase") {
+        true => section.renamed_choice("phase", &phases, &[("quieting", "quiescing")]),
+        false => section.required_choice("phase", &phases),
+    };
     let fault = section.required_choice("fault", &faults);
     section.finish();
-    Some(Drill { child: ChildName::ALL[child?], phase: PhaseName::DRILLED[phase?], fault: Fault::ALL[fault?] })
+    Some(FaultInjection {
+        child: ChildName::ALL[child?],
+        phase: PhaseName::INJECTABLE[phase?],
+        fault: Fault::ALL[fault?],
+    })
 }

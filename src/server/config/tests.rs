@@ -85,6 +85,21 @@ fn sip_is_read_with_networks_tls_and_logins() {
 }
 
 #[test]
+fn an_old_name_is_read_and_told() {
+    let old = format!("{GOOD}[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"panic\"\n");
+    let new = old.replace("[drill]", "[fault_injection]").replace("quieting", "quiescing");
+    let (old, new) = (read(&old).expect("good"), read(&new).expect("good"));
+    assert_eq!(old.fault_injection, new.fault_injection);
+    assert_eq!(
+        old.warnings().into_iter().filter(|warning| !new.warnings().contains(warning)).collect::<Vec<_>>(),
+        [
+            "`[drill]` is now called `[fault_injection]`: the next release knows the new name alone",
+            "drill.phase: `quieting` is now called `quiescing`: the next release knows the new name alone",
+        ]
+    );
+}
+
+#[test]
 fn a_connect_tenant_that_anybody_can_call_is_told() {
     let listening = |from: &str| format!("{GOOD}[sip]\nlisten = [\"udp:0.0.0.0:5060{from}\"]\n");
     let sources = |list: &str| {

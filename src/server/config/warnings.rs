@@ -12,7 +12,7 @@ impl Config {
     /// Every warning: key, what is so, and what to do.
     pub fn warnings(&self) -> Vec<String> {
         let files = self.sip.tls.as_ref().map(tls_identity::warnings).unwrap_or_default();
-        files.into_iter().chain(self.open_tenants()).collect()
+        files.into_iter().chain(self.open_tenants()).chain(self.deprecated.iter().cloned()).collect()
     }
 
     fn open_tenants(&self) -> Vec<String> {

@@ -262,7 +262,7 @@ impl Server {
             shards: arbiters.iter().map(Arbiter::handle).collect(),
             new_shard: Arc::new(|| Arbiter::new().handle()),
             registry: Arc::clone(&registry),
-            drill: config.drill,
+            fault_injection: config.fault_injection,
             observer: Some(Arc::clone(&observer)),
             numbers: config.serve.numbers,
         };

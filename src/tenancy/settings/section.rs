@@ -50,6 +50,7 @@ pub struct Gathered<'a> {
     around: &'a dyn Surroundings,
     found: RefCell<Vec<Mistake>>,
     mark: RefCell<DefaultHasher>,
+    deprecated: RefCell<Vec<String>>,
 }
 
 /// Two of one mark say the same: what is written, and what that leads to (secrets, scripts). Shows nothing of it.
@@ -68,11 +69,16 @@ impl Mark {
 impl<'a> Gathered<'a> {
     /// Nothing yet.
     pub fn new(around: &'a dyn Surroundings) -> Self {
-        Self { around, found: RefCell::default(), mark: RefCell::default() }
+        Self { around, found: RefCell::default(), mark: RefCell::default(), deprecated: RefCell::default() }
     }
 
     fn add(&self, path: String, part: Part, why: String) {
         self.found.borrow_mut().push(Mistake { path, part, why });
+    }
+
+    /// A sentence for each old name that the document still uses; they are told once.
+    pub fn take_deprecated(&self) -> Vec<String> {
+        self.deprecated.take()
     }
 
     /// All that was found.
@@ -156,6 +162,23 @@ impl<'a> Section<'a> {
     pub fn optional_section(&self, key: &str) -> Option<Section<'a>> {
         let section = self.section(key);
         section.table.is_some().then_some(section)
+    }
+
+    /// A section that may be missing, also under the name it had one release ago, which is told as deprecated.
+    pub fn renamed_section(&self, key: &str, old: &str) -> Option<Section<'a>> {
+        if self.has(key) || !self.has(old) {
+            return self.optional_section(key);
+        }
+        self.deprecate(&format!("`[{}]`", self.path_of(old)), &format!("`[{key}]`"));
+        self.optional_section(old)
+    }
+
+    /// Notes that an old name was used: it is read by this release and not by the next.
+    fn deprecate(&self, old: &str, new: &str) {
+        self.gathered
+            .deprecated
+            .borrow_mut()
+            .push(format!("{old} is now called {new}: the next release knows the new name alone"));
     }
 
     /// A section that must be there; without it there is one mistake, and none for what would stand in it.
@@ -329,6 +352,14 @@ impl<'a> Section<'a> {
             self.mistake(key, &format!("`{text}` is none of {}{hint}", choices.join(", ")));
         }
         chosen
+    }
+
+    /// The same where some words have changed since the last release: `(old, new)`; an old one is told as deprecated.
+    pub fn renamed_choice(&self, key: &str, choices: &[&str], renamed: &[(&str, &str)]) -> Option<usize> {
+        let Some(Value::Text(written)) = self.get(key) else { return self.choice(key, choices) };
+        let Some((old, new)) = renamed.iter().find(|(old, _)| old == written) else { return self.choice(key, choices) };
+        self.deprecate(&format!("{}: `{old}`", self.path_of(key)), &format!("`{new}`"));
+        choices.iter().position(|choice| choice == new)
     }
 
     /// The same where it must be there.

@@ -1,11 +1,11 @@
-//! A failure that is rehearsed, to see that the law holds: `[drill]` and the failure matrix.
+//! A failure brought about on purpose, to see that the law holds: `[fault_injection]` and the failure matrix.
 
 use crate::failure::{ChildName, Fault};
 use crate::phase::PhaseName;
 
-/// One failure to rehearse.
+/// One fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drill {
+pub struct FaultInjection {
     /// Who.
     pub child: ChildName,
     /// In which phase.
