@@ -59,7 +59,7 @@ async fn reach(stage: &Stage, phase: PhaseName) {
             stage.call_answered().await;
             let lost = bellhop_dialogue::ports::ServiceFailure::Overdue;
             stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(lost));
-            until(stage, "last words", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
+            until(stage, "announcement", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
         }
         PhaseName::Terminating => unreachable!("the teardown itself is in tests of its own"),
     }

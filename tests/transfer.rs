@@ -1,4 +1,4 @@
-//! Where no contact flow takes over: transfers, and the way out of a failure, in virtual time.
+//! Where no contact flow takes over: transfers, and failover, in virtual time.
 
 use bellhop_actors::reception::{Drain, LeaveNow};
 use bellhop_call::failure::{ChildName, Fault};
@@ -157,7 +157,7 @@ fn refers(stage: &Stage, sip: serde_json::Value) {
 }
 
 /// The rows of the failure matrix that only a transfer by SIP has: every child, dying while the transfer is under way, or while
-/// the caller is led out of a failure.
+/// the call fails over.
 #[test]
 fn a_child_that_dies_during_a_transfer_ends_in_one_bye_and_a_void_key() {
     for child in ChildName::ALL {

@@ -117,8 +117,8 @@ messages! {
     }
     /// Silence now; forget what waits.
     Cut {}
-    /// Silence whatever is heard and say this: the last words of the call.
-    SayLast {
+    /// Stop what is playing and say this: the last thing the caller hears.
+    Announce {
         /// The words.
         text: String,
     }

@@ -19,7 +19,7 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff, SayLast,
+    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff, Announce,
 };
 use super::{BEAT_EVERY, CallSeed, strike};
 use crate::drive::{Drive, Driven, Tell, put};
@@ -194,7 +194,7 @@ impl Driven for Call {
             Order::Hold => tell(&children.sip_dialog, Hold {}),
             Order::EndHold => tell(&children.sip_dialog, EndHold {}),
             Order::Refer(transfer) => tell(&children.sip_dialog, Tell(dialog::Input::Refer(transfer))),
-            Order::SayLast(text) => tell(&children.tts_playback, SayLast { text }),
+            Order::Announce(text) => tell(&children.tts_playback, Announce { text }),
             Order::Report(told) => self.told(&told),
             Order::Terminate { ending, headers } => self.terminate(ending, headers),
             Order::AbandonAll => self.children.abandon_all(),

@@ -30,7 +30,7 @@ use bellhop_media::resample;
 
 use self::text::Text;
 use super::journal::{Journal, UNDERFLOW};
-use super::messages::{ClipEvent, Cut, Pause, Play, Resume, Say, SayLast, SendKeys, StopRepeating};
+use super::messages::{ClipEvent, Cut, Pause, Play, Resume, Say, Announce, SendKeys, StopRepeating};
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::Tell;
@@ -285,8 +285,8 @@ impl TtsPlayback {
 
     /// It was heard to its last sample.
     fn heard(&self, id: SayId) {
-        if id == LAST_WORDS {
-            self.call.do_send(Tell(lifecycle::Input::LastWordsSaid));
+        if id == ANNOUNCEMENT {
+            self.call.do_send(Tell(lifecycle::Input::AnnouncementPlayed));
         } else {
             self.turn_loop.do_send(Tell(turn_loop::Input::Played(id)));
         }
@@ -363,8 +363,8 @@ fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
 
 /// The name of what nobody waits for.
 const UNNAMED: u64 = u64::MAX;
-/// The name of the last words.
-const LAST_WORDS: SayId = SayId(u64::MAX - 1);
+/// The name of the announcement.
+const ANNOUNCEMENT: SayId = SayId(u64::MAX - 1);
 
 thread_local! {
     static SHARED: RefCell<HashMap<(*const i16, Codec), Shared>> = RefCell::default();
@@ -640,12 +640,12 @@ impl Handler<Cut> for TtsPlayback {
     }
 }
 
-impl Handler<SayLast> for TtsPlayback {
+impl Handler<Announce> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, SayLast { text }: SayLast, ctx: &mut Self::Context) {
+    fn handle(&mut self, Announce { text }: Announce, ctx: &mut Self::Context) {
         self.handle(Cut {}, ctx);
-        self.handle(Say { id: LAST_WORDS, speech: SpeechRequest::plain(text, 0) }, ctx);
+        self.handle(Say { id: ANNOUNCEMENT, speech: SpeechRequest::plain(text, 0) }, ctx);
     }
 }
 

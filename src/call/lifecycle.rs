@@ -47,15 +47,15 @@ pub const WAY_BACK_MAX: Duration = Duration::from_secs(5);
 pub const COMMIT_MAX: Duration = Duration::from_secs(6);
 /// The longest a transfer by SIP may take; the dialog bounds the REFER itself.
 pub const TRANSFER_MAX: Duration = Duration::from_secs(120);
-/// The longest the last words of a call may take.
-pub const LAST_WORDS_MAX: Duration = Duration::from_secs(20);
+/// The longest the announcement of a call may take.
+pub const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(20);
 /// The longest a teardown may take before children are dropped where they are.
 pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 /// The oldest a call may become.
 pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
 
-/// Who is stopped before the caller is led out of a failure.
-const NOT_NEEDED_TO_LEAD_OUT: [ChildName; 2] = [ChildName::TurnLoop, ChildName::SttStream];
+/// Who is stopped before a failover.
+const NOT_NEEDED_TO_FAIL_OVER: [ChildName; 2] = [ChildName::TurnLoop, ChildName::SttStream];
 
 /// What a call began with, and keeps.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ pub enum Goal {
 enum Then {
     /// The conversation, or what it has ended in already.
     Talk(Option<Goal>),
-    /// The caller is led out of this failure.
+    /// The call fails over from this failure.
     FailOver(Ending),
 }
 
@@ -192,8 +192,8 @@ pub enum Input {
     },
     /// Nothing was heard of the far end for the media timeout, though it should send.
     MediaSilent,
-    /// The last words were heard, or cannot be.
-    LastWordsSaid,
+    /// The announcement was played to its end, or cannot be.
+    AnnouncementPlayed,
     /// A child is gone.
     ChildDown {
         /// Who.
@@ -263,7 +263,7 @@ pub enum Order {
     /// Ask the far end to call somebody else.
     Refer(Transfer),
     /// Silence whatever is heard and say this.
-    SayLast(String),
+    Announce(String),
     /// Tell the log, and the record where a tenant should read it.
     Report(Told),
     /// The teardown: the BYE first, by whoever holds the plan; then all children stop.
@@ -296,7 +296,7 @@ pub enum Told {
         /// The target's, or that of the REFER.
         status: StatusCode,
     },
-    /// The caller is led out of this failure.
+    /// The call fails over from this failure.
     FailingOver {
         /// The ending's.
         label: &'static str,
@@ -350,7 +350,7 @@ impl Lifecycle {
             Input::TransferEnded(outcome) => self.transfer_ended(now, outcome),
             Input::WayBack { known } => self.way_back(now, known),
             Input::MediaSilent => self.fail(now, ChildName::JitterBuffer, Failure::MediaTimeout),
-            Input::LastWordsSaid => self.last_words_said(now),
+            Input::AnnouncementPlayed => self.announcement_played(now),
             Input::ChildDown { child, exit } => self.child_down(now, child, &exit),
             // What is in flight has to be known first: whoever orders this twice waits as everybody does.
             Input::HangUp(_) if matches!(self.state, State::Committing { .. }) => {}
@@ -419,7 +419,7 @@ impl Lifecycle {
         let then = std::mem::replace(then, Then::Talk(None));
         self.order(Order::Acknowledged);
         match then {
-            Then::FailOver(cause) => self.lead_out(now, cause),
+            Then::FailOver(cause) => self.fail_over(now, cause),
             Then::Talk(goal) => {
                 self.enter(State::Talking);
                 if let Some(goal) = goal {
@@ -437,7 +437,7 @@ impl Lifecycle {
             }
             State::Answering { then: Then::Talk(goal) } => *goal = Some(ended_in),
             State::Talking => self.pursue(now, ended_in),
-            // It has ended before, or the call is being led out.
+            // It has ended before, or the call is failing over.
             State::Answering { then: Then::FailOver(_) }
             | State::Preparing { .. }
             | State::Quiescing { .. }
@@ -458,20 +458,20 @@ impl Lifecycle {
                 waiting_for.retain(|waiting| *waiting != child);
                 return self.find_way_back_when_quiet(now);
             }
-            // Without a voice the last words are left out.
+            // Without a voice there is no announcement.
             State::FailingOver { .. } if child == ChildName::TtsPlayback && *exit != Exit::Finished => {
-                return self.last_words_said(now);
+                return self.announcement_played(now);
             }
             _ => {}
         }
-        let leading_out = matches!(self.state, State::FailingOver { .. } | State::Transferring { cause: Some(_), .. });
-        if leading_out && *exit == Exit::Finished && NOT_NEEDED_TO_LEAD_OUT.contains(&child) {
+        let failing_over = matches!(self.state, State::FailingOver { .. } | State::Transferring { cause: Some(_), .. });
+        if failing_over && *exit == Exit::Finished && NOT_NEEDED_TO_FAIL_OVER.contains(&child) {
             return;
         }
         self.end(now, Ending::of_exit(child, exit));
     }
 
-    /// The one way out: the BYE first, then the children.
+    /// The one teardown: the BYE first, then the children.
     fn terminate(&mut self, now: Instant, ending: Ending, headers: Vec<(String, String)>) {
         if let State::Terminating = self.state {
             return;
@@ -506,7 +506,7 @@ impl State {
         }
     }
 
-    /// The failure that the call is being led out of: the first reason, whatever else happens on the way.
+    /// The failure that the call is failing over from: the first reason, whatever else happens on the way.
     fn cause(&self) -> Option<&Ending> {
         match self {
             Self::Answering { then: Then::FailOver(cause) }

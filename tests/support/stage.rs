@@ -86,7 +86,7 @@ pub struct Choices {
     pub node_max_calls: usize,
     /// How calls sound.
     pub media: MediaPolicy,
-    /// A tenant without Amazon Connect, and its way out.
+    /// A tenant without Amazon Connect, and its failover.
     pub failover: Option<Failover>,
     /// Whether callers are held while they are transferred.
     pub hold: HoldOnTransfer,

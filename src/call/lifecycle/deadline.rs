@@ -30,8 +30,8 @@ pub(super) enum Reason {
     Commit,
     /// The outcome of a transfer by SIP.
     Transfer,
-    /// The end of the last words.
-    LastWords,
+    /// The end of the announcement.
+    Announcement,
     /// The end of all children.
     Teardown,
 }
@@ -80,7 +80,7 @@ impl Lifecycle {
                 self.give_up_commit(now, ending);
             }
             (Reason::Transfer, State::Transferring { .. }) => self.transfer_ended(now, Err(StatusCode(408))),
-            (Reason::LastWords, State::FailingOver { .. }) => self.last_words_said(now),
+            (Reason::Announcement, State::FailingOver { .. }) => self.announcement_played(now),
             (Reason::Teardown, State::Terminating) => {
                 self.order(Order::AbandonAll);
                 self.live.clear();

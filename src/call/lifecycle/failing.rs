@@ -1,4 +1,4 @@
-//! What a failure means where it strikes: the teardown, the caller led out first, or the outcome awaited.
+//! What a failure means where it strikes: the teardown, the failover first, or the outcome awaited.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use bellhop_sip::dialog::refer::{SendMethod, Transfer};
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
 use super::deadline::Reason;
-use super::{LAST_WORDS_MAX, Lifecycle, NOT_NEEDED_TO_LEAD_OUT, Order, Preparation, State, Then, Told, failed};
+use super::{ANNOUNCEMENT_MAX, Lifecycle, NOT_NEEDED_TO_FAIL_OVER, Order, Preparation, State, Then, Told, failed};
 use crate::ending::{Broken, Ending};
 use crate::failure::{ChildName, Failure};
 
@@ -18,7 +18,7 @@ impl Lifecycle {
     /// Something wants the call to end: the caller, a failure, or somebody outside.
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
         if self.can_fail_over(&ending) {
-            return self.fail_over(now, ending);
+            return self.begin_failover(now, ending);
         }
         match &mut self.state {
             // The request may have gone out: its outcome is awaited within its budget, and a key that came of it taken back.
@@ -43,7 +43,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a failure now is one that the caller can be led out of: no contact flow takes over, and the far end hears.
+    /// Whether a failure now is one that the call can fail over from: no contact flow takes over, and the far end hears.
     fn can_fail_over(&self, ending: &Ending) -> bool {
         let tenant = &self.terms.tenant;
         let far_end_is_there = match ending {
@@ -72,38 +72,38 @@ impl Lifecycle {
         tenant.failover.is_some() && far_end_is_there && in_time && alive
     }
 
-    /// Leads the caller out: answers if need be, says what is to be said, refers them on.
-    fn fail_over(&mut self, now: Instant, cause: Ending) {
+    /// Begins a failover: answers first where that is still to be done.
+    fn begin_failover(&mut self, now: Instant, cause: Ending) {
         self.order(Order::Report(Told::FailingOver { label: cause.label() }));
         match &mut self.state {
             State::Offered { .. } => self.answer(Then::FailOver(cause)),
             State::Answering { then } => *then = Then::FailOver(cause),
-            _ => self.lead_out(now, cause),
+            _ => self.fail_over(now, cause),
         }
     }
 
     /// The caller hears what happened, and is referred on where the tenant names somebody.
-    pub(super) fn lead_out(&mut self, now: Instant, cause: Ending) {
-        let children = NOT_NEEDED_TO_LEAD_OUT.to_vec();
-        self.order(Order::Stop { children, within: LAST_WORDS_MAX });
+    pub(super) fn fail_over(&mut self, now: Instant, cause: Ending) {
+        let children = NOT_NEEDED_TO_FAIL_OVER.to_vec();
+        self.order(Order::Stop { children, within: ANNOUNCEMENT_MAX });
         let failover = self.terms.tenant.failover.clone().unwrap_or_default();
         let then = failover.target.map(|target| Transfer { target, headers: vec![], send_method: SendMethod::Custom });
-        self.say_last(now, cause, failover.message, then);
+        self.announce(now, cause, failover.message, then);
     }
 
-    /// The last thing the caller hears; without a voice it is left out.
-    pub(super) fn say_last(&mut self, now: Instant, cause: Ending, message: Option<String>, then: Option<Transfer>) {
+    /// Has the announcement played; without a voice it is left out.
+    pub(super) fn announce(&mut self, now: Instant, cause: Ending, message: Option<String>, then: Option<Transfer>) {
         self.enter(State::FailingOver { cause, then });
         match message.filter(|_| self.lives(ChildName::TtsPlayback)) {
-            None => self.last_words_said(now),
+            None => self.announcement_played(now),
             Some(text) => {
-                self.arm(now, LAST_WORDS_MAX, Reason::LastWords);
-                self.order(Order::SayLast(text));
+                self.arm(now, ANNOUNCEMENT_MAX, Reason::Announcement);
+                self.order(Order::Announce(text));
             }
         }
     }
 
-    pub(super) fn last_words_said(&mut self, now: Instant) {
+    pub(super) fn announcement_played(&mut self, now: Instant) {
         let State::FailingOver { cause, then } = &mut self.state else { return };
         let (cause, then) = (cause.clone(), then.take());
         self.deadline = None;

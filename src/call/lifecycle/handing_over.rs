@@ -250,9 +250,9 @@ impl Lifecycle {
         let message = self.terms.tenant.transfer_failure_message.clone();
         let broken = || failed(ChildName::SipDialog, Failure::TransferFailed);
         match (cause, self.terms.tenant.on_transfer_failure) {
-            (Some(cause), _) => self.say_last(now, cause, message, None),
+            (Some(cause), _) => self.announce(now, cause, message, None),
             (None, OnTransferFailure::Continue) => self.talk_on(),
-            (None, OnTransferFailure::Disconnect) => self.say_last(now, broken(), message, None),
+            (None, OnTransferFailure::Disconnect) => self.announce(now, broken(), message, None),
         }
     }
 }

@@ -85,7 +85,7 @@ const INPUTS: [(&str, Make); 41] = [
     ("way back", |_| Input::WayBack { known: true }),
     ("no way back", |_| Input::WayBack { known: false }),
     ("media silent", |_| Input::MediaSilent),
-    ("last words said", |_| Input::LastWordsSaid),
+    ("announcement played", |_| Input::AnnouncementPlayed),
     ("operator", |_| Input::HangUp(Ending::OperatorHungUp)),
     ("sip_dialog died", died),
     ("sip_dialog finished", finished),
@@ -127,7 +127,7 @@ fn brief(order: &Order) -> String {
         }
         Order::AttributesInFlight { names } => format!("AttributesInFlight {}", names.join(" ")),
         Order::Refer(transfer) => format!("Refer {}", transfer.target),
-        Order::SayLast(text) => format!("SayLast {text}"),
+        Order::Announce(text) => format!("Announce {text}"),
         Order::Report(told) => format!("Report {told:?}"),
         Order::Terminate { ending, headers } => {
             let headers = headers.iter().map(|(name, _)| format!(" {name}")).collect::<String>();
@@ -174,7 +174,7 @@ const STATES: [(&str, &str, &str); 25] = [
     ("transferring", "transferring, on the way to the hold", "hold answered"),
     ("failing over", "talking by a trunk", "turn_loop died"),
     ("failing over after a transfer", "transferring", "transfer refused"),
-    ("transferring after a failure", "failing over", "last words said"),
+    ("transferring after a failure", "failing over", "announcement played"),
     ("terminating", "talking", "caller hung up"),
 ];
 
@@ -332,7 +332,7 @@ fn no_order_of_inputs_breaks_the_law() {
             failed |= died || ["caller hung up", "media silent"].contains(&given);
             failed |= given == "operator" && !committing || given == "no way back" && looking;
             seen.committed |= given == "committed" && committing;
-            // A trunk's caller is led out of a failure, and no key is spent there.
+            // A trunk's call fails over, and no key is spent there.
             seen.look(&drained(&mut call), failed && matches!(line, Line::Connect));
             *reached.entry(call.state().label()).or_insert(0) += 1;
         }

@@ -167,7 +167,7 @@ pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
             target: section.text("failure_target"),
         },
     };
-    // The reader that the transfer itself goes through: what it refuses there would leave the caller without a way out.
+    // The reader that the transfer itself goes through: what it refuses there would leave the caller without a failover.
     if let Some((target, why)) = tenant.failover.target.as_deref().and_then(|to| Some((to, refer::target(to).err()?))) {
         section.mistake(
             "failure_target",

@@ -148,7 +148,7 @@ fn a_tenant_without_amazon_connect_fails_over_by_sip() {
     let text = format!(
         "{head}[tenants.sip]\nfailure_target = \"sip:desk@pbx\"\nfailure_message = \"\"\n[tenants.assistant]{tail}"
     );
-    let failover = read(&text).expect("good").tenants[0].tenant.failover.clone().expect("it has a way out");
+    let failover = read(&text).expect("good").tenants[0].tenant.failover.clone().expect("it has a failover");
     assert_eq!((failover.target.as_deref(), failover.message), (Some("sip:desk@pbx"), None));
     let bad = read(&text.replace("sip:desk@pbx", "desk")).expect_err("no URI");
     assert!(bad[0].contains("failure_target"), "{bad:?}");
