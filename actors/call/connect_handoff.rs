@@ -13,7 +13,7 @@ use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
 use tracing::Instrument;
 
 use super::messages::{CommitHandoff, FileHistory, MarkHangup, PrepareHandoff};
-use super::{CallSeed, Reports, child};
+use super::{NewCall, Reports, child};
 use crate::drive::Tell;
 use crate::metrics;
 use crate::node::call_registry::CallId;
@@ -36,14 +36,14 @@ pub struct ConnectHandoff {
 }
 
 impl ConnectHandoff {
-    pub(super) fn new(link: Link, call: Reports, seed: &CallSeed) -> Self {
-        let services = &seed.services;
+    pub(super) fn new(link: Link, call: Reports, new_call: &NewCall) -> Self {
+        let services = &new_call.services;
         Self {
             link,
             call,
-            id: seed.id,
+            id: new_call.id,
             tenant: services.tenant.name.clone(),
-            core: Handoff::new(seed.contact.initial_contact_id.clone()),
+            core: Handoff::new(new_call.contact.initial_contact_id.clone()),
             attributes: Arc::clone(&services.attributes),
             blanker: Arc::clone(&services.blanker),
             histories: Arc::clone(&services.histories),

@@ -21,17 +21,17 @@ const TOLD_MAX: usize = 20;
 impl Call {
     /// What the agent will read.
     pub(super) fn history(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> History {
-        let age = crate::now() - self.seed.began;
+        let age = crate::now() - self.new_call.began;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let record = SessionRecord {
-            caller: self.seed.caller.clone(),
-            dialled: self.seed.dialled.clone(),
+            caller: self.new_call.caller.clone(),
+            dialled: self.new_call.dialled.clone(),
             began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
             transcript: transcript.clone(),
             ..SessionRecord::default()
         };
         let (attributes, _) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());
-        let redaction = &self.seed.services.conversation.redaction;
+        let redaction = &self.new_call.services.conversation.redaction;
         let mut record = record.handed_over(transfer, attributes.iter(), redaction);
         record.transcript = self.tell_of_custom_data(transfer, transcript);
         History { tenant: self.tenant().to_owned(), json: record.to_json() }
@@ -44,10 +44,10 @@ impl Call {
         if changes.is_empty() {
             return transcript;
         }
-        let redaction = &self.seed.services.conversation.redaction;
+        let redaction = &self.new_call.services.conversation.redaction;
         let told = told(&changes, redaction);
-        tracing::warn!(call = %self.seed.id, tenant = self.tenant(), changes = told, "custom data were changed");
-        transcript.note(crate::now() - self.seed.began, &told, redaction);
+        tracing::warn!(call = %self.new_call.id, tenant = self.tenant(), changes = told, "custom data were changed");
+        transcript.note(crate::now() - self.new_call.began, &told, redaction);
         let line = transcript.lines().last().map(|line| line.text.clone()).unwrap_or_default();
         self.journal.write(|record, now| {
             record.said(now, Speaker::Note, &line, false);

@@ -13,7 +13,7 @@ use actix::Recipient;
 use bellhop_call::record::{CallRecord, EndReason, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
 
-use super::CallSeed;
+use super::NewCall;
 use crate::media_shard::LegCores;
 use crate::node::call_registry::CallId;
 use crate::reception::FileRecord;
@@ -54,29 +54,29 @@ struct Pages {
 
 impl Journal {
     /// The journal of a call that begins.
-    pub(super) fn open(seed: &CallSeed) -> Self {
-        let services = &seed.services;
+    pub(super) fn open(new_call: &NewCall) -> Self {
+        let services = &new_call.services;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let began = since_1970.saturating_sub(crate::now() - seed.began);
+        let began = since_1970.saturating_sub(crate::now() - new_call.began);
         let opening = Opening {
             session: uuid(rand::random()),
-            call: seed.id.to_string(),
+            call: new_call.id.to_string(),
             tenant: services.tenant.name.clone(),
             assistant: services.assistant_id.to_string(),
-            facts: seed.facts(),
-            trunk_call_id: seed.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
+            facts: new_call.facts(),
+            trunk_call_id: new_call.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
             began_unix_ms: began.as_millis() as i64,
-            active_calls: seed.active_calls,
-            signaling_encrypted: seed.hop.transport == Transport::Tls,
+            active_calls: new_call.active_calls,
+            signaling_encrypted: new_call.hop.transport == Transport::Tls,
             sip_authenticated: services.tenant.login.is_some(),
         };
         services.records.began(&opening);
         let pages = Pages {
-            record: Some(CallRecord::open(opening, seed.began)),
-            call: seed.id,
+            record: Some(CallRecord::open(opening, new_call.began)),
+            call: new_call.id,
             keeper: Arc::clone(&services.records),
             observer: services.observer.clone(),
-            files: seed.reception.clone().recipient(),
+            files: new_call.reception.clone().recipient(),
             observed: 0,
             turns_told: 0,
         };

@@ -93,7 +93,7 @@ pub(super) fn apply(cores: &LegCores, before: Option<&Agreed>, agreed: &Agreed, 
     secure(cores, before, agreed);
 }
 
-/// The mode of a leg on the air.
+/// The mode of a leg that a shard serves.
 pub(super) fn mode_of(direction: Direction) -> LegMode {
     match direction {
         Direction::SendRecv => LegMode::Talking,

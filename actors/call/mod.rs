@@ -54,8 +54,8 @@ pub const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.
 pub const CHILD_MAILBOX: usize = 64;
 
-/// Everything a call is made of.
-pub struct CallSeed {
+/// What a call begins with.
+pub struct NewCall {
     /// Its name.
     pub id: CallId,
     /// The INVITE's transaction.
@@ -102,7 +102,7 @@ pub struct CallSeed {
     pub fault_injection: Option<FaultInjection>,
 }
 
-impl CallSeed {
+impl NewCall {
     /// What the assistant and the record are told of the call.
     pub(crate) fn facts(&self) -> CallFacts {
         let header = |name: &str| self.invite.headers.get(name).unwrap_or_default().to_owned();

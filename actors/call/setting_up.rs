@@ -25,7 +25,7 @@ use super::stt_stream::SttStream;
 use super::supervisor::Call;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::{SpeaksTo, TurnLoop};
-use super::{CHILD_MAILBOX, CallSeed, PORT_TRIES};
+use super::{CHILD_MAILBOX, NewCall, PORT_TRIES};
 use crate::drive::{Drive, Tell};
 use crate::media_shard::{Leg, LegCores, PacketPort, Shard};
 use crate::node::port_pool::Fate;
@@ -36,11 +36,11 @@ impl Call {
     /// Agrees on audio and opens the port, or gives the response that refuses the INVITE.
     fn set_up_media(&mut self) -> Result<MediaSetUp, Response> {
         let port = self.open_port().map_err(|status| self.refusal(status))?;
-        let offer = self.seed.invite.session_description().map_err(|_| self.refusal(StatusCode(415)))?;
+        let offer = self.new_call.invite.session_description().map_err(|_| self.refusal(StatusCode(415)))?;
         let (sdp, agreed) = match offer {
-            None => (sdp::offer(&self.seed.media), None),
+            None => (sdp::offer(&self.new_call.media), None),
             Some(offer) => {
-                let answered = sdp::answer(&offer, &self.seed.media);
+                let answered = sdp::answer(&offer, &self.new_call.media);
                 let (sdp, agreed) = answered.map_err(|refused| refused.told_in(self.refusal(refused.status())))?;
                 (sdp, Some(agreed))
             }
@@ -49,15 +49,15 @@ impl Call {
     }
 
     fn refusal(&self, status: StatusCode) -> Response {
-        let response = self.seed.invite.respond(status, Some(&self.seed.local_tag));
+        let response = self.new_call.invite.respond(status, Some(&self.new_call.local_tag));
         if status.0 == 503 { response.with("Retry-After", "5") } else { response }
     }
 
     /// Opens the leg's port. Where somebody else holds it another is drawn; any other error would be every port's.
     fn open_port(&mut self) -> Result<Box<dyn PacketPort>, StatusCode> {
         for held in 0..PORT_TRIES {
-            let rtp = self.seed.ports.rtp();
-            let error = match (self.seed.open_port)(rtp) {
+            let rtp = self.new_call.ports.rtp();
+            let error = match (self.new_call.open_port)(rtp) {
                 Ok(port) => {
                     if held > 0 {
                         tracing::warn!(
@@ -65,19 +65,19 @@ impl Call {
                             "other programs hold ports of media.ports: they are left alone for a while"
                         );
                     }
-                    self.seed.media.address.set_port(rtp);
+                    self.new_call.media.address.set_port(rtp);
                     return Ok(port);
                 }
                 Err(error) => error,
             };
             let fate = Fate::of_error(&error);
-            self.seed.ports.goes_back_as(fate);
+            self.new_call.ports.goes_back_as(fate);
             if fate == Fate::NotOpened {
                 tracing::error!(port = rtp, %error, "an RTP port could not be opened");
                 return Err(StatusCode(503));
             }
-            let Some(another) = self.seed.port_pool.draw(crate::now()) else { break };
-            self.seed.ports = another;
+            let Some(another) = self.new_call.port_pool.draw(crate::now()) else { break };
+            self.new_call.ports = another;
         }
         tracing::error!("other programs hold the ports of media.ports that were tried");
         Err(StatusCode(503))
@@ -85,34 +85,40 @@ impl Call {
 
     /// Whether the far end takes keys by INFO.
     fn far_end_takes_info(&self) -> bool {
-        self.seed.invite.headers.list("Allow").iter().any(|method| method.eq_ignore_ascii_case("INFO"))
+        self.new_call.invite.headers.list("Allow").iter().any(|method| method.eq_ignore_ascii_case("INFO"))
     }
 
     /// Starts the leg and the children, each with the addresses of those it speaks to.
     pub(super) fn start(&mut self, ctx: &mut Context<Self>) -> Result<(), Response> {
         let MediaSetUp { sdp, agreed, port } = self.set_up_media()?;
-        let seed = &self.seed;
-        let dialog = Acceptor::new(seed.invite.clone(), seed.key.clone(), seed.hop, &seed.local_tag, &seed.local)
-            .map_err(|status| self.refusal(status))?;
+        let new_call = &self.new_call;
+        let dialog = Acceptor::new(
+            new_call.invite.clone(),
+            new_call.key.clone(),
+            new_call.hop,
+            &new_call.local_tag,
+            &new_call.local,
+        )
+        .map_err(|status| self.refusal(status))?;
         let beginning = Beginning {
             agreed: agreed.as_ref(),
-            sip_source: seed.hop.remote.ip(),
-            silence: seed.services.media.silence,
-            media_timeout: seed.services.media.timeout,
+            sip_source: new_call.hop.remote.ip(),
+            silence: new_call.services.media.silence,
+            media_timeout: new_call.services.media.timeout,
         };
         let cores = Rc::new(leg::cores(crate::now(), &beginning));
         self.cores = Some(Rc::clone(&cores));
 
         let nursery = Nursery::default();
         let listeners = LegListeners {
-            recording: begin_recording(seed, &cores),
+            recording: begin_recording(new_call, &cores),
             jitter_buffer: nursery.jitter_buffer.address(),
             stt_stream: nursery.stt_stream.address(),
             tts_playback: nursery.tts_playback.address(),
         };
         self.start_children(nursery, Described { dialog, sdp, agreed }, &cores, ctx);
-        self.on_air = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
-        if self.seed.services.tenant.ringing == Ringing::On {
+        self.leg = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
+        if self.new_call.services.tenant.ringing == Ringing::On {
             tell(&self.children.sip_dialog, Ring {});
         }
         tell(&self.children.turn_loop, Tell(turn_loop::Input::Begin));
@@ -127,7 +133,7 @@ impl Call {
         cores: &Rc<LegCores>,
         ctx: &mut Context<Self>,
     ) {
-        let Self { seed, journal, children, .. } = self;
+        let Self { new_call, journal, children, .. } = self;
         let (call, journal) = (ctx.address().recipient(), &*journal);
         let down = || {
             let call = ctx.address();
@@ -143,16 +149,16 @@ impl Call {
             jitter_buffer,
             stt_stream: stt_stream.clone(),
             turn_loop: turn_loop.clone(),
-            id: seed.id,
-            tenant: seed.services.tenant.name.clone(),
+            id: new_call.id,
+            tenant: new_call.services.tenant.name.clone(),
             drive: Drive::new(dialog),
-            invite: seed.key.clone(),
+            invite: new_call.key.clone(),
             sdp,
-            media: seed.media.clone(),
+            media: new_call.media.clone(),
             agreed: agreed.clone(),
-            policy: seed.services.tenant.before_answer,
-            registry: Arc::clone(&seed.registry),
-            endpoint: seed.endpoint.clone(),
+            policy: new_call.services.tenant.before_answer,
+            registry: Arc::clone(&new_call.registry),
+            endpoint: new_call.endpoint.clone(),
             journal: journal.clone(),
         });
         children.sip_dialog = Some(started);
@@ -162,29 +168,35 @@ impl Call {
             turn_loop: turn_loop.clone(),
             cores: Rc::clone(cores),
             agreed,
-            silence: seed.services.media.silence,
+            silence: new_call.services.media.silence,
             journal: journal.clone(),
         });
         children.jitter_buffer = Some(started);
         let started = nursery.stt_stream.start(ChildName::SttStream, down(), |_, link| {
             let line_rate = cores.receiver.borrow().format().codec.sample_rate();
-            SttStream::new(link, (call.clone(), turn_loop.clone()), &seed.services, line_rate, journal.clone())
+            SttStream::new(link, (call.clone(), turn_loop.clone()), &new_call.services, line_rate, journal.clone())
         });
         children.stt_stream = Some(started);
         let started = nursery.tts_playback.start(ChildName::TtsPlayback, down(), |_, link| {
-            TtsPlayback::new(link, (call.clone(), turn_loop.clone()), &seed.services, Rc::clone(cores), journal.clone())
+            TtsPlayback::new(
+                link,
+                (call.clone(), turn_loop.clone()),
+                &new_call.services,
+                Rc::clone(cores),
+                journal.clone(),
+            )
         });
         children.tts_playback = Some(started);
         let takes_info = self.far_end_takes_info();
-        let Self { seed, journal, children, .. } = self;
+        let Self { new_call, journal, children, .. } = self;
         let started = nursery.turn_loop.start(ChildName::TurnLoop, down(), |_, link| {
             let speaks_to = SpeaksTo { call: call.clone(), sip_dialog, stt_stream, tts_playback };
-            TurnLoop::new(link, speaks_to, seed, Rc::clone(cores), takes_info, journal.clone())
+            TurnLoop::new(link, speaks_to, new_call, Rc::clone(cores), takes_info, journal.clone())
         });
         children.turn_loop = Some(started);
         let started = nursery
             .connect_handoff
-            .start(ChildName::ConnectHandoff, down(), |_, link| ConnectHandoff::new(link, call.clone(), seed));
+            .start(ChildName::ConnectHandoff, down(), |_, link| ConnectHandoff::new(link, call.clone(), new_call));
         children.connect_handoff = Some(started);
     }
 }
@@ -220,12 +232,12 @@ struct Described {
 }
 
 /// Begins the recording, if the tenant wants one.
-fn begin_recording(seed: &CallSeed, cores: &LegCores) -> Option<RefCell<Box<dyn RecordingSink>>> {
-    let recorder = seed.services.recorder.as_ref()?;
+fn begin_recording(new_call: &NewCall, cores: &LegCores) -> Option<RefCell<Box<dyn RecordingSink>>> {
+    let recorder = new_call.services.recorder.as_ref()?;
     let sample_rate = cores.receiver.borrow().format().codec.sample_rate();
     cores.recorder.replace(Some(Recorder::new(sample_rate)));
     cores.playout.borrow_mut().monitor();
-    Some(RefCell::new(recorder.begin(seed.id, sample_rate)))
+    Some(RefCell::new(recorder.begin(new_call.id, sample_rate)))
 }
 
 struct MediaSetUp {

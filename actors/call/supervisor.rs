@@ -19,11 +19,11 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff, Announce,
+    Announce, Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff,
 };
-use super::{BEAT_EVERY, CallSeed, strike};
+use super::{BEAT_EVERY, NewCall, strike};
 use crate::drive::{Drive, Driven, Tell, put};
-use crate::media_shard::{LegCores, OnAir};
+use crate::media_shard::{LegCores, LegHandle};
 use crate::metrics;
 use crate::node::call_registry::{Blank, HangUp, Void};
 use crate::reception::VoidKey;
@@ -32,46 +32,46 @@ use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 /// The actor.
 pub struct Call {
     pub(super) link: Link,
-    pub(super) seed: CallSeed,
+    pub(super) new_call: NewCall,
     pub(super) journal: Journal,
     drive: Drive<Lifecycle>,
     pub(super) cores: Option<Rc<LegCores>>,
-    pub(super) on_air: Option<OnAir>,
+    pub(super) leg: Option<LegHandle>,
     pub(super) children: Children,
 }
 
 impl Call {
     /// A call that has not started.
-    pub fn new(seed: CallSeed, link: Link) -> Self {
-        let services = &seed.services;
+    pub fn new(new_call: NewCall, link: Link) -> Self {
+        let services = &new_call.services;
         let terms = Terms {
             tenant: Arc::clone(&services.tenant),
-            source: seed.hop.remote.ip(),
+            source: new_call.hop.remote.ip(),
             in_contact_flow: services.instance.is_some(),
         };
         Self {
             link,
-            journal: Journal::open(&seed),
+            journal: Journal::open(&new_call),
             drive: Drive::new(Lifecycle::new(crate::now(), terms)),
-            seed,
+            new_call,
             cores: None,
-            on_air: None,
+            leg: None,
             children: Children::default(),
         }
     }
 
     pub(super) fn tenant(&self) -> &str {
-        &self.seed.services.tenant.name
+        &self.new_call.services.tenant.name
     }
 
     fn sip_call_id(&self) -> &str {
-        self.seed.invite.headers.get("Call-ID").unwrap_or_default()
+        self.new_call.invite.headers.get("Call-ID").unwrap_or_default()
     }
 
     /// A failure that is rehearsed strikes as soon as its state is entered.
     fn entered(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
-        tracing::debug!(call = %self.seed.id, tenant = self.tenant(), phase = phase.label(), "phase");
-        if let Some(injected) = self.seed.fault_injection.filter(|injected| injected.phase == phase) {
+        tracing::debug!(call = %self.new_call.id, tenant = self.tenant(), phase = phase.label(), "phase");
+        if let Some(injected) = self.new_call.fault_injection.filter(|injected| injected.phase == phase) {
             self.inject(injected, ctx);
         }
     }
@@ -79,8 +79,8 @@ impl Call {
     fn inject(&mut self, injected: FaultInjection, ctx: &mut Context<Self>) {
         let fault = Strike(injected.fault);
         match injected.fault {
-            Fault::KillEndpoint => self.seed.endpoint.do_send(fault),
-            Fault::KillReception | Fault::BlockReception => self.seed.reception.do_send(fault),
+            Fault::KillEndpoint => self.new_call.endpoint.do_send(fault),
+            Fault::KillReception | Fault::BlockReception => self.new_call.reception.do_send(fault),
             _ if injected.child == ChildName::Call => strike(injected.fault, &self.link, ctx),
             Fault::Error | Fault::Panic | Fault::BlockThread | Fault::KillShard => {
                 self.children.strike(injected.child, fault);
@@ -90,7 +90,7 @@ impl Call {
 
     /// Who learns how the hand-off is going: the log, and the record where the tenant should read it.
     fn told(&self, told: &Told) {
-        let (call, tenant) = (self.seed.id, self.tenant());
+        let (call, tenant) = (self.new_call.id, self.tenant());
         match told {
             Told::TargetForbidden { host } => {
                 let why = format!(
@@ -113,7 +113,7 @@ impl Call {
     /// The BYE first, then the children.
     fn terminate(&mut self, ending: Ending, headers: Vec<(String, String)>) {
         tracing::info!(
-            call = %self.seed.id,
+            call = %self.new_call.id,
             tenant = self.tenant(),
             sip_call_id = self.sip_call_id(),
             reason = ending.label(),
@@ -123,7 +123,7 @@ impl Call {
         if let Some(quality) = self.cores.as_deref().and_then(leg::quality) {
             metrics::call_quality(self.tenant(), &quality);
             tracing::info!(
-                call = %self.seed.id,
+                call = %self.new_call.id,
                 loss = quality.loss,
                 jitter_ms = quality.jitter.as_millis(),
                 round_trip_ms = quality.round_trip.map(|trip| trip.as_millis()),
@@ -132,15 +132,15 @@ impl Call {
                 "call audio"
             );
         }
-        self.journal.end(&ending, self.cores.as_deref(), self.seed.registry.teardown(self.seed.id));
-        self.seed.reception.do_send(CallEnded { id: self.seed.id, ending, headers });
-        self.on_air = None;
+        self.journal.end(&ending, self.cores.as_deref(), self.new_call.registry.teardown(self.new_call.id));
+        self.new_call.reception.do_send(CallEnded { id: self.new_call.id, ending, headers });
+        self.leg = None;
         self.children.stop_all();
     }
 
     fn answer(&self) {
         tell(&self.children.sip_dialog, Answer {});
-        metrics::call_answered(self.tenant(), crate::now() - self.seed.began);
+        metrics::call_answered(self.tenant(), crate::now() - self.new_call.began);
         self.journal.write(|record, now| record.answered(now));
     }
 }
@@ -153,11 +153,11 @@ impl Driven for Call {
     }
 
     fn carry_out(&mut self, order: Order, ctx: &mut Context<Self>) {
-        let (children, seed) = (&self.children, &mut self.seed);
+        let (children, new_call) = (&self.children, &mut self.new_call);
         match order {
             Order::Entered(phase) => self.entered(phase, ctx),
             Order::Answer => self.answer(),
-            Order::Acknowledged => seed.unacknowledged.clear(),
+            Order::Acknowledged => new_call.unacknowledged.clear(),
             Order::PrepareHandoff { transfer, transcript } => {
                 let history = self.history(&transfer, &transcript);
                 tell(&self.children.connect_handoff, PrepareHandoff { transfer, history });
@@ -171,24 +171,24 @@ impl Driven for Call {
                 names.into_iter().for_each(|child| children.stop(child, Stop { by }));
             }
             Order::FindWayBack => tell(&children.sip_dialog, FindWayBack {}),
-            Order::GoOffAir => self.on_air = None,
+            Order::DeregisterLeg => self.leg = None,
             Order::AttributesInFlight { names } => {
-                let blanker = Arc::clone(&seed.services.blanker);
-                let contact_id = seed.contact.initial_contact_id.clone();
+                let blanker = Arc::clone(&new_call.services.blanker);
+                let contact_id = new_call.contact.initial_contact_id.clone();
                 let blank = contact_id.map(|contact_id| Blank { blanker, contact_id, names });
-                seed.registry.deposit_blank(seed.id, blank);
+                new_call.registry.deposit_blank(new_call.id, blank);
             }
-            Order::AttributesKnown => seed.registry.deposit_blank(seed.id, None),
+            Order::AttributesKnown => new_call.registry.deposit_blank(new_call.id, None),
             Order::CommitHandoff => tell(&children.connect_handoff, CommitHandoff {}),
             Order::MarkHangup => tell(&children.connect_handoff, MarkHangup {}),
             Order::HandoffWasImpossible => tell(&children.turn_loop, Tell(turn_loop::Input::HandoffImpossible)),
             Order::KeyGivenAway(name) => {
-                let histories = Arc::clone(&seed.services.histories);
-                seed.registry.deposit_void(seed.id, Some(Void { histories, name }));
+                let histories = Arc::clone(&new_call.services.histories);
+                new_call.registry.deposit_void(new_call.id, Some(Void { histories, name }));
             }
             Order::VoidKey => {
-                if let Some(void) = seed.registry.deposit_void(seed.id, None) {
-                    seed.reception.do_send(VoidKey(void));
+                if let Some(void) = new_call.registry.deposit_void(new_call.id, None) {
+                    new_call.reception.do_send(VoidKey(void));
                 }
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
@@ -212,22 +212,24 @@ impl Actor for Call {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         tracing::info!(
-            call = %self.seed.id,
+            call = %self.new_call.id,
             tenant = self.tenant(),
             sip_call_id = self.sip_call_id(),
-            contact_known = self.seed.contact.initial_contact_id.is_some(),
+            contact_known = self.new_call.contact.initial_contact_id.is_some(),
             "call began"
         );
-        if let Some(why) = self.seed.contact.unknown {
+        if let Some(why) = self.new_call.contact.unknown {
             self.journal.write(|record, now| record.warn(now, "contact_unknown", why.sentence()));
         }
         if let Err(response) = self.start(ctx) {
             let status = response.status;
-            self.seed.registry.deposit(self.seed.id, Teardown::Reject { key: self.seed.key.clone(), response });
+            self.new_call
+                .registry
+                .deposit(self.new_call.id, Teardown::Reject { key: self.new_call.key.clone(), response });
             let refusal = if status.0 == 503 { Refusal::NoPorts } else { Refusal::NotAcceptable };
             return put(self, ctx, Input::Refused(refusal));
         }
-        ctx.run_interval(BEAT_EVERY, |this, _| this.seed.registry.beat(this.seed.id, crate::now()));
+        ctx.run_interval(BEAT_EVERY, |this, _| this.new_call.registry.beat(this.new_call.id, crate::now()));
         put(self, ctx, Input::Began);
     }
 }
@@ -254,7 +256,7 @@ impl Handler<ChildDown> for Call {
     fn handle(&mut self, ChildDown { child, exit, ran_for }: ChildDown, ctx: &mut Context<Self>) {
         self.children.forget(child);
         if exit != Exit::Finished {
-            tracing::warn!(call = %self.seed.id, %child, ?exit, ?ran_for, "child down");
+            tracing::warn!(call = %self.new_call.id, %child, ?exit, ?ran_for, "child down");
         }
         put(self, ctx, Input::ChildDown { child, exit });
     }

@@ -30,7 +30,7 @@ use bellhop_media::resample;
 
 use self::text::Text;
 use super::journal::{Journal, UNDERFLOW};
-use super::messages::{ClipEvent, Cut, Pause, Play, Resume, Say, Announce, SendKeys, StopRepeating};
+use super::messages::{Announce, ClipEvent, Cut, Pause, Play, Resume, Say, SendKeys, StopRepeating};
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::Tell;

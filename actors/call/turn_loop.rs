@@ -23,7 +23,7 @@ use super::messages::{
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
-use super::{CallSeed, Reports, child};
+use super::{NewCall, Reports, child};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::LegCores;
 use crate::metrics;
@@ -60,12 +60,12 @@ impl TurnLoop {
     pub(super) fn new(
         link: Link,
         to: SpeaksTo,
-        seed: &CallSeed,
+        new_call: &NewCall,
         cores: Rc<LegCores>,
         takes_info: bool,
         journal: Journal,
     ) -> Self {
-        let services = &seed.services;
+        let services = &new_call.services;
         Self {
             link,
             to,
@@ -73,7 +73,7 @@ impl TurnLoop {
             takes_info,
             presses: TwoWays::default(),
             tenant: services.tenant.name.clone(),
-            drive: Drive::new(Core::new(seed.began, services.conversation.clone(), &seed.facts())),
+            drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), &new_call.facts())),
             assistant: Arc::clone(&services.assistant),
             tries: Tries::default(),
             journal,

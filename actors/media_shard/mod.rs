@@ -205,18 +205,18 @@ pub struct Shard {
 }
 
 /// Keeps a leg on the clock until it is dropped.
-pub struct OnAir {
+pub struct LegHandle {
     shard: Weak<Shard>,
     number: u64,
 }
 
-impl std::fmt::Debug for OnAir {
+impl std::fmt::Debug for LegHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OnAir({})", self.number)
+        write!(f, "LegHandle({})", self.number)
     }
 }
 
-impl Drop for OnAir {
+impl Drop for LegHandle {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.upgrade() {
             shard.closing.borrow_mut().push(self.number);
@@ -252,12 +252,12 @@ impl Shard {
     }
 
     /// Puts a leg on the clock.
-    pub fn register(self: &Rc<Self>, leg: Leg) -> OnAir {
+    pub fn register(self: &Rc<Self>, leg: Leg) -> LegHandle {
         let number = self.next_number.get();
         self.next_number.set(number + 1);
         self.joining.borrow_mut().push(OnClock { number, leg, batch: vec![], frames: 0, told_silent: false });
         self.wake.notify_one();
-        OnAir { shard: Rc::downgrade(self), number }
+        LegHandle { shard: Rc::downgrade(self), number }
     }
 
     /// How many legs are on the clock.

@@ -27,7 +27,7 @@ use bellhop_tenancy::directory::Directory;
 
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
-use crate::call::{CallSeed, OpenPort};
+use crate::call::{NewCall, OpenPort};
 use crate::metrics;
 use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan};
 use crate::services::{Observer, Services};
@@ -173,7 +173,7 @@ impl Reception {
         }
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
-        let seed = CallSeed {
+        let new_call = NewCall {
             id,
             key,
             invite,
@@ -210,7 +210,7 @@ impl Reception {
             tracing::error!(shard, "a thread that carried calls has ended: another takes its place");
             self.settings.shards[shard] = (self.settings.new_shard)();
         }
-        self.settings.shards[shard].spawn_fn(move || start_call(seed, dialog, reception));
+        self.settings.shards[shard].spawn_fn(move || start_call(new_call, dialog, reception));
     }
 
     /// Whoever runs the server hears why.
@@ -272,16 +272,16 @@ fn key_material() -> KeyMaterial {
 }
 
 /// Runs on the shard's thread: the call lives here from now on.
-fn start_call(seed: CallSeed, dialog: DialogId, reception: Addr<Reception>) {
-    let id = seed.id;
-    let registry = Arc::clone(&seed.registry);
+fn start_call(new_call: NewCall, dialog: DialogId, reception: Addr<Reception>) {
+    let id = new_call.id;
+    let registry = Arc::clone(&new_call.registry);
     let report = move |down| {
         forget_call(id);
         reception.do_send(CallDown { id, dialog, down });
     };
     let call = spawn_linked(ChildName::Call, CALL_MAILBOX, report, |ctx, link| {
         registry.reachable(id, ctx.address().recipient());
-        Call::new(seed, link)
+        Call::new(new_call, link)
     });
     CALLS.with_borrow_mut(|calls| calls.insert(id, call));
 }

@@ -238,7 +238,7 @@ pub enum Order {
     /// Find out whether a BYE would reach the far end.
     FindWayBack,
     /// No audio goes in or out any more.
-    GoOffAir,
+    DeregisterLeg,
     /// From here on whoever opens the teardown plan takes these names back first.
     AttributesInFlight {
         /// All of the one request.

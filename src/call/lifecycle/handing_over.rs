@@ -116,7 +116,7 @@ impl Lifecycle {
             return self.fail(now, ChildName::SipDialog, Failure::NoWayBack);
         }
         let completion = completion.clone();
-        self.order(Order::GoOffAir);
+        self.order(Order::DeregisterLeg);
         match &completion {
             Completion::TransferByBye { headers } => {
                 let headers = headers.clone();
