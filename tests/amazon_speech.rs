@@ -3,7 +3,9 @@
 use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
-use bellhop_dialogue::ports::{Fields, Heard, Offer, Recognizer, ServiceFailure, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{
+    Fields, ModelOrVoice, Recognizer, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
+};
 use bellhop_rehearsal::amazon_speech::{REGION, StandIn};
 use bellhop_rehearsal::connect::AccessKey;
 use bellhop_tests::listening::{Call, config};
@@ -34,11 +36,13 @@ async fn an_utterance_is_heard_with_a_partial_result_first() {
         assert_eq!(transcribe.sample_rate(rate), rate);
         let mut call = Call::open(&transcribe, rate).await.expect("it opens");
         call.speaks();
-        let Heard::Final { confidence, result: Some(result), .. } = call.hears_words("an agent please").await else {
+        let RecognizerEvent::FinalResult { confidence, result: Some(result), .. } =
+            call.hears_words("an agent please").await
+        else {
             panic!("with its result")
         };
         assert_eq!((confidence, &result["transactionID"]), (0.87, &json!("session-1")));
-        assert_eq!(call.heard.lock().expect("alone")[0], Heard::Interim { text: "an".into() });
+        assert_eq!(call.heard.lock().expect("alone")[0], RecognizerEvent::InterimResult { text: "an".into() });
         assert_eq!(service.streams(), [format!("language-code=en-US;media-encoding=pcm;sample-rate={rate}")]);
     }
 }
@@ -51,7 +55,9 @@ async fn a_stream_that_breaks_off_in_an_utterance_loses_no_word() {
     let mut call = Call::open(&Transcribe::new(&account, "en-US", Fields::new()), 8000).await.expect("it opens");
     call.speaks();
     call.hears_words("my order").await;
-    assert!(call.heard.lock().expect("alone").iter().any(|heard| matches!(heard, Heard::Reconnecting { .. })));
+    assert!(
+        call.heard.lock().expect("alone").iter().any(|heard| matches!(heard, RecognizerEvent::Reconnecting { .. }))
+    );
     assert_eq!(service.streams().len(), 2);
 }
 
@@ -122,7 +128,7 @@ async fn a_text_is_spoken_at_the_lines_rate_by_the_assistants_voice() {
 async fn voices_are_listed_over_all_pages() {
     let (_, account) = stand_in();
     let voices = Polly::new(&account, Fields::new()).voices().await.expect("a list");
-    let offer = |name: &str, language: &str, gender: &str| Offer {
+    let offer = |name: &str, language: &str, gender: &str| ModelOrVoice {
         name: name.into(),
         language: language.into(),
         gender: Some(gender.into()),

@@ -123,7 +123,7 @@ fn a_lost_recognizer_ends_in_one_bye_and_no_key() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         let failure = bellhop_dialogue::ports::ServiceFailure::Overdue;
-        stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(failure));
+        stage.services.hears(&bellhop_dialogue::ports::RecognizerEvent::Lost(failure));
         stage.settle().await;
         assert_clean_end(&stage, "lost recognizer").await;
         let bye = &stage.carrier.requests(&Method::Bye)[0];

@@ -1,7 +1,7 @@
 //! The record of a call: what is in it, and that there is one however the call ends.
 
 use bellhop_call::record::What;
-use bellhop_dialogue::ports::{Heard, ServiceFailure};
+use bellhop_dialogue::ports::{RecognizerEvent, ServiceFailure};
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, INVITE, play};
@@ -252,10 +252,10 @@ fn trouble_with_a_service_stands_in_the_record() {
     play(Choices::default(), |stage| async move {
         stage.call_answered().await;
         let why = ServiceFailure::Unavailable { why: "the connection was lost".into() };
-        stage.services.hears(&Heard::Reconnecting { why });
-        stage.services.hears(&Heard::ListenedBy { service: "pocketsphinx", stands_in: true });
-        stage.services.hears(&Heard::ListenedBy { service: "pocketsphinx", stands_in: true });
-        let doubtful = Heard::Final { text: "mumble".into(), confidence: 0.0, result: None };
+        stage.services.hears(&RecognizerEvent::Reconnecting { why });
+        stage.services.hears(&RecognizerEvent::ServedBy { service: "pocketsphinx", stands_in: true });
+        stage.services.hears(&RecognizerEvent::ServedBy { service: "pocketsphinx", stands_in: true });
+        let doubtful = RecognizerEvent::FinalResult { text: "mumble".into(), confidence: 0.0, result: None };
         stage.services.hears(&doubtful);
         stage.pass(10).await;
         stage.carrier.hangs_up();

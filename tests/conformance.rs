@@ -1,7 +1,7 @@
 //! What an assistant of the hosted phone integration may rely on, case by case: `tests/dialogue/*.yaml`.
 //!
 //! A case is a conversation on virtual time with the turn loop. Steps put something in (`reply`, `part`, `says`, `speech`,
-//! `silence`, `hypothesis`, `mumbles`, `keys`, `played`, `wait` in seconds, `handoff_impossible`); `cut_at` is how much of a clip
+//! `silence`, `interim_result`, `mumbles`, `keys`, `played`, `wait` in seconds, `handoff_impossible`); `cut_at` is how much of a clip
 //! is heard when it is cut from then on; `does` is everything that
 //! came out since the last `does`; `sent` are places of the last message to the assistant (`null`: not there); `transcript` is
 //! what an agent would read.
@@ -76,11 +76,11 @@ impl Talk {
                     self.playing.clear();
                     "cut".to_owned()
                 }
-                Output::Pause => "hush".to_owned(),
+                Output::Pause => "pause".to_owned(),
                 Output::Resume => "resume".to_owned(),
                 // What the call record is told of: see `call_record.rs`.
                 Output::Expect(_) | Output::Did(_) => continue,
-                Output::ConfigureRecognizer(fields) => format!("understand {}", Value::Object(fields)),
+                Output::ConfigureRecognizer(fields) => format!("configure {}", Value::Object(fields)),
                 Output::HandOff(transfer) => {
                     let target = transfer.sip.map(|sip| format!(" to {}", sip.uri.unwrap_or_default()));
                     let data = transfer.custom_data.map(|data| format!(" with {data}"));
@@ -131,11 +131,11 @@ impl Talk {
             "says" => {
                 let text = value.as_str().or_else(|| value["text"].as_str()).unwrap_or_default().to_owned();
                 let confidence = value["confidence"].as_f64().unwrap_or(0.9) as f32;
-                self.put(Input::Heard { text, confidence, result: value.get("result").cloned() });
+                self.put(Input::FinalResult { text, confidence, result: value.get("result").cloned() });
             }
             "speech" => self.put(Input::SpeechStarted),
             "silence" => self.put(Input::SpeechEnded),
-            "hypothesis" => self.put(Input::InterimResult),
+            "interim_result" => self.put(Input::InterimResult),
             "mumbles" => self.put(Input::NotUnderstood),
             "network" => self.put(Input::NetworkWarning),
             "keys" => {
@@ -197,7 +197,7 @@ fn policy(given: &Value) -> Policy {
         assistant: seconds("assistant").unwrap_or(default.assistant),
         inactivity: seconds("inactivity"),
         silent_turns: given["silent_turns"].as_u64().map_or(default.silent_turns, |turns| turns as u32),
-        barge_in: if given["barge_in"] == "hypothesis" { Trigger::Hypothesis } else { Trigger::Speech },
+        barge_in: if given["barge_in"] == "interim_result" { Trigger::InterimResult } else { Trigger::Speech },
         resume: flag("resume", default.resume),
         confidence: given["confidence"].as_f64().unwrap_or_default() as f32,
         notify_filtered: flag("notify_filtered", default.notify_filtered),

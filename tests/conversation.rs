@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_dialogue::transcript::Speaker;
 use bellhop_dialogue::turn_loop::Policy;
@@ -73,7 +73,7 @@ fn a_cut_reaches_the_wire_with_the_next_packet() {
         stage.carrier.sends(INVITE);
         stage.pass(1003).await;
         let before = stage.line.sent().len();
-        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
+        stage.services.hears(&RecognizerEvent::FinalResult { text: "stop".into(), confidence: 0.9, result: None });
         stage.pass(100).await;
         let after = stage.line.sent();
         assert!(after[..before].iter().rev().take(20).all(|packet| packet.4));
@@ -94,10 +94,10 @@ fn a_reply_that_was_interrupted_by_nothing_goes_on_where_it_stopped() {
         stage.carrier.sends(INVITE);
         stage.pass(1003).await;
         let before = spoken(&stage);
-        stage.services.hears(&Heard::Interim { text: "uh".into() });
+        stage.services.hears(&RecognizerEvent::InterimResult { text: "uh".into() });
         stage.pass(500).await;
         assert_eq!(spoken(&stage), before, "silent while the caller seems to speak");
-        stage.services.hears(&Heard::NotUnderstood);
+        stage.services.hears(&RecognizerEvent::NotUnderstood);
         stage.pass(4000).await;
         assert_eq!(spoken(&stage), 150, "every sample is heard, once");
         assert_eq!(stage.services.asked(), [""]);

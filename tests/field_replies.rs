@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_sip::message::Method;
@@ -137,7 +137,7 @@ fn a_text_of_a_book() {
         stage.pass(20_000).await;
         let before = stage.services.said().len();
         assert!(before > said.len(), "it goes on");
-        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
+        stage.services.hears(&RecognizerEvent::FinalResult { text: "stop".into(), confidence: 0.9, result: None });
         stage.pass(60_000).await;
         assert_eq!(stage.services.said().len(), before, "nothing of it is made any more");
         assert!(stage.services.asked().contains(&"stop".to_owned()));
@@ -171,7 +171,7 @@ fn half_a_reply_was_heard() {
         stage.call_answered().await;
         stage.caller_says("tell me").await;
         stage.pass(600).await; // a second of text, half of it heard
-        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
+        stage.services.hears(&RecognizerEvent::FinalResult { text: "stop".into(), confidence: 0.9, result: None });
         stage.pass(200).await;
         let request = stage.services.last_request().expect("a turn");
         let interrupted = request.interrupted.expect("it was interrupted");
@@ -248,7 +248,7 @@ fn an_interruption_is_told_within_a_moment_even_if_nobody_says_how_much_was_hear
         stage.services.replies("", json!([{"response_type": "text", "text": "x".repeat(300)}]));
         stage.carrier.sends(INVITE);
         stage.pass(1000).await;
-        stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
+        stage.services.hears(&RecognizerEvent::FinalResult { text: "stop".into(), confidence: 0.9, result: None });
         stage.pass(Duration::from_millis(20).as_millis() as u64).await;
         assert_eq!(stage.services.asked().last().map(String::as_str), Some("stop"));
     });

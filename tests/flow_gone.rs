@@ -58,7 +58,7 @@ async fn reach(stage: &Stage, phase: PhaseName) {
         PhaseName::FailingOver => {
             stage.call_answered().await;
             let lost = bellhop_dialogue::ports::ServiceFailure::Overdue;
-            stage.services.hears(&bellhop_dialogue::ports::Heard::Lost(lost));
+            stage.services.hears(&bellhop_dialogue::ports::RecognizerEvent::Lost(lost));
             until(stage, "announcement", |stage| stage.services.said().iter().any(|text| text == "we are sorry")).await;
         }
         PhaseName::Terminating => unreachable!("the teardown itself is in tests of its own"),

@@ -7,7 +7,7 @@ use bellhop_adapters::iam::Authentication;
 use bellhop_adapters::text_to_speech::watson::{Transport, WatsonTextToSpeech};
 use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
-use bellhop_dialogue::ports::{Fields, Heard, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Fields, RecognizerEvent, SpeechRequest, Synthesizer};
 use bellhop_dialogue::speakable::PART_BYTES_MAX;
 use bellhop_rehearsal::connect::AccessKey;
 use bellhop_rehearsal::{amazon_speech, watson_text_to_speech};
@@ -56,7 +56,11 @@ fn a_text_of_a_book() {
             assert!(book.starts_with(&so_far), "in order, and nothing is left out");
             match ends {
                 "barge-in" => {
-                    stage.services.hears(&Heard::Final { text: "stop".into(), confidence: 0.9, result: None });
+                    stage.services.hears(&RecognizerEvent::FinalResult {
+                        text: "stop".into(),
+                        confidence: 0.9,
+                        result: None,
+                    });
                     stage.pass(60_000).await;
                     assert_eq!(spoken(&stage).0.len(), said.len(), "no more is made for nobody");
                 }

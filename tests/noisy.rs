@@ -194,13 +194,13 @@ fn noise(node: &Node) -> Callers {
 }
 
 /// What half of the calls had at most: the longest gap between two packets, and the time they took.
-struct Heard {
+struct RecognizerEvent {
     gap: Duration,
     time: Duration,
 }
 
 /// Each call ended by its own end and lacks no packet.
-fn heard(calls: Vec<CallReport>) -> Heard {
+fn heard(calls: Vec<CallReport>) -> RecognizerEvent {
     assert_eq!(calls.len(), QUIET_CALLS);
     for report in &calls {
         assert_eq!(report.ended, Ended::ByGateway("SIP;cause=200;text=\"conversation ended\"".to_owned()));
@@ -213,7 +213,7 @@ fn heard(calls: Vec<CallReport>) -> Heard {
         all[all.len() / 2]
     };
     let lasted = |report: &CallReport| report.events.last().map_or(Duration::ZERO, |(at, _)| *at);
-    Heard { gap: median(|report| report.longest_gap), time: median(lasted) }
+    RecognizerEvent { gap: median(|report| report.longest_gap), time: median(lasted) }
 }
 
 #[test]

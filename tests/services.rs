@@ -308,16 +308,20 @@ fn what_services_offer_is_listed_by_themselves() {
     let watson =
         format!("kind = \"watson\"\nurl = \"http://{at}\"\ntoken = \"t\"\nfallback = {{ kind = \"espeak\" }}\n");
     std::fs::write(&path, text.replace("kind = \"flite\"\n", &watson)).expect("written");
-    let offers = |tenant: &str| {
+    let voices = |tenant: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellhop"));
-        command.args(["offers", "--tenant", tenant, "--config"]).arg(&path).output().expect("the binary runs")
+        command.args(["voices", "--tenant", tenant, "--config"]).arg(&path).output().expect("the binary runs")
     };
-    let told = String::from_utf8_lossy(&offers("acme").stdout).into_owned();
+    let told = String::from_utf8_lossy(&voices("acme").stdout).into_owned();
     let has = |parts: &[&str]| told.lines().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["speech_to_text", "counting", "no choice"]), "{told}");
     assert!(has(&["watson", "en-US_MichaelV3Voice", "en-US", "male"]), "{told}");
     assert!(has(&["espeak", "de"]), "{told}");
-    let refused = offers("nobody");
+    let mut old = Command::new(env!("CARGO_BIN_EXE_bellhop"));
+    let old = old.args(["offers", "--tenant", "acme", "--config"]).arg(&path).output().expect("the binary runs");
+    assert_eq!(String::from_utf8_lossy(&old.stdout), told, "the name it had one release ago");
+    assert!(String::from_utf8_lossy(&old.stderr).contains("is now called `bellhop voices`"));
+    let refused = voices("nobody");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no tenant `nobody`: acme"));
     std::fs::remove_dir_all(folder).expect("gone");
 }

@@ -191,9 +191,9 @@ fn a_child_that_dies_while_the_caller_is_led_out_ends_in_one_bye() {
                 move |stage| async move {
                     let what = format!("{child} dies of {} while failing over", fault.label());
                     stage.call_answered().await;
-                    stage
-                        .services
-                        .hears(&bellhop_dialogue::ports::Heard::Lost(bellhop_dialogue::ports::ServiceFailure::Overdue));
+                    stage.services.hears(&bellhop_dialogue::ports::RecognizerEvent::Lost(
+                        bellhop_dialogue::ports::ServiceFailure::Overdue,
+                    ));
                     stage.pass(5000).await;
                     for refer in stage.carrier.requests(&Method::Refer) {
                         answers(&stage, &refer, 603);

@@ -2,7 +2,7 @@
 
 use bellhop_adapters::iam::Authentication;
 use bellhop_adapters::speech_to_text::watson::WatsonSpeechToText;
-use bellhop_dialogue::ports::{Heard, Recognizer, ServiceFailure};
+use bellhop_dialogue::ports::{Recognizer, RecognizerEvent, ServiceFailure};
 use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn, TOKEN};
 use bellhop_tests::listening::{Call, config};
 use serde_json::json;
@@ -18,17 +18,19 @@ async fn open(service: &StandIn, line_rate: u32, token: &str) -> Result<Call, Se
 }
 
 #[tokio::test]
-async fn an_utterance_is_heard_with_its_hypothesis_first() {
+async fn an_utterance_is_heard_with_its_interim_result_first() {
     for rate in [8000, 16_000] {
         let service = StandIn::default();
         service.will_hear("an agent please", 0.87);
         let mut call = open(&service, rate, TOKEN).await.expect("it opens");
         call.speaks();
-        let Heard::Final { confidence, result: Some(result), .. } = call.hears_words("an agent please ").await else {
+        let RecognizerEvent::FinalResult { confidence, result: Some(result), .. } =
+            call.hears_words("an agent please ").await
+        else {
             panic!("with its result")
         };
         assert_eq!((confidence, &result["transactionID"]), (0.87, &json!("global-1")));
-        assert_eq!(call.heard.lock().expect("alone")[0], Heard::Interim { text: "an ".into() });
+        assert_eq!(call.heard.lock().expect("alone")[0], RecognizerEvent::InterimResult { text: "an ".into() });
         assert!(service.upgrades()[0].starts_with("model=en-US"));
         assert_eq!(service.starts()[0]["interim_results"], true);
     }

@@ -88,6 +88,6 @@ async fn what_is_refused_is_told_without_the_text() {
 
 #[tokio::test]
 async fn voices_are_listed() {
-    let offers = voice(&StandIn::default(), Transport::Http, TOKEN).voices().await.expect("a list");
-    assert_eq!((offers[0].name.as_str(), offers[0].gender.as_deref()), ("en-US_MichaelV3Voice", Some("male")));
+    let voices = voice(&StandIn::default(), Transport::Http, TOKEN).voices().await.expect("a list");
+    assert_eq!((voices[0].name.as_str(), voices[0].gender.as_deref()), ("en-US_MichaelV3Voice", Some("male")));
 }

@@ -11,7 +11,7 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 use bellhop_call::lifecycle;
 use bellhop_dialogue::Fields;
-use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerConfig, RecognizerStream};
+use bellhop_dialogue::ports::{Recognizer, RecognizerConfig, RecognizerEvent, RecognizerStream};
 use bellhop_dialogue::turn_loop::Input;
 use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Activity, VoiceActivity};
@@ -57,7 +57,7 @@ pub struct SttStream {
 /// What the recognizer reported, from whatever thread.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct Reported(Heard);
+struct Reported(RecognizerEvent);
 
 impl SttStream {
     pub(super) fn new(
@@ -245,31 +245,31 @@ impl Handler<Reported> for SttStream {
     type Result = ();
 
     fn handle(&mut self, Reported(heard): Reported, ctx: &mut Self::Context) {
-        if matches!(heard, Heard::Final { .. } | Heard::NotUnderstood)
+        if matches!(heard, RecognizerEvent::FinalResult { .. } | RecognizerEvent::NotUnderstood)
             && let Some(ended) = self.utterance_ended.take()
         {
             metrics::utterance_recognised(&self.tenant, crate::now() - ended);
         }
         match heard {
-            Heard::Interim { .. } => self.turn_loop.do_send(Tell(Input::InterimResult)),
-            Heard::Final { text, confidence, result } => {
+            RecognizerEvent::InterimResult { .. } => self.turn_loop.do_send(Tell(Input::InterimResult)),
+            RecognizerEvent::FinalResult { text, confidence, result } => {
                 let transaction = result.as_ref().and_then(|result| result.get("transactionID")?.as_str());
                 let transaction = transaction.map(str::to_owned);
                 self.journal.write(|record, now| record.understood(now, confidence, transaction));
-                self.turn_loop.do_send(Tell(Input::Heard { text, confidence, result }));
+                self.turn_loop.do_send(Tell(Input::FinalResult { text, confidence, result }));
             }
-            Heard::NotUnderstood => {
+            RecognizerEvent::NotUnderstood => {
                 self.journal.write(|record, now| record.not_understood(now));
                 self.turn_loop.do_send(Tell(Input::NotUnderstood));
             }
-            Heard::ListenedBy { service, stands_in } => {
+            RecognizerEvent::ServedBy { service, stands_in } => {
                 self.journal.write(|record, now| record.listened_by(now, service, stands_in));
             }
-            Heard::Reconnecting { why } => {
+            RecognizerEvent::Reconnecting { why } => {
                 let message = format!("{why}; it is connected to again");
                 self.journal.write(|record, now| record.warn(now, RECOGNIZER, message));
             }
-            Heard::Lost(failure) => {
+            RecognizerEvent::Lost(failure) => {
                 tracing::warn!(tenant = self.tenant, %failure, "the recognizer is lost");
                 self.lost(ctx);
             }

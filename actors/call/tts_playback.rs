@@ -588,7 +588,7 @@ impl Handler<Pause> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, _: Pause, _: &mut Self::Context) {
-        self.cores.playout.borrow_mut().hush(true);
+        self.cores.playout.borrow_mut().pause(true);
     }
 }
 
@@ -596,7 +596,7 @@ impl Handler<Resume> for TtsPlayback {
     type Result = ();
 
     fn handle(&mut self, _: Resume, _: &mut Self::Context) {
-        self.cores.playout.borrow_mut().hush(false);
+        self.cores.playout.borrow_mut().pause(false);
     }
 }
 

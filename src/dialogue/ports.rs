@@ -287,14 +287,14 @@ pub trait Assistant: Send + Sync {
 
 /// What a recognizer reports, in the order of what was said.
 #[derive(Clone, PartialEq)]
-pub enum Heard {
-    /// A hypothesis that may still change.
-    Interim {
+pub enum RecognizerEvent {
+    /// Words that may still change.
+    InterimResult {
         /// The words.
         text: String,
     },
     /// The words of one utterance.
-    Final {
+    FinalResult {
         /// The words.
         text: String,
         /// 0 to 1.
@@ -304,8 +304,8 @@ pub enum Heard {
     },
     /// An utterance ended and was not understood.
     NotUnderstood,
-    /// Another service listens from here on.
-    ListenedBy {
+    /// Another service serves the stream from here on.
+    ServedBy {
         /// Its kind.
         service: &'static str,
         /// Whether it stands in for one that is preferred.
@@ -320,13 +320,13 @@ pub enum Heard {
     Lost(ServiceFailure),
 }
 
-impl fmt::Debug for Heard {
+impl fmt::Debug for RecognizerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Interim { .. } => "Interim",
-            Self::Final { .. } => "Final",
+            Self::InterimResult { .. } => "InterimResult",
+            Self::FinalResult { .. } => "FinalResult",
             Self::NotUnderstood => "NotUnderstood",
-            Self::ListenedBy { .. } => "ListenedBy",
+            Self::ServedBy { .. } => "ServedBy",
             Self::Reconnecting { .. } => "Reconnecting",
             Self::Lost(_) => "Lost",
         })
@@ -334,11 +334,11 @@ impl fmt::Debug for Heard {
 }
 
 /// Where a recognizer reports to; called from any thread.
-pub type HeardSink = Box<dyn Fn(Heard) + Send + Sync>;
+pub type RecognizerSink = Box<dyn Fn(RecognizerEvent) + Send + Sync>;
 
 /// A model or a voice that a service offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Offer {
+pub struct ModelOrVoice {
     /// As it is configured.
     pub name: String,
     /// BCP 47 tag.
@@ -367,16 +367,16 @@ pub trait Recognizer: Send + Sync {
     fn open(
         &self,
         config: RecognizerConfig,
-        sink: HeardSink,
+        sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>>;
 
     /// Its models; empty if there is no choice.
-    fn models(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn models(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         Box::pin(std::future::ready(Ok(vec![])))
     }
 }
 
-/// How a stream shall understand.
+/// How a stream is configured.
 #[derive(Clone, Default)]
 pub struct RecognizerConfig {
     /// Samples per second of the line: 8000 or 16000; the narrowband or the broadband parameters hold.
@@ -493,7 +493,7 @@ pub trait Synthesizer: Send + Sync {
     }
 
     /// Its voices; empty if there is no choice.
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         Box::pin(std::future::ready(Ok(vec![])))
     }
 }

@@ -136,7 +136,7 @@ enum State {
         streaming: Option<u32>,
         until: Instant,
         /// Since the caller began to speak, the reply waits for what it will be.
-        hushed: bool,
+        paused: bool,
     },
     Listening {
         wait: Wait,
@@ -213,16 +213,16 @@ impl TurnLoop {
             Input::Replied { number, reply } => self.replied(now, number, reply),
             Input::SpeechStarted => {
                 if self.policy.barge_in == Trigger::Speech {
-                    self.hush(now);
+                    self.pause(now);
                 }
                 self.utterance_begins(now);
             }
             Input::InterimResult => {
-                self.hush(now);
+                self.pause(now);
                 self.utterance_begins(now);
             }
             Input::SpeechEnded => self.utterance_ends(now),
-            Input::Heard { text, confidence, result } => self.heard(now, text, confidence, result),
+            Input::FinalResult { text, confidence, result } => self.heard(now, text, confidence, result),
             Input::NotUnderstood => {
                 if matches!(self.state, State::Listening { .. }) {
                     self.transcript.push(now - self.began, Speaker::Note, NOT_UNDERSTOOD);
@@ -242,7 +242,7 @@ impl TurnLoop {
         match &mut self.state {
             State::Thinking { until, attempt: 0, .. } if *until <= now => self.send(now),
             State::Thinking { until, .. } if *until <= now => self.try_again(now, ServiceFailure::Overdue),
-            State::Speaking { until, hushed, .. } if *until <= now && *hushed => self.resume(now),
+            State::Speaking { until, paused, .. } if *until <= now && *paused => self.resume(now),
             State::Speaking { streaming, until, .. } if *until <= now => {
                 if self.queue.is_empty() && streaming.is_some() {
                     return self.fail(ServiceFailure::Overdue);
@@ -317,7 +317,7 @@ impl TurnLoop {
             State::Thinking { request, until, attempt: 1.., .. } if request.number == number => {
                 *until = anew.min(self.asked_at + FIRST_WORDS_MAX).max(*until);
             }
-            State::Speaking { streaming: Some(streaming), until, hushed: false }
+            State::Speaking { streaming: Some(streaming), until, paused: false }
                 if *streaming == number && self.queue.is_empty() =>
             {
                 *until = anew;
@@ -454,7 +454,7 @@ impl TurnLoop {
     /// What seemed to be speech was none: things go on as they were.
     fn nothing_said(&mut self, now: Instant) {
         match &self.state {
-            State::Speaking { hushed: true, .. } => self.resume(now),
+            State::Speaking { paused: true, .. } => self.resume(now),
             State::Listening { wait: Wait::Utterance | Wait::Result, .. } => self.wait_for_speech(now),
             _ => {}
         }

@@ -156,7 +156,7 @@ pub struct Playout {
     items: VecDeque<Item>,
     at: usize,
     /// Whether what waits is kept waiting: silence is sent.
-    hushed: bool,
+    paused: bool,
     /// Whether the clip at the front was heard to its end before.
     repeated: bool,
     key: Option<Pressed>,
@@ -182,7 +182,7 @@ impl Playout {
             due_samples: 0,
             items: VecDeque::new(),
             at: 0,
-            hushed: false,
+            paused: false,
             repeated: false,
             key: None,
             talking: false,
@@ -273,13 +273,13 @@ impl Playout {
             Item::Key(id, _) => Cut { id: *id, heard: 0, of: 0 },
         });
         self.items.clear();
-        (self.at, self.key, self.hushed, self.repeated) = (0, None, false, false);
+        (self.at, self.key, self.paused, self.repeated) = (0, None, false, false);
         cut
     }
 
     /// Silence from the next packet on; what waits or sounds is kept. Or the end of that: it goes on where it stopped.
-    pub fn hush(&mut self, hushed: bool) {
-        self.hushed = hushed;
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     /// What is repeated ends now, and what waits behind it is next.
@@ -358,7 +358,7 @@ impl Playout {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(self.ticks(samples));
         if let Some(&Item::Key(id, key)) = self.items.front()
-            && !self.hushed
+            && !self.paused
             && let Some(event) = self.format.telephone_event
         {
             return self.key_packet(id, key, event, timestamp, buffer);
@@ -470,7 +470,7 @@ impl Playout {
     fn fill(&mut self, wanted: usize, mut copy: impl FnMut(&Sound, usize, usize, usize)) -> usize {
         let mut filled = 0;
         while filled < wanted
-            && !self.hushed
+            && !self.paused
             && let Some(Item::Clip(clip)) = self.items.front()
         {
             if self.at == 0 && !self.repeated {

@@ -1,7 +1,7 @@
 //! A stand-in for Watson Speech to Text: its WebSocket, with everything a client has to be ready for.
 //!
 //! It requires the token, answers `start` with `listening`, warns of parameters it does not know, hears utterances by their
-//! loudness and gives at least one hypothesis before each final, honours `stop`, lets a session that starves run out, and
+//! loudness and gives at least one interim result before each final, honours `stop`, lets a session that starves run out, and
 //! fails when it is told to. Which words it hears is said beforehand.
 
 use std::collections::VecDeque;
@@ -27,8 +27,8 @@ pub const TOKEN: &str = "rehearsal-token";
 const STARVED: Duration = Duration::from_secs(30);
 /// Louder is speech.
 const LOUD: i16 = 1000;
-/// Milliseconds of speech until a hypothesis, and of silence until a final.
-const HYPOTHESIS_MS: usize = 200;
+/// Milliseconds of speech until an interim result, and of silence until a final.
+const INTERIM_MS: usize = 200;
 const FINAL_MS: usize = 400;
 
 /// Parameters of the `start` message that it knows.
@@ -142,7 +142,7 @@ impl StandIn {
             self.accept(request, response)
         });
         let Ok(socket) = accepted.await else { return };
-        Session { stand_in: self.clone(), socket, wide: false, index: 0, loud_ms: 0, quiet_ms: 0, hypothesis: false }
+        Session { stand_in: self.clone(), socket, wide: false, index: 0, loud_ms: 0, quiet_ms: 0, interim: false }
             .serve()
             .await;
     }
@@ -180,7 +180,7 @@ struct Session {
     index: usize,
     loud_ms: usize,
     quiet_ms: usize,
-    hypothesis: bool,
+    interim: bool,
 }
 
 impl Session {
@@ -266,7 +266,7 @@ impl Session {
             } else if self.loud_ms > 0 {
                 self.quiet_ms += 20;
             }
-            if self.loud_ms >= HYPOTHESIS_MS && !self.hypothesis {
+            if self.loud_ms >= INTERIM_MS && !self.interim {
                 match self.stand_in.take(|how| !matches!(how, Misbehaviour::RefuseUpgrade(_))) {
                     Some(Misbehaviour::DropInUtterance) => return false,
                     Some(Misbehaviour::Error(text)) => {
@@ -275,7 +275,7 @@ impl Session {
                     }
                     _ => {}
                 }
-                self.hypothesis = true;
+                self.interim = true;
                 let words = self.stand_in.state().words.front().map(|(words, _)| words.clone()).unwrap_or_default();
                 let first = words.split(' ').next().unwrap_or_default().to_owned();
                 self.result(json!({"final": false, "alternatives": [{"transcript": format!("{first} ")}]})).await;
@@ -289,7 +289,7 @@ impl Session {
 
     async fn end_utterance(&mut self) {
         (self.loud_ms, self.quiet_ms) = (0, 0);
-        if !std::mem::take(&mut self.hypothesis) {
+        if !std::mem::take(&mut self.interim) {
             return;
         }
         let heard = self.stand_in.state().words.pop_front();

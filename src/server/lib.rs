@@ -2,14 +2,13 @@
 //!
 //! Invariant: no protocol logic here: nothing in this crate matches on SIP messages or on response types.
 
-pub mod calls;
+pub mod cli;
 pub mod config;
 pub mod demo;
 mod engines;
 pub mod http;
 pub mod live;
 pub mod main_thread;
-pub mod offers;
 pub mod panics;
 mod process;
 mod records;

@@ -1,10 +1,10 @@
-//! The command line: `serve`, `check`, `calls`, `demo`.
+//! The command line: `serve`, `check`, `calls`, `voices`, `demo`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bellhop::calls::Calls;
+use bellhop::cli::calls::Calls;
 use bellhop::config::{Mistakes, Reading};
 use bellhop::http::{self, Shared};
 use bellhop::signals::{self, Patience, Signals};
@@ -40,16 +40,23 @@ enum Command {
     #[command(subcommand)]
     Calls(Calls),
     /// List the models and voices that a tenant's speech services offer.
-    Offers {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
-        /// The tenant's name.
-        #[arg(long)]
-        tenant: String,
-    },
+    Voices(OfTenant),
+    /// What `voices` was called until this release.
+    #[command(hide = true)]
+    Offers(OfTenant),
     /// Place one real call to a server on embedded defaults, and keep serving.
     Demo(bellhop::demo::Options),
+}
+
+/// The services of one tenant.
+#[derive(clap::Args)]
+struct OfTenant {
+    /// The configuration file.
+    #[arg(long)]
+    config: PathBuf,
+    /// The tenant's name.
+    #[arg(long)]
+    tenant: String,
 }
 
 fn main() -> ExitCode {
@@ -68,8 +75,12 @@ fn main() -> ExitCode {
             actix_rt::System::new().block_on(serve(&config))
         }
         Command::Check { config } => check(&config),
-        Command::Offers { config, tenant } => actix_rt::System::new().block_on(offers(&config, &tenant)),
-        Command::Calls(command) => actix_rt::System::new().block_on(bellhop::calls::run(command)),
+        Command::Voices(of) => actix_rt::System::new().block_on(voices(&of)),
+        Command::Offers(of) => {
+            eprintln!("`bellhop offers` is now called `bellhop voices`: the next release knows the new name alone");
+            actix_rt::System::new().block_on(voices(&of))
+        }
+        Command::Calls(command) => actix_rt::System::new().block_on(bellhop::cli::calls::run(command)),
         Command::Demo(options) => {
             log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
             actix_rt::System::new().block_on(bellhop::demo::run(options))
@@ -112,8 +123,8 @@ fn check(path: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn offers(config: &std::path::Path, tenant: &str) -> anyhow::Result<()> {
-    for line in bellhop::offers::list(config, tenant).await? {
+async fn voices(of: &OfTenant) -> anyhow::Result<()> {
+    for line in bellhop::cli::voices::list(&of.config, &of.tenant).await? {
         terminal::print(&line);
     }
     Ok(())

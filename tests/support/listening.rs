@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Heard, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure};
+use bellhop_dialogue::ports::{Recognizer, RecognizerConfig, RecognizerEvent, RecognizerStream, ServiceFailure};
 use serde_json::Value;
 
 /// One call's stream.
@@ -11,7 +11,7 @@ pub struct Call {
     /// The stream.
     pub stream: Box<dyn RecognizerStream>,
     /// What was heard.
-    pub heard: Arc<Mutex<Vec<Heard>>>,
+    pub heard: Arc<Mutex<Vec<RecognizerEvent>>>,
     frame: usize,
 }
 
@@ -41,7 +41,7 @@ impl Call {
     }
 
     /// Waits until something was heard; what is asked about comes over real sockets.
-    pub async fn hears(&self, wanted: impl Fn(&Heard) -> bool) -> Heard {
+    pub async fn hears(&self, wanted: impl Fn(&RecognizerEvent) -> bool) -> RecognizerEvent {
         let seen = async {
             loop {
                 let found = self.heard.lock().expect("alone").iter().find(|heard| wanted(heard)).cloned();
@@ -55,7 +55,7 @@ impl Call {
     }
 
     /// Waits until these words were heard.
-    pub async fn hears_words(&self, words: &str) -> Heard {
-        self.hears(|heard| matches!(heard, Heard::Final { text, .. } if text == words)).await
+    pub async fn hears_words(&self, words: &str) -> RecognizerEvent {
+        self.hears(|heard| matches!(heard, RecognizerEvent::FinalResult { text, .. } if text == words)).await
     }
 }

@@ -13,8 +13,9 @@ use bellhop_connect::ports::{
 };
 use bellhop_connect::session_history_key::{ATTRIBUTE, FiledAs};
 use bellhop_dialogue::ports::{
-    Assistant, AudioSink, Heard, HeardSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerStream,
-    ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply, TurnRequest,
+    Assistant, AudioSink, PartSink, Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink,
+    RecognizerStream, ServiceFailure, SoundLibrary, Speech, SpeechRequest, Synthesizer, TurnInput, TurnReply,
+    TurnRequest,
 };
 use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ struct State {
     understood: Vec<Value>,
     /// The lines that recognizers were opened for, in samples per second.
     lines: Vec<u32>,
-    sinks: Vec<Arc<HeardSink>>,
+    sinks: Vec<Arc<RecognizerSink>>,
     samples: usize,
     attributes: BTreeMap<String, String>,
     writes: usize,
@@ -129,7 +130,7 @@ impl FakeServices {
     }
 
     /// The recognizer hears something.
-    pub fn hears(&self, heard: &Heard) {
+    pub fn hears(&self, heard: &RecognizerEvent) {
         let sinks = self.state().sinks.clone();
         sinks.iter().for_each(|sink| sink(heard.clone()));
     }
@@ -288,7 +289,7 @@ impl Recognizer for FakeServices {
     fn open(
         &self,
         config: RecognizerConfig,
-        sink: HeardSink,
+        sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         self.state().lines.push(config.line_rate);
         let (this, behaviour) = (self.clone(), self.state().recognizer);

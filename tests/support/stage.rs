@@ -23,7 +23,7 @@ use bellhop_call::failure::{ChildName, Fault};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter};
-use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
@@ -310,7 +310,7 @@ impl Stage {
 
     /// The recognizer understands something.
     pub async fn caller_says(&self, text: &str) {
-        self.services.hears(&Heard::Final { text: text.to_owned(), confidence: 0.9, result: None });
+        self.services.hears(&RecognizerEvent::FinalResult { text: text.to_owned(), confidence: 0.9, result: None });
         self.pass(10).await;
     }
 

@@ -14,7 +14,9 @@ use aws_sdk_polly::error::ProvideErrorMetadata;
 use aws_sdk_polly::operation::RequestId;
 use aws_sdk_polly::types::{Engine, LanguageCode, OutputFormat, TextType, VoiceId};
 use bellhop_adapters::text_to_speech::pcm::Growing;
-use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{
+    AudioSink, Fields, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer,
+};
 use bellhop_dialogue::ssml::Ssml;
 
 use crate::{Account, failure, http_client, language_of, text};
@@ -112,12 +114,12 @@ impl Polly {
         Ok(speech)
     }
 
-    async fn list(&self) -> Result<Vec<Offer>, ServiceFailure> {
-        let (mut offers, mut next) = (vec![], None);
+    async fn list(&self) -> Result<Vec<ModelOrVoice>, ServiceFailure> {
+        let (mut voices, mut next) = (vec![], None);
         for _ in 0..PAGES_MAX {
             let page = self.sdk.describe_voices().set_next_token(next).send().await;
             let page = page.map_err(|error| failure(&error, error.code()))?;
-            offers.extend(page.voices().iter().map(|voice| Offer {
+            voices.extend(page.voices().iter().map(|voice| ModelOrVoice {
                 name: voice.id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
                 language: voice.language_code().map(|code| code.as_str().to_owned()).unwrap_or_default(),
                 gender: voice.gender().map(|gender| gender.as_str().to_lowercase()),
@@ -128,7 +130,7 @@ impl Polly {
                 break;
             }
         }
-        Ok(offers)
+        Ok(voices)
     }
 }
 
@@ -142,7 +144,7 @@ impl Synthesizer for Polly {
         Box::pin(async move { this.speak(request, audio).await })
     }
 
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         let this = self.clone();
         Box::pin(async move { this.list().await })
     }

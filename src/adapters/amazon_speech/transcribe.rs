@@ -21,7 +21,8 @@ use aws_sdk_transcribestreaming::types::{
 };
 use bellhop_adapters::speech_to_text::session::{self, Broken, Changed, Coding, Event};
 use bellhop_dialogue::ports::{
-    Fields, Heard, HeardSink, Offer, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    Fields, ModelOrVoice, Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream,
+    ServiceFailure,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -131,7 +132,7 @@ impl session::Service for Service {
                 match results.recv().await {
                     Ok(Some(TranscriptResultStream::TranscriptEvent(transcript))) => {
                         let found = transcript.transcript.and_then(|transcript| transcript.results).unwrap_or_default();
-                        let heard: Vec<Heard> =
+                        let heard: Vec<RecognizerEvent> =
                             found.iter().filter_map(|result| read(result, session.as_deref())).collect();
                         if told.send(heard).await.is_err() {
                             return; // nobody listens any more
@@ -153,7 +154,7 @@ impl session::Service for Service {
 /// One stream to the service.
 struct Stream {
     audio: mpsc::Sender<Result<AudioStream, AudioStreamError>>,
-    events: mpsc::Receiver<Vec<Heard>>,
+    events: mpsc::Receiver<Vec<RecognizerEvent>>,
 }
 
 fn event(bytes: Vec<u8>) -> AudioStream {
@@ -184,14 +185,14 @@ impl session::Connection<Service> for Stream {
 }
 
 /// One result: a partial one may still change.
-fn read(result: &Transcribed, session: Option<&str>) -> Option<Heard> {
+fn read(result: &Transcribed, session: Option<&str>) -> Option<RecognizerEvent> {
     let best = result.alternatives().first()?;
     let text = best.transcript().unwrap_or_default().trim().to_owned();
     if result.is_partial {
-        return (!text.is_empty()).then_some(Heard::Interim { text });
+        return (!text.is_empty()).then_some(RecognizerEvent::InterimResult { text });
     }
     if text.is_empty() {
-        return Some(Heard::NotUnderstood);
+        return Some(RecognizerEvent::NotUnderstood);
     }
     let words = best.items().iter().filter(|item| item.r#type() == Some(&ItemType::Pronunciation));
     let sure: Vec<f64> = words.filter_map(|word| word.confidence()).collect();
@@ -202,7 +203,7 @@ fn read(result: &Transcribed, session: Option<&str>) -> Option<Heard> {
         "results": [{"final": true, "alternatives": [{"transcript": text, "confidence": confidence}]}],
         "transactionID": session,
     });
-    Some(Heard::Final { text, confidence: confidence as f32, result: Some(told) })
+    Some(RecognizerEvent::FinalResult { text, confidence: confidence as f32, result: Some(told) })
 }
 
 impl Recognizer for Transcribe {
@@ -213,17 +214,17 @@ impl Recognizer for Transcribe {
     fn open(
         &self,
         config: RecognizerConfig,
-        sink: HeardSink,
+        sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         Box::pin(session::open(Arc::clone(&self.0), config, sink))
     }
 
     /// The languages the SDK knows: the API has no list. All of them take both rates.
-    fn models(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
-        let offer = |language: &&str| Offer {
+    fn models(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
+        let offer = |language: &&str| ModelOrVoice {
             name: (*language).to_owned(),
             language: (*language).to_owned(),
-            ..Offer::default()
+            ..ModelOrVoice::default()
         };
         let all = LanguageCode::values().iter().map(offer).collect();
         Box::pin(std::future::ready(Ok(all)))
@@ -270,7 +271,9 @@ mod tests {
         let stop = Item::builder().r#type(ItemType::Punctuation).confidence(0.0).build();
         let said = Alternative::builder().transcript("Hello there.").items(word(0.9)).items(word(0.7)).items(stop);
         let result = Transcribed::builder().is_partial(false).alternatives(said.build()).build();
-        let Some(Heard::Final { text, confidence, .. }) = read(&result, None) else { panic!("a final") };
+        let Some(RecognizerEvent::FinalResult { text, confidence, .. }) = read(&result, None) else {
+            panic!("a final")
+        };
         assert_eq!((text.as_str(), (confidence * 100.0).round()), ("Hello there.", 80.0));
         assert_eq!(read(&Transcribed::builder().is_partial(true).build(), None), None);
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Heard, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure,
 };
 use bellhop_media::SAMPLE_RATE;
 use bellhop_media::resample::Upsampler;
@@ -29,7 +29,7 @@ impl Recognizer for InOrder<dyn Recognizer> {
     fn open(
         &self,
         config: RecognizerConfig,
-        sink: HeardSink,
+        sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let rate = self.sample_rate(config.line_rate);
         let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default() };
@@ -64,7 +64,7 @@ struct Call {
     of: InOrder<dyn Recognizer>,
     /// Of the audio that comes in.
     rate: u32,
-    sink: Arc<HeardSink>,
+    sink: Arc<RecognizerSink>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -131,7 +131,7 @@ impl Call {
                 self.of.tell_switch(rank - 1, rank);
             }
             let (config, this) = (self.shared().config.clone(), self.clone());
-            let sink: HeardSink = Box::new(move |heard| this.heard(rank, heard));
+            let sink: RecognizerSink = Box::new(move |heard| this.heard(rank, heard));
             let line_rate = config.line_rate;
             let opening = ranked.service.open(config, sink);
             let opened = if rank + 1 < count {
@@ -166,11 +166,11 @@ impl Call {
         shared.missed_samples = 0;
         (shared.rank, shared.stream) = (rank, Some(fitted));
         drop(shared);
-        (self.sink)(Heard::ListenedBy { service: self.of.services[rank].name, stands_in: rank > 0 });
+        (self.sink)(RecognizerEvent::ServedBy { service: self.of.services[rank].name, stands_in: rank > 0 });
     }
 
-    fn heard(&self, rank: usize, heard: Heard) {
-        let Heard::Lost(failure) = heard else {
+    fn heard(&self, rank: usize, heard: RecognizerEvent) {
+        let RecognizerEvent::Lost(failure) = heard else {
             if self.shared().rank == rank {
                 (self.sink)(heard);
             }
@@ -183,13 +183,13 @@ impl Call {
         shared.stream = None;
         drop(shared);
         if rank + 1 >= self.of.services.len() {
-            return (self.sink)(Heard::Lost(failure));
+            return (self.sink)(RecognizerEvent::Lost(failure));
         }
         let this = self.clone();
         let switching = tokio::spawn(async move {
             let sink = Arc::clone(&this.sink);
             if let Err(failure) = this.open_next(rank + 1).await {
-                sink(Heard::Lost(failure));
+                sink(RecognizerEvent::Lost(failure));
             }
         });
         let mut shared = self.shared();
@@ -263,7 +263,7 @@ mod tests {
         samples: usize,
         utterances: usize,
         phrases: Option<Arc<[String]>>,
-        sink: Option<Arc<HeardSink>>,
+        sink: Option<Arc<RecognizerSink>>,
     }
 
     impl Ear {
@@ -280,7 +280,7 @@ mod tests {
         fn open(
             &self,
             _: RecognizerConfig,
-            sink: HeardSink,
+            sink: RecognizerSink,
         ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
             if self.1 {
                 return Box::pin(async { Err(ServiceFailure::Overloaded) });
@@ -328,13 +328,13 @@ mod tests {
         let (first, second) = (Ear(Arc::default(), false, 8000), Ear(Arc::default(), false, 8000));
         let heard = Arc::new(Mutex::new(vec![]));
         let told = Arc::clone(&heard);
-        let sink: HeardSink = Box::new(move |what| told.lock().expect("alone").push(what));
-        let listens = |service, stands_in| Heard::ListenedBy { service, stands_in };
+        let sink: RecognizerSink = Box::new(move |what| told.lock().expect("alone").push(what));
+        let listens = |service, stands_in| RecognizerEvent::ServedBy { service, stands_in };
         let mut stream = pair(&first, &second).open(RecognizerConfig::default(), sink).await.expect("the first");
         stream.expect(Some(["yes".to_owned()].into()));
         stream.hear(&[0; 160]);
         let lost = first.state().sink.clone().expect("open");
-        lost(Heard::Lost(ServiceFailure::Overloaded));
+        lost(RecognizerEvent::Lost(ServiceFailure::Overloaded));
         stream.hear(&[0; 160]); // nobody listens yet
         stream.utterance_ended();
         tokio::task::yield_now().await;
@@ -343,12 +343,12 @@ mod tests {
         assert_eq!(second.state().samples, 320);
         assert_eq!(second.state().utterances, 1);
         assert!(second.state().phrases.is_some());
-        lost(Heard::NotUnderstood);
+        lost(RecognizerEvent::NotUnderstood);
         let so_far = vec![listens("a", false), listens("b", true)];
         assert_eq!(*heard.lock().expect("alone"), so_far, "who is lost is not listened to");
         let last = second.state().sink.clone().expect("open");
-        last(Heard::Lost(ServiceFailure::Overdue));
-        assert_eq!(heard.lock().expect("alone").last(), Some(&Heard::Lost(ServiceFailure::Overdue)));
+        last(RecognizerEvent::Lost(ServiceFailure::Overdue));
+        assert_eq!(heard.lock().expect("alone").last(), Some(&RecognizerEvent::Lost(ServiceFailure::Overdue)));
     }
 
     #[tokio::test]
@@ -364,7 +364,7 @@ mod tests {
             fn open(
                 &self,
                 _: RecognizerConfig,
-                _: HeardSink,
+                _: RecognizerSink,
             ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
                 let asked = Arc::clone(&self.0);
                 Box::pin(async move {
@@ -380,7 +380,7 @@ mod tests {
         let ears = InOrder::new(services, Arc::new(|_, _| {}));
         let stream = ears.open(RecognizerConfig::default(), Box::new(|_| {})).await.expect("the first");
         let lost = first.state().sink.clone().expect("open");
-        lost(Heard::Lost(ServiceFailure::Overloaded));
+        lost(RecognizerEvent::Lost(ServiceFailure::Overloaded));
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&asked), 3, "the second is being asked");
         drop(stream);

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bellhop_dialogue::ports::{HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure};
+use bellhop_dialogue::ports::{
+    Pending, Recognizer, RecognizerConfig, RecognizerSink, RecognizerStream, ServiceFailure,
+};
 
 /// The recognizer; its count covers all streams.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +28,11 @@ impl Recognizer for Counting {
         16_000
     }
 
-    fn open(&self, _: RecognizerConfig, _: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+    fn open(
+        &self,
+        _: RecognizerConfig,
+        _: RecognizerSink,
+    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let stream: Box<dyn RecognizerStream> = Box::new(self.clone());
         Box::pin(async { Ok(stream) })
     }

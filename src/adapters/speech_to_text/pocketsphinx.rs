@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Heard, HeardSink, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure,
 };
 
 use tokio::task::JoinSet;
@@ -223,7 +223,11 @@ impl Recognizer for Pocketsphinx {
         16_000
     }
 
-    fn open(&self, _: RecognizerConfig, sink: HeardSink) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+    fn open(
+        &self,
+        _: RecognizerConfig,
+        sink: RecognizerSink,
+    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let stream: Box<dyn RecognizerStream> = Box::new(Stream {
             engine: self.clone(),
             sink: Arc::new(sink),
@@ -238,7 +242,7 @@ impl Recognizer for Pocketsphinx {
 
 struct Stream {
     engine: Pocketsphinx,
-    sink: Arc<HeardSink>,
+    sink: Arc<RecognizerSink>,
     phrases: Option<Arc<[String]>>,
     recent: VecDeque<i16>,
     utterance: Option<Vec<i16>>,
@@ -264,19 +268,21 @@ impl RecognizerStream for Stream {
 
     fn utterance_ended(&mut self) {
         let Some(samples) = self.utterance.take().filter(|samples| sounding_frames(samples) >= SOUNDING_MIN) else {
-            return (self.sink)(Heard::NotUnderstood);
+            return (self.sink)(RecognizerEvent::NotUnderstood);
         };
         while self.decoding.try_join_next().is_some() {}
         if self.decoding.len() >= QUEUE_OF_CALL {
-            return (self.sink)(Heard::NotUnderstood);
+            return (self.sink)(RecognizerEvent::NotUnderstood);
         }
         let sink = Arc::clone(&self.sink);
         match self.engine.recognise(samples, self.phrases.clone()) {
-            Err(_) => sink(Heard::NotUnderstood),
+            Err(_) => sink(RecognizerEvent::NotUnderstood),
             Ok(answer) => drop(self.decoding.spawn(async move {
                 sink(match tokio::time::timeout(DEADLINE, answer).await {
-                    Ok(Ok(Some(Hypothesis { text, confidence }))) => Heard::Final { text, confidence, result: None },
-                    Ok(Ok(None) | Err(_)) | Err(_) => Heard::NotUnderstood,
+                    Ok(Ok(Some(Hypothesis { text, confidence }))) => {
+                        RecognizerEvent::FinalResult { text, confidence, result: None }
+                    }
+                    Ok(Ok(None) | Err(_)) | Err(_) => RecognizerEvent::NotUnderstood,
                 });
             })),
         }
@@ -372,14 +378,14 @@ mod tests {
         let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
         let busy = engine.pool.submit(move |_, _| gate.recv()).expect("room");
         let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let sink: HeardSink = Box::new(move |what| told.send(what).expect("the test listens"));
+        let sink: RecognizerSink = Box::new(move |what| told.send(what).expect("the test listens"));
         let mut stream = engine.open(RecognizerConfig::default(), sink).await.expect("open");
         for _ in 0..QUEUE_OF_CALL + 1 {
             stream.utterance_began();
             stream.hear(&vec![8000; 16_000]);
             stream.utterance_ended();
         }
-        assert_eq!(heard.try_recv().ok(), Some(Heard::NotUnderstood), "one too many");
+        assert_eq!(heard.try_recv().ok(), Some(RecognizerEvent::NotUnderstood), "one too many");
         drop(stream);
         tokio::task::yield_now().await;
         open.send(()).expect("the decoder waits");

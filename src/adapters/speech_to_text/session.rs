@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Heard, HeardSink, RecognizerConfig, RecognizerStream, ServiceFailure};
+use bellhop_dialogue::ports::{RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure};
 use bellhop_media::g711::Law;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -93,7 +93,7 @@ pub enum Changed {
 /// What came in.
 pub enum Event {
     /// Something was heard.
-    Results(Vec<Heard>),
+    Results(Vec<RecognizerEvent>),
     /// Nothing of interest.
     Nothing,
     /// It waits for [`Connection::go_on`].
@@ -131,7 +131,7 @@ pub trait Connection<S: Service>: Send {
 pub async fn open<S: Service>(
     service: Arc<S>,
     config: RecognizerConfig,
-    sink: HeardSink,
+    sink: RecognizerSink,
 ) -> Result<Box<dyn RecognizerStream>, ServiceFailure> {
     let terms = service.terms(&config);
     let connection = connect(&*service, &terms, RECONNECTS).await?;
@@ -230,7 +230,7 @@ impl Backlog {
 /// One call's conversation with the service.
 struct Session<S: Service> {
     service: Arc<S>,
-    sink: HeardSink,
+    sink: RecognizerSink,
     terms: S::Terms,
     /// Terms to change to once nobody speaks.
     wanted: Option<S::Terms>,
@@ -265,9 +265,9 @@ impl<S: Service> Session<S> {
                     let why = ServiceFailure::Unavailable { why: "the connection was lost".to_owned() };
                     lost_in_a_row += 1;
                     if lost_in_a_row > RECONNECTS {
-                        return (self.sink)(Heard::Lost(why));
+                        return (self.sink)(RecognizerEvent::Lost(why));
                     }
-                    (self.sink)(Heard::Reconnecting { why });
+                    (self.sink)(RecognizerEvent::Reconnecting { why });
                 }
             }
             let again = async {
@@ -282,7 +282,7 @@ impl<S: Service> Session<S> {
             };
             match again {
                 Ok(again) => connection = again,
-                Err(failure) => return (self.sink)(Heard::Lost(failure)),
+                Err(failure) => return (self.sink)(RecognizerEvent::Lost(failure)),
             }
             if in_time(connection.expect(&self.service, self.phrases.as_deref())).await.is_err() {
                 continue;
@@ -345,7 +345,7 @@ impl<S: Service> Session<S> {
                     }
                     Event::Results(results) => {
                         for heard in results {
-                            if matches!(heard, Heard::Final { .. }) {
+                            if matches!(heard, RecognizerEvent::FinalResult { .. }) {
                                 self.backlog.forget();
                                 (self.speaking, self.understood) = (false, true);
                             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{
-    Band, Fields, HeardSink, Offer, Pending, Recognizer, RecognizerConfig, RecognizerStream, ServiceFailure,
+    Band, Fields, ModelOrVoice, Pending, Recognizer, RecognizerConfig, RecognizerSink, RecognizerStream, ServiceFailure,
 };
 use serde_json::{Value, json};
 
@@ -117,13 +117,13 @@ impl Recognizer for WatsonSpeechToText {
     fn open(
         &self,
         config: RecognizerConfig,
-        sink: HeardSink,
+        sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         Box::pin(session::open(Arc::clone(&self.0), config, sink))
     }
 
     /// `GET /v1/models`; a worker is not asked.
-    fn models(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn models(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         let service = Arc::clone(&self.0);
         Box::pin(async move {
             if service.takes_phrases {
@@ -143,13 +143,13 @@ impl Recognizer for WatsonSpeechToText {
     }
 }
 
-fn read_model(model: &Value) -> Option<Offer> {
+fn read_model(model: &Value) -> Option<ModelOrVoice> {
     let band = match model.get("rate").and_then(Value::as_u64)? {
         ..=8000 => Band::Narrow,
         _ => Band::Broad,
     };
     let text = |name: &str| model.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some(Offer { name: text("name")?, language: text("language")?, gender: None, band: Some(band) })
+    Some(ModelOrVoice { name: text("name")?, language: text("language")?, gender: None, band: Some(band) })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bellhop_dialogue::ports::{AudioSink, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{AudioSink, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
@@ -249,7 +249,7 @@ impl<S: Synthesizer + 'static> Synthesizer for Cached<S> {
         self.stream(request, Box::new(|_, _| {}))
     }
 
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         self.inner.voices()
     }
 

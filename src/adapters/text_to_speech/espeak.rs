@@ -7,7 +7,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Fields, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::ssml::Ssml;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -72,7 +72,7 @@ impl Synthesizer for Espeak {
         })
     }
 
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         Box::pin(async {
             let listed = Command::new("espeak-ng").arg("--voices").kill_on_drop(true).output();
             let listed = tokio::time::timeout(DEADLINE, listed).await.map_err(|_| ServiceFailure::Overdue)?;
@@ -83,7 +83,7 @@ impl Synthesizer for Espeak {
 }
 
 /// The table of `--voices`: priority, language, age and gender, name, and more. A voice is configured by its language.
-fn read_voices(table: &str) -> Vec<Offer> {
+fn read_voices(table: &str) -> Vec<ModelOrVoice> {
     let gender = |column: &str| match column.rsplit('/').next() {
         Some("M") => Some("male".to_owned()),
         Some("F") => Some("female".to_owned()),
@@ -92,7 +92,7 @@ fn read_voices(table: &str) -> Vec<Offer> {
     let offer = |line: &str| {
         let mut columns = line.split_whitespace().skip(1);
         let language = columns.next()?.to_owned();
-        Some(Offer { name: language.clone(), gender: gender(columns.next()?), language, band: None })
+        Some(ModelOrVoice { name: language.clone(), gender: gender(columns.next()?), language, band: None })
     };
     table.lines().skip(1).filter_map(offer).collect()
 }
@@ -178,7 +178,7 @@ mod tests {
         let voices = read_voices(table);
         assert_eq!(
             voices[1],
-            Offer { name: "en-gb".into(), language: "en-gb".into(), gender: Some("female".into()), band: None }
+            ModelOrVoice { name: "en-gb".into(), language: "en-gb".into(), gender: Some("female".into()), band: None }
         );
         assert_eq!((voices.len(), voices[0].gender.as_deref()), (2, Some("male")));
     }

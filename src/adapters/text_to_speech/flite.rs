@@ -10,7 +10,7 @@ mod ffi;
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{AudioSink, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{AudioSink, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::ssml::Ssml;
 use bellhop_media::resample;
 use serde_json::Value;
@@ -152,8 +152,8 @@ impl Synthesizer for FliteVoice {
         Box::pin(async move { tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overloaded)) })
     }
 
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
-        let offer = |(name, gender): (&str, &str)| Offer {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
+        let offer = |(name, gender): (&str, &str)| ModelOrVoice {
             name: name.to_owned(),
             language: "en-US".to_owned(),
             gender: Some(gender.to_owned()),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{AudioSink, Fields, Offer, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{
+    AudioSink, Fields, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer,
+};
 use bellhop_dialogue::ssml::{self, Ssml};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -193,7 +195,7 @@ impl WatsonTextToSpeech {
         }
     }
 
-    async fn list(&self) -> Result<Vec<Offer>, ServiceFailure> {
+    async fn list(&self) -> Result<Vec<ModelOrVoice>, ServiceFailure> {
         let token = self.authentication.token().await?;
         let sent = self.client.get(format!("{}/v1/voices", self.url)).bearer_auth(token).send().await;
         let response = http::accepted(sent.map_err(|error| http::failure(&error))?, &HINTS)?;
@@ -201,7 +203,7 @@ impl WatsonTextToSpeech {
         let voices = listed.get("voices").and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |voice: &Value, name: &str| voice.get(name).and_then(Value::as_str).map(str::to_owned);
         let offer = |voice: &Value| {
-            Some(Offer {
+            Some(ModelOrVoice {
                 name: text(voice, "name")?,
                 language: text(voice, "language")?,
                 gender: text(voice, "gender"),
@@ -276,7 +278,7 @@ impl Synthesizer for WatsonTextToSpeech {
         Box::pin(async move { this.speak(request, audio).await })
     }
 
-    fn voices(&self) -> Pending<Result<Vec<Offer>, ServiceFailure>> {
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         let this = self.clone();
         Box::pin(async move { this.list().await })
     }

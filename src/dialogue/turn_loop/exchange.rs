@@ -36,7 +36,7 @@ pub enum Input {
     /// The recognizer has first words, which may still change.
     InterimResult,
     /// An utterance was recognised.
-    Heard {
+    FinalResult {
         /// The words.
         text: String,
         /// 0 to 1.
@@ -93,7 +93,7 @@ pub enum Output {
     Cut,
     /// Silence the caller's ear now and keep what waits.
     Pause,
-    /// Go on where the hush began.
+    /// Go on where the pause began.
     Resume,
     /// What the caller may say from here on.
     Expect(Option<Arc<[String]>>),

@@ -116,7 +116,7 @@ impl TurnLoop {
             State::Listening { wait, until, .. } if *wait == Wait::Utterance => {
                 (*wait, *until) = (Wait::Result, now + RESULT_MAX);
             }
-            State::Speaking { hushed: true, until, .. } => *until = now + RESULT_MAX,
+            State::Speaking { paused: true, until, .. } => *until = now + RESULT_MAX,
             _ => {}
         }
     }

@@ -44,7 +44,7 @@ pub enum Trigger {
     #[default]
     Speech,
     /// The recognizer's first words.
-    Hypothesis,
+    InterimResult,
 }
 
 impl Default for Policy {

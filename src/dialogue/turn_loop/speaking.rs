@@ -83,7 +83,7 @@ impl TurnLoop {
         }
         self.replied_at = now;
         (self.responses, self.says_bytes) = (0, 0);
-        self.state = State::Speaking { streaming, until: now + SPEAKING_MAX, hushed: false };
+        self.state = State::Speaking { streaming, until: now + SPEAKING_MAX, paused: false };
         self.continue_with(now, responses);
     }
 
@@ -91,8 +91,8 @@ impl TurnLoop {
     pub(super) fn continue_with(&mut self, now: Instant, responses: Vec<Response>) {
         self.enqueue_all(responses);
         let ends = self.queue.iter().any(is_end);
-        let State::Speaking { until, hushed, .. } = &mut self.state else { return };
-        if *hushed {
+        let State::Speaking { until, paused, .. } = &mut self.state else { return };
+        if *paused {
             // What ends the conversation is not interrupted.
             if ends {
                 self.resume(now);
@@ -321,17 +321,17 @@ impl TurnLoop {
         let Some(at) = self.queue.iter().position(|queued| is(queued, id)) else { return };
         self.echo_until = now + ECHO_MAX;
         match &mut self.state {
-            State::Speaking { hushed: true, .. }
+            State::Speaking { paused: true, .. }
                 if self.queue.iter().any(|queued| is_clip(queued) && !is(queued, id)) =>
             {
                 self.queue.remove(at);
                 self.order_ahead();
             }
-            State::Speaking { until, hushed, .. } => {
+            State::Speaking { until, paused, .. } => {
                 self.queue.remove(at);
                 *until = now + SPEAKING_MAX;
-                // The hush came with the last sample: there is nothing left that could wait.
-                let too_late = std::mem::take(hushed);
+                // The pause came with the last sample: there is nothing left that could wait.
+                let too_late = std::mem::take(paused);
                 if too_late {
                     self.outputs.push_back(Output::Resume);
                 }
@@ -357,7 +357,7 @@ impl TurnLoop {
     }
 
     /// The caller seems to speak: the reply waits for what it will be, or is cut if it would not go on anyway.
-    pub(super) fn hush(&mut self, now: Instant) {
+    pub(super) fn pause(&mut self, now: Instant) {
         if self.repeating && matches!(self.state, State::Listening { .. }) {
             self.repeating = false;
             self.outputs.push_back(Output::Cut);
@@ -365,11 +365,11 @@ impl TurnLoop {
         if !self.may_interrupt(self.speech_interrupts) {
             return;
         }
-        let State::Speaking { hushed, until, .. } = &mut self.state else { return };
-        if *hushed {
+        let State::Speaking { paused, until, .. } = &mut self.state else { return };
+        if *paused {
             *until = now + UTTERANCE_MAX;
         } else if self.policy.resume {
-            *hushed = true;
+            *paused = true;
             *until = now + UTTERANCE_MAX;
             self.outputs.push_back(Output::Pause);
         } else {
@@ -379,8 +379,8 @@ impl TurnLoop {
 
     /// It was nothing: the reply goes on where it stopped.
     pub(super) fn resume(&mut self, now: Instant) {
-        let State::Speaking { hushed, until, .. } = &mut self.state else { return };
-        *hushed = false;
+        let State::Speaking { paused, until, .. } = &mut self.state else { return };
+        *paused = false;
         *until = now + SPEAKING_MAX;
         self.outputs.push_back(Output::Resume);
         self.advance(now);

@@ -11,7 +11,7 @@ struct Talk {
     /// What the far end has still to hear, in order.
     says: Vec<SayId>,
     loops: Option<SayId>,
-    hushed: bool,
+    paused: bool,
     asked: u32,
 }
 
@@ -20,7 +20,7 @@ impl Talk {
         let now = Instant::now();
         let policy = Policy { notify_filtered: true, ..Policy::default() };
         let turn_loop = TurnLoop::new(now, policy, &CallFacts::default());
-        let mut talk = Self { turn_loop, now, log: vec![], says: vec![], loops: None, hushed: false, asked: 0 };
+        let mut talk = Self { turn_loop, now, log: vec![], says: vec![], loops: None, paused: false, asked: 0 };
         talk.put(Input::Begin);
         talk
     }
@@ -37,7 +37,7 @@ impl Talk {
     }
 
     fn played(&mut self) {
-        if self.hushed {
+        if self.paused {
             return; // nothing is heard meanwhile
         }
         for id in std::mem::take(&mut self.says) {
@@ -83,19 +83,19 @@ impl Talk {
                 }
                 Output::Cut => {
                     cut = cut.or(self.says.first().copied());
-                    (self.hushed, _) = (false, self.says.clear());
+                    (self.paused, _) = (false, self.says.clear());
                     "cut".into()
                 }
                 Output::Pause => {
-                    self.hushed = true;
-                    "hush".into()
+                    self.paused = true;
+                    "pause".into()
                 }
                 Output::Resume => {
-                    self.hushed = false;
+                    self.paused = false;
                     "resume".into()
                 }
                 Output::Expect(_) | Output::Did(_) | Output::OutOfRange(_) => continue,
-                Output::ConfigureRecognizer(_) => "understand".into(),
+                Output::ConfigureRecognizer(_) => "configure".into(),
                 Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),
                 Output::EndConversation { .. } => "end".into(),
@@ -112,7 +112,7 @@ impl Talk {
     }
 
     fn heard(&mut self, text: &str) {
-        self.put(Input::Heard { text: text.into(), confidence: 0.9, result: None });
+        self.put(Input::FinalResult { text: text.into(), confidence: 0.9, result: None });
     }
 
     fn took(&mut self) -> String {
@@ -196,7 +196,7 @@ fn speech_and_keys_barge_in_and_the_next_turn_says_so() {
     talk.reply(json!([text("a long text"), text("and more")]));
     talk.put(Input::SpeechStarted);
     talk.heard("stop");
-    assert_eq!(talk.took(), "ask: say:a long text say:and more hush cut ask!:stop");
+    assert_eq!(talk.took(), "ask: say:a long text say:and more pause cut ask!:stop");
     talk.reply(json!([text("again")]));
     talk.press("5");
     assert_eq!(talk.took(), "say:again cut ask!:5");
@@ -339,7 +339,7 @@ fn the_turn_after_a_streamed_reply_was_interrupted_says_what_of_it_was_heard_and
     talk.heard("tell me");
     talk.put(Input::ReplyPart { number: 1, part: Part::Item(text("First.")) });
     talk.put(Input::ReplyPart { number: 1, part: Part::Item(text("Second.")) });
-    talk.turn_loop.handle(talk.now, Input::Heard { text: "stop".into(), confidence: 0.9, result: None });
+    talk.turn_loop.handle(talk.now, Input::FinalResult { text: "stop".into(), confidence: 0.9, result: None });
     let asked = |talk: &mut Talk| {
         std::iter::from_fn(|| talk.turn_loop.poll()).find_map(|output| match output {
             Output::Ask(request) => Some(request),
@@ -396,7 +396,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
             talk.turn_loop.policy.final_utterance = Some(Duration::from_secs(9));
         }
         for _ in 0..80 {
-            let before = talk.hushed;
+            let before = talk.paused;
             match random(18) {
                 17 => talk.put(Input::NetworkWarning),
                 0 => talk.put(Input::SpeechStarted),
@@ -418,7 +418,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
             }
             let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
             assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
-            if let State::Speaking { hushed, .. } = &talk.turn_loop.state {
+            if let State::Speaking { paused, .. } = &talk.turn_loop.state {
                 let waits = talk
                     .turn_loop
                     .queue
@@ -426,15 +426,15 @@ fn no_order_of_events_leaves_the_loop_stuck() {
                     .filter(|queued| matches!(queued, Queued::Clip { order: None, .. }))
                     .count();
                 assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
-                assert_eq!(*hushed, talk.hushed, "hushed before: {before}");
+                assert_eq!(*paused, talk.paused, "paused before: {before}");
             } else {
-                assert!(ended || !talk.hushed, "silent for ever in {:?}", talk.turn_loop.state);
+                assert!(ended || !talk.paused, "silent for ever in {:?}", talk.turn_loop.state);
             }
             let interruptible = talk.turn_loop.may_interrupt(true);
-            if interruptible && !talk.hushed && random(4) == 0 {
+            if interruptible && !talk.paused && random(4) == 0 {
                 talk.took();
                 talk.put(Input::SpeechStarted);
-                let expected = if talk.turn_loop.policy.resume { "hush" } else { "cut" };
+                let expected = if talk.turn_loop.policy.resume { "pause" } else { "cut" };
                 assert!(talk.took().starts_with(expected), "barge-in lost");
             }
             if ended {

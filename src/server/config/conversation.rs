@@ -18,8 +18,12 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> Policy {
         assistant: millis("assistant_timeout_ms").unwrap_or(default.assistant),
         inactivity: seconds("inactivity_timeout_seconds"),
         silent_turns: section.number("silent_turns_max", 1..=1000).map_or(default.silent_turns, |turns| turns as u32),
-        barge_in: match section.choice("barge_in_on", &["speech", "hypothesis"]) {
-            Some(1) => Trigger::Hypothesis,
+        barge_in: match section.renamed_choice(
+            "barge_in_on",
+            &["speech", "interim_result"],
+            &[("hypothesis", "interim_result")],
+        ) {
+            Some(1) => Trigger::InterimResult,
             _ => Trigger::Speech,
         },
         resume: section.flag("resume_after_false_barge_in").unwrap_or(default.resume),

@@ -4,6 +4,7 @@ use super::*;
 use std::fmt::Write as _;
 
 use bellhop_actors::services::Codec;
+use bellhop_dialogue::turn_loop::Trigger;
 use bellhop_tenancy::transfer_targets::TransferTargets;
 
 fn read(text: &str) -> Result<Config, Vec<String>> {
@@ -90,6 +91,10 @@ fn an_old_name_is_read_and_told() {
     let new = old.replace("[drill]", "[fault_injection]").replace("quieting", "quiescing");
     let (old, new) = (read(&old).expect("good"), read(&new).expect("good"));
     assert_eq!(old.fault_injection, new.fault_injection);
+    let barge_in = |on: &str| format!("{GOOD}[tenants.conversation]\nbarge_in_on = \"{on}\"\n");
+    let words = read(&barge_in("hypothesis")).expect("good");
+    assert_eq!(words.tenants[0].conversation.barge_in, Trigger::InterimResult);
+    assert!(words.warnings().iter().any(|told| told.contains("`hypothesis` is now called `interim_result`")));
     assert_eq!(
         old.warnings().into_iter().filter(|warning| !new.warnings().contains(warning)).collect::<Vec<_>>(),
         [

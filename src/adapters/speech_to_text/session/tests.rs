@@ -60,11 +60,11 @@ impl Connection<Deaf> for Unread {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
     let (told, mut heard) = mpsc::unbounded_channel();
-    let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
+    let sink: RecognizerSink = Box::new(move |what| drop(told.send(what)));
     let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
     stream.hear(&[0; 160]);
     let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
-    assert!(matches!(within, Ok(Some(Heard::Reconnecting { .. }))), "{within:?}");
+    assert!(matches!(within, Ok(Some(RecognizerEvent::Reconnecting { .. }))), "{within:?}");
     drop(stream);
     let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
     assert!(end.is_ok(), "the session ends with its call");
@@ -110,7 +110,7 @@ impl Connection<Fickle> for Fickle {
 
     async fn next(&mut self) -> Event {
         match self.how {
-            How::Floods => Event::Results(vec![Heard::Interim { text: "a".into() }]),
+            How::Floods => Event::Results(vec![RecognizerEvent::InterimResult { text: "a".into() }]),
             How::Closes | How::HangsAfterTheFirst => Event::Closed,
         }
     }
@@ -122,10 +122,10 @@ impl Connection<Fickle> for Fickle {
     async fn close(&mut self) {}
 }
 
-async fn listen(how: How) -> (Box<dyn RecognizerStream>, Fickle, mpsc::UnboundedReceiver<Heard>) {
+async fn listen(how: How) -> (Box<dyn RecognizerStream>, Fickle, mpsc::UnboundedReceiver<RecognizerEvent>) {
     let (told, heard) = mpsc::unbounded_channel();
     let service = Fickle { how, connections: Arc::default() };
-    let sink: HeardSink = Box::new(move |what| drop(told.send(what)));
+    let sink: RecognizerSink = Box::new(move |what| drop(told.send(what)));
     let stream = open(Arc::new(service.clone()), RecognizerConfig::default(), sink).await.expect("it opens");
     (stream, service, heard)
 }
@@ -136,7 +136,7 @@ async fn connections_that_do_not_last_or_flood_are_not_opened_for_ever() {
         let (_stream, service, mut heard) = listen(how).await;
         let began = Instant::now();
         let mut reports = 0;
-        while !matches!(heard.recv().await.expect("it is lost in the end"), Heard::Lost(_)) {
+        while !matches!(heard.recv().await.expect("it is lost in the end"), RecognizerEvent::Lost(_)) {
             reports += 1;
         }
         assert!(began.elapsed() >= PAUSE, "with a pause in between");
@@ -148,7 +148,7 @@ async fn connections_that_do_not_last_or_flood_are_not_opened_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_ends_while_its_service_hangs_waits_for_nothing() {
     let (stream, service, mut heard) = listen(How::HangsAfterTheFirst).await;
-    assert!(matches!(heard.recv().await, Some(Heard::Reconnecting { .. })));
+    assert!(matches!(heard.recv().await, Some(RecognizerEvent::Reconnecting { .. })));
     tokio::task::yield_now().await;
     assert_eq!(service.connections.load(std::sync::atomic::Ordering::Relaxed), 2);
     drop(stream);

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bellhop_dialogue::ports::Heard;
+use bellhop_dialogue::ports::RecognizerEvent;
 use serde_json::{Value, json};
 
 /// The ids of a connection, for the assistant and for the call record.
@@ -19,26 +19,26 @@ impl Transaction {
     }
 }
 
-/// Hypotheses and finals of one message, in order.
-pub(super) fn read_results(message: &Value, transaction: &Transaction) -> Vec<Heard> {
+/// Interim and final results of one message, in order.
+pub(super) fn read_results(message: &Value, transaction: &Transaction) -> Vec<RecognizerEvent> {
     // Some versions put the event that speech began at the top.
-    let begins = message.get("speech_begin_event").map(|_| Heard::Interim { text: String::new() });
+    let begins = message.get("speech_begin_event").map(|_| RecognizerEvent::InterimResult { text: String::new() });
     let results = message.get("results").and_then(Value::as_array);
     let read = |result: &Value| {
         if result.get("speech_begin_event").is_some() {
-            return Some(Heard::Interim { text: String::new() });
+            return Some(RecognizerEvent::InterimResult { text: String::new() });
         }
         let best = result.get("alternatives")?.get(0)?;
         let text = best.get("transcript")?.as_str()?.to_owned();
         if result.get("final").and_then(Value::as_bool) != Some(true) {
-            return Some(Heard::Interim { text });
+            return Some(RecognizerEvent::InterimResult { text });
         }
         if text.trim().is_empty() {
-            return Some(Heard::NotUnderstood);
+            return Some(RecognizerEvent::NotUnderstood);
         }
         let confidence = best.get("confidence").and_then(Value::as_f64).unwrap_or(1.0) as f32;
         let only = json!({"result_index": message.get("result_index"), "results": [result]});
-        Some(Heard::Final { text, confidence, result: Some(with_times(only, transaction)) })
+        Some(RecognizerEvent::FinalResult { text, confidence, result: Some(with_times(only, transaction)) })
     };
     begins.into_iter().chain(results.into_iter().flatten().filter_map(read)).collect()
 }
@@ -73,15 +73,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hypotheses_and_finals_are_told_apart() {
+    fn interim_and_final_results_are_told_apart() {
         let transaction = Transaction { global: Some("43dd".into()), watson: None };
         let interim =
             json!({"result_index": 0, "results": [{"final": false, "alternatives": [{"transcript": "one "}]}]});
-        assert_eq!(read_results(&interim, &transaction), [Heard::Interim { text: "one ".into() }]);
+        assert_eq!(read_results(&interim, &transaction), [RecognizerEvent::InterimResult { text: "one ".into() }]);
         let last = json!({"result_index": 3, "results": [{"final": true, "alternatives": [
             {"transcript": "one two ", "confidence": 0.78, "timestamps": [["one", 1.0, 1.5], ["two", 1.5, 2.25]]}]}]});
         let heard = read_results(&last, &transaction);
-        let [Heard::Final { text, confidence, result: Some(result) }] = heard.as_slice() else { panic!("{heard:?}") };
+        let [RecognizerEvent::FinalResult { text, confidence, result: Some(result) }] = heard.as_slice() else {
+            panic!("{heard:?}")
+        };
         assert_eq!((text.as_str(), *confidence), ("one two ", 0.78));
         assert_eq!((&result["transactionID"], &result["result_index"]), (&json!("43dd"), &json!(3)));
         assert!(result["startTimestamp"].as_str() < result["stopTimestamp"].as_str());
@@ -94,10 +96,10 @@ mod tests {
             json!({"speech_begin_event": {"begin": 2.5}}),
             json!({"results": [{"speech_begin_event": {"begin": 2.5}}]}),
         ] {
-            assert_eq!(read_results(&begins, &transaction), [Heard::Interim { text: String::new() }]);
+            assert_eq!(read_results(&begins, &transaction), [RecognizerEvent::InterimResult { text: String::new() }]);
         }
         let empty = json!({"results": [{"final": true, "alternatives": [{"transcript": " "}]}]});
-        assert_eq!(read_results(&empty, &transaction), [Heard::NotUnderstood]);
+        assert_eq!(read_results(&empty, &transaction), [RecognizerEvent::NotUnderstood]);
         assert_eq!(read_results(&json!({"state": "listening"}), &transaction), []);
     }
 }

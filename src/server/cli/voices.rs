@@ -1,9 +1,9 @@
-//! `bellhop offers`: the models and voices that a tenant's services offer, from the services themselves.
+//! `bellhop voices`: the models and voices that a tenant's services offer, from the services themselves.
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use bellhop_dialogue::ports::{Band, Offer, ServiceFailure};
+use bellhop_dialogue::ports::{Band, ModelOrVoice, ServiceFailure};
 
 use crate::config::Config;
 use crate::engines::{Engines, Purpose, Shared};
@@ -30,13 +30,13 @@ pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
     Ok(lines)
 }
 
-fn told(port: &str, kind: &str, offers: Result<Vec<Offer>, ServiceFailure>) -> Vec<String> {
-    match offers {
+fn told(port: &str, kind: &str, choices: Result<Vec<ModelOrVoice>, ServiceFailure>) -> Vec<String> {
+    match choices {
         Err(failure) => vec![format!("{port}  {kind}  ({failure})")],
-        Ok(offers) if offers.is_empty() => vec![format!("{port}  {kind}  (no choice)")],
-        Ok(offers) => offers
+        Ok(choices) if choices.is_empty() => vec![format!("{port}  {kind}  (no choice)")],
+        Ok(choices) => choices
             .iter()
-            .map(|Offer { name, language, gender, band }| {
+            .map(|ModelOrVoice { name, language, gender, band }| {
                 let band = match band {
                     Some(Band::Narrow) => "narrowband",
                     Some(Band::Broad) => "broadband",
