@@ -1,7 +1,7 @@
 //! What an assistant of the hosted phone integration may rely on, case by case: `tests/dialogue/*.yaml`.
 //!
 //! A case is a conversation on virtual time with the turn loop. Steps put something in (`reply`, `part`, `says`, `speech`,
-//! `silence`, `interim_result`, `mumbles`, `keys`, `played`, `wait` in seconds, `handoff_impossible`); `cut_at` is how much of a clip
+//! `silence`, `interim_result`, `mumbles`, `digits`, `played`, `wait` in seconds, `handoff_impossible`); `cut_at` is how much of a clip
 //! is heard when it is cut from then on; `does` is everything that
 //! came out since the last `does`; `sent` are places of the last message to the assistant (`null`: not there); `transcript` is
 //! what an agent would read.
@@ -65,10 +65,10 @@ impl Talk {
                     self.playing.push_back(id);
                     format!("{} {source}", if repeats { "repeat" } else { "play" })
                 }
-                Output::SendKeys { id, keys } => {
+                Output::SendDigits { id, digits } => {
                     self.playing.push_back(id);
-                    let each = keys.keys.iter().map(|key| format!("{}/{}ms", key.key, key.duration_ms));
-                    format!("press {} every {}ms", each.collect::<Vec<_>>().join(" "), keys.interval_ms)
+                    let each = digits.digits.iter().map(|press| format!("{}/{}ms", press.digit, press.duration_ms));
+                    format!("press {} every {}ms", each.collect::<Vec<_>>().join(" "), digits.interval_ms)
                 }
                 Output::StopRepeating => "stop repeating".to_owned(),
                 Output::Cut => {
@@ -138,9 +138,9 @@ impl Talk {
             "interim_result" => self.put(Input::InterimResult),
             "mumbles" => self.put(Input::NotUnderstood),
             "network" => self.put(Input::NetworkWarning),
-            "keys" => {
-                let keys = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                keys.chars().for_each(|key| self.put(Input::Pressed(key)));
+            "digits" => {
+                let digits = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                digits.chars().for_each(|digit| self.put(Input::Pressed(digit)));
             }
             "played" => {
                 let all = self.playing.len();

@@ -76,8 +76,8 @@ impl<'a> Telephone<'a> {
     }
 }
 
-/// Answers a call, does something to it, and says which keys became turns.
-fn keys<F: AsyncFnOnce(&Stage) + 'static>(case: &'static str, invite: String, act: F) -> String {
+/// Answers a call, does something to it, and says which digits became turns.
+fn digits<F: AsyncFnOnce(&Stage) + 'static>(case: &'static str, invite: String, act: F) -> String {
     assert!(HERE.contains(&case), "{case}");
     let heard = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
     let out = std::sync::Arc::clone(&heard);
@@ -86,15 +86,15 @@ fn keys<F: AsyncFnOnce(&Stage) + 'static>(case: &'static str, invite: String, ac
         stage.pass(2000).await;
         act(&stage).await;
         stage.pass(1000).await;
-        let keys = stage.services.asked().into_iter().filter(|text| text.chars().count() == 1);
-        *out.lock().expect("no test panics with it") = keys.collect();
+        let digits = stage.services.asked().into_iter().filter(|text| text.chars().count() == 1);
+        *out.lock().expect("no test panics with it") = digits.collect();
     });
     std::mem::take(&mut *heard.lock().expect("no test panics with it"))
 }
 
 #[test]
 fn a_press_whose_timestamp_grows_is_one_key() {
-    let heard = keys(HERE[0], INVITE.to_owned(), async |stage: &Stage| {
+    let heard = digits(HERE[0], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for n in 0..8u16 {
             telephone.event(7, 2, 1000 + u32::from(n) * 160, (n + 1) * 160, n >= 5).await;
@@ -105,7 +105,7 @@ fn a_press_whose_timestamp_grows_is_one_key() {
 
 #[test]
 fn end_packets_with_a_timestamp_of_their_own_are_no_key() {
-    let heard = keys(HERE[1], INVITE.to_owned(), async |stage: &Stage| {
+    let heard = digits(HERE[1], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for n in 1..=5u16 {
             telephone.event(7, 1, 1000, n * 160, false).await;
@@ -120,7 +120,7 @@ fn end_packets_with_a_timestamp_of_their_own_are_no_key() {
 #[test]
 fn keys_after_a_timestamp_that_went_back_are_heard() {
     for back_to in [50_000, 1_999_000, 4_000_000_000] {
-        let heard = keys(HERE[2], INVITE.to_owned(), async move |stage: &Stage| {
+        let heard = digits(HERE[2], INVITE.to_owned(), async move |stage: &Stage| {
             let telephone = Telephone::on(stage);
             telephone.press(7, 1, 2_000_000).await;
             for n in 0..10u32 {
@@ -135,7 +135,7 @@ fn keys_after_a_timestamp_that_went_back_are_heard() {
 
 #[test]
 fn keys_that_share_one_timestamp_are_all_heard() {
-    let heard = keys(HERE[3], INVITE.to_owned(), async |stage: &Stage| {
+    let heard = digits(HERE[3], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for key in [1, 2, 3, 3] {
             telephone.press(7, key, 4000).await;
@@ -143,7 +143,7 @@ fn keys_that_share_one_timestamp_are_all_heard() {
         }
     });
     assert_eq!(heard, "1233");
-    let ends_alone = keys(HERE[3], INVITE.to_owned(), async |stage: &Stage| {
+    let ends_alone = digits(HERE[3], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for key in [1, 2, 3] {
             telephone.event(7, key, 4000, 800, true).await;
@@ -154,7 +154,7 @@ fn keys_that_share_one_timestamp_are_all_heard() {
 
 #[test]
 fn events_with_an_ssrc_of_their_own_are_heard_beside_audio_that_goes_on() {
-    let heard = keys(HERE[4], INVITE.to_owned(), async |stage: &Stage| {
+    let heard = digits(HERE[4], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         let (a, b) = (70, 71);
         for n in 0..100u32 {
@@ -188,19 +188,19 @@ fn info(stage: &Stage, number: u32, key: char) {
 
 #[test]
 fn a_press_that_comes_by_event_and_by_info_is_one_key() {
-    let event_first = keys(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
+    let event_first = digits(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         telephone.press(7, 5, 1000).await;
         info(stage, 2, '5');
     });
     assert_eq!(event_first, "5");
-    let info_first = keys(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
+    let info_first = digits(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         info(stage, 2, '5');
         telephone.press(7, 5, 1000).await;
     });
     assert_eq!(info_first, "5");
-    let twice = keys(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
+    let twice = digits(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for n in 0..2 {
             telephone.press(7, 5, 1000 + n * 4000).await;
@@ -209,7 +209,7 @@ fn a_press_that_comes_by_event_and_by_info_is_one_key() {
         }
     });
     assert_eq!(twice, "55");
-    let by_info_alone = keys(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
+    let by_info_alone = digits(HERE[5], INVITE.to_owned(), async |stage: &Stage| {
         info(stage, 2, '5');
         stage.pass(100).await;
         info(stage, 3, '5');
@@ -217,11 +217,11 @@ fn a_press_that_comes_by_event_and_by_info_is_one_key() {
     assert_eq!(by_info_alone, "55");
 }
 
-/// A key's two tones in the audio, each so far off, for a tenth of a second.
+/// A digit's two tones in the audio, each so far off, for a tenth of a second.
 fn off(relative: f64, hz: f64) -> String {
     let without_events =
         INVITE.replace("RTP/AVP 0 101", "RTP/AVP 0").replace("a=rtpmap:101 telephone-event/8000\n", "");
-    keys(HERE[6], without_events, async move |stage: &Stage| {
+    digits(HERE[6], without_events, async move |stage: &Stage| {
         let telephone = Telephone::on(stage);
         for n in 0..40u32 {
             let sounds = (10..15).contains(&n);

@@ -198,7 +198,7 @@ fn keys_are_not_lost() {
         stage.presses(&mut at, 7).await;
         stage.caller_says("I do not know it").await;
         let request = stage.services.last_request().expect("a turn");
-        assert_eq!((request.input.text(), request.keys_before.as_str()), ("I do not know it", "47"));
+        assert_eq!((request.input.text(), request.digits_before.as_str()), ("I do not know it", "47"));
         stage.caller_says("agent").await;
         stage.settle().await;
         let read = history(&stage);

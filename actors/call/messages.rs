@@ -45,10 +45,10 @@ messages! {
     Hold {}
     /// End the hold.
     EndHold {}
-    /// Press keys by INFO.
-    SendKeysByInfo {
+    /// Send digits by INFO.
+    SendDigitsByInfo {
         /// Which.
-        keys: DtmfSend,
+        digits: DtmfSend,
     }
 
     // To JitterBuffer
@@ -109,11 +109,11 @@ messages! {
     /// Go on where the pause began.
     Resume {}
     /// Press these after what waits.
-    SendKeys {
+    SendDigits {
         /// Their name.
         id: SayId,
         /// Which.
-        keys: DtmfSend,
+        digits: DtmfSend,
     }
     /// Silence now; forget what waits.
     Cut {}
@@ -124,7 +124,7 @@ messages! {
     }
 
     // JitterBuffer, SipDialog -> TurnLoop
-    /// A key was pressed; perhaps it comes by the other way too.
+    /// A digit was pressed; perhaps it comes by the other way too.
     DigitPressed {
         /// Which, and for how long.
         press: Press,
@@ -179,7 +179,7 @@ messages! {
     }
     /// Nothing was heard of the far end for too long.
     LegSilent {}
-    /// A key was pressed.
+    /// A digit was pressed.
     LegDigit {
         /// The press.
         press: Press,

@@ -20,7 +20,9 @@ use bellhop_tenancy::tenant::FailureBeforeAnswer;
 
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
-use super::messages::{Answer, DigitPressed, EndHold, FindWayBack, Hold, MediaMoved, PreferBand, Ring, SendKeysByInfo};
+use super::messages::{
+    Answer, DigitPressed, EndHold, FindWayBack, Hold, MediaMoved, PreferBand, Ring, SendDigitsByInfo,
+};
 use super::stt_stream::SttStream;
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
@@ -203,7 +205,7 @@ impl Driven for SipDialog {
                 }
                 self.tell(lifecycle::Input::HoldAnswered);
             }
-            Output::Key { digit, held } => {
+            Output::Digit { digit, held } => {
                 if let Some(digit) = Digit::from_char(digit) {
                     self.turn_loop.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
                 }
@@ -304,12 +306,16 @@ impl Handler<EndHold> for SipDialog {
     }
 }
 
-impl Handler<SendKeysByInfo> for SipDialog {
+impl Handler<SendDigitsByInfo> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, SendKeysByInfo { keys }: SendKeysByInfo, ctx: &mut Self::Context) {
-        for press in keys.keys {
-            put(self, ctx, Input::SendKey(press.key, std::time::Duration::from_millis(u64::from(press.duration_ms))));
+    fn handle(&mut self, SendDigitsByInfo { digits }: SendDigitsByInfo, ctx: &mut Self::Context) {
+        for press in digits.digits {
+            put(
+                self,
+                ctx,
+                Input::SendDigit(press.digit, std::time::Duration::from_millis(u64::from(press.duration_ms))),
+            );
         }
     }
 }

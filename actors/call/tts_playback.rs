@@ -25,12 +25,12 @@ use bellhop_dialogue::turn_loop::{self, SayId};
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::Digit;
 use bellhop_media::parts::Parts;
-use bellhop_media::playout::{Clip, ClipId, Event, Key, Playout, Sound};
+use bellhop_media::playout::{Clip, ClipId, DigitPress, Event, Playout, Sound};
 use bellhop_media::resample;
 
 use self::text::Text;
 use super::journal::{Journal, UNDERFLOW};
-use super::messages::{Announce, ClipEvent, Cut, Pause, Play, Resume, Say, SendKeys, StopRepeating};
+use super::messages::{Announce, ClipEvent, Cut, Pause, Play, Resume, Say, SendDigits, StopRepeating};
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::Tell;
@@ -223,7 +223,7 @@ impl TtsPlayback {
             let (id, clip) = (*id, ClipId(id.0));
             let mut playout = self.cores.playout.borrow_mut();
             // What has no room waits until something was heard.
-            let needed = if let Waiting::Keys(keys) = waiting { keys.keys.len() } else { 1 };
+            let needed = if let Waiting::Digits(digits) = waiting { digits.digits.len() } else { 1 };
             if playout.room() < needed && playout.is_playing() {
                 return;
             }
@@ -256,7 +256,7 @@ impl TtsPlayback {
                     queued = playout.enqueue(Clip { id: clip, sound: sound.clone(), repeats: *repeats });
                 }
                 Waiting::Nothing => self.heard(id),
-                Waiting::Keys(keys) => queued = press(&mut playout, id, keys),
+                Waiting::Digits(digits) => queued = press(&mut playout, id, digits),
             }
             drop(playout);
             if late {
@@ -327,7 +327,7 @@ pub(super) enum Waiting {
     /// A sound that is not to be had, or a text that says nothing.
     Nothing,
     /// Keys.
-    Keys(DtmfSend),
+    Digits(DtmfSend),
 }
 
 impl Waiting {
@@ -336,7 +336,7 @@ impl Waiting {
         let samples = match self {
             Self::Sound { sound: Sound::Coded(_, codes), .. } => codes.len(),
             Self::Sound { sound: Sound::Linear(samples), .. } => samples.len(),
-            Self::Text(_) | Self::Source { .. } | Self::File { .. } | Self::Nothing | Self::Keys(_) => 0,
+            Self::Text(_) | Self::Source { .. } | Self::File { .. } | Self::Nothing | Self::Digits(_) => 0,
         };
         Duration::from_millis(samples as u64 * 1000 / u64::from(line_rate))
     }
@@ -346,18 +346,19 @@ impl Waiting {
         match self {
             Self::Text(text) => text.work,
             Self::File { work, .. } => Some(*work),
-            Self::Source { .. } | Self::Sound { .. } | Self::Nothing | Self::Keys(_) => None,
+            Self::Source { .. } | Self::Sound { .. } | Self::Nothing | Self::Digits(_) => None,
         }
     }
 }
 
-/// Queues keys; only the last has the name that is waited for.
-fn press(playout: &mut Playout, id: SayId, keys: &DtmfSend) -> bool {
-    let last = keys.keys.len().saturating_sub(1);
-    keys.keys.iter().enumerate().all(|(n, press)| {
-        let Some(digit) = Digit::from_char(press.key) else { return true };
-        let key = Key { digit, hold_ms: press.duration_ms, pause_ms: keys.interval_ms, volume: press.volume };
-        playout.press(ClipId(if n == last { id.0 } else { UNNAMED }), key)
+/// Queues digits; only the last has the name that is waited for.
+fn press(playout: &mut Playout, id: SayId, digits: &DtmfSend) -> bool {
+    let last = digits.digits.len().saturating_sub(1);
+    digits.digits.iter().enumerate().all(|(n, press)| {
+        let Some(digit) = Digit::from_char(press.digit) else { return true };
+        let press =
+            DigitPress { digit, hold_ms: press.duration_ms, pause_ms: digits.interval_ms, volume: press.volume };
+        playout.press(ClipId(if n == last { id.0 } else { UNNAMED }), press)
     })
 }
 
@@ -600,11 +601,11 @@ impl Handler<Resume> for TtsPlayback {
     }
 }
 
-impl Handler<SendKeys> for TtsPlayback {
+impl Handler<SendDigits> for TtsPlayback {
     type Result = ();
 
-    fn handle(&mut self, SendKeys { id, keys }: SendKeys, ctx: &mut Self::Context) {
-        self.waiting.push_back((id, Waiting::Keys(keys)));
+    fn handle(&mut self, SendDigits { id, digits }: SendDigits, ctx: &mut Self::Context) {
+        self.waiting.push_back((id, Waiting::Digits(digits)));
         self.go_on(ctx);
     }
 }

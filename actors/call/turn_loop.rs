@@ -17,8 +17,8 @@ use bellhop_media::dtmf::two_ways::TwoWays;
 
 use super::journal::{CONFIDENCE, Journal, OUT_OF_RANGE};
 use super::messages::{
-    ConfigureRecognizer, Cut, DigitPressed, Expect, Listening, Pause, Play, PreferBand, Resume, Say, SendKeys,
-    SendKeysByInfo, StopRepeating,
+    ConfigureRecognizer, Cut, DigitPressed, Expect, Listening, Pause, Play, PreferBand, Resume, Say, SendDigits,
+    SendDigitsByInfo, StopRepeating,
 };
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
@@ -36,7 +36,7 @@ pub struct TurnLoop {
     cores: Rc<LegCores>,
     /// Whether the far end says that it takes INFO.
     takes_info: bool,
-    /// Keys that may come by two ways.
+    /// Digits that may come by two ways.
     presses: TwoWays,
     tenant: String,
     drive: Drive<Core>,
@@ -104,15 +104,15 @@ impl TurnLoop {
         self.to.call.do_send(Tell(lifecycle::Input::ConversationEnded(goal)));
     }
 
-    /// Keys go by INFO where telephone-event was not agreed on and the far end says that it takes INFO; then nobody tells when
+    /// Digits go by INFO where telephone-event was not agreed on and the far end says that it takes INFO; then nobody tells when
     /// they were heard.
-    fn send_keys(&self, id: SayId, keys: DtmfSend, ctx: &mut Context<Self>) {
+    fn send_digits(&self, id: SayId, digits: DtmfSend, ctx: &mut Context<Self>) {
         self.says_something();
         if self.takes_info && self.cores.playout.borrow().format().telephone_event.is_none() {
-            self.to.sip_dialog.do_send(SendKeysByInfo { keys });
+            self.to.sip_dialog.do_send(SendDigitsByInfo { digits });
             ctx.notify(Tell(Input::Played(id)));
         } else {
-            self.to.tts_playback.do_send(SendKeys { id, keys });
+            self.to.tts_playback.do_send(SendDigits { id, digits });
         }
     }
 }
@@ -267,9 +267,9 @@ impl Driven for TurnLoop {
                 }
                 self.to.stt_stream.do_send(Listening { on });
             }
-            Output::SendKeys { id, keys } => {
+            Output::SendDigits { id, digits } => {
                 self.journal.write(|record, now| record.wants_heard(now, "dtmf", id));
-                self.send_keys(id, keys, ctx);
+                self.send_digits(id, digits, ctx);
             }
             Output::EndConversation { headers } => {
                 self.journal.write(|record, now| record.did(now, "hangup"));

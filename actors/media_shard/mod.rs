@@ -73,7 +73,7 @@ pub trait PacketPort {
 
 /// What a leg reports; called on the shard's thread, must not block.
 pub trait LegEvents {
-    /// A key was pressed.
+    /// A digit was pressed.
     fn digit(&self, press: Press);
     /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included.
     fn audio(&self, samples: Vec<i16>, frame_samples: usize);

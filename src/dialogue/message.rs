@@ -33,8 +33,8 @@ impl TurnRequest {
         if let Some(interrupted) = &self.interrupted {
             set("barge_in_heard_text", json!(interrupted.heard));
         }
-        if !self.keys_before.is_empty() {
-            set("dtmf_digits_before", json!(self.keys_before));
+        if !self.digits_before.is_empty() {
+            set("dtmf_digits_before", json!(self.digits_before));
         }
         match &self.input {
             TurnInput::Speech { text, confidence, result } => {

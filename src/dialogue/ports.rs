@@ -179,7 +179,7 @@ pub struct TurnRequest {
     pub interrupted: Option<Interrupted>,
     /// Keys that were pressed before this and did not become a turn of their own: a collection that was not complete when
     /// the caller spoke. Empty for none.
-    pub keys_before: String,
+    pub digits_before: String,
     /// What the assistant returned last, to be given back, with what we know of the call under `integrations`.
     pub context: Value,
 }
@@ -194,7 +194,7 @@ impl TurnRequest {
             input,
             barge_in_occurred: false,
             interrupted: None,
-            keys_before: String::new(),
+            digits_before: String::new(),
             context,
         }
     }

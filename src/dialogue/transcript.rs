@@ -32,7 +32,8 @@ pub enum Speaker {
     /// The caller, by voice.
     Caller,
     /// The caller, by keys.
-    CallerKeys,
+    #[serde(rename = "caller_keys")]
+    CallerDigits,
     /// The assistant.
     Assistant,
     /// A note for the agent.
@@ -233,7 +234,7 @@ enum Side {
 }
 
 fn is_callers(speaker: Speaker) -> bool {
-    matches!(speaker, Speaker::Caller | Speaker::CallerKeys)
+    matches!(speaker, Speaker::Caller | Speaker::CallerDigits)
 }
 
 /// The words of a text that had begun when so much of it was heard, 0 to 1.

@@ -1,7 +1,7 @@
 //! The turn loop: listen, think, speak, and when to stop.
 //!
 //! ```text
-//! Idle -Begin-> Thinking -reply-> Speaking -all played-> Listening -speech, keys, silence-> Thinking
+//! Idle -Begin-> Thinking -reply-> Speaking -all played-> Listening -speech, digits, silence-> Thinking
 //!                  | no reply, twice        | barge-in -> Listening      ^
 //!                  v                        | connect_to_agent -> HandingOff -impossible-> Thinking
 //!                Failed                     | end_session -> Ended
@@ -58,7 +58,7 @@ pub const SILENT_MAX: Duration = Duration::from_millis(500);
 pub const CUT_TOLD_MAX: Duration = Duration::from_millis(100);
 /// The longest one clip may take to be heard before the loop gives it up.
 pub const SPEAKING_MAX: Duration = Duration::from_secs(300);
-/// Keys pressed while nobody waited for them, kept for the next collection.
+/// Digits pressed while nobody waited for them, kept for the next collection.
 pub const TYPE_AHEAD_MAX: usize = 32;
 /// How long after our last word its echo may still be heard.
 const ECHO_MAX: Duration = Duration::from_millis(1500);
@@ -83,8 +83,8 @@ pub struct TurnLoop {
     recognition: Configuration,
     voice: Configuration,
     speech_interrupts: bool,
-    keys_interrupt: bool,
-    /// Whether keys are ignored until they are asked for again.
+    digits_interrupt: bool,
+    /// Whether digits are ignored until they are asked for again.
     deaf_to_keys: bool,
     /// Whether speech is, by `stop_activities`: what a collection keeps out is not taken again before.
     deaf_to_speech: bool,
@@ -101,8 +101,8 @@ pub struct TurnLoop {
     /// What is repeated until the next reply.
     repeating: bool,
     type_ahead: VecDeque<char>,
-    /// Keys that go along with the next turn.
-    keys_before: String,
+    /// Digits that go along with the next turn.
+    digits_before: String,
     last_heard: Instant,
     /// When the assistant was asked last.
     asked_at: Instant,
@@ -174,7 +174,7 @@ impl TurnLoop {
             recognition: Configuration::default(),
             voice: Configuration::default(),
             speech_interrupts: true,
-            keys_interrupt: true,
+            digits_interrupt: true,
             deaf_to_keys: false,
             deaf_to_speech: false,
             expecting: Expecting::default(),
@@ -185,7 +185,7 @@ impl TurnLoop {
             at_once: None,
             repeating: false,
             type_ahead: VecDeque::new(),
-            keys_before: String::new(),
+            digits_before: String::new(),
             last_heard: now,
             asked_at: now,
             network_told_until: now,
@@ -421,7 +421,7 @@ impl TurnLoop {
             self.outputs.push_back(Output::Dropped(Dropped::NoBargeIn));
             return self.nothing_said(now);
         }
-        // Keys pressed before go along with what is said.
+        // Digits pressed before go along with what is said.
         match &self.state {
             State::Thinking { request, .. } if request.input == TurnInput::NoInput => {}
             State::Listening { .. } | State::Speaking { .. } | State::Thinking { .. } => self.gather_keys_left(now),

@@ -1,4 +1,4 @@
-//! One leg outbound: a queue of clips and keys becomes paced RTP packets.
+//! One leg outbound: a queue of clips and digits becomes paced RTP packets.
 //!
 //! Invariant: while the leg sends, every 20 ms given by [`Playout::tick`] become packets of the agreed length, silence when
 //! idle (or one comfort noise packet a second, where DTX was agreed); sequence numbers rise by one, timestamps by what was
@@ -19,18 +19,18 @@ use crate::rtcp::Sent;
 use crate::rtp::{PACKET_BYTES_MAX, Packet};
 use crate::srtp::Outbound;
 
-/// Most clips and keys waiting; more is a dialogue that never listens.
+/// Most clips and digits waiting; more is a dialogue that never listens.
 pub const ITEMS_MAX: usize = 64;
 /// How often comfort noise is repeated while idle.
 const NOISE_EVERY_MS: usize = 1000;
 /// The level of comfort noise we send, in −dBov.
 const NOISE_LEVEL: u8 = 70;
-/// How often the end of a key is repeated (RFC 4733 section 2.5.1.4).
+/// How often the end of a digit is repeated (RFC 4733 section 2.5.1.4).
 const END_PACKETS: u8 = 3;
 /// Samples of the longest packet: 60 ms at 16 kHz.
 const SAMPLES_MAX: usize = 960;
 
-/// Names one clip or key of one call.
+/// Names one clip or digit of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClipId(pub u64);
 
@@ -43,7 +43,7 @@ pub struct SendFormat {
     pub payload_type: u8,
     /// Milliseconds of audio a packet: 10 to 60.
     pub ptime_ms: u8,
-    /// telephone-event, if negotiated; without it keys are sent as tones.
+    /// telephone-event, if negotiated; without it digits are sent as tones.
     pub telephone_event: Option<EventFormat>,
     /// The payload type of comfort noise, if silence shall not be sent.
     pub comfort_noise: Option<u8>,
@@ -95,9 +95,9 @@ pub struct Clip {
     pub repeats: bool,
 }
 
-/// A key to press.
+/// A digit to press.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
+pub struct DigitPress {
     /// Which.
     pub digit: Digit,
     /// How long it is held, in milliseconds.
@@ -113,7 +113,7 @@ pub struct Key {
 pub enum Event {
     /// The first packet of a clip was sent.
     Started(ClipId),
-    /// The last sample of a clip, or the last of a key, was sent.
+    /// The last sample of a clip, or the last of a digit, was sent.
     Finished(ClipId),
 }
 
@@ -131,10 +131,10 @@ pub struct Cut {
 #[derive(Debug)]
 enum Item {
     Clip(Clip),
-    Key(ClipId, Key),
+    Digit(ClipId, DigitPress),
 }
 
-/// A key on its way.
+/// A digit on its way.
 #[derive(Debug, Clone, Copy)]
 struct Pressed {
     began: u32,
@@ -159,7 +159,7 @@ pub struct Playout {
     paused: bool,
     /// Whether the clip at the front was heard to its end before.
     repeated: bool,
-    key: Option<Pressed>,
+    pressed: Option<Pressed>,
     talking: bool,
     idle_ms: usize,
     events: VecDeque<Event>,
@@ -184,7 +184,7 @@ impl Playout {
             at: 0,
             paused: false,
             repeated: false,
-            key: None,
+            pressed: None,
             talking: false,
             idle_ms: 0,
             events: VecDeque::new(),
@@ -226,14 +226,14 @@ impl Playout {
         self.push(Item::Clip(clip))
     }
 
-    /// Puts a key at the end of the queue: as telephone-event where negotiated, as a tone elsewhere. `false` when
+    /// Puts a digit at the end of the queue: as telephone-event where negotiated, as a tone elsewhere. `false` when
     /// [`ITEMS_MAX`] wait already.
     #[must_use]
-    pub fn press(&mut self, id: ClipId, key: Key) -> bool {
+    pub fn press(&mut self, id: ClipId, press: DigitPress) -> bool {
         if self.format.telephone_event.is_some() {
-            return self.push(Item::Key(id, key));
+            return self.push(Item::Digit(id, press));
         }
-        let tone = tone(key, self.format.codec.sample_rate());
+        let tone = tone(press, self.format.codec.sample_rate());
         self.push(Item::Clip(Clip { id, sound: Sound::of(&tone, self.format.codec), repeats: false }))
     }
 
@@ -270,10 +270,10 @@ impl Playout {
     pub fn cut(&mut self) -> Option<Cut> {
         let cut = self.items.front().map(|item| match item {
             Item::Clip(clip) => Cut { id: clip.id, heard: self.at, of: clip.sound.samples() },
-            Item::Key(id, _) => Cut { id: *id, heard: 0, of: 0 },
+            Item::Digit(id, _) => Cut { id: *id, heard: 0, of: 0 },
         });
         self.items.clear();
-        (self.at, self.key, self.paused, self.repeated) = (0, None, false, false);
+        (self.at, self.pressed, self.paused, self.repeated) = (0, None, false, false);
         cut
     }
 
@@ -291,7 +291,7 @@ impl Playout {
         self.items.retain(|item| !repeats(item));
     }
 
-    /// How many more clips and keys may wait.
+    /// How many more clips and digits may wait.
     pub fn room(&self) -> usize {
         ITEMS_MAX.saturating_sub(self.items.len())
     }
@@ -300,7 +300,7 @@ impl Playout {
     pub fn ahead(&self) -> Duration {
         let samples = self.items.iter().map(|item| match item {
             Item::Clip(clip) => clip.sound.samples(),
-            Item::Key(..) => 0,
+            Item::Digit(..) => 0,
         });
         let samples = samples.sum::<usize>().saturating_sub(self.at);
         Duration::from_millis(samples as u64 * 1000 / u64::from(self.format.codec.sample_rate()))
@@ -357,11 +357,11 @@ impl Playout {
     fn next(&mut self, samples: usize, buffer: &mut [u8; PACKET_BYTES_MAX]) -> Option<usize> {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(self.ticks(samples));
-        if let Some(&Item::Key(id, key)) = self.items.front()
+        if let Some(&Item::Digit(id, press)) = self.items.front()
             && !self.paused
             && let Some(event) = self.format.telephone_event
         {
-            return self.key_packet(id, key, event, timestamp, buffer);
+            return self.digit_packet(id, press, event, timestamp, buffer);
         }
         let mut payload = [0; 480];
         let (length, spoke) = match self.format.codec {
@@ -411,39 +411,39 @@ impl Playout {
         Some(self.write(self.format.payload_type, marker, timestamp, &payload[..length], buffer))
     }
 
-    /// One packet of a key: its timestamp stands still, its duration grows (RFC 4733 section 2.5.1).
-    fn key_packet(
+    /// One packet of a digit: its timestamp stands still, its duration grows (RFC 4733 section 2.5.1).
+    fn digit_packet(
         &mut self,
         id: ClipId,
-        key: Key,
+        press: DigitPress,
         event: EventFormat,
         timestamp: u32,
         buffer: &mut [u8; PACKET_BYTES_MAX],
     ) -> Option<usize> {
         let ptime = u32::from(self.format.ptime_ms);
-        let first = self.key.is_none();
-        let pressed = self.key.get_or_insert(Pressed { began: timestamp, held_ms: 0, ends_sent: 0, pause_ms: 0 });
+        let first = self.pressed.is_none();
+        let pressed = self.pressed.get_or_insert(Pressed { began: timestamp, held_ms: 0, ends_sent: 0, pause_ms: 0 });
         if pressed.ends_sent == END_PACKETS {
             pressed.pause_ms += ptime;
-            if pressed.pause_ms >= key.pause_ms {
-                self.key = None;
+            if pressed.pause_ms >= press.pause_ms {
+                self.pressed = None;
                 self.items.pop_front();
                 self.events.push_back(Event::Finished(id));
             }
-            return None; // nothing is heard between two keys
+            return None; // nothing is heard between two digits
         }
-        pressed.held_ms = (pressed.held_ms + ptime).min(key.hold_ms.max(ptime));
-        let ends = pressed.held_ms >= key.hold_ms;
+        pressed.held_ms = (pressed.held_ms + ptime).min(press.hold_ms.max(ptime));
+        let ends = pressed.held_ms >= press.hold_ms;
         pressed.ends_sent += u8::from(ends);
         let duration = (pressed.held_ms * (event.clock_rate / 1000)).min(0xffff) as u16;
         let [high, low] = duration.to_be_bytes();
-        let flags = (if ends { 0x80 } else { 0 }) | key.volume.min(63);
+        let flags = (if ends { 0x80 } else { 0 }) | press.volume.min(63);
         let began = pressed.began;
         if first {
             self.events.push_back(Event::Started(id));
         }
         self.talking = false;
-        Some(self.write(event.payload_type, first, began, &[key.digit.event(), flags, high, low], buffer))
+        Some(self.write(event.payload_type, first, began, &[press.digit.event(), flags, high, low], buffer))
     }
 
     fn write(
@@ -495,14 +495,14 @@ impl Playout {
     }
 }
 
-/// The tone pair of a key (ITU-T Q.23) with its pause.
-fn tone(key: Key, sample_rate: u32) -> Vec<i16> {
-    let (row, column) = key.digit.tone_hz();
+/// The tone pair of a digit (ITU-T Q.23) with its pause.
+fn tone(press: DigitPress, sample_rate: u32) -> Vec<i16> {
+    let (row, column) = press.digit.tone_hz();
     let per_ms = sample_rate / 1000;
-    let level = 9000.0 * 10f64.powf(-f64::from(key.volume) / 20.0);
+    let level = 9000.0 * 10f64.powf(-f64::from(press.volume) / 20.0);
     let at = |n: u32, hz: f64| (f64::from(n) / f64::from(sample_rate) * hz * std::f64::consts::TAU).sin() * level;
-    let mut samples: Vec<i16> = (0..key.hold_ms * per_ms).map(|n| (at(n, row) + at(n, column)) as i16).collect();
-    samples.resize(samples.len() + (key.pause_ms * per_ms) as usize, 0);
+    let mut samples: Vec<i16> = (0..press.hold_ms * per_ms).map(|n| (at(n, row) + at(n, column)) as i16).collect();
+    samples.resize(samples.len() + (press.pause_ms * per_ms) as usize, 0);
     samples
 }
 

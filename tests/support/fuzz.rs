@@ -180,7 +180,7 @@ pub fn dialog(bytes: &[u8]) {
                 let (target, headers) = ("sip:a@b".to_owned(), vec![]);
                 Input::Refer(refer::Transfer { target, headers, send_method: refer::SendMethod::Custom })
             }
-            7 => Input::SendKey('5', Duration::from_millis(100)),
+            7 => Input::SendDigit('5', Duration::from_millis(100)),
             8 => {
                 now += Duration::from_millis(500 << (step / 26));
                 acceptor.handle_timeout(now);

@@ -317,17 +317,17 @@ impl CallRecord {
 
     /// A key was pressed. Which is not written down: it may be part of a secret.
     pub fn key_pressed(&mut self, now: Instant) {
-        self.note(now, What::KeyPressed {});
+        self.note(now, What::DigitPressed {});
     }
 
     /// A line of the transcript; `open` if it may still be revised.
     pub fn said(&mut self, now: Instant, speaker: Speaker, text: &str, open: bool) {
-        let callers = matches!(speaker, Speaker::Caller | Speaker::CallerKeys);
+        let callers = matches!(speaker, Speaker::Caller | Speaker::CallerDigits);
         if callers && (!open || self.open.len() == OPEN_MAX) {
             self.settle();
         }
         match speaker {
-            Speaker::Caller | Speaker::CallerKeys => self.lines.push(text.to_owned()),
+            Speaker::Caller | Speaker::CallerDigits => self.lines.push(text.to_owned()),
             Speaker::Assistant => {
                 if let Some(turn) = self.turns.back_mut() {
                     turn.output.push(text.to_owned());

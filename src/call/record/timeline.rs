@@ -23,30 +23,80 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum What {
-    Began { tenant: String, caller: String, dialled: String, sip_call_id: String, session: String },
-    SipReceived { message: String },
-    SipSent { message: String },
+    Began {
+        tenant: String,
+        caller: String,
+        dialled: String,
+        sip_call_id: String,
+        session: String,
+    },
+    SipReceived {
+        message: String,
+    },
+    SipSent {
+        message: String,
+    },
     Answered {},
-    MediaAgreed { codec: String, encrypted: bool },
+    MediaAgreed {
+        codec: String,
+        encrypted: bool,
+    },
     SpeechBegan {},
-    SpeechEnded { level_dbfs: i32 },
-    Understood { after_ms: u64, confidence: f32 },
+    SpeechEnded {
+        level_dbfs: i32,
+    },
+    Understood {
+        after_ms: u64,
+        confidence: f32,
+    },
     NotUnderstood {},
     Echo {},
-    KeyPressed {},
-    Said { speaker: Speaker, text: String },
-    Asked { turn: u32, request: Word, again: bool },
-    Replied { turn: u32, after_ms: u64, service: Word },
-    AssistantFailed { turn: u32, after_ms: u64, why: String },
-    Did { kind: Word },
-    AudioReady { after_ms: u64 },
-    AudioBegan { after_ms: Option<u64> },
+    #[serde(rename = "key_pressed")]
+    DigitPressed {},
+    Said {
+        speaker: Speaker,
+        text: String,
+    },
+    Asked {
+        turn: u32,
+        request: Word,
+        again: bool,
+    },
+    Replied {
+        turn: u32,
+        after_ms: u64,
+        service: Word,
+    },
+    AssistantFailed {
+        turn: u32,
+        after_ms: u64,
+        why: String,
+    },
+    Did {
+        kind: Word,
+    },
+    AudioReady {
+        after_ms: u64,
+    },
+    AudioBegan {
+        after_ms: Option<u64>,
+    },
     AudioEnded {},
     Interrupted {},
-    AudioCut { share: f32 },
-    ListenedBy { service: Word },
-    Warned { id: Word, message: String },
-    Ended { reason: Word, details: Option<String> },
+    AudioCut {
+        share: f32,
+    },
+    ListenedBy {
+        service: Word,
+    },
+    Warned {
+        id: Word,
+        message: String,
+    },
+    Ended {
+        reason: Word,
+        details: Option<String>,
+    },
 }
 
 /// It never shows what was said, nor by whom.
@@ -63,7 +113,7 @@ impl What {
             Self::Began { .. } | Self::Answered {} | Self::Ended { .. } => "call",
             Self::SipReceived { .. } | Self::SipSent { .. } => "sip",
             Self::MediaAgreed { .. } => "media",
-            Self::SpeechBegan {} | Self::SpeechEnded { .. } | Self::KeyPressed {} | Self::Interrupted {} => "caller",
+            Self::SpeechBegan {} | Self::SpeechEnded { .. } | Self::DigitPressed {} | Self::Interrupted {} => "caller",
             Self::Understood { .. } | Self::NotUnderstood {} | Self::Echo {} | Self::ListenedBy { .. } => "recognizer",
             Self::Said { .. } => "words",
             Self::Asked { .. } | Self::Replied { .. } | Self::AssistantFailed { .. } | Self::Did { .. } => "assistant",
@@ -91,11 +141,11 @@ impl What {
             }
             Self::NotUnderstood {} => "understood nothing".to_owned(),
             Self::Echo {} => "heard our own voice: dropped".to_owned(),
-            Self::KeyPressed {} => "presses a key".to_owned(),
+            Self::DigitPressed {} => "presses a key".to_owned(),
             Self::Said { speaker, text } => {
                 let who = match speaker {
                     Speaker::Caller => "caller",
-                    Speaker::CallerKeys => "caller, by keys",
+                    Speaker::CallerDigits => "caller, by keys",
                     Speaker::Assistant => "assistant",
                     Speaker::Note => "note",
                 };

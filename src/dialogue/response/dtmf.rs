@@ -16,74 +16,74 @@ pub struct DtmfCollect {
     pub minimum: Option<usize>,
     /// So many digits end it (at most 100).
     pub maximum: Option<usize>,
-    /// This key ends it and is not part of the text.
+    /// This digit ends it and is not part of the text.
     pub termination_key: Option<char>,
-    /// Silence after a key that ends it; in its place the post-response timer rests.
+    /// Silence after a digit that ends it; in its place the post-response timer rests.
     pub inter_digit: Option<Duration>,
-    /// Whether speech is not taken from the first key on.
+    /// Whether speech is not taken from the first digit on.
     pub ignores_speech: bool,
-    /// Whether keys are ignored afterwards until they are asked for.
+    /// Whether digits are ignored afterwards until they are asked for.
     pub stops_after: bool,
     /// Whether the digits are nobody's to read: not in the transcript, not in a record.
     pub masked: bool,
 }
 
-/// Keys to press towards the caller.
+/// Digits to send towards the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DtmfSend {
     /// In order.
-    pub keys: Vec<KeyPress>,
+    pub digits: Vec<DigitPress>,
     /// Milliseconds between two.
     pub interval_ms: u32,
 }
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyPress {
+pub struct DigitPress {
     /// `0`–`9`, `*`, `#`, `A`–`D`.
-    pub key: char,
+    pub digit: char,
     /// How long it is held, in milliseconds.
     pub duration_ms: u32,
     /// Its level in −dBm0, 0 to 63.
     pub volume: u8,
 }
 
-/// A collection needs an end, a sending needs keys; other commands are not served.
+/// A collection needs an end, a sending needs digits; other commands are not served.
 pub(super) fn read(item: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
     match command(item)? {
         ("collect", parameters) => collect(parameters, refused),
         ("send", parameters) => send(parameters, refused),
-        (name, _) => text_to_speech::barge_in(name, Means::Keys),
+        (name, _) => text_to_speech::barge_in(name, Means::Digits),
     }
 }
 
 pub(super) fn send(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
-    let mut key = |digit: &Value| {
-        let code = within(digit, "code", 0..=15, refused)? as usize;
+    let mut digit = |item: &Value| {
+        let code = within(item, "code", 0..=15, refused)? as usize;
         // A level may be written as the negative number it is.
-        let level = digit.get("volume").and_then(Value::as_f64).filter(|level| *level < 0.0);
+        let level = item.get("volume").and_then(Value::as_f64).filter(|level| *level < 0.0);
         let volume = match level {
             Some(level) => within(&json!({"volume": -level}), "volume", 0..=63, refused),
-            None => within(digit, "volume", 0..=63, refused),
+            None => within(item, "volume", 0..=63, refused),
         };
-        Some(KeyPress {
-            key: "0123456789*#ABCD".chars().nth(code)?,
-            duration_ms: within(digit, "duration", 40..=5000, refused).unwrap_or(200) as u32,
+        Some(DigitPress {
+            digit: "0123456789*#ABCD".chars().nth(code)?,
+            duration_ms: within(item, "duration", 40..=5000, refused).unwrap_or(200) as u32,
             volume: volume.unwrap_or(0) as u8,
         })
     };
-    let keys = parameters.get("digits")?.as_array()?;
-    let keys: Vec<KeyPress> = keys.iter().filter_map(&mut key).take(KEYS_MAX).collect();
+    let digits = parameters.get("digits")?.as_array()?;
+    let digits: Vec<DigitPress> = digits.iter().filter_map(&mut digit).take(SENT_DIGITS_MAX).collect();
     let interval_ms = within(parameters, "send_interval", 20..=5000, refused).unwrap_or(200) as u32;
-    (!keys.is_empty()).then_some(Response::SendKeys(DtmfSend { keys, interval_ms }))
+    (!digits.is_empty()).then_some(Response::SendDigits(DtmfSend { digits, interval_ms }))
 }
 
-/// Most keys of one `send`.
-const KEYS_MAX: usize = 32;
+/// Most digits of one `send`.
+const SENT_DIGITS_MAX: usize = 32;
 
 pub(super) fn collect(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
     let mut digits = |name| within(parameters, name, 1..=DIGITS_MAX, refused).map(|n| n as usize);
-    let termination_key = text(parameters.get("termination_key")).and_then(|key| key_named(&key));
+    let termination_key = text(parameters.get("termination_key")).and_then(|key| digit_named(&key));
     let (count, maximum, minimum) = (digits("count"), digits("maximum_count"), digits("minimum_count"));
     // What contradicts the lower end of a collection can never be had: it is as if it were not there.
     let most = [count, maximum].into_iter().flatten().min();
@@ -104,8 +104,8 @@ pub(super) fn collect(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Opti
     }))
 }
 
-/// A key by its sign, or by what people call it; what no telephone has is none.
-pub fn key_named(name: &str) -> Option<char> {
+/// A digit by its sign, or by what people call it; what no telephone has is none.
+pub fn digit_named(name: &str) -> Option<char> {
     match name.trim().to_ascii_lowercase().as_str() {
         "pound" | "hash" => Some('#'),
         "star" | "asterisk" => Some('*'),
@@ -174,11 +174,11 @@ mod tests {
     fn keys_to_send_are_read_with_their_defaults() {
         let item = json!({"command_info": {"type": "send", "parameters": {
             "digits": [{"code": "11", "duration": 300, "volume": -8}, {"code": 5}], "send_interval": "100"}}});
-        let keys = vec![
-            KeyPress { key: '#', duration_ms: 300, volume: 8 },
-            KeyPress { key: '5', duration_ms: 200, volume: 0 },
+        let digits = vec![
+            DigitPress { digit: '#', duration_ms: 300, volume: 8 },
+            DigitPress { digit: '5', duration_ms: 200, volume: 0 },
         ];
-        assert_eq!(read(&item), Some(Response::SendKeys(DtmfSend { keys, interval_ms: 100 })));
+        assert_eq!(read(&item), Some(Response::SendDigits(DtmfSend { digits, interval_ms: 100 })));
     }
 
     #[test]

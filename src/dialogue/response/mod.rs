@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use activities::Activities;
 pub use audio::Audio;
 pub use connect_to_agent::ConnectToAgent;
-pub use dtmf::{DtmfCollect, DtmfSend, KeyPress, key_named};
+pub use dtmf::{DigitPress, DtmfCollect, DtmfSend, digit_named};
 pub use fields::OutOfRange;
 pub use options::{Choice, OptionList, OptionsConfig};
 pub use sip_target::SipTarget;
@@ -54,12 +54,12 @@ pub enum Response {
     Dtmf(DtmfCollect),
     /// Hand the caller over.
     ConnectToAgent(ConnectToAgent),
-    /// Take speech or keys again.
+    /// Take speech or digits again.
     Start(Activities),
-    /// Take no speech or keys.
+    /// Take no speech or digits.
     Stop(Activities),
-    /// Press keys towards the caller.
-    SendKeys(DtmfSend),
+    /// Send digits towards the caller.
+    SendDigits(DtmfSend),
     /// Start a turn at once, while what was said still sounds.
     ForceNoInputTurn,
     /// Keep nothing of what this reply says.
@@ -96,8 +96,8 @@ pub struct BargeInSwitch {
 pub enum Means {
     /// By voice.
     Speech,
-    /// By keys.
-    Keys,
+    /// By digits.
+    Digits,
 }
 
 impl Response {
@@ -108,14 +108,14 @@ impl Response {
             Self::SpeechToText(_) => &["speech_to_text_config"],
             Self::BargeIn(BargeInSwitch { by: Means::Speech, allowed: true }) => &["enable_speech_barge_in"],
             Self::BargeIn(BargeInSwitch { by: Means::Speech, allowed: false }) => &["disable_speech_barge_in"],
-            Self::BargeIn(BargeInSwitch { by: Means::Keys, allowed: true }) => &["enable_dtmf_barge_in"],
-            Self::BargeIn(BargeInSwitch { by: Means::Keys, allowed: false }) => &["disable_dtmf_barge_in"],
-            Self::Start(Activities { speech: true, keys: true }) => &["unpause_speech_to_text", "unpause_dtmf"],
-            Self::Start(Activities { speech: true, keys: false }) => &["unpause_speech_to_text"],
-            Self::Start(Activities { speech: false, keys: true }) => &["unpause_dtmf"],
-            Self::Stop(Activities { speech: true, keys: true }) => &["pause_speech_to_text", "pause_dtmf"],
-            Self::Stop(Activities { speech: true, keys: false }) => &["pause_speech_to_text"],
-            Self::Stop(Activities { speech: false, keys: true }) => &["pause_dtmf"],
+            Self::BargeIn(BargeInSwitch { by: Means::Digits, allowed: true }) => &["enable_dtmf_barge_in"],
+            Self::BargeIn(BargeInSwitch { by: Means::Digits, allowed: false }) => &["disable_dtmf_barge_in"],
+            Self::Start(Activities { speech: true, digits: true }) => &["unpause_speech_to_text", "unpause_dtmf"],
+            Self::Start(Activities { speech: true, digits: false }) => &["unpause_speech_to_text"],
+            Self::Start(Activities { speech: false, digits: true }) => &["unpause_dtmf"],
+            Self::Stop(Activities { speech: true, digits: true }) => &["pause_speech_to_text", "pause_dtmf"],
+            Self::Stop(Activities { speech: true, digits: false }) => &["pause_speech_to_text"],
+            Self::Stop(Activities { speech: false, digits: true }) => &["pause_dtmf"],
             _ => &[],
         }
     }

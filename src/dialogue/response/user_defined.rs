@@ -33,7 +33,7 @@ pub(super) fn read_sequence(from: &Value, refused: &mut Vec<OutOfRange>) -> Vec<
 }
 
 fn command(name: &str, parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Vec<Response>> {
-    let pause = |speech: bool| Activities { speech, keys: !speech };
+    let pause = |speech: bool| Activities { speech, digits: !speech };
     let switch = |by, allowed| Response::BargeIn(BargeInSwitch { by, allowed });
     let one = match name {
         "vgwActForceNoInputTurn" => Response::ForceNoInputTurn,
@@ -66,19 +66,19 @@ fn command(name: &str, parameters: &Value, refused: &mut Vec<OutOfRange>) -> Opt
         "vgwActUnPauseDTMF" => Response::Start(pause(false)),
         "vgwActEnableSpeechBargeIn" => switch(Means::Speech, true),
         "vgwActDisableSpeechBargeIn" => switch(Means::Speech, false),
-        "vgwActEnableDTMFBargeIn" => switch(Means::Keys, true),
-        "vgwActDisableDTMFBargeIn" => switch(Means::Keys, false),
-        "vgwActSendDTMF" => send_keys(parameters, refused)?,
+        "vgwActEnableDTMFBargeIn" => switch(Means::Digits, true),
+        "vgwActDisableDTMFBargeIn" => switch(Means::Digits, false),
+        "vgwActSendDTMF" => send_digits(parameters, refused)?,
         _ => return None,
     };
     Some(vec![one])
 }
 
-/// Keys as one text.
-fn send_keys(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
-    let keys = text(parameters.get("dtmfDigits"))?;
+/// Digits as one text.
+fn send_digits(parameters: &Value, refused: &mut Vec<OutOfRange>) -> Option<Response> {
+    let digits = text(parameters.get("dtmfDigits"))?;
     let codes: Vec<Value> =
-        keys.chars().filter_map(|key| "0123456789*#ABCD".find(key)).map(|code| json!({"code": code})).collect();
+        digits.chars().filter_map(|key| "0123456789*#ABCD".find(key)).map(|code| json!({"code": code})).collect();
     dtmf::send(&json!({"digits": codes, "send_interval": parameters.get("sendInterval")}), refused)
 }
 

@@ -51,7 +51,7 @@ impl TurnLoop {
             patience: self.policy.assistant,
             barge_in_occurred: std::mem::take(&mut self.barged_in),
             interrupted: self.heard.interrupted(),
-            keys_before: std::mem::take(&mut self.keys_before),
+            digits_before: std::mem::take(&mut self.digits_before),
             ..TurnRequest::new(self.turn, input, with_integrations(&self.context, &self.facts))
         };
         self.heard.turn_asked(self.turn, &request.input);

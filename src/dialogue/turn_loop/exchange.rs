@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::ports::{Part, ServiceFailure, TurnReply, TurnRequest};
 use crate::response::{ConnectToAgent, DtmfSend, OutOfRange};
 
-/// Names one text, sound or row of keys to be heard.
+/// Names one text, sound or row of digits to be heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SayId(pub u64);
 
@@ -48,7 +48,7 @@ pub enum Input {
     NotUnderstood,
     /// The caller's audio comes badly.
     NetworkWarning,
-    /// A key was pressed.
+    /// A digit was pressed.
     Pressed(char),
     /// A clip was heard to its last sample; of one that repeats, the first time.
     Played(SayId),
@@ -101,12 +101,12 @@ pub enum Output {
     ConfigureRecognizer(Map<String, Value>),
     /// Hand the caller over; everything before has been heard.
     HandOff(ConnectToAgent),
-    /// Press keys after what is being said; report [`Input::Played`].
-    SendKeys {
+    /// Send digits after what is being said; report [`Input::Played`].
+    SendDigits {
         /// Their name.
         id: SayId,
-        /// The keys.
-        keys: DtmfSend,
+        /// The digits.
+        digits: DtmfSend,
     },
     /// Whether the caller's speech is taken from here on.
     Listening(bool),

@@ -1,4 +1,4 @@
-//! Listening: speech, keys and silence, and the four timers between them.
+//! Listening: speech, digits and silence, and the four timers between them.
 //!
 //! The post-response timer waits for the caller to begin; the final-utterance timer, if set, for them to end; the
 //! inter-digit timer takes the place of the first once a collection that has one has begun. Without one, every key starts
@@ -12,15 +12,15 @@ use crate::ports::TurnInput;
 use crate::response::{Choice, DtmfCollect, OptionsConfig};
 use crate::transcript::Speaker;
 
-/// What a key of a long list waits for.
+/// What a digit of a long list waits for.
 const SECOND_KEY: Duration = Duration::from_secs(2);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// The caller's first word or key.
+    /// The caller's first word or digit.
     Silence,
-    /// The next key.
+    /// The next digit.
     NextKey,
     /// The end of what the caller says.
     Utterance,
@@ -88,7 +88,7 @@ impl TurnLoop {
         }
         let final_by = self.policy.final_utterance.map(|limit| now + limit);
         self.state = State::Listening { wait: Wait::Silence, until: now + self.policy.post_response, final_by };
-        // Keys pressed while the assistant was thinking answer what it asks now.
+        // Digits pressed while the assistant was thinking answer what it asks now.
         while matches!(self.state, State::Listening { .. })
             && let Some(digit) = self.type_ahead.pop_front()
         {
@@ -160,7 +160,7 @@ impl TurnLoop {
         }
         self.last_heard = now;
         if matches!(self.state, State::Speaking { .. }) {
-            if !self.may_interrupt(self.keys_interrupt) {
+            if !self.may_interrupt(self.digits_interrupt) {
                 return;
             }
             self.barge_in(now);
@@ -205,25 +205,25 @@ impl TurnLoop {
         }
     }
 
-    /// Keys that would be lost with this turn: a collection has begun and is not complete, or nobody has asked for them
+    /// Digits that would be lost with this turn: a collection has begun and is not complete, or nobody has asked for them
     /// yet. They go along with it.
     pub(super) fn gather_keys_left(&mut self, now: Instant) {
         let masked = self.expecting.collector.as_ref().is_some_and(|collector| collector.wanted().masked);
         let collected = self.expecting.collector.as_mut().and_then(DtmfCollector::time_out);
-        let mut keys = collected.map(|collected| collected.digits).unwrap_or_default();
-        keys.extend(self.type_ahead.drain(..));
-        if !keys.is_empty() {
-            self.show_keys(now, &keys, masked);
-            self.keys_before.push_str(&keys);
+        let mut digits = collected.map(|collected| collected.digits).unwrap_or_default();
+        digits.extend(self.type_ahead.drain(..));
+        if !digits.is_empty() {
+            self.show_digits(now, &digits, masked);
+            self.digits_before.push_str(&digits);
         }
     }
 
-    fn show_keys(&mut self, now: Instant, keys: &str, masked: bool) {
+    fn show_digits(&mut self, now: Instant, digits: &str, masked: bool) {
         let at = now - self.began;
         if masked {
-            self.transcript.push(at, Speaker::CallerKeys, "•".repeat(keys.len()));
+            self.transcript.push(at, Speaker::CallerDigits, "•".repeat(digits.len()));
         } else {
-            self.transcript.caller(at, Speaker::CallerKeys, keys, &self.policy.redaction);
+            self.transcript.caller(at, Speaker::CallerDigits, digits, &self.policy.redaction);
         }
     }
 
@@ -232,7 +232,7 @@ impl TurnLoop {
         let wanted = self.expecting.collector.as_ref().map(DtmfCollector::wanted);
         let masked = wanted.is_some_and(|wanted| wanted.masked);
         self.deaf_to_keys |= wanted.is_some_and(|wanted| wanted.stops_after);
-        self.show_keys(now, &digits, masked);
+        self.show_digits(now, &digits, masked);
         let chosen = self.expecting.chosen_by_keys(&digits);
         self.ask(now, chosen.unwrap_or(TurnInput::Digits { digits, succeeded }));
     }

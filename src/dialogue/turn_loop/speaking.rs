@@ -14,7 +14,7 @@ use crate::speakable;
 
 /// Characters of texts that are ordered beyond what is being heard: half a minute.
 const AHEAD_CHARACTERS: usize = 450;
-/// Clips that are ordered at once, each key of a row counted; the playback holds a few more.
+/// Clips that are ordered at once, each digit of a row counted; the playback holds a few more.
 const AHEAD_CLIPS: usize = 40;
 /// Most responses of one reply, in however many parts it comes; those beyond are left out, but for one that ends the
 /// conversation.
@@ -178,8 +178,8 @@ impl TurnLoop {
                 self.clip(None, repeats, 1, |id| Output::Play { id, source: audio.source, repeats });
             }
             Response::Options(list) => self.offer(list, cacheable),
-            Response::SendKeys(keys) => {
-                self.clip(None, false, keys.keys.len(), |id| Output::SendKeys { id, keys });
+            Response::SendDigits(digits) => {
+                self.clip(None, false, digits.digits.len(), |id| Output::SendDigits { id, digits });
             }
             Response::Dtmf(wanted) => self.expecting.collect(wanted),
             Response::TextToSpeech(update) => match self.voice.update(update.strategy, &update.fields) {
@@ -280,7 +280,7 @@ impl TurnLoop {
                 Err(too_large) => self.outputs.push_back(skipped(&too_large.to_string())),
             },
             Response::BargeIn(BargeInSwitch { by: Means::Speech, allowed }) => self.speech_interrupts = allowed,
-            Response::BargeIn(BargeInSwitch { by: Means::Keys, allowed }) => self.keys_interrupt = allowed,
+            Response::BargeIn(BargeInSwitch { by: Means::Digits, allowed }) => self.digits_interrupt = allowed,
             Response::Start(activities) => self.switch(activities, true),
             Response::Stop(activities) => self.switch(activities, false),
             Response::ConnectToAgent(transfer) => self.connect(now, transfer),
@@ -293,7 +293,7 @@ impl TurnLoop {
     }
 
     fn switch(&mut self, activities: Activities, on: bool) {
-        if activities.keys {
+        if activities.digits {
             self.deaf_to_keys = !on;
         }
         if activities.speech {
@@ -427,5 +427,8 @@ fn is(queued: &Queued, id: SayId) -> bool {
 /// Whether a response is something for the caller's ear, or makes another turn.
 fn is_heard(response: &Response) -> bool {
     use Response as R;
-    matches!(response, R::Text { .. } | R::Audio(_) | R::Options(_) | R::SendKeys(_) | R::ForceNoInputTurn | R::SendSms)
+    matches!(
+        response,
+        R::Text { .. } | R::Audio(_) | R::Options(_) | R::SendDigits(_) | R::ForceNoInputTurn | R::SendSms
+    )
 }

@@ -100,7 +100,7 @@ impl Talk {
                 Output::HandOff(_) => "handoff".into(),
                 Output::EndConversation { .. } => "end".into(),
                 Output::Listening(on) => format!("listening {on}"),
-                Output::SendKeys { id, keys } => format!("keys {} {}", id.0, keys.keys.len()),
+                Output::SendDigits { id, digits } => format!("digits {} {}", id.0, digits.digits.len()),
                 Output::Skipped { response_type } => format!("skip:{response_type}"),
                 Output::Failed(failure) => format!("failed:{failure:?}"),
             });

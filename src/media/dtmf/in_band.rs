@@ -3,7 +3,7 @@
 //! Invariant: a tone pair of 40 ms is one press, whatever its position in the frames; two presses are told apart by a
 //! pause of 40 ms; speech is not a press. Looks at blocks of 20 ms every 10 ms, through a window of Hann, so that neither
 //! tone leaks into the other: then the two sides of a tone tell how far it is from its nominal frequency, whatever its
-//! level. A tone is one of a key up to 1.5 % + 2 Hz off (Q.24), and none from 3.5 % on; between, the middle decides.
+//! level. A tone is one of a digit up to 1.5 % + 2 Hz off (Q.24), and none from 3.5 % on; between, the middle decides.
 //! Driver: `media/receiver.rs`.
 
 use std::sync::LazyLock;
@@ -176,9 +176,9 @@ fn power(windowed: &[f32; BLOCK], hz: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// A key's tones, each so far off nominal, for a tenth of a second from somewhere in a frame.
+    /// A digit's tones, each so far off nominal, for a tenth of a second from somewhere in a frame.
     fn heard_off(key: char, off: impl Fn(f32) -> f32, offset: usize) -> String {
-        let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == key).expect("a key");
+        let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == key).expect("a digit");
         let mut sound = vec![0i16; 800 + offset];
         sound.extend((0..800).map(|n| {
             let t = n as f32 / 8000.0 * std::f32::consts::TAU;
@@ -206,7 +206,7 @@ mod tests {
     fn heard(plan: &[(char, usize, usize)], level: f32, offset: usize, twist: f32) -> String {
         let mut sound = vec![0i16; 800 + offset];
         for (key, on, off) in plan {
-            let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == *key).expect("a key");
+            let (row, column) = (0..16).map(|n| (n / 4, n % 4)).find(|(r, c)| KEYS[*r][*c] == *key).expect("a digit");
             sound.extend((0..on * 8).map(|n| {
                 let t = n as f32 / 8000.0 * std::f32::consts::TAU;
                 ((t * ROWS[row]).sin() * level * twist + (t * COLUMNS[column]).sin() * level) as i16

@@ -1,4 +1,4 @@
-//! Digits: the keys of a telephone, and how they travel.
+//! Digits: the digits of a telephone, and how they travel.
 
 pub mod in_band;
 pub mod rfc4733;

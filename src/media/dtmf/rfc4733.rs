@@ -1,4 +1,4 @@
-//! telephone-event packets (RFC 4733): one press of a key is one digit, whatever the sender does with its timestamps.
+//! telephone-event packets (RFC 4733): one press of a digit is one digit, whatever the sender does with its timestamps.
 //!
 //! ```text
 //! (nothing) -a packet-> Held -an end packet-> Ended
@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::Digit;
 use crate::rtp::Packet;
 
-/// A key press is reported at its end, or when this long passed without a packet of it (RFC 4733 section 2.5.1.4 sends
+/// A digit press is reported at its end, or when this long passed without a packet of it (RFC 4733 section 2.5.1.4 sends
 /// one per packet interval; three end packets follow).
 pub const END_LOST_AFTER: Duration = Duration::from_millis(100);
 /// A packet this far behind the newest is one that was overtaken (RFC 3550 appendix A.1: MAX_MISORDER); farther, the
@@ -36,7 +36,7 @@ const REPEATS_WITHIN: Duration = Duration::from_millis(60);
 /// How much the beginning of a press may seem to move, counted back from its packets.
 const ONSET_SLACK_MS: u32 = 20;
 
-/// A key press that was heard.
+/// A digit press that was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Press {
     /// The key.
@@ -207,7 +207,7 @@ impl EventReceiver {
         if self.silent_for >= END_LOST_AFTER { self.end(Phase::Lost) } else { None }
     }
 
-    /// Whether a key is held down now: its tone must not reach the recognizer.
+    /// Whether a digit is held down now: its tone must not reach the recognizer.
     pub fn is_held(&self) -> bool {
         self.press.as_ref().is_some_and(|press| press.phase == Phase::Held)
     }

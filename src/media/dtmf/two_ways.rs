@@ -1,6 +1,6 @@
 //! One press that comes by two ways: some gateways send telephone-event *and* INFO for the same key.
 //!
-//! Invariant: a press by one way silences at most one press of the same key by the other, so that a key pressed twice
+//! Invariant: a press by one way silences at most one press of the same key by the other, so that a digit pressed twice
 //! counts twice however it travels; what comes by one way alone is never touched. Driver: `actors/call/reports.rs`.
 
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ mod tests {
         let (start, mut presses) = (Instant::now(), TwoWays::default());
         plan.iter()
             .filter(|(at, way, key, held)| {
-                let digit = Digit::from_char(*key).expect("a key");
+                let digit = Digit::from_char(*key).expect("a digit");
                 presses.is_new(start + Duration::from_millis(*at), *way, digit, Duration::from_millis(*held))
             })
             .map(|(_, _, key, _)| *key)

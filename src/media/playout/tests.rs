@@ -95,14 +95,14 @@ fn another_codec_is_heard_the_same() {
 }
 
 #[test]
-fn keys_are_events_that_a_receiver_understands() {
+fn digits_are_events_that_a_receiver_understands() {
     for (clock_rate, codec) in [(8000, Codec::G711(Law::Mu)), (48_000, Codec::Opus)] {
         let telephone_event = Some(EventFormat { payload_type: 101, clock_rate });
         let mut playout = playout(SendFormat { codec, telephone_event, ..MU });
-        for (n, key) in "11#".chars().enumerate() {
-            let digit = Digit::from_char(key).expect("a key");
-            let key = Key { digit, hold_ms: 100, pause_ms: 60, volume: 10 };
-            assert!(playout.press(ClipId(n as u64), key));
+        for (n, sign) in "11#".chars().enumerate() {
+            let digit = Digit::from_char(sign).expect("a digit");
+            let press = DigitPress { digit, hold_ms: 100, pause_ms: 60, volume: 10 };
+            assert!(playout.press(ClipId(n as u64), press));
         }
         let mut receiver = EventReceiver::new(clock_rate);
         let (mut heard, mut held) = (String::new(), vec![]);
@@ -128,9 +128,9 @@ fn keys_are_events_that_a_receiver_understands() {
 #[test]
 fn without_telephone_event_keys_are_tones() {
     let mut playout = playout(MU);
-    for key in "0D".chars() {
-        let digit = Digit::from_char(key).expect("a key");
-        assert!(playout.press(ClipId(1), Key { digit, hold_ms: 80, pause_ms: 60, volume: 3 }));
+    for sign in "0D".chars() {
+        let digit = Digit::from_char(sign).expect("a digit");
+        assert!(playout.press(ClipId(1), DigitPress { digit, hold_ms: 80, pause_ms: 60, volume: 3 }));
     }
     let (mut detector, mut heard) = (ToneDetector::default(), String::new());
     let mut buffer = [0; PACKET_BYTES_MAX];

@@ -146,7 +146,7 @@ impl Observer for Story {
             (What::Said { speaker, text }, _) => {
                 let who = match speaker {
                     Speaker::Caller => "understood  ",
-                    Speaker::CallerKeys => "keys        ",
+                    Speaker::CallerDigits => "keys        ",
                     Speaker::Assistant => "assistant   ",
                     Speaker::Note => "noted       ",
                 };

@@ -133,7 +133,7 @@ fn show(record: &SessionRecord, language: &str, nonce: &str) -> String {
         .map(|line| {
             let (who, class) = match line.speaker {
                 Speaker::Caller => (words.caller, "caller"),
-                Speaker::CallerKeys => (words.keys, "caller"),
+                Speaker::CallerDigits => (words.keys, "caller"),
                 Speaker::Assistant => (words.assistant, "assistant"),
                 Speaker::Note => (words.note, "note"),
             };

@@ -150,7 +150,7 @@ impl Acceptor {
                 State::Offered | State::Answering(_),
                 Input::Reoffer { .. }
                 | Input::Refer(_)
-                | Input::SendKey(..)
+                | Input::SendDigit(..)
                 | Input::Response(_)
                 | Input::NoResponse { .. },
             )

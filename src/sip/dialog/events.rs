@@ -48,8 +48,8 @@ pub enum Input {
     },
     /// Ask the far end to call somebody else.
     Refer(Transfer),
-    /// Press a key, by INFO.
-    SendKey(char, Duration),
+    /// Press a digit, by INFO.
+    SendDigit(char, Duration),
     /// A request of ours was answered.
     Response(Response),
     /// A request of ours was not answered.
@@ -128,8 +128,8 @@ pub enum Output {
     },
     /// Our own offer was answered, or was not accepted and nothing has changed.
     Reoffered(Result<bytes::Bytes, StatusCode>),
-    /// A key came by INFO.
-    Key {
+    /// A digit came by INFO.
+    Digit {
         /// Which.
         digit: char,
         /// How long it was held.

@@ -21,7 +21,7 @@ const READ: [&str; 4] =
 /// The same, for an Accept header.
 pub const ACCEPTED: &str =
     "application/dtmf-relay, application/dtmf, application/vnd.nortelnetworks.digits, audio/telephone-event";
-/// How long a key was held of which nothing is said.
+/// How long a digit was held of which nothing is said.
 const HELD: Duration = Duration::from_millis(160);
 /// Most digits of one INFO.
 const DIGITS_MAX: usize = 32;
@@ -33,7 +33,7 @@ const FLASH: u8 = 16;
 pub enum Info {
     /// Keys, held for so long.
     Keys(String, Duration),
-    /// Nothing that is a key: a probe of the dialog, or a hook flash.
+    /// Nothing that is a digit: a probe of the dialog, or a hook flash.
     Empty,
     /// Something else: 415.
     Foreign,
@@ -70,7 +70,7 @@ fn telephone_event(bytes: &[u8]) -> Option<Info> {
     }
 }
 
-/// A key by itself, or lines of names and values.
+/// A digit by itself, or lines of names and values.
 fn written(text: &str) -> Option<Info> {
     let field = |names: &[&str]| {
         let lines = text.split(['\r', '\n']).filter_map(|line| line.split_once(['=', ':']));
@@ -90,7 +90,7 @@ fn written(text: &str) -> Option<Info> {
     Some(Info::Keys(key(signal)?.to_string(), held))
 }
 
-/// A key, by its character or by its event number of two figures.
+/// A digit, by its character or by its event number of two figures.
 fn key(text: &str) -> Option<char> {
     match params::number(text).filter(|event| *event >= 10) {
         Some(event) => key_of_event(event),
@@ -102,14 +102,14 @@ fn key(text: &str) -> Option<char> {
     }
 }
 
-/// The keys in the order of their events (RFC 4733 section 3.2).
+/// The digits in the order of their events (RFC 4733 section 3.2).
 const KEYS: &str = "0123456789*#ABCD";
 
 fn key_of_event(event: u8) -> Option<char> {
     KEYS.chars().nth(usize::from(event))
 }
 
-/// The body of an INFO with a key.
+/// The body of an INFO with a digit.
 pub fn body(key: char, held: Duration) -> String {
     format!("Signal={key}\r\nDuration={}\r\n", held.as_millis())
 }
@@ -122,33 +122,33 @@ mod tests {
     #[test]
     fn the_bodies_of_the_field_are_read() {
         let ms = Duration::from_millis;
-        let keys = |keys: &str, held| Info::Keys(keys.to_owned(), ms(held));
+        let digits = |digits: &str, held| Info::Keys(digits.to_owned(), ms(held));
         for (content, body, expected) in [
-            ("application/dtmf-relay", "Signal=5\r\nDuration=240\r\n", keys("5", 240)),
-            ("application/dtmf-relay", "Signal= #\nDuration= 100", keys("#", 100)),
-            ("application/dtmf-relay", "Signal: 5\r", keys("5", 160)),
-            ("Application / DTMF-Relay ; x=y", "signal=11", keys("#", 160)),
+            ("application/dtmf-relay", "Signal=5\r\nDuration=240\r\n", digits("5", 240)),
+            ("application/dtmf-relay", "Signal= #\nDuration= 100", digits("#", 100)),
+            ("application/dtmf-relay", "Signal: 5\r", digits("5", 160)),
+            ("Application / DTMF-Relay ; x=y", "signal=11", digits("#", 160)),
             ("application/dtmf-relay", "Signal=16", Info::Empty),
             ("application/dtmf-relay", "Signal=17", Info::Foreign),
-            ("application/dtmf", "a", keys("A", 160)),
-            ("application/dtmf", "10", keys("*", 160)),
-            ("application/dtmf", "Signal=7\r\nDuration=90", keys("7", 90)),
+            ("application/dtmf", "a", digits("A", 160)),
+            ("application/dtmf", "10", digits("*", 160)),
+            ("application/dtmf", "Signal=7\r\nDuration=90", digits("7", 90)),
             ("application/dtmf", "12345", Info::Foreign),
             ("application/dtmf-relay", "Duration=240", Info::Foreign),
-            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\r\ny=Digits\r\nd=5\r\n", keys("5", 160)),
-            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\ny=Digits\nd=12#\n", keys("12#", 160)),
-            ("application/vnd.nortelnetworks.digits", "Signal=5\r\nDuration=100", keys("5", 100)),
+            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\r\ny=Digits\r\nd=5\r\n", digits("5", 160)),
+            ("application/vnd.nortelnetworks.digits", "p=Digit-Collection\ny=Digits\nd=12#\n", digits("12#", 160)),
+            ("application/vnd.nortelnetworks.digits", "Signal=5\r\nDuration=100", digits("5", 100)),
             ("application/vnd.nortelnetworks.digits", "d=x", Info::Foreign),
-            ("audio/telephone-event", "\u{5}\u{a}\u{3}\u{20}", keys("5", 100)),
-            ("audio/telephone-event", "\u{b}\u{a}\u{0}\u{0}", keys("#", 160)),
-            ("audio/telephone-event", "0x05 0a 03 20\r\n", keys("5", 100)),
+            ("audio/telephone-event", "\u{5}\u{a}\u{3}\u{20}", digits("5", 100)),
+            ("audio/telephone-event", "\u{b}\u{a}\u{0}\u{0}", digits("#", 160)),
+            ("audio/telephone-event", "0x05 0a 03 20\r\n", digits("5", 100)),
             ("audio/telephone-event", "\u{10}\u{a}\u{3}\u{20}", Info::Empty),
-            ("audio/telephone-event;rate=8000", "5", keys("5", 160)),
+            ("audio/telephone-event;rate=8000", "5", digits("5", 160)),
             ("audio/telephone-event", "\u{7f}\u{a}\u{3}\u{20}", Info::Foreign),
             (
                 "multipart/mixed;boundary=b",
                 "--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\n--b--",
-                keys("5", 160),
+                digits("5", 160),
             ),
             ("text/plain", "5", Info::Foreign),
             ("", "", Info::Empty),

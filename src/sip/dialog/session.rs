@@ -89,7 +89,7 @@ impl Session {
             }
             Input::Reoffer { sdp } => requests.reoffer(standing, now, sdp),
             Input::Refer(transfer) => requests.refer(standing, now, &transfer),
-            Input::SendKey(digit, held) => requests.send_key(standing, digit, held),
+            Input::SendDigit(digit, held) => requests.send_key(standing, digit, held),
             Input::Response(response) => requests.answered(standing, now, &response),
             Input::NoResponse { method, number } => requests.unanswered(standing, now, &method, number),
             // The INVITE that opened the dialog is long answered.
@@ -266,7 +266,7 @@ impl Session {
         match info::read(request) {
             Info::Keys(digits, held) => {
                 self.standing.respond(key, response(200));
-                self.standing.outputs.extend(digits.chars().map(|digit| Output::Key { digit, held }));
+                self.standing.outputs.extend(digits.chars().map(|digit| Output::Digit { digit, held }));
             }
             Info::Empty => self.standing.respond(key, response(200)),
             Info::Foreign => self.standing.respond(key, response(415).with("Accept", info::ACCEPTED)),

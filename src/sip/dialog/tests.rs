@@ -309,7 +309,7 @@ fn an_ack_of_ours_has_the_number_of_its_invite() {
     let mut uas = confirmed(now, INVITE);
     uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
     let ours = sent(&mut uas);
-    uas.handle(now, Input::SendKey('5', Duration::from_millis(200)));
+    uas.handle(now, Input::SendDigit('5', Duration::from_millis(200)));
     assert_eq!(sent(&mut uas).method, Method::Info);
     uas.handle(now, Input::Response(ours.respond(StatusCode(200), None)));
     let ack = std::iter::from_fn(|| uas.poll())
@@ -406,7 +406,7 @@ fn a_new_contact_is_where_requests_go() {
     let mut update = inside("UPDATE", 52215690);
     update.headers.set("Contact", "<sip:203.0.113.99:5070>");
     assert_eq!(asks(now, &mut uas, update), ["200"]);
-    uas.handle(now, Input::SendKey('1', Duration::from_millis(100)));
+    uas.handle(now, Input::SendDigit('1', Duration::from_millis(100)));
     assert_eq!(sent(&mut uas).uri, "sip:203.0.113.99:5070");
 }
 

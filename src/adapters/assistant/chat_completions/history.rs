@@ -33,7 +33,7 @@ impl History {
             }
             history.only_heard(interrupted.heard.trim());
         }
-        let mut what = happened(&request.input, &request.keys_before);
+        let mut what = happened(&request.input, &request.digits_before);
         if request.barge_in_occurred {
             what = format!("[The caller interrupted you.] {what}");
         }
@@ -138,7 +138,7 @@ fn cut_front(text: &str) -> &str {
 }
 
 /// What the caller did, as a message to the model.
-fn happened(input: &TurnInput, keys_before: &str) -> String {
+fn happened(input: &TurnInput, digits_before: &str) -> String {
     let what = match input {
         TurnInput::Start => "[The caller is on the line. Greet them.]".to_owned(),
         TurnInput::Speech { text, .. } => text.trim().to_owned(),
@@ -155,5 +155,5 @@ fn happened(input: &TurnInput, keys_before: &str) -> String {
         TurnInput::SmsFailed => "[No text message could be sent.]".to_owned(),
         TurnInput::CallTransferFailed => "[The transfer failed: the caller is still on the line.]".to_owned(),
     };
-    if keys_before.is_empty() { what } else { format!("[The caller pressed {keys_before} on the keypad.] {what}") }
+    if digits_before.is_empty() { what } else { format!("[The caller pressed {digits_before} on the keypad.] {what}") }
 }

@@ -167,7 +167,7 @@ fn tools_stand_in_the_history_as_they_were_called_and_the_turn_after_is_their_re
     assert_eq!(history.messages()[4]["tool_call_id"], "b");
     assert_eq!(history.messages()[4]["content"], "[The caller pressed 1234 on the keypad.]");
     let request = TurnRequest {
-        keys_before: "12".into(),
+        digits_before: "12".into(),
         ..TurnRequest::new(2, says("I forgot it"), context(json!([call("a", "collect_digits")])))
     };
     let result = History::of(&request).messages()[2].clone();

@@ -1,6 +1,6 @@
 //! The tools of a language model on the telephone: what they are called, and what they are as responses.
 
-use bellhop_dialogue::response::key_named;
+use bellhop_dialogue::response::digit_named;
 use serde_json::{Value, json};
 
 /// Their names.
@@ -56,7 +56,7 @@ pub(super) fn carried_out(name: &str, arguments: &Value) -> Option<Value> {
             // What is no number of digits, or no key, is as if it were not there: then the usual key ends them.
             let digits = |count: &Value| count.as_u64().or_else(|| count.as_str()?.trim().parse().ok());
             let count = given("count").filter(|count| digits(count).is_some_and(|digits| (1..=100).contains(&digits)));
-            let key = given("termination_key").filter(|key| key.as_str().and_then(key_named).is_some());
+            let key = given("termination_key").filter(|key| key.as_str().and_then(digit_named).is_some());
             if let Some(key) = key.or_else(|| count.is_none().then(|| json!("#"))) {
                 parameters["termination_key"] = key;
             }
