@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellhop_connect::UnknownContact;
 use bellhop_dialogue::ports::TurnInput;
 use bellhop_dialogue::turn_loop;
-use bellhop_media::receiver::Drop as Dropped;
+use bellhop_media::receiver::DropReason;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::call::leg::MediaQuality;
@@ -135,7 +135,7 @@ pub fn describe(tenants: &[&str]) {
     SIP_DROPS.iter().for_each(|reason| counter!(SIP_DROPPED, "reason" => *reason).absolute(0));
     TEARDOWN_KINDS.iter().for_each(|kind| counter!(TEARDOWNS, "kind" => *kind).absolute(0));
     ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
-    Dropped::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
+    DropReason::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
     for name in [
         RTP_CONCEALED,
         RTP_SEND_FAILED,
@@ -174,7 +174,7 @@ pub fn describe_tenant(tenant: &str) {
     for port in ["assistant", "speech_to_text", "text_to_speech"] {
         counter!(SERVICE_SWITCHES, "tenant" => tenant.to_owned(), "port" => port).absolute(0);
     }
-    for why in turn_loop::Dropped::ALL {
+    for why in turn_loop::DropReason::ALL {
         counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).absolute(0);
     }
     for why in UnknownContact::ALL {
@@ -202,8 +202,8 @@ pub struct MediaCounters {
     pub send_failed: u64,
     /// Frames concealed.
     pub concealed: u64,
-    /// Drops by [`Dropped`].
-    pub dropped: [u64; Dropped::ALL.len()],
+    /// Drops by [`DropReason`].
+    pub dropped: [u64; DropReason::ALL.len()],
     /// Times the clock gave up frames.
     pub clock_slips: u64,
     /// Slices since the last flush.
@@ -218,7 +218,7 @@ impl MediaCounters {
         counter!(RTP_SEND_FAILED).increment(self.send_failed);
         counter!(RTP_CONCEALED).increment(self.concealed);
         counter!(CLOCK_SLIPS).increment(self.clock_slips);
-        for (why, count) in Dropped::ALL.into_iter().zip(self.dropped) {
+        for (why, count) in DropReason::ALL.into_iter().zip(self.dropped) {
             if count > 0 {
                 counter!(RTP_DROPPED, "reason" => why.label()).increment(count);
             }
@@ -274,7 +274,7 @@ pub fn response_skipped(tenant: &str) {
 }
 
 /// An utterance was dropped.
-pub fn utterance_dropped(tenant: &str, why: turn_loop::Dropped) {
+pub fn utterance_dropped(tenant: &str, why: turn_loop::DropReason) {
     counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).increment(1);
 }
 

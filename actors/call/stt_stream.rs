@@ -162,7 +162,7 @@ impl SttStream {
             // The line has changed since: another stream is being opened.
             _ if this.config.line_rate != line_rate => {}
             Ok(Ok(mut stream)) => {
-                stream.expect(this.phrases.clone());
+                stream.expect_phrases(this.phrases.clone());
                 stream.configure(this.config.clone());
                 this.stream = Some(stream);
                 this.call.do_send(Tell(lifecycle::Input::RecognizerReady));
@@ -198,7 +198,7 @@ impl Handler<Expect> for SttStream {
     fn handle(&mut self, Expect { phrases }: Expect, _: &mut Self::Context) {
         self.phrases = phrases;
         if let Some(stream) = &mut self.stream {
-            stream.expect(self.phrases.clone());
+            stream.expect_phrases(self.phrases.clone());
         }
     }
 }

@@ -11,7 +11,7 @@ use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
 use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply};
 use bellhop_dialogue::response::DtmfSend;
-use bellhop_dialogue::turn_loop::{Dropped, Input, Output, SayId, Tries};
+use bellhop_dialogue::turn_loop::{DropReason, Input, Output, SayId, Tries};
 use bellhop_dialogue::{Json, TurnLoop as Core};
 use bellhop_media::dtmf::two_ways::TwoWays;
 
@@ -241,9 +241,11 @@ impl Driven for TurnLoop {
             Output::Dropped(why) => {
                 metrics::utterance_dropped(&self.tenant, why);
                 self.journal.write(|record, now| match why {
-                    Dropped::Echo => record.echo_heard(now),
-                    Dropped::Confidence => record.warn(now, CONFIDENCE, "an utterance was not understood well enough"),
-                    Dropped::NoBargeIn => {}
+                    DropReason::Echo => record.echo_heard(now),
+                    DropReason::Confidence => {
+                        record.warn(now, CONFIDENCE, "an utterance was not understood well enough")
+                    }
+                    DropReason::NoBargeIn => {}
                 });
             }
             Output::Cut => {

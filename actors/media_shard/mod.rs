@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::playout::{self, Playout};
-use bellhop_media::receiver::{Arrival, Drop as Dropped, Receiver, Source};
+use bellhop_media::receiver::{Arrival, DropReason, Receiver, Source};
 use bellhop_media::recording::Recorder;
 use bellhop_media::rtcp::{self, CONTROL_BYTES_MAX, Control, Heard, Time};
 use bellhop_media::rtp::PACKET_BYTES_MAX;
@@ -526,4 +526,4 @@ fn ntp_at(now: Instant) -> u64 {
     }
 }
 
-const _: () = assert!(Dropped::ALL.len() == 9);
+const _: () = assert!(DropReason::ALL.len() == 9);

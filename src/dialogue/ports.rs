@@ -423,7 +423,7 @@ pub trait RecognizerStream: Send {
     fn utterance_ended(&mut self);
 
     /// What the caller may say from here on; `None` for anything.
-    fn expect(&mut self, phrases: Option<Arc<[String]>>);
+    fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>);
 
     /// The parameters changed. What cannot be changed without losing words is changed between two utterances.
     fn configure(&mut self, _config: RecognizerConfig) {}

@@ -37,7 +37,7 @@ use crate::echo::is_echo;
 use crate::ports::{Part, ServiceFailure, TurnInput, TurnReply, TurnRequest};
 use crate::response::{self, ConnectToAgent, OutOfRange, Response};
 use crate::transcript::{Speaker, Transcript};
-pub use exchange::{Dropped, Input, Output, SayId};
+pub use exchange::{DropReason, Input, Output, SayId};
 use interruption::Heard;
 use listening::{Expecting, Wait};
 pub use policy::{Policy, Trigger};
@@ -410,15 +410,15 @@ impl TurnLoop {
         self.last_heard = now;
         let speaking = matches!(self.state, State::Speaking { .. });
         if self.policy.suppress_echo && (speaking || now < self.echo_until) && is_echo(&text, &self.saying) {
-            self.outputs.push_back(Output::Dropped(Dropped::Echo));
+            self.outputs.push_back(Output::Dropped(DropReason::Echo));
             return self.nothing_said(now);
         }
         if confidence < self.policy.confidence {
-            self.outputs.push_back(Output::Dropped(Dropped::Confidence));
+            self.outputs.push_back(Output::Dropped(DropReason::Confidence));
             return self.filtered(now);
         }
         if speaking && !self.may_interrupt(self.speech_interrupts) {
-            self.outputs.push_back(Output::Dropped(Dropped::NoBargeIn));
+            self.outputs.push_back(Output::Dropped(DropReason::NoBargeIn));
             return self.nothing_said(now);
         }
         // Digits pressed before go along with what is said.

@@ -56,12 +56,12 @@ pub enum Arrival {
     /// RTCP on the RTP port (RFC 5761): not looked into.
     Control,
     /// Dropped, with a reason for the counter.
-    Dropped(Drop),
+    Dropped(DropReason),
 }
 
 /// Why a datagram was dropped: the label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drop {
+pub enum DropReason {
     /// Not RTP.
     NotRtp,
     /// Another source than the pinned one.
@@ -82,7 +82,7 @@ pub enum Drop {
     Replayed,
 }
 
-impl Drop {
+impl DropReason {
     /// All reasons, so that every counter exists from the start.
     pub const ALL: [Self; 9] = [
         Self::NotRtp,
@@ -272,12 +272,12 @@ impl Receiver {
             None => datagram.len(),
             Some(security) => match security.unprotect(datagram) {
                 Ok(length) => length,
-                Err(Unaccepted::Malformed) => return Arrival::Dropped(Drop::NotRtp),
-                Err(Unaccepted::NotAuthentic) => return Arrival::Dropped(Drop::NotAuthentic),
-                Err(Unaccepted::Replayed) => return Arrival::Dropped(Drop::Replayed),
+                Err(Unaccepted::Malformed) => return Arrival::Dropped(DropReason::NotRtp),
+                Err(Unaccepted::NotAuthentic) => return Arrival::Dropped(DropReason::NotAuthentic),
+                Err(Unaccepted::Replayed) => return Arrival::Dropped(DropReason::Replayed),
             },
         };
-        let Some(packet) = Packet::parse(&datagram[..length]) else { return Arrival::Dropped(Drop::NotRtp) };
+        let Some(packet) = Packet::parse(&datagram[..length]) else { return Arrival::Dropped(DropReason::NotRtp) };
         let is_event = self.format.telephone_event.is_some_and(|event| event.payload_type == packet.payload_type);
         let content = if is_event { Content::Event } else { Content::Audio };
         let trust = if self.security.is_some() { Trust::Authentic } else { Trust::Claimed };
@@ -285,8 +285,8 @@ impl Receiver {
         match self.latch.judge(Sighting { now, source, ssrc, sequence, content, trust }) {
             Verdict::Accepted => {}
             Verdict::Started => self.jitter.restart(),
-            Verdict::Refused(Refused::Foreign) => return Arrival::Dropped(Drop::Foreign),
-            Verdict::Refused(Refused::NewSource) => return Arrival::Dropped(Drop::NewSource),
+            Verdict::Refused(Refused::Foreign) => return Arrival::Dropped(DropReason::Foreign),
+            Verdict::Refused(Refused::NewSource) => return Arrival::Dropped(DropReason::NewSource),
         }
         self.last_heard = self.last_heard.max(Some(now));
         self.count(now, &packet, is_event);
@@ -298,7 +298,7 @@ impl Receiver {
             return Arrival::ComfortNoise;
         }
         if packet.payload_type != self.format.payload_type {
-            return Arrival::Dropped(Drop::PayloadType);
+            return Arrival::Dropped(DropReason::PayloadType);
         }
         let ticks = self.format.codec.duration_ticks(packet.payload);
         let Packet { timestamp, payload, .. } = packet;
@@ -306,10 +306,10 @@ impl Receiver {
             Pushed::Held => Arrival::Audio,
             Pushed::Late => {
                 self.too_late += 1;
-                Arrival::Dropped(Drop::Late)
+                Arrival::Dropped(DropReason::Late)
             }
-            Pushed::Duplicate => Arrival::Dropped(Drop::Duplicate),
-            Pushed::Overflow => Arrival::Dropped(Drop::Overflow),
+            Pushed::Duplicate => Arrival::Dropped(DropReason::Duplicate),
+            Pushed::Overflow => Arrival::Dropped(DropReason::Overflow),
         }
     }
 

@@ -310,7 +310,7 @@ impl RecognizerStream for FakeServices {
 
     fn utterance_ended(&mut self) {}
 
-    fn expect(&mut self, _: Option<Arc<[String]>>) {}
+    fn expect_phrases(&mut self, _: Option<Arc<[String]>>) {}
 
     fn configure(&mut self, config: RecognizerConfig) {
         self.state().understood.push(Value::Object(config.parameters));

@@ -155,7 +155,7 @@ impl Call {
     fn take(&self, rank: usize, stream: Box<dyn RecognizerStream>, rate: u32) {
         let mut shared = self.shared();
         let mut fitted = Fitted { stream, rate, upsampler: Upsampler::with_mirror(0.0) };
-        fitted.stream.expect(shared.phrases.clone());
+        fitted.stream.expect_phrases(shared.phrases.clone());
         for missed in std::mem::take(&mut shared.missed) {
             match missed {
                 Missed::Samples(samples) => fitted.hear(&samples, self.rate),
@@ -233,11 +233,11 @@ impl RecognizerStream for Line {
         self.0.tell(|stream| stream.stream.utterance_ended(), || Missed::Ended);
     }
 
-    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+    fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
         let mut shared = self.0.shared();
         shared.phrases.clone_from(&phrases);
         if let Some(stream) = &mut shared.stream {
-            stream.stream.expect(phrases);
+            stream.stream.expect_phrases(phrases);
         }
     }
 
@@ -302,7 +302,7 @@ mod tests {
             self.state().utterances += 1;
         }
 
-        fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+        fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
             self.state().phrases = phrases;
         }
     }
@@ -331,7 +331,7 @@ mod tests {
         let sink: RecognizerSink = Box::new(move |what| told.lock().expect("alone").push(what));
         let listens = |service, stands_in| RecognizerEvent::ServedBy { service, stands_in };
         let mut stream = pair(&first, &second).open(RecognizerConfig::default(), sink).await.expect("the first");
-        stream.expect(Some(["yes".to_owned()].into()));
+        stream.expect_phrases(Some(["yes".to_owned()].into()));
         stream.hear(&[0; 160]);
         let lost = first.state().sink.clone().expect("open");
         lost(RecognizerEvent::Lost(ServiceFailure::Overloaded));

@@ -47,5 +47,5 @@ impl RecognizerStream for Counting {
 
     fn utterance_ended(&mut self) {}
 
-    fn expect(&mut self, _: Option<Arc<[String]>>) {}
+    fn expect_phrases(&mut self, _: Option<Arc<[String]>>) {}
 }

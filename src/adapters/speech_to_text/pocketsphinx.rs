@@ -288,7 +288,7 @@ impl RecognizerStream for Stream {
         }
     }
 
-    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+    fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
         self.phrases = phrases;
     }
 }

@@ -119,7 +119,11 @@ pub trait Connection<S: Service>: Send {
     }
 
     /// What the caller may say next.
-    fn expect(&mut self, _service: &S, _phrases: Option<&[String]>) -> impl Future<Output = Result<(), Broken>> + Send {
+    fn expect_phrases(
+        &mut self,
+        _service: &S,
+        _phrases: Option<&[String]>,
+    ) -> impl Future<Output = Result<(), Broken>> + Send {
         std::future::ready(Ok(()))
     }
 
@@ -185,7 +189,7 @@ impl RecognizerStream for Stream {
         let _ = self.orders.try_send(Order::UtteranceEnded);
     }
 
-    fn expect(&mut self, phrases: Option<Arc<[String]>>) {
+    fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
         let _ = self.orders.try_send(Order::Expect(phrases));
     }
 
@@ -284,7 +288,7 @@ impl<S: Service> Session<S> {
                 Ok(again) => connection = again,
                 Err(failure) => return (self.sink)(RecognizerEvent::Lost(failure)),
             }
-            if in_time(connection.expect(&self.service, self.phrases.as_deref())).await.is_err() {
+            if in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await.is_err() {
                 continue;
             }
             // What has no result yet is told again.
@@ -323,7 +327,7 @@ impl<S: Service> Session<S> {
                     Ok(Some(Order::UtteranceEnded)) => self.speaking = false,
                     Ok(Some(Order::Expect(phrases))) => {
                         self.phrases = phrases;
-                        if in_time(connection.expect(&self.service, self.phrases.as_deref())).await.is_err() {
+                        if in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await.is_err() {
                             return Ended::Lost;
                         }
                     }

@@ -125,14 +125,14 @@ pub enum Output {
     /// Something was done that is not heard: `response[].type` of the call record.
     Did(&'static str),
     /// An utterance was dropped.
-    Dropped(Dropped),
+    Dropped(DropReason),
     /// The assistant is lost.
     Failed(ServiceFailure),
 }
 
 /// Why an utterance was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dropped {
+pub enum DropReason {
     /// The recognizer was not sure enough of it.
     Confidence,
     /// It was our own voice.
@@ -141,7 +141,7 @@ pub enum Dropped {
     NoBargeIn,
 }
 
-impl Dropped {
+impl DropReason {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Confidence, Self::Echo, Self::NoBargeIn];
 

@@ -73,12 +73,12 @@ fn only_the_holder_of_the_key_is_heard() {
     };
     assert_eq!(
         receiver.push(now, source(1), &mut datagram(0, 1, 160, &[0; 160])),
-        Arrival::Dropped(Drop::NotAuthentic)
+        Arrival::Dropped(DropReason::NotAuthentic)
     );
-    assert_eq!(receiver.push(now, source(1), &mut sealed(&other, 1)), Arrival::Dropped(Drop::NotAuthentic));
+    assert_eq!(receiver.push(now, source(1), &mut sealed(&other, 1)), Arrival::Dropped(DropReason::NotAuthentic));
     assert_eq!(receiver.last_heard(), None);
     assert_eq!(receiver.push(now, source(1), &mut sealed(&key, 1)), Arrival::Audio);
-    assert_eq!(receiver.push(now, source(1), &mut sealed(&key, 1)), Arrival::Dropped(Drop::Replayed));
+    assert_eq!(receiver.push(now, source(1), &mut sealed(&key, 1)), Arrival::Dropped(DropReason::Replayed));
 }
 
 #[test]

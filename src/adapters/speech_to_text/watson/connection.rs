@@ -79,7 +79,7 @@ impl session::Connection<Service> for Connection {
     }
 
     /// What the caller may say next, if the service wants to know.
-    async fn expect(&mut self, service: &Service, phrases: Option<&[String]>) -> Result<(), Broken> {
+    async fn expect_phrases(&mut self, service: &Service, phrases: Option<&[String]>) -> Result<(), Broken> {
         if !service.takes_phrases {
             return Ok(());
         }
