@@ -45,6 +45,8 @@ const SIP_RESPONSES: &str = "bellhop_sip_responses_total";
 const SIP_DROPPED: &str = "bellhop_sip_messages_dropped_total";
 const SIP_TRANSACTIONS: &str = "bellhop_sip_transactions";
 const TEARDOWNS: &str = "bellhop_teardowns_total";
+/// What [`TEARDOWNS`] was called until this release; the next has it no more.
+const FAREWELLS: &str = "bellhop_farewells_total";
 const RTP_PACKETS: &str = "bellhop_rtp_packets_total";
 const RTP_DROPPED: &str = "bellhop_rtp_packets_dropped_total";
 const RTP_CONCEALED: &str = "bellhop_rtp_frames_concealed_total";
@@ -105,6 +107,7 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(SIP_DROPPED, "SIP messages dropped, by reason.");
     describe_gauge!(SIP_TRANSACTIONS, "Live SIP transactions.");
     describe_counter!(TEARDOWNS, "Teardowns carried out, by kind: one per call.");
+    describe_counter!(FAREWELLS, "Deprecated, gone with the next release: bellhop_teardowns_total.");
     describe_counter!(RTP_PACKETS, "RTP packets, by direction.");
     describe_counter!(RTP_DROPPED, "Inbound RTP packets dropped, by reason.");
     describe_counter!(RTP_CONCEALED, "Frames of 20 ms filled by concealment: losses as the caller's audio had them.");
@@ -133,7 +136,10 @@ pub fn describe(tenants: &[&str]) {
         counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
     }
     SIP_DROPS.iter().for_each(|reason| counter!(SIP_DROPPED, "reason" => *reason).absolute(0));
-    TEARDOWN_KINDS.iter().for_each(|kind| counter!(TEARDOWNS, "kind" => *kind).absolute(0));
+    for kind in TEARDOWN_KINDS {
+        counter!(TEARDOWNS, "kind" => kind).absolute(0);
+        counter!(FAREWELLS, "kind" => kind).absolute(0);
+    }
     ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
     DropReason::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
     for name in [
@@ -355,6 +361,7 @@ pub fn sip_transactions(count: usize) {
 /// A teardown was begun.
 pub fn teardown(kind: &'static str) {
     counter!(TEARDOWNS, "kind" => kind).increment(1);
+    counter!(FAREWELLS, "kind" => kind).increment(1);
 }
 
 /// Caller audio was refused by a full mailbox.

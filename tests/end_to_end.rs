@@ -503,6 +503,7 @@ fn a_media_shard_that_dies_ends_its_calls_and_is_replaced() {
     }
     node.wait_until_idle();
     assert_eq!(node.metric("bellhop_teardowns_total{kind=\"bye\"}"), 3.0);
+    assert_eq!(node.metric("bellhop_farewells_total{kind=\"bye\"}"), 3.0, "the name it had one release ago");
     assert_eq!(node.metric("bellhop_calls_active{"), 0.0);
 }
 
