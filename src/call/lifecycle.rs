@@ -13,8 +13,10 @@
 //! dialog bounds, has a deadline. Driver: `actors/call/supervisor.rs`.
 
 mod deadline;
+mod exchange;
 mod failing;
 mod handing_over;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -23,14 +25,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellhop_connect::session_history_key::{FiledAs, SessionHistoryKey};
-use bellhop_dialogue::response::{ConnectToAgent, SipTarget};
-use bellhop_dialogue::transcript::Transcript;
-use bellhop_sip::dialog::refer::Transfer;
-use bellhop_sip::message::StatusCode;
 use bellhop_tenancy::Tenant;
 
 use self::deadline::Deadline;
+pub use self::exchange::{Goal, Input, Order, Told};
+use self::state::{Completion, Preparation, Readiness, State, Then};
 use crate::ending::{Broken, Ending, Refusal};
 use crate::failure::{ChildName, Exit, Failure};
 use crate::phase::PhaseName;
@@ -66,241 +65,6 @@ pub struct Terms {
     pub source: IpAddr,
     /// Whether a contact flow takes over when we leave.
     pub in_contact_flow: bool,
-}
-
-/// Where a call is.
-#[derive(Debug)]
-enum State {
-    /// No final response yet.
-    Offered { readiness: Readiness, goal: Option<Goal> },
-    /// 2xx sent, no ACK.
-    Answering { then: Then },
-    /// The conversation.
-    Talking,
-    /// The history is being stored.
-    Preparing { preparation: Preparation },
-    /// Who could still fail is being stopped; then, with nobody left to wait for, it is found out whether a BYE would arrive.
-    Quiescing { completion: Completion, waiting_for: Vec<ChildName> },
-    /// The request to Amazon Connect is in flight.
-    Committing { completion: Completion, first_failure: Option<Ending> },
-    /// The attribute is there: nothing left but the BYE.
-    HandedOff,
-    /// The far end has been asked to call somebody else, or is being put on hold first.
-    Transferring { after_hold: Option<Transfer>, cause: Option<Ending> },
-    /// Something broke, and the caller is told before they are transferred or the call ends.
-    FailingOver { cause: Ending, then: Option<Transfer> },
-    /// The teardown is ordered; children stop.
-    Terminating,
-}
-
-/// What must be there before the call is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Readiness {
-    recognizer: bool,
-    greeting: bool,
-    says_something: bool,
-}
-
-/// What the conversation ended in.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Goal {
-    /// The caller is handed over.
-    HandOff {
-        /// How.
-        transfer: ConnectToAgent,
-        /// What was said.
-        transcript: Transcript,
-    },
-    /// The call ends.
-    HangUp {
-        /// Headers of the BYE.
-        headers: Vec<(String, String)>,
-    },
-}
-
-/// What follows the ACK.
-#[derive(Debug)]
-enum Then {
-    /// The conversation, or what it has ended in already.
-    Talk(Option<Goal>),
-    /// The call fails over from this failure.
-    FailOver(Ending),
-}
-
-/// What the history is stored for.
-#[derive(Debug)]
-enum Preparation {
-    /// A hand-off to Amazon Connect.
-    HandOff,
-    /// A transfer by SIP.
-    Transfer(SipTarget),
-}
-
-/// What is done last, and alone.
-#[derive(Debug, Clone)]
-enum Completion {
-    /// The key is spent; the one request carries these names.
-    HandOff { names: Vec<String> },
-    /// The flow is told to disconnect.
-    HangUp { headers: Vec<(String, String)> },
-    /// Whoever sent us the call sends it on, by the headers of our BYE.
-    TransferByBye { headers: Vec<(String, String)> },
-}
-
-/// What happened: what children, Reception and the driver report.
-#[derive(Debug)]
-pub enum Input {
-    /// All children live.
-    Began,
-    /// The INVITE has been refused; no child lives.
-    Refused(Refusal),
-    /// The recognizer is connected.
-    RecognizerReady,
-    /// The recognizer has to be connected anew: the line has another rate.
-    LineChanged,
-    /// The first audio is there to be played.
-    PlaybackReady,
-    /// The assistant wants something heard.
-    SaysSomething,
-    /// The assistant's first reply has been handed on completely.
-    ReplyRead,
-    /// The ACK is here, and audio is agreed on.
-    DialogConfirmed,
-    /// BYE or CANCEL came.
-    CallerHungUp,
-    /// What the conversation ended in.
-    ConversationEnded(Goal),
-    /// The hand-off is ready to be committed; the one request will carry these names.
-    HandoffPrepared {
-        /// `SessionHistoryKey` among them.
-        names: Vec<String>,
-    },
-    /// No hand-off is possible; nothing was written.
-    HandoffImpossible,
-    /// The request has its outcome.
-    HandoffEnded(Result<(), Failure>),
-    /// The history for a transfer by SIP is stored under this key, or could not be.
-    HistoryFiled(Option<(SessionHistoryKey, FiledAs)>),
-    /// Our hold, or its end, was answered; what the far end does not accept changes nothing.
-    HoldAnswered,
-    /// The transfer by SIP has its outcome; a failure is the target's status, or that of the REFER itself.
-    TransferEnded(Result<(), StatusCode>),
-    /// Whether a BYE would reach the far end.
-    WayBack {
-        /// It would: a connection is alive, or was opened anew, or needs none.
-        known: bool,
-    },
-    /// Nothing was heard of the far end for the media timeout, though it should send.
-    MediaSilent,
-    /// The announcement was played to its end, or cannot be.
-    AnnouncementPlayed,
-    /// A child is gone.
-    ChildDown {
-        /// Who.
-        child: ChildName,
-        /// Of what.
-        exit: Exit,
-    },
-    /// Somebody outside wants the call to end.
-    HangUp(Ending),
-}
-
-/// What to do.
-#[derive(Debug)]
-pub enum Order {
-    /// A state was entered.
-    Entered(PhaseName),
-    /// Send the 200.
-    Answer,
-    /// The far end has proven that it is there.
-    Acknowledged,
-    /// Store the history and have a key ready.
-    PrepareHandoff {
-        /// How the caller is handed over.
-        transfer: ConnectToAgent,
-        /// What was said.
-        transcript: Transcript,
-    },
-    /// Store the history for a transfer by SIP.
-    FileHistory {
-        /// How the caller is handed over.
-        transfer: ConnectToAgent,
-        /// What was said.
-        transcript: Transcript,
-    },
-    /// Stop these children within so long.
-    Stop {
-        /// Who.
-        children: Vec<ChildName>,
-        /// Who lives longer is dropped.
-        within: Duration,
-    },
-    /// Find out whether a BYE would reach the far end.
-    FindWayBack,
-    /// No audio goes in or out any more.
-    DeregisterLeg,
-    /// From here on whoever opens the teardown plan takes these names back first.
-    AttributesInFlight {
-        /// All of the one request.
-        names: Vec<String>,
-    },
-    /// The fate of the names is known.
-    AttributesKnown,
-    /// Spend the key.
-    CommitHandoff,
-    /// Tell the flow to disconnect.
-    MarkHangup,
-    /// Tell the conversation that no hand-off is possible.
-    HandoffWasImpossible,
-    /// From here on whoever opens the teardown plan makes the key void, unless the transfer came about.
-    KeyGivenAway(FiledAs),
-    /// The key that was given away opens nothing any more.
-    VoidKey,
-    /// Put the far end on hold.
-    Hold,
-    /// End the hold.
-    EndHold,
-    /// Ask the far end to call somebody else.
-    Refer(Transfer),
-    /// Silence whatever is heard and say this.
-    Announce(String),
-    /// Tell the log, and the record where a tenant should read it.
-    Report(Told),
-    /// The teardown: the BYE first, by whoever holds the plan; then all children stop.
-    Terminate {
-        /// Why.
-        ending: Ending,
-        /// Headers of the BYE: names and values.
-        headers: Vec<(String, String)>,
-    },
-    /// Drop the children that have not stopped.
-    AbandonAll,
-    /// Nobody is left.
-    Finish,
-}
-
-/// What happened that somebody should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// The assistant may not transfer callers there: a host, or what kind of target it is; never a number.
-    TargetForbidden {
-        /// Where it leads.
-        host: String,
-    },
-    /// The transfer cannot be written.
-    TransferUnacceptable(bellhop_sip::dialog::refer::Unacceptable),
-    /// The conversation is not stored: the transfer carries no key.
-    TransferWithoutKey,
-    /// The far end, or its target, does not take the transfer.
-    TransferFailed {
-        /// The target's, or that of the REFER.
-        status: StatusCode,
-    },
-    /// The call fails over from this failure.
-    FailingOver {
-        /// The ending's.
-        label: &'static str,
-    },
 }
 
 /// The machine of one call.
@@ -486,41 +250,6 @@ impl Lifecycle {
         if self.live.is_empty() {
             self.deadline = None;
             self.order(Order::Finish);
-        }
-    }
-}
-
-impl State {
-    fn name(&self) -> PhaseName {
-        match self {
-            Self::Offered { .. } => PhaseName::Offered,
-            Self::Answering { .. } => PhaseName::Answering,
-            Self::Talking => PhaseName::Talking,
-            Self::Preparing { .. } => PhaseName::Preparing,
-            Self::Quiescing { .. } => PhaseName::Quiescing,
-            Self::Committing { .. } => PhaseName::Committing,
-            Self::HandedOff => PhaseName::HandedOff,
-            Self::Transferring { .. } => PhaseName::Transferring,
-            Self::FailingOver { .. } => PhaseName::FailingOver,
-            Self::Terminating => PhaseName::Terminating,
-        }
-    }
-
-    /// The failure that the call is failing over from: the first reason, whatever else happens on the way.
-    fn cause(&self) -> Option<&Ending> {
-        match self {
-            Self::Answering { then: Then::FailOver(cause) }
-            | Self::Transferring { cause: Some(cause), .. }
-            | Self::FailingOver { cause, .. } => Some(cause),
-            Self::Offered { .. }
-            | Self::Answering { then: Then::Talk(_) }
-            | Self::Talking
-            | Self::Preparing { .. }
-            | Self::Quiescing { .. }
-            | Self::Committing { .. }
-            | Self::HandedOff
-            | Self::Transferring { cause: None, .. }
-            | Self::Terminating => None,
         }
     }
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
+use bellhop_dialogue::response::{ConnectToAgent, SipTarget};
+use bellhop_dialogue::transcript::Transcript;
+use bellhop_sip::message::StatusCode;
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::tenant::{Failover, FailureBeforeAnswer, HoldOnTransfer, OnTransferFailure, Ringing};
 use bellhop_tenancy::transfer_targets::TransferTargets;

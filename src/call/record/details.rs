@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CallRecord, Clip, EndReason, Response, StreamSummary, Turn};
+use super::turns::{Clip, Response, Turn};
+use super::{CallRecord, EndReason, StreamSummary};
 
 impl CallRecord {
     /// `yyyy-MM-ddTHH:mm:ss.SSSZ`.

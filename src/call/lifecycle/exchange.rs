@@ -1,0 +1,186 @@
+//! What a call is told, and what it orders: reports in the past tense, orders imperative.
+
+use std::time::Duration;
+
+use bellhop_connect::session_history_key::{FiledAs, SessionHistoryKey};
+use bellhop_dialogue::response::ConnectToAgent;
+use bellhop_dialogue::transcript::Transcript;
+use bellhop_sip::dialog::refer::{Transfer, Unacceptable};
+use bellhop_sip::message::StatusCode;
+
+use crate::ending::{Ending, Refusal};
+use crate::failure::{ChildName, Exit, Failure};
+use crate::phase::PhaseName;
+
+/// What happened: what children, Reception and the driver report.
+#[derive(Debug)]
+pub enum Input {
+    /// All children live.
+    Began,
+    /// The INVITE has been refused; no child lives.
+    Refused(Refusal),
+    /// The recognizer is connected.
+    RecognizerReady,
+    /// The recognizer has to be connected anew: the line has another rate.
+    LineChanged,
+    /// The first audio is there to be played.
+    PlaybackReady,
+    /// The assistant wants something heard.
+    SaysSomething,
+    /// The assistant's first reply has been handed on completely.
+    ReplyRead,
+    /// The ACK is here, and audio is agreed on.
+    DialogConfirmed,
+    /// BYE or CANCEL came.
+    CallerHungUp,
+    /// What the conversation ended in.
+    ConversationEnded(Goal),
+    /// The hand-off is ready to be committed; the one request will carry these names.
+    HandoffPrepared {
+        /// `SessionHistoryKey` among them.
+        names: Vec<String>,
+    },
+    /// No hand-off is possible; nothing was written.
+    HandoffImpossible,
+    /// The request has its outcome.
+    HandoffEnded(Result<(), Failure>),
+    /// The history for a transfer by SIP is stored under this key, or could not be.
+    HistoryFiled(Option<(SessionHistoryKey, FiledAs)>),
+    /// Our hold, or its end, was answered; what the far end does not accept changes nothing.
+    HoldAnswered,
+    /// The transfer by SIP has its outcome; a failure is the target's status, or that of the REFER itself.
+    TransferEnded(Result<(), StatusCode>),
+    /// Whether a BYE would reach the far end.
+    WayBack {
+        /// It would: a connection is alive, or was opened anew, or needs none.
+        known: bool,
+    },
+    /// Nothing was heard of the far end for the media timeout, though it should send.
+    MediaSilent,
+    /// The announcement was played to its end, or cannot be.
+    AnnouncementPlayed,
+    /// A child is gone.
+    ChildDown {
+        /// Who.
+        child: ChildName,
+        /// Of what.
+        exit: Exit,
+    },
+    /// Somebody outside wants the call to end.
+    HangUp(Ending),
+}
+
+/// What the conversation ended in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Goal {
+    /// The caller is handed over.
+    HandOff {
+        /// How.
+        transfer: ConnectToAgent,
+        /// What was said.
+        transcript: Transcript,
+    },
+    /// The call ends.
+    HangUp {
+        /// Headers of the BYE.
+        headers: Vec<(String, String)>,
+    },
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Order {
+    /// A state was entered.
+    Entered(PhaseName),
+    /// Send the 200.
+    Answer,
+    /// The far end has proven that it is there.
+    Acknowledged,
+    /// Store the history and have a key ready.
+    PrepareHandoff {
+        /// How the caller is handed over.
+        transfer: ConnectToAgent,
+        /// What was said.
+        transcript: Transcript,
+    },
+    /// Store the history for a transfer by SIP.
+    FileHistory {
+        /// How the caller is handed over.
+        transfer: ConnectToAgent,
+        /// What was said.
+        transcript: Transcript,
+    },
+    /// Stop these children within so long.
+    Stop {
+        /// Who.
+        children: Vec<ChildName>,
+        /// Who lives longer is dropped.
+        within: Duration,
+    },
+    /// Find out whether a BYE would reach the far end.
+    FindWayBack,
+    /// No audio goes in or out any more.
+    DeregisterLeg,
+    /// From here on whoever opens the teardown plan takes these names back first.
+    AttributesInFlight {
+        /// All of the one request.
+        names: Vec<String>,
+    },
+    /// The fate of the names is known.
+    AttributesKnown,
+    /// Spend the key.
+    CommitHandoff,
+    /// Tell the flow to disconnect.
+    MarkHangup,
+    /// Tell the conversation that no hand-off is possible.
+    HandoffWasImpossible,
+    /// From here on whoever opens the teardown plan makes the key void, unless the transfer came about.
+    KeyGivenAway(FiledAs),
+    /// The key that was given away opens nothing any more.
+    VoidKey,
+    /// Put the far end on hold.
+    Hold,
+    /// End the hold.
+    EndHold,
+    /// Ask the far end to call somebody else.
+    Refer(Transfer),
+    /// Silence whatever is heard and say this.
+    Announce(String),
+    /// Tell the log, and the record where a tenant should read it.
+    Report(Told),
+    /// The teardown: the BYE first, by whoever holds the plan; then all children stop.
+    Terminate {
+        /// Why.
+        ending: Ending,
+        /// Headers of the BYE: names and values.
+        headers: Vec<(String, String)>,
+    },
+    /// Drop the children that have not stopped.
+    AbandonAll,
+    /// Nobody is left.
+    Finish,
+}
+
+/// What happened that somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The assistant may not transfer callers there: a host, or what kind of target it is; never a number.
+    TargetForbidden {
+        /// Where it leads.
+        host: String,
+    },
+    /// The transfer cannot be written.
+    TransferUnacceptable(Unacceptable),
+    /// The conversation is not stored: the transfer carries no key.
+    TransferWithoutKey,
+    /// The far end, or its target, does not take the transfer.
+    TransferFailed {
+        /// The target's, or that of the REFER.
+        status: StatusCode,
+    },
+    /// The call fails over from this failure.
+    FailingOver {
+        /// The ending's.
+        label: &'static str,
+    },
+}
