@@ -20,6 +20,7 @@ mod exchange;
 mod interruption;
 mod listening;
 mod policy;
+mod replies;
 mod speaking;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,8 @@ use serde_json::{Map, Value};
 use crate::call_facts::CallFacts;
 use crate::configuration::Configuration;
 use crate::echo::is_echo;
-use crate::ports::{Part, ServiceFailure, TurnInput, TurnReply, TurnRequest};
-use crate::response::{self, ConnectToAgent, OutOfRange, Response};
+use crate::ports::{Part, ServiceFailure, TurnInput, TurnRequest};
+use crate::response::{ConnectToAgent, OutOfRange};
 use crate::transcript::{Speaker, Transcript};
 pub use exchange::{DropReason, Input, Output, SayId};
 use interruption::Heard;
@@ -291,109 +292,6 @@ impl TurnLoop {
     /// What the assistant returned last.
     pub fn context(&self) -> &Value {
         &self.context
-    }
-
-    /// A part of a reply: it is spoken while the rest is made.
-    fn part(&mut self, now: Instant, number: u32, item: &Value) {
-        let (responses, refused) = response::read(std::slice::from_ref(item));
-        match &mut self.state {
-            State::Thinking { request, meanwhile: None, attempt: 1.., .. } if request.number == number => {
-                self.warn_of(refused);
-                self.speak(now, Some(number), responses);
-            }
-            State::Speaking { streaming: Some(streaming), .. } if *streaming == number => {
-                self.warn_of(refused);
-                self.continue_with(now, responses);
-            }
-            // The caller interrupted it, or said something else meanwhile: what is left of it is not spoken.
-            _ => {}
-        }
-    }
-
-    /// The reply is being made, and there is nothing to be heard yet: it is waited for anew.
-    fn goes_on(&mut self, now: Instant, number: u32) {
-        let anew = now + self.policy.assistant;
-        match &mut self.state {
-            State::Thinking { request, until, attempt: 1.., .. } if request.number == number => {
-                *until = anew.min(self.asked_at + FIRST_WORDS_MAX).max(*until);
-            }
-            State::Speaking { streaming: Some(streaming), until, paused: false }
-                if *streaming == number && self.queue.is_empty() =>
-            {
-                *until = anew;
-            }
-            _ => {}
-        }
-    }
-
-    fn replied(&mut self, now: Instant, number: u32, reply: Result<TurnReply, ServiceFailure>) {
-        match &mut self.state {
-            State::Thinking { request, attempt: 1.., .. } if request.number == number => {}
-            State::Speaking { streaming, .. } if *streaming == Some(number) => {
-                *streaming = None;
-                return match reply {
-                    Ok(reply) => {
-                        let responses = self.take_over(number, reply);
-                        self.continue_with(now, responses);
-                    }
-                    // It cannot be asked again: half of its answer was heard.
-                    Err(failure) => self.fail(failure),
-                };
-            }
-            // The answer of a turn that the caller interrupted: what the assistant keeps in mind still counts.
-            State::Listening { .. } if number + 1 == self.turn => {
-                if let Ok(reply) = reply {
-                    self.remember(number, reply.context);
-                }
-                return;
-            }
-            State::Thinking { request, .. } if request.number == number + 1 => {
-                if let Ok(reply) = reply {
-                    self.remember(number, reply.context);
-                    self.context_came_late();
-                }
-                return;
-            }
-            _ => return,
-        }
-        let reply = match reply {
-            Err(failure) => return self.try_again(now, failure),
-            Ok(reply) => reply,
-        };
-        let State::Thinking { meanwhile, .. } = &mut self.state else { return };
-        let meanwhile = meanwhile.take();
-        let responses = self.take_over(number, reply);
-        match meanwhile {
-            // The caller went on speaking: what they said last counts, unless the reply ends the call.
-            Some(input) if !responses.iter().any(Response::is_terminal) => {
-                self.carry_out_silently(now, responses);
-                self.heard.nothing();
-                self.ask_meanwhile(now, input);
-            }
-            _ => self.speak(now, None, responses),
-        }
-    }
-
-    /// Takes from a reply what is not to be carried out in order.
-    fn take_over(&mut self, number: u32, reply: TurnReply) -> Vec<Response> {
-        self.remember(number, reply.context);
-        self.outputs.push_back(Output::Expect(reply.phrases));
-        let (mut responses, mut refused) = response::read(&reply.generic);
-        let (older, refused_of_older) = response::read_legacy(&reply.legacy);
-        responses.extend(older);
-        refused.extend(refused_of_older);
-        self.warn_of(refused);
-        responses
-    }
-
-    fn remember(&mut self, number: u32, context: Value) {
-        let refused = self.policy.update(&context);
-        self.warn_of(refused);
-        self.heard.context_of(number);
-        if !policy::merge_custom_data(&mut self.custom_data, &context, &self.policy.redaction) {
-            self.outputs.push_back(Output::Skipped { response_type: "cdr_custom_data beyond 64 KiB".to_owned() });
-        }
-        self.context = context;
     }
 
     /// The record is told of parameters that are as if they were not there.

@@ -1,6 +1,7 @@
 //! The loop as plans on virtual time, and as a property over random orders of events.
 
 use super::*;
+use crate::ports::TurnReply;
 use serde_json::json;
 use std::sync::Arc;
 

@@ -1,0 +1,83 @@
+//! The synthesizer and the library of sounds: whatever becomes audio for the caller.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{ModelOrVoice, Origin, Pending, ServiceFailure};
+
+/// A speech synthesizer.
+pub trait Synthesizer: Send + Sync {
+    /// Speaks a text.
+    fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>>;
+
+    /// The same, handing over audio as it is made. What was handed over is the beginning of the speech that comes of it.
+    fn stream(&self, request: SpeechRequest, _audio: AudioSink) -> Pending<Result<Speech, ServiceFailure>> {
+        self.synthesize(request)
+    }
+
+    /// Its voices; empty if there is no choice.
+    fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
+        Box::pin(std::future::ready(Ok(vec![])))
+    }
+}
+
+/// Fetches the sounds of `audio` responses.
+pub trait SoundLibrary: Send + Sync {
+    /// The sound at a URL.
+    fn fetch(&self, source: String) -> Pending<Result<Speech, ServiceFailure>>;
+}
+
+/// A text to be spoken.
+#[derive(Clone, PartialEq)]
+pub struct SpeechRequest {
+    /// What, possibly SSML.
+    pub text: String,
+    /// Samples per second of the line. The speech may have another rate: that of the voice.
+    pub line_rate: u32,
+    /// The service's own parameters, as the assistant configured them: `synthesize`.
+    pub parameters: Map<String, Value>,
+    /// Whether the speech may be kept for others.
+    pub cacheable: bool,
+}
+
+impl SpeechRequest {
+    /// A text for a line of so many samples per second, with the voice as it is.
+    pub fn plain(text: impl Into<String>, line_rate: u32) -> Self {
+        Self { text: text.into(), line_rate, parameters: Map::new(), cacheable: true }
+    }
+}
+
+impl fmt::Debug for SpeechRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpeechRequest({} bytes)", self.text.len())
+    }
+}
+
+/// Synthesised speech.
+#[derive(Clone)]
+pub struct Speech {
+    /// Linear 16-bit samples.
+    pub samples: Arc<[i16]>,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Who spoke.
+    pub origin: Origin,
+}
+
+impl Speech {
+    /// Speech of whoever.
+    pub fn new(samples: impl Into<Arc<[i16]>>, sample_rate: u32) -> Self {
+        Self { samples: samples.into(), sample_rate, origin: Origin::default() }
+    }
+}
+
+impl fmt::Debug for Speech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Speech({} samples at {} Hz)", self.samples.len(), self.sample_rate)
+    }
+}
+
+/// Takes audio of a speech that is still being made, with its samples per second: it follows what was handed over before.
+pub type AudioSink = Box<dyn Fn(&[i16], u32) + Send + Sync>;
