@@ -4,29 +4,21 @@
 //! within its time limit. Loopback only.
 
 mod signalling;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bellhop_media::codec::{Codec, Encoder};
 use bellhop_media::dtmf::Digit;
-use bellhop_media::g711::Law;
-use bellhop_media::latch::Expected;
-use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
-use bellhop_media::resample;
-use bellhop_media::rtp::{PACKET_BYTES_MAX, Packet};
-use bellhop_media::srtp::{Inbound, MasterKey, Outbound, Suite};
 use bellhop_media::voice_activity::magnitude;
 use bellhop_media::{FRAME_SAMPLES, Frame};
 use bellhop_sip::hop::Transport;
-use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Security};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::net::UdpSocket;
 
 use signalling::{Signalling, Step};
+use stream::Stream;
 
 /// Quiet for so long after it spoke: the far end is listening.
 pub const TURN_AFTER: Duration = Duration::from_millis(1200);
@@ -241,23 +233,6 @@ struct Caller {
     longest_gap: Duration,
 }
 
-struct Stream {
-    receiver: Receiver,
-    agreed: Agreed,
-    codec: Codec,
-    encoder: Encoder,
-    seal: Option<Outbound>,
-    speaking: Vec<i16>,
-    at: usize,
-    keys: std::collections::VecDeque<Digit>,
-    key: Option<(Digit, u16, u32)>,
-    conditions: Conditions,
-    chance: StdRng,
-    sequence: u16,
-    timestamp: u32,
-    ssrc: u32,
-}
-
 impl Caller {
     async fn new(plan: &CallPlan, audio: UdpSocket) -> io::Result<Self> {
         let signalling = Signalling::invite(plan, audio.local_addr()?).await?;
@@ -289,35 +264,7 @@ impl Caller {
 
     fn answered(&mut self, agreed: Agreed) {
         self.answered_at = Some(Instant::now());
-        let codec = match agreed.codec {
-            sdp::Codec::Pcmu => Codec::G711(Law::Mu),
-            sdp::Codec::Pcma => Codec::G711(Law::A),
-            sdp::Codec::G722 => Codec::G722,
-            sdp::Codec::Opus => Codec::Opus,
-        };
-        let telephone_event = agreed
-            .telephone_event
-            .map(|event| EventFormat { payload_type: event.payload_type, clock_rate: event.clock_rate });
-        let format = StreamFormat { codec, payload_type: agreed.payload_type, telephone_event, comfort_noise: None };
-        let mut receiver = Receiver::new(format, Expected::at(agreed.remote));
-        let keys = agreed.keys.clone();
-        receiver.secure(keys.as_ref().and_then(|keys| Some(Inbound::new(&master(&keys.remote)?, 0))));
-        self.stream = Some(Stream {
-            receiver,
-            agreed,
-            codec,
-            encoder: Encoder::new(codec),
-            seal: keys.and_then(|keys| Some(Outbound::new(&master(&keys.local)?))),
-            speaking: vec![],
-            at: 0,
-            keys: std::collections::VecDeque::new(),
-            key: None,
-            conditions: self.conditions,
-            chance: StdRng::seed_from_u64(self.conditions.seed),
-            sequence: rand::random(),
-            timestamp: rand::random(),
-            ssrc: rand::random(),
-        });
+        self.stream = Some(Stream::new(agreed, self.conditions));
     }
 
     /// Takes what has come.
@@ -386,82 +333,6 @@ impl Caller {
             Line::AtOnce(_) => return Ok(()),
         };
         self.events.push((self.began.elapsed(), event));
-        Ok(())
-    }
-}
-
-fn master(key: &CryptoKey) -> Option<MasterKey> {
-    MasterKey::new(Suite::named(key.suite.token())?, &key.key_and_salt)
-}
-
-/// Frames of one key: 100 ms down, then the three end packets.
-const KEY_FRAMES: u16 = 5;
-
-impl Stream {
-    fn is_busy(&self) -> bool {
-        self.at < self.speaking.len() || !self.keys.is_empty() || self.key.is_some()
-    }
-
-    /// Sends one packet and returns the 20 ms it stands for.
-    async fn send(&mut self, audio: &UdpSocket) -> io::Result<Frame> {
-        let mut frame: Frame = [0; FRAME_SAMPLES];
-        let step = self.conditions.sample_rate as usize / 8000;
-        if self.key.is_none() {
-            self.key = self.keys.pop_front().map(|digit| (digit, 0, self.timestamp));
-        }
-        match (self.key, self.agreed.telephone_event) {
-            (Some((digit, frames, began)), Some(event)) => {
-                let ends = frames >= KEY_FRAMES;
-                let payload_type = event.payload_type;
-                let duration = (frames.min(KEY_FRAMES) + 1) * (event.clock_rate / 50) as u16;
-                let [high, low] = duration.to_be_bytes();
-                let payload = [digit.event(), if ends { 0x8a } else { 0x0a }, high, low];
-                self.packet(audio, payload_type, frames == 0, began, &payload).await?;
-                // A pause of 60 ms follows the last end packet, so that two keys are two.
-                self.key = (frames < KEY_FRAMES + 3).then_some((digit, frames + 1, began));
-            }
-            _ => {
-                self.key = None;
-                let left = &self.speaking[self.at.min(self.speaking.len())..];
-                let take = left.len().min(FRAME_SAMPLES * step);
-                let mut sound = vec![0; FRAME_SAMPLES * step];
-                sound[..take].copy_from_slice(&left[..take]);
-                self.at += take;
-                if self.conditions.noise > 0 {
-                    let noise = self.conditions.noise;
-                    sound.iter_mut().for_each(|s| *s = s.saturating_add(self.chance.random_range(-noise..=noise)));
-                }
-                // What is kept is at 8 kHz, whatever the line.
-                frame = std::array::from_fn(|n| sound[n * step]);
-                let line = resample::clip(&sound, self.conditions.sample_rate, self.codec.sample_rate());
-                let mut payload = [0; 480];
-                let length = self.encoder.encode(&line, &mut payload);
-                self.packet(audio, self.agreed.payload_type, false, self.timestamp, &payload[..length]).await?;
-            }
-        }
-        self.timestamp = self.timestamp.wrapping_add(self.codec.clock_rate() / 50);
-        Ok(frame)
-    }
-
-    async fn packet(
-        &mut self,
-        audio: &UdpSocket,
-        payload_type: u8,
-        marker: bool,
-        timestamp: u32,
-        payload: &[u8],
-    ) -> io::Result<()> {
-        let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
-        self.sequence = self.sequence.wrapping_add(1);
-        if self.chance.random::<f32>() < self.conditions.loss {
-            return Ok(());
-        }
-        let mut buffer = [0; PACKET_BYTES_MAX];
-        if let Some(length) = packet.write(&mut buffer) {
-            let length = self.seal.as_mut().map_or(length, |seal| seal.protect(&mut buffer, length));
-            // The far end may be gone already; its BYE is on the way.
-            let _ = audio.send_to(&buffer[..length], self.agreed.remote).await;
-        }
         Ok(())
     }
 }
