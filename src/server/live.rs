@@ -5,37 +5,27 @@
 //! is rendered; who reads too slowly misses lines and is told how many; a socket that is lost, or that another server has, is
 //! opened again as soon as that can be.
 
+mod client;
+mod socket;
+
 use std::collections::VecDeque;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::reception::refused::RefusedCall;
 use bellhop_actors::services::Observer;
-use bellhop_adapters::storage;
 use bellhop_call::record::Event;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::sync::broadcast;
+
+pub use self::client::{follow, order};
+pub use self::socket::{Socket, beside};
 
 /// Lines that may wait for a reader.
 const LINES_MAX: usize = 4096;
 /// Refused calls that are remembered; the oldest fall off.
 pub const REFUSED_MAX: usize = 256;
-/// Readers at once.
-const READERS_MAX: usize = 16;
-/// The longest order, in bytes.
-const ORDER_MAX: u64 = 256;
-/// How often is looked whether the socket is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long a server that is asked may take.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// A line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,152 +113,12 @@ pub struct Live {
     refused: Arc<Mutex<VecDeque<Refused>>>,
 }
 
-/// The socket, gone with this if it is still ours.
-#[derive(Debug)]
-pub struct Socket {
-    path: PathBuf,
-    file: Option<FileId>,
-}
-
-/// Device and inode.
-type FileId = (u64, u64);
-
-/// The socket that belongs to a database; none for one in memory.
-pub fn beside(database: &str) -> Option<PathBuf> {
-    let file = storage::file_of(database).ok().flatten()?;
-    (!file.as_os_str().is_empty()).then(|| file.with_extension("sock"))
-}
-
 impl Live {
     /// With nobody listening yet.
     pub fn new() -> Self {
         Self { lines: broadcast::channel(LINES_MAX).0, refused: Arc::default() }
     }
 
-    /// Opens the socket, and again whenever it is gone, for as long as the task that is returned.
-    pub async fn serve(self, path: PathBuf, hang_up: HangUp) -> JoinHandle<()> {
-        let mut socket = self.open(&path, Arc::clone(&hang_up)).await;
-        if let Err(error) = &socket {
-            tracing::warn!(%error, socket = %path.display(), "`bellhop calls tail` cannot follow this server yet");
-        }
-        actix_rt::spawn(async move {
-            loop {
-                tokio::time::sleep(LOOK_EVERY).await;
-                if !socket.as_ref().is_ok_and(Socket::is_there) {
-                    socket = self.open(&path, Arc::clone(&hang_up)).await;
-                }
-            }
-        })
-    }
-
-    /// Opens the socket. One that a dead server left behind is replaced, one that is answered is not.
-    pub async fn open(&self, path: &Path, hang_up: HangUp) -> io::Result<Socket> {
-        if UnixStream::connect(path).await.is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another server answers there"));
-        }
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        // Made where nobody else can reach it, and only then put in its place. A server that was killed on the way leaves
-        // its folder behind.
-        let private = path.with_extension(format!("sock.new.{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&private);
-        std::fs::DirBuilder::new().mode(0o700).create(&private)?;
-        let opened = open_in(&private, path);
-        let _ = std::fs::remove_dir_all(&private);
-        let listener = opened?;
-        let socket = Socket { path: path.to_owned(), file: file_id(path) };
-        actix_rt::spawn(accept(listener, self.clone(), hang_up, (path.to_owned(), socket.file)));
-        Ok(socket)
-    }
-}
-
-/// Serves who connects, until the socket has lost its name.
-async fn accept(listener: UnixListener, live: Live, hang_up: HangUp, (path, file): (PathBuf, Option<FileId>)) {
-    let places = Arc::new(Semaphore::new(READERS_MAX));
-    loop {
-        match tokio::time::timeout(LOOK_EVERY, listener.accept()).await {
-            Ok(Ok((stream, _))) => {
-                // One too many is closed at once.
-                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    actix_rt::spawn(attend(stream, live.clone(), Arc::clone(&hang_up), place));
-                }
-            }
-            // No descriptors, perhaps: it passes.
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "nobody could be let into the socket of calls");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Err(_) if file_id(&path) != file => return,
-            Err(_) => {}
-        }
-    }
-}
-
-fn open_in(private: &Path, path: &Path) -> io::Result<UnixListener> {
-    let inside = private.join("s");
-    let listener = UnixListener::bind(&inside)?;
-    std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(0o600))?;
-    std::fs::rename(&inside, path)?;
-    Ok(listener)
-}
-
-fn file_id(path: &Path) -> Option<FileId> {
-    std::fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-impl Socket {
-    /// Whether it still bears its name.
-    fn is_there(&self) -> bool {
-        self.file.is_some() && file_id(&self.path) == self.file
-    }
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.is_there() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Tells one reader what happens, and does what they order.
-async fn attend(stream: UnixStream, live: Live, hang_up: HangUp, _place: OwnedSemaphorePermit) {
-    let mut lines = live.lines.subscribe();
-    let (from, mut to) = stream.into_split();
-    let mut from = BufReader::new(from.take(ORDER_MAX));
-    let mut order = String::new();
-    let mut listens = true;
-    loop {
-        let line: Arc<str> = tokio::select! {
-            line = lines.recv() => match line {
-                Ok(line) => line,
-                Err(RecvError::Lagged(missed)) => format!("{{\"missed\":{missed}}}\n").into(),
-                Err(RecvError::Closed) => return,
-            },
-            // One order a connection; who has said nothing more reads on.
-            read = from.read_line(&mut order), if listens => {
-                listens = false;
-                match read {
-                    Ok(1..) => live.answer(&order, &hang_up).into(),
-                    _ => continue,
-                }
-            }
-        };
-        if to.write_all(line.as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
-impl Live {
     fn answer(&self, order: &str, hang_up: &HangUp) -> String {
         let answer = match serde_json::from_str(order) {
             Ok(Command::HangUp(call)) if call.parse().is_ok_and(|call| hang_up(call)) => Answer::HungUp,
@@ -289,6 +139,12 @@ impl Live {
         if let Ok(json) = serde_json::to_string(line) {
             let _ = self.lines.send(format!("{json}\n").into());
         }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -325,40 +181,10 @@ impl Observer for Both {
     }
 }
 
-/// Reads the lines of a running server until it ends; `show` returns whether it wants more.
-pub async fn follow(path: &Path, mut show: impl FnMut(&str) -> bool) -> io::Result<()> {
-    let mut lines = BufReader::new(UnixStream::connect(path).await?).lines();
-    while let Some(line) = lines.next_line().await? {
-        if !show(&line) {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Orders something of a running server.
-pub async fn order(path: &Path, command: &Command) -> io::Result<Answer> {
-    #[derive(Deserialize)]
-    struct Answered {
-        answer: Answer,
-    }
-    let mut stream = UnixStream::connect(path).await?;
-    let line = serde_json::to_string(command).expect("plain data");
-    stream.write_all(format!("{line}\n").as_bytes()).await?;
-    let mut lines = BufReader::new(stream).lines();
-    let waiting = async {
-        while let Some(line) = lines.next_line().await? {
-            if let Ok(Answered { answer }) = serde_json::from_str(&line) {
-                return Ok(answer);
-            }
-        }
-        Err(io::ErrorKind::UnexpectedEof.into())
-    };
-    tokio::time::timeout(ANSWER_MAX, waiting).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use bellhop_call::record::What;
 
