@@ -314,57 +314,64 @@ impl<S: Service> Session<S> {
                     Err(Broken) => return Ended::Lost,
                 }
             }
-            tokio::select! {
+            let carried_out = tokio::select! {
                 order = tokio::time::timeout(STARVING, inbox.recv()) => match order {
+                    Ok(Some(order)) => self.carry_out(order, connection).await,
                     Ok(None) => return Ended::Over, // the call is over
-                    Ok(Some(Order::Audio(bytes))) => {
-                        self.backlog.push(bytes.clone());
-                        if in_time(connection.send_audio(bytes)).await.is_err() {
-                            return Ended::Lost;
-                        }
-                    }
-                    Ok(Some(Order::UtteranceBegan)) => self.speaking = true,
-                    Ok(Some(Order::UtteranceEnded)) => self.speaking = false,
-                    Ok(Some(Order::Expect(phrases))) => {
-                        self.phrases = phrases;
-                        if in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await.is_err() {
-                            return Ended::Lost;
-                        }
-                    }
-                    Ok(Some(Order::Configure(config))) => {
-                        let config = RecognizerConfig { line_rate: self.line_rate, ..config };
-                        self.wanted = Some(self.service.terms(&config));
-                    }
                     Err(_) => {
                         let second = self.coding.bytes_per_second(self.line_rate);
-                        if in_time(connection.send_audio(vec![self.coding.silence(); second])).await.is_err() {
-                            return Ended::Lost;
-                        }
+                        in_time(connection.send_audio(vec![self.coding.silence(); second])).await
                     }
                 },
-                event = connection.next() => match event {
-                    event if pace.is_exceeded_by(&event) => {
+                event = connection.next() => {
+                    if pace.is_exceeded_by(&event) {
                         tracing::warn!("a recognizer floods its call with reports");
                         return Ended::Lost;
                     }
-                    Event::Results(results) => {
-                        for heard in results {
-                            if matches!(heard, RecognizerEvent::FinalResult { .. }) {
-                                self.backlog.forget();
-                                (self.speaking, self.understood) = (false, true);
-                            }
-                            (self.sink)(heard);
-                        }
-                    }
-                    Event::Nothing => {}
-                    Event::Waits => {
-                        if in_time(connection.go_on()).await.is_err() {
-                            return Ended::Lost;
-                        }
-                    }
-                    Event::Closed => return Ended::Lost,
-                },
+                    self.take(event, connection).await
+                }
+            };
+            if carried_out == Err(Broken) {
+                return Ended::Lost;
             }
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order, connection: &mut S::Connection) -> Result<(), Broken> {
+        match order {
+            Order::Audio(bytes) => {
+                self.backlog.push(bytes.clone());
+                in_time(connection.send_audio(bytes)).await?;
+            }
+            Order::UtteranceBegan => self.speaking = true,
+            Order::UtteranceEnded => self.speaking = false,
+            Order::Expect(phrases) => {
+                self.phrases = phrases;
+                in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await?;
+            }
+            Order::Configure(config) => {
+                let config = RecognizerConfig { line_rate: self.line_rate, ..config };
+                self.wanted = Some(self.service.terms(&config));
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, event: Event, connection: &mut S::Connection) -> Result<(), Broken> {
+        match event {
+            Event::Results(results) => {
+                for heard in results {
+                    if matches!(heard, RecognizerEvent::FinalResult { .. }) {
+                        self.backlog.forget();
+                        (self.speaking, self.understood) = (false, true);
+                    }
+                    (self.sink)(heard);
+                }
+                Ok(())
+            }
+            Event::Nothing => Ok(()),
+            Event::Waits => in_time(connection.go_on()).await,
+            Event::Closed => Err(Broken),
         }
     }
 }

@@ -61,10 +61,11 @@ const FILLERS: [&str; 17] = [
     "et",
     "e",
 ];
+
 /// Every digit of a text, in order.
 pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = vec![];
-    let (mut signs, mut words, mut lines, mut fillers) = (0, 0, 0, 0);
+    let mut between = Between::default();
     let mut times = 1;
     let mut unspaced = Unspaced::default();
     let company = Company::of(text);
@@ -84,9 +85,9 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
                 let word = rest[..length].to_lowercase();
                 let says = company.read(&word);
                 match word.as_str() {
-                    "double" => (times, words) = (2, words),
-                    "triple" => (times, words) = (3, words),
-                    filler if says.is_none() && FILLERS.contains(&filler) => fillers += 1,
+                    "double" => times = 2,
+                    "triple" => times = 3,
+                    filler if says.is_none() && FILLERS.contains(&filler) => between.fillers += 1,
                     _ => {}
                 }
                 says_tens = says.as_ref().map(|said| said.takes);
@@ -99,25 +100,14 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
         unspaced.in_word &= is_unspaced(c);
         unspaced.after_word = c.is_alphabetic() && found.is_none();
         let Some(mut digits) = found else {
-            let plain = !c.is_alphabetic();
-            lines += usize::from(c == '\n');
-            signs += usize::from(plain && c != '\n' && c != '%');
-            words += usize::from(!plain && !goes_on);
+            between.count(c, goes_on);
             continue;
         };
         let ended = at..at + length;
         if times > 1 {
             digits = digits.repeat(std::mem::replace(&mut times, 1));
         }
-        let silent =
-            fillers + usize::from(digits.len() > 1 && words > fillers && digits.windows(2).all(|d| d[0] == d[1]));
-        let gap = match (lines, words.saturating_sub(silent), signs) {
-            (0, 0, 0) if fillers == 0 => Gap::Nothing,
-            (0, 0, signs) if signs <= SIGNS_MAX + 2 * fillers => Gap::Signs,
-            (0, words, _) if words <= WORDS_MAX => Gap::Words,
-            (_, words, _) if words <= WORDS_MAX => Gap::Line,
-            _ => Gap::Far,
-        };
+        let gap = std::mem::take(&mut between).gap_before(&digits);
         // "forty" and "one" are two digits, and so are the three words of "quatre-vingt-un".
         let last = tokens.last_mut().filter(|_| gap == Gap::Signs);
         let joined = last.and_then(|last| {
@@ -130,9 +120,41 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             tokens.push(Token { digits, range: ended, gap });
             says_tens.unwrap_or(Takes::Nothing)
         });
-        (signs, words, lines, fillers) = (0, 0, 0, 0);
     }
     tokens
+}
+
+/// What has been read since the last digit.
+#[derive(Default)]
+struct Between {
+    signs: usize,
+    words: usize,
+    lines: usize,
+    /// Words among them that say nothing.
+    fillers: usize,
+}
+
+impl Between {
+    /// Counts a character that is no digit; one that goes on with a word is no word of its own.
+    fn count(&mut self, c: char, goes_on: bool) {
+        let plain = !c.is_alphabetic();
+        self.lines += usize::from(c == '\n');
+        self.signs += usize::from(plain && c != '\n' && c != '%');
+        self.words += usize::from(!plain && !goes_on);
+    }
+
+    /// How far these digits are from the ones before. The "double" before two that are alike is a part of them.
+    fn gap_before(self, digits: &[u8]) -> Gap {
+        let Self { signs, words, lines, fillers } = self;
+        let doubled = digits.len() > 1 && words > fillers && digits.windows(2).all(|d| d[0] == d[1]);
+        match (lines, words.saturating_sub(fillers + usize::from(doubled)), signs) {
+            (0, 0, 0) if fillers == 0 => Gap::Nothing,
+            (0, 0, signs) if signs <= SIGNS_MAX + 2 * fillers => Gap::Signs,
+            (0, words, _) if words <= WORDS_MAX => Gap::Words,
+            (_, words, _) if words <= WORDS_MAX => Gap::Line,
+            _ => Gap::Far,
+        }
+    }
 }
 
 /// Where the reader stands in a language without blanks.

@@ -246,17 +246,7 @@ impl Reader {
         if self.entries(node, "a response").is_empty() {
             return;
         }
-        let Some(kind) = node.get("response_type") else {
-            let Is::Map(map) = &node.is else { return };
-            let likely = map.iter().find(|(key, _)| !hint(&key.name, ["response_type"]).is_empty());
-            match likely {
-                Some((key, _)) => {
-                    self.tell(key.at, format!("a response has no `{}`: did you mean `response_type`?", key.name))
-                }
-                None => self.tell(node.at, "a response has no `response_type`"),
-            }
-            return;
-        };
+        let Some(kind) = node.get("response_type") else { return self.type_is_missing(node) };
         let Some(response_type) = self.text(kind, "`response_type`") else { return };
         let item = node.json();
         let (read, out_of_range) = response::read(std::slice::from_ref(&item));
@@ -278,12 +268,28 @@ impl Reader {
             let needs = fields::needs(&response_type);
             self.tell(node.at, format!("this `{response_type}` does nothing: it needs {needs}"));
         }
+        self.effects(node, &response_type, &read);
+    }
+
+    fn type_is_missing(&mut self, node: &Node) {
+        let Is::Map(map) = &node.is else { return };
+        let likely = map.iter().find(|(key, _)| !hint(&key.name, ["response_type"]).is_empty());
+        match likely {
+            Some((key, _)) => {
+                self.tell(key.at, format!("a response has no `{}`: did you mean `response_type`?", key.name))
+            }
+            None => self.tell(node.at, "a response has no `response_type`"),
+        }
+    }
+
+    /// What the responses that were read would do on a call.
+    fn effects(&mut self, node: &Node, response_type: &str, read: &[Response]) {
         let idle = Activities::default();
         if read.iter().any(|one| *one == Response::Start(idle) || *one == Response::Stop(idle)) {
             let why = "names no activity of a call: speech_to_text_recognition, dtmf_collection";
             self.tell(node.at, format!("this `{response_type}` {why}"));
         }
-        for one in &read {
+        for one in read {
             match one {
                 Response::Text { text } if text.is_empty() => self.tell(node.at, "this `text` says nothing"),
                 Response::Audio(audio) => {
