@@ -73,7 +73,7 @@ impl TurnLoop {
             takes_info,
             presses: TwoWays::default(),
             tenant: services.tenant.name.clone(),
-            drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), &new_call.facts())),
+            drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), new_call.facts())),
             assistant: Arc::clone(&services.assistant),
             tries: Tries::default(),
             journal,
@@ -215,7 +215,7 @@ impl Driven for TurnLoop {
             Output::Say { id, text, voice, cacheable } => {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
                 let parameters = Arc::unwrap_or_clone(voice);
-                let speech = SpeechRequest { parameters, cacheable, ..SpeechRequest::plain(text, 0) };
+                let speech = SpeechRequest { parameters, cacheable, ..SpeechRequest::plain(&*text, 0) };
                 self.says_something();
                 self.to.tts_playback.do_send(Say { id, speech });
             }

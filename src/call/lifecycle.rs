@@ -124,7 +124,11 @@ impl Lifecycle {
 
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Order> {
-        self.orders.pop_front()
+        let next = self.orders.pop_front();
+        if next.is_none() {
+            self.orders = VecDeque::new(); // bursts are few, and calls are long: they hold no room for the next
+        }
+        next
     }
 
     fn order(&mut self, order: Order) {

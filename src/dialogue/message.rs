@@ -92,7 +92,7 @@ impl TurnReply {
 }
 
 /// The context of the next request: what the assistant returned, with what we know of the call.
-pub(crate) fn with_integrations(context: &Value, ours: &Map<String, Value>) -> Value {
+pub(crate) fn with_integrations(context: &Value, ours: Map<String, Value>) -> Value {
     let mut context = match context {
         Value::Object(map) => map.clone(),
         _ => Map::new(),
@@ -102,9 +102,9 @@ pub(crate) fn with_integrations(context: &Value, ours: &Map<String, Value>) -> V
         *integrations = json!({});
     }
     for (name, value) in ours {
-        match (integrations.get_mut(name), value) {
-            (Some(Value::Object(theirs)), Value::Object(value)) => theirs.extend(value.clone()),
-            _ => integrations[name] = value.clone(),
+        match (integrations.get_mut(&name), value) {
+            (Some(Value::Object(theirs)), Value::Object(value)) => theirs.extend(value),
+            (_, value) => integrations[name] = value,
         }
     }
     Value::Object(context)
@@ -164,7 +164,7 @@ mod tests {
             ..CallFacts::default()
         };
         let theirs = json!({"skills": 1, "integrations": {"chat": {"a": 1}, "voice_telephony": {"post_response_timeout_count": 9000}}});
-        let context = with_integrations(&theirs, &facts.integrations());
+        let context = with_integrations(&theirs, facts.integrations());
         assert_eq!(context.pointer("/skills"), Some(&json!(1)));
         assert_eq!(context.pointer("/integrations/chat/a"), Some(&json!(1)));
         assert_eq!(context.pointer("/integrations/channel/name"), Some(&json!("Phone")));

@@ -73,7 +73,7 @@ const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.
 /// The machine of one conversation.
 pub struct TurnLoop {
     policy: Policy,
-    facts: Map<String, Value>,
+    facts: CallFacts,
     began: Instant,
     state: State,
     turn: u32,
@@ -161,10 +161,10 @@ impl fmt::Debug for TurnLoop {
 
 impl TurnLoop {
     /// A loop that has not begun.
-    pub fn new(now: Instant, policy: Policy, facts: &CallFacts) -> Self {
+    pub fn new(now: Instant, policy: Policy, facts: CallFacts) -> Self {
         Self {
             policy,
-            facts: facts.integrations(),
+            facts,
             began: now,
             state: State::Idle,
             turn: 0,
@@ -264,7 +264,11 @@ impl TurnLoop {
 
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            self.outputs = VecDeque::new(); // bursts are few, and calls are long: they hold no room for the next
+        }
+        next
     }
 
     /// When to wake.

@@ -20,7 +20,7 @@ use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::ports::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-pub use timeline::{Event, What};
+pub use timeline::{Began, Event, What};
 pub use turns::TURNS_MAX;
 use turns::{Turn, Utterance};
 
@@ -145,7 +145,7 @@ pub struct CallRecord {
 impl CallRecord {
     /// The record of a call whose INVITE came at `began`.
     pub fn open(opening: Opening, began: Instant) -> Self {
-        let what = What::Began {
+        let what = Began {
             tenant: opening.tenant.clone(),
             caller: opening.facts.caller.clone(),
             dialled: opening.facts.dialled.clone(),
@@ -173,7 +173,7 @@ impl CallRecord {
             recognizer: None,
             closing: None,
         };
-        record.note(began, what);
+        record.note(began, What::Began(Box::new(what)));
         record
     }
 

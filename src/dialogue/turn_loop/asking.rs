@@ -52,7 +52,7 @@ impl TurnLoop {
             barge_in_occurred: std::mem::take(&mut self.barged_in),
             interrupted: self.heard.interrupted(),
             digits_before: std::mem::take(&mut self.digits_before),
-            ..TurnRequest::new(self.turn, input, with_integrations(&self.context, &self.facts))
+            ..TurnRequest::new(self.turn, input, with_integrations(&self.context, self.facts.integrations()))
         };
         self.heard.turn_asked(self.turn, &request.input);
         self.turn += 1;
@@ -111,7 +111,7 @@ impl TurnLoop {
 
     /// The context of the turn before came after the next was asked: a second try of that one has it.
     pub(super) fn context_came_late(&mut self) {
-        let context = with_integrations(&self.context, &self.facts);
+        let context = with_integrations(&self.context, self.facts.integrations());
         let State::Thinking { request, .. } = &mut self.state else { return };
         request.context = context;
         if let Some(interrupted) = &mut request.interrupted {

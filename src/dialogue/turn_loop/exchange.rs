@@ -72,7 +72,7 @@ pub enum Output {
         /// The text's name.
         id: SayId,
         /// The text.
-        text: String,
+        text: Arc<str>,
         /// The parameters of the voice, shared by the parts of a text.
         voice: Arc<Map<String, Value>>,
         /// Whether the speech may be kept for others.

@@ -6,10 +6,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
 use crate::markup;
 use crate::ports::TurnInput;
-use crate::response::{Activities, BargeInSwitch, ConnectToAgent, Means, OptionList, OptionsConfig, Response};
+use crate::response::{
+    Activities, BargeInSwitch, ConnectToAgent, DtmfSend, Means, OptionList, OptionsConfig, Response,
+};
 use crate::speakable;
 
 /// Characters of texts that are ordered beyond what is being heard: half a minute.
@@ -33,16 +37,36 @@ pub(super) enum Queued {
         /// Its name.
         id: SayId,
         /// Its words, until they begin to be heard.
-        words: Option<String>,
+        words: Option<Arc<str>>,
         /// Whether it is repeated until the next reply.
         repeats: bool,
-        /// The order to make it heard, until it is given.
-        order: Option<Box<Output>>,
+        /// What makes it heard, until that is ordered.
+        sound: Option<Sound>,
         /// How much of the playback's queue it takes.
         size: Size,
     },
     /// Something to be done once everything before it has been heard.
-    Do(Response),
+    Do(Box<Response>),
+}
+
+/// What makes a clip heard. A long reply waits in hundreds of them, so they are small.
+pub(super) enum Sound {
+    /// A text, in a voice that all parts of it share.
+    Text { text: Arc<str>, voice: Arc<Map<String, Value>>, cacheable: bool },
+    /// A file.
+    File { source: String },
+    /// Digits.
+    Digits(DtmfSend),
+}
+
+impl Sound {
+    fn order(self, id: SayId, repeats: bool) -> Output {
+        match self {
+            Self::Text { text, voice, cacheable } => Output::Say { id, text, voice, cacheable },
+            Self::File { source } => Output::Play { id, source, repeats },
+            Self::Digits(digits) => Output::SendDigits { id, digits },
+        }
+    }
 }
 
 /// How much a clip takes.
@@ -141,30 +165,30 @@ impl TurnLoop {
     pub(super) fn order_ahead(&mut self) {
         let mut ahead = Size::default();
         for queued in &mut self.queue {
-            let Queued::Clip { order, size, .. } = queued else { continue };
+            let Queued::Clip { id, repeats, sound, size, .. } = queued else { continue };
             let room =
                 ahead.clips == 0 || ahead.characters <= AHEAD_CHARACTERS && ahead.clips + size.clips <= AHEAD_CLIPS;
             if !room {
                 break;
             }
-            self.outputs.extend(order.take().map(|order| *order));
+            self.outputs.extend(sound.take().map(|sound| sound.order(*id, *repeats)));
             ahead.characters += size.characters;
             ahead.clips += size.clips;
         }
     }
 
     /// Puts something to be heard into the queue.
-    fn clip(&mut self, words: Option<String>, repeats: bool, clips: usize, order: impl FnOnce(SayId) -> Output) {
+    fn clip(&mut self, words: Option<Arc<str>>, repeats: bool, clips: usize, sound: Sound) {
         let id = SayId(self.next_say);
         self.next_say += 1;
         let size = Size { characters: words.as_ref().map_or(0, |words| words.chars().count()), clips };
-        self.queue.push_back(Queued::Clip { id, words, repeats, order: Some(Box::new(order(id))), size });
+        self.queue.push_back(Queued::Clip { id, words, repeats, sound: Some(sound), size });
     }
 
     /// Does what stands at the front, up to the next thing to be heard.
     fn settle(&mut self, now: Instant) {
         while let Some(Queued::Do(response)) = self.queue.pop_front_if(|queued| matches!(queued, Queued::Do(_))) {
-            self.do_now(now, response);
+            self.do_now(now, *response);
         }
         self.begin_front(now);
     }
@@ -175,11 +199,11 @@ impl TurnLoop {
             Response::Audio(audio) => {
                 let repeats = audio.repeats;
                 self.repeating |= repeats;
-                self.clip(None, repeats, 1, |id| Output::Play { id, source: audio.source, repeats });
+                self.clip(None, repeats, 1, Sound::File { source: audio.source });
             }
             Response::Options(list) => self.offer(list, cacheable),
             Response::SendDigits(digits) => {
-                self.clip(None, false, digits.digits.len(), |id| Output::SendDigits { id, digits });
+                self.clip(None, false, digits.digits.len(), Sound::Digits(digits));
             }
             Response::Dtmf(wanted) => self.expecting.collect(wanted),
             Response::TextToSpeech(update) => match self.voice.update(update.strategy, &update.fields) {
@@ -199,7 +223,7 @@ impl TurnLoop {
             | Response::Start(_)
             | Response::Stop(_)
             | Response::ConnectToAgent(_)
-            | Response::EndSession { .. } => self.queue.push_back(Queued::Do(response)),
+            | Response::EndSession { .. } => self.queue.push_back(Queued::Do(Box::new(response))),
             Response::ExcludeFromCache => {} // holds for the whole reply
         }
     }
@@ -218,8 +242,8 @@ impl TurnLoop {
         // A text has many parts, and all are of one voice.
         let voice = Arc::new(voice.unwrap_or_default());
         for text in speakable::cut(text) {
-            let (words, voice) = (text.clone(), Arc::clone(&voice));
-            self.clip(Some(words), false, 1, |id| Output::Say { id, text, voice, cacheable });
+            let text: Arc<str> = text.into();
+            self.clip(Some(Arc::clone(&text)), false, 1, Sound::Text { text, voice: Arc::clone(&voice), cacheable });
         }
     }
 
@@ -307,7 +331,7 @@ impl TurnLoop {
             // Said once, then the same response again without it.
             self.say(&message, true);
             self.order_ahead();
-            self.queue.push_back(Queued::Do(Response::ConnectToAgent(transfer)));
+            self.queue.push_back(Queued::Do(Box::new(Response::ConnectToAgent(transfer))));
             return;
         }
         if let Some(note) = &transfer.message_to_human_agent {
@@ -399,7 +423,7 @@ impl TurnLoop {
         self.echo_until = now + ECHO_MAX;
         for queued in queue {
             if let Queued::Do(response) = queued {
-                self.do_now(now, response);
+                self.do_now(now, *response);
             }
         }
         self.listen(now);

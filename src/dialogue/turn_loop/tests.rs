@@ -20,7 +20,7 @@ impl Talk {
     fn new() -> Self {
         let now = Instant::now();
         let policy = Policy { notify_filtered: true, ..Policy::default() };
-        let turn_loop = TurnLoop::new(now, policy, &CallFacts::default());
+        let turn_loop = TurnLoop::new(now, policy, CallFacts::default());
         let mut talk = Self { turn_loop, now, log: vec![], says: vec![], loops: None, paused: false, asked: 0 };
         talk.put(Input::Begin);
         talk
@@ -424,7 +424,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
                     .turn_loop
                     .queue
                     .iter()
-                    .filter(|queued| matches!(queued, Queued::Clip { order: None, .. }))
+                    .filter(|queued| matches!(queued, Queued::Clip { sound: None, .. }))
                     .count();
                 assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
                 assert_eq!(*paused, talk.paused, "paused before: {before}");
@@ -471,7 +471,7 @@ fn a_caller_left_alone_is_always_turned_to() {
 /// Bytes that stand in the queue to be said.
 fn waiting(talk: &Talk) -> usize {
     let words = talk.turn_loop.queue.iter().map(|queued| match queued {
-        Queued::Clip { words, .. } => words.as_ref().map_or(0, String::len),
+        Queued::Clip { words, .. } => words.as_ref().map_or(0, |words| words.len()),
         Queued::Do(_) => 0,
     });
     words.sum()
@@ -521,14 +521,27 @@ fn the_parts_of_a_text_share_their_voice() {
         "parameters": {"synthesize": {"lexicon": "x".repeat(70_000)}}}});
     talk.reply(json!([voice, too_large, {"response_type": "text", "text": "word ".repeat(50_000)}]));
     let orders = talk.turn_loop.queue.iter().filter_map(|queued| match queued {
-        Queued::Clip { order: Some(order), .. } => match &**order {
-            Output::Say { voice, .. } => Some(voice),
-            _ => None,
-        },
+        Queued::Clip { sound: Some(speaking::Sound::Text { voice, .. }), .. } => Some(voice),
         _ => None,
     });
     let voices: Vec<_> = orders.collect();
     assert!(voices.len() > 500 && voices.windows(2).all(|pair| Arc::ptr_eq(pair[0], pair[1])));
     assert_eq!(voices[0]["lexicon"].as_str().map(str::len), Some(60_000));
     assert_eq!(skipped(&talk), 1, "the larger one changed nothing, and is told");
+}
+
+/// A reply of a book waits here in thousands of clips.
+#[test]
+fn what_waits_to_be_heard_is_small() {
+    assert!(size_of::<Queued>() <= 96, "{}", size_of::<Queued>());
+    let mut talk = Talk::new();
+    talk.reply(json!([{"response_type": "text", "text": "word ".repeat(50_000)}]));
+    let shared = talk.turn_loop.queue.iter().filter_map(|queued| match queued {
+        Queued::Clip { words: Some(words), sound: Some(speaking::Sound::Text { text, .. }), .. } => {
+            Some(Arc::ptr_eq(words, text))
+        }
+        _ => None,
+    });
+    let shared: Vec<bool> = shared.collect();
+    assert!(shared.len() > 100 && shared.iter().all(|shared| *shared), "a text is there once");
 }

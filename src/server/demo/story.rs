@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::Observer;
-use bellhop_call::record::{Event as Seen, What};
+use bellhop_call::record::{Began, Event as Seen, What};
 use bellhop_dialogue::transcript::Speaker;
 use bellhop_rehearsal::caller::Event;
 use bellhop_rehearsal::connect::StandIn;
@@ -99,7 +99,8 @@ impl Story {
     /// A call that is not the demo's own, from its beginning to its end; `None` for the demo's own.
     fn other(&self, call: CallId, event: &Seen) -> Option<Other> {
         let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let What::Began { tenant, caller, dialled, sip_call_id, .. } = &event.what {
+        if let What::Began(began) = &event.what {
+            let Began { tenant, caller, dialled, sip_call_id, .. } = &**began;
             if calls.own.is_none() && caller.contains(self.0.own) {
                 calls.own = Some(call);
             } else {
@@ -181,7 +182,8 @@ mod tests {
 
     fn began(tenant: &str, caller: &str, sip_call_id: &str) -> What {
         let (tenant, caller, dialled) = (tenant.to_owned(), caller.to_owned(), "1000".to_owned());
-        What::Began { tenant, caller, dialled, sip_call_id: sip_call_id.to_owned(), session: "s".to_owned() }
+        let began = Began { tenant, caller, dialled, sip_call_id: sip_call_id.to_owned(), session: "s".to_owned() };
+        What::Began(Box::new(began))
     }
 
     fn said(text: &str) -> What {
