@@ -66,7 +66,8 @@ fn every_cell_of(fault: Fault) {
                 format!("{} dies of {} while {}", injected.child, injected.fault.label(), injected.phase.label());
             play_to_the_end(&stage).await;
             assert_clean_end(&stage, &what).await;
-            let committed = injected.phase == PhaseName::HandedOff || !is_alive(injected);
+            let spent = matches!(injected.phase, PhaseName::HandedOff | PhaseName::Terminating);
+            let committed = spent || !is_alive(injected);
             assert_eq!(stage.services.has_key(), committed, "{what}: {:?}", stage.services.writes_and_blanks());
         });
     }

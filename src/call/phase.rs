@@ -29,13 +29,7 @@ pub enum PhaseName {
 
 impl PhaseName {
     /// Those that every call with a hand-off goes through, in order.
-    pub const LIVE: [Self; 7] = {
-        let [offered, answering, talking, preparing, quiescing, committing, handed_off, ..] = Self::INJECTABLE;
-        [offered, answering, talking, preparing, quiescing, committing, handed_off]
-    };
-
-    /// Every phase in which a call can be struck by a fault: those of a hand-off, and those of a transfer by SIP.
-    pub const INJECTABLE: [Self; 9] = [
+    pub const LIVE: [Self; 8] = [
         Self::Offered,
         Self::Answering,
         Self::Talking,
@@ -43,9 +37,25 @@ impl PhaseName {
         Self::Quiescing,
         Self::Committing,
         Self::HandedOff,
-        Self::Transferring,
-        Self::FailingOver,
+        Self::Terminating,
     ];
+
+    /// All of them: in each a fault can be injected.
+    pub const ALL: [Self; 10] = {
+        let [offered, answering, talking, preparing, quiescing, committing, handed_off, terminating] = Self::LIVE;
+        [
+            offered,
+            answering,
+            talking,
+            preparing,
+            quiescing,
+            committing,
+            handed_off,
+            terminating,
+            Self::Transferring,
+            Self::FailingOver,
+        ]
+    };
 
     /// The word in configuration and logs.
     pub fn label(self) -> &'static str {

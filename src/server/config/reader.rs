@@ -111,7 +111,7 @@ fn json(value: &Value) -> Json {
 /// `[fault_injection]`: child, phase and fault of a fault to inject.
 pub(super) fn fault_injection(section: &Section<'_>) -> Option<FaultInjection> {
     let children = ChildName::ALL.map(ChildName::label);
-    let phases = PhaseName::INJECTABLE.map(PhaseName::label);
+    let phases = PhaseName::ALL.map(PhaseName::label);
     let faults = Fault::ALL.map(Fault::label);
     let child = section.required_choice("child", &children);
     let phase = match section.has("phase") {
@@ -120,9 +120,5 @@ pub(super) fn fault_injection(section: &Section<'_>) -> Option<FaultInjection> {
     };
     let fault = section.required_choice("fault", &faults);
     section.finish();
-    Some(FaultInjection {
-        child: ChildName::ALL[child?],
-        phase: PhaseName::INJECTABLE[phase?],
-        fault: Fault::ALL[fault?],
-    })
+    Some(FaultInjection { child: ChildName::ALL[child?], phase: PhaseName::ALL[phase?], fault: Fault::ALL[fault?] })
 }
