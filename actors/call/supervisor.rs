@@ -68,8 +68,8 @@ impl Call {
         self.new_call.invite.headers.get("Call-ID").unwrap_or_default()
     }
 
-    /// A failure that is rehearsed strikes as soon as its state is entered.
-    fn entered(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
+    /// A fault is injected as soon as the state it is configured for is entered.
+    fn note_state(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
         tracing::debug!(call = %self.new_call.id, tenant = self.tenant(), phase = phase.label(), "phase");
         if let Some(injected) = self.new_call.fault_injection.filter(|injected| injected.phase == phase) {
             self.inject(injected, ctx);
@@ -155,9 +155,9 @@ impl Driven for Call {
     fn carry_out(&mut self, order: Order, ctx: &mut Context<Self>) {
         let (children, new_call) = (&self.children, &mut self.new_call);
         match order {
-            Order::Entered(phase) => self.entered(phase, ctx),
+            Order::NoteState(phase) => self.note_state(phase, ctx),
             Order::Answer => self.answer(),
-            Order::Acknowledged => new_call.unacknowledged.clear(),
+            Order::ReleaseUnacknowledged => new_call.unacknowledged.clear(),
             Order::PrepareHandoff { transfer, transcript } => {
                 let history = self.history(&transfer, &transcript);
                 tell(&self.children.connect_handoff, PrepareHandoff { transfer, history });
@@ -172,17 +172,17 @@ impl Driven for Call {
             }
             Order::FindWayBack => tell(&children.sip_dialog, FindWayBack {}),
             Order::DeregisterLeg => self.leg = None,
-            Order::AttributesInFlight { names } => {
+            Order::DepositBlank { names } => {
                 let blanker = Arc::clone(&new_call.services.blanker);
                 let contact_id = new_call.contact.initial_contact_id.clone();
                 let blank = contact_id.map(|contact_id| Blank { blanker, contact_id, names });
                 new_call.registry.deposit_blank(new_call.id, blank);
             }
-            Order::AttributesKnown => new_call.registry.deposit_blank(new_call.id, None),
+            Order::WithdrawBlank => new_call.registry.deposit_blank(new_call.id, None),
             Order::CommitHandoff => tell(&children.connect_handoff, CommitHandoff {}),
             Order::MarkHangup => tell(&children.connect_handoff, MarkHangup {}),
-            Order::HandoffWasImpossible => tell(&children.turn_loop, Tell(turn_loop::Input::HandoffImpossible)),
-            Order::KeyGivenAway(name) => {
+            Order::TellHandoffImpossible => tell(&children.turn_loop, Tell(turn_loop::Input::HandoffImpossible)),
+            Order::DepositVoid(name) => {
                 let histories = Arc::clone(&new_call.services.histories);
                 new_call.registry.deposit_void(new_call.id, Some(Void { histories, name }));
             }

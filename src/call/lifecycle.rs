@@ -137,7 +137,7 @@ impl Lifecycle {
 
     fn enter(&mut self, state: State) {
         self.state = state;
-        self.order(Order::Entered(self.state.name()));
+        self.order(Order::NoteState(self.state.name()));
     }
 
     fn lives(&self, child: ChildName) -> bool {
@@ -150,7 +150,7 @@ impl Lifecycle {
         {
             self.live = ChildName::CHILDREN.to_vec();
             self.arm(now, SETUP_MAX, deadline::Reason::Setup);
-            self.order(Order::Entered(PhaseName::Offered));
+            self.order(Order::NoteState(PhaseName::Offered));
         }
     }
 
@@ -185,7 +185,7 @@ impl Lifecycle {
     fn confirmed(&mut self, now: Instant) {
         let State::Answering { then } = &mut self.state else { return };
         let then = std::mem::replace(then, Then::Talk(None));
-        self.order(Order::Acknowledged);
+        self.order(Order::ReleaseUnacknowledged);
         match then {
             Then::FailOver(cause) => self.fail_over(now, cause),
             Then::Talk(goal) => {

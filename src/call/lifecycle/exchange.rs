@@ -90,53 +90,53 @@ pub enum Goal {
 /// What to do.
 #[derive(Debug)]
 pub enum Order {
-    /// A state was entered.
-    Entered(PhaseName),
+    /// Log the state that was entered, and inject the fault that is configured for it.
+    NoteState(PhaseName),
     /// Send the 200.
     Answer,
-    /// The far end has proven that it is there.
-    Acknowledged,
+    /// Give back the place among the calls without an ACK: the far end has proven that it is there.
+    ReleaseUnacknowledged,
     /// Store the history and have a key ready.
     PrepareHandoff {
-        /// How the caller is handed over.
+        /// The assistant's `connect_to_agent`.
         transfer: ConnectToAgent,
-        /// What was said.
+        /// The conversation up to here.
         transcript: Transcript,
     },
     /// Store the history for a transfer by SIP.
     FileHistory {
-        /// How the caller is handed over.
+        /// The assistant's `connect_to_agent`.
         transfer: ConnectToAgent,
-        /// What was said.
+        /// The conversation up to here.
         transcript: Transcript,
     },
-    /// Stop these children within so long.
+    /// Stop these children within so long; those that live longer are dropped.
     Stop {
-        /// Who.
+        /// In no order.
         children: Vec<ChildName>,
-        /// Who lives longer is dropped.
+        /// From now on.
         within: Duration,
     },
     /// Find out whether a BYE would reach the far end.
     FindWayBack,
-    /// No audio goes in or out any more.
+    /// Take the leg off its shard: no audio goes in or out any more.
     DeregisterLeg,
-    /// From here on whoever opens the teardown plan takes these names back first.
-    AttributesInFlight {
-        /// All of the one request.
+    /// Add to the teardown plan: blank these attributes of the contact first.
+    DepositBlank {
+        /// All attributes of the one request that is in flight.
         names: Vec<String>,
     },
-    /// The fate of the names is known.
-    AttributesKnown,
+    /// Take that out of the plan: the outcome of the request is known.
+    WithdrawBlank,
     /// Spend the key.
     CommitHandoff,
     /// Tell the flow to disconnect.
     MarkHangup,
     /// Tell the conversation that no hand-off is possible.
-    HandoffWasImpossible,
-    /// From here on whoever opens the teardown plan makes the key void, unless the transfer came about.
-    KeyGivenAway(FiledAs),
-    /// The key that was given away opens nothing any more.
+    TellHandoffImpossible,
+    /// Add to the teardown plan: make this key, which the far end has, void unless the transfer came about.
+    DepositVoid(FiledAs),
+    /// Take that out of the plan and do it now.
     VoidKey,
     /// Put the far end on hold.
     Hold,

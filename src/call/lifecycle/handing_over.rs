@@ -64,7 +64,7 @@ impl Lifecycle {
             State::Committing { completion, first_failure } => {
                 let headers = completion.take_headers();
                 let ending = first_failure.take().unwrap_or(Ending::AssistantEnded);
-                self.order(Order::AttributesKnown);
+                self.order(Order::WithdrawBlank);
                 self.terminate(now, ending, headers);
             }
             State::Offered { .. }
@@ -83,7 +83,7 @@ impl Lifecycle {
     fn talk_on(&mut self) {
         self.deadline = None;
         self.enter(State::Talking);
-        self.order(Order::HandoffWasImpossible);
+        self.order(Order::TellHandoffImpossible);
     }
 
     /// Stops everybody but SipDialog and ConnectHandoff, then finds out whether a BYE would arrive: the key is spent last and
@@ -123,11 +123,11 @@ impl Lifecycle {
                 return self.terminate(now, Ending::Transferred, headers);
             }
             Completion::HandOff { names } => {
-                self.order(Order::AttributesInFlight { names: names.clone() });
+                self.order(Order::DepositBlank { names: names.clone() });
                 self.order(Order::CommitHandoff);
             }
             Completion::HangUp { .. } => {
-                self.order(Order::AttributesInFlight { names: vec![ATTRIBUTE.to_owned()] });
+                self.order(Order::DepositBlank { names: vec![ATTRIBUTE.to_owned()] });
                 self.order(Order::MarkHangup);
             }
         }
@@ -146,16 +146,16 @@ impl Lifecycle {
             // A failure came first: what landed is taken back by who opens the plan.
             (Some(first), Ok(())) => self.terminate(now, first, vec![]),
             (Some(first), Err(_)) => {
-                self.order(Order::AttributesKnown);
+                self.order(Order::WithdrawBlank);
                 self.terminate(now, first, vec![]);
             }
             (None, Ok(())) => {
-                self.order(Order::AttributesKnown);
+                self.order(Order::WithdrawBlank);
                 self.enter(State::HandedOff);
                 self.terminate(now, success, headers);
             }
             (None, Err(failure)) => {
-                self.order(Order::AttributesKnown);
+                self.order(Order::WithdrawBlank);
                 self.terminate(now, failed(ChildName::ConnectHandoff, failure), vec![]);
             }
         }
@@ -164,7 +164,7 @@ impl Lifecycle {
     /// Nobody will tell what became of the request.
     pub(super) fn give_up_commit(&mut self, now: Instant, ending: Ending) {
         if ending == Ending::CallerHungUp {
-            self.order(Order::AttributesKnown);
+            self.order(Order::WithdrawBlank);
         }
         self.terminate(now, ending, vec![]);
     }
@@ -177,7 +177,7 @@ impl Lifecycle {
         self.deadline = None;
         match filed {
             Some((key, name)) => {
-                self.order(Order::KeyGivenAway(name));
+                self.order(Order::DepositVoid(name));
                 let header = key.into_sip_header(&target.headers);
                 target.headers.push(header);
             }

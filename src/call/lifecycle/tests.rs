@@ -124,11 +124,11 @@ fn input(name: &str) -> Input {
 /// An order as a word or two.
 fn brief(order: &Order) -> String {
     match order {
-        Order::Entered(state) => format!("-> {}", state.label()),
+        Order::NoteState(state) => format!("-> {}", state.label()),
         Order::Stop { children, .. } => {
             format!("Stop {}", children.iter().map(|child| child.label()).collect::<Vec<_>>().join(" "))
         }
-        Order::AttributesInFlight { names } => format!("AttributesInFlight {}", names.join(" ")),
+        Order::DepositBlank { names } => format!("DepositBlank {}", names.join(" ")),
         Order::Refer(transfer) => format!("Refer {}", transfer.target),
         Order::Announce(text) => format!("Announce {text}"),
         Order::Report(told) => format!("Report {told:?}"),
@@ -250,7 +250,7 @@ fn what_is_handed_off_stays_so() {
         call.state = State::HandedOff;
         call.handle(now, input(given));
         let undone =
-            drained(&mut call).iter().any(|order| matches!(order, Order::Terminate { .. } | Order::Entered(_)));
+            drained(&mut call).iter().any(|order| matches!(order, Order::Terminate { .. } | Order::NoteState(_)));
         assert!(!undone, "{given}");
     }
 }
@@ -286,9 +286,9 @@ impl Seen {
                     assert!(self.in_flight, "a commit that nobody would take back");
                     self.commits += 1;
                 }
-                Order::AttributesInFlight { .. } => self.in_flight = true,
-                Order::AttributesKnown => self.in_flight = false,
-                Order::KeyGivenAway(_) => self.given_away = true,
+                Order::DepositBlank { .. } => self.in_flight = true,
+                Order::WithdrawBlank => self.in_flight = false,
+                Order::DepositVoid(_) => self.given_away = true,
                 Order::VoidKey => self.given_away = false,
                 Order::Terminate { ending, .. } => {
                     assert!(!after_the_end, "two teardowns");
