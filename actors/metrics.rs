@@ -80,6 +80,13 @@ pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_ac
 
 /// Describes every family and sets every known series to zero. Call it once the recorder is installed.
 pub fn describe(tenants: &[&str]) {
+    describe_families();
+    node::describe();
+    tenants.iter().for_each(|tenant| describe_tenant(tenant));
+    zero_series();
+}
+
+fn describe_families() {
     describe_gauge!(CALLS_ACTIVE, "Calls that are up, per tenant.");
     describe_counter!(CALLS_OFFERED, "INVITEs that reached a tenant.");
     describe_counter!(CALLS_ENDED, "Calls that ended, by tenant and why.");
@@ -129,9 +136,10 @@ pub fn describe(tenants: &[&str]) {
     describe_counter!(STANDSTILLS, "Times the process was found to have stood still: stopped, or its machine moved.");
     describe_counter!(STANDSTILL_SECONDS, Unit::Seconds, "How long the process stood still in all.");
     describe_counter!(BYES_UNANSWERED, "BYEs that nobody answered, by no way there was.");
+}
 
-    node::describe();
-    tenants.iter().for_each(|tenant| describe_tenant(tenant));
+/// The series of the node, at zero; those of a tenant: [`describe_tenant`].
+fn zero_series() {
     for status in SIP_STATUSES {
         counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
     }

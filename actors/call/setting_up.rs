@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{AsyncContext, Context};
+use actix::{Addr, AsyncContext, Context};
 use bellhop_call::failure::ChildName;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::recording::Recorder;
@@ -18,6 +18,7 @@ use bellhop_tenancy::tenant::Ringing;
 use super::children::tell;
 use super::connect_handoff::ConnectHandoff;
 use super::jitter_buffer::JitterBuffer;
+use super::journal::Journal;
 use super::leg::{self, Beginning, LegListeners};
 use super::messages::Ring;
 use super::sip_dialog::SipDialog;
@@ -25,12 +26,12 @@ use super::stt_stream::SttStream;
 use super::supervisor::Call;
 use super::tts_playback::TtsPlayback;
 use super::turn_loop::{SpeaksTo, TurnLoop};
-use super::{CHILD_MAILBOX, NewCall, PORT_TRIES};
+use super::{CHILD_MAILBOX, NewCall, PORT_TRIES, Reports};
 use crate::drive::{Drive, Tell};
 use crate::media_shard::{Leg, LegCores, PacketPort, Shard};
 use crate::node::port_pool::Fate;
 use crate::services::RecordingSink;
-use crate::supervision::{ChildDown, Prepared};
+use crate::supervision::{ChildDown, Link, Prepared};
 
 impl Call {
     /// Agrees on audio and opens the port, or gives the response that refuses the INVITE.
@@ -139,27 +140,14 @@ impl Call {
             let call = ctx.address();
             move |down: ChildDown| call.do_send(down)
         };
-        let Described { dialog, sdp, agreed } = described;
+        let agreed = described.agreed.clone();
         let (sip_dialog, jitter_buffer) = (nursery.sip_dialog.address(), nursery.jitter_buffer.address());
         let (stt_stream, tts_playback) = (nursery.stt_stream.address(), nursery.tts_playback.address());
         let turn_loop = nursery.turn_loop.address();
-        let started = nursery.sip_dialog.start(ChildName::SipDialog, down(), |_, link| SipDialog {
-            link,
-            call: call.clone(),
-            jitter_buffer,
-            stt_stream: stt_stream.clone(),
-            turn_loop: turn_loop.clone(),
-            id: new_call.id,
-            tenant: new_call.services.tenant.name.clone(),
-            drive: Drive::new(dialog),
-            invite: new_call.key.clone(),
-            sdp,
-            media: new_call.media.clone(),
-            agreed: agreed.clone(),
-            policy: new_call.services.tenant.before_answer,
-            registry: Arc::clone(&new_call.registry),
-            endpoint: new_call.endpoint.clone(),
-            journal: journal.clone(),
+        let started = nursery.sip_dialog.start(ChildName::SipDialog, down(), |_, link| {
+            let (stt_stream, turn_loop) = (stt_stream.clone(), turn_loop.clone());
+            let listeners = DialogListeners { call: call.clone(), jitter_buffer, stt_stream, turn_loop };
+            sip_dialog_of(new_call, link, listeners, described, journal.clone())
         });
         children.sip_dialog = Some(started);
         let started = nursery.jitter_buffer.start(ChildName::JitterBuffer, down(), |_, link| JitterBuffer {
@@ -221,6 +209,43 @@ impl Default for Nursery {
             turn_loop: Prepared::new(CHILD_MAILBOX),
             connect_handoff: Prepared::new(CHILD_MAILBOX),
         }
+    }
+}
+
+/// Whom the dialog speaks to.
+struct DialogListeners {
+    call: Reports,
+    jitter_buffer: Addr<JitterBuffer>,
+    stt_stream: Addr<SttStream>,
+    turn_loop: Addr<TurnLoop>,
+}
+
+fn sip_dialog_of(
+    new_call: &NewCall,
+    link: Link,
+    listeners: DialogListeners,
+    described: Described,
+    journal: Journal,
+) -> SipDialog {
+    let DialogListeners { call, jitter_buffer, stt_stream, turn_loop } = listeners;
+    let Described { dialog, sdp, agreed } = described;
+    SipDialog {
+        link,
+        call,
+        jitter_buffer,
+        stt_stream,
+        turn_loop,
+        id: new_call.id,
+        tenant: new_call.services.tenant.name.clone(),
+        drive: Drive::new(dialog),
+        invite: new_call.key.clone(),
+        sdp,
+        media: new_call.media.clone(),
+        agreed,
+        policy: new_call.services.tenant.before_answer,
+        registry: Arc::clone(&new_call.registry),
+        endpoint: new_call.endpoint.clone(),
+        journal,
     }
 }
 

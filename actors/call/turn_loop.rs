@@ -9,7 +9,7 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
-use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply};
+use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply, TurnRequest};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::{DropReason, Input, Output, SayId, Tries};
 use bellhop_dialogue::{Json, TurnLoop as Core};
@@ -94,6 +94,29 @@ impl TurnLoop {
             self.journal.write(|record, now| record.said(now, line.speaker, &line.text, line.open));
         }
         (self.read, self.revised) = (read, revised);
+    }
+
+    /// Asks the assistant; parts of the reply and its end come through the mailbox.
+    fn ask(&mut self, request: TurnRequest, ctx: &mut Context<Self>) {
+        metrics::turn(&self.tenant, request.input.label());
+        let label = request.input.label();
+        self.journal.write(|record, now| record.asked(now, request.number, label));
+        let (number, attempt, asked) = (request.number, request.attempt, crate::now());
+        self.tries.asked(number, attempt);
+        let this = ctx.address();
+        let parts = Box::new(move |part| this.do_send(ReplyPart { number, attempt, part }));
+        let answer = self.assistant.turn(request, parts).into_actor(self);
+        ctx.spawn(answer.map(move |reply, this, ctx| {
+            metrics::assistant_answered(&this.tenant, crate::now() - asked);
+            let told = reply.as_ref().map(|reply| &reply.origin).map_err(ToString::to_string);
+            this.journal
+                .write(|record, now| record.replied(now, number, told.as_ref().copied().map_err(String::as_str)));
+            if let Err(failure) = &reply {
+                tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
+            }
+            // Through the mailbox: behind the parts that are in there already.
+            ctx.address().do_send(Replied { number, attempt, reply });
+        }));
     }
 
     fn says_something(&self) {
@@ -190,28 +213,7 @@ impl Driven for TurnLoop {
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         self.copy_lines();
         match output {
-            Output::Ask(request) => {
-                metrics::turn(&self.tenant, request.input.label());
-                let label = request.input.label();
-                self.journal.write(|record, now| record.asked(now, request.number, label));
-                let (number, attempt, asked) = (request.number, request.attempt, crate::now());
-                self.tries.asked(number, attempt);
-                let this = ctx.address();
-                let parts = Box::new(move |part| this.do_send(ReplyPart { number, attempt, part }));
-                let answer = self.assistant.turn(request, parts).into_actor(self);
-                ctx.spawn(answer.map(move |reply, this, ctx| {
-                    metrics::assistant_answered(&this.tenant, crate::now() - asked);
-                    let told = reply.as_ref().map(|reply| &reply.origin).map_err(ToString::to_string);
-                    this.journal.write(|record, now| {
-                        record.replied(now, number, told.as_ref().copied().map_err(String::as_str))
-                    });
-                    if let Err(failure) = &reply {
-                        tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
-                    }
-                    // Through the mailbox: behind the parts that are in there already.
-                    ctx.address().do_send(Replied { number, attempt, reply });
-                }));
-            }
+            Output::Ask(request) => self.ask(request, ctx),
             Output::Say { id, text, voice, cacheable } => {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
                 let parameters = Arc::unwrap_or_clone(voice);

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bellhop_connect::contact::ForeignInstance;
 use bellhop_connect::{ContactReference, InstanceArn, UnknownContact};
 use bellhop_sip::digest::{self, Challenger};
 use bellhop_sip::hop::{Hop, Transport};
@@ -177,17 +178,8 @@ impl Admission {
         }
         let listed = networks::is_listed(&tenant.sources, origin.hop.remote.ip());
         let restricted = origin.restricted || listed || tenant.login.is_some();
-        let contact = match &services.instance {
-            None => ContactReference::none(),
-            Some(_) if !restricted => ContactReference::unknown(UnknownContact::UnrestrictedSource),
-            Some(instance) => {
-                let headers = invite.headers.iter().collect::<Vec<_>>();
-                let own = tenant.contact_id_header.as_deref();
-                match ContactReference::from_headers(headers.iter().copied(), own, instance) {
-                    Ok(contact) => contact,
-                    Err(_) => return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance),
-                }
-            }
+        let Ok(contact) = contact_of(invite, &services, restricted) else {
+            return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance);
         };
         let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name(), Why::NodeFull) };
         let Ok(place) = tenant.calls.acquire() else {
@@ -311,6 +303,16 @@ impl Verdict {
         }
         self
     }
+}
+
+/// Who the contact is, by the headers of an INVITE whose source is restricted.
+fn contact_of(invite: &Request, services: &Services, restricted: bool) -> Result<ContactReference, ForeignInstance> {
+    let Some(instance) = &services.instance else { return Ok(ContactReference::none()) };
+    if !restricted {
+        return Ok(ContactReference::unknown(UnknownContact::UnrestrictedSource));
+    }
+    let headers = invite.headers.iter().collect::<Vec<_>>();
+    ContactReference::from_headers(headers.iter().copied(), services.tenant.contact_id_header.as_deref(), instance)
 }
 
 /// Why somebody may not call a tenant from there at all.

@@ -155,14 +155,10 @@ impl Reception {
         let tenant = admitted.services.tenant.name.clone();
         let Some(dialog) = dialog_id(&invite, &local_tag) else { return };
         // The teardown plan before the call: should its thread never run, the caller is answered all the same.
-        let refusal = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
-        let teardown = Teardown::Reject { key: key.clone(), response: refusal };
-        self.settings.registry.open(
-            id,
-            &tenant,
-            now,
-            TeardownPlan { dialog: dialog.clone(), teardown, blank: None, void: None },
-        );
+        let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
+        let teardown = Teardown::Reject { key: key.clone(), response };
+        let plan = TeardownPlan { dialog: dialog.clone(), teardown, blank: None, void: None };
+        self.settings.registry.open(id, &tenant, now, plan);
         if let Some(claim) = admitted.claim {
             self.settings.registry.hold(id, claim);
         }
@@ -203,14 +199,19 @@ impl Reception {
             fault_injection: self.settings.fault_injection,
         };
         let reception = ctx.address();
+        self.place_on_shard(id).spawn_fn(move || start_call(new_call, dialog, reception));
+    }
+
+    /// The shard of a new call: each in turn. One whose thread has ended is replaced first.
+    fn place_on_shard(&mut self, call: CallId) -> &ArbiterHandle {
         let shard = self.next_shard % self.settings.shards.len();
         self.next_shard += 1;
-        self.shard_of.insert(id, shard);
+        self.shard_of.insert(call, shard);
         if !self.settings.shards[shard].spawn_fn(|| {}) {
             tracing::error!(shard, "a thread that carried calls has ended: another takes its place");
             self.settings.shards[shard] = (self.settings.new_shard)();
         }
-        self.settings.shards[shard].spawn_fn(move || start_call(new_call, dialog, reception));
+        &self.settings.shards[shard]
     }
 
     /// Whoever runs the server hears why.
