@@ -20,6 +20,7 @@ mod exchange;
 mod interruption;
 mod listening;
 mod policy;
+mod queue;
 mod replies;
 mod speaking;
 #[cfg(test)]
@@ -42,7 +43,8 @@ pub use exchange::{DropReason, Input, Output, SayId};
 use interruption::Heard;
 use listening::{Expecting, Wait};
 pub use policy::{Policy, Trigger};
-use speaking::{Offers, Queued};
+use queue::Queued;
+use speaking::Offers;
 pub use tries::Tries;
 
 /// Tries of one turn.

@@ -6,14 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Map, Value};
-
+use super::queue::{Queued, Size, Sound, is, is_clip, is_end};
 use super::{ECHO_MAX, Output, SPEAKING_MAX, SayId, State, TurnLoop, UTTERANCE_MAX};
 use crate::markup;
 use crate::ports::TurnInput;
-use crate::response::{
-    Activities, BargeInSwitch, ConnectToAgent, DtmfSend, Means, OptionList, OptionsConfig, Response,
-};
+use crate::response::{Activities, BargeInSwitch, ConnectToAgent, Means, OptionList, OptionsConfig, Response};
 use crate::speakable;
 
 /// Characters of texts that are ordered beyond what is being heard: half a minute.
@@ -29,62 +26,6 @@ const SAYS_BYTES_MAX: usize = 2 * 1024 * 1024;
 const TOLD_CHARACTERS: usize = 60;
 /// Most bytes of what is remembered for its echo.
 const SAYING_BYTES_MAX: usize = 4096;
-
-/// One place in the queue.
-pub(super) enum Queued {
-    /// Something to be heard.
-    Clip {
-        /// Its name.
-        id: SayId,
-        /// Its words, until they begin to be heard.
-        words: Option<Arc<str>>,
-        /// Whether it is repeated until the next reply.
-        repeats: bool,
-        /// What makes it heard, until that is ordered.
-        sound: Option<Sound>,
-        /// How much of the playback's queue it takes.
-        size: Size,
-    },
-    /// Something to be done once everything before it has been heard.
-    Do(Box<Response>),
-}
-
-/// What makes a clip heard. A long reply waits in hundreds of them, so they are small.
-pub(super) enum Sound {
-    /// A text, in a voice that all parts of it share.
-    Text { text: Arc<str>, voice: Arc<Map<String, Value>>, cacheable: bool },
-    /// A file.
-    File { source: String },
-    /// Digits.
-    Digits(DtmfSend),
-}
-
-impl Sound {
-    fn order(self, id: SayId, repeats: bool) -> Output {
-        match self {
-            Self::Text { text, voice, cacheable } => Output::Say { id, text, voice, cacheable },
-            Self::File { source } => Output::Play { id, source, repeats },
-            Self::Digits(digits) => Output::SendDigits { id, digits },
-        }
-    }
-}
-
-/// How much a clip takes.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Size {
-    characters: usize,
-    clips: usize,
-}
-
-/// It never shows words.
-impl std::fmt::Debug for Queued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Clip { id, repeats, .. } => write!(f, "Clip({}, repeats: {repeats})", id.0),
-            Self::Do(_) => f.write_str("Do"),
-        }
-    }
-}
 
 /// How lists to choose from are offered, until configured anew.
 #[derive(Debug, Default)]
@@ -434,18 +375,6 @@ impl TurnLoop {
 fn skipped(response_type: &str) -> Output {
     let told = response_type.chars().filter(|c| !c.is_control()).take(TOLD_CHARACTERS);
     Output::Skipped { response_type: told.collect() }
-}
-
-fn is_end(queued: &Queued) -> bool {
-    matches!(queued, Queued::Do(response) if response.is_terminal())
-}
-
-fn is_clip(queued: &Queued) -> bool {
-    matches!(queued, Queued::Clip { .. })
-}
-
-fn is(queued: &Queued, id: SayId) -> bool {
-    matches!(queued, Queued::Clip { id: clip, .. } if *clip == id)
 }
 
 /// Whether a response is something for the caller's ear, or makes another turn.

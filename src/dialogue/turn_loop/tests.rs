@@ -377,6 +377,21 @@ fn a_turn_after_a_cut_goes_out_even_if_nobody_tells_how_much_was_heard() {
     assert!(asked(&mut talk));
 }
 
+/// Whether the conversation has ended; if it has not, something is awaited that will come.
+fn assert_not_stuck(talk: &Talk, paused_before: bool) -> bool {
+    let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
+    assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
+    if let State::Speaking { paused, .. } = &talk.turn_loop.state {
+        let waits =
+            talk.turn_loop.queue.iter().filter(|queued| matches!(queued, Queued::Clip { sound: None, .. })).count();
+        assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
+        assert_eq!(*paused, talk.paused, "paused before: {paused_before}");
+    } else {
+        assert!(ended || !talk.paused, "silent for ever in {:?}", talk.turn_loop.state);
+    }
+    ended
+}
+
 /// No order of events leaves the loop without a deadline, speaks after a cut, or loses barge-in.
 #[test]
 fn no_order_of_events_leaves_the_loop_stuck() {
@@ -417,20 +432,7 @@ fn no_order_of_events_leaves_the_loop_stuck() {
                 15 => talk.put(Input::HandoffImpossible),
                 _ => talk.reply(json!([text("f"), transfer()])),
             }
-            let ended = matches!(talk.turn_loop.state, State::Failed | State::HandingOff { .. });
-            assert!(ended || talk.turn_loop.deadline().is_some(), "stuck in {:?}", talk.turn_loop.state);
-            if let State::Speaking { paused, .. } = &talk.turn_loop.state {
-                let waits = talk
-                    .turn_loop
-                    .queue
-                    .iter()
-                    .filter(|queued| matches!(queued, Queued::Clip { sound: None, .. }))
-                    .count();
-                assert!(waits <= talk.says.len(), "waits for what was cut: {:?}", talk.turn_loop.state);
-                assert_eq!(*paused, talk.paused, "paused before: {before}");
-            } else {
-                assert!(ended || !talk.paused, "silent for ever in {:?}", talk.turn_loop.state);
-            }
+            let ended = assert_not_stuck(&talk, before);
             let interruptible = talk.turn_loop.may_interrupt(true);
             if interruptible && !talk.paused && random(4) == 0 {
                 talk.took();
@@ -521,7 +523,7 @@ fn the_parts_of_a_text_share_their_voice() {
         "parameters": {"synthesize": {"lexicon": "x".repeat(70_000)}}}});
     talk.reply(json!([voice, too_large, {"response_type": "text", "text": "word ".repeat(50_000)}]));
     let orders = talk.turn_loop.queue.iter().filter_map(|queued| match queued {
-        Queued::Clip { sound: Some(speaking::Sound::Text { voice, .. }), .. } => Some(voice),
+        Queued::Clip { sound: Some(queue::Sound::Text { voice, .. }), .. } => Some(voice),
         _ => None,
     });
     let voices: Vec<_> = orders.collect();
@@ -537,7 +539,7 @@ fn what_waits_to_be_heard_is_small() {
     let mut talk = Talk::new();
     talk.reply(json!([{"response_type": "text", "text": "word ".repeat(50_000)}]));
     let shared = talk.turn_loop.queue.iter().filter_map(|queued| match queued {
-        Queued::Clip { words: Some(words), sound: Some(speaking::Sound::Text { text, .. }), .. } => {
+        Queued::Clip { words: Some(words), sound: Some(queue::Sound::Text { text, .. }), .. } => {
             Some(Arc::ptr_eq(words, text))
         }
         _ => None,
