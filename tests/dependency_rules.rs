@@ -48,7 +48,7 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
     assert_only("bellhop-dialogue", &["regex", "serde", "serde_json", "thiserror"], sentence);
     assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
-    assert_only("bellhop-tenancy", &["ipnet", "serde", "strsim", "thiserror"], sentence);
+    assert_only("bellhop-tenancy", &["ipnet", "serde", "serde_json", "strsim", "thiserror"], sentence);
 }
 
 #[test]
@@ -171,6 +171,29 @@ fn the_server_matches_on_no_protocol() {
             );
         }
     }
+}
+
+#[test]
+fn the_keys_of_a_tenants_document_are_read_in_settings_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut readers = vec![];
+    for file in ["src", "actors", "bench"].iter().flat_map(|folder| rust_files(&root.join(folder))) {
+        let place = file.strip_prefix(root).expect("a file of the workspace");
+        let reads = std::fs::read_to_string(&file).expect("readable").contains("Section<'_>");
+        if reads && !place.starts_with("src/tenancy/settings") && !place.ends_with("tests.rs") {
+            readers.push(place.to_owned());
+        }
+    }
+    readers.sort();
+    let node = ["mod", "node", "reader", "serving", "sip"].map(|name| format!("src/server/config/{name}.rs"));
+    let sentence = "Keys of a tenant's document are read in src/tenancy/settings/ alone, so that every format knows the same: server/config reads those of the node.";
+    assert_eq!(readers, node.map(std::path::PathBuf::from), "{sentence}");
+    let config = std::fs::read_to_string(root.join("src/server/config/mod.rs")).expect("readable");
+    assert_eq!(config.matches("sections(\"tenants\").iter().map(Tenant::read)").count(), 1, "{sentence}");
+    let reads =
+        config.split("fn read(section: &Section<'_>) -> Self {").nth(1).and_then(|rest| rest.split("\n    }").next());
+    let reads = reads.expect("who reads a tenant's section");
+    assert!(reads.contains("TenantSettings::read(section)") && reads.matches("section.").count() == 1, "{sentence}");
 }
 
 #[test]

@@ -27,11 +27,12 @@ use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
-
-use crate::config::{
-    AmazonService, AssistantKind, Config, Mistake, Mistakes, Places, Ranked, RecognizerKind, SynthesizerKind, TEXT_MAX,
-    Tenant, WatsonCredentials, WatsonService, can_be_folder, read_text,
+use bellhop_tenancy::settings::{
+    AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, TenantSettings, WatsonCredentials,
+    WatsonService,
 };
+
+use crate::config::{Config, Mistake, Mistakes, Places, TEXT_MAX, Tenant, can_be_folder, read_text};
 
 /// Threads that recognise speech.
 const DECODERS: usize = 2;
@@ -120,17 +121,18 @@ impl Engines {
         let (mut mistakes, mut of) = (vec![], vec![]);
         shared.look_again();
         for tenant in &config.tenants {
-            let name = &tenant.tenant.name;
+            let settings = &tenant.settings;
+            let name = &settings.name;
             let mut phrases = vec![];
-            let assistants = opened(config, tenant, &tenant.assistant, &mut mistakes, |kind| {
+            let assistants = opened(config, tenant, &settings.assistant, &mut mistakes, |kind| {
                 shared.assistant(name, kind, &mut phrases)
             });
-            let recognizers = opened(config, tenant, &tenant.speech_to_text, &mut mistakes, |kind| {
-                shared.recognizer(&tenant.tenant, kind, &phrases)
+            let recognizers = opened(config, tenant, &settings.speech_to_text, &mut mistakes, |kind| {
+                shared.recognizer(settings, kind, &phrases)
             });
             let synthesizers =
-                opened(config, tenant, &tenant.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
-            let recordings = tenant.recordings.as_deref().and_then(|path| {
+                opened(config, tenant, &settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
+            let recordings = settings.recording.folder.as_deref().and_then(|path| {
                 let opened = can_be_folder(path).and_then(|()| match purpose {
                     Purpose::Check => Ok(None),
                     Purpose::Serve => Folder::open(path).map(Some).map_err(|error| {
@@ -268,7 +270,7 @@ impl Shared {
 
     fn recognizer(
         &mut self,
-        tenant: &bellhop_tenancy::Tenant,
+        tenant: &TenantSettings,
         kind: &RecognizerKind,
         expected: &[String],
     ) -> Result<(&'static str, Arc<dyn Recognizer>), Found> {

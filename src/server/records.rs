@@ -16,10 +16,11 @@ use bellhop_adapters::storage::Store;
 use bellhop_call::ports::{Entry, LogEvents, RecordWriter, Written};
 use bellhop_call::record::{CallRecord, Opening};
 use bellhop_dialogue::Json;
+use bellhop_tenancy::settings::TenantSettings;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Mistakes, Tenant};
+use crate::config::{Config, Mistakes};
 
 /// Entries written in one transaction.
 const BATCH: usize = 256;
@@ -78,16 +79,17 @@ struct Deliverer {
 /// The receivers of all tenants that have one, and every mistake in them.
 pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes) {
     let (mut receivers, mut mistakes) = (vec![], vec![]);
-    for settings in &config.tenants {
+    for tenant in &config.tenants {
+        let settings = &tenant.settings;
         // What was badly said has been told.
         let Some(webhook) = settings.records.webhook.as_ref().filter(|webhook| !webhook.url.is_empty()) else {
             continue;
         };
-        let name = &settings.tenant.name;
+        let name = &settings.name;
         let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
         match LogWebhook::new(name, &webhook.url, webhook.secret.expose(), headers) {
             Ok(receiver) => receivers.push((name.clone(), receiver)),
-            Err(why) => mistakes.push((settings.path("records.webhook.url"), format!("`{}`: {why}", webhook.url))),
+            Err(why) => mistakes.push((tenant.path("records.webhook.url"), format!("`{}`: {why}", webhook.url))),
         }
     }
     (receivers, config.places.mistakes(mistakes))
@@ -142,7 +144,7 @@ impl Books {
     }
 
     /// The keeper of one tenant.
-    pub(crate) fn keeper(&self, settings: &Tenant) -> Arc<dyn RecordKeeper> {
+    pub(crate) fn keeper(&self, settings: &TenantSettings) -> Arc<dyn RecordKeeper> {
         Arc::new(Keeper::new(self.clone(), settings))
     }
 
@@ -256,16 +258,16 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(books: Books, settings: &Tenant) -> Self {
+    fn new(books: Books, settings: &TenantSettings) -> Self {
         let webhook = settings.records.webhook.as_ref();
         Self {
-            tenant: settings.tenant.name.clone(),
+            tenant: settings.name.clone(),
             books,
             taken: Arc::default(),
             keep: settings.records.keep,
             calls: webhook.is_some_and(|webhook| webhook.calls),
             turns: webhook.is_some_and(|webhook| webhook.turns),
-            recorded: settings.recordings.is_some(),
+            recorded: settings.recording.folder.is_some(),
         }
     }
 

@@ -88,7 +88,7 @@ async fn watch_backlog(events: Arc<dyn LogEvents>, current: Arc<Current>) {
         tokio::time::sleep(MEASURE_EVERY).await;
         let everybody = current.everybody();
         let told = everybody.settings().filter(|settings| settings.records.webhook.is_some());
-        let tenants: Vec<&String> = told.map(|settings| &settings.tenant.name).collect();
+        let tenants: Vec<&String> = told.map(|settings| &settings.name).collect();
         if tenants.is_empty() {
             continue;
         }
@@ -188,9 +188,9 @@ async fn sweep_recordings(kept: &dyn Retention, everybody: &Everybody) -> anyhow
     let mut there = HashSet::new();
     let mut failed = None;
     for settings in everybody.settings() {
-        let Some(folder) = &settings.recordings else { continue };
-        if let Some(keep) = settings.keep_recordings
-            && let Err(error) = recording::sweep(folder, &settings.tenant.name, keep)
+        let Some(folder) = &settings.recording.folder else { continue };
+        if let Some(keep) = settings.recording.keep
+            && let Err(error) = recording::sweep(folder, &settings.name, keep)
         {
             failed = Some(error);
         }

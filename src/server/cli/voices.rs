@@ -5,15 +5,18 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use bellhop_dialogue::ports::{Band, ModelOrVoice, ServiceFailure};
 
-use crate::config::Config;
+use crate::config::Reading;
 use crate::engines::{Engines, Purpose, Shared};
+use crate::wiring::judge;
 
 /// Lists them as lines of text. A service that does not answer is told of and does not hide the others.
 pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
-    let config = Config::read(path)?;
-    let found = config.tenants.iter().position(|settings| settings.tenant.name == tenant);
+    let Reading { config, mut mistakes } = Reading::of_file(path)?;
+    mistakes.extend(judge(&config));
+    let config = mistakes.or(config)?;
+    let found = config.tenants.iter().position(|one| one.settings.name == tenant);
     let Some(found) = found else {
-        let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
+        let names: Vec<&str> = config.tenants.iter().map(|one| one.settings.name.as_str()).collect();
         bail!("there is no tenant `{tenant}`: {}", names.join(", "));
     };
     let opening = tokio::task::spawn_blocking(move || Engines::open(&mut Shared::default(), &config, Purpose::Check));

@@ -3,32 +3,23 @@
 //! Invariant: a [`Config`] without mistakes is right in itself; every mistake of the file is told at once, with its line, its
 //! key and what to do. Every path in it starts at the folder of the file itself, wherever the server was started.
 
-mod conversation;
 mod files;
 mod mistakes;
 mod node;
 mod places;
 mod reader;
-mod records;
-mod services;
 mod serving;
 mod sip;
-mod tenant;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
-use bellhop_actors::services::MediaPolicy;
 use bellhop_call::fault_injection::FaultInjection;
-use bellhop_connect::InstanceArn;
-use bellhop_dialogue::turn_loop::Policy;
-use bellhop_tenancy::Secret;
+use bellhop_tenancy::settings::TenantSettings;
 use toml::de::DeTable;
 
 pub(crate) use bellhop_tenancy::settings::Mark;
@@ -39,10 +30,6 @@ pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
 pub use places::{Places, Position};
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
-pub use records::{Records, RecordsWebhook};
-pub use services::{
-    AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
-};
 pub use sip::{Sip, Tls};
 
 /// Everything the file says.
@@ -81,48 +68,20 @@ pub struct Tenant {
     pub index: usize,
     /// Tells whether another reading says the same of it.
     pub(crate) mark: Mark,
-    /// What the engine needs to know of it.
-    pub tenant: bellhop_tenancy::Tenant,
-    /// `[tenants.media]`
-    pub media: MediaPolicy,
-    /// `[tenants.recording]`: `folder`, relative to the file.
-    pub recordings: Option<PathBuf>,
-    /// `[tenants.recording]`: `keep_days`; none for ever.
-    pub keep_recordings: Option<Duration>,
-    /// `[tenants.records]`
-    pub records: Records,
-    /// `[tenants.conversation]`
-    pub conversation: Policy,
-    /// `[tenants.sip]`: `invite_headers`
-    pub invite_headers: Arc<[String]>,
-    /// `[tenants.connect]`; none where calls come from elsewhere.
-    pub connect: Option<Connect>,
-    /// `[tenants.assistant]` and those that take over from it, in order.
-    pub assistant: Vec<Ranked<AssistantKind>>,
-    /// `[tenants.speech_to_text]`, the same.
-    pub speech_to_text: Vec<Ranked<RecognizerKind>>,
-    /// `[tenants.text_to_speech]`, the same.
-    pub text_to_speech: Vec<Ranked<SynthesizerKind>>,
+    /// What it says.
+    pub settings: TenantSettings,
 }
 
 impl Tenant {
+    fn read(section: &Section<'_>) -> Self {
+        let (settings, mark) = TenantSettings::read(section);
+        Self { index: section.index().unwrap_or_default(), mark, settings }
+    }
+
     /// The path of one of its keys.
     pub fn path(&self, key: &str) -> String {
         format!("tenants[{}].{key}", self.index)
     }
-}
-
-/// `[tenants.connect]`
-#[derive(Debug, Clone)]
-pub struct Connect {
-    /// `instance_arn`
-    pub instance: InstanceArn,
-    /// `access_key_id`
-    pub access_key_id: Secret,
-    /// `secret_access_key`
-    pub secret_access_key: Secret,
-    /// `endpoint_url`
-    pub endpoint_url: Option<String>,
 }
 
 /// A file as far as it could be understood: what was good of it, and every mistake in the rest.
@@ -135,16 +94,6 @@ pub struct Reading {
 }
 
 impl Config {
-    /// Reads a file that has to be right.
-    pub fn read(path: &Path) -> Result<Self, Mistakes> {
-        Reading::of_file(path).and_then(|reading| reading.mistakes.or(reading.config))
-    }
-
-    /// Reads a text; `path` is named in mistakes, and relative paths start at its folder.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, Mistakes> {
-        Reading::of(text, path).and_then(|reading| reading.mistakes.or(reading.config))
-    }
-
     /// The keys of the node that are written differently in another reading, or in one of the two alone.
     pub fn differs_in(&self, other: &Self) -> Vec<String> {
         let keys: BTreeSet<&String> = self.node.keys().chain(other.node.keys()).collect();
@@ -191,7 +140,7 @@ impl Reading {
             serve: node::read_serve(&root.section("serve")),
             storage: node::read_storage(&root.section("storage")),
             sounds: node::read_sounds(&root.section("sounds")),
-            tenants: root.sections("tenants").iter().map(tenant::read).collect(),
+            tenants: root.sections("tenants").iter().map(Tenant::read).collect(),
             fault_injection: root
                 .renamed_section("fault_injection", "drill")
                 .and_then(|section| fault_injection(&section)),

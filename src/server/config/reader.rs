@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use bellhop_call::failure::{ChildName, Fault};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
-use bellhop_dialogue::Fields;
 use bellhop_tenancy::settings::Mark;
 pub(super) use bellhop_tenancy::settings::{Gathered, Part, Section, Surroundings, Table, Value};
-use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
-use super::files::{SECRET_MAX, read_text};
+use super::files::{SECRET_MAX, TEXT_MAX, read_text};
 use super::mistakes::Mistakes;
 use super::places::Places;
 
@@ -43,6 +41,10 @@ impl Surroundings for BesideFile {
 
     fn path(&self, written: &str) -> PathBuf {
         self.0.join(written)
+    }
+
+    fn text_at(&self, path: &Path) -> Option<String> {
+        read_text(path, TEXT_MAX).ok()
     }
 }
 
@@ -90,24 +92,6 @@ fn mark_leaves(path: &str, value: &Value, marks: &mut BTreeMap<String, Mark>) {
     marks.insert(path.to_owned(), Mark::of(value));
 }
 
-/// A table of a service's own parameters, handed on as they are.
-pub(super) fn fields(section: &Section<'_>, key: &str) -> Fields {
-    let written = section.table(key).into_iter().flat_map(Table::iter);
-    written.map(|(key, value)| (key.to_owned(), json(value))).collect()
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Nothing => Json::Null,
-        Value::Text(text) | Value::Date(text) => text.as_str().into(),
-        Value::Whole { number, .. } => number.and_then(|n| i64::try_from(n).ok()).map_or(Json::Null, Into::into),
-        Value::Fraction(written) => written.parse::<f64>().map_or(Json::Null, Into::into),
-        Value::Flag(flag) => (*flag).into(),
-        Value::List(list) => list.iter().map(json).collect(),
-        Value::Table(table) => Json::Object(table.iter().map(|(key, value)| (key.to_owned(), json(value))).collect()),
-    }
-}
-
 /// `[fault_injection]`: child, phase and fault of a fault to inject.
 pub(super) fn fault_injection(section: &Section<'_>) -> Option<FaultInjection> {
     let children = ChildName::ALL.map(ChildName::label);
@@ -122,3 +106,6 @@ pub(super) fn fault_injection(section: &Section<'_>) -> Option<FaultInjection> {
     section.finish();
     Some(FaultInjection { child: ChildName::ALL[child?], phase: PhaseName::ALL[phase?], fault: Fault::ALL[fault?] })
 }
+
+#[cfg(test)]
+mod tests;

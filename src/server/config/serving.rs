@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use bellhop_actors::services::Security;
 use bellhop_actors::signalling::transport::{Listen, Protocol};
+use bellhop_tenancy::settings::Srtp;
 
 use super::reader::Section;
 use super::{Config, Tenant};
@@ -84,28 +84,29 @@ fn check_tls(config: &Config, root: &Section<'_>) {
     if config.sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either)) {
         return;
     }
-    for settings in &config.tenants {
-        if settings.tenant.login.is_some() {
+    for tenant in &config.tenants {
+        if tenant.settings.sip.login.is_some() {
             let why = "a login counts over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
-            root.mistake(&settings.path("sip.user"), why);
+            root.mistake(&tenant.path("sip.user"), why);
         }
-        if settings.media.security == Security::Required {
+        if tenant.settings.media.srtp == Srtp::Required {
             let why =
                 "the keys of SRTP are taken over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
-            root.mistake(&settings.path("media.srtp"), why);
+            root.mistake(&tenant.path("media.srtp"), why);
         }
     }
 }
 
 fn check_against(one: &Tenant, before: &[Tenant], root: &Section<'_>) {
-    let name = &one.tenant.name;
-    if let Some(other) = before.iter().find(|other| !name.is_empty() && other.tenant.name.eq_ignore_ascii_case(name)) {
-        let why = format!("`{}` is the name of another tenant already (case does not matter)", other.tenant.name);
+    let name = &one.settings.name;
+    if let Some(other) = before.iter().find(|other| !name.is_empty() && other.settings.name.eq_ignore_ascii_case(name))
+    {
+        let why = format!("`{}` is the name of another tenant already (case does not matter)", other.settings.name);
         root.mistake(&one.path("name"), &why);
     }
-    for number in &one.tenant.numbers {
-        if let Some(owner) = before.iter().find(|other| other.tenant.numbers.contains(number)) {
-            let why = format!("{} belongs to tenant `{}` already", number.e164(), owner.tenant.name);
+    for number in &one.settings.numbers {
+        if let Some(owner) = before.iter().find(|other| other.settings.numbers.contains(number)) {
+            let why = format!("{} belongs to tenant `{}` already", number.e164(), owner.settings.name);
             root.mistake(&one.path("numbers"), &why);
         }
     }

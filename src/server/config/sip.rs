@@ -1,26 +1,15 @@
-//! What the file says about SIP: `[sip]`, `[sip.tls]`, and `[tenants.sip]`.
+//! What the file says about SIP: `[sip]` and `[sip.tls]`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
-use bellhop_sip::dialog::refer;
 use bellhop_tenancy::networks;
-use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};
-use bellhop_tenancy::transfer_targets::TransferTargets;
 use ipnet::IpNet;
 
 use super::node;
 use super::reader::Section;
-use super::tenant::header_name;
-
-/// Spoken when a call fails where no contact flow takes over.
-const FAILURE_MESSAGE: &str = "Call being transferred to an agent due to a technical problem. Good bye.";
-/// Spoken when a transfer fails.
-const TRANSFER_FAILURE_MESSAGE: &str = "Call transfer to an agent failed. Please try again later. Good bye.";
-/// The longest message (vendor's limit).
-const MESSAGE_MAX: usize = 150;
 
 /// `[sip]`
 #[derive(Debug, Clone)]
@@ -46,19 +35,6 @@ pub struct Tls {
     pub key: PathBuf,
     /// `client_ca`: with it, clients must show a certificate of one of these.
     pub client_ca: Option<PathBuf>,
-}
-
-/// `[tenants.sip]`
-#[derive(Debug, Clone, Default)]
-pub(super) struct TenantSip {
-    pub(super) login: Option<Login>,
-    pub(super) sources: Vec<IpNet>,
-    pub(super) transfer_targets: TransferTargets,
-    pub(super) server_name: Option<String>,
-    pub(super) invite_headers: Vec<String>,
-    pub(super) hold: HoldOnTransfer,
-    pub(super) transfer_failure_message: Option<String>,
-    pub(super) failover: Failover,
 }
 
 pub(super) fn read_sip(section: &Section<'_>) -> Sip {
@@ -118,62 +94,4 @@ fn read_listen(text: &str) -> Result<Listen, String> {
 /// A network, one address, or the networks of a name.
 fn read_nets(text: &str) -> Result<Vec<IpNet>, String> {
     networks::parse(text).map_err(|why| why.to_string())
-}
-
-/// An empty list is a list here: nobody is transferred anywhere.
-fn read_targets(section: &Section<'_>) -> TransferTargets {
-    let Some(texts) = section.texts_or_none("transfer_targets") else { return TransferTargets::default() };
-    TransferTargets::parse(&texts).unwrap_or_else(|why| {
-        section.mistake("transfer_targets", &why.to_string());
-        TransferTargets::default()
-    })
-}
-
-pub(super) fn read_tenant_sip(section: &Section<'_>) -> TenantSip {
-    let login = section.text("user").map(|user| Login {
-        realm: section.text("realm").unwrap_or_else(|| "bellhop".to_owned()),
-        user,
-        password: section.secret("password"),
-    });
-    if login.as_ref().is_some_and(|login| login.realm.contains(['"', '\\'])) {
-        section.mistake("realm", "has quotes or backslashes");
-    }
-    if login.is_none() && !section.has("user") {
-        for key in ["password", "realm"].into_iter().filter(|key| section.has(key)) {
-            section.mistake(key, "belongs to a `user`, and there is none");
-            section.text_or_silence(key);
-        }
-    }
-    let message = |key: &str, default: &str| {
-        let text = section.text_or_silence(key).unwrap_or_else(|| default.to_owned());
-        if text.chars().count() > MESSAGE_MAX {
-            section.mistake(key, &format!("is longer than {MESSAGE_MAX} characters"));
-        }
-        Some(text).filter(|text| !text.trim().is_empty())
-    };
-    let tenant = TenantSip {
-        login,
-        sources: section.list("sources", read_nets).unwrap_or_default().concat(),
-        transfer_targets: read_targets(section),
-        server_name: section.text("server_name"),
-        invite_headers: section.list("invite_headers", header_name).unwrap_or_default(),
-        hold: match section.flag("hold_on_transfer") {
-            Some(false) => HoldOnTransfer::Leave,
-            Some(true) | None => HoldOnTransfer::Hold,
-        },
-        transfer_failure_message: message("transfer_failure_message", TRANSFER_FAILURE_MESSAGE),
-        failover: Failover {
-            message: message("failure_message", FAILURE_MESSAGE),
-            target: section.text("failure_target"),
-        },
-    };
-    // The reader that the transfer itself goes through: what it refuses there would leave the caller without a failover.
-    if let Some((target, why)) = tenant.failover.target.as_deref().and_then(|to| Some((to, refer::target(to).err()?))) {
-        section.mistake(
-            "failure_target",
-            &format!("`{target}` is not a URI like \"sip:+18005550199@pbx.example.com\": {why}"),
-        );
-    }
-    section.finish();
-    tenant
 }

@@ -2,13 +2,29 @@
 
 use super::*;
 use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use bellhop_actors::services::Codec;
-use bellhop_dialogue::turn_loop::Trigger;
+use bellhop_tenancy::settings::{AssistantKind, BargeIn, RecognizerKind, SynthesizerKind};
 use bellhop_tenancy::transfer_targets::TransferTargets;
 
+use crate::wiring::{Targets, judge};
+
 fn read(text: &str) -> Result<Config, Vec<String>> {
-    Config::parse(text, Path::new("b.toml")).map_err(|mistakes| mistakes.lines())
+    parse(text, Path::new("b.toml")).map_err(|mistakes| mistakes.lines())
+}
+
+/// Reads a text as far as a file is judged before anything that it names is opened.
+fn parse(text: &str, path: &Path) -> Result<Config, Mistakes> {
+    let Reading { config, mut mistakes } = Reading::of(text, path)?;
+    mistakes.extend(judge(&config));
+    mistakes.or(config)
+}
+
+/// What the engine takes of the first tenant.
+fn targets(config: &Config) -> Targets {
+    Targets::of(&config.tenants[0].settings).0
 }
 
 const GOOD: &str = r#"
@@ -32,7 +48,7 @@ voice = "slt"
 #[test]
 fn the_least_file_has_sensible_defaults() {
     let config = read(GOOD).expect("good");
-    let quota = &config.tenants[0].tenant.calls;
+    let quota = targets(&config).tenant.calls;
     let calls: Vec<_> = std::iter::from_fn(|| quota.acquire().ok()).take(1000).collect();
     assert_eq!((config.sip.listen.len(), config.media.ports, calls.len()), (3, (20_000, 29_999), 100));
     assert!(!format!("{config:?}").contains("AKIA") && !format!("{config:?}").contains("\"secret\""));
@@ -78,7 +94,7 @@ fn sip_is_read_with_networks_tls_and_logins() {
     let config = read(&more).expect("good");
     assert_eq!(config.sip.listen[0].sources.len(), 2);
     assert_eq!(config.sip.tls.as_ref().map(|tls| tls.key.clone()), Some("k.pem".into()));
-    let tenant = &config.tenants[0].tenant;
+    let tenant = targets(&config).tenant;
     assert_eq!((tenant.sources.len(), tenant.login.as_ref().map(|l| l.realm.as_str())), (2, Some("bellhop")));
     assert_eq!(tenant.failover, None, "the contact flow takes over");
     let without = more.replace("[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", "");
@@ -93,7 +109,7 @@ fn an_old_name_is_read_and_told() {
     assert_eq!(old.fault_injection, new.fault_injection);
     let barge_in = |on: &str| format!("{GOOD}[tenants.conversation]\nbarge_in_on = \"{on}\"\n");
     let words = read(&barge_in("hypothesis")).expect("good");
-    assert_eq!(words.tenants[0].conversation.barge_in, Trigger::InterimResult);
+    assert_eq!(words.tenants[0].settings.conversation.barge_in, BargeIn::InterimResult);
     assert!(words.warnings().iter().any(|told| told.contains("`hypothesis` is now called `interim_result`")));
     assert_eq!(
         old.warnings().into_iter().filter(|warning| !new.warnings().contains(warning)).collect::<Vec<_>>(),
@@ -138,10 +154,10 @@ fn transfer_targets_are_hosts_numbers_or_anywhere() {
     let with = |list: &str| {
         GOOD.replace("[tenants.connect]", &format!("[tenants.sip]\ntransfer_targets = {list}\n[tenants.connect]"))
     };
-    let targets = |list: &str| read(&with(list)).expect("good").tenants[0].tenant.transfer_targets.clone();
-    assert_eq!(targets("[\"anywhere\"]"), TransferTargets::Anywhere);
-    assert_ne!(targets("[\"pbx.example.com\", \"+4420\"]"), TransferTargets::default());
-    assert_eq!(read(GOOD).expect("good").tenants[0].tenant.transfer_targets, TransferTargets::default());
+    let allowed = |text: &str| targets(&read(text).expect("good")).tenant.transfer_targets;
+    assert_eq!(allowed(&with("[\"anywhere\"]")), TransferTargets::Anywhere);
+    assert_ne!(allowed(&with("[\"pbx.example.com\", \"+4420\"]")), TransferTargets::default());
+    assert_eq!(allowed(GOOD), TransferTargets::default());
     let mistakes = read(&with("[\"sip:desk@pbx\"]")).expect_err("a URI is no host");
     assert!(mistakes[0].contains("tenants.acme.sip.transfer_targets: "), "{mistakes:?}");
 }
@@ -153,7 +169,7 @@ fn a_tenant_without_amazon_connect_fails_over_by_sip() {
     let text = format!(
         "{head}[tenants.sip]\nfailure_target = \"sip:desk@pbx\"\nfailure_message = \"\"\n[tenants.assistant]{tail}"
     );
-    let failover = read(&text).expect("good").tenants[0].tenant.failover.clone().expect("it has a failover");
+    let failover = targets(&read(&text).expect("good")).tenant.failover.expect("it has a failover");
     assert_eq!((failover.target.as_deref(), failover.message), (Some("sip:desk@pbx"), None));
     let bad = read(&text.replace("sip:desk@pbx", "desk")).expect_err("no URI");
     assert!(bad[0].contains("failure_target"), "{bad:?}");
@@ -168,7 +184,9 @@ fn another_language_needs_engines_that_know_it() {
         .replace("kind = \"pocketsphinx\"", "kind = \"counting\"")
         .replace("kind = \"flite\"\nvoice = \"slt\"", "kind = \"espeak\"");
     let config = read(&spoken).expect("good");
-    assert!(matches!(&config.tenants[0].text_to_speech[0].kind, SynthesizerKind::Espeak { voice } if voice == "de"));
+    assert!(
+        matches!(&config.tenants[0].settings.text_to_speech[0].kind, SynthesizerKind::Espeak { voice } if voice == "de")
+    );
 }
 
 #[test]
@@ -182,7 +200,7 @@ fn services_of_watson_and_webhooks_are_read_with_their_secrets() {
          fallback = {{ kind = \"flite\", fallback = {{ kind = \"espeak\" }} }}\n"
     );
     let config = read(&text).expect("good");
-    let tenant = &config.tenants[0];
+    let tenant = &config.tenants[0].settings;
     let RecognizerKind::Watson(speech) = &tenant.speech_to_text[0].kind else { panic!("Watson") };
     assert_eq!(speech.parameters["low_latency"], true);
     assert_eq!((tenant.text_to_speech.len(), tenant.assistant.len()), (3, 1));
@@ -309,8 +327,8 @@ fn a_secret_file_with_a_mark_and_a_line_end_is_its_text() {
     for reference in ["file:key", "file:link"] {
         let text = GOOD.replace("\"secret\"", &format!("\"{reference}\""));
         // A relative path starts at the file's folder, as every path does.
-        let config = Config::parse(&text, &folder.join("b.toml")).expect("good");
-        let connect = config.tenants[0].connect.as_ref().expect("there");
+        let config = parse(&text, &folder.join("b.toml")).expect("good");
+        let connect = config.tenants[0].settings.connect.as_ref().expect("there");
         assert_eq!(connect.secret_access_key.expose(), "s3cret");
     }
     let _ = std::fs::remove_dir_all(folder);
@@ -412,7 +430,7 @@ fn what_cannot_serve_is_told_before_it_serves() {
 fn where_calls_are_not_counted_the_ports_count_them() {
     let config = read(&format!("{GOOD}[media]\nports = \"20000-20099\"\n")).expect("good");
     assert_eq!(config.sip.max_calls, 50);
-    assert_eq!(config.tenants[0].media.codecs.first(), Codec::ALL.first());
+    assert_eq!(targets(&config).media.codecs.first(), Codec::ALL.first());
 }
 
 #[test]
@@ -465,7 +483,7 @@ fn what_is_no_toml_is_told_with_every_place_and_without_the_line() {
 fn what_is_no_file_is_told_in_a_sentence() {
     let folder = std::env::temp_dir().join(format!("bellhop-nofile-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let told = |path: &Path| Config::read(path).expect_err("no file").to_string();
+    let told = |path: &Path| Reading::of_file(path).expect_err("no file").to_string();
     assert!(told(&folder).ends_with("the file is a folder where a file is expected"));
     assert!(told(&folder.join("nowhere.toml")).ends_with("the file is not there"));
     std::fs::write(folder.join("latin.toml"), b"# one\n# caf\xe9\n").expect("written");
@@ -482,13 +500,13 @@ fn every_path_starts_at_the_folder_of_the_file() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let text = GOOD.replace("[tenants.assistant]", "[tenants.recording]\nfolder = \"rec\"\n[tenants.assistant]");
     let text = format!("{text}[storage]\nurl = \"sqlite://calls.db?mode=rwc\"\n");
-    let config = Config::parse(&text, &folder.join("b.toml")).expect("good");
+    let config = parse(&text, &folder.join("b.toml")).expect("good");
     assert_eq!(config.storage.url, format!("sqlite://{}/calls.db?mode=rwc", folder.display()));
-    assert_eq!(config.tenants[0].recordings.as_deref(), Some(folder.join("rec").as_path()));
-    let AssistantKind::Scripted { script } = &config.tenants[0].assistant[0].kind else { panic!("scripted") };
+    assert_eq!(config.tenants[0].settings.recording.folder.as_deref(), Some(folder.join("rec").as_path()));
+    let AssistantKind::Scripted { script } = &config.tenants[0].settings.assistant[0].kind else { panic!("scripted") };
     assert_eq!(*script, folder.join("demo.yaml"));
     assert!(std::fs::read_dir(&folder).expect("there").next().is_none(), "nothing is created");
-    let memory = Config::parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
+    let memory = parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
     assert_eq!(memory.expect("good").storage.url, "sqlite::memory:");
     let _ = std::fs::remove_dir_all(folder);
 }
@@ -511,7 +529,7 @@ fn a_misspelt_list_of_tenants_is_told_by_its_name() {
 fn a_folder_may_be_called_anything() {
     let folder = std::env::temp_dir().join(format!("bellhop 100%20 is? {}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let config = Config::parse(GOOD, &folder.join("b.toml")).expect("good");
+    let config = parse(GOOD, &folder.join("b.toml")).expect("good");
     let file = bellhop_adapters::storage::file_of(&config.storage.url).expect("an URL");
     assert_eq!(file, Some(folder.join("bellhop.db")));
     assert_eq!(crate::live::beside(&config.storage.url), Some(folder.join("bellhop.sock")));
@@ -588,23 +606,14 @@ fn unknown(text: &str, key: &str) -> Option<String> {
     told.into_iter().find(|line| line.contains(&format!("{last}: is not a known key")))
 }
 
-/// Every key that the reader asks for stands on the page.
+/// Every key that a reader asks for stands on the page.
 #[test]
 fn what_the_reader_knows_the_page_tells() {
-    let sources = [
-        include_str!("conversation.rs"),
-        include_str!("mod.rs"),
-        include_str!("node.rs"),
-        include_str!("reader.rs"),
-        include_str!("records.rs"),
-        include_str!("services.rs"),
-        include_str!("sip.rs"),
-        include_str!("tenant.rs"),
-    ];
     let asks = [
         ".text(",
         ".required_text(",
         ".text_or_silence(",
+        ".texts(",
         ".texts_or_none(",
         ".list(",
         ".number(",
@@ -613,34 +622,75 @@ fn what_the_reader_knows_the_page_tells() {
         ".parsed(",
         ".choice(",
         ".required_choice(",
+        ".renamed_choice(",
         ".required_url(",
         ".url(",
-        "fields(section, ",
+        ".parameters(",
         ".secret(",
         ".section(",
         ".optional_section(",
         ".required_section(",
+        ".renamed_section(",
         ".sections(",
         "millis(",
         "seconds(",
         "message(",
         "read_header_name(section, ",
     ];
-    let told: std::collections::BTreeSet<&str> = PAGE
+    let told: BTreeSet<&str> = PAGE
         .split('`')
         .skip(1)
         .step_by(2)
         .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
         .collect();
-    let mut keys = std::collections::BTreeSet::new();
-    for source in sources {
+    let mut keys = BTreeSet::new();
+    for source in sources() {
+        let source = std::fs::read_to_string(source).expect("readable");
         let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         for ask in asks {
             let literal = source.split(ask).skip(1).filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
-            keys.extend(literal);
+            keys.extend(literal.map(str::to_owned));
         }
     }
     assert!(keys.len() > 80, "{keys:?}");
-    let missing: Vec<_> = keys.iter().filter(|key| !told.contains(**key)).collect();
+    let missing: Vec<_> = keys.iter().filter(|key| !told.contains(key.as_str())).collect();
     assert!(missing.is_empty(), "docs/configuration.md does not tell of {missing:?}");
+}
+
+/// The files that read keys: of the node, and of a tenant.
+fn sources() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files =
+        |folder: &str| std::fs::read_dir(here.join(folder)).expect("a folder").flatten().map(|entry| entry.path());
+    let sources: Vec<_> = files("config").chain(files("../tenancy/settings")).collect();
+    assert!(sources.iter().any(|file| file.ends_with("settings/conversation.rs")), "{sources:?}");
+    sources.into_iter().filter(|file| file.is_file() && !file.ends_with("tests.rs")).collect()
+}
+
+#[test]
+fn records_are_kept_for_a_month_unless_told_otherwise() {
+    let records = |more: &str| read(&format!("{GOOD}{more}")).expect("good").tenants[0].settings.records.clone();
+    let usual = records("");
+    assert_eq!((usual.keep, usual.webhook), (Duration::from_secs(30 * 86_400), None));
+    let others = records("[tenants.records]\nkeep_days = 0\nhistory_hours = 2\n");
+    assert_eq!((others.keep, others.histories), (Duration::ZERO, Some(Duration::from_secs(7200))));
+}
+
+#[test]
+fn a_log_webhook_is_read_and_its_mistakes_are_told() {
+    let webhook = "[tenants.records.webhook]\nurl = \"https://example.com/log\"\nsecret = \"s\"\n";
+    let good = format!("{GOOD}{webhook}events = [\"message_logged\"]\nheaders = {{ X-A = \"b\" }}\n");
+    let webhook_read = read(&good).expect("good").tenants[0].settings.records.webhook.clone().expect("there");
+    assert_eq!((webhook_read.calls, webhook_read.turns, webhook_read.headers.len()), (false, true, 1));
+    assert!(!format!("{webhook_read:?}").contains("\"b\""), "values of headers are secret");
+    for (more, told) in [
+        ("events = [\"calls\"]", "`calls` is neither"),
+        ("events = []", "is an empty list"),
+        ("headers = { \"a b\" = \"c\" }", "`a b` is not a header"),
+        ("headers = { a = 1 }", "headers.a: is a whole number where a text is expected"),
+        ("color = \"red\"", "color"),
+    ] {
+        let why = one_mistake(&[], &format!("{webhook}{more}\n"));
+        assert!(why.contains(told) && why.contains("tenants.acme.records.webhook"), "{why}");
+    }
 }

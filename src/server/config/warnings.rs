@@ -4,6 +4,7 @@
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
+use bellhop_tenancy::settings::SipSettings;
 
 use super::{Config, Tenant};
 use crate::tls_identity;
@@ -17,12 +18,12 @@ impl Config {
 
     fn open_tenants(&self) -> Vec<String> {
         let strangers = self.sip.listen.iter().filter(|listen| self.is_open(listen)).collect::<Vec<_>>();
-        let open = |tenant: &&Tenant| tenant.connect.is_some() && anybody_may_call(&tenant.tenant);
+        let open = |tenant: &&Tenant| tenant.settings.connect.is_some() && anybody_may_call(&tenant.settings.sip);
         let Some(listener) = strangers.first() else { return vec![] };
         let warn = |tenant: &Tenant| {
             format!(
                 "tenant `{}`: anybody can call it over {}:{}, so its calls are served without their contact and no hand-off is possible: list networks in `sip.listen` (\"… from aws-chime-voice-connector:us-east-1\") or in `tenants.sip.sources`, or ask for a login or a client certificate",
-                tenant.tenant.name,
+                tenant.settings.name,
                 listener.protocol.label(),
                 listener.address,
             )
@@ -38,8 +39,8 @@ impl Config {
     }
 }
 
-fn anybody_may_call(tenant: &bellhop_tenancy::Tenant) -> bool {
-    tenant.login.is_none() && !restricted(&tenant.sources)
+fn anybody_may_call(sip: &SipSettings) -> bool {
+    sip.login.is_none() && !restricted(&sip.sources)
 }
 
 /// Whether a list keeps strangers out: it is there, and no entry is nearly everybody.

@@ -6,6 +6,7 @@
 
 mod reload;
 pub(crate) mod store;
+mod targets;
 mod tenants;
 
 use std::net::{IpAddr, SocketAddr};
@@ -54,6 +55,8 @@ use crate::tls_identity;
 use crate::upkeep;
 use reload::Reloading;
 pub use reload::reload_on_hang_up;
+pub use targets::Targets;
+pub(crate) use targets::judge;
 use tenants::Workshop;
 pub(crate) use tenants::{Current, Everybody};
 
@@ -153,7 +156,7 @@ pub fn prepare(mut reading: Reading) -> Result<Prepared, Mistakes> {
         }
         let mut kept = indices.iter().map(|index| good.contains(index));
         engines.of.retain(|_| kept.next().unwrap_or(false));
-        let names: Vec<&str> = reading.config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
+        let names: Vec<&str> = reading.config.tenants.iter().map(|tenant| tenant.settings.name.as_str()).collect();
         receivers.retain(|(name, _)| names.contains(&name.as_str()));
     }
     let config = reading.mistakes.or(reading.config)?;
@@ -161,7 +164,7 @@ pub fn prepare(mut reading: Reading) -> Result<Prepared, Mistakes> {
 }
 
 fn indices(config: &Config) -> Vec<usize> {
-    config.tenants.iter().map(|settings| settings.index).collect()
+    config.tenants.iter().map(|tenant| tenant.index).collect()
 }
 
 fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
@@ -171,6 +174,7 @@ fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec
     }
     let (receivers, found) = records::receivers(config);
     mistakes.extend(found);
+    mistakes.extend(judge(config));
     (engines, receivers, mistakes)
 }
 
@@ -212,7 +216,7 @@ impl Server {
         };
         let made = config.tenants.iter().zip(engines.of);
         let (served, written): (Vec<_>, Vec<_>) =
-            made.map(|(settings, engines)| workshop.serve(settings.clone(), engines, None)).unzip();
+            made.map(|(tenant, engines)| workshop.serve(tenant.clone(), engines, None)).unzip();
         let taken = |taken: NumberTaken| config.places.mistakes(vec![("tenants".to_owned(), taken.to_string())]);
         let everybody = Everybody {
             directory: Directory::new(served.into_iter().map(Arc::new)).map_err(taken)?,
@@ -221,12 +225,12 @@ impl Server {
         let directory = Arc::new(everybody.services().map_err(taken)?);
         let current = Arc::new(Current::default());
         current.becomes(everybody);
-        let names: Vec<&str> = config.tenants.iter().map(|settings| settings.tenant.name.as_str()).collect();
+        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.settings.name.as_str()).collect();
         bellhop_actors::metrics::describe(&names);
         bellhop_actors::metrics::build(env!("CARGO_PKG_VERSION"));
         bellhop_actors::metrics::node_limits(config.sip.max_calls, config.media.pairs());
-        for settings in &config.tenants {
-            bellhop_actors::metrics::tenant_limit(&settings.tenant.name, settings.tenant.calls.limit());
+        for tenant in &config.tenants {
+            bellhop_actors::metrics::tenant_limit(&tenant.settings.name, tenant.settings.max_calls);
         }
         for (name, mistakes) in &skipped {
             bellhop_actors::metrics::tenant_skipped(name, true);

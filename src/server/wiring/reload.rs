@@ -67,7 +67,7 @@ impl Server {
         let mut reloading = self.reloading.lock().await;
         let before = self.current.everybody();
         let (shared, file) = (Arc::clone(&reloading.shared), path.to_owned());
-        let marks = before.settings().map(|settings| (settings.tenant.name.clone(), settings.mark)).collect();
+        let marks = before.directory.all().iter().map(|served| (served.settings.name.clone(), served.mark)).collect();
         let opening = tokio::task::spawn_blocking(move || read(&file, &marks, &mut lock(&shared)));
         match opening.await {
             Ok(Ok(opened)) => reloading.apply(self, &before, opened).await,
@@ -93,12 +93,12 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 fn read(path: &Path, before: &BTreeMap<String, Mark>, shared: &mut Shared) -> Result<Opened, Mistakes> {
     let Reading { mut config, mut mistakes } = Reading::of_file(path)?;
     let all = std::mem::take(&mut config.tenants);
-    let is_same = |settings: &config::Tenant| before.get(&settings.tenant.name) == Some(&settings.mark);
-    config.tenants = all.iter().filter(|settings| !is_same(settings)).cloned().collect();
+    let is_same = |tenant: &config::Tenant| before.get(&tenant.settings.name) == Some(&tenant.mark);
+    config.tenants = all.iter().filter(|tenant| !is_same(tenant)).cloned().collect();
     let (engines, receivers, found) = open(shared, &config, Purpose::Serve);
     // The files of `[sip.tls]` are looked after by who serves them.
     mistakes.extend(found.into_iter().filter(|mistake| mistake.tenant().is_some()));
-    let name = |index: usize| all.iter().find(|one| one.index == index).map(|one| one.tenant.name.as_str());
+    let name = |index: usize| all.iter().find(|one| one.index == index).map(|one| one.settings.name.as_str());
     let of_tenant = |mistake: &Mistake| mistake.tenant().and_then(name).filter(|name| !name.is_empty());
     let mut bad: BTreeMap<String, Mistakes> = BTreeMap::new();
     let mut of_nobody = Mistakes::default();
@@ -109,12 +109,12 @@ fn read(path: &Path, before: &BTreeMap<String, Mark>, shared: &mut Shared) -> Re
         }
     }
     let mut engines = engines.of.into_iter();
-    let found = |settings: config::Tenant| {
-        let (name, same) = (settings.tenant.name.clone(), is_same(&settings));
+    let found = |tenant: config::Tenant| {
+        let (name, same) = (tenant.settings.name.clone(), is_same(&tenant));
         let engines = if same { None } else { engines.next() };
         match engines {
             _ if name.is_empty() || bad.contains_key(&name) => Found::Bad(name),
-            Some(engines) => Found::Newer(Box::new((settings, engines))),
+            Some(engines) => Found::Newer(Box::new((tenant, engines))),
             None => Found::Same(name),
         }
     };
@@ -163,10 +163,10 @@ impl Reloading {
             Found::Same(name) => Wanted::Same(name),
             Found::Bad(name) => Wanted::Bad(name),
             Found::Newer(newer) => {
-                let (settings, engines) = *newer;
-                let name = settings.tenant.name.clone();
-                let older = before.directory.find(&name).map(|served| &served.settings.tenant.calls);
-                let (served, contacts) = self.workshop.serve(settings, engines, older.or(self.retired.of(&name)));
+                let (tenant, engines) = *newer;
+                let name = tenant.settings.name.clone();
+                let older = before.directory.find(&name).map(|served| served.calls());
+                let (served, contacts) = self.workshop.serve(tenant, engines, older.or(self.retired.of(&name)));
                 left_behind.extend(contacts.map(|contacts| (name, contacts)));
                 Wanted::Newer(Arc::new(served))
             }
@@ -191,8 +191,8 @@ impl Reloading {
             }
         }
         for gone in removed.iter().filter_map(|name| before.directory.find(name)) {
-            books.deliver_no_more(&gone.settings.tenant.name, CALLS_OVER);
-            self.retired.retire(&gone.settings.tenant);
+            books.deliver_no_more(&gone.settings.name, CALLS_OVER);
+            self.retired.retire(&gone.settings.name, gone.calls());
         }
         added.iter().filter_map(|name| left_behind.remove(name)).for_each(|contacts| self.upkeep.look_after(contacts));
         lock(&self.shared).keep_for(|name| now.directory.find(name).is_some());
@@ -223,7 +223,7 @@ fn describe(before: &Everybody, now: &Everybody, Change { added, changed, remove
     now.skipped.iter().for_each(|(name, _)| metrics::tenant_skipped(name, true));
     added.iter().for_each(|name| metrics::describe_tenant(name));
     for newer in added.iter().chain(changed).filter_map(|name| now.directory.find(name)) {
-        metrics::tenant_limit(&newer.settings.tenant.name, newer.settings.tenant.calls.limit());
+        metrics::tenant_limit(&newer.settings.name, newer.settings.max_calls);
     }
     removed.iter().for_each(|name| metrics::tenant_limit(name, 0));
     let older = changed.iter().chain(removed).filter_map(|name| before.directory.find(name));

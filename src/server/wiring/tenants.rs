@@ -18,8 +18,10 @@ use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_tenancy::Tenant;
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::quota::Quota;
+use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
 
-use crate::config;
+use super::targets::Targets;
+use crate::config::{self, Mark};
 use crate::engines::{AtRest, TenantEngines};
 use crate::records::Books;
 use crate::upkeep;
@@ -27,7 +29,9 @@ use crate::upkeep;
 /// One tenant.
 pub(crate) struct Served {
     /// What was said of it.
-    pub(crate) settings: config::Tenant,
+    pub(crate) settings: TenantSettings,
+    /// Tells whether another reading says the same.
+    pub(crate) mark: Mark,
     services: Arc<Services>,
     at_rest: [(&'static str, AtRest); 3],
 }
@@ -75,7 +79,7 @@ impl Everybody {
     }
 
     /// What is said of each.
-    pub(crate) fn settings(&self) -> impl Iterator<Item = &config::Tenant> {
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &TenantSettings> {
         self.directory.all().iter().map(|served| &served.settings)
     }
 }
@@ -92,11 +96,16 @@ impl Served {
         Arc::clone(&self.services.tenant)
     }
 
+    /// Counts its calls.
+    pub(super) fn calls(&self) -> &Quota {
+        &self.services.tenant.calls
+    }
+
     /// Which services are left alone for their failures becomes a metric.
     pub(super) fn measure(&self) {
         for (port, at_rest) in &self.at_rest {
             for (service, rests) in at_rest() {
-                bellhop_actors::metrics::service_at_rest(&self.settings.tenant.name, port, service, rests);
+                bellhop_actors::metrics::service_at_rest(&self.settings.name, port, service, rests);
             }
         }
     }
@@ -105,7 +114,7 @@ impl Served {
     pub(super) fn forget(&self) {
         for (port, at_rest) in &self.at_rest {
             for (service, _) in at_rest() {
-                bellhop_actors::metrics::service_at_rest(&self.settings.tenant.name, port, service, false);
+                bellhop_actors::metrics::service_at_rest(&self.settings.name, port, service, false);
             }
         }
     }
@@ -116,30 +125,33 @@ impl Workshop {
     /// its name has already. What comes with it is for what a former process left in flight.
     pub(super) fn serve(
         &self,
-        mut settings: config::Tenant,
+        tenant: config::Tenant,
         engines: TenantEngines,
         older: Option<&Quota>,
     ) -> (Served, Option<upkeep::Contacts>) {
+        let config::Tenant { settings, mark, .. } = tenant;
+        // Their mistakes have been told with the reading: nobody who has some is served.
+        let (mut targets, _) = Targets::of(&settings);
         if let Some(older) = older {
-            settings.tenant.calls = settings.tenant.calls.going_on_from(older);
+            targets.tenant.calls = targets.tenant.calls.going_on_from(older);
         }
-        let contacts = Contacts::of(&settings, &self.limiters, &*self.store);
-        let name = settings.tenant.name.clone();
+        let contacts = Contacts::of(&settings, targets.instance, &self.limiters, &*self.store);
+        let name = settings.name.clone();
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
         let histories = self.store.histories(settings.records.histories.unwrap_or(self.histories));
         let services = Services {
-            tenant: Arc::new(settings.tenant.clone()),
-            media: settings.media.clone(),
+            tenant: Arc::new(targets.tenant),
+            media: targets.media,
             recorder,
             instance: contacts.instance,
             assistant: engines.assistant,
             recognizer: engines.recognizer,
             synthesizer: engines.synthesizer,
             sounds: Arc::new(self.sounds.for_another_tenant()),
-            conversation: settings.conversation.clone(),
-            invite_headers: Arc::clone(&settings.invite_headers),
+            conversation: targets.conversation,
+            invite_headers: targets.invite_headers,
             attributes: contacts.attributes,
             blanker: contacts.blanker,
             histories,
@@ -147,7 +159,7 @@ impl Workshop {
             records: self.books.keeper(&settings),
             observer: Some(Arc::clone(&self.observer)),
         };
-        (Served { settings, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
+        (Served { settings, mark, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
     }
 }
 
@@ -157,9 +169,9 @@ pub(super) struct Retired(HashMap<String, Quota>);
 
 impl Retired {
     /// A tenant is served no more.
-    pub(super) fn retire(&mut self, tenant: &Tenant) {
+    pub(super) fn retire(&mut self, tenant: &str, calls: &Quota) {
         self.0.retain(|_, quota| quota.taken() > 0);
-        self.0.insert(tenant.name.clone(), tenant.calls.clone());
+        self.0.insert(tenant.to_owned(), calls.clone());
     }
 
     /// Its count, should it have been there.
@@ -178,8 +190,8 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(settings: &config::Tenant, limiters: &Limiters, store: &dyn Store) -> Self {
-        let Some(connect) = &settings.connect else {
+    fn of(settings: &TenantSettings, instance: Option<InstanceArn>, limiters: &Limiters, store: &dyn Store) -> Self {
+        let (Some(connect), Some(instance)) = (&settings.connect, instance) else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
@@ -187,10 +199,9 @@ impl Contacts {
             access_key_id: connect.access_key_id.expose().to_owned(),
             secret_access_key: connect.secret_access_key.expose().to_owned(),
         };
-        let client = Client::new(&connect.instance, &credentials, connect.endpoint_url.as_deref(), limiters);
-        warn_if_unreachable(&settings.tenant.name, connect);
-        let instance = Some(connect.instance.clone());
-        let tenant = settings.tenant.name.clone();
+        let client = Client::new(&instance, &credentials, connect.endpoint_url.as_deref(), limiters);
+        warn_if_unreachable(&settings.name, connect, &instance);
+        let (instance, tenant) = (Some(instance), settings.name.clone());
         let writes = NotedWrites::new(client, store.write_notes(&tenant));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
         Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, writes }) }
@@ -198,8 +209,8 @@ impl Contacts {
 }
 
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
-fn warn_if_unreachable(tenant: &str, connect: &config::Connect) {
-    let region = &connect.instance.region;
+fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &InstanceArn) {
+    let region = &instance.region;
     let url = connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
     let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());
     let authority = rest.split('/').next().unwrap_or_default().to_owned();

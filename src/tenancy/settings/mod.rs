@@ -1,11 +1,46 @@
 //! A tenant's settings as one document, whatever it is written in.
 //!
-//! A reader of a format (TOML, a row of a database, the body of a request, a form) makes a [`Value`] of it and knows
-//! where each path stands; what is judged, and in which words, is the same for all. Invariant: every mistake of a
-//! document is told at once, by its path; no key is read by one reader and unknown to another.
+//! A reader of a format makes a [`Table`] of it: TOML (`src/server/config/`), JSON for a row of a database or the body
+//! of a request ([`json`]), the pairs of a form ([`form`]). [`TenantSettings`] is what such a document means, one
+//! struct for each of its sections; what is judged, and in which words, is the same for all. Invariants: every mistake
+//! of a document is told at once, by its path; no key is read by one reader and unknown to another; nothing but this
+//! folder reads a key of a tenant.
+//!
+//! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, and whoever makes
+//! use of it.
 
+mod conversation;
+mod document;
+pub mod form;
+mod gathered;
+pub mod json;
+mod keys;
+mod media;
+mod mistake;
+mod records;
+mod renamed;
+mod secrets;
 mod section;
+mod services;
+mod sip;
+mod tenant;
+#[cfg(test)]
+mod tests;
 mod value;
 
-pub use section::{Gathered, Mark, Mistake, Part, Section, Surroundings};
+pub use conversation::{BargeIn, ConversationSettings};
+pub use document::{KEPT, Reading, SetApart, validate};
+pub use gathered::{Gathered, Mark, Surroundings};
+pub use media::{Codec, MediaSettings, Srtp};
+pub use mistake::{Mistake, Part};
+pub use records::{RecordSettings, RecordingSettings, RecordsWebhook};
+pub use section::Section;
+pub use services::{
+    AmazonService, AssistantKind, Parameters, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
+};
+pub use sip::SipSettings;
+pub use tenant::{ConnectSettings, TenantSettings};
 pub use value::{Table, Value};
+
+/// The schemes of services that are spoken to over HTTP.
+const HTTP: [&str; 2] = ["http://", "https://"];

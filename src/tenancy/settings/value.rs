@@ -1,10 +1,13 @@
 //! What a document says, whatever it was written in: TOML, JSON, a form.
 //!
-//! Invariant: nothing is judged here: a number keeps the digits it was written in, so that a mistake in it can quote them.
+//! Invariant: nothing is judged here: a number keeps the digits it was written in, so that a mistake in it can quote
+//! them.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// One value of a document. It does not print what it holds, which may be a secret.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -24,6 +27,8 @@ pub enum Value {
     Fraction(String),
     /// True or false.
     Flag(bool),
+    /// What a field of a form says: a text, or the number or flag that is asked for. An empty one was left out.
+    Field(String),
     /// A date, as it was written.
     Date(String),
     /// A list.
@@ -46,6 +51,21 @@ impl Table {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
+
+    /// What stands at a path like `sip.sources[2]`, to be changed.
+    pub fn at_mut(&mut self, path: &str) -> Option<&mut Value> {
+        // A key may hold a dot (the name of a header does now and then): the longest that fits is meant.
+        let fits =
+            |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let (key, value) = self.0.iter_mut().filter(|(key, _)| fits(key)).max_by_key(|(key, _)| key.len())?;
+        value.at_mut(path.get(key.len()..)?)
+    }
+
+    /// Leaves out the fields of a form that say nothing, and the sections and lists of nothing else.
+    pub(super) fn without_blanks(self) -> Self {
+        let said = self.0.into_iter().filter(|(_, value)| !value.is_blank());
+        said.map(|(key, value)| (key, value.without_blanks())).collect()
+    }
 }
 
 impl FromIterator<(String, Value)> for Table {
@@ -59,13 +79,63 @@ impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Text(_) => "a text",
+            Self::Text(_) | Self::Field(_) => "a text",
             Self::Whole { .. } => "a whole number",
             Self::Fraction(_) => "a number with a point",
             Self::Flag(_) => "true or false",
             Self::Date(_) => "a date",
             Self::List(_) => "a list",
             Self::Table(_) => "a section",
+        }
+    }
+
+    /// Whether it is a field of a form that was left out, or holds nothing else.
+    pub(super) fn is_blank(&self) -> bool {
+        match self {
+            Self::Field(text) => text.trim().is_empty(),
+            Self::List(list) => !list.is_empty() && list.iter().all(Self::is_blank),
+            Self::Table(table) => !table.0.is_empty() && table.0.iter().all(|(_, value)| value.is_blank()),
+            _ => false,
+        }
+    }
+
+    /// The number or flag that a field of a form stands for where one is asked for; else what it is.
+    pub(super) fn as_asked(&self) -> Cow<'_, Self> {
+        let Self::Field(text) = self else { return Cow::Borrowed(self) };
+        let text = text.trim();
+        let digits = text.trim_start_matches(['+', '-']);
+        Cow::Owned(match text {
+            "true" | "false" => Self::Flag(text == "true"),
+            _ if digits.is_empty() || !digits.starts_with(|c: char| c.is_ascii_digit()) => Self::Text(text.to_owned()),
+            _ if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Self::Whole { written: text.to_owned(), number: text.parse().ok() }
+            }
+            _ if text.parse::<f64>().is_ok() => Self::Fraction(text.to_owned()),
+            _ => Self::Text(text.to_owned()),
+        })
+    }
+
+    fn at_mut(&mut self, rest: &str) -> Option<&mut Self> {
+        if rest.is_empty() {
+            return Some(self);
+        }
+        match self {
+            Self::Table(table) => table.at_mut(rest.strip_prefix('.')?),
+            Self::List(list) => {
+                let (index, rest) = rest.strip_prefix('[')?.split_once(']')?;
+                list.get_mut(index.parse::<usize>().ok()?)?.at_mut(rest)
+            }
+            _ => None,
+        }
+    }
+
+    fn without_blanks(self) -> Self {
+        match self {
+            Self::Table(table) => Self::Table(table.without_blanks()),
+            Self::List(list) => {
+                Self::List(list.into_iter().filter(|value| !value.is_blank()).map(Self::without_blanks).collect())
+            }
+            other => other,
         }
     }
 }
@@ -76,7 +146,8 @@ impl fmt::Debug for Value {
     }
 }
 
-/// Whatever serde reads becomes a document. Formats that know where things stand (TOML) are better walked by who keeps that.
+/// Whatever serde reads becomes a document. Formats that know where things stand (TOML) are better walked by who keeps
+/// that.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)
@@ -130,9 +201,41 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut keys = vec![];
-        while let Some(entry) = map.next_entry()? {
-            keys.push(entry);
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            if keys.iter().any(|(known, _)| *known == key) {
+                return Err(A::Error::custom(format_args!("`{key}` is there twice")));
+            }
+            keys.push((key, value));
         }
         Ok(Value::Table(keys.into_iter().collect()))
+    }
+}
+
+/// What was written is written again; a number that is out of all bounds becomes the nearest that there is.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => serializer.serialize_unit(),
+            Self::Text(text) | Self::Field(text) | Self::Date(text) => serializer.serialize_str(text),
+            Self::Whole { number, written } => match number.map(|n| (i64::try_from(n), u64::try_from(n))) {
+                Some((Ok(number), _)) => serializer.serialize_i64(number),
+                Some((_, Ok(number))) => serializer.serialize_u64(number),
+                _ => fraction(written, serializer),
+            },
+            Self::Fraction(written) => fraction(written, serializer),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::List(list) => serializer.collect_seq(list),
+            Self::Table(table) => table.serialize(serializer),
+        }
+    }
+}
+
+fn fraction<S: Serializer>(written: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(written.replace('_', "").parse().unwrap_or(f64::NAN))
+}
+
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }

@@ -1,18 +1,22 @@
-//! `[tenants.assistant]`, `[tenants.speech_to_text]`, `[tenants.text_to_speech]`: which services a tenant uses.
+//! `assistant`, `speech_to_text`, `text_to_speech`: which services a tenant uses, and which take over from them.
 
 use std::path::PathBuf;
 
-use bellhop_dialogue::Fields;
-use bellhop_tenancy::Secret;
+use serde_json::{Map, Value as Json};
 
-use super::reader::{Section, fields};
+use super::HTTP;
+use super::section::Section;
+use crate::secret::Secret;
 
-/// `[tenants.assistant]`
-#[derive(Debug, Clone)]
+/// A service's own parameters, by name.
+pub type Parameters = Map<String, Json>;
+
+/// `assistant`
+#[derive(Debug, Clone, PartialEq)]
 pub enum AssistantKind {
     /// `kind = "scripted"`
     Scripted {
-        /// `script`, relative to the file.
+        /// `script`, relative to where the document lies.
         script: PathBuf,
     },
     /// `kind = "webhook"`
@@ -35,7 +39,7 @@ pub enum AssistantKind {
         /// `greeting`
         greeting: Option<String>,
         /// `parameters`
-        parameters: Fields,
+        parameters: Parameters,
     },
     /// `kind = "watson"`
     Watson {
@@ -62,8 +66,8 @@ impl AssistantKind {
     }
 }
 
-/// `[tenants.speech_to_text]`
-#[derive(Debug, Clone)]
+/// `speech_to_text`
+#[derive(Debug, Clone, PartialEq)]
 pub enum RecognizerKind {
     /// `kind = "pocketsphinx"`
     Pocketsphinx,
@@ -80,12 +84,12 @@ pub enum RecognizerKind {
         /// `token`
         token: Option<Secret>,
         /// `parameters`
-        parameters: Fields,
+        parameters: Parameters,
     },
 }
 
-/// `[tenants.text_to_speech]`
-#[derive(Debug, Clone)]
+/// `text_to_speech`
+#[derive(Debug, Clone, PartialEq)]
 pub enum SynthesizerKind {
     /// `kind = "flite"`
     Flite {
@@ -109,7 +113,7 @@ pub enum SynthesizerKind {
 }
 
 /// An Amazon service: an account in a Region.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AmazonService {
     /// `region`
     pub region: String,
@@ -120,22 +124,22 @@ pub struct AmazonService {
     /// `endpoint_url`
     pub endpoint_url: Option<String>,
     /// `parameters`: the service's own, under those of the assistant.
-    pub parameters: Fields,
+    pub parameters: Parameters,
 }
 
 /// A Watson service: where it is, and who we are to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WatsonService {
     /// `url`
     pub url: String,
     /// `api_key` or `token`
     pub credentials: WatsonCredentials,
     /// `parameters`: the service's own, under those of the assistant.
-    pub parameters: Fields,
+    pub parameters: Parameters,
 }
 
 /// Who we are to a Watson service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum WatsonCredentials {
     /// `api_key`, with `iam_url` for another token service than IBM Cloud's.
     ApiKey(Secret, Option<String>),
@@ -144,7 +148,7 @@ pub enum WatsonCredentials {
 }
 
 /// One of the services of a port: the first is preferred, the others take over in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ranked<T> {
     /// How many come before it.
     pub rank: usize,
@@ -161,7 +165,7 @@ impl<T> Ranked<T> {
     }
 }
 
-/// A service, and those that take over from it, in order: `[tenants.….fallback]`, and its own `fallback`. Those that have
+/// A service, and those that take over from it, in order: its `fallback`, and its own `fallback`. Those that have
 /// mistakes are left out.
 fn in_order<T>(section: &Section<'_>, read: impl Fn(&Section<'_>) -> Option<T>) -> Vec<Ranked<T>> {
     let (mut all, mut rank) = (vec![], 0);
@@ -221,7 +225,7 @@ fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
             api_key: section.has("api_key").then(|| section.secret("api_key")),
             prompt: section.required_text("prompt"),
             greeting: section.text("greeting"),
-            parameters: fields(section, "parameters"),
+            parameters: section.parameters("parameters"),
         },
         _ => AssistantKind::Scripted { script: section.relative(&section.required_text("script")) },
     })
@@ -235,7 +239,7 @@ fn read_recognizer(section: &Section<'_>) -> Option<RecognizerKind> {
         3 => {
             let url = section.required_url("url", &["ws://", "wss://", "http://", "https://"]);
             let token = section.has("token").then(|| section.secret("token"));
-            RecognizerKind::Worker { url, token, parameters: fields(section, "parameters") }
+            RecognizerKind::Worker { url, token, parameters: section.parameters("parameters") }
         }
         4 => RecognizerKind::Transcribe(read_amazon(section)),
         _ => RecognizerKind::Pocketsphinx,
@@ -260,8 +264,6 @@ fn read_synthesizer(section: &Section<'_>, language: &str) -> Option<Synthesizer
     })
 }
 
-const HTTP: [&str; 2] = ["http://", "https://"];
-
 fn read_amazon(section: &Section<'_>) -> AmazonService {
     let region = section.required_text("region");
     if !region.is_empty() && !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
@@ -272,7 +274,7 @@ fn read_amazon(section: &Section<'_>) -> AmazonService {
         access_key_id: section.secret("access_key_id"),
         secret_access_key: section.secret("secret_access_key"),
         endpoint_url: section.url("endpoint_url", &HTTP),
-        parameters: fields(section, "parameters"),
+        parameters: section.parameters("parameters"),
     }
 }
 
@@ -282,7 +284,7 @@ fn read_watson(section: &Section<'_>) -> WatsonService {
     } else {
         WatsonCredentials::ApiKey(section.secret("api_key"), section.url("iam_url", &HTTP))
     };
-    WatsonService { url: section.required_url("url", &HTTP), credentials, parameters: fields(section, "parameters") }
+    WatsonService { url: section.required_url("url", &HTTP), credentials, parameters: section.parameters("parameters") }
 }
 
 /// espeak-ng names most voices by the primary subtag alone.

@@ -1,0 +1,128 @@
+//! From a tenant's settings to what the engine takes of them: what only others than the document can judge is judged
+//! here.
+//!
+//! Invariant: whatever the settings are, there are targets; what is refused is told by its path, and left out. It is
+//! done with every reading of a configuration, so that nothing of it is found only when a call comes.
+
+use std::sync::Arc;
+
+use bellhop_actors::call::leg::Silence;
+use bellhop_actors::services::{Codec, MediaPolicy, Security};
+use bellhop_connect::InstanceArn;
+use bellhop_dialogue::redaction::Redaction;
+use bellhop_dialogue::turn_loop::{Policy, Trigger};
+use bellhop_sip::dialog::refer;
+use bellhop_tenancy::Tenant;
+use bellhop_tenancy::settings::{
+    self, BargeIn, ConnectSettings, ConversationSettings, MediaSettings, Mistake, Srtp, TenantSettings,
+};
+
+use crate::config::{Config, Mistakes};
+
+/// What the engine takes of a tenant's settings.
+#[derive(Debug)]
+pub struct Targets {
+    /// The tenant, with a quota that has no call yet.
+    pub tenant: Tenant,
+    /// How its calls sound.
+    pub media: MediaPolicy,
+    /// How its conversations are led.
+    pub conversation: Policy,
+    /// Its Amazon Connect instance; none where calls come from elsewhere.
+    pub instance: Option<InstanceArn>,
+    /// The headers of an INVITE that its assistant is told.
+    pub invite_headers: Arc<[String]>,
+}
+
+impl Targets {
+    /// Those of a tenant, with every mistake by its path in the tenant's document.
+    pub fn of(settings: &TenantSettings) -> (Self, Vec<Mistake>) {
+        let mut mistakes = vec![];
+        let targets = Self {
+            tenant: settings.tenant(),
+            media: media(&settings.media),
+            conversation: conversation(&settings.conversation, &mut mistakes),
+            instance: settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes)),
+            invite_headers: settings.sip.invite_headers.clone().into(),
+        };
+        // The reader that the transfer itself goes through: what it refuses there would leave the caller without a
+        // failover.
+        let target = settings.sip.failover.target.as_deref();
+        if let Some((target, why)) = target.and_then(|target| Some((target, refer::target(target).err()?))) {
+            let why = format!("`{target}` is not a URI like \"sip:+18005550199@pbx.example.com\": {why}");
+            mistakes.push(Mistake::of_value("sip.failure_target", why));
+        }
+        (targets, mistakes)
+    }
+}
+
+/// The mistakes of all tenants that only their targets know of.
+pub(crate) fn judge(config: &Config) -> Mistakes {
+    let of = |tenant: &crate::config::Tenant| {
+        let (_, mistakes) = Targets::of(&tenant.settings);
+        mistakes.into_iter().map(|mistake| (tenant.path(&mistake.path), mistake.why)).collect::<Vec<_>>()
+    };
+    config.places.mistakes(config.tenants.iter().flat_map(of).collect())
+}
+
+fn media(settings: &MediaSettings) -> MediaPolicy {
+    let codec = |codec: &settings::Codec| match codec {
+        settings::Codec::Pcmu => Codec::Pcmu,
+        settings::Codec::Pcma => Codec::Pcma,
+        settings::Codec::G722 => Codec::G722,
+        settings::Codec::Opus => Codec::Opus,
+    };
+    MediaPolicy {
+        codecs: match &settings.codecs {
+            Some(codecs) => codecs.iter().map(codec).collect(),
+            None => MediaPolicy::default().codecs,
+        },
+        security: match settings.srtp {
+            Srtp::Off => Security::Off,
+            Srtp::Preferred => Security::Preferred,
+            Srtp::Required => Security::Required,
+        },
+        silence: if settings.suppress_silence { Silence::Suppressed } else { Silence::Sent },
+        timeout: settings.timeout,
+    }
+}
+
+fn conversation(settings: &ConversationSettings, mistakes: &mut Vec<Mistake>) -> Policy {
+    let default = Policy::default();
+    let mut patterns = vec![];
+    for (n, text) in settings.redact.iter().enumerate() {
+        match Redaction::pattern(text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(why) => {
+                let why = format!("`{text}` is no regular expression: {why}");
+                mistakes.push(Mistake::of_value(format!("conversation.redact[{n}]"), why));
+            }
+        }
+    }
+    Policy {
+        post_response: settings.post_response.unwrap_or(default.post_response),
+        final_utterance: settings.final_utterance,
+        assistant: settings.assistant.unwrap_or(default.assistant),
+        inactivity: settings.inactivity,
+        silent_turns: settings.silent_turns.unwrap_or(default.silent_turns),
+        barge_in: match settings.barge_in {
+            BargeIn::Speech => Trigger::Speech,
+            BargeIn::InterimResult => Trigger::InterimResult,
+        },
+        resume: settings.resume,
+        confidence: settings.confidence,
+        notify_filtered: settings.notify_filtered,
+        notify_network: settings.notify_network,
+        suppress_echo: settings.suppress_echo,
+        redaction: Redaction::new(settings.redact_card_numbers, patterns),
+    }
+}
+
+/// None where it is missing too, which the reading has told.
+fn instance(connect: &ConnectSettings, mistakes: &mut Vec<Mistake>) -> Option<InstanceArn> {
+    let parsed = connect.instance_arn.parse::<InstanceArn>();
+    if let (Err(error), false) = (&parsed, connect.instance_arn.is_empty()) {
+        mistakes.push(Mistake::of_value("connect.instance_arn", error.to_string()));
+    }
+    parsed.ok()
+}

@@ -1,0 +1,68 @@
+//! A document by itself: a tenant that no file of many tenants holds.
+//!
+//! Invariant: what is kept of a document is what was written, without defaults; reading it again says the same.
+
+use super::gathered::{Gathered, Mark, Surroundings};
+use super::mistake::Mistake;
+use super::section::Section;
+use super::tenant::TenantSettings;
+use super::value::{Table, Value};
+use crate::secret::Secret;
+
+/// What came of reading a document.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was good. What was not is left out, or is the default.
+    pub settings: TenantSettings,
+    /// What was not, by paths of the document.
+    pub mistakes: Vec<Mistake>,
+    /// Tells whether another reading says the same.
+    pub mark: Mark,
+    /// The document as it is kept: the fields of a form as what they were read as.
+    pub document: Table,
+    /// The paths of the secrets that stand in it.
+    pub secrets: Vec<String>,
+    /// A sentence for each name in it that is no longer the name.
+    pub deprecated: Vec<String>,
+}
+
+/// A document without its secrets.
+#[derive(Debug)]
+pub struct SetApart {
+    /// The document; where a secret stood, it names the secret's place: `kept:` and the path.
+    pub document: Table,
+    /// The secrets by their paths.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+/// What the place of a secret that was set apart begins with. Whoever keeps secrets says in its [`Surroundings`] that
+/// such a text refers to one; elsewhere it is a secret like any other.
+pub const KEPT: &str = "kept:";
+
+impl Reading {
+    /// Reads a document.
+    pub fn of(document: &Table, around: &dyn Surroundings) -> Self {
+        let gathered = Gathered::new(around);
+        let (settings, mark) = TenantSettings::read(&Section::root(document, &gathered));
+        let (secrets, deprecated) = (gathered.literal_secrets(), gathered.take_deprecated());
+        let document = gathered.settle(document);
+        Self { settings, mark, document, secrets, deprecated, mistakes: gathered.into_mistakes() }
+    }
+
+    /// The document for whoever keeps secrets in another place than settings.
+    pub fn set_apart(mut self) -> SetApart {
+        let mut secrets = vec![];
+        for path in self.secrets {
+            if let Some(Value::Text(text)) = self.document.at_mut(&path) {
+                let secret = std::mem::replace(text, format!("{KEPT}{path}"));
+                secrets.push((path, Secret::new(secret)));
+            }
+        }
+        SetApart { document: self.document, secrets }
+    }
+}
+
+/// Every mistake of a document.
+pub fn validate(document: &Table, around: &dyn Surroundings) -> Vec<Mistake> {
+    Reading::of(document, around).mistakes
+}

@@ -1,0 +1,239 @@
+//! What single keys of a section say: texts, numbers, flags, choices, lists.
+//!
+//! Invariant: *required* and *given* mean the same everywhere: an empty text, an empty list and an empty secret are
+//! mistakes, unless the key says that silence is meant; an empty field of a form was left out.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde_json::{Map, Value as Json};
+
+use super::section::Section;
+use super::value::{Table, Value};
+use crate::likely::hint;
+
+impl Section<'_> {
+    /// A text that may be empty, where that means something.
+    pub fn text_or_silence(&self, key: &str) -> Option<String> {
+        match self.get(key)? {
+            Value::Text(text) => Some(text.clone()),
+            Value::Field(text) => {
+                self.gathered.was_read_as(self.path_of(key), Value::Text(text.clone()));
+                Some(text.clone())
+            }
+            other => {
+                self.mistake(key, &format!("is {} where a text is expected", other.kind()));
+                None
+            }
+        }
+    }
+
+    /// A text; an empty one is a mistake.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.given(key)?;
+        let text = self.text_or_silence(key)?;
+        if text.trim().is_empty() {
+            self.mistake(key, "is empty: say what it is, or leave the key out");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text that must be there; empty if it is not, which has been told then.
+    pub fn required_text(&self, key: &str) -> String {
+        match self.get(key) {
+            None => self.miss(key, "is missing"),
+            Some(Value::Text(text) | Value::Field(text)) if text.trim().is_empty() => {
+                self.mistake(key, "is empty, and it is required");
+                return String::new();
+            }
+            Some(_) => {}
+        }
+        self.text(key).unwrap_or_default()
+    }
+
+    /// A list of texts, none of them empty; an empty list is a mistake.
+    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
+        if matches!(self.given(key)?, Value::List(array) if array.is_empty()) {
+            self.mistake(key, "is an empty list: name something, or leave the key out");
+        }
+        self.texts_or_none(key)
+    }
+
+    /// The same where an empty list means nobody.
+    pub fn texts_or_none(&self, key: &str) -> Option<Vec<String>> {
+        let texts = self.texts_with_places(key)?;
+        Some(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// A list of texts, each of which means something; those that do not are told with their own place.
+    pub fn list<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        if matches!(self.given(key)?, Value::List(array) if array.is_empty()) {
+            self.mistake(key, "is an empty list: name something, or leave the key out");
+        }
+        let each =
+            |(n, text): (usize, String)| read(&text).map_err(|why| self.mistake(&format!("{key}[{n}]"), &why)).ok();
+        Some(self.texts_with_places(key)?.into_iter().filter_map(each).collect())
+    }
+
+    /// The texts of a list, each with its index there.
+    fn texts_with_places(&self, key: &str) -> Option<Vec<(usize, String)>> {
+        let Value::List(array) = self.given(key)? else {
+            self.mistake(key, "is not a list of texts like [\"one\", \"two\"]");
+            return None;
+        };
+        let text = |(n, value): (usize, &Value)| {
+            let place = format!("{key}[{n}]");
+            match value {
+                Value::Text(text) if !text.trim().is_empty() => return Some((n, text.clone())),
+                Value::Field(text) if !text.trim().is_empty() => {
+                    self.gathered.was_read_as(self.path_of(&place), Value::Text(text.clone()));
+                    return Some((n, text.clone()));
+                }
+                Value::Field(_) => {}
+                Value::Text(_) => self.mistake(&place, "an empty text is none"),
+                other => self.mistake(&place, &format!("{} where a text is expected", other.kind())),
+            }
+            None
+        };
+        Some(array.iter().enumerate().filter_map(text).collect())
+    }
+
+    /// A number or a flag: what a field of a form stands for is noted.
+    fn asked(&self, key: &str) -> Option<Cow<'_, Value>> {
+        let value = self.given(key)?.as_asked();
+        if let Cow::Owned(read) = &value {
+            self.gathered.was_read_as(self.path_of(key), read.clone());
+        }
+        Some(value)
+    }
+
+    /// A whole number within a range.
+    pub fn number(&self, key: &str, range: RangeInclusive<usize>) -> Option<usize> {
+        let value = self.asked(key)?;
+        let (first, last) = (range.start(), range.end());
+        let Value::Whole { written, number } = value.as_ref() else {
+            self.mistake(key, &format!("is {} where a whole number from {first} to {last} is expected", value.kind()));
+            return None;
+        };
+        let number = number.and_then(|n| usize::try_from(n).ok()).filter(|n| range.contains(n));
+        if number.is_none() {
+            self.mistake(key, &format!("`{written}` is not a whole number from {first} to {last}"));
+        }
+        number
+    }
+
+    /// A number from 0 to 1.
+    pub fn share(&self, key: &str) -> Option<f32> {
+        let number = match self.asked(key)?.as_ref() {
+            Value::Fraction(written) | Value::Whole { written, .. } => written.parse::<f32>().ok(),
+            _ => None,
+        };
+        let share = number.filter(|share| (0.0..=1.0).contains(share));
+        if share.is_none() {
+            self.mistake(key, "is not a number from 0 to 1");
+        }
+        share
+    }
+
+    /// True or false.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        let Value::Flag(flag) = *self.asked(key)? else {
+            self.mistake(key, "is neither true nor false (without quotes)");
+            return None;
+        };
+        Some(flag)
+    }
+
+    /// A text that means something; `expected` is what, with its article.
+    pub fn parsed<T: FromStr>(&self, key: &str, expected: &str) -> Option<T> {
+        let text = self.text(key)?;
+        let parsed = text.trim().parse().ok();
+        if parsed.is_none() {
+            self.mistake(key, &format!("`{text}` is not {expected}"));
+        }
+        parsed
+    }
+
+    /// One of some words: which.
+    pub fn choice(&self, key: &str, choices: &[&str]) -> Option<usize> {
+        let text = self.text(key)?;
+        let chosen = choices.iter().position(|choice| *choice == text);
+        if chosen.is_none() {
+            let hint = hint(&text, choices.iter().copied());
+            self.mistake(key, &format!("`{text}` is none of {}{hint}", choices.join(", ")));
+        }
+        chosen
+    }
+
+    /// The same where it must be there.
+    pub fn required_choice(&self, key: &str, choices: &[&str]) -> Option<usize> {
+        if self.given(key).is_none() {
+            self.miss(key, &format!("is missing: one of {}", choices.join(", ")));
+        }
+        self.choice(key, choices)
+    }
+
+    /// An URL of one of these schemes, with a host; empty if it is none, which has been told then.
+    pub fn required_url(&self, key: &str, schemes: &[&str]) -> String {
+        let url = self.required_text(key);
+        if url.is_empty() || self.is_url(key, &url, schemes) { url } else { String::new() }
+    }
+
+    /// The same where the key may be missing.
+    pub fn url(&self, key: &str, schemes: &[&str]) -> Option<String> {
+        self.text(key).filter(|url| self.is_url(key, url, schemes))
+    }
+
+    fn is_url(&self, key: &str, url: &str, schemes: &[&str]) -> bool {
+        let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let why = match rest {
+            None => Some(format!("does not begin with {}", schemes.join(" or "))),
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', ':', '?', '#']) => Some("names no host".to_owned()),
+            Some(_) if url.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("holds a blank".to_owned()),
+            Some(_) => None,
+        };
+        if let Some(why) = &why {
+            self.mistake(key, &format!("`{url}` {why}"));
+        }
+        why.is_none()
+    }
+
+    /// A service's own parameters, handed on as they are; none if there are none.
+    pub fn parameters(&self, key: &str) -> Map<String, Json> {
+        let Some(value) = self.given(key) else { return Map::new() };
+        let Value::Table(table) = value else {
+            self.mistake(key, "is not a table like { model = \"en-US_Telephony\" }");
+            return Map::new();
+        };
+        let table = self.settled(table);
+        self.gathered.was_read_as(self.path_of(key), Value::Table(table.clone()));
+        table.iter().map(|(key, value)| (key.to_owned(), json(value))).collect()
+    }
+
+    /// Nobody knows of which kind the parameters of a service are: a field that looks like a number is one.
+    fn settled(&self, table: &Table) -> Table {
+        let settle = |value: &Value| match value {
+            Value::Table(table) => Value::Table(self.settled(table)),
+            other => other.as_asked().into_owned(),
+        };
+        table
+            .iter()
+            .filter(|(_, value)| !value.is_blank())
+            .map(|(key, value)| (key.to_owned(), settle(value)))
+            .collect()
+    }
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Nothing => Json::Null,
+        Value::Text(text) | Value::Field(text) | Value::Date(text) => text.as_str().into(),
+        Value::Whole { number, .. } => number.and_then(|n| i64::try_from(n).ok()).map_or(Json::Null, Into::into),
+        Value::Fraction(written) => written.parse::<f64>().map_or(Json::Null, Into::into),
+        Value::Flag(flag) => (*flag).into(),
+        Value::List(list) => list.iter().map(json).collect(),
+        Value::Table(table) => Json::Object(table.iter().map(|(key, value)| (key.to_owned(), json(value))).collect()),
+    }
+}

@@ -1,0 +1,102 @@
+//! `sip`: who may call, where callers may be transferred to, and what they are told when that fails.
+
+use ipnet::IpNet;
+
+use super::section::Section;
+use crate::networks;
+use crate::tenant::{Failover, HoldOnTransfer, Login};
+use crate::transfer_targets::TransferTargets;
+
+/// Spoken when a call fails where no contact flow takes over.
+const FAILURE_MESSAGE: &str = "Call being transferred to an agent due to a technical problem. Good bye.";
+/// Spoken when a transfer fails.
+const TRANSFER_FAILURE_MESSAGE: &str = "Call transfer to an agent failed. Please try again later. Good bye.";
+/// The longest message (vendor's limit).
+const MESSAGE_MAX: usize = 150;
+
+/// What a tenant wants of SIP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipSettings {
+    /// `user`, `password`, `realm`
+    pub login: Option<Login>,
+    /// `sources`
+    pub sources: Vec<IpNet>,
+    /// `transfer_targets`
+    pub transfer_targets: TransferTargets,
+    /// `server_name`
+    pub server_name: Option<String>,
+    /// `invite_headers`
+    pub invite_headers: Vec<String>,
+    /// `hold_on_transfer`
+    pub hold: HoldOnTransfer,
+    /// `transfer_failure_message`; none for silence.
+    pub transfer_failure_message: Option<String>,
+    /// `failure_message` and `failure_target`: for tenants without `connect`.
+    pub failover: Failover,
+}
+
+/// A network, one address, or the networks of a name.
+fn nets(text: &str) -> Result<Vec<IpNet>, String> {
+    networks::parse(text).map_err(|why| why.to_string())
+}
+
+/// RFC 3261 section 25.1: a token.
+pub(super) fn header_name(text: &str) -> Result<String, String> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    if text.bytes().all(token) { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a header's name")) }
+}
+
+pub(super) fn read(section: &Section<'_>) -> SipSettings {
+    let message = |key: &str, default: &str| {
+        let text = section.text_or_silence(key).unwrap_or_else(|| default.to_owned());
+        if text.chars().count() > MESSAGE_MAX {
+            section.mistake(key, &format!("is longer than {MESSAGE_MAX} characters"));
+        }
+        Some(text).filter(|text| !text.trim().is_empty())
+    };
+    let settings = SipSettings {
+        login: read_login(section),
+        sources: section.list("sources", nets).unwrap_or_default().concat(),
+        transfer_targets: read_targets(section),
+        server_name: section.text("server_name"),
+        invite_headers: section.list("invite_headers", header_name).unwrap_or_default(),
+        hold: match section.flag("hold_on_transfer") {
+            Some(false) => HoldOnTransfer::Leave,
+            Some(true) | None => HoldOnTransfer::Hold,
+        },
+        transfer_failure_message: message("transfer_failure_message", TRANSFER_FAILURE_MESSAGE),
+        failover: Failover {
+            message: message("failure_message", FAILURE_MESSAGE),
+            target: section.text("failure_target"),
+        },
+    };
+    section.finish();
+    settings
+}
+
+fn read_login(section: &Section<'_>) -> Option<Login> {
+    let login = section.text("user").map(|user| Login {
+        realm: section.text("realm").unwrap_or_else(|| "bellhop".to_owned()),
+        user,
+        password: section.secret("password"),
+    });
+    if login.as_ref().is_some_and(|login| login.realm.contains(['"', '\\'])) {
+        section.mistake("realm", "has quotes or backslashes");
+    }
+    if login.is_none() && !section.has("user") {
+        for key in ["password", "realm"].into_iter().filter(|key| section.has(key)) {
+            section.mistake(key, "belongs to a `user`, and there is none");
+            section.text_or_silence(key);
+        }
+    }
+    login
+}
+
+/// An empty list is a list here: nobody is transferred anywhere.
+fn read_targets(section: &Section<'_>) -> TransferTargets {
+    let Some(texts) = section.texts_or_none("transfer_targets") else { return TransferTargets::default() };
+    TransferTargets::parse(&texts).unwrap_or_else(|why| {
+        section.mistake("transfer_targets", &why.to_string());
+        TransferTargets::default()
+    })
+}

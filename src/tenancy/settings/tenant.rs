@@ -1,0 +1,236 @@
+//! The whole of a tenant's document.
+//!
+//! Invariant: what is read without mistakes can serve, as far as that can be known without looking further than the
+//! document; what only others can judge (an ARN, a pattern, where a transfer may go) is here as it was written.
+
+use crate::Tenant;
+use crate::number::Number;
+use crate::quota::Quota;
+use crate::secret::Secret;
+use crate::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
+
+use super::conversation::{self, ConversationSettings};
+use super::media::{self, MediaSettings};
+use super::records::{self, RecordSettings, RecordingSettings};
+use super::section::Section;
+use super::services::{self, AssistantKind, Ranked, RecognizerKind, SynthesizerKind};
+use super::sip::{self, SipSettings, header_name};
+use super::{HTTP, Mark};
+
+/// All that a tenant's document says, with the defaults of what it does not say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantSettings {
+    /// `name`
+    pub name: String,
+    /// `numbers`
+    pub numbers: Vec<Number>,
+    /// `language`: a BCP 47 tag.
+    pub language: String,
+    /// `max_calls`: calls at once.
+    pub max_calls: usize,
+    /// `ring_while_connecting`
+    pub ringing: Ringing,
+    /// `on_setup_failure`
+    pub before_answer: FailureBeforeAnswer,
+    /// `disconnect_on_transfer_failure`
+    pub on_transfer_failure: OnTransferFailure,
+    /// `contact_id_header`
+    pub contact_id_header: Option<String>,
+    /// `frame_ancestors`
+    pub frame_ancestors: Vec<String>,
+    /// `sip`
+    pub sip: SipSettings,
+    /// `media`
+    pub media: MediaSettings,
+    /// `conversation`
+    pub conversation: ConversationSettings,
+    /// `recording`
+    pub recording: RecordingSettings,
+    /// `records`
+    pub records: RecordSettings,
+    /// `connect`; none where calls come from elsewhere.
+    pub connect: Option<ConnectSettings>,
+    /// `assistant` and those that take over from it, in order.
+    pub assistant: Vec<Ranked<AssistantKind>>,
+    /// `speech_to_text`, the same.
+    pub speech_to_text: Vec<Ranked<RecognizerKind>>,
+    /// `text_to_speech`, the same.
+    pub text_to_speech: Vec<Ranked<SynthesizerKind>>,
+}
+
+/// An Amazon Connect instance, and who we are to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectSettings {
+    /// `instance_arn`, as it was written; empty if it is missing, which has been told then.
+    pub instance_arn: String,
+    /// `access_key_id`
+    pub access_key_id: Secret,
+    /// `secret_access_key`
+    pub secret_access_key: Secret,
+    /// `endpoint_url`
+    pub endpoint_url: Option<String>,
+}
+
+impl TenantSettings {
+    /// Reads the section of a tenant; what has mistakes is left out, or is the default. With the mark of all it says.
+    pub fn read(section: &Section<'_>) -> (Self, Mark) {
+        section.begin_mark();
+        let language = read_language(section);
+        let speech_to_text = section.required_section("speech_to_text").map(|s| services::read_recognizers(&s));
+        let speech_to_text = speech_to_text.unwrap_or_default();
+        let embedded = matches!(speech_to_text.first(), Some(Ranked { kind: RecognizerKind::Pocketsphinx, .. }));
+        let assistant = section.required_section("assistant").map(|s| services::read_assistants(&s));
+        let text_to_speech =
+            section.required_section("text_to_speech").map(|s| services::read_synthesizers(&s, &language));
+        let settings = Self {
+            name: read_name(section),
+            numbers: read_numbers(section),
+            max_calls: section.number("max_calls", 1..=100_000).unwrap_or(100),
+            ringing: if section.flag("ring_while_connecting").unwrap_or(true) { Ringing::On } else { Ringing::Off },
+            before_answer: match section.choice("on_setup_failure", &["answer_then_bye", "service_unavailable"]) {
+                Some(1) => FailureBeforeAnswer::ServiceUnavailable,
+                _ => FailureBeforeAnswer::AnswerThenBye,
+            },
+            on_transfer_failure: match section.flag("disconnect_on_transfer_failure") {
+                Some(false) => OnTransferFailure::Continue,
+                Some(true) | None => OnTransferFailure::Disconnect,
+            },
+            contact_id_header: read_header_name(section, "contact_id_header"),
+            frame_ancestors: section.list("frame_ancestors", origin).unwrap_or_default(),
+            sip: sip::read(&section.section("sip")),
+            media: media::read(&section.section("media")),
+            conversation: conversation::read(&section.section("conversation"), embedded),
+            recording: section.optional_section("recording").map(|s| records::read_recording(&s)).unwrap_or_default(),
+            records: records::read(&section.section("records")),
+            connect: section.optional_section("connect").map(|section| read_connect(&section)),
+            assistant: assistant.unwrap_or_default(),
+            speech_to_text,
+            text_to_speech: text_to_speech.unwrap_or_default(),
+            language,
+        };
+        settings.tell_of_languages(section);
+        settings.scripts().for_each(|script| section.leads_to_file(script));
+        section.finish();
+        (settings, section.mark())
+    }
+
+    /// What the engine needs to know of the tenant; its quota has no call yet.
+    pub fn tenant(&self) -> Tenant {
+        Tenant {
+            name: self.name.clone(),
+            numbers: self.numbers.clone(),
+            language: self.language.clone(),
+            calls: Quota::new(self.max_calls),
+            ringing: self.ringing,
+            before_answer: self.before_answer,
+            on_transfer_failure: self.on_transfer_failure,
+            hold: self.sip.hold,
+            transfer_failure_message: self.sip.transfer_failure_message.clone(),
+            // Where a contact flow takes over, it knows better.
+            failover: self.connect.is_none().then(|| self.sip.failover.clone()),
+            login: self.sip.login.clone(),
+            sources: self.sip.sources.clone(),
+            transfer_targets: self.sip.transfer_targets.clone(),
+            server_name: self.sip.server_name.clone(),
+            contact_id_header: self.contact_id_header.clone(),
+            frame_ancestors: self.frame_ancestors.clone(),
+        }
+    }
+
+    /// The files of scripted assistants.
+    fn scripts(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.assistant.iter().filter_map(|assistant| match &assistant.kind {
+            AssistantKind::Scripted { script } => Some(script.as_path()),
+            AssistantKind::Webhook { .. } | AssistantKind::ChatCompletions { .. } | AssistantKind::Watson { .. } => {
+                None
+            }
+        })
+    }
+
+    fn tell_of_languages(&self, section: &Section<'_>) {
+        let language = &self.language;
+        if language.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case("en")) {
+            return;
+        }
+        for recognizer in &self.speech_to_text {
+            if matches!(recognizer.kind, RecognizerKind::Pocketsphinx) {
+                let why = format!("pocketsphinx understands English alone, and the language is {language}");
+                section.mistake(&recognizer.key("speech_to_text.kind"), &why);
+            }
+        }
+        for synthesizer in &self.text_to_speech {
+            if matches!(synthesizer.kind, SynthesizerKind::Flite { .. }) {
+                let why = format!("flite speaks English alone, and the language is {language}: use espeak");
+                section.mistake(&synthesizer.key("text_to_speech.kind"), &why);
+            }
+        }
+    }
+}
+
+/// A name is a label of metrics and a part of file names; `none` is the label of calls that belong to nobody.
+fn read_name(section: &Section<'_>) -> String {
+    let name = section.required_text("name");
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if !plain || name.len() > 64 {
+        section.mistake("name", &format!("`{name}` must be of letters, digits, - and _, at most 64"));
+    } else if name.eq_ignore_ascii_case("none") {
+        section.mistake("name", "`none` is what metrics call those who belong to no tenant: take another name");
+    }
+    name
+}
+
+fn read_numbers(section: &Section<'_>) -> Vec<Number> {
+    if !section.has("numbers") {
+        section.miss("numbers", "is missing: list the numbers callers dial, like [\"+18005550123\"]");
+        return vec![];
+    }
+    let numbers = section.list("numbers", |text| Number::parse(text).map_err(|error| error.to_string()));
+    let numbers = numbers.unwrap_or_default();
+    for (n, number) in numbers.iter().enumerate() {
+        if numbers[..n].contains(number) {
+            section.mistake("numbers", &format!("{} is in the list twice", number.e164()));
+        }
+    }
+    numbers
+}
+
+fn read_language(section: &Section<'_>) -> String {
+    let language = section.text("language").unwrap_or_else(|| "en-US".to_owned());
+    let mut subtags = language.split('-');
+    let primary = subtags.next().unwrap_or_default();
+    let plain = |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric());
+    let good =
+        (2..=3).contains(&primary.len()) && primary.bytes().all(|b| b.is_ascii_alphabetic()) && subtags.all(plain);
+    if !good {
+        section.mistake("language", &format!("`{language}` is not a language tag like \"en-US\""));
+        return "en-US".to_owned();
+    }
+    language
+}
+
+fn read_header_name(section: &Section<'_>, key: &str) -> Option<String> {
+    let text = section.text(key)?;
+    header_name(&text).map_err(|why| section.mistake(key, &why)).ok()
+}
+
+/// A source of Content-Security-Policy that is an origin: scheme and host, perhaps with a port.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:*[]".contains(c);
+    if !host.is_empty() && host.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is not an origin like \"https://acme.my.connect.aws\": http:// or https://, and a host"))
+}
+
+fn read_connect(section: &Section<'_>) -> ConnectSettings {
+    let settings = ConnectSettings {
+        instance_arn: section.required_text("instance_arn"),
+        access_key_id: section.secret("access_key_id"),
+        secret_access_key: section.secret("secret_access_key"),
+        endpoint_url: section.url("endpoint_url", &HTTP),
+    };
+    section.finish();
+    settings
+}
