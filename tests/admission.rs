@@ -1,13 +1,12 @@
 //! Who may call, in virtual time: logins, networks, and what a scanner sees.
 
 use bellhop_sip::message::{Message, Method};
-use bellhop_tenancy::Secret;
-use bellhop_tenancy::tenant::{Failover, Login};
 use bellhop_tests::stage::{Choices, INVITE, play};
 use sha2::{Digest, Sha256};
 
-fn login() -> Option<Login> {
-    Some(Login { realm: "acme".into(), user: "trunk".into(), password: Secret::new("secret") })
+/// A tenant whose callers have to log in.
+fn login() -> Choices {
+    Choices::tenant("[sip]\nrealm = \"acme\"\nuser = \"trunk\"\npassword = \"secret\"")
 }
 
 /// A tenant with a login is called over TLS alone: over UDP it does not exist, like a number of nobody's, and nobody is
@@ -15,7 +14,7 @@ fn login() -> Option<Login> {
 #[test]
 fn over_a_plain_line_a_login_is_never_asked_for_the_tenant() {
     for number in ["+18005550123", "+18005550777"] {
-        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+        play(login(), move |stage| async move {
             stage.carrier.sends(&INVITE.replace("+18005550123", number));
             stage.pass(1000).await;
             let with = INVITE
@@ -35,7 +34,7 @@ fn over_tls_numbers_cannot_be_told_apart_by_who_has_no_password() {
     let seen = |number: &'static str| {
         let answers = std::rc::Rc::new(std::cell::RefCell::new(vec![]));
         let kept = std::rc::Rc::clone(&answers);
-        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+        play(login(), move |stage| async move {
             stage.carrier.speaks_tls("sip.example.com");
             let nonce_of = |challenge: &str| authorization(challenge, "guess");
             let mut given = String::new();
@@ -70,7 +69,7 @@ fn over_tls_numbers_cannot_be_told_apart_by_who_has_no_password() {
 /// written.
 #[test]
 fn over_tls_the_realm_tells_nothing_of_the_number() {
-    let choices = || Choices { login: login(), neighbours: &["b", "c", "d", "e", "f", "g"], ..Choices::default() };
+    let choices = || Choices { neighbours: &["b", "c", "d", "e", "f", "g"], ..login() };
     let realm = |uri: &'static str, to: &'static str| {
         let kept = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
         let seen = std::rc::Rc::clone(&kept);
@@ -104,7 +103,7 @@ fn over_tls_a_replay_does_not_tell_a_number_of_nobodys() {
     let seen = |number: &'static str| {
         let answers = std::rc::Rc::new(std::cell::RefCell::new(vec![]));
         let kept = std::rc::Rc::clone(&answers);
-        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+        play(login(), move |stage| async move {
             stage.carrier.speaks_tls("sip.example.com");
             let mut given = String::new();
             for n in 0..4 {
@@ -150,7 +149,7 @@ fn authorization_of(challenge: &str, (user, password): (&str, &str), uri: &str) 
 #[test]
 fn over_tls_the_holder_of_the_password_is_answered_and_nobody_else() {
     for (password, expected) in [("secret", 200), ("guess", 403)] {
-        play(Choices { login: login(), ..Choices::default() }, move |stage| async move {
+        play(login(), move |stage| async move {
             stage.carrier.speaks_tls("sip.example.com");
             stage.carrier.sends(INVITE);
             stage.pass(100).await;
@@ -181,7 +180,7 @@ fn challenge_is_sha(stage: &bellhop_tests::Stage) -> bool {
 #[test]
 fn a_tenants_host_name_is_a_secret_of_its_own() {
     for (asked, expected) in [("acme-7f3a.example.com", 200), ("sip.example.com", 403)] {
-        let choices = Choices { server_name: Some("ACME-7f3a.example.com".into()), ..Choices::default() };
+        let choices = Choices::tenant("sip.server_name = \"ACME-7f3a.example.com\"");
         play(choices, move |stage| async move {
             stage.carrier.speaks_tls(asked);
             stage.carrier.sends(INVITE);
@@ -194,8 +193,7 @@ fn a_tenants_host_name_is_a_secret_of_its_own() {
 #[test]
 fn calls_come_from_the_tenants_networks_alone() {
     for (network, expected) in [("192.0.2.0/24", 200), ("198.51.100.0/24", 403)] {
-        let sources = vec![network.parse().expect("a network")];
-        play(Choices { sources, ..Choices::default() }, move |stage| async move {
+        play(Choices::tenant(format!("sip.sources = [\"{network}\"]")), move |stage| async move {
             stage.carrier.sends(INVITE);
             stage.pass(1500).await;
             assert_eq!(stage.carrier.statuses().last(), Some(&expected), "{network}");
@@ -205,9 +203,8 @@ fn calls_come_from_the_tenants_networks_alone() {
 
 #[test]
 fn without_a_free_port_the_caller_is_sent_elsewhere() {
-    let target = Some("sip:desk@pbx.example.com".to_owned());
-    let failover = Some(Failover { message: None, target });
-    play(Choices { failover, max_calls: 200, node_max_calls: 200, ..Choices::default() }, |stage| async move {
+    let trunk = "max_calls = 200\n[sip]\nfailure_message = \"\"\nfailure_target = \"sip:desk@pbx.example.com\"";
+    play(Choices { node_max_calls: 200, ..Choices::trunk(trunk) }, |stage| async move {
         for n in 0..51 {
             let call = INVITE.replace("z9hG4bKinvite", &format!("z9hG4bK{n}")).replace("call-1", &format!("call-{n}"));
             stage.carrier.sends(&call);

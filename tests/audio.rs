@@ -1,6 +1,5 @@
 //! Audio as the far end sees it, in virtual time: timeouts, hold, RTCP, and those who would like to join.
 
-use bellhop_actors::services::MediaPolicy;
 use bellhop_media::rtcp::{Control, Heard, Sent, Time};
 use bellhop_media::rtp::Packet;
 use bellhop_media::srtp::Suite;
@@ -8,10 +7,10 @@ use bellhop_sip::message::{Message, Method};
 use bellhop_sip::sdp::crypto::CryptoSuite;
 use bellhop_tests::Stage;
 use bellhop_tests::stage::{Choices, INVITE, play};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn quick() -> Choices {
-    Choices { media: MediaPolicy { timeout: Duration::from_secs(10), ..MediaPolicy::default() }, ..Choices::default() }
+    Choices::tenant("media.timeout_seconds = 10")
 }
 
 fn packet(payload_type: u8, n: u16, payload: &[u8]) -> Packet<'_> {

@@ -8,7 +8,6 @@ use bellhop_call::failure::{ChildName, Fault};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tests::Stage;
 use bellhop_tests::carrier::Habits;
 use bellhop_tests::services::Behaviour;
@@ -146,10 +145,10 @@ fn an_uncertain_commit_is_taken_back_before_the_bye() {
 
 #[test]
 fn before_the_answer_the_tenants_policy_decides() {
-    for (policy, status) in [(FailureBeforeAnswer::AnswerThenBye, 200), (FailureBeforeAnswer::ServiceUnavailable, 503)]
-    {
+    for (policy, status) in [("answer_then_bye", 200), ("service_unavailable", 503)] {
         let injected = FaultInjection { child: ChildName::TurnLoop, phase: PhaseName::Offered, fault: Fault::Panic };
-        let choices = Choices { fault_injection: Some(injected), before_answer: policy, ..Choices::default() };
+        let policy = Choices::tenant(format!("on_setup_failure = \"{policy}\""));
+        let choices = Choices { fault_injection: Some(injected), ..policy };
         play(choices, move |stage| async move {
             play_to_the_end(&stage).await;
             assert!(stage.carrier.statuses().contains(&status), "{:?}", stage.carrier.statuses());

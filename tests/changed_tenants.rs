@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use bellhop_actors::services::Services;
 use bellhop_sip::message::Method;
-use bellhop_tenancy::quota::Quota;
-use bellhop_tenancy::tenant::{FailureBeforeAnswer, Tenant};
 use bellhop_tests::services::FakeServices;
 use bellhop_tests::stage::{Choices, INVITE, Stage, play};
 use serde_json::json;
@@ -18,19 +16,9 @@ fn call(n: usize) -> String {
         .replace("contact-1", &format!("contact-{n}"))
 }
 
-/// The stage's tenant with a change.
-fn changed(stage: &Stage, change: impl FnOnce(&mut Tenant)) -> Services {
-    let mut tenant = (*stage.acme.tenant).clone();
-    change(&mut tenant);
-    Services { tenant: Arc::new(tenant), ..stage.acme.clone() }
-}
-
 /// A limit for the calls that there are already.
 fn with_limit(stage: &Stage, limit: usize) -> Services {
-    changed(stage, |tenant| {
-        tenant.calls = Quota::new(limit).going_on_from(&tenant.calls);
-        tenant.before_answer = FailureBeforeAnswer::ServiceUnavailable;
-    })
+    stage.acme_after(&format!("max_calls = {limit}\non_setup_failure = \"service_unavailable\""))
 }
 
 #[test]
@@ -61,7 +49,7 @@ fn a_call_keeps_what_it_began_with_and_the_next_gets_the_newest() {
 
 #[test]
 fn a_newer_limit_counts_the_calls_that_there_are() {
-    play(Choices { max_calls: 2, ..Choices::default() }, |stage| async move {
+    play(Choices::tenant("max_calls = 2"), |stage| async move {
         stage.call_answered().await;
         let first = stage.carrier.to_tag();
         stage.carrier.sends(&call(2));

@@ -5,10 +5,8 @@ use std::time::Duration;
 use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_dialogue::session_record::SessionRecord;
 use bellhop_dialogue::transcript::Speaker;
-use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::message::{Message, Method};
-use bellhop_tenancy::tenant::OnTransferFailure;
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, INVITE, play};
@@ -106,8 +104,7 @@ fn a_reply_that_was_interrupted_by_nothing_goes_on_where_it_stopped() {
 
 #[test]
 fn hold_music_plays_until_the_answer_is_there() {
-    let conversation = Policy { assistant: Duration::from_secs(20), ..Policy::default() };
-    play(Choices { conversation, ..Choices::default() }, |stage| async move {
+    play(Choices::tenant("conversation.assistant_timeout_ms = 20000"), |stage| async move {
         let wait = json!({"response_type": "user_defined", "user_defined": {"vgwAction": {"command": "vgwActForceNoInputTurn"}}});
         let music = json!({"response_type": "audio", "source": "hold.wav", "channel_options": {"voice_telephony": {"loop": true}}});
         stage.services.sound("hold.wav", 1600); // a fifth of a second
@@ -312,9 +309,9 @@ fn the_history_that_is_stored_is_what_was_said() {
 
 #[test]
 fn a_hand_off_known_to_be_impossible_follows_the_tenants_wish() {
-    for (wish, said_unavailable) in [(OnTransferFailure::Disconnect, false), (OnTransferFailure::Continue, true)] {
+    for (disconnect, said_unavailable) in [(true, false), (false, true)] {
         for without in ["contact", "store"] {
-            let choices = Choices { on_transfer_failure: wish, ..Choices::default() };
+            let choices = Choices::tenant(format!("disconnect_on_transfer_failure = {disconnect}"));
             play(choices, move |stage| async move {
                 let invite = match without {
                     "contact" => INVITE.replace("X-Amzn-ConnectInitialContactId: contact-1\n", ""),
@@ -327,7 +324,7 @@ fn a_hand_off_known_to_be_impossible_follows_the_tenants_wish() {
                 stage.pass(2000).await;
                 stage.caller_says("agent").await;
                 stage.pass(5000).await;
-                let what = format!("{wish:?} without {without}");
+                let what = format!("disconnect: {disconnect}, without {without}");
                 assert_eq!(stage.services.said().contains(&"nobody is there".to_owned()), said_unavailable, "{what}");
                 assert_eq!(
                     stage.services.asked().contains(&"vgwCallTransferFailed".to_owned()),
@@ -409,8 +406,9 @@ fn of_a_text_in_parts_the_words_that_were_heard_are_shown() {
 #[test]
 fn an_assistant_that_wants_to_is_told_of_a_bad_network() {
     for notify_network in [true, false] {
-        let conversation = Policy { notify_network, post_response: Duration::from_secs(60), ..Policy::default() };
-        play(Choices { conversation, ..Choices::default() }, move |stage| async move {
+        let conversation =
+            format!("[conversation]\nnotify_on_network_warnings = {notify_network}\npost_response_timeout_ms = 60000");
+        play(Choices::tenant(conversation), move |stage| async move {
             stage.call_answered().await;
             // Packets come in pairs, each pair 200 ms after the one before, for what is 100 ms of audio.
             for n in 0..60u16 {

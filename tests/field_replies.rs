@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_dialogue::session_record::SessionRecord;
-use bellhop_dialogue::turn_loop::Policy;
 use bellhop_sip::message::Method;
 use bellhop_tests::Stage;
 use bellhop_tests::stage::{Choices, INVITE, play};
@@ -91,8 +90,7 @@ fn many_turns_without_the_caller() {
 
 #[test]
 fn many_turns_without_the_caller_and_without_a_text() {
-    let conversation = Policy { silent_turns: 5, ..Policy::default() };
-    play(Choices { conversation, ..Choices::default() }, |stage| async move {
+    play(Choices::tenant("conversation.silent_turns_max = 5"), |stage| async move {
         let reply = json!([case("many turns without the caller")["reply_to_every_turn"][1]]);
         ["", "vgwNoInputTurn"].iter().for_each(|said| stage.services.replies(said, reply.clone()));
         stage.carrier.sends(INVITE);

@@ -7,7 +7,6 @@ use std::task::Poll;
 
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::Method;
-use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
 use bellhop_tests::Stage;
 use bellhop_tests::carrier::{Flow, Habits, Moment};
 use bellhop_tests::services::Behaviour;
@@ -81,8 +80,9 @@ fn refers(sip: serde_json::Value) -> serde_json::Value {
 
 /// A tenant without Amazon Connect.
 fn trunk() -> Choices {
-    let failover = Failover { message: Some("we are sorry".into()), target: Some("sip:desk@192.0.2.1".into()) };
-    Choices { failover: Some(failover), hold: HoldOnTransfer::Leave, ..Choices::default() }
+    Choices::trunk(
+        "[sip]\nfailure_message = \"we are sorry\"\nfailure_target = \"sip:desk@192.0.2.1\"\nhold_on_transfer = false",
+    )
 }
 
 fn every_cell(listens: bool, check: impl Fn(&Stage, PhaseName, &str) + Copy + 'static) {

@@ -17,7 +17,7 @@ fn call(n: usize) -> String {
 }
 
 fn full() -> Choices {
-    Choices { max_calls: 1, ..Choices::default() }
+    Choices::tenant("max_calls = 1")
 }
 
 #[test]

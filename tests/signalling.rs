@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bellhop_actors::reception::Drain;
 use bellhop_sip::message::{Message, Method};
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tests::Stage;
 use bellhop_tests::stage::{Choices, INVITE, play};
 
@@ -200,10 +199,8 @@ fn a_full_node_says_503_with_a_time_to_come_back() {
 
 #[test]
 fn a_tenant_over_its_quota_hands_the_caller_back_to_its_flow() {
-    for (policy, expected) in
-        [(FailureBeforeAnswer::AnswerThenBye, 200), (FailureBeforeAnswer::ServiceUnavailable, 503)]
-    {
-        let choices = Choices { max_calls: 1, before_answer: policy, ..Choices::default() };
+    for (policy, expected) in [("answer_then_bye", 200), ("service_unavailable", 503)] {
+        let choices = Choices::tenant(format!("max_calls = 1\non_setup_failure = \"{policy}\""));
         play(choices, move |stage| async move {
             stage.call_answered().await;
             stage.carrier.forget();

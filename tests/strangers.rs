@@ -3,13 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
-use bellhop_actors::services::{MediaPolicy, Security, Services};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{Message, Method};
-use bellhop_tenancy::Secret;
-use bellhop_tenancy::tenant::{Failover, HoldOnTransfer, Login};
 use bellhop_tests::Stage;
 use bellhop_tests::carrier::{Habits, hop};
 use bellhop_tests::stage::{Choices, INVITE, play};
@@ -96,10 +92,15 @@ fn wrong_number(n: usize) -> String {
     call(n).replace("+18005550123", "1000").replace(&format!("call-{n}"), &format!("scan-{n}"))
 }
 
+/// A tenant whom anybody can call, or the carrier's network alone.
+fn choices(strangers: bool) -> Choices {
+    if strangers { Choices::open("") } else { Choices::default() }
+}
+
 #[test]
 fn what_a_stranger_says_of_a_contact_counts_for_nothing() {
     for (strangers, hands_over) in [(false, true), (true, false)] {
-        play(Choices { strangers, ..Choices::default() }, move |stage| async move {
+        play(choices(strangers), move |stage| async move {
             stage.call_answered().await;
             stage.caller_says("agent").await;
             stage.settle().await;
@@ -109,7 +110,7 @@ fn what_a_stranger_says_of_a_contact_counts_for_nothing() {
         });
     }
     // Neither the end of a conversation, nor another instance's name, is the stranger's to write.
-    play(Choices { strangers: true, ..Choices::default() }, |stage| async move {
+    play(Choices::open(""), |stage| async move {
         stage.carrier.sends(&INVITE.replace("instance/abc", "instance/other"));
         stage.pass(2000).await;
         assert!(stage.carrier.statuses().contains(&200), "it is not believed, so it is not refused either");
@@ -151,23 +152,20 @@ fn a_contact_has_one_live_call() {
 
 #[test]
 fn a_login_restricts_who_is_believed_and_a_host_name_does_not() {
-    play(
-        Choices { strangers: true, server_name: Some("acme-7f3a.example.com".into()), ..Choices::default() },
-        |stage| async move {
-            stage.carrier.speaks_tls("acme-7f3a.example.com");
-            stage.call_answered().await;
-            stage.caller_says("agent").await;
-            stage.settle().await;
-            assert!(!stage.services.has_key(), "a name that is sent in the clear is no secret");
-        },
-    );
+    play(Choices::open("sip.server_name = \"acme-7f3a.example.com\""), |stage| async move {
+        stage.carrier.speaks_tls("acme-7f3a.example.com");
+        stage.call_answered().await;
+        stage.caller_says("agent").await;
+        stage.settle().await;
+        assert!(!stage.services.has_key(), "a name that is sent in the clear is no secret");
+    });
 }
 
 /// The case "a PBX that pings by what we do not speak".
 #[test]
 fn a_pbx_that_pings_by_what_we_do_not_speak() {
     for strangers in [false, true] {
-        play(Choices { strangers, ..Choices::default() }, |stage| async move {
+        play(choices(strangers), |stage| async move {
             for n in 0..180 {
                 for method in ["NOTIFY", "REGISTER", "SUBSCRIBE"] {
                     stage.carrier.sends(&outside(method, n));
@@ -190,7 +188,7 @@ fn a_pbx_that_pings_by_what_we_do_not_speak() {
 #[test]
 fn spoofed_requests_in_a_trunks_name() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
-        play(Choices { strangers: true, ..Choices::default() }, move |stage| async move {
+        play(Choices::open(""), move |stage| async move {
             let trunk = Hop { transport, flow: if transport == Transport::Udp { 0 } else { 70_000 }, ..hop() };
             stage.carrier.habits(Habits { acks: false, answers_bye: true });
             stage.carrier.sends_from(trunk, INVITE);
@@ -223,7 +221,7 @@ fn spoofed_requests_in_a_trunks_name() {
 /// `docs/sip.md`: twenty refusals in a row of a source that is proven shut it out for two minutes.
 #[test]
 fn a_scanner_that_is_proven_is_shut_out_for_two_minutes() {
-    play(Choices { strangers: true, ..Choices::default() }, |stage| async move {
+    play(Choices::open(""), |stage| async move {
         let answered = |stage: &Stage, from: usize, to: usize| {
             (from..to).filter(|n| !answers(stage, &format!("scan-{n}")).is_empty()).count()
         };
@@ -267,7 +265,7 @@ fn who_stands_on_a_tenants_list_is_never_shut_out() {
 /// A change of the configuration puts a network on a tenant's list, and takes it off again.
 #[test]
 fn the_newest_lists_say_who_is_never_shut_out() {
-    play(Choices { strangers: true, ..Choices::default() }, |stage| async move {
+    play(Choices::open(""), |stage| async move {
         let answered = async |from: usize| {
             for n in from..from + 60 {
                 stage.carrier.sends_from(stranger(), &wrong_number(n));
@@ -277,9 +275,7 @@ fn the_newest_lists_say_who_is_never_shut_out() {
             }
             (from..from + 60).filter(|n| !answers(&stage, &format!("scan-{n}")).is_empty()).count()
         };
-        let mut listing = (*stage.acme.tenant).clone();
-        listing.sources.push("198.51.100.0/24".parse().expect("a network"));
-        stage.serves([Services { tenant: Arc::new(listing), ..stage.acme.clone() }]).await;
+        stage.serves([stage.acme_after("sip.sources = [\"198.51.100.0/24\"]")]).await;
         assert_eq!(answered(0).await, 60);
         stage.serves([stage.acme.clone()]).await;
         assert_eq!(answered(100).await, 20);
@@ -291,7 +287,7 @@ fn the_newest_lists_say_who_is_never_shut_out() {
 fn twenty_invites_that_are_never_acknowledged() {
     for strangers in [true, false] {
         let attacker = if strangers { stranger() } else { at("192.0.2.66:5060", Transport::Udp, 0) };
-        play(Choices { strangers, max_calls: 10, node_max_calls: 12, ..Choices::default() }, move |stage| async move {
+        play(Choices { node_max_calls: 12, ..choices(strangers) }, move |stage| async move {
             stage.carrier.habits(Habits { acks: false, answers_bye: true });
             for n in 0..20 {
                 stage.carrier.sends_from(attacker, &call(100 + n));
@@ -316,7 +312,7 @@ fn twenty_invites_that_are_never_acknowledged() {
 
 #[test]
 fn calls_that_are_acknowledged_are_not_held_against_their_source() {
-    play(Choices { strangers: true, max_calls: 10, node_max_calls: 10, ..Choices::default() }, |stage| async move {
+    play(Choices { node_max_calls: 10, ..Choices::open("") }, |stage| async move {
         for n in 0..10 {
             stage.carrier.sends(&call(n).replace("tag=far", &format!("tag=far{n}")));
             stage.pass(2000).await;
@@ -348,8 +344,8 @@ fn a_refused_invite_that_is_tried_again() {
 #[test]
 fn a_challenge_to_a_stranger_is_not_remembered() {
     for (transport, status) in [(Transport::Udp, 403), (Transport::Tls, 401)] {
-        let login = Some(Login { realm: "acme".into(), user: "trunk".into(), password: Secret::new("secret") });
-        play(Choices { strangers: true, login, ..Choices::default() }, move |stage| async move {
+        let login = "[sip]\nrealm = \"acme\"\nuser = \"trunk\"\npassword = \"secret\"";
+        play(Choices::open(login), move |stage| async move {
             stage.carrier.habits(Habits { acks: false, answers_bye: true });
             for n in 0..10_000 {
                 let source = SocketAddr::from(([198, 51, 100, (n % 250) as u8], 5060));
@@ -368,7 +364,7 @@ fn a_challenge_to_a_stranger_is_not_remembered() {
 /// Floods of what we do not serve are answered once each and leave nothing behind.
 #[test]
 fn what_never_becomes_a_call_costs_no_memory() {
-    play(Choices { strangers: true, ..Choices::default() }, |stage| async move {
+    play(Choices::open(""), |stage| async move {
         let bye = outside("BYE", 1).replace("To: <sip:203.0.113.7>", "To: <sip:203.0.113.7>;tag=nobody");
         for (n, request) in ["REGISTER", "MESSAGE", "SUBSCRIBE", "OPTIONS", "CANCEL", "BYE"].iter().enumerate() {
             (0..50).for_each(|k| stage.carrier.sends_from(stranger(), &outside(request, 100 * n + k)));
@@ -395,14 +391,9 @@ fn the_assistant_transfers_callers_to_listed_targets_alone() {
         (Some("+4420"), "tel:+4420;rn=+99123", false),
         (Some("anywhere"), "sip:+99@premium.example", true),
     ] {
-        let target = Some("sip:failures@desk.example.com".to_owned());
-        let failover = Some(Failover { message: None, target });
-        let mut choices = Choices { failover, hold: HoldOnTransfer::Leave, ..Choices::default() };
-        if let Some(list) = list {
-            choices.transfer_targets =
-                bellhop_tenancy::transfer_targets::TransferTargets::parse(&[list.to_owned()]).expect("a list");
-        }
-        play(choices, move |stage| async move {
+        let sip = "[sip]\nfailure_message = \"\"\nfailure_target = \"sip:failures@desk.example.com\"\nhold_on_transfer = false";
+        let targets = list.map(|list| format!("transfer_targets = [\"{list}\"]")).unwrap_or_default();
+        play(Choices::trunk(format!("{sip}\n{targets}")), move |stage| async move {
             stage.services.replies("desk", refer_to(uri));
             stage.call_answered().await;
             stage.caller_says("desk").await;
@@ -427,8 +418,7 @@ fn the_assistant_transfers_callers_to_listed_targets_alone() {
 fn a_key_that_is_required_is_never_shown_where_anybody_reads() {
     let crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\n";
     for (transport, status) in [(Transport::Udp, 488), (Transport::Tcp, 488), (Transport::Tls, 200)] {
-        let media = MediaPolicy { security: Security::Required, ..MediaPolicy::default() };
-        play(Choices { media, ..Choices::default() }, move |stage| async move {
+        play(Choices::tenant("media.srtp = \"required\""), move |stage| async move {
             stage.carrier.sends_from(Hop { transport, ..hop() }, &(INVITE.replace("RTP/AVP", "RTP/SAVP") + crypto));
             stage.pass(2000).await;
             assert_eq!(answers(&stage, "call-1").last(), Some(&status), "{transport}");

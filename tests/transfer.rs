@@ -5,18 +5,23 @@ use bellhop_call::failure::{ChildName, Fault};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_sip::message::{Method, Request, StatusCode};
-use bellhop_tenancy::tenant::{Failover, HoldOnTransfer};
-use bellhop_tenancy::transfer_targets::TransferTargets;
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, play};
 use serde_json::json;
 
-fn trunk(child: ChildName, target: Option<&str>, hold: HoldOnTransfer) -> Choices {
+/// A trunk whose caller is told that we are sorry, and whose document says this of `sip` too.
+fn trunk(child: ChildName, sip: &str) -> Choices {
     let injected = FaultInjection { child, phase: PhaseName::Talking, fault: Fault::Panic };
-    let failover = Failover { message: Some("we are sorry".into()), target: target.map(str::to_owned) };
-    Choices { fault_injection: Some(injected), failover: Some(failover), hold, ..Choices::default() }
+    let choices = Choices::trunk(format!("[sip]\nfailure_message = \"we are sorry\"\n{sip}"));
+    Choices { fault_injection: Some(injected), ..choices }
 }
+
+/// Where its failed calls go, without being held before.
+const DESK: &str = "failure_target = \"sip:desk@pbx.example.com\"\nhold_on_transfer = false";
+
+/// A trunk whose calls end in silence when they fail, and that is not held while it is transferred.
+const SILENT: &str = "[sip]\nfailure_message = \"\"\nhold_on_transfer = false";
 
 fn answers(stage: &Stage, request: &Request, status: u16) {
     let response = request.respond(StatusCode(status), None);
@@ -31,7 +36,7 @@ fn notify(stage: &Stage, fragment: &str) {
 #[test]
 fn a_failure_is_told_the_caller_who_is_then_referred_on() {
     for child in [ChildName::TurnLoop, ChildName::SttStream, ChildName::ConnectHandoff] {
-        let choices = trunk(child, Some("sip:desk@pbx.example.com"), HoldOnTransfer::Leave);
+        let choices = trunk(child, DESK);
         play(choices, move |stage| async move {
             stage.call_answered().await;
             stage.pass(3000).await;
@@ -51,7 +56,7 @@ fn a_failure_is_told_the_caller_who_is_then_referred_on() {
 
 #[test]
 fn a_call_that_fails_while_it_rings_is_answered_and_led_out() {
-    let choices = trunk(ChildName::TurnLoop, Some("sip:desk@pbx.example.com"), HoldOnTransfer::Leave);
+    let choices = trunk(ChildName::TurnLoop, DESK);
     let injected = choices.fault_injection.map(|injected| FaultInjection { phase: PhaseName::Offered, ..injected });
     play(Choices { fault_injection: injected, ..choices }, |stage| async move {
         stage.call_answered().await;
@@ -69,7 +74,7 @@ fn a_call_that_fails_while_it_rings_is_answered_and_led_out() {
 
 #[test]
 fn without_a_target_the_words_are_followed_by_a_bye() {
-    play(trunk(ChildName::TurnLoop, None, HoldOnTransfer::Hold), |stage| async move {
+    play(trunk(ChildName::TurnLoop, ""), |stage| async move {
         stage.call_answered().await;
         stage.settle().await;
         assert!(stage.services.said().iter().any(|text| text == "we are sorry"));
@@ -81,7 +86,7 @@ fn without_a_target_the_words_are_followed_by_a_bye() {
 
 #[test]
 fn a_call_without_a_voice_is_referred_in_silence() {
-    play(trunk(ChildName::TtsPlayback, Some("sip:desk@pbx"), HoldOnTransfer::Leave), |stage| async move {
+    play(trunk(ChildName::TtsPlayback, DESK), |stage| async move {
         stage.call_answered().await;
         stage.pass(100).await;
         assert_eq!(stage.carrier.requests(&Method::Refer).len(), 1);
@@ -91,7 +96,7 @@ fn a_call_without_a_voice_is_referred_in_silence() {
 
 #[test]
 fn a_refused_transfer_of_a_failed_call_ends_it_with_words() {
-    play(trunk(ChildName::TurnLoop, Some("sip:desk@pbx"), HoldOnTransfer::Leave), |stage| async move {
+    play(trunk(ChildName::TurnLoop, DESK), |stage| async move {
         stage.call_answered().await;
         stage.pass(3000).await;
         let refer = stage.carrier.requests(&Method::Refer).pop().expect("a REFER");
@@ -105,7 +110,7 @@ fn a_refused_transfer_of_a_failed_call_ends_it_with_words() {
 
 #[test]
 fn the_death_of_the_dialog_itself_is_a_plain_bye() {
-    play(trunk(ChildName::SipDialog, Some("sip:desk@pbx"), HoldOnTransfer::Hold), |stage| async move {
+    play(trunk(ChildName::SipDialog, "failure_target = \"sip:desk@pbx\""), |stage| async move {
         stage.call_answered().await;
         stage.settle().await;
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 1);
@@ -117,9 +122,7 @@ fn the_death_of_the_dialog_itself_is_a_plain_bye() {
 #[test]
 fn a_transfer_by_sip_carries_the_key_of_the_stored_conversation() {
     for (own_header, store) in [(false, Behaviour::Good), (true, Behaviour::Good), (false, Behaviour::Silent)] {
-        let failover = Some(Failover::default());
-        let transfer_targets = TransferTargets::parse(&["pbx.example.com".to_owned()]).expect("a list");
-        let choices = Choices { failover, transfer_targets, hold: HoldOnTransfer::Leave, ..Choices::default() };
+        let choices = Choices::trunk(format!("{SILENT}\ntransfer_targets = [\"pbx.example.com\"]"));
         play(choices, move |stage| async move {
             let headers =
                 if own_header { json!([{"name": "User-to-User", "value": "00;encoding=hex"}]) } else { json!([]) };
@@ -163,9 +166,7 @@ fn a_child_that_dies_during_a_transfer_ends_in_one_bye_and_a_void_key() {
     for child in ChildName::ALL {
         for fault in [Fault::Error, Fault::Panic] {
             let injected = Some(FaultInjection { child, phase: PhaseName::Transferring, fault });
-            let choices =
-                Choices { fault_injection: injected, failover: Some(Failover::default()), ..Choices::default() };
-            play(Choices { hold: HoldOnTransfer::Leave, ..choices }, move |stage| async move {
+            play(Choices { fault_injection: injected, ..Choices::trunk(SILENT) }, move |stage| async move {
                 let what = format!("{child} dies of {} while transferring", fault.label());
                 refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
                 stage.call_answered().await;
@@ -184,10 +185,9 @@ fn a_child_that_dies_during_a_transfer_ends_in_one_bye_and_a_void_key() {
 fn a_child_that_dies_while_the_caller_is_led_out_ends_in_one_bye() {
     for child in ChildName::ALL {
         for fault in [Fault::Error, Fault::Panic] {
-            let failover = Failover { message: Some("we are sorry".into()), target: Some("sip:desk@192.0.2.1".into()) };
             let injected = Some(FaultInjection { child, phase: PhaseName::FailingOver, fault });
             play(
-                Choices { fault_injection: injected, failover: Some(failover), ..Choices::default() },
+                Choices { fault_injection: injected, ..trunk(child, "failure_target = \"sip:desk@192.0.2.1\"") },
                 move |stage| async move {
                     let what = format!("{child} dies of {} while failing over", fault.label());
                     stage.call_answered().await;
@@ -213,9 +213,7 @@ fn a_child_that_dies_while_the_caller_is_led_out_ends_in_one_bye() {
 #[test]
 fn the_key_of_a_transfer_that_failed_is_void_and_of_one_that_came_about_is_not() {
     for (status, voided) in [(603, 1), (202, 0)] {
-        let choices = Choices { failover: Some(Failover::default()), ..Choices::default() };
-        let continues = bellhop_tenancy::tenant::OnTransferFailure::Continue;
-        let choices = Choices { hold: HoldOnTransfer::Leave, on_transfer_failure: continues, ..choices };
+        let choices = Choices::trunk(format!("disconnect_on_transfer_failure = false\n{SILENT}"));
         play(choices, move |stage| async move {
             refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
             stage.call_answered().await;
@@ -241,7 +239,7 @@ fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
     for died in [None, Some(ChildName::SttStream), Some(ChildName::ConnectHandoff), Some(ChildName::TurnLoop)] {
         let injected = died.map(|child| FaultInjection { child, phase: PhaseName::Quiescing, fault: Fault::Panic });
         play(
-            Choices { fault_injection: injected, failover: Some(Failover::default()), ..Choices::default() },
+            Choices { fault_injection: injected, ..Choices::trunk("sip.failure_message = \"\"") },
             move |stage| async move {
                 refers(&stage, json!({"uri": "sip:desk@192.0.2.1", "transfer_method": "hangup"}));
                 stage.call_answered().await;
@@ -262,8 +260,7 @@ fn a_transfer_by_bye_spends_its_key_after_everybody_has_stopped() {
 #[test]
 fn the_process_does_not_end_before_the_key_of_a_broken_transfer_is_void() {
     for end in ["drain", "at once", "last resort"] {
-        let choices = Choices { failover: Some(Failover::default()), ..Choices::default() };
-        play(Choices { hold: HoldOnTransfer::Leave, ..choices }, move |stage| async move {
+        play(Choices::trunk(SILENT), move |stage| async move {
             refers(&stage, json!({"uri": "sip:desk@192.0.2.1"}));
             stage.call_answered().await;
             stage.caller_says("agent").await;

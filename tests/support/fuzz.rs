@@ -320,7 +320,7 @@ pub fn telephone_event(bytes: &[u8]) {
 pub fn user_to_user(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = bellhop_connect::contact::decode_user_to_user(&text);
-    let tenant = crate::stage::INSTANCE.parse().expect("an ARN");
+    let tenant = crate::documents::INSTANCE.parse().expect("an ARN");
     let headers = text.lines().map(|line| line.split_once(": ").unwrap_or(("User-to-User", line)));
     let _ = bellhop_connect::ContactReference::from_headers(headers, Some("X-Contact"), &tenant);
 }

@@ -2,6 +2,7 @@
 
 pub mod carrier;
 pub mod cases;
+mod documents;
 pub mod fuzz;
 pub mod listening;
 pub mod services;

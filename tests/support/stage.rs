@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use actix_rt::Arbiter;
+use bellhop::wiring::Targets;
+use bellhop_actors::call::OpenPort;
 use bellhop_actors::media_shard::{Datagram, Deliver, PacketPort, Shard};
 use bellhop_actors::node::call_registry::CallRegistry;
 use bellhop_actors::node::live_contacts::LiveContacts;
@@ -15,7 +17,7 @@ use bellhop_actors::node::port_pool::PortPool;
 use bellhop_actors::reception::admission::Admission;
 use bellhop_actors::reception::refused::Numbers;
 use bellhop_actors::reception::{Attach, CallHung, Reception, ReceptionSettings, Serve, calls_on_this_thread};
-use bellhop_actors::services::{MediaPolicy, RecordKeeper, Services};
+use bellhop_actors::services::Services;
 use bellhop_actors::signalling::endpoint::SipEndpoint;
 use bellhop_actors::signalling::messages::{CountOpen, CountTransactions};
 use bellhop_actors::supervision::watchdog::HUNG_AFTER;
@@ -24,28 +26,20 @@ use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter};
 use bellhop_dialogue::ports::RecognizerEvent;
-use bellhop_dialogue::turn_loop::Policy;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
 use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::quota::{Quota, Shares};
-use bellhop_tenancy::tenant::{
-    Failover, FailureBeforeAnswer, HoldOnTransfer, Login, OnTransferFailure, Ringing, Tenant,
-};
-use bellhop_tenancy::transfer_targets::TransferTargets;
-use bellhop_tenancy::{Number, Secret};
-use ipnet::IpNet;
 use serde_json::json;
 
 use crate::carrier::Carrier;
+use crate::documents;
 use crate::services::FakeServices;
 
 /// `Too many open files`.
 const EMFILE: i32 = 24;
-/// The instance of the stage's tenant.
-pub const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
 
 /// An INVITE as a Voice Connector sends it for Amazon Connect.
 pub const INVITE: &str = "INVITE sip:+18005550123@203.0.113.7:5060 SIP/2.0
@@ -76,34 +70,14 @@ a=rtpmap:101 telephone-event/8000
 pub struct Choices {
     /// A fault to inject.
     pub fault_injection: Option<FaultInjection>,
-    /// The tenant's policy before the answer.
-    pub before_answer: FailureBeforeAnswer,
-    /// The tenant's policy when no hand-off is possible.
-    pub on_transfer_failure: OnTransferFailure,
-    /// The tenant's quota; 0 for ten.
-    pub max_calls: usize,
+    /// What the tenant's document says beside, or instead of, what that of the stage does: TOML.
+    pub document: String,
+    /// Keys that the stage's document has and this one has not, like `sip.sources`.
+    pub without: &'static [&'static str],
     /// The node's quota; 0 for ten.
     pub node_max_calls: usize,
-    /// How calls sound.
-    pub media: MediaPolicy,
-    /// A tenant without Amazon Connect, and its failover.
-    pub failover: Option<Failover>,
-    /// Whether callers are held while they are transferred.
-    pub hold: HoldOnTransfer,
-    /// Digest authentication.
-    pub login: Option<Login>,
     /// The realms of other tenants, each with a login and a number of its own: +18005550200 and on.
     pub neighbours: &'static [&'static str],
-    /// Where calls may come from; the carrier's network if there is none.
-    pub sources: Vec<IpNet>,
-    /// Whether anybody may call.
-    pub strangers: bool,
-    /// Where the assistant may transfer callers to.
-    pub transfer_targets: TransferTargets,
-    /// The host name that must be asked for in TLS.
-    pub server_name: Option<String>,
-    /// How conversations are led.
-    pub conversation: Policy,
     /// RTP ports that another program holds.
     pub held_ports: Option<RangeInclusive<u16>>,
     /// Opening a port fails for want of descriptors.
@@ -112,6 +86,23 @@ pub struct Choices {
     pub named: Option<(&'static str, SocketAddr)>,
     /// What stands between the call and its contact.
     pub contacts: Option<BetweenContact>,
+}
+
+impl Choices {
+    /// A tenant whose document says this.
+    pub fn tenant(document: impl Into<String>) -> Self {
+        Self { document: document.into(), ..Self::default() }
+    }
+
+    /// One without Amazon Connect.
+    pub fn trunk(document: impl Into<String>) -> Self {
+        Self { without: &["connect"], ..Self::tenant(document) }
+    }
+
+    /// One whom anybody can call.
+    pub fn open(document: impl Into<String>) -> Self {
+        Self { without: &["sip.sources"], ..Self::tenant(document) }
+    }
 }
 
 /// Puts something between a call and the services that write and blank its contact's attributes.
@@ -134,6 +125,7 @@ pub struct Stage {
     registry: Arc<CallRegistry>,
     /// The first tenant with its services, as the stage began.
     pub acme: Services,
+    document: toml::Table,
     node: Quota,
 }
 
@@ -168,86 +160,79 @@ pub fn play<F: Future<Output = ()> + 'static>(choices: Choices, test: impl FnOnc
     });
 }
 
+/// Services that greet, hand over to an agent, and say goodbye.
+fn scripted() -> FakeServices {
+    let services = FakeServices::default();
+    services.replies("", json!([{"response_type": "text", "text": "hello, how can I help"}]));
+    services.replies(
+        "agent",
+        json!([
+            {"response_type": "text", "text": "one moment"},
+            {"response_type": "connect_to_agent",
+             "transfer_info": {"target": {"amazon_connect": {"custom_data": {"topic": "loan"}}}},
+             "agent_available": {"message": "transferring you"},
+             "agent_unavailable": {"message": "nobody is there"}}
+        ]),
+    );
+    services.replies("goodbye", json!([{"response_type": "text", "text": "bye"}, {"response_type": "end_session"}]));
+    services
+}
+
+/// A tenant with its services.
+fn wire(targets: Targets, services: &FakeServices, contacts: Option<BetweenContact>) -> Services {
+    let shared = Arc::new(services.clone());
+    let (attributes, blanker) = match contacts {
+        Some(between) => between(services.clone()),
+        None => (shared.clone() as Arc<dyn AttributeWriter>, shared.clone() as Arc<dyn AttributeBlanker>),
+    };
+    Services {
+        tenant: Arc::new(targets.tenant),
+        media: targets.media,
+        instance: targets.instance,
+        assistant: shared.clone(),
+        recognizer: shared.clone(),
+        synthesizer: shared.clone(),
+        sounds: shared.clone(),
+        conversation: targets.conversation,
+        invite_headers: targets.invite_headers,
+        attributes,
+        blanker,
+        histories: shared.clone(),
+        recorder: None,
+        assistant_id: "scripted".into(),
+        records: shared.clone(),
+        observer: Some(shared),
+    }
+}
+
+/// Ports that lead to one line, unless another program holds them or there is no descriptor left.
+fn open_port(line: AudioLine, held: Option<RangeInclusive<u16>>, no_descriptors: bool) -> OpenPort {
+    Arc::new(move |port| {
+        if no_descriptors {
+            return Err(std::io::Error::from_raw_os_error(EMFILE));
+        }
+        match held.as_ref().is_some_and(|held| held.contains(&port)) {
+            true => Err(std::io::ErrorKind::AddrInUse.into()),
+            false => Ok(Box::new(line.clone()) as Box<dyn PacketPort>),
+        }
+    })
+}
+
 impl Stage {
     fn new(choices: Choices) -> Self {
+        let document = documents::acme(&choices.document, choices.without);
+        let neighbours = choices.neighbours.iter().enumerate();
+        let neighbours = neighbours.map(|(n, realm)| documents::neighbour(&document, n, realm));
+        let mut tenants = documents::targets(std::iter::once(document.clone()).chain(neighbours).collect()).into_iter();
+        let services = scripted();
+        let wired = wire(tenants.next().expect("the stage's own"), &services, choices.contacts);
+        let trusted = wired.tenant.sources.clone();
         let or_ten = |n: usize| if n == 0 { 10 } else { n };
-        let tenant = Tenant {
-            name: "acme".into(),
-            numbers: vec![Number::parse("+18005550123").expect("a number")],
-            language: "en-US".into(),
-            calls: Quota::new(or_ten(choices.max_calls)),
-            ringing: Ringing::On,
-            before_answer: choices.before_answer,
-            on_transfer_failure: choices.on_transfer_failure,
-            hold: choices.hold,
-            transfer_failure_message: Some("the transfer failed".into()),
-            failover: choices.failover.clone(),
-            login: choices.login.clone(),
-            sources: match choices.strangers {
-                true => vec![],
-                false if choices.sources.is_empty() => vec!["192.0.2.0/24".parse().expect("the carrier's network")],
-                false => choices.sources.clone(),
-            },
-            transfer_targets: choices.transfer_targets.clone(),
-            server_name: choices.server_name.clone(),
-            contact_id_header: None,
-            frame_ancestors: vec![],
-        };
-        let services = FakeServices::default();
-        services.replies("", json!([{"response_type": "text", "text": "hello, how can I help"}]));
-        services.replies(
-            "agent",
-            json!([
-                {"response_type": "text", "text": "one moment"},
-                {"response_type": "connect_to_agent",
-                 "transfer_info": {"target": {"amazon_connect": {"custom_data": {"topic": "loan"}}}},
-                 "agent_available": {"message": "transferring you"},
-                 "agent_unavailable": {"message": "nobody is there"}}
-            ]),
-        );
-        services
-            .replies("goodbye", json!([{"response_type": "text", "text": "bye"}, {"response_type": "end_session"}]));
-        let trusted = tenant.sources.clone();
-        let neighbours = choices.neighbours.iter().enumerate().map(|(n, realm)| Tenant {
-            name: format!("neighbour-{n}"),
-            numbers: vec![Number::parse(&format!("+1800555020{n}")).expect("a number")],
-            login: Some(Login { realm: (*realm).into(), user: "trunk".into(), password: Secret::new(*realm) }),
-            ..tenant.clone()
-        });
-        let neighbours: Vec<_> = neighbours.collect();
-        let tenant = Arc::new(tenant);
-        let shared = Arc::new(services.clone());
-        let recorded: Arc<dyn RecordKeeper> = shared.clone();
-        let (attributes, blanker) = match choices.contacts {
-            Some(between) => between(services.clone()),
-            None => (shared.clone() as Arc<dyn AttributeWriter>, shared.clone() as Arc<dyn AttributeBlanker>),
-        };
-        let wired = Services {
-            tenant: Arc::clone(&tenant),
-            media: choices.media.clone(),
-            instance: choices.failover.is_none().then(|| INSTANCE.parse().expect("an ARN")),
-            assistant: shared.clone(),
-            recognizer: shared.clone(),
-            synthesizer: shared.clone(),
-            sounds: shared.clone(),
-            conversation: Policy { notify_filtered: true, ..choices.conversation.clone() },
-            invite_headers: ["X-Customer".to_owned()].into(),
-            attributes,
-            blanker,
-            histories: shared.clone(),
-            recorder: None,
-            assistant_id: "scripted".into(),
-            records: recorded,
-            observer: Some(shared.clone()),
-        };
         let node = Quota::new(or_ten(choices.node_max_calls));
         let ports = PortPool::new(20_000, 20_099);
         let registry = Arc::new(CallRegistry::new(bellhop_actors::now()));
         let line = AudioLine::default();
-        let far_end = line.clone();
-        let (held, no_descriptors) = (choices.held_ports.clone(), choices.no_descriptors);
-        let others =
-            neighbours.into_iter().map(|tenant| Arc::new(Services { tenant: Arc::new(tenant), ..wired.clone() }));
+        let others = tenants.map(|other| Arc::new(Services { tenant: Arc::new(other.tenant), ..wired.clone() }));
         let all = std::iter::once(Arc::new(wired.clone())).chain(others);
         let directory = Arc::new(Directory::new(all).expect("numbers of their own"));
         let settings = ReceptionSettings {
@@ -262,15 +247,7 @@ impl Stage {
                 epoch: bellhop_actors::now(),
             },
             media_address: [203, 0, 113, 7].into(),
-            open_port: Arc::new(move |port| {
-                if no_descriptors {
-                    return Err(std::io::Error::from_raw_os_error(EMFILE));
-                }
-                match held.as_ref().is_some_and(|held| held.contains(&port)) {
-                    true => Err(std::io::ErrorKind::AddrInUse.into()),
-                    false => Ok(Box::new(far_end.clone()) as Box<dyn PacketPort>),
-                }
-            }),
+            open_port: open_port(line.clone(), choices.held_ports, choices.no_descriptors),
             shards: vec![Arbiter::current()],
             new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
@@ -288,7 +265,7 @@ impl Stage {
                 .with_names(Arc::new(Names(choices.named)))
         });
         carrier.attach(endpoint.clone());
-        Self { carrier, services, line, reception, endpoint, registry, ports, acme: wired, node }
+        Self { carrier, services, line, reception, endpoint, registry, ports, acme: wired, document, node }
     }
 
     /// Lets virtual time pass.
@@ -300,6 +277,22 @@ impl Stage {
     pub async fn call_answered(&self) {
         self.carrier.sends(INVITE);
         self.pass(2000).await;
+    }
+
+    /// The first tenant after a change of its document; it keeps count of the calls it has.
+    pub fn acme_after(&self, change: &str) -> Services {
+        let mut document = self.document.clone();
+        documents::lay_over(&mut document, change.parse().unwrap_or_else(|error| panic!("{error} in {change}")));
+        let mut changed = documents::targets(vec![document]).remove(0);
+        changed.tenant.calls = changed.tenant.calls.going_on_from(&self.acme.tenant.calls);
+        Services {
+            tenant: Arc::new(changed.tenant),
+            media: changed.media,
+            instance: changed.instance,
+            conversation: changed.conversation,
+            invite_headers: changed.invite_headers,
+            ..self.acme.clone()
+        }
     }
 
     /// From now on these tenants are served, as after a change of the configuration.
