@@ -38,6 +38,11 @@ struct Reloaded {
 
 impl Reloaded {
     fn start() -> Self {
+        Self::start_with(|text| text)
+    }
+
+    /// The same with another beginning.
+    fn start_with(change: impl FnOnce(String) -> String) -> Self {
         let (connect, connect_at) = stand_in();
         let folder = folder();
         let path = config(&folder, connect_at, "counting", "");
@@ -46,6 +51,7 @@ impl Reloaded {
         let first = text.split("ports = \"").nth(1).and_then(|rest| rest.split('-').next()).expect("a range");
         let first: u16 = first.parse().expect("a port");
         let text = text.replace(&format!("\"{first}-{}\"", first + 99), &format!("\"{first}-{}\"", first + 999));
+        let text = change(text);
         std::fs::write(&path, &text).expect("written");
         let (head, acme) = text.split_once("[[tenants]]").expect("a tenant");
         let (head, acme) = (head.to_owned(), format!("[[tenants]]{acme}"));
@@ -213,6 +219,30 @@ fn a_file_that_may_lack_somebody_takes_nobody_away() {
     assert_eq!(reloaded.calls("+18005550123"), Ended::Refused(403), "now it is sure");
     let callers = Callers::place(std::iter::empty());
     reloaded.ends(callers);
+}
+
+/// Who has to log in does so over TLS, and listeners change with a restart alone: a tenant is judged by those that run.
+#[test]
+fn a_tenant_is_judged_by_the_listeners_that_run() {
+    let login = |reloaded: &Reloaded| {
+        let sip = "[tenants.sip]\nuser = \"trunk\"\npassword = \"secret\"\n[tenants.connect]";
+        reloaded.tenant("safe", "+18005550200", SCRIPT).replace("[tenants.connect]", sip)
+    };
+    let mut reloaded = Reloaded::start();
+    let text = format!("{}{}{}", reloaded.head.replace("tcp+tls:", "tcp:"), reloaded.acme, login(&reloaded));
+    assert_eq!(reloaded.reads(&text), "applied", "TLS is spoken until the restart");
+    reloaded.told(&["needs a restart", "\"keys\":\"sip.listen\""]);
+    reloaded.ends(Callers::place(std::iter::empty()));
+
+    let mut reloaded = Reloaded::start_with(|text| text.replace("tcp+tls:", "tcp:"));
+    let text = format!("{}{}{}", reloaded.head.replace("\"tcp:", "\"tcp+tls:"), reloaded.acme, login(&reloaded));
+    assert_eq!(reloaded.reads(&text), "in_part", "TLS is not spoken before the restart");
+    reloaded.told(&[
+        "is not served",
+        "\"tenant\":\"safe\"",
+        "the listeners that the server was started with have no tls:",
+    ]);
+    reloaded.ends(Callers::place(std::iter::empty()));
 }
 
 #[test]

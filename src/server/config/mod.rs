@@ -110,12 +110,20 @@ impl Config {
 impl Reading {
     /// Reads a file as far as it goes; an error if it is no TOML at all.
     pub fn of_file(path: &Path) -> Result<Self, Mistakes> {
-        let text = read_text(path, TEXT_MAX).map_err(|why| Mistakes::one(path, None, format!("the file {why}")))?;
-        Self::of(&text, path)
+        Self::read(&text_of(path)?, path, None)
+    }
+
+    /// The same while a server runs whose listeners the file cannot change any more: its tenants are judged by those.
+    pub fn of_file_again(path: &Path, running: &Sip) -> Result<Self, Mistakes> {
+        Self::read(&text_of(path)?, path, Some(running))
     }
 
     /// The same of a text.
     pub fn of(text: &str, path: &Path) -> Result<Self, Mistakes> {
+        Self::read(text, path, None)
+    }
+
+    fn read(text: &str, path: &Path, running: Option<&Sip>) -> Result<Self, Mistakes> {
         let (table, broken) = DeTable::parse_recoverable(text);
         if !broken.is_empty() {
             let at = |error: &toml::de::Error| Some(Position::of(text, error.span()?.start));
@@ -148,7 +156,7 @@ impl Reading {
             node: marks_of_node(&document),
             deprecated: vec![],
         };
-        serving::check(&mut config, &root);
+        serving::check(&mut config, running, &root);
         root.finish();
         config.deprecated = gathered.take_deprecated();
         Ok(Self { config, mistakes: placed(gathered, &places) })
@@ -163,6 +171,10 @@ impl Reading {
         let name = |index: usize| self.config.places.spoken(&format!("tenants[{index}]")).replace("tenants.", "");
         bad.iter().map(|index| (name(*index), of(*index).collect())).collect()
     }
+}
+
+fn text_of(path: &Path) -> Result<String, Mistakes> {
+    read_text(path, TEXT_MAX).map_err(|why| Mistakes::one(path, None, format!("the file {why}")))
 }
 
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

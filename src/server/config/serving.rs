@@ -9,12 +9,13 @@ use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::settings::Srtp;
 
 use super::reader::Section;
-use super::{Config, Tenant};
+use super::{Config, Sip, Tenant};
 
-pub(super) fn check(config: &mut Config, root: &Section<'_>) {
+/// `running` is what SIP is heard by, where that is no longer the file's to say.
+pub(super) fn check(config: &mut Config, running: Option<&Sip>, root: &Section<'_>) {
     check_listeners(config, root);
     check_media_ports(config, root);
-    check_tls(config, root);
+    check_tls(config, running, root);
     for n in 1..config.tenants.len() {
         let (before, rest) = config.tenants.split_at(n);
         if let Some(one) = rest.first() {
@@ -80,19 +81,23 @@ fn check_families(config: &Config, root: &Section<'_>) {
 }
 
 /// Passwords are asked for, and the keys of SRTP taken, over TLS alone: who wants them without it shuts everybody out.
-fn check_tls(config: &Config, root: &Section<'_>) {
-    if config.sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either)) {
+fn check_tls(config: &Config, running: Option<&Sip>, root: &Section<'_>) {
+    let speaks_tls = |sip: &Sip| sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either));
+    if speaks_tls(running.unwrap_or(&config.sip)) {
         return;
     }
+    let lack = match running {
+        None => "sip.listen has no tls: or tcp+tls:",
+        Some(_) => "the listeners that the server was started with have no tls: or tcp+tls: (others need a restart)",
+    };
     for tenant in &config.tenants {
         if tenant.settings.sip.login.is_some() {
-            let why = "a login counts over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
-            root.mistake(&tenant.path("sip.user"), why);
+            let why = format!("a login counts over TLS alone, and {lack}: nobody could call");
+            root.mistake(&tenant.path("sip.user"), &why);
         }
         if tenant.settings.media.srtp == Srtp::Required {
-            let why =
-                "the keys of SRTP are taken over TLS alone, and sip.listen has no tls: or tcp+tls: nobody could call";
-            root.mistake(&tenant.path("media.srtp"), why);
+            let why = format!("the keys of SRTP are taken over TLS alone, and {lack}: nobody could call");
+            root.mistake(&tenant.path("media.srtp"), &why);
         }
     }
 }

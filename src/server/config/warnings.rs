@@ -6,20 +6,24 @@ use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
 use bellhop_tenancy::settings::SipSettings;
 
-use super::{Config, Tenant};
+use super::{Config, Sip, Tenant};
 use crate::tls_identity;
 
 impl Config {
     /// Every warning: key, what is so, and what to do.
     pub fn warnings(&self) -> Vec<String> {
-        let files = self.sip.tls.as_ref().map(tls_identity::warnings).unwrap_or_default();
-        files.into_iter().chain(self.open_tenants()).chain(self.deprecated.iter().cloned()).collect()
+        self.warnings_heard_by(&self.sip)
     }
 
-    fn open_tenants(&self) -> Vec<String> {
-        let strangers = self.sip.listen.iter().filter(|listen| self.is_open(listen)).collect::<Vec<_>>();
+    /// The same where SIP is heard by other listeners than the file's.
+    pub(crate) fn warnings_heard_by(&self, sip: &Sip) -> Vec<String> {
+        let files = sip.tls.as_ref().map(tls_identity::warnings).unwrap_or_default();
+        files.into_iter().chain(self.open_tenants(sip)).chain(self.deprecated.iter().cloned()).collect()
+    }
+
+    fn open_tenants(&self, sip: &Sip) -> Vec<String> {
         let open = |tenant: &&Tenant| tenant.settings.connect.is_some() && anybody_may_call(&tenant.settings.sip);
-        let Some(listener) = strangers.first() else { return vec![] };
+        let Some(listener) = sip.listen.iter().find(|listen| is_open(sip, listen)) else { return vec![] };
         let warn = |tenant: &Tenant| {
             format!(
                 "tenant `{}`: anybody can call it over {}:{}, so its calls are served without their contact and no hand-off is possible: list networks in `sip.listen` (\"… from aws-chime-voice-connector:us-east-1\") or in `tenants.sip.sources`, or ask for a login or a client certificate",
@@ -30,13 +34,12 @@ impl Config {
         };
         self.tenants.iter().filter(open).map(warn).collect()
     }
+}
 
-    /// Whether strangers are heard there.
-    fn is_open(&self, listen: &Listen) -> bool {
-        let certified =
-            listen.protocol == Protocol::Tls && self.sip.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        !certified && !restricted(&listen.sources)
-    }
+/// Whether strangers are heard there.
+fn is_open(sip: &Sip, listen: &Listen) -> bool {
+    let certified = listen.protocol == Protocol::Tls && sip.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    !certified && !restricted(&listen.sources)
 }
 
 fn anybody_may_call(sip: &SipSettings) -> bool {

@@ -17,7 +17,7 @@ use tokio::signal::unix::Signal;
 
 use super::tenants::{Everybody, Retired, Served, Workshop};
 use super::{Server, open};
-use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading};
+use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
 use crate::engines::{Purpose, Shared, TenantEngines};
 use crate::upkeep::{Contacts, Upkeep};
 
@@ -68,7 +68,8 @@ impl Server {
         let before = self.current.everybody();
         let (shared, file) = (Arc::clone(&reloading.shared), path.to_owned());
         let marks = before.directory.all().iter().map(|served| (served.settings.name.clone(), served.mark)).collect();
-        let opening = tokio::task::spawn_blocking(move || read(&file, &marks, &mut lock(&shared)));
+        let running = reloading.started.sip.clone();
+        let opening = tokio::task::spawn_blocking(move || read(&file, &running, &marks, &mut lock(&shared)));
         match opening.await {
             Ok(Ok(opened)) => reloading.apply(self, &before, opened).await,
             Ok(Err(mistakes)) => refuse(&mistakes.lines()),
@@ -90,8 +91,13 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// Reads a file and opens what changed; slow, and on a thread of its own.
-fn read(path: &Path, before: &BTreeMap<String, Mark>, shared: &mut Shared) -> Result<Opened, Mistakes> {
-    let Reading { mut config, mut mistakes } = Reading::of_file(path)?;
+fn read(
+    path: &Path,
+    running: &Sip,
+    before: &BTreeMap<String, Mark>,
+    shared: &mut Shared,
+) -> Result<Opened, Mistakes> {
+    let Reading { mut config, mut mistakes } = Reading::of_file_again(path, running)?;
     let all = std::mem::take(&mut config.tenants);
     let is_same = |tenant: &config::Tenant| before.get(&tenant.settings.name) == Some(&tenant.mark);
     config.tenants = all.iter().filter(|tenant| !is_same(tenant)).cloned().collect();
@@ -207,7 +213,7 @@ impl Reloading {
                 "needs a restart: until then these stay as the server was started with"
             );
         }
-        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        config.warnings_heard_by(&self.started.sip).iter().for_each(|warning| tracing::warn!("{warning}"));
         for why in mistakes.lines() {
             tracing::error!(
                 why,
