@@ -152,7 +152,7 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let hang_up = signal(SignalKind::hangup())?;
     let server = tokio::select! {
-        started = Server::start(prepared, None) => Arc::new(started?),
+        started = Server::start(prepared, None, metrics.clone()) => Arc::new(started?),
         // There is no call yet.
         _ = signals.wish() => return Ok(()),
     };

@@ -6,6 +6,7 @@
 pub mod agent_page;
 pub mod health;
 mod page_words;
+mod series;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,30 +14,24 @@ use std::sync::Arc;
 use actix_web::http::header::ALLOW;
 use actix_web::web::{self, Data};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::wiring::Server;
+pub use series::Series;
 
 /// What every resource may use.
 #[derive(Clone)]
 pub struct Shared {
     /// The running server.
     pub server: Arc<Server>,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    /// The series of all metrics.
+    pub metrics: Series,
 }
 
 /// Installs the recorder of all metrics; once per process.
-pub fn install_metrics() -> anyhow::Result<PrometheusHandle> {
-    Ok(buckets(PrometheusBuilder::new())?.install_recorder()?)
-}
-
-/// Every histogram with buckets that fit what it measures.
-fn buckets(mut builder: PrometheusBuilder) -> anyhow::Result<PrometheusBuilder> {
-    for (family, buckets) in bellhop_actors::metrics::HISTOGRAMS {
-        builder = builder.set_buckets_for_metric(Matcher::Full(family.to_owned()), buckets)?;
-    }
-    Ok(builder)
+pub fn install_metrics() -> anyhow::Result<Series> {
+    let series = Series::new()?;
+    metrics::set_global_recorder(series.clone())?;
+    Ok(series)
 }
 
 /// Takes a port, so that a taken one is told before anything lives; `key` is what the configuration calls it.

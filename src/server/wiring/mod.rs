@@ -47,6 +47,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
+use crate::http::Series;
 use crate::live::{self, Both, HangUp, Live};
 use crate::main_thread::MainBeat;
 use crate::process;
@@ -181,7 +182,11 @@ fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec
 impl Server {
     /// Starts a server; must be called on an actix system. Ports are bound before the database is touched: a second server
     /// on the same ones changes nothing.
-    pub async fn start(prepared: Prepared, observer: Option<Arc<dyn Observer>>) -> Result<Self, StartError> {
+    pub async fn start(
+        prepared: Prepared,
+        observer: Option<Arc<dyn Observer>>,
+        series: Series,
+    ) -> Result<Self, StartError> {
         let Prepared { config, skipped, engines, shared, receivers } = prepared;
         let identity = match &config.sip.tls {
             None => {
@@ -226,6 +231,8 @@ impl Server {
         let current = Arc::new(Current::default());
         current.becomes(everybody);
         let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.settings.name.as_str()).collect();
+        let known = names.iter().copied().chain(skipped.iter().map(|(name, _)| name.as_str()));
+        known.for_each(|tenant| series.begin(tenant));
         bellhop_actors::metrics::describe(&names);
         bellhop_actors::metrics::build(env!("CARGO_PKG_VERSION"));
         bellhop_actors::metrics::node_limits(config.sip.max_calls, config.media.pairs());
@@ -313,7 +320,7 @@ impl Server {
         let written = written.into_iter().flatten().collect();
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
-        let reloading = Reloading::new(config, shared, workshop, upkeep);
+        let reloading = Reloading::new(config, shared, workshop, upkeep, series);
         Ok(Self {
             sip,
             registry,
@@ -346,6 +353,10 @@ impl Server {
     /// Brings up to date what is no event: who rests, and what the process takes.
     pub fn measure(&self) {
         self.current.everybody().directory.all().iter().for_each(|served| served.measure());
+        // Whoever reads the configuration again does so himself.
+        if let Ok(mut reloading) = self.reloading.try_lock() {
+            reloading.drop_series(&self.current.everybody());
+        }
         match process::take() {
             Ok(taken) => bellhop_actors::metrics::process(&taken),
             Err(error) => tracing::debug!(%error, "what the process takes cannot be read"),

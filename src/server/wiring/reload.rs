@@ -12,6 +12,7 @@ use std::time::Duration;
 use bellhop_actors::metrics::{self, ConfigurationRead};
 use bellhop_actors::reception::Serve;
 use bellhop_adapters::log_webhook::LogWebhook;
+use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::succession::{Absent, Change, Succession, Wanted, succeed};
 use tokio::signal::unix::Signal;
 
@@ -19,6 +20,7 @@ use super::tenants::{Everybody, Retired, Served, Workshop};
 use super::{Server, open};
 use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
 use crate::engines::{Purpose, Shared, TenantEngines};
+use crate::http::Series;
 use crate::upkeep::{Contacts, Upkeep};
 
 /// How long after its end a tenant's log webhook is told of the calls it had: they last four hours at most.
@@ -32,6 +34,7 @@ pub(super) struct Reloading {
     workshop: Workshop,
     upkeep: Upkeep,
     retired: Retired,
+    series: Series,
 }
 
 /// What a file says, with the services of those of its tenants that changed.
@@ -91,12 +94,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// Reads a file and opens what changed; slow, and on a thread of its own.
-fn read(
-    path: &Path,
-    running: &Sip,
-    before: &BTreeMap<String, Mark>,
-    shared: &mut Shared,
-) -> Result<Opened, Mistakes> {
+fn read(path: &Path, running: &Sip, before: &BTreeMap<String, Mark>, shared: &mut Shared) -> Result<Opened, Mistakes> {
     let Reading { mut config, mut mistakes } = Reading::of_file_again(path, running)?;
     let all = std::mem::take(&mut config.tenants);
     let is_same = |tenant: &config::Tenant| before.get(&tenant.settings.name) == Some(&tenant.mark);
@@ -130,9 +128,14 @@ fn read(
 }
 
 impl Reloading {
-    pub(super) fn new(started: Config, shared: Shared, workshop: Workshop, upkeep: Upkeep) -> Self {
+    pub(super) fn new(started: Config, shared: Shared, workshop: Workshop, upkeep: Upkeep, series: Series) -> Self {
         let (shared, retired) = (Arc::new(Mutex::new(shared)), Retired::default());
-        Self { started, shared, workshop, upkeep, retired }
+        Self { started, shared, workshop, upkeep, retired, series }
+    }
+
+    /// Drops the series of tenants that are gone, once their last values have been shown.
+    pub(super) fn drop_series(&mut self, now: &Everybody) {
+        self.retired.settle(|name| now.knows(name), |name| self.series.end(name));
     }
 
     async fn apply(&mut self, server: &Server, before: &Everybody, opened: Opened) -> ConfigurationRead {
@@ -147,6 +150,8 @@ impl Reloading {
         let skipped = not_served.map(|(name, why)| (name.clone(), why.len())).collect();
         let now = Everybody { directory, skipped };
         let Ok(services) = now.services() else { return refuse(&["two tenants have one number".to_owned()]) };
+        let known = change.added.iter().chain(now.skipped.iter().map(|(name, _)| name));
+        known.for_each(|name| self.series.begin(name));
         describe(before, &now, &change);
         // Between two INVITEs; once this is answered, each new call gets the newest.
         if server.reception.send(Serve(Arc::new(services))).await.is_err() {
@@ -200,6 +205,10 @@ impl Reloading {
             books.deliver_no_more(&gone.settings.name, CALLS_OVER);
             self.retired.retire(&gone.settings.name, gone.calls());
         }
+        // Those who had nothing but a gauge that says so.
+        let mended = before.skipped.iter().filter(|(name, _)| !now.knows(name));
+        mended.for_each(|(name, _)| self.retired.retire(name, &Quota::new(0)));
+        added.iter().for_each(|name| self.retired.comes_back(name));
         added.iter().filter_map(|name| left_behind.remove(name)).for_each(|contacts| self.upkeep.look_after(contacts));
         lock(&self.shared).keep_for(|name| now.directory.find(name).is_some());
     }

@@ -78,6 +78,11 @@ impl Everybody {
         Directory::new(self.directory.all().iter().map(|served| Arc::clone(&served.services)))
     }
 
+    /// Whether a tenant of this name is served, or is not for its mistakes.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.directory.find(name).is_some() || self.skipped.iter().any(|(skipped, _)| skipped == name)
+    }
+
     /// What is said of each.
     pub(crate) fn settings(&self) -> impl Iterator<Item = &TenantSettings> {
         self.directory.all().iter().map(|served| &served.settings)
@@ -163,20 +168,46 @@ impl Workshop {
     }
 }
 
-/// Counts the calls of tenants that are served no more and may come back while they have some.
+/// Tenants that are served no more: they may come back while they have calls, and their series are shown a last time.
 #[derive(Debug, Default)]
-pub(super) struct Retired(HashMap<String, Quota>);
+pub(super) struct Retired(HashMap<String, RetiredTenant>);
+
+#[derive(Debug)]
+struct RetiredTenant {
+    /// Counts the calls it has.
+    calls: Quota,
+    /// Whether its series have been shown since its last call ended.
+    shown: bool,
+}
 
 impl Retired {
     /// A tenant is served no more.
     pub(super) fn retire(&mut self, tenant: &str, calls: &Quota) {
-        self.0.retain(|_, quota| quota.taken() > 0);
-        self.0.insert(tenant.to_owned(), calls.clone());
+        self.0.insert(tenant.to_owned(), RetiredTenant { calls: calls.clone(), shown: false });
     }
 
     /// Its count, should it have been there.
     pub(super) fn of(&self, name: &str) -> Option<&Quota> {
-        self.0.get(name)
+        self.0.get(name).map(|retired| &retired.calls)
+    }
+
+    /// It is served again.
+    pub(super) fn comes_back(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// To be called with each reading of the metrics: forgets those whose last values the reading before has shown. `is_known`
+    /// tells of whom there are series for another reason.
+    pub(super) fn settle(&mut self, is_known: impl Fn(&str) -> bool, mut forget: impl FnMut(&str)) {
+        self.0.retain(|name, retired| {
+            let over = retired.calls.taken() == 0;
+            if over && retired.shown && !is_known(name) {
+                forget(name);
+            }
+            let stays = !(over && retired.shown);
+            retired.shown = over;
+            stays
+        });
     }
 }
 
@@ -247,5 +278,45 @@ struct Sink(Recording);
 impl RecordingSink for Sink {
     fn write(&mut self, samples: Vec<i16>) {
         self.0.write(samples);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is forgotten at each of so many readings of the metrics.
+    fn forgotten(retired: &mut Retired, is_known: bool) -> Vec<String> {
+        let mut all = vec![];
+        retired.settle(|_| is_known, |name| all.push(name.to_owned()));
+        all
+    }
+
+    #[test]
+    fn the_series_of_a_tenant_are_shown_once_more_after_its_last_call() {
+        let (mut retired, calls) = (Retired::default(), Quota::new(2));
+        let permit = calls.acquire().expect("a place");
+        retired.retire("acme", &calls);
+        for _ in 0..3 {
+            assert_eq!(forgotten(&mut retired, false), [""; 0], "it has a call");
+        }
+        drop(permit);
+        assert_eq!(forgotten(&mut retired, false), [""; 0], "this reading shows how it ended");
+        assert_eq!(forgotten(&mut retired, false), ["acme"]);
+        assert_eq!(forgotten(&mut retired, false), [""; 0], "once");
+        assert!(retired.of("acme").is_none());
+    }
+
+    #[test]
+    fn a_tenant_that_comes_back_keeps_its_series_and_its_count() {
+        let (mut retired, calls) = (Retired::default(), Quota::new(2));
+        let _permit = calls.acquire().expect("a place");
+        retired.retire("acme", &calls);
+        assert_eq!(retired.of("acme").map(Quota::taken), Some(1));
+        retired.comes_back("acme");
+        retired.retire("bad", &Quota::new(0));
+        for _ in 0..3 {
+            assert_eq!(forgotten(&mut retired, true), [""; 0], "a tenant of that name has mistakes now");
+        }
     }
 }
