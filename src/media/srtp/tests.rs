@@ -1,5 +1,11 @@
 //! Vectors of the RFCs, and what no attacker gets.
 
+use aes::Aes128;
+use aes::cipher::KeyInit;
+use aes::cipher::generic_array::GenericArray;
+use aes_gcm::Aes128Gcm;
+
+use super::session_keys::{Cipher, RTCP, SessionKeys, derive, keystream};
 use super::*;
 
 fn hex(text: &str) -> Vec<u8> {
