@@ -1,8 +1,11 @@
 //! What one leg sends, packet by packet.
 
 use super::*;
+use crate::dtmf::Digit;
 use crate::dtmf::in_band::ToneDetector;
 use crate::dtmf::rfc4733::EventReceiver;
+use crate::g711::Law;
+use crate::rtp::Packet;
 
 const MU: SendFormat = SendFormat {
     codec: Codec::G711(Law::Mu),
@@ -11,7 +14,6 @@ const MU: SendFormat = SendFormat {
     telephone_event: None,
     comfort_noise: None,
 };
-const EVENTS: Option<EventFormat> = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
 
 fn playout(format: SendFormat) -> Playout {
     Playout::new(format, 7, 65534, u32::MAX - 200)
@@ -31,40 +33,6 @@ fn tick(playout: &mut Playout) -> Vec<(u16, u32, bool, u8, u8)> {
         Some((p.sequence, p.timestamp, p.marker, p.payload[0], p.payload[p.payload.len() - 1]))
     })
     .collect()
-}
-
-#[test]
-fn numbers_run_on_across_talk_spurts_and_wraps() {
-    let mut playout = playout(MU);
-    let t = u32::MAX - 200;
-    assert_eq!(tick(&mut playout), [(65534, t, false, 0xff, 0xff)]);
-    assert!(playout.enqueue(clip(1, 200)) && playout.enqueue(clip(2, 120)));
-    assert_eq!(tick(&mut playout), [(65535, t.wrapping_add(160), true, 1, 1)]);
-    assert_eq!(tick(&mut playout), [(0, t.wrapping_add(320), false, 1, 2)]);
-    assert_eq!(tick(&mut playout), [(1, t.wrapping_add(480), false, 0xff, 0xff)]);
-    playout.skip();
-    assert!(playout.enqueue(clip(3, 10)));
-    assert_eq!(tick(&mut playout), [(2, t.wrapping_add(800), true, 3, 0xff)]);
-    let events: Vec<_> = std::iter::from_fn(|| playout.poll_event()).collect();
-    let expected = [1, 2, 3].map(|id| [Event::Started(ClipId(id)), Event::Finished(ClipId(id))]).concat();
-    assert_eq!(events, expected);
-    assert_eq!((playout.sent().packets, playout.sent().bytes), (5, 800));
-}
-
-#[test]
-fn packets_have_the_length_that_was_agreed() {
-    for (ptime_ms, per_second) in [(10, 100), (20, 50), (30, 33), (40, 25), (60, 16)] {
-        for codec in [Codec::G711(Law::A), Codec::G722] {
-            let mut playout = playout(SendFormat { codec, ptime_ms, ..MU });
-            let sent: Vec<_> = (0..50).flat_map(|_| tick(&mut playout)).collect();
-            assert_eq!(sent.len(), per_second, "{codec:?} {ptime_ms} ms");
-            let steps: Vec<u32> = sent.windows(2).map(|w| w[1].1.wrapping_sub(w[0].1)).collect();
-            assert!(steps.iter().all(|step| *step == u32::from(ptime_ms) * 8), "{steps:?}");
-        }
-    }
-    let mut opus = playout(SendFormat { codec: Codec::Opus, ..MU });
-    let sent: Vec<_> = (0..10).flat_map(|_| tick(&mut opus)).collect();
-    assert!(sent.windows(2).all(|w| w[1].1.wrapping_sub(w[0].1) == 960), "a clock of 48 kHz");
 }
 
 #[test]
@@ -142,18 +110,6 @@ fn without_telephone_event_keys_are_tones() {
         heard.extend(detector.push(&samples).map(|p| p.digit.as_char()));
     }
     assert_eq!(heard, "0D");
-}
-
-#[test]
-fn with_dtx_silence_is_one_packet_a_second() {
-    let mut playout = playout(SendFormat { comfort_noise: Some(13), telephone_event: EVENTS, ..MU });
-    let idle: usize = (0..100).map(|_| tick(&mut playout).len()).sum();
-    assert_eq!(idle, 2);
-    assert!(playout.enqueue(clip(1, 320)));
-    let first = tick(&mut playout);
-    assert!(first[0].2, "a talk spurt begins with the marker");
-    assert_eq!(tick(&mut playout).len(), 1);
-    assert_eq!(tick(&mut playout), [(65534u16.wrapping_add(4), first[0].1.wrapping_add(320), false, 70, 70)]);
 }
 
 #[test]
