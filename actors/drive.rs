@@ -125,5 +125,6 @@ macro_rules! machine {
 }
 
 machine!(bellhop_call::lifecycle::Lifecycle, bellhop_call::lifecycle::Input, bellhop_call::lifecycle::Order);
+machine!(bellhop_call::speech_in::SpeechIn, bellhop_call::speech_in::Input, bellhop_call::speech_in::Output);
 machine!(bellhop_sip::dialog::acceptor::Acceptor, bellhop_sip::dialog::Input, bellhop_sip::dialog::Output);
 machine!(bellhop_dialogue::TurnLoop, bellhop_dialogue::turn_loop::Input, bellhop_dialogue::turn_loop::Output);

@@ -3,11 +3,11 @@
 //! Afterwards the codec is agreed on and stays. Invariant: what is answered, what is played and what is listened to are of
 //! the same codec.
 
-use bellhop_call::lifecycle;
+use bellhop_call::{lifecycle, speech_in};
 use bellhop_sip::sdp::{self, Codec};
 
 use super::leg;
-use super::messages::{LineChanged, MediaPlanned};
+use super::messages::MediaPlanned;
 use super::sip_dialog::SipDialog;
 use crate::drive::Tell;
 
@@ -26,7 +26,7 @@ impl SipDialog {
         self.jitter_buffer.do_send(MediaPlanned { agreed: agreed.clone() });
         if before.is_some_and(|before| before.sample_rate() != after.sample_rate()) {
             self.call.do_send(Tell(lifecycle::Input::LineChanged));
-            self.stt_stream.do_send(LineChanged { line_rate: after.sample_rate() });
+            self.stt_stream.do_send(Tell(speech_in::Input::LineChanged { line_rate: after.sample_rate() }));
         }
         (self.media, self.sdp, self.agreed) = (media, sdp, Some(agreed));
         self.deposit_plan();

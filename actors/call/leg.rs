@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
+use bellhop_call::{speech_in, speech_out};
 use bellhop_media::codec::Codec;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::g711::Law;
@@ -21,9 +22,10 @@ use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Direction};
 
 use super::jitter_buffer::JitterBuffer;
-use super::messages::{CallerAudio, ClipEvent, LegDigit, LegFailed, LegSilent, Samples};
+use super::messages::{LegDigit, LegFailed, LegSilent};
 use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
+use crate::drive::Tell;
 use crate::media_shard::{ControlPath, LegCores, LegEvents, LegMode};
 use crate::metrics;
 use crate::services::RecordingSink;
@@ -204,13 +206,13 @@ impl LegEvents for LegListeners {
     }
 
     fn audio(&self, samples: Vec<i16>, frame_samples: usize) {
-        if self.stt_stream.try_send(CallerAudio { samples: Samples(samples), frame_samples }).is_err() {
+        if self.stt_stream.try_send(Tell(speech_in::Input::Audio { samples, frame_samples })).is_err() {
             metrics::caller_audio_dropped();
         }
     }
 
     fn clip(&self, event: Event) {
-        self.tts_playback.do_send(ClipEvent { event });
+        self.tts_playback.do_send(Tell(speech_out::Input::Clip(event)));
     }
 
     fn recorded(&self, samples: Vec<i16>) {

@@ -3,14 +3,9 @@
 //!
 //! What a core takes has no message of its own: it comes as [`Tell`](crate::drive::Tell), under the core's name for it.
 
-use std::sync::Arc;
-
 use actix::Message;
 use bellhop_call::ending::Ending;
-use bellhop_dialogue::Fields;
-use bellhop_dialogue::ports::SpeechRequest;
 use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
-use bellhop_dialogue::turn_loop::SayId;
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 
@@ -63,66 +58,6 @@ messages! {
         agreed: bellhop_sip::sdp::Agreed,
     }
 
-    // To SttStream
-    /// The line has another rate; nothing was heard yet.
-    LineChanged {
-        /// Samples per second.
-        line_rate: u32,
-    }
-    /// What the caller may say from here on.
-    Expect {
-        /// `None` for anything.
-        phrases: Option<Arc<[String]>>,
-    }
-    /// How the caller is understood from here on.
-    ConfigureRecognizer {
-        /// The root fields of `speech_to_text`.
-        fields: Fields,
-    }
-    /// Whether the caller is listened to: neither the recognizer nor a recording hears them otherwise.
-    Listening {
-        /// They are.
-        on: bool,
-    }
-
-    // To TtsPlayback
-    /// Speak this after what waits.
-    Say {
-        /// Its name.
-        id: SayId,
-        /// The words, with their voice; the rate of the line is not known yet.
-        speech: SpeechRequest,
-    }
-    /// Play this after what waits.
-    Play {
-        /// Its name.
-        id: SayId,
-        /// Where it is.
-        source: String,
-        /// Whether it is repeated until [`StopRepeating`].
-        repeats: bool,
-    }
-    /// What is repeated shall end.
-    StopRepeating {}
-    /// Silence now; keep what waits.
-    Pause {}
-    /// Go on where the pause began.
-    Resume {}
-    /// Press these after what waits.
-    SendDigits {
-        /// Their name.
-        id: SayId,
-        /// Which.
-        digits: DtmfSend,
-    }
-    /// Silence now; forget what waits.
-    Cut {}
-    /// Stop what is playing and say this: the last thing the caller hears.
-    Announce {
-        /// The words.
-        text: String,
-    }
-
     // JitterBuffer, SipDialog -> TurnLoop
     /// A digit was pressed; perhaps it comes by the other way too.
     DigitPressed {
@@ -160,18 +95,6 @@ messages! {
         headers: Vec<(String, String)>,
     }
 
-    /// Of the media shard: a batch of caller audio.
-    CallerAudio {
-        /// Some frames.
-        samples: Samples,
-        /// Samples in one of them: 160 at 8 kHz, 320 at 16 kHz.
-        frame_samples: usize,
-    }
-    /// A clip started or finished.
-    ClipEvent {
-        /// Which.
-        event: bellhop_media::playout::Event,
-    }
     /// The leg's slice panicked.
     LegFailed {
         /// The panic's message.
@@ -183,14 +106,5 @@ messages! {
     LegDigit {
         /// The press.
         press: Press,
-    }
-}
-
-/// Audio samples: too many to print.
-pub struct Samples(pub Vec<i16>);
-
-impl std::fmt::Debug for Samples {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Samples({})", self.0.len())
     }
 }

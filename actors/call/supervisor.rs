@@ -11,6 +11,7 @@ use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
+use bellhop_call::speech_out;
 use bellhop_dialogue::turn_loop;
 use bellhop_sip::dialog;
 use bellhop_sip::dialog::teardown::Teardown;
@@ -19,7 +20,7 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Announce, Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff,
+    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff,
 };
 use super::{BEAT_EVERY, NewCall, strike};
 use crate::drive::{Drive, Driven, Tell, put};
@@ -194,7 +195,7 @@ impl Driven for Call {
             Order::Hold => tell(&children.sip_dialog, Hold {}),
             Order::EndHold => tell(&children.sip_dialog, EndHold {}),
             Order::Refer(transfer) => tell(&children.sip_dialog, Tell(dialog::Input::Refer(transfer))),
-            Order::Announce(text) => tell(&children.tts_playback, Announce { text }),
+            Order::Announce(text) => tell(&children.tts_playback, Tell(speech_out::Input::Announce { text })),
             Order::Report(told) => self.told(&told),
             Order::Terminate { ending, headers } => self.terminate(ending, headers),
             Order::AbandonAll => self.children.abandon_all(),

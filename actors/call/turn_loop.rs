@@ -9,6 +9,7 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
+use bellhop_call::{speech_in, speech_out};
 use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply, TurnRequest};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::{DropReason, Input, Output, SayId, Tries};
@@ -16,10 +17,7 @@ use bellhop_dialogue::{Json, TurnLoop as Core};
 use bellhop_media::dtmf::two_ways::TwoWays;
 
 use super::journal::{CONFIDENCE, Journal, OUT_OF_RANGE};
-use super::messages::{
-    ConfigureRecognizer, Cut, DigitPressed, Expect, Listening, Pause, Play, PreferBand, Resume, Say, SendDigits,
-    SendDigitsByInfo, StopRepeating,
-};
+use super::messages::{DigitPressed, PreferBand, SendDigitsByInfo};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::tts_playback::TtsPlayback;
@@ -119,6 +117,14 @@ impl TurnLoop {
         }));
     }
 
+    fn speech_out(&self, order: speech_out::Input) {
+        self.to.tts_playback.do_send(Tell(order));
+    }
+
+    fn speech_in(&self, order: speech_in::Input) {
+        self.to.stt_stream.do_send(Tell(order));
+    }
+
     fn says_something(&self) {
         self.to.call.do_send(Tell(lifecycle::Input::SaysSomething));
     }
@@ -135,7 +141,7 @@ impl TurnLoop {
             self.to.sip_dialog.do_send(SendDigitsByInfo { digits });
             ctx.notify(Tell(Input::Played(id)));
         } else {
-            self.to.tts_playback.do_send(SendDigits { id, digits });
+            self.speech_out(speech_out::Input::SendDigits { id, digits });
         }
     }
 }
@@ -219,26 +225,26 @@ impl Driven for TurnLoop {
                 let parameters = Arc::unwrap_or_clone(voice);
                 let speech = SpeechRequest { parameters, cacheable, ..SpeechRequest::plain(&*text, 0) };
                 self.says_something();
-                self.to.tts_playback.do_send(Say { id, speech });
+                self.speech_out(speech_out::Input::Say { id, speech });
             }
             Output::Play { id, source, repeats } => {
                 self.journal.write(|record, now| record.wants_heard(now, "url", id));
                 self.says_something();
-                self.to.tts_playback.do_send(Play { id, source, repeats });
+                self.speech_out(speech_out::Input::Play { id, source, repeats });
             }
             Output::Did(kind) => {
                 self.journal.write(|record, now| record.did(now, kind));
             }
-            Output::StopRepeating => self.to.tts_playback.do_send(StopRepeating {}),
-            Output::Pause => self.to.tts_playback.do_send(Pause {}),
-            Output::Resume => self.to.tts_playback.do_send(Resume {}),
+            Output::StopRepeating => self.speech_out(speech_out::Input::StopRepeating),
+            Output::Pause => self.speech_out(speech_out::Input::Pause),
+            Output::Resume => self.speech_out(speech_out::Input::Resume),
             Output::ConfigureRecognizer(fields) => {
                 match fields.get("band_preference").and_then(Json::as_str) {
                     Some("broadband") => self.to.sip_dialog.do_send(PreferBand { broad: true }),
                     Some("narrowband") => self.to.sip_dialog.do_send(PreferBand { broad: false }),
                     _ => {}
                 }
-                self.to.stt_stream.do_send(ConfigureRecognizer { fields });
+                self.speech_in(speech_in::Input::ConfigureRecognizer { fields });
             }
             Output::Dropped(why) => {
                 metrics::utterance_dropped(&self.tenant, why);
@@ -253,10 +259,10 @@ impl Driven for TurnLoop {
             Output::Cut => {
                 metrics::barge_in(&self.tenant);
                 self.journal.write(CallRecord::interrupted);
-                self.to.tts_playback.do_send(Cut {});
+                self.speech_out(speech_out::Input::Cut);
             }
             Output::Expect(phrases) => {
-                self.to.stt_stream.do_send(Expect { phrases });
+                self.speech_in(speech_in::Input::Expect { phrases });
                 // Behind what the reply says, which follows.
                 ctx.notify(ReplyRead);
             }
@@ -269,7 +275,7 @@ impl Driven for TurnLoop {
                 if let Some(recorder) = self.cores.recorder.borrow_mut().as_mut() {
                     recorder.pause(!on);
                 }
-                self.to.stt_stream.do_send(Listening { on });
+                self.speech_in(speech_in::Input::Listening(on));
             }
             Output::SendDigits { id, digits } => {
                 self.journal.write(|record, now| record.wants_heard(now, "dtmf", id));

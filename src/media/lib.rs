@@ -19,6 +19,7 @@ pub mod recording;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;
+pub mod sound_cache;
 pub mod srtp;
 pub mod statistics;
 pub mod voice_activity;

@@ -1,7 +1,7 @@
 //! Texts that are heard while the rest of them is still being made: which clip is a part of which text.
 //!
 //! A text's audio is queued in clips, the last of which has the text's own name. Invariant: to whom listens to events and
-//! cuts a text is one clip: it starts once and finishes once. Driver: `actors/call/tts_playback.rs`.
+//! cuts a text is one clip: it starts once and finishes once. Driver: `src/call/speech_out.rs`.
 
 use std::collections::HashMap;
 

@@ -3,8 +3,8 @@
 //! Invariant: while the leg sends, every 20 ms given by [`Playout::tick`] become packets of the agreed length, silence when
 //! idle (or one comfort noise packet a second, where DTX was agreed); sequence numbers rise by one, timestamps by what was
 //! played, and the marker stands on the first packet of every talk spurt. At most one packet has left this queue and is
-//! still unheard, so a cut is silence on the wire with the next packet. Driver: `actors/media_shard/`; the
-//! actor beside it is `actors/call/tts_playback.rs`.
+//! still unheard, so a cut is silence on the wire with the next packet. Driver: `actors/media_shard/`; what is
+//! queued is decided in `src/call/speech_out.rs`.
 
 mod packetizer;
 mod queue;

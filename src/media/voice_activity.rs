@@ -3,7 +3,7 @@
 //! ```text
 //! Silent -ONSET_FRAMES of the last ONSET_WINDOW voiced-> Speaking -end_of_phrase without voice-> Silent
 //! ```
-//! Invariant: [`Activity::Began`] and [`Activity::Ended`] alternate. Driver: `actors/call/stt_stream.rs`.
+//! Invariant: [`Activity::Began`] and [`Activity::Ended`] alternate. Driver: `src/call/speech_in.rs`.
 
 use std::fmt;
 use std::time::Duration;
@@ -81,6 +81,11 @@ impl VoiceActivity {
         self.speaking = false;
         self.recent = 0;
         Some(Activity::Ended)
+    }
+
+    /// Whether speech began and has not ended.
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
     }
 
     /// How loud the last utterance was, in dB below full scale: the mean magnitude of its voiced frames.

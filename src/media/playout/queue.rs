@@ -3,6 +3,7 @@
 //! Invariant: an item starts once and finishes once, or is cut; a clip that repeats finishes after the first time.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,19 @@ const END_PACKETS: u8 = 3;
 pub struct ClipId(pub u64);
 
 /// Audio of a clip.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Sound {
     /// Code words of G.711, one a sample.
     Coded(Law, Arc<[u8]>),
     /// Linear samples at the rate of the codec.
     Linear(Arc<[i16]>),
+}
+
+/// It never shows samples: they are too many.
+impl fmt::Debug for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sound({} samples)", self.samples())
+    }
 }
 
 impl Sound {

@@ -1,0 +1,33 @@
+//! Sounds as codecs play them, shared by the calls of this thread.
+//!
+//! Invariant: a sound from somewhere, which may be long, is coded on a thread that paces no audio.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bellhop_dialogue::ports::{ServiceFailure, Speech};
+use bellhop_media::codec::Codec;
+use bellhop_media::playout::Sound;
+use bellhop_media::sound_cache::{self, SoundCache};
+
+thread_local! {
+    static CACHE: RefCell<SoundCache> = RefCell::default();
+}
+
+/// Works with what is coded already.
+pub(super) fn with_cache<T>(work: impl FnOnce(&mut SoundCache) -> T) -> T {
+    CACHE.with_borrow_mut(work)
+}
+
+/// A speech with what the codec plays of it.
+pub(super) async fn encoded(speech: Speech, codec: Codec) -> Result<(Speech, Sound), ServiceFailure> {
+    if let Some(sound) = with_cache(|cache| cache.get(&speech.samples, speech.sample_rate, codec)) {
+        return Ok((speech, sound));
+    }
+    let (samples, sample_rate) = (Arc::clone(&speech.samples), speech.sample_rate);
+    let coded = tokio::task::spawn_blocking(move || sound_cache::encode(&samples, sample_rate, codec));
+    let failed = |_| ServiceFailure::Unavailable { why: "it could not be coded".to_owned() };
+    let sound = coded.await.map_err(failed)?;
+    with_cache(|cache| cache.keep(&speech.samples, codec, &sound));
+    Ok((speech, sound))
+}
