@@ -113,25 +113,18 @@ pub enum OnTransferFailure {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::settings;
 
+    /// One with these numbers and a single call.
     pub(crate) fn tenant(name: &str, numbers: &[&str]) -> Tenant {
-        Tenant {
-            name: name.into(),
-            numbers: numbers.iter().map(|n| Number::parse(n).expect("good")).collect(),
-            language: "en-US".into(),
-            calls: Quota::new(1),
-            ringing: Ringing::On,
-            before_answer: FailureBeforeAnswer::default(),
-            on_transfer_failure: OnTransferFailure::default(),
-            hold: HoldOnTransfer::default(),
-            transfer_failure_message: None,
-            failover: None,
-            login: None,
-            sources: vec![],
-            transfer_targets: TransferTargets::default(),
-            server_name: None,
-            contact_id_header: None,
-            frame_ancestors: vec![],
-        }
+        let document = serde_json::json!({
+            "name": name, "numbers": numbers, "max_calls": 1,
+            "assistant": {"kind": "scripted", "script": "acme.yaml"},
+            "speech_to_text": {"kind": "counting"}, "text_to_speech": {"kind": "flite"},
+        });
+        let document = settings::json::read(&document.to_string()).expect("JSON");
+        let read = settings::Reading::of(&document, &settings::Alone);
+        assert_eq!(read.mistakes, []);
+        read.settings.tenant()
     }
 }

@@ -7,9 +7,9 @@ use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
 use bellhop_dialogue::response::{ConnectToAgent, SipTarget};
 use bellhop_dialogue::transcript::Transcript;
 use bellhop_sip::message::StatusCode;
-use bellhop_tenancy::quota::Quota;
-use bellhop_tenancy::tenant::{Failover, FailureBeforeAnswer, HoldOnTransfer, OnTransferFailure, Ringing};
-use bellhop_tenancy::transfer_targets::TransferTargets;
+use bellhop_tenancy::settings;
+use bellhop_tenancy::tenant::OnTransferFailure;
+use serde_json::json;
 
 use super::*;
 
@@ -21,25 +21,22 @@ enum Line {
 }
 
 fn terms(line: Line, on_transfer_failure: OnTransferFailure) -> Terms {
-    let failover = Failover { message: Some("sorry".into()), target: Some("sip:desk@pbx.example.com".into()) };
-    let tenant = Tenant {
-        name: "acme".into(),
-        numbers: vec![],
-        language: "en-US".into(),
-        calls: Quota::new(1),
-        ringing: Ringing::On,
-        before_answer: FailureBeforeAnswer::AnswerThenBye,
-        on_transfer_failure,
-        hold: HoldOnTransfer::Hold,
-        transfer_failure_message: Some("no".into()),
-        failover: matches!(line, Line::Trunk).then_some(failover),
-        login: None,
-        sources: vec![],
-        transfer_targets: TransferTargets::default(),
-        server_name: None,
-        contact_id_header: None,
-        frame_ancestors: vec![],
-    };
+    let mut document = json!({
+        "name": "acme", "numbers": ["+18005550123"],
+        "disconnect_on_transfer_failure": on_transfer_failure == OnTransferFailure::Disconnect,
+        "sip": {
+            "failure_message": "sorry", "failure_target": "sip:desk@pbx.example.com", "transfer_failure_message": "no",
+        },
+        "assistant": {"kind": "scripted", "script": "acme.yaml"},
+        "speech_to_text": {"kind": "counting"}, "text_to_speech": {"kind": "flite"},
+    });
+    if let Line::Connect = line {
+        document["connect"] = json!({"instance_arn": "arn", "access_key_id": "key", "secret_access_key": "secret"});
+    }
+    let document = settings::json::read(&document.to_string()).expect("JSON");
+    let read = settings::Reading::of(&document, &settings::Alone);
+    assert_eq!(read.mistakes, []);
+    let tenant = read.settings.tenant();
     let source = [192, 0, 2, 1].into();
     Terms { tenant: Arc::new(tenant), source, in_contact_flow: matches!(line, Line::Connect) }
 }

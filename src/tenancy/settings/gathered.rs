@@ -29,6 +29,24 @@ pub trait Surroundings {
     fn text_at(&self, path: &Path) -> Option<String>;
 }
 
+/// Nothing around: a document that speaks of itself alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Alone;
+
+impl Surroundings for Alone {
+    fn secret_at(&self, _: &str) -> Result<String, String> {
+        Err("is a place, and there is none".to_owned())
+    }
+
+    fn path(&self, written: &str) -> PathBuf {
+        PathBuf::from(written)
+    }
+
+    fn text_at(&self, _: &Path) -> Option<String> {
+        None
+    }
+}
+
 /// Two of one mark say the same: what is written, and what that leads to (secrets, scripts). Shows nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(u64);

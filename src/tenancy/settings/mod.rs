@@ -30,7 +30,7 @@ mod value;
 
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, validate};
-pub use gathered::{Gathered, Mark, Surroundings};
+pub use gathered::{Alone, Gathered, Mark, Surroundings};
 pub use media::{Codec, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
 pub use records::{RecordSettings, RecordingSettings, RecordsWebhook};
