@@ -124,22 +124,6 @@ pub trait RecordKeeper: Send + Sync {
     fn keep(&self, record: CallRecord);
 }
 
-/// Keeps nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct NoRecords;
-
-impl RecordKeeper for NoRecords {
-    fn began(&self, _: &Opening) {}
-
-    fn wants_turns(&self) -> bool {
-        false
-    }
-
-    fn turn(&self, _: &CallRecord, _: Json) {}
-
-    fn keep(&self, _: CallRecord) {}
-}
-
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services").field("tenant", &self.tenant.name).finish_non_exhaustive()

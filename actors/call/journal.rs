@@ -21,24 +21,24 @@ use crate::services::{Observer, RecordKeeper};
 use bellhop_call::ending::{Broken, Ending};
 
 /// The vendor's identifier of jitter beyond 30 ms.
-pub const JITTER: &str = "CWSMR0033W";
+pub(crate) const JITTER: &str = "CWSMR0033W";
 /// More jitter than this is told.
-pub const JITTER_MAX: Duration = Duration::from_millis(30);
+pub(crate) const JITTER_MAX: Duration = Duration::from_millis(30);
 /// The vendor's identifier of speech that is made more slowly than it is heard.
-pub const UNDERFLOW: &str = "CWSMR0031W";
+pub(crate) const UNDERFLOW: &str = "CWSMR0031W";
 /// The vendor's identifier of an utterance of too little confidence.
-pub const CONFIDENCE: &str = "CWSMR0032W";
+pub(crate) const CONFIDENCE: &str = "CWSMR0032W";
 /// The vendor's identifier of a recognizer that broke off and is connected to again.
-pub const RECOGNIZER: &str = "CWSMR0070W";
+pub(crate) const RECOGNIZER: &str = "CWSMR0070W";
 
 /// A parameter of a reply that is out of range; ours.
-pub const OUT_OF_RANGE: &str = "reply_parameter_ignored";
+pub(crate) const OUT_OF_RANGE: &str = "reply_parameter_ignored";
 /// Custom data that Amazon Connect would refuse as they are; ours.
-pub const CUSTOM_DATA: &str = "custom_data_changed";
+pub(crate) const CUSTOM_DATA: &str = "custom_data_changed";
 
 /// A call's journal; all actors of the call hold it.
 #[derive(Clone)]
-pub struct Journal(Rc<RefCell<Pages>>);
+pub(crate) struct Journal(Rc<RefCell<Pages>>);
 
 struct Pages {
     /// None once it is with the keeper.
@@ -86,7 +86,7 @@ impl Journal {
     }
 
     /// Writes something down. After the end nothing is.
-    pub fn write<T>(&self, write: impl FnOnce(&mut CallRecord, Instant) -> T) -> Option<T> {
+    pub(crate) fn write<T>(&self, write: impl FnOnce(&mut CallRecord, Instant) -> T) -> Option<T> {
         let mut pages = self.0.borrow_mut();
         let written = write(pages.record.as_mut()?, crate::now());
         pages.tell();

@@ -50,9 +50,9 @@ pub(crate) type Reports = Recipient<Tell<Input>>;
 /// How often a call beats for the watchdog.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How many port pairs that others hold are tried before a call is refused: a few milliseconds.
-pub const PORT_TRIES: usize = 256;
+pub(crate) const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.
-pub const CHILD_MAILBOX: usize = 64;
+pub(crate) const CHILD_MAILBOX: usize = 64;
 
 /// What a call begins with.
 pub struct NewCall {

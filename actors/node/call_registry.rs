@@ -130,7 +130,7 @@ impl CallRegistry {
     }
 
     /// How to tell a call to hang up.
-    pub fn reachable(&self, id: CallId, hang_up: Recipient<HangUp>) {
+    pub(crate) fn reachable(&self, id: CallId, hang_up: Recipient<HangUp>) {
         if let Some(mut entry) = self.calls.get_mut(&id) {
             entry.hang_up = Some(hang_up);
         }
@@ -144,7 +144,7 @@ impl CallRegistry {
     }
 
     /// While a key is in flight, the teardown plan says to take it back; `None` once its fate is known.
-    pub fn deposit_blank(&self, id: CallId, blank: Option<Blank>) {
+    pub(crate) fn deposit_blank(&self, id: CallId, blank: Option<Blank>) {
         if let Some(plan) = self.calls.get_mut(&id).as_mut().and_then(|entry| entry.plan.as_mut()) {
             plan.blank = blank;
         }
@@ -152,7 +152,7 @@ impl CallRegistry {
 
     /// While a transfer by SIP that carries a key is under way, the teardown plan says to void the key. Gives back what
     /// it said before.
-    pub fn deposit_void(&self, id: CallId, void: Option<Void>) -> Option<Void> {
+    pub(crate) fn deposit_void(&self, id: CallId, void: Option<Void>) -> Option<Void> {
         let mut entry = self.calls.get_mut(&id)?;
         std::mem::replace(&mut entry.plan.as_mut()?.void, void)
     }
@@ -175,7 +175,7 @@ impl CallRegistry {
     }
 
     /// Whether the teardown plan is still there: nobody has begun a teardown.
-    pub fn has_plan(&self, id: CallId) -> bool {
+    pub(crate) fn has_plan(&self, id: CallId) -> bool {
         self.calls.get(&id).is_some_and(|entry| entry.plan.is_some())
     }
 
@@ -185,7 +185,7 @@ impl CallRegistry {
     }
 
     /// Teardown plans that were opened and never carried out: whoever was to do it is dead.
-    pub fn take_unfinished(&self) -> Vec<TeardownPlan> {
+    pub(crate) fn take_unfinished(&self) -> Vec<TeardownPlan> {
         let ids: Vec<CallId> = self.opened.iter().map(|entry| *entry.key()).collect();
         ids.into_iter().filter_map(|id| Some(self.opened.remove(&id)?.1)).collect()
     }
@@ -241,7 +241,7 @@ impl CallRegistry {
     }
 
     /// Tells every call to hang up.
-    pub fn hang_up_all(&self, ending: &Ending) {
+    pub(crate) fn hang_up_all(&self, ending: &Ending) {
         for entry in &self.calls {
             if let Some(hang_up) = &entry.hang_up {
                 hang_up.do_send(HangUp { ending: ending.clone() });

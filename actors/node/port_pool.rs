@@ -45,7 +45,7 @@ pub struct PortPair {
 
 /// What became of a pair that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It was, or is, a call's.
     Used,
     /// Somebody else holds one of its ports.
@@ -56,7 +56,7 @@ pub enum Fate {
 
 impl Fate {
     /// What an error of opening says of the pair.
-    pub fn of_error(error: &io::Error) -> Self {
+    pub(crate) fn of_error(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AddrInUse => Self::HeldElsewhere,
             _ => Self::NotOpened,
@@ -152,7 +152,7 @@ impl PortPair {
     }
 
     /// It goes back as this when it is dropped.
-    pub fn goes_back_as(&mut self, fate: Fate) {
+    pub(crate) fn goes_back_as(&mut self, fate: Fate) {
         self.fate = fate;
     }
 }

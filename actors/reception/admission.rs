@@ -133,7 +133,7 @@ pub enum Waiting {
 }
 
 /// Most calls of one stranger that wait for their ACK.
-pub const UNACKNOWLEDGED_MAX: usize = 16;
+pub(crate) const UNACKNOWLEDGED_MAX: usize = 16;
 
 /// What one source may hold of so many places with calls that nobody acknowledged: a stranger half and no more than
 /// [`UNACKNOWLEDGED_MAX`], a source that is believed three quarters, so that others get in.

@@ -44,21 +44,21 @@ use departures::{Pace, Terminating};
 use refused::{Numbers, RefusedCall, Why};
 
 /// How long a key's blanking may hold a BYE up.
-pub const BLANK_WITHIN: Duration = Duration::from_millis(1500);
+pub(crate) const BLANK_WITHIN: Duration = Duration::from_millis(1500);
 /// How long calls have to leave once the drain's deadline has passed.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// How long calls have to leave when somebody is in a hurry.
 pub const HURRY_WITHIN: Duration = Duration::from_millis(500);
 /// Calls that are answered only to be ended, at once; more are refused with 503.
-pub const TURNED_AWAY_MAX: usize = 64;
+pub(crate) const TURNED_AWAY_MAX: usize = 64;
 /// Those of one source.
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
 /// The identifier of the warning that nobody answered the BYE.
-pub const BYE_UNANSWERED: &str = "bye_unanswered";
+pub(crate) const BYE_UNANSWERED: &str = "bye_unanswered";
 /// Characters of a Call-ID that are shown.
 const CALL_ID_SHOWN: usize = 128;
 /// Messages that may wait for a call's supervisor.
-pub const CALL_MAILBOX: usize = 256;
+pub(crate) const CALL_MAILBOX: usize = 256;
 
 /// What Reception needs to know.
 pub struct ReceptionSettings {

@@ -21,7 +21,7 @@ pub struct ChildDown {
     /// Of what.
     pub exit: Exit,
     /// After how long.
-    pub ran_for: Duration,
+    pub(crate) ran_for: Duration,
 }
 
 /// The order to stop. An actor that has not stopped at `by` is dropped.
@@ -35,4 +35,4 @@ pub struct Stop {
 /// Die of this: for fault injection and for the failure matrix.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Strike(pub Fault);
+pub(crate) struct Strike(pub Fault);

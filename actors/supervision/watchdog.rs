@@ -16,12 +16,12 @@ pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 pub const HUNG_AFTER: Duration = Duration::from_secs(4);
 
 /// A look, or a timer, that is late by more than this was not only kept waiting: the process stood still.
-pub const AWAY_MIN: Duration = Duration::from_secs(1);
+pub(crate) const AWAY_MIN: Duration = Duration::from_secs(1);
 /// What arrived while the process stood still has its turn for so long before a deadline that passed meanwhile counts.
-pub const GRACE: Duration = Duration::from_millis(300);
+pub(crate) const GRACE: Duration = Duration::from_millis(300);
 
 /// Whether a timer that was due then comes so late that the process must have stood still.
-pub fn was_away(due: Instant, now: Instant) -> bool {
+pub(crate) fn was_away(due: Instant, now: Instant) -> bool {
     now.saturating_duration_since(due) >= AWAY_MIN
 }
 

@@ -27,7 +27,7 @@ use pauses::Pauses;
 pub use recognizers::SWITCH_AUDIO_MAX;
 
 /// A synthesizer that takes longer is given up for the next one.
-pub const SLOW: Duration = Duration::from_secs(4);
+pub(crate) const SLOW: Duration = Duration::from_secs(4);
 
 /// Hears of every switch: from which service to which.
 pub type OnSwitch = Arc<dyn Fn(&str, &str) + Send + Sync>;

@@ -17,9 +17,9 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{sleep, timeout};
 
 /// The longest that a note may hold a write up.
-pub const NOTE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const NOTE_MAX: Duration = Duration::from_secs(1);
 /// The longest that striking a note out may hold a report up.
-pub const STRIKE_OUT_MAX: Duration = Duration::from_millis(700);
+pub(crate) const STRIKE_OUT_MAX: Duration = Duration::from_millis(700);
 /// The pause before what could not be taken back is tried again; it doubles each time.
 const PAUSE: Duration = Duration::from_secs(2);
 /// Tries to take something back, after the one that the call waits for. What is left then is the next start's.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use hound::{SampleFormat, WavSpec, WavWriter};
 
 /// Chunks that may wait for the writer: about as many seconds of calls.
-pub const QUEUE_MAX: usize = 4096;
+pub(crate) const QUEUE_MAX: usize = 4096;
 
 /// A folder that recordings are written to.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use crate::http;
 /// Most bytes of a sound: ten minutes at 8 kHz.
 pub const BYTES_MAX: usize = 10 * 1024 * 1024;
 /// The longest a fetch may take.
-pub const FETCH_MAX: Duration = Duration::from_secs(6);
+pub(crate) const FETCH_MAX: Duration = Duration::from_secs(6);
 /// How long a sound is kept before it is fetched again.
 pub const KEEP: Duration = Duration::from_secs(300);
 /// Sounds that one tenant fetches at once; its others wait.
@@ -28,7 +28,7 @@ pub const AT_ONCE: usize = 4;
 /// Samples a second of a sound.
 const RATES: std::ops::RangeInclusive<u32> = 4000..=192_000;
 /// Samples kept in all.
-pub const KEPT_SAMPLES_MAX: usize = 20 * 1024 * 1024;
+pub(crate) const KEPT_SAMPLES_MAX: usize = 20 * 1024 * 1024;
 
 /// Fetches sounds; clones share what they keep.
 #[derive(Clone)]

@@ -109,7 +109,7 @@ labels! {
 
 impl Ending {
     /// What a child's unasked exit means.
-    pub fn of_exit(child: ChildName, exit: &Exit) -> Self {
+    pub(crate) fn of_exit(child: ChildName, exit: &Exit) -> Self {
         let failure = match exit {
             Exit::Failed(failure) => Broken::Failure(failure.clone()),
             Exit::Panicked { .. } => Broken::Panic,

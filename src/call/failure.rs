@@ -30,13 +30,13 @@ impl ChildName {
     ];
 
     /// All but the supervisor, in order of start.
-    pub const CHILDREN: [Self; 6] = {
+    pub(crate) const CHILDREN: [Self; 6] = {
         let [_, sip_dialog, jitter_buffer, stt_stream, tts_playback, turn_loop, connect_handoff] = Self::ALL;
         [sip_dialog, jitter_buffer, stt_stream, tts_playback, turn_loop, connect_handoff]
     };
 
     /// Whether it is stopped before a key is spent: all are but the two that spend it and send the BYE.
-    pub fn quiesces(self) -> bool {
+    pub(crate) fn quiesces(self) -> bool {
         match self {
             Self::JitterBuffer | Self::SttStream | Self::TtsPlayback | Self::TurnLoop => true,
             Self::Call | Self::SipDialog | Self::ConnectHandoff => false,

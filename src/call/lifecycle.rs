@@ -35,23 +35,23 @@ use crate::failure::{ChildName, Exit, Failure};
 use crate::phase::PhaseName;
 
 /// The longest the caller hears ringing while services connect and the greeting is made; then the call is answered.
-pub const SETUP_MAX: Duration = Duration::from_secs(4);
+pub(crate) const SETUP_MAX: Duration = Duration::from_secs(4);
 /// The longest a history may take to be stored.
 pub const PREPARE_MAX: Duration = Duration::from_secs(3);
 /// The longest the other children may take to stop before the key is spent.
-pub const QUIESCE_MAX: Duration = Duration::from_millis(500);
+pub(crate) const QUIESCE_MAX: Duration = Duration::from_millis(500);
 /// The longest it may take to know that a BYE would arrive.
-pub const WAY_BACK_MAX: Duration = Duration::from_secs(5);
+pub(crate) const WAY_BACK_MAX: Duration = Duration::from_secs(5);
 /// The longest a commit may take: more than the budget of the adapter, which answers first unless it hangs.
-pub const COMMIT_MAX: Duration = Duration::from_secs(6);
+pub(crate) const COMMIT_MAX: Duration = Duration::from_secs(6);
 /// The longest a transfer by SIP may take; the dialog bounds the REFER itself.
 pub const TRANSFER_MAX: Duration = Duration::from_secs(120);
 /// The longest the announcement of a call may take.
-pub const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(20);
+pub(crate) const ANNOUNCEMENT_MAX: Duration = Duration::from_secs(20);
 /// The longest a teardown may take before children are dropped where they are.
 pub const TEARDOWN_MAX: Duration = Duration::from_secs(1);
 /// The oldest a call may become.
-pub const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
+pub(crate) const CALL_AGE_MAX: Duration = Duration::from_secs(4 * 3600);
 
 /// Who is stopped before a failover.
 const NOT_NEEDED_TO_FAIL_OVER: [ChildName; 2] = [ChildName::TurnLoop, ChildName::SttStream];

@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InstanceArn {
     /// `aws`, `aws-us-gov`, `aws-cn`, …
-    pub partition: String,
+    pub(crate) partition: String,
     /// For example `eu-west-2`.
     pub region: String,
     /// Twelve digits.

@@ -16,10 +16,10 @@ use crate::session_history_key::{ATTRIBUTE, ATTRIBUTE_BYTES_MAX};
 /// All attributes of a contact together, names and values in UTF-8 bytes.
 pub const BYTES_MAX: usize = 32_768;
 /// Longest name: longer ones are cut.
-pub const NAME_BYTES_MAX: usize = 256;
+pub(crate) const NAME_BYTES_MAX: usize = 256;
 
 /// Most attributes.
-pub const ENTRIES_MAX: usize = 1000;
+pub(crate) const ENTRIES_MAX: usize = 1000;
 
 /// Names the contact flow and the gateway use between themselves.
 pub const RESERVED: [&str; 3] = [ATTRIBUTE, "sessionHistoryKey", "screenPopURL"];

@@ -10,10 +10,10 @@ pub const ATTRIBUTE: &str = "SessionHistoryKey";
 /// The value that tells the flow to disconnect.
 pub const HANGUP: &str = "hangup";
 /// The header of a transfer by SIP that carries the key where `User-to-User` is the author's.
-pub const SIP_HEADER: &str = "X-Watson-Assistant-Session-History-Key";
+pub(crate) const SIP_HEADER: &str = "X-Watson-Assistant-Session-History-Key";
 const USER_TO_USER: &str = "User-to-User";
 /// Name and longest value, in bytes.
-pub const ATTRIBUTE_BYTES_MAX: usize = ATTRIBUTE.len() + 1 + 2 * RANDOM_BYTES;
+pub(crate) const ATTRIBUTE_BYTES_MAX: usize = ATTRIBUTE.len() + 1 + 2 * RANDOM_BYTES;
 /// 160 random bits.
 pub const RANDOM_BYTES: usize = 20;
 

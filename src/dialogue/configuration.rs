@@ -82,7 +82,7 @@ impl Configuration {
     }
 
     /// The next question is on its way; returns whether that changed anything.
-    pub fn turn_sent(&mut self) -> bool {
+    pub(crate) fn turn_sent(&mut self) -> bool {
         self.passing.take().is_some_and(|passing| passing != self.lasting)
     }
 }

@@ -6,14 +6,14 @@ use crate::response::DtmfCollect;
 
 /// A collection under way.
 #[derive(Debug, Clone, Default)]
-pub struct DtmfCollector {
+pub(crate) struct DtmfCollector {
     wanted: DtmfCollect,
     digits: String,
 }
 
 /// A collection that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// The digits, without the termination key.
     pub digits: String,
     /// Whether it has what it waited for.
@@ -22,22 +22,22 @@ pub struct Collected {
 
 impl DtmfCollector {
     /// Begins a collection.
-    pub fn new(wanted: DtmfCollect) -> Self {
+    pub(crate) fn new(wanted: DtmfCollect) -> Self {
         Self { wanted, digits: String::new() }
     }
 
     /// What it waits for.
-    pub fn wanted(&self) -> &DtmfCollect {
+    pub(crate) fn wanted(&self) -> &DtmfCollect {
         &self.wanted
     }
 
     /// Whether a digit was pressed already.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         !self.digits.is_empty()
     }
 
     /// Takes a digit; returns the collection when it is complete.
-    pub fn push(&mut self, digit: char) -> Option<Collected> {
+    pub(crate) fn push(&mut self, digit: char) -> Option<Collected> {
         if self.wanted.termination_key == Some(digit) {
             return Some(self.end(true));
         }
@@ -47,7 +47,7 @@ impl DtmfCollector {
     }
 
     /// Time ran out; `None` if no digit was pressed at all.
-    pub fn time_out(&mut self) -> Option<Collected> {
+    pub(crate) fn time_out(&mut self) -> Option<Collected> {
         self.has_begun().then(|| self.end(false))
     }
 

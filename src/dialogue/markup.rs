@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// A longer tag is none.
-pub const TAG_BYTES_MAX: usize = 2048;
+pub(crate) const TAG_BYTES_MAX: usize = 2048;
 /// Tags that a removal may bring forth are removed too, so many times.
 const ROUNDS_MAX: usize = 8;
 

@@ -24,7 +24,7 @@ impl TurnRequest {
     }
 
     /// `input.integrations.voice_telephony`: what holds for this turn alone.
-    pub fn variables(&self) -> Value {
+    pub(crate) fn variables(&self) -> Value {
         let mut variables = Map::new();
         let mut set = |name: &str, value: Value| variables.insert(name.to_owned(), value);
         set("barge_in_occurred", json!(self.barge_in_occurred));

@@ -13,7 +13,7 @@ pub fn of_page(text: &str) -> String {
 }
 
 /// Markdown taken away; SSML stays.
-pub fn of_markdown(text: &str) -> String {
+pub(crate) fn of_markdown(text: &str) -> String {
     let signs = ['*', '_', '`', '~', '[', '#', '>', '|', '\n', '\\', '-', '+', '•'];
     if !text.contains(|c| signs.contains(&c) || is_picture(c)) && !text.contains("://") && !text.contains("www.") {
         return text.trim().to_owned();

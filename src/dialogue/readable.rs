@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::markup;
 
 /// What recognizers write where a caller hesitated.
-pub const HESITATION: &str = "%HESITATION";
+pub(crate) const HESITATION: &str = "%HESITATION";
 /// Accents on one letter; more than these are no writing.
 const ACCENTS_MAX: usize = 4;
 

@@ -80,7 +80,7 @@ impl Redaction {
 
     /// Whether the end of a text may be the beginning of a number that the next one completes; `open` if the text goes on
     /// one itself.
-    pub fn may_go_on(&self, text: &str, open: bool) -> bool {
+    pub(crate) fn may_go_on(&self, text: &str, open: bool) -> bool {
         let tokens = digits::digits(text);
         let Some(last) = tokens.last() else { return false };
         let words = text[last.range.end..].split_whitespace().filter(|word| word.contains(char::is_alphabetic)).count();

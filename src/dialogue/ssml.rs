@@ -11,7 +11,7 @@ use crate::markup::{self, Tag, TagKind, entity};
 /// Most elements inside each other; deeper ones are left out.
 const DEPTH_MAX: usize = 32;
 /// The longest pause that a break may make.
-pub const BREAK_MAX: Duration = Duration::from_secs(10);
+pub(crate) const BREAK_MAX: Duration = Duration::from_secs(10);
 
 /// Elements of SSML 1.1 and of the services that speak it, beside those with a prefix.
 const ELEMENTS: [&str; 23] = [

@@ -19,7 +19,7 @@ pub const LINES_MAX: usize = 2000;
 /// Most bytes of their words: what beyond them the lines of a call hold, the oldest lose.
 pub const BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of a note; an agent reads no book.
-pub const NOTE_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Lines of one side that a number may go over.
 const TOGETHER_MAX: usize = 24;
 /// Bytes of these lines.

@@ -50,19 +50,19 @@ pub use tries::Tries;
 /// Tries of one turn.
 pub const TRIES: u32 = 2;
 /// The longest a caller waits for the first words of a try that goes on all the while.
-pub const FIRST_WORDS_MAX: Duration = Duration::from_secs(60);
+pub(crate) const FIRST_WORDS_MAX: Duration = Duration::from_secs(60);
 /// The longest utterance that is waited for once speech began.
 pub const UTTERANCE_MAX: Duration = Duration::from_secs(30);
 /// How long a recognizer may take for its result once speech ended; after that it was nothing.
-pub const RESULT_MAX: Duration = Duration::from_secs(4);
+pub(crate) const RESULT_MAX: Duration = Duration::from_secs(4);
 /// A turn that needs no caller and comes so soon after a reply was carried out: nothing of it was heard.
-pub const SILENT_MAX: Duration = Duration::from_millis(500);
+pub(crate) const SILENT_MAX: Duration = Duration::from_millis(500);
 /// How long a turn waits to be told how much of a cut reply was heard.
-pub const CUT_TOLD_MAX: Duration = Duration::from_millis(100);
+pub(crate) const CUT_TOLD_MAX: Duration = Duration::from_millis(100);
 /// The longest one clip may take to be heard before the loop gives it up.
-pub const SPEAKING_MAX: Duration = Duration::from_secs(300);
+pub(crate) const SPEAKING_MAX: Duration = Duration::from_secs(300);
 /// Digits pressed while nobody waited for them, kept for the next collection.
-pub const TYPE_AHEAD_MAX: usize = 32;
+pub(crate) const TYPE_AHEAD_MAX: usize = 32;
 /// How long after our last word its echo may still be heard.
 const ECHO_MAX: Duration = Duration::from_millis(1500);
 

@@ -29,7 +29,7 @@ use history::History;
 pub use history::MESSAGES_MAX;
 
 /// The longest a turn may take in all.
-pub const TURN_MAX: Duration = Duration::from_secs(120);
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 /// Most bytes of a stream: a token of a thought costs hundreds.
 const STREAM_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes that are read of a refusal.

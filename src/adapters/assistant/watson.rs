@@ -15,11 +15,11 @@ use crate::http;
 use crate::iam::Authentication;
 
 /// The version of the API that is asked for.
-pub const VERSION: &str = "2024-08-25";
+pub(crate) const VERSION: &str = "2024-08-25";
 /// Where the session's id stands in a turn's context.
 const SESSION: &str = "bellhop_session";
 /// The longest a turn may take in all.
-pub const TURN_MAX: Duration = Duration::from_secs(120);
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 
 /// Which assistant, and how it is spoken to.
 #[derive(Clone)]

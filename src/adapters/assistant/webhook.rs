@@ -16,11 +16,11 @@ use super::streamed::{BYTES_MAX, assembled};
 use crate::http;
 
 /// The longest a turn may take in all; the turn loop's own deadline is shorter unless an assistant raises it.
-pub const TURN_MAX: Duration = Duration::from_secs(120);
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 /// The header with the seconds since 1970 that the signature covers.
-pub const TIMESTAMP: &str = "X-Bellhop-Timestamp";
+pub(crate) const TIMESTAMP: &str = "X-Bellhop-Timestamp";
 /// The header with the signature: `v1=` and lower-case hex.
-pub const SIGNATURE: &str = "X-Bellhop-Signature";
+pub(crate) const SIGNATURE: &str = "X-Bellhop-Signature";
 
 /// Somebody's assistant.
 #[derive(Clone)]

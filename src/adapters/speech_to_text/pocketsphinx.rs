@@ -24,19 +24,19 @@ use tokio::task::JoinSet;
 use crate::worker_pool::{Asker, WorkerPool};
 
 /// Utterances that may wait for a decoder, of each tenant.
-pub const QUEUE: usize = 64;
+pub(crate) const QUEUE: usize = 64;
 /// Utterances of one call that may wait; another is not understood.
-pub const QUEUE_OF_CALL: usize = 4;
+pub(crate) const QUEUE_OF_CALL: usize = 4;
 /// The longest a caller waits until an utterance is understood or is not.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Phrases of a grammar, and characters of all of them: what goes beyond is not listened for.
-pub const PHRASES_MAX: usize = 1000;
+pub(crate) const PHRASES_MAX: usize = 1000;
 /// See [`PHRASES_MAX`].
-pub const PHRASES_CHARACTERS_MAX: usize = 30_000;
+pub(crate) const PHRASES_CHARACTERS_MAX: usize = 30_000;
 /// The longest utterance that is decoded, in samples at 16 kHz: 15 s.
 pub const UTTERANCE_MAX: usize = 15 * 16_000;
 /// An utterance of more samples takes seconds to decode, which nothing can stop: 4 s. Such ones never have every decoder.
-pub const LONG: usize = 4 * 16_000;
+pub(crate) const LONG: usize = 4 * 16_000;
 /// Audio before the detected beginning that belongs to the utterance: 400 ms.
 const PRE_ROLL: usize = 16_000 * 2 / 5;
 /// An utterance with fewer sounding frames of 10 ms is a click, not worth a decoder.
@@ -44,7 +44,7 @@ const SOUNDING_MIN: usize = 10;
 /// How much better, per sounding frame of 10 ms, a sentence's path must score than the free path of phones, whose words
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
-pub const REJECTION_MARGIN: f32 = 12.0;
+pub(crate) const REJECTION_MARGIN: f32 = 12.0;
 /// The amplitude of the noise under an utterance: 60 of 32,768, far below any line. Measured by `make speech`: of
 /// sentences in espeak's voices without it 57 % of the words are wrong or lost, with it 16 %.
 const DITHER: i16 = 60;
@@ -198,7 +198,7 @@ fn sounding_frames(samples: &[i16]) -> usize {
 }
 
 /// Lower case, letters and apostrophes only: how the dictionary spells.
-pub fn normalise(phrase: &str) -> String {
+pub(crate) fn normalise(phrase: &str) -> String {
     let plain: String =
         phrase.chars().map(|c| if c.is_alphanumeric() || c == '\'' { c.to_ascii_lowercase() } else { ' ' }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
 /// A connection that lasted so long, or gave the words of an utterance, was a good one: those that do not are counted too.
-pub const STEADY: Duration = Duration::from_secs(10);
+pub(crate) const STEADY: Duration = Duration::from_secs(10);
 /// Reports of a service in a second; one that sends more is broken.
-pub const REPORTS_PER_SECOND_MAX: u32 = 200;
+pub(crate) const REPORTS_PER_SECOND_MAX: u32 = 200;
 /// The pause before the first of them but one; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Audio kept while there is no connection, and of an utterance that has no result yet.
@@ -29,7 +29,7 @@ const STARVING: Duration = Duration::from_secs(1);
 /// The longest a service may take to read what it is sent.
 pub const SEND_MAX: Duration = Duration::from_secs(5);
 /// Orders that may wait for the session: 20 ms of audio each, as long as it may be connecting. Beyond it audio is left out.
-pub const ORDERS_MAX: usize = 4096;
+pub(crate) const ORDERS_MAX: usize = 4096;
 /// Of those, for what is no audio and must not be lost.
 const ORDERS_RESERVED: usize = 64;
 

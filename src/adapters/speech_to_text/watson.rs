@@ -22,7 +22,7 @@ use crate::iam::Authentication;
 use connection::Connection;
 
 /// Parameters that belong to the query of the connection; all others go into the `start` message.
-pub const QUERY_PARAMETERS: [&str; 6] = [
+pub(crate) const QUERY_PARAMETERS: [&str; 6] = [
     "model",
     "acoustic_customization_id",
     "version",

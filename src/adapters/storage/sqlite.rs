@@ -58,7 +58,7 @@ pub struct CannotOpen {
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// It is locked, or its disk hangs.
     #[error("the database did not answer within {} s", WRITE_MAX.as_secs())]
     Overdue,
@@ -98,7 +98,7 @@ pub enum Trouble {
 impl Trouble {
     /// Whether it may pass, or would befall any other statement too: a full, missing, read-only or locked disk. What is
     /// left is the fault of the statement.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         // https://www.sqlite.org/rescode.html: too big, constraint, mismatch, range.
         const OF_THE_STATEMENT: [&str; 4] = ["18", "19", "20", "25"];
         match self {

@@ -36,7 +36,7 @@ pub const KEEP: Duration = Duration::from_secs(336 * 3600);
 /// The longest that a flight may take; services have deadlines of their own that are shorter.
 pub const FLIGHT_MAX: Duration = Duration::from_secs(15);
 /// Flights at once; one more is refused.
-pub const FLIGHTS_MAX: usize = 512;
+pub(crate) const FLIGHTS_MAX: usize = 512;
 
 /// A synthesizer with a memory. One per voice.
 pub struct Cached<S> {

@@ -18,11 +18,11 @@ use crate::turns::Turns;
 /// Processes at once.
 pub const AT_ONCE: usize = 2;
 /// Texts that may wait, of each tenant.
-pub const QUEUE: usize = 64;
+pub(crate) const QUEUE: usize = 64;
 /// The longest a text may take, waiting included.
 pub const DEADLINE: Duration = Duration::from_secs(6);
 /// The longest it may wait for its turn: sooner than a service counts as slow, for it is not the program that is.
-pub const TURN_MAX: Duration = Duration::from_secs(3);
+pub(crate) const TURN_MAX: Duration = Duration::from_secs(3);
 /// The most audio taken from one text: two minutes.
 const BYTES_MAX: u64 = 22_050 * 2 * 120;
 

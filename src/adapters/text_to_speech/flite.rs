@@ -19,11 +19,11 @@ use super::NoSynthesizer;
 use crate::worker_pool::WorkerPool;
 
 /// Pieces of texts that may wait, of each tenant.
-pub const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 256;
 /// The longest a text may take, waiting included.
 pub const DEADLINE: Duration = Duration::from_secs(6);
 /// The longest its first piece may: sooner than a service counts as slow, for it is not flite that is.
-pub const FIRST_PIECE_MAX: Duration = Duration::from_secs(3);
+pub(crate) const FIRST_PIECE_MAX: Duration = Duration::from_secs(3);
 /// The most that a piece costs: letters, as it were. What is spelt out costs more.
 pub const PIECE_COST_MAX: usize = 160;
 /// Letters that a figure or a sign is said with.

@@ -20,7 +20,7 @@ impl Growing {
     }
 
     /// µ-law at 8 kHz.
-    pub fn mu_law() -> Self {
+    pub(crate) fn mu_law() -> Self {
         Self { linear: false, sample_rate: 8000, odd: None, samples: vec![] }
     }
 

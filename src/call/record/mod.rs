@@ -27,7 +27,7 @@ use turns::{Turn, Utterance};
 /// Most events kept of one call; the oldest fall off.
 pub const EVENTS_MAX: usize = 4000;
 /// Most warnings kept of one call; later ones are counted as events alone.
-pub const WARNINGS_MAX: usize = 100;
+pub(crate) const WARNINGS_MAX: usize = 100;
 
 /// `failure_details` of a call whose server died while it was up.
 pub const LOST: &str = "lost: the server ended while the call was up";

@@ -83,7 +83,7 @@ impl TurnInput {
     }
 
     /// Whether the caller did nothing for it: a turn like that may follow another without end.
-    pub fn needs_no_caller(&self) -> bool {
+    pub(crate) fn needs_no_caller(&self) -> bool {
         match self {
             Self::NoInput
             | Self::SmsFailed

@@ -19,11 +19,11 @@ pub struct DtmfCollect {
     /// This digit ends it and is not part of the text.
     pub termination_key: Option<char>,
     /// Silence after a digit that ends it; in its place the post-response timer rests.
-    pub inter_digit: Option<Duration>,
+    pub(crate) inter_digit: Option<Duration>,
     /// Whether speech is not taken from the first digit on.
-    pub ignores_speech: bool,
+    pub(crate) ignores_speech: bool,
     /// Whether digits are ignored afterwards until they are asked for.
-    pub stops_after: bool,
+    pub(crate) stops_after: bool,
     /// Whether the digits are nobody's to read: not in the transcript, not in a record.
     pub masked: bool,
 }

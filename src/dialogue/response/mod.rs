@@ -30,7 +30,7 @@ pub use speech_to_text::SpeechToTextUpdate;
 pub use text_to_speech::TextToSpeechUpdate;
 
 /// The name of our channel in a `channels` filter.
-pub const CHANNEL: &str = "voice_telephony";
+pub(crate) const CHANNEL: &str = "voice_telephony";
 
 /// One response.
 #[derive(Debug, Clone, PartialEq)]

@@ -21,7 +21,7 @@ pub struct OptionList {
     /// In order; the first is chosen by the key 1.
     pub choices: Vec<Choice>,
     /// Whether the assistant did not know what was meant.
-    pub disambiguates: bool,
+    pub(crate) disambiguates: bool,
 }
 
 /// One of them.
@@ -51,9 +51,9 @@ pub struct OptionsConfig {
     /// Spoken before a label; `%s` stands for the position.
     pub prefix: Option<String>,
     /// The word that chooses each position.
-    pub match_words: Option<Vec<String>>,
+    pub(crate) match_words: Option<Vec<String>>,
     /// Keys alone choose.
-    pub keys_only: bool,
+    pub(crate) keys_only: bool,
 }
 
 impl OptionsConfig {

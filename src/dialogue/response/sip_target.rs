@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The header that names the target in a BYE, where the author names none.
-pub const TRANSFER_TARGET: &str = "Transfer-Target";
+pub(crate) const TRANSFER_TARGET: &str = "Transfer-Target";
 
 /// A transfer by SIP.
 #[derive(Clone, PartialEq, Eq)]

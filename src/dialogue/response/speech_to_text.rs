@@ -12,7 +12,7 @@ pub struct SpeechToTextUpdate {
     /// The root fields given: `narrowband_recognize`, `broadband_recognize`, `band_preference`.
     pub fields: Map<String, Value>,
     /// How they are applied.
-    pub strategy: UpdateStrategy,
+    pub(crate) strategy: UpdateStrategy,
 }
 
 impl std::fmt::Debug for SpeechToTextUpdate {

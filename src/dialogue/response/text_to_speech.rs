@@ -12,7 +12,7 @@ pub struct TextToSpeechUpdate {
     /// The root field `synthesize`: the service's own parameters, like `voice` and `rate_percentage`.
     pub fields: Map<String, Value>,
     /// How they are applied.
-    pub strategy: UpdateStrategy,
+    pub(crate) strategy: UpdateStrategy,
 }
 
 pub(super) fn read(item: &Value) -> Option<Response> {
