@@ -5,6 +5,7 @@
 //! while calls run: `reload.rs`.
 
 mod reload;
+mod starting;
 pub(crate) mod store;
 mod targets;
 mod tenants;
@@ -14,32 +15,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::Addr;
 use actix_rt::Arbiter;
-use bellhop_actors::media_shard::PacketPort;
-use bellhop_actors::media_shard::udp_port::UdpPort;
 use bellhop_actors::node::call_registry::CallRegistry;
-use bellhop_actors::node::live_contacts::LiveContacts;
-use bellhop_actors::node::port_pool::PortPool;
-use bellhop_actors::reception::admission::Admission;
-use bellhop_actors::reception::{
-    Attach, CallHung, Drain, HURRY_WITHIN, LEAVE_WITHIN, LeaveNow, Reception, ReceptionSettings, last_resort,
-};
+use bellhop_actors::reception::{Drain, HURRY_WITHIN, LEAVE_WITHIN, LeaveNow, Reception, last_resort};
 use bellhop_actors::services::Observer;
-use bellhop_actors::signalling::endpoint::SipEndpoint;
-use bellhop_actors::signalling::transport::{Bound, Listen, SocketWire};
-use bellhop_actors::supervision::watchdog::{HUNG_AFTER, Look, Watchdog};
-use bellhop_adapters::dns::Dns;
+use bellhop_actors::signalling::transport::{Listen, SocketWire};
+use bellhop_actors::supervision::watchdog::Watchdog;
 use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_amazon_connect::Limiters;
-use bellhop_call::ending::Ending;
 use bellhop_call::ports::Readiness;
 use bellhop_connect::ports::FiledHistories;
-use bellhop_sip::digest::Challenger;
-use bellhop_sip::locate::NameResolver;
-use bellhop_tenancy::directory::{Directory, NumberTaken};
-use bellhop_tenancy::quota::{Quota, Shares};
 use bellhop_tenancy::tenant::Tenant;
 use ipnet::IpNet;
 use tokio::sync::Notify;
@@ -48,8 +35,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
 use crate::http::Series;
-use crate::live::{self, Both, HangUp, Live};
-use crate::main_thread::MainBeat;
+use crate::live::Both;
 use crate::process;
 use crate::records::{self, Books};
 use crate::tls_identity;
@@ -188,24 +174,11 @@ impl Server {
         series: Series,
     ) -> Result<Self, StartError> {
         let Prepared { config, skipped, engines, shared, receivers } = prepared;
-        let identity = match &config.sip.tls {
-            None => {
-                bellhop_actors::metrics::certificate_expires(0);
-                None
-            }
-            Some(files) => Some(tls_identity::serve(files)?),
-        };
-        let bound =
-            Bound::bind(&config.sip.listen, config.sip.advertise, identity).await.map_err(|(listen, error)| {
-                StartError::Sip { protocol: listen.protocol.label(), address: listen.address, error }
-            })?;
-        // An address that is none of this machine would fail every call, and no start.
-        let bind = config.media.bind;
-        UdpPort::bind(SocketAddr::new(bind, 0)).map_err(|error| StartError::Media { address: bind, error })?;
+        let bound = starting::bind(&config).await?;
         let store = store::open(&config.storage.url).await;
         let store = store.map_err(|error| StartError::Storage { why: error.to_string() })?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
-        let (live, socket) = serve_live(&config.storage.url, &registry).await;
+        let (live, socket) = starting::serve_live(&config.storage.url, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
             Some(observer) => Arc::new(Both(live, observer)),
             None => live,
@@ -219,105 +192,19 @@ impl Server {
             limiters: Limiters::default(),
             sounds: WebSounds::new(config.sounds.private_networks),
         };
-        let made = config.tenants.iter().zip(engines.of);
-        let (served, written): (Vec<_>, Vec<_>) =
-            made.map(|(tenant, engines)| workshop.serve(tenant.clone(), engines, None)).unzip();
-        let taken = |taken: NumberTaken| config.places.mistakes(vec![("tenants".to_owned(), taken.to_string())]);
-        let everybody = Everybody {
-            directory: Directory::new(served.into_iter().map(Arc::new)).map_err(taken)?,
-            skipped: skipped.iter().map(|(name, mistakes)| (name.clone(), mistakes.list().len())).collect(),
-        };
-        let directory = Arc::new(everybody.services().map_err(taken)?);
+        let (everybody, written) = starting::open_tenants(&workshop, &config, engines, &skipped)?;
+        let directory = Arc::new(everybody.services().map_err(|taken| starting::taken(&config, &taken))?);
         let current = Arc::new(Current::default());
         current.becomes(everybody);
-        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.settings.name.as_str()).collect();
-        let known = names.iter().copied().chain(skipped.iter().map(|(name, _)| name.as_str()));
-        known.for_each(|tenant| series.begin(tenant));
-        bellhop_actors::metrics::describe(&names);
-        bellhop_actors::metrics::build(env!("CARGO_PKG_VERSION"));
-        bellhop_actors::metrics::node_limits(config.sip.max_calls, config.media.pairs());
-        for tenant in &config.tenants {
-            bellhop_actors::metrics::tenant_limit(&tenant.settings.name, tenant.settings.max_calls);
-        }
-        for (name, mistakes) in &skipped {
-            bellhop_actors::metrics::tenant_skipped(name, true);
-            for why in mistakes.lines() {
-                tracing::error!(tenant = name, why, "a tenant is not served: mend this, and send SIGHUP");
-            }
-        }
-        let arbiters: Vec<Arbiter> = (0..config.media.shards).map(|_| Arbiter::new()).collect();
-        let open_port = move |port: u16| {
-            UdpPort::bind(SocketAddr::new(bind, port)).map(|port| Box::new(port) as Box<dyn PacketPort>)
-        };
-        let ports = PortPool::new(config.media.ports.0, config.media.ports.1);
-        let held = ports.set_aside_held(Instant::now(), |port| UdpPort::bind(SocketAddr::new(bind, port)).map(drop));
-        if held > 0 {
-            let free = ports.free(Instant::now());
-            tracing::warn!(held, free, "other programs hold pairs of media.ports: calls use the free ones");
-        }
+        starting::describe(&config, &skipped, &series);
         let trusted: Vec<IpNet> =
             directory.all().iter().flat_map(|services| services.tenant.sources.iter().copied()).collect();
-        let settings = ReceptionSettings {
-            admission: Admission {
-                directory,
-                node: Quota::new(config.sip.max_calls),
-                ports,
-                open: true,
-                contacts: LiveContacts::default(),
-                unacknowledged: Shares::default(),
-                challenger: Challenger::new(rand::random()),
-                epoch: Instant::now(),
-            },
-            media_address: config.media_address(),
-            open_port: Arc::new(open_port),
-            shards: arbiters.iter().map(Arbiter::handle).collect(),
-            new_shard: Arc::new(|| Arbiter::new().handle()),
-            registry: Arc::clone(&registry),
-            fault_injection: config.fault_injection,
-            observer: Some(Arc::clone(&observer)),
-            numbers: config.serve.numbers,
-        };
-        let reception = Reception::new(settings).start();
+        let (reception, arbiters) = starting::reception(&config, directory, &registry, &observer);
         let sip = bound.addresses();
         let (wire, serving) = bound.split();
-        let last_wire = wire.clone();
-        let offers = reception.clone().recipient();
-        let names = match Dns::of_the_system() {
-            Ok(dns) => Some(Arc::new(dns) as Arc<dyn NameResolver>),
-            Err(error) => {
-                tracing::warn!(%error, "names in SIP routes are not looked up: requests go to where the call came from");
-                None
-            }
-        };
-        let endpoint = SipEndpoint::create(|ctx: &mut Context<SipEndpoint>| {
-            reception.do_send(Attach(ctx.address()));
-            let endpoint = SipEndpoint::new(Box::new(wire), offers, reception.clone().recipient()).trusting(trusted);
-            match names {
-                Some(names) => endpoint.with_names(names),
-                None => endpoint,
-            }
-        });
+        let endpoint = starting::endpoint(wire.clone(), &reception, trusted);
         serving.start(&endpoint);
-        let (watched, hung_to) = (Arc::clone(&registry), reception.clone());
-        let died = Arc::new(Notify::new());
-        let (dies, endpoint_is) = (Arc::clone(&died), endpoint.clone());
-        let mut main = MainBeat::start().listener();
-        let wire_of_main = last_wire.clone();
-        let watchdog = Watchdog::start(move |look| match look {
-            Look::Steady(_) if !endpoint_is.connected() || !hung_to.connected() => dies.notify_one(),
-            Look::Steady(now) => {
-                main.listen(now, &watched, &wire_of_main);
-                watched.hung(now, HUNG_AFTER).into_iter().for_each(|call| hung_to.do_send(CallHung(call)));
-            }
-            Look::Standstill(now, lasted) => {
-                watched.forgive(now);
-                main.forgive(now);
-                bellhop_actors::metrics::standstill(lasted);
-                tracing::warn!(?lasted, calls = watched.len(), "the process stood still; its calls go on");
-            }
-        })
-        .map_err(StartError::Thread)?;
-        let written = written.into_iter().flatten().collect();
+        let (watchdog, died) = starting::watch(&registry, &reception, endpoint, wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
         let reloading = Reloading::new(config, shared, workshop, upkeep, series);
@@ -328,7 +215,7 @@ impl Server {
             readiness: store,
             open: Arc::new(AtomicBool::new(true)),
             reception,
-            wire: last_wire,
+            wire,
             died,
             drain,
             books,
@@ -407,15 +294,3 @@ impl Server {
 
 /// How long what is written may take to be written when somebody is in a hurry.
 const FLUSH_WITHIN: Duration = Duration::from_millis(200);
-
-/// Where `bellhop calls` connects to; a server without it serves calls all the same.
-async fn serve_live(database: &str, registry: &Arc<CallRegistry>) -> (Arc<Live>, Option<JoinHandle<()>>) {
-    let live = Live::new();
-    let calls = Arc::clone(registry);
-    let hang_up: HangUp = Arc::new(move |call| calls.hang_up(call, Ending::OperatorHungUp));
-    let serving = match live::beside(database) {
-        Some(path) => Some(live.clone().serve(path, hang_up).await),
-        None => None,
-    };
-    (Arc::new(live), serving)
-}
