@@ -52,14 +52,13 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
 /// What stands at a path while the pairs come, in any order.
 enum Node {
     Field(String),
-    /// Keys in the order in which they came.
-    Section(Vec<(String, Node)>),
+    Section(BTreeMap<String, Node>),
     List(BTreeMap<usize, Node>),
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Self::Section(vec![])
+        Self::Section(BTreeMap::new())
     }
 }
 
@@ -70,13 +69,8 @@ impl Node {
         let is_new;
         let next = match (step, &mut *self) {
             (Step::Key(key), Self::Section(all)) => {
-                let found = all.iter().position(|(known, _)| known == key);
-                is_new = found.is_none();
-                let at = found.unwrap_or(all.len());
-                if is_new {
-                    all.push(((*key).to_owned(), Self::of(rest)));
-                }
-                &mut all[at].1
+                is_new = !all.contains_key(*key);
+                all.entry((*key).to_owned()).or_insert_with(|| Self::of(rest))
             }
             (Step::Index(index), Self::List(all)) => {
                 is_new = !all.contains_key(index);
@@ -98,7 +92,7 @@ impl Node {
     fn of(rest: &[Step<'_>]) -> Self {
         match rest.first() {
             None => Self::Field(String::new()),
-            Some(Step::Key(_)) => Self::Section(vec![]),
+            Some(Step::Key(_)) => Self::Section(BTreeMap::new()),
             Some(Step::Index(_)) => Self::List(BTreeMap::new()),
         }
     }

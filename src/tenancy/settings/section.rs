@@ -173,7 +173,10 @@ impl<'a> Section<'a> {
     }
 
     fn unread(&self) -> Vec<String> {
-        self.names().into_iter().filter(|key| self.has(key) && !self.read.borrow().contains(key)).collect()
+        let read = self.read.borrow();
+        let all = self.table.into_iter().flat_map(Table::iter);
+        let unread = all.filter(|(key, value)| !value.is_blank() && !read.contains(*key));
+        unread.map(|(key, _)| key.to_owned()).collect()
     }
 
     fn mistake_in_key(&self, key: &str, why: String) {

@@ -3,6 +3,8 @@
 //! Invariant: what is read without mistakes can serve, as far as that can be known without looking further than the
 //! document; what only others can judge (an ARN, a pattern, where a transfer may go) is here as it was written.
 
+use std::collections::HashSet;
+
 use crate::Tenant;
 use crate::number::Number;
 use crate::quota::Quota;
@@ -186,8 +188,9 @@ fn read_numbers(section: &Section<'_>) -> Vec<Number> {
     }
     let numbers = section.list("numbers", |text| Number::parse(text).map_err(|error| error.to_string()));
     let numbers = numbers.unwrap_or_default();
-    for (n, number) in numbers.iter().enumerate() {
-        if numbers[..n].contains(number) {
+    let mut known = HashSet::new();
+    for number in &numbers {
+        if !known.insert(number) {
             section.mistake("numbers", &format!("{} is in the list twice", number.e164()));
         }
     }

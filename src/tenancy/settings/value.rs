@@ -4,6 +4,7 @@
 //! them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -200,9 +201,9 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut keys = vec![];
+        let (mut keys, mut known) = (vec![], HashSet::new());
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            if keys.iter().any(|(known, _)| *known == key) {
+            if !known.insert(key.clone()) {
                 return Err(A::Error::custom(format_args!("`{key}` is there twice")));
             }
             keys.push((key, value));
