@@ -12,6 +12,7 @@ pub mod main_thread;
 pub mod panics;
 mod process;
 mod records;
+pub mod series;
 pub mod signals;
 pub mod terminal;
 pub mod tls_identity;

@@ -6,7 +6,6 @@
 pub mod agent_page;
 pub mod health;
 mod page_words;
-mod series;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,8 +14,8 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, Data};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
 
+use crate::series::Series;
 use crate::wiring::Server;
-pub use series::Series;
 
 /// What every resource may use.
 #[derive(Clone)]

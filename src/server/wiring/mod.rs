@@ -34,10 +34,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
-use crate::http::Series;
 use crate::live::Both;
 use crate::process;
 use crate::records::{self, Books};
+use crate::series::Series;
 use crate::tls_identity;
 use crate::upkeep;
 use reload::Reloading;

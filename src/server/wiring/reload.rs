@@ -20,7 +20,7 @@ use super::tenants::{Everybody, Retired, Served, Workshop};
 use super::{Server, open};
 use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
 use crate::engines::{Purpose, Shared, TenantEngines};
-use crate::http::Series;
+use crate::series::Series;
 use crate::upkeep::{Contacts, Upkeep};
 
 /// How long after its end a tenant's log webhook is told of the calls it had: they last four hours at most.

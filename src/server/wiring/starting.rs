@@ -34,9 +34,9 @@ use super::tenants::Workshop;
 use super::{Everybody, StartError};
 use crate::config::{Config, Mistakes};
 use crate::engines::Engines;
-use crate::http::Series;
 use crate::live::{self, HangUp, Live};
 use crate::main_thread::MainBeat;
+use crate::series::Series;
 use crate::tls_identity;
 use crate::upkeep;
 
