@@ -38,13 +38,13 @@ impl<I: 'static> Message for Tell<I> {
 pub struct Drive<M> {
     /// The core.
     pub core: M,
-    armed: Option<(Instant, SpawnHandle)>,
+    alarm: Alarm,
 }
 
 impl<M> Drive<M> {
     /// Puts a core behind the wheel.
     pub fn new(core: M) -> Self {
-        Self { core, armed: None }
+        Self { core, alarm: Alarm::default() }
     }
 }
 
@@ -71,32 +71,49 @@ pub fn pump<A: Driven>(actor: &mut A, ctx: &mut Context<A>) {
     while let Some(output) = actor.drive().core.poll() {
         actor.carry_out(output, ctx);
     }
-    let drive = actor.drive();
-    let deadline = drive.core.deadline();
-    if deadline == drive.armed.map(|(at, _)| at) {
-        return;
-    }
-    if let Some((_, handle)) = drive.armed.take() {
-        ctx.cancel_future(handle);
-    }
-    let Some(at) = deadline else { return };
-    let wait = at.saturating_duration_since(crate::now());
-    let handle = ctx.run_later(wait, move |actor, ctx| {
-        if !was_away(at, crate::now()) {
-            return expire(actor, ctx);
-        }
-        // The process stood still: what arrived meanwhile has its turn first.
-        let handle = ctx.run_later(GRACE, expire);
-        actor.drive().armed = Some((at, handle));
-    });
-    actor.drive().armed = Some((at, handle));
+    let deadline = actor.drive().core.deadline();
+    arm(actor, ctx, deadline, |actor| &mut actor.drive().alarm, expire);
 }
 
 fn expire<A: Driven>(actor: &mut A, ctx: &mut Context<A>) {
-    let drive = actor.drive();
-    drive.armed = None;
-    drive.core.handle_timeout(crate::now());
+    actor.drive().core.handle_timeout(crate::now());
     pump(actor, ctx);
+}
+
+/// The one timer of an actor, for the deadline of its core.
+#[derive(Debug, Default)]
+pub struct Alarm(Option<(Instant, SpawnHandle)>);
+
+/// Sets an actor's alarm: at the deadline `expire` is called, once. Where the process stood still meanwhile, what arrived in that
+/// time has its turn first.
+pub fn arm<A: Actor<Context = Context<A>>>(
+    actor: &mut A,
+    ctx: &mut Context<A>,
+    deadline: Option<Instant>,
+    alarm: fn(&mut A) -> &mut Alarm,
+    expire: fn(&mut A, &mut Context<A>),
+) {
+    let Alarm(armed) = alarm(actor);
+    if deadline == armed.map(|(at, _)| at) {
+        return;
+    }
+    if let Some((_, handle)) = armed.take() {
+        ctx.cancel_future(handle);
+    }
+    let Some(at) = deadline else { return };
+    let rings = move |actor: &mut A, ctx: &mut Context<A>| {
+        *alarm(actor) = Alarm::default();
+        expire(actor, ctx);
+    };
+    let handle = ctx.run_later(at.saturating_duration_since(crate::now()), move |actor, ctx| {
+        if was_away(at, crate::now()) {
+            let handle = ctx.run_later(GRACE, rings);
+            *alarm(actor) = Alarm(Some((at, handle)));
+        } else {
+            rings(actor, ctx);
+        }
+    });
+    *armed = Some((at, handle));
 }
 
 macro_rules! machine {

@@ -12,7 +12,7 @@ use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::dialog::acceptor::{Acceptor, BeforeAnswer};
 use bellhop_sip::dialog::{Input, Output};
-use bellhop_sip::hop::Hop;
+use bellhop_sip::endpoint::Ownership;
 use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
@@ -26,11 +26,10 @@ use super::messages::{
 use super::stt_stream::SttStream;
 use super::turn_loop::TurnLoop;
 use super::{Reports, child};
-use crate::drive::{Drive, Driven, Tell, pump, put};
+use crate::drive::{Drive, Driven, Tell, put};
 use crate::node::call_registry::{CallId, CallRegistry};
-use crate::signalling::delivery::{FindWay, SendAck, SendInside, WayFound};
 use crate::signalling::endpoint::SipEndpoint;
-use crate::signalling::messages::{OwnDialog, Respond};
+use crate::signalling::messages::{EndpointInput, OwnDialog};
 use crate::supervision::{Exit, Failure, Link};
 
 /// The actor.
@@ -149,14 +148,8 @@ impl Actor for SipDialog {
         let dialog = self.drive.core.dialog();
         let (dialog, flow) = (dialog.id.clone(), dialog.hop().flow);
         let (invite, registry) = (self.invite.clone(), Arc::clone(&self.registry));
-        self.endpoint.do_send(OwnDialog {
-            dialog,
-            invite,
-            owner: ctx.address().recipient(),
-            flow,
-            call: self.id,
-            registry,
-        });
+        let ownership = Ownership { dialog, invite, owner: ctx.address().recipient(), flow };
+        self.endpoint.do_send(OwnDialog { ownership, call: self.id, registry });
     }
 }
 
@@ -171,18 +164,22 @@ impl Driven for SipDialog {
         match output {
             Output::Respond { key, response } => {
                 self.journal.write(|record, now| record.sip_sent(now, response.summary()));
-                self.endpoint.do_send(Respond { key, response });
+                self.endpoint.do_send(Tell(EndpointInput::Respond { key, response }));
             }
             Output::Send { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, request.method.to_string()));
                 let dialog = self.drive.core.dialog().id.clone();
-                self.endpoint.do_send(SendInside { dialog, request, ways, owner: ctx.address().recipient() });
+                self.endpoint.do_send(Tell(EndpointInput::Send { dialog, request, ways }));
             }
             Output::Acknowledge { request, ways } => {
                 self.journal.write(|record, now| record.sip_sent(now, "ACK".to_owned()));
                 let dialog = self.drive.core.dialog().id.clone();
-                self.endpoint.do_send(SendAck { dialog, request, ways });
+                self.endpoint.do_send(Tell(EndpointInput::Acknowledge { dialog, request, ways }));
             }
+            Output::Rerouted(hop) => {
+                tracing::info!(transport = %hop.transport, "the connection of a call is gone: it goes by another");
+            }
+            Output::WayBack { known } => self.tell(lifecycle::Input::WayBack { known }),
             Output::TeardownChanged => self.deposit_plan(),
             Output::Confirmed { body } => self.confirmed(&body, ctx),
             Output::AnsweredEarly { body } => {
@@ -268,25 +265,10 @@ impl Handler<Answer> for SipDialog {
 impl Handler<FindWayBack> for SipDialog {
     type Result = ();
 
-    fn handle(&mut self, _: FindWayBack, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: FindWayBack, _: &mut Self::Context) {
         let dialog = self.drive.core.dialog();
         let (dialog, ways) = (dialog.id.clone(), dialog.ways());
-        self.endpoint.do_send(FindWay { dialog, ways, answer: ctx.address().recipient() });
-    }
-}
-
-impl Handler<WayFound> for SipDialog {
-    type Result = ();
-
-    fn handle(&mut self, WayFound(found): WayFound, ctx: &mut Self::Context) {
-        // A datagram proves nothing: where the far end spoke from stays a way.
-        let moved = |hop: &Hop| hop.transport.is_reliable() && *hop != self.drive.core.dialog().hop();
-        if let Some(hop) = found.filter(moved) {
-            tracing::info!(transport = %hop.transport, "the connection of a call is gone: it goes by another");
-            self.drive.core.goes_by(hop);
-            pump(self, ctx);
-        }
-        self.tell(lifecycle::Input::WayBack { known: found.is_some() });
+        self.endpoint.do_send(Tell(EndpointInput::FindWayBack { dialog, ways }));
     }
 }
 

@@ -14,10 +14,11 @@ use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Teardown;
 
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
+use crate::drive::Tell;
 use crate::metrics;
 use crate::node::call_registry::{CallId, TeardownPlan, Void};
 use crate::services::{Observer, RecordKeeper};
-use crate::signalling::messages::{CallLeft, CarryOut, CloseDoors, WaitNoLonger};
+use crate::signalling::messages::{CallLeft, CarryOut, EndpointInput};
 use bellhop_call::lifecycle::PREPARE_MAX;
 
 /// The pauses after which it is tried again to note that a transfer came about.
@@ -190,7 +191,7 @@ impl Reception {
 
     /// Gives teardowns [`HURRY_WITHIN`]; then nobody waits any longer.
     fn hurry(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_later(HURRY_WITHIN / 2, |this, _| this.endpoint().do_send(WaitNoLonger));
+        ctx.run_later(HURRY_WITHIN / 2, |this, _| this.endpoint().do_send(Tell(EndpointInput::WaitNoLonger)));
         ctx.run_later(HURRY_WITHIN, |this, _| {
             this.file_all();
             if let Some(drain) = &this.drained {
@@ -277,7 +278,7 @@ impl Handler<Drain> for Reception {
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
         self.settings.admission.open = false;
-        self.endpoint().do_send(CloseDoors);
+        self.endpoint().do_send(Tell(EndpointInput::CloseDoors));
         let wait = drain.by.saturating_duration_since(crate::now());
         self.drained = Some(drain);
         ctx.run_later(wait, |this, ctx| {
@@ -296,7 +297,7 @@ impl Handler<LeaveNow> for Reception {
 
     fn handle(&mut self, LeaveNow { done }: LeaveNow, ctx: &mut Self::Context) {
         self.settings.admission.open = false;
-        self.endpoint().do_send(CloseDoors);
+        self.endpoint().do_send(Tell(EndpointInput::CloseDoors));
         self.pace = Pace::Hurried;
         self.close_all(&Ending::Drained, ctx);
         // The teardown plans are taken; the calls end and hand their records in.

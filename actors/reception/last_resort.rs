@@ -12,7 +12,7 @@ use bellhop_sip::hop::Hop;
 use bellhop_sip::message::Request;
 
 use crate::node::call_registry::CallRegistry;
-use crate::signalling::endpoint::Wire;
+use crate::signalling::wire::Wire;
 use bellhop_call::ending::Ending;
 
 /// How long keys in flight may take to be blanked then, and those that were given away to be void.

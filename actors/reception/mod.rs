@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
 use bellhop_sip::dialog::teardown::Teardown;
+use bellhop_sip::endpoint;
 use bellhop_sip::message::{NameAddr, StatusCode, Uri};
 use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::crypto::KeyMaterial;
@@ -28,11 +29,12 @@ use bellhop_tenancy::directory::Directory;
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
 use crate::call::{NewCall, OpenPort};
+use crate::drive::Tell;
 use crate::metrics;
 use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan};
 use crate::services::{Observer, Services};
 use crate::signalling::endpoint::SipEndpoint;
-use crate::signalling::messages::{CallOffered, Refuse, Respond, Taken, Trust};
+use crate::signalling::messages::{CallOffered, EndpointInput, Trust};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
 use admission::{Admission, Admitted, Origin, Verdict};
@@ -238,7 +240,8 @@ impl Reception {
             metrics::call_ended(tenant, Ending::Refused(refusal).label());
             self.refused(&invite, hop, StatusCode(503), Why::TooManyTurnedAway, Some(tenant.to_owned()));
             let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
-            return self.endpoint().do_send(Refuse { key, invite, response, hop, offence: None });
+            let refusal = endpoint::Refusal { key, invite, response, hop, offence: None };
+            return self.endpoint().do_send(Tell(EndpointInput::Refuse(refusal)));
         }
         let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
         let sdp = match invite.session_description().ok().flatten() {
@@ -259,7 +262,8 @@ impl Reception {
             }
             _ => {
                 metrics::call_ended(tenant, Ending::Refused(refusal).label());
-                self.endpoint().do_send(Respond { key, response: invite.respond(StatusCode(488), Some(&local_tag)) });
+                let response = invite.respond(StatusCode(488), Some(&local_tag));
+                self.endpoint().do_send(Tell(EndpointInput::Respond { key, response }));
             }
         }
     }
@@ -348,17 +352,14 @@ impl Handler<CallOffered> for Reception {
         let CallOffered { hop, restricted, .. } = offered;
         let origin = Origin { hop, server_name: offered.server_name.as_deref(), restricted };
         let verdict = self.settings.admission.judge(crate::now(), &offered.invite, origin);
-        let refuse = |response, offence| Refuse {
-            key: offered.key.clone(),
-            invite: offered.invite.clone(),
-            response,
-            hop,
-            offence,
+        let refuse = |response, offence| {
+            let (key, invite) = (offered.key.clone(), offered.invite.clone());
+            Tell(EndpointInput::Refuse(endpoint::Refusal { key, invite, response, hop, offence }))
         };
         match verdict {
             Verdict::Admit(admitted) => {
-                let taken = Taken { key: offered.key.clone(), trying: offered.invite.trying(), hop };
-                self.endpoint().do_send(taken);
+                let (key, trying) = (offered.key.clone(), offered.invite.trying());
+                self.endpoint().do_send(Tell(EndpointInput::Taken { key, trying, hop }));
                 metrics::call_offered(&admitted.services.tenant.name);
                 self.admit(offered, *admitted, ctx);
             }

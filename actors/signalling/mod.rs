@@ -2,10 +2,10 @@
 //!
 //! Invariant: it knows no call and no Reception: owners of dialogs, who hears of new calls and who of their end are recipients.
 
-pub mod delivery;
 pub mod doors;
 pub mod endpoint;
 pub mod liveness;
 pub mod messages;
 pub mod tls;
 pub mod transport;
+pub mod wire;

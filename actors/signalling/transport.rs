@@ -27,10 +27,12 @@ use tokio::sync::{Notify, mpsc};
 
 use self::inbox::Inbox;
 use super::doors::{self, Doors, Guest, Patience, Visit};
-use super::endpoint::{Reached, SipEndpoint, Wire};
+use super::endpoint::SipEndpoint;
 use super::liveness;
-use super::messages::{Arrived, CountOpen, FlowLost, IsFlowUsed, TransportFailed};
+use super::messages::{CountOpen, EndpointInput, IsFlowUsed};
 use super::tls::TlsIdentity;
+use super::wire::{Reached, Wire};
+use crate::drive::Tell;
 use crate::metrics;
 
 mod inbox;
@@ -318,7 +320,8 @@ async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, listen: Listen, endpo
             continue;
         }
         let hop = Hop { transport: Transport::Udp, remote, flow };
-        if endpoint.try_send(Arrived { bytes: Bytes::copy_from_slice(bytes), hop }).is_err() {
+        let arrived = EndpointInput::Arrived { bytes: Bytes::copy_from_slice(bytes), hop };
+        if endpoint.try_send(Tell(arrived)).is_err() {
             metrics::sip_dropped("overload");
         }
     }
@@ -489,7 +492,7 @@ where
                         messages += 1;
                         // Nothing of a stream is dropped: while datagrams keep the endpoint busy, its reader waits.
                         // A dead endpoint reads nothing, and the last resort still sends a BYE by this connection.
-                        let _ = endpoint.send(Arrived { bytes, hop }).await;
+                        let _ = endpoint.send(Tell(EndpointInput::Arrived { bytes, hop })).await;
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a SIP connection is closed");
@@ -507,7 +510,7 @@ where
         }
         lock(&shared.connections).remove(&hop.flow);
         // Whoever waits for an answer on it waits for nothing (RFC 3261 section 18.4).
-        endpoint.do_send(FlowLost(hop.flow));
+        endpoint.do_send(Tell(EndpointInput::FlowLost(hop.flow)));
         drop(queue);
         // Whatever is queued still goes out; then the writer ends with the last sender.
         let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
@@ -638,7 +641,7 @@ impl SocketWire {
 
     fn failed(&self, hop: Hop) {
         if let Some(endpoint) = lock(&self.0.endpoint).as_ref() {
-            endpoint.do_send(TransportFailed(hop));
+            endpoint.do_send(Tell(EndpointInput::TransportFailed(hop)));
         }
     }
 }

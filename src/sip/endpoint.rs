@@ -1,19 +1,24 @@
-//! The endpoint of a process: whose a message is, and what is answered without bothering anybody.
+//! The endpoint of a process: whose a message is, what is answered without bothering anybody, and by which way a request of
+//! ours goes.
 //!
 //! ```text
 //! request   outside a dialog -vetted-> answered | a new call is offered      | its source is shut out: dropped
 //!           inside           -> the owner | the teardown of a call that left | nobody: 481
 //! CANCEL    -> the owner of its INVITE | remembered until there is one
-//! response  -> whoever sent the request
+//! response  -> whoever sent the request, by the delivery that carried it
 //! ```
-//! `O` is how an owner is known, `C` how a call is named to whoever hears of its end. Invariant: a dialog has one owner: its
-//! call, or, from the teardown on, a [`crate::dialog::teardown::Terminating`] machine in here. What is sent by which way is
-//! not decided here. Driver:
-//! `actors/signalling/endpoint.rs`.
+//! Invariant: a dialog has one owner: its call, or, from the teardown on, a [`crate::dialog::teardown::Terminating`] machine in
+//! here. Its words are in `endpoint/events.rs`, the ways of what we send in `endpoint/delivery.rs`, calls that have left in
+//! `endpoint/teardowns.rs`. Driver: `actors/signalling/endpoint.rs`.
 
+mod delivery;
+mod events;
 mod teardowns;
 #[cfg(test)]
 mod tests;
+
+pub use delivery::BYE_PATIENCE;
+pub use events::{DeliveryId, Input, Output, Ownership, Refusal, World};
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
@@ -22,105 +27,16 @@ use bytes::Bytes;
 
 use crate::dialog::pace::Pace;
 use crate::dialog::vetting::{Vetted, Vetting};
-use crate::dialog::ways::Ways;
-use crate::dialog::{DialogId, Input};
+use crate::dialog::{self, DialogId};
 use crate::hop::{Hop, Transport};
-use crate::message::{Message, Method, Request, Response, StatusCode};
+use crate::message::parse::{self, Malformed};
+use crate::message::{Message, Method, Request, StatusCode};
 use crate::networks::Source;
 use crate::source_guard::{Offence, RefusalTag, SourceGuard};
-use crate::transaction::{self, ClientKey, Layer, ServerKey};
+use crate::transaction::{self, Layer, ServerKey};
 
+use delivery::{Deliveries, Delivery};
 use teardowns::Leave;
-
-/// What only the world outside knows.
-pub trait World<O> {
-    /// Whether the source of this hop is listed: it is listened to whatever it does.
-    fn is_trusted(&self, hop: Hop) -> bool;
-    /// Whether this owner still lives.
-    fn lives(&self, owner: &O) -> bool;
-}
-
-/// What to do.
-#[derive(Debug, Clone)]
-pub enum Output<O, C> {
-    /// Send these bytes.
-    Transmit {
-        /// To where.
-        hop: Hop,
-        /// What.
-        message: Message,
-        /// Its bytes.
-        bytes: Bytes,
-    },
-    /// An INVITE for a new call, vetted.
-    Offered {
-        /// Its transaction.
-        key: ServerKey,
-        /// The INVITE.
-        invite: Request,
-        /// From where.
-        hop: Hop,
-    },
-    /// Something of a dialog came for its owner.
-    Tell {
-        /// The owner.
-        owner: O,
-        /// What came.
-        input: Input,
-    },
-    /// A response for a request that was sent by [`Endpoint::request`].
-    Response {
-        /// Its transaction.
-        key: ClientKey,
-        /// The response.
-        response: Response,
-    },
-    /// A request that was sent by [`Endpoint::request`] gets no response.
-    NoResponse {
-        /// Its transaction.
-        key: ClientKey,
-        /// What carried it failed: another way may do.
-        unsendable: bool,
-    },
-    /// Send the BYE of a teardown; its outcome is told to [`Endpoint::bye_ended`].
-    Deliver {
-        /// The dialog.
-        dialog: DialogId,
-        /// The BYE.
-        request: Request,
-        /// By which ways.
-        ways: Ways,
-    },
-    /// A teardown has been carried out.
-    Left {
-        /// Whose.
-        call: C,
-        /// Nobody answered the BYE.
-        bye_unanswered: bool,
-    },
-    /// A source was refused again and again: its connections are not wanted until then.
-    ShutOut {
-        /// Where it speaks from.
-        hop: Hop,
-        /// Until when.
-        until: Instant,
-    },
-    /// A request was not served: why, in a word for a metric.
-    Dropped(&'static str),
-}
-
-/// Who owns a dialog from now on.
-#[derive(Debug, Clone)]
-pub struct Ownership<O> {
-    /// The dialog.
-    pub dialog: DialogId,
-    /// The INVITE's transaction, for CANCEL.
-    pub invite: ServerKey,
-    /// The owner.
-    pub owner: O,
-    /// The connection, or the socket, that the dialog came by.
-    pub flow: u64,
-}
 
 /// The endpoint.
 #[derive(Debug)]
@@ -134,6 +50,9 @@ pub struct Endpoint<O, C> {
     invites: HashMap<ServerKey, O>,
     /// Cancelled before their call had come to be: told to its owner as soon as there is one.
     early_cancels: HashSet<ServerKey>,
+    deliveries: Deliveries<O>,
+    /// What is done next, once all that is to be sent has been told: it may want to know something of the world.
+    steps: VecDeque<Step>,
     outputs: VecDeque<Output<O, C>>,
 }
 
@@ -145,6 +64,17 @@ struct Owned<O> {
     /// The connection, or the socket, that its last message came by.
     flow: u64,
     pace: Pace,
+}
+
+/// What goes on by itself.
+#[derive(Debug)]
+enum Step {
+    /// A delivery takes its next way.
+    NextWay(DeliveryId),
+    /// A delivery goes by this hop.
+    Carry(DeliveryId, Hop),
+    /// A refusal counts against the source of this hop.
+    Count(Hop, Offence),
 }
 
 impl<O: Clone, C: Copy> Endpoint<O, C> {
@@ -159,13 +89,60 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             terminating: HashMap::new(),
             invites: HashMap::new(),
             early_cancels: HashSet::new(),
+            deliveries: Deliveries::default(),
+            steps: VecDeque::new(),
             outputs: VecDeque::new(),
         }
     }
 
-    /// A message has arrived.
-    pub fn receive(&mut self, now: Instant, message: Message, hop: Hop) {
-        self.layer.receive(now, message, hop);
+    /// One thing happened, or is to be done.
+    pub fn handle(&mut self, now: Instant, input: Input<O, C>) {
+        match input {
+            Input::Arrived { bytes, hop } => self.arrived(now, &bytes, hop),
+            Input::TransportFailed(hop) => {
+                self.outputs.push_back(Output::Dropped("unsendable"));
+                self.layer.transport_failed(hop);
+            }
+            Input::FlowLost(flow) => self.layer.flow_lost(flow),
+            Input::Respond { key, response } => {
+                if !response.status.is_provisional() {
+                    self.early_cancels.remove(&key);
+                }
+                self.layer.respond(now, &key, response);
+            }
+            Input::Own(ownership) => self.own(now, ownership),
+            Input::ForgetInvite(invite) => _ = self.early_cancels.remove(&invite),
+            Input::Taken { key, trying, hop } => {
+                self.guard.accepted(Source::of(hop.remote.ip()));
+                self.layer.respond(now, &key, trying);
+            }
+            Input::Refuse(refusal) => self.refuse(refusal),
+            Input::Send { dialog, request, ways } => {
+                // Whoever asks too late, after the teardown, asks nobody.
+                if let Some(owner) = self.owner(&dialog) {
+                    self.deliver(Delivery::asked(dialog, request, ways, owner));
+                }
+            }
+            Input::Acknowledge { dialog, request, ways } => self.deliver(Delivery::ack(dialog, request, ways)),
+            Input::FindWayBack { dialog, ways } => {
+                if let Some(owner) = self.owner(&dialog) {
+                    self.deliver(Delivery::way_back(dialog, ways, owner));
+                }
+            }
+            Input::Opened { delivery, hop: Some(hop) } | Input::Probed { delivery, alive: Some(hop) } => {
+                self.steps.push_back(Step::Carry(delivery, hop));
+            }
+            Input::Opened { delivery, hop: None } | Input::Probed { delivery, alive: None } => {
+                self.steps.push_back(Step::NextWay(delivery));
+            }
+            Input::Located { delivery, transport, host, addresses } => {
+                self.deliveries.located(delivery, |ways| ways.found(transport, &host, &addresses));
+                self.steps.push_back(Step::NextWay(delivery));
+            }
+            Input::CarryOut { call, dialog, teardown, branch } => self.carry_out(now, call, &dialog, teardown, branch),
+            Input::WaitNoLonger => self.wait_no_longer(now),
+            Input::CloseDoors => self.vetting.close_doors(),
+        }
     }
 
     /// What to do next; drain until `None`.
@@ -174,109 +151,34 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
             }
-            let output = self.layer.poll()?;
-            self.route(now, output, world);
+            if let Some(output) = self.layer.poll() {
+                self.route(now, output, world);
+                continue;
+            }
+            match self.steps.pop_front()? {
+                Step::NextWay(delivery) => self.by_next_way(now, delivery, world),
+                Step::Carry(delivery, hop) => self.carry(now, delivery, hop, world),
+                Step::Count(hop, offence) => self.count(now, hop, offence, world),
+            }
         }
     }
 
     /// When to call [`Endpoint::handle_timeout`].
     pub fn deadline(&self) -> Option<Instant> {
         let terminating = self.terminating.values().filter_map(|leave| leave.machine.deadline());
-        terminating.chain(self.layer.deadline()).min()
+        terminating.chain(self.layer.deadline()).chain(self.deliveries.deadline()).min()
     }
 
-    /// The deadline passed.
+    /// The deadline passed; early calls are harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
         self.terminating_timeout(now);
-    }
-
-    /// Answers a transaction.
-    pub fn respond(&mut self, now: Instant, key: &ServerKey, response: Response) {
-        if !response.status.is_provisional() {
-            self.early_cancels.remove(key);
-        }
-        self.layer.respond(now, key, response);
-    }
-
-    /// A dialog has an owner, who hears of all that belongs to it; at once of a CANCEL that came before.
-    pub fn own(&mut self, now: Instant, Ownership { dialog, invite, owner, flow }: Ownership<O>) {
-        if self.early_cancels.remove(&invite) {
-            self.tell(owner.clone(), Input::Cancelled);
-        }
-        self.invites.insert(invite.clone(), owner.clone());
-        self.calls.insert(dialog, Owned { owner, invite, flow, pace: Pace::new(now) });
-    }
-
-    /// An INVITE that nobody will own: what came for it is forgotten.
-    pub fn forget_invite(&mut self, invite: &ServerKey) {
-        self.early_cancels.remove(invite);
-    }
-
-    /// A call was taken: its caller hears 100, and its source owes nothing.
-    pub fn taken(&mut self, now: Instant, key: &ServerKey, trying: Response, hop: Hop) {
-        self.guard.accepted(Source::of(hop.remote.ip()));
-        self.layer.respond(now, key, trying);
-    }
-
-    /// A call was not taken: its answer goes out once and leaves no memory (RFC 3261 section 8.2.7). A refusal for what the
-    /// INVITE is counts once its source is proven: over a connection at once, by datagrams when its ACK comes.
-    pub fn refuse(&mut self, now: Instant, refusal: Refusal, world: &impl World<O>) {
-        let Refusal { key, invite, mut response, hop, offence } = refusal;
-        self.early_cancels.remove(&key);
-        if let Some(offence) = offence {
-            let tag = self.refusal_tag.of(&invite, Source::of(hop.remote.ip()), offence);
-            let tagged = invite.respond(response.status, Some(&tag));
-            response.headers.set("To", tagged.headers.get("To").unwrap_or_default());
-        }
-        self.layer.respond_statelessly(&key, response);
-        // The answer first: a source that is shut out loses its connections.
-        while let Some(output) = self.layer.poll() {
-            self.route(now, output, world);
-        }
-        if let Some(offence) = offence.filter(|_| hop.transport != Transport::Udp) {
-            self.count(now, hop, offence, world);
-        }
-    }
-
-    /// From here on OPTIONS outside dialogs get 503.
-    pub fn close_doors(&mut self) {
-        self.vetting.close_doors();
-    }
-
-    /// Sends a request of ours in a transaction.
-    pub fn request(&mut self, now: Instant, request: Request, hop: Hop) -> ClientKey {
-        self.layer.request(now, request, hop)
-    }
-
-    /// Nobody waits for this request's answer any more.
-    pub fn abandon(&mut self, key: &ClientKey) {
-        self.layer.abandon(key);
-    }
-
-    /// Sends a message outside any transaction.
-    pub fn transmit(&mut self, message: Message, hop: Hop) {
-        self.layer.transmit(message, hop);
-    }
-
-    /// The transport could not deliver to this hop.
-    pub fn transport_failed(&mut self, hop: Hop) {
-        self.layer.transport_failed(hop);
-    }
-
-    /// A connection has ended: what was handed to it may never have arrived.
-    pub fn flow_lost(&mut self, flow: u64) {
-        self.layer.flow_lost(flow);
+        self.steps.extend(self.deliveries.impatient(now).into_iter().map(Step::NextWay));
     }
 
     /// Whether the last message of a dialog came by this connection.
     pub fn is_flow_used(&self, flow: u64) -> bool {
         self.calls.values().any(|owned| owned.flow == flow)
-    }
-
-    /// Whether a call owns this dialog: no teardown has begun.
-    pub fn is_owned(&self, dialog: &DialogId) -> bool {
-        self.calls.contains_key(dialog)
     }
 
     /// How many dialogs there are, those that are being left among them.
@@ -289,8 +191,57 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         self.layer.len()
     }
 
-    fn tell(&mut self, owner: O, input: Input) {
+    fn tell(&mut self, owner: O, input: dialog::Input) {
         self.outputs.push_back(Output::Tell { owner, input });
+    }
+
+    /// Who owns a dialog: nobody from its teardown on.
+    fn owner(&self, dialog: &DialogId) -> Option<O> {
+        self.calls.get(dialog).map(|owned| owned.owner.clone())
+    }
+
+    fn arrived(&mut self, now: Instant, bytes: &Bytes, mut hop: Hop) {
+        match parse::message(bytes) {
+            Ok(mut message) => {
+                if let Message::Request(request) = &mut message {
+                    hop.remote = request.stamp(hop);
+                }
+                self.layer.receive(now, message, hop);
+            }
+            Err(Malformed::Answerable { mut request, status, why }) => {
+                self.outputs.push_back(Output::Dropped("malformed"));
+                // Answered without state: garbage earns no transaction (RFC 3261 section 8.2.7). Never an ACK.
+                if request.method != Method::Ack {
+                    hop.remote = request.stamp(hop);
+                    let mut response = request.respond(status, Some("malformed"));
+                    why.clone_into(&mut response.reason);
+                    self.layer.transmit(Message::Response(response), hop);
+                }
+            }
+            Err(Malformed::Garbage(_)) => self.outputs.push_back(Output::Dropped("malformed")),
+        }
+    }
+
+    fn own(&mut self, now: Instant, Ownership { dialog, invite, owner, flow }: Ownership<O>) {
+        if self.early_cancels.remove(&invite) {
+            self.tell(owner.clone(), dialog::Input::Cancelled);
+        }
+        self.invites.insert(invite.clone(), owner.clone());
+        self.calls.insert(dialog, Owned { owner, invite, flow, pace: Pace::new(now) });
+    }
+
+    fn refuse(&mut self, Refusal { key, invite, mut response, hop, offence }: Refusal) {
+        self.early_cancels.remove(&key);
+        if let Some(offence) = offence {
+            let tag = self.refusal_tag.of(&invite, Source::of(hop.remote.ip()), offence);
+            let tagged = invite.respond(response.status, Some(&tag));
+            response.headers.set("To", tagged.headers.get("To").unwrap_or_default());
+        }
+        self.layer.respond_statelessly(&key, response);
+        // The answer goes first: a source that is shut out loses its connections.
+        if let Some(offence) = offence.filter(|_| hop.transport != Transport::Udp) {
+            self.steps.push_back(Step::Count(hop, offence));
+        }
     }
 
     fn route(&mut self, now: Instant, output: transaction::Output, world: &impl World<O>) {
@@ -305,14 +256,12 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             Layered::Request { key, request, hop } => self.requested(now, key, request, hop, world),
             Layered::Ack { request, hop } => self.inside(now, None, request, hop, world),
             Layered::Cancelled { invite } => match self.invites.get(&invite).cloned() {
-                Some(owner) => self.tell(owner, Input::Cancelled),
+                Some(owner) => self.tell(owner, dialog::Input::Cancelled),
                 None => _ = self.early_cancels.insert(invite),
             },
-            Layered::Response { key, response } => self.outputs.push_back(Output::Response { key, response }),
-            Layered::NoResponse { key } => {
-                self.outputs.push_back(Output::NoResponse { key, unsendable: false });
-            }
-            Layered::Unsendable { key } => self.outputs.push_back(Output::NoResponse { key, unsendable: true }),
+            Layered::Response { key, response } => self.answered(now, &key, response),
+            Layered::NoResponse { key } => self.went_astray(now, &key, false),
+            Layered::Unsendable { key } => self.went_astray(now, &key, true),
             Layered::NoAck { .. } => {}
         }
     }
@@ -353,8 +302,8 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             return self.tell(
                 owner,
                 match key {
-                    Some(key) => Input::Request { key, request, hop },
-                    None => Input::Acked { ack: request, hop },
+                    Some(key) => dialog::Input::Request { key, request, hop },
+                    None => dialog::Input::Acked { ack: request, hop },
                 },
             );
         }
@@ -392,19 +341,4 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             self.outputs.push_back(Output::ShutOut { hop, until });
         }
     }
-}
-
-/// An INVITE that is refused.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// Its transaction.
-    pub key: ServerKey,
-    /// The INVITE.
-    pub invite: Request,
-    /// Its answer.
-    pub response: Response,
-    /// Where the INVITE came from.
-    pub hop: Hop,
-    /// Whether it was refused for what it is: such refusals shut a source out in the end.
-    pub offence: Option<Offence>,
 }

@@ -3,7 +3,7 @@
 //! We send inside dialogs alone, over the transport the dialog came by: an open connection is used whatever its name,
 //! so that only datagrams and new connections need an address. Invariant: a name that cannot be resolved is a way less
 //! (`dialog/ways.rs`), never an error. The port is served by `src/adapters/dns.rs`, the driver is
-//! `actors/signalling/delivery.rs`.
+//! `actors/signalling/endpoint.rs`.
 
 use std::future::Future;
 use std::net::SocketAddr;

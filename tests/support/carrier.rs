@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Addr;
-use bellhop_actors::signalling::endpoint::{Reached, SipEndpoint, Wire};
+use bellhop_actors::drive::Tell;
+use bellhop_actors::signalling::endpoint::SipEndpoint;
 use bellhop_actors::signalling::liveness;
-use bellhop_actors::signalling::messages::{Arrived, FlowLost, TransportFailed};
+use bellhop_actors::signalling::messages::EndpointInput;
+use bellhop_actors::signalling::wire::{Reached, Wire};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{CSeq, Message, Method, NameAddr, Request, Response, StatusCode, parse};
@@ -115,7 +117,7 @@ impl Carrier {
             stream.flow = flow;
         }
         if flow == Flow::Closed {
-            self.tell(FlowLost(FLOW));
+            self.tell(EndpointInput::FlowLost(FLOW));
         }
     }
 
@@ -138,13 +140,9 @@ impl Carrier {
         self.0.borrow().stream.map_or(0, |stream| stream.opened)
     }
 
-    fn tell<M>(&self, message: M)
-    where
-        M: actix::Message<Result = ()> + Send + 'static,
-        SipEndpoint: actix::Handler<M>,
-    {
+    fn tell(&self, input: EndpointInput) {
         if let Some(endpoint) = &self.0.borrow().endpoint {
-            endpoint.do_send(message);
+            endpoint.do_send(Tell(input));
         }
     }
 
@@ -168,7 +166,7 @@ impl Carrier {
     pub fn sends_from(&self, hop: Hop, text: &str) {
         let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
         if let Some(endpoint) = &self.0.borrow().endpoint {
-            endpoint.do_send(Arrived { bytes: Bytes::copy_from_slice(text.as_bytes()), hop });
+            endpoint.do_send(Tell(EndpointInput::Arrived { bytes: Bytes::copy_from_slice(text.as_bytes()), hop }));
         }
     }
 
@@ -181,7 +179,7 @@ impl Carrier {
     /// Bytes arrive by another hop than usual, as they are.
     pub fn arrives(&self, hop: Hop, bytes: &[u8]) {
         if let Some(endpoint) = &self.0.borrow().endpoint {
-            endpoint.do_send(Arrived { bytes: Bytes::copy_from_slice(bytes), hop });
+            endpoint.do_send(Tell(EndpointInput::Arrived { bytes: Bytes::copy_from_slice(bytes), hop }));
         }
     }
 
@@ -259,7 +257,7 @@ impl Carrier {
                 (None, Some(_)) => Hop { transport: Transport::Tls, ..hop() },
                 (None, None) => hop(),
             };
-            endpoint.do_send(Arrived { bytes, hop });
+            endpoint.do_send(Tell(EndpointInput::Arrived { bytes, hop }));
         }
     }
 
@@ -307,8 +305,8 @@ impl Wire for Carrier {
             _ => None,
         };
         match lost {
-            Some(Flow::Closed) => return self.tell(TransportFailed(hop)),
-            Some(Flow::Resets) => return self.tell(FlowLost(FLOW)),
+            Some(Flow::Closed) => return self.tell(EndpointInput::TransportFailed(hop)),
+            Some(Flow::Resets) => return self.tell(EndpointInput::FlowLost(FLOW)),
             Some(Flow::Silent) => return,
             Some(Flow::Alive) | None => {}
         }

@@ -13,9 +13,9 @@ use bellhop_sip::networks::Source;
 use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, send};
 
-use super::{SocketWire, Wire, lock};
+use super::{SocketWire, lock};
 use crate::metrics;
-use crate::signalling::endpoint::Reached;
+use crate::signalling::wire::{Reached, Wire};
 
 /// A way out that nobody else attends to.
 pub struct Unattended {

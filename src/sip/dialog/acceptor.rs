@@ -74,12 +74,6 @@ impl Acceptor {
         &self.session.standing.dialog
     }
 
-    /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
-    pub fn goes_by(&mut self, hop: Hop) {
-        self.session.standing.dialog.goes_by(hop);
-        self.say(Output::TeardownChanged);
-    }
-
     /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before the teardown.
     pub fn teardown(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
         match &self.state {
@@ -139,6 +133,9 @@ impl Acceptor {
                 if self.session.handle(now, input) == Then::Over {
                     self.state = State::Ended;
                 }
+            }
+            (State::Offered | State::Answering(_) | State::Ended, Input::WayBack(found)) => {
+                self.session.standing.way_back(found);
             }
             (State::Ended, Input::Request { key, request, .. }) => {
                 self.respond(key, request.respond(StatusCode(481), None));

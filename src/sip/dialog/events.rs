@@ -59,6 +59,8 @@ pub enum Input {
         /// Its CSeq number.
         number: u32,
     },
+    /// The hop by which the far end of the dialog can be reached, if there is one: a connection that is alive, or a new one.
+    WayBack(Option<Hop>),
 }
 
 /// What to do.
@@ -87,6 +89,13 @@ pub enum Output {
     },
     /// The way to leave has changed: deposit the new teardown plan.
     TeardownChanged,
+    /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
+    Rerouted(Hop),
+    /// Whether there is a way to the far end.
+    WayBack {
+        /// There is one.
+        known: bool,
+    },
     /// A PRACK brought the answer to the offer of our 180.
     AnsweredEarly {
         /// The SDP answer.

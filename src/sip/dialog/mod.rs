@@ -242,7 +242,7 @@ impl Dialog {
     }
 
     /// The far end is reached by this from here on: a connection of ours in place of one that is gone.
-    pub fn goes_by(&mut self, hop: Hop) {
+    pub(super) fn goes_by(&mut self, hop: Hop) {
         self.hop = hop;
     }
 }

@@ -92,6 +92,7 @@ impl Session {
             Input::SendDigit(digit, held) => requests.send_key(standing, digit, held),
             Input::Response(response) => requests.answered(standing, now, &response),
             Input::NoResponse { method, number } => requests.unanswered(standing, now, &method, number),
+            Input::WayBack(found) => standing.way_back(found),
             // The INVITE that opened the dialog is long answered.
             Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled => {}
         }

@@ -39,4 +39,15 @@ impl Standing {
             self.say(Output::TeardownChanged);
         }
     }
+
+    /// Whether the far end can be reached, and by what. A datagram proves nothing: where it spoke from stays a way.
+    pub(super) fn way_back(&mut self, found: Option<Hop>) {
+        let is_new = |hop: &Hop| hop.transport.is_reliable() && *hop != self.dialog.hop();
+        if let Some(hop) = found.filter(is_new) {
+            self.dialog.goes_by(hop);
+            self.say(Output::TeardownChanged);
+            self.say(Output::Rerouted(hop));
+        }
+        self.say(Output::WayBack { known: found.is_some() });
+    }
 }

@@ -3,7 +3,7 @@
 //! A connection that the dialog came by serves whatever its address (RFC 5923 in spirit: the far end opened it for this). When
 //! it is gone, RFC 3261 section 12.2.1.1 and RFC 3263 section 4 say where a new one leads: the first route, else the remote
 //! target; a name is looked up. TLS stays TLS. Invariant: every request inside a dialog has at least one way, and no more than
-//! [`WAYS_MAX`] are tried. Driver: `actors/signalling/delivery.rs`.
+//! [`WAYS_MAX`] are tried. Driver: `src/sip/endpoint/delivery.rs`.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::delivery::{Answered, Delivery};
 use super::{Endpoint, Output};
 use crate::dialog::DialogId;
 use crate::dialog::teardown::{self, Teardown, Terminating};
@@ -19,8 +20,8 @@ pub(super) struct Leave<C> {
 }
 
 impl<O: Clone, C: Copy> Endpoint<O, C> {
-    /// Carry out a teardown: the dialog is ours from here on. `branch` is a fresh Via branch for its BYE.
-    pub fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, teardown: Teardown, branch: String) {
+    pub(super) fn carry_out(&mut self, now: Instant, call: C, dialog: &DialogId, teardown: Teardown, branch: String) {
+        self.deliveries.forget(dialog);
         self.disown(dialog);
         self.vetting.call_over(dialog);
         let machine = Terminating::begin(now, teardown, branch);
@@ -28,18 +29,15 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         self.settle(now, dialog);
     }
 
-    /// The BYE of a teardown was answered, or no way is left to try. Whether its caller is left in silence: not where the far
-    /// end's own BYE came meanwhile.
-    pub fn bye_ended(&mut self, now: Instant, dialog: &DialogId, answered: bool) -> bool {
-        let Some(leave) = self.terminating.get_mut(dialog) else { return false };
-        leave.unanswered = !answered;
+    /// The BYE of a teardown was answered, or no way is left to try. Where the far end's own BYE came meanwhile, all is over.
+    pub(super) fn bye_ended(&mut self, now: Instant, dialog: &DialogId, answered: Answered) {
+        let Some(leave) = self.terminating.get_mut(dialog) else { return };
+        leave.unanswered = answered == Answered::ByNobody;
         leave.machine.bye_ended();
         self.settle(now, dialog);
-        !answered
     }
 
-    /// Teardowns that wait for an ACK wait no longer.
-    pub fn wait_no_longer(&mut self, now: Instant) {
+    pub(super) fn wait_no_longer(&mut self, now: Instant) {
         self.terminating.values_mut().for_each(|leave| leave.machine.acked(now));
         let dialogs: Vec<DialogId> = self.terminating.keys().cloned().collect();
         dialogs.iter().for_each(|dialog| self.settle(now, dialog));
@@ -89,11 +87,12 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                     self.layer.respond(now, &key, response);
                 }
                 Some(teardown::Output::Request { request, ways }) => {
-                    self.outputs.push_back(Output::Deliver { dialog: dialog.clone(), request, ways });
+                    self.deliver(Delivery::bye(dialog.clone(), request, ways));
                 }
                 None if machine.is_done() => {
                     if let Some(Leave { call, unanswered, .. }) = self.terminating.remove(dialog) {
-                        self.outputs.push_back(Output::Left { call, bye_unanswered: unanswered });
+                        let dialog = dialog.clone();
+                        self.outputs.push_back(Output::Left { call, dialog, bye_unanswered: unanswered });
                     }
                     return;
                 }

@@ -11,13 +11,13 @@ use crate::message::parse;
 type Do = fn(&mut Tried);
 
 /// Every input there is, by a name.
-const INPUTS: [(&str, Do); 34] = [
+const INPUTS: [(&str, Do); 39] = [
     ("INVITE", |t| t.udp(invite("c", "a"))),
     ("INVITE by another branch", |t| t.udp(invite("c", "b"))),
     ("INVITE of another call", |t| t.udp(invite("d", "d"))),
     ("INVITE of another call by a connection", |t| t.tcp(invite("d", "d"))),
     ("INVITE of another call, listed", |t| {
-        t.listed = true;
+        t.world.listed = true;
         t.udp(invite("d", "d"));
     }),
     ("CANCEL", |t| t.udp(request("CANCEL", "c", "a", ""))),
@@ -43,24 +43,24 @@ const INPUTS: [(&str, Do); 34] = [
     }),
     ("OPTIONS", |t| t.udp(request("OPTIONS", "e", "o", ""))),
     ("REGISTER", |t| t.udp(request("REGISTER", "e", "p", ""))),
-    ("doors close", |t| t.endpoint.close_doors()),
+    ("doors close", |t| t.put(Input::CloseDoors)),
     ("100", |t| t.respond(100)),
     ("180", |t| t.respond(180)),
     ("200", |t| t.respond(200)),
     ("487", |t| t.respond(487)),
     ("taken", |t| {
         let (key, invite) = t.invite();
-        t.endpoint.taken(t.now, &key, invite.trying(), by_udp());
+        t.put(Input::Taken { key, trying: invite.trying(), hop: by_udp() });
     }),
     ("owned", |t| {
         let (invite, _) = t.invite();
-        t.endpoint.own(t.now, Ownership { dialog: dialog().id, invite, owner: "owner", flow: 1 });
+        t.put(Input::Own(Ownership { dialog: dialog().id, invite, owner: "owner", flow: 1 }));
     }),
     ("forgotten", |t| {
         let (invite, _) = t.invite();
-        t.endpoint.forget_invite(&invite);
+        t.put(Input::ForgetInvite(invite));
     }),
-    ("the owner dies", |t| t.dead = true),
+    ("the owner dies", |t| t.world.dead = true),
     ("refused", |t| t.refuse(by_udp(), Some(Offence::Refused))),
     ("refused 20 times by a connection", |t| {
         for _ in 0..20 {
@@ -86,12 +86,24 @@ const INPUTS: [(&str, Do); 34] = [
         let answer = invite.respond(StatusCode(200), Some("ours"));
         t.leave(Teardown::AnswerThenBye { key, answer, dialog: dialog(), reason: String::new() });
     }),
-    ("the BYE is answered", |t| t.bye_ended(true)),
-    ("nobody answers the BYE", |t| t.bye_ended(false)),
+    ("INFO of ours", |t| {
+        let (request, ways) = dialog().request(Method::Info, "z9hG4bKours");
+        t.put(Input::Send { dialog: dialog().id, request, ways });
+    }),
+    ("a way back is wanted", |t| t.put(Input::FindWayBack { dialog: dialog().id, ways: dialog().ways() })),
+    ("200 to ours", |t| t.answered(200)),
+    ("503 to ours", |t| t.answered(503)),
+    ("nobody answers", Tried::pass),
+    ("nonsense", |t| t.put(Input::Arrived { bytes: Bytes::from_static(b"nonsense"), hop: by_udp() })),
+    ("INVITE without From", |t| {
+        let text = invite("d", "d").to_bytes();
+        let text = String::from_utf8_lossy(&text).replace("From:", "X-From:");
+        t.put(Input::Arrived { bytes: Bytes::from(text), hop: by_udp() });
+    }),
 ];
 
 /// The situations by name: from which other, and what happens on the way.
-const STATES: [(&str, &str, &[&str]); 13] = [
+const STATES: [(&str, &str, &[&str]); 14] = [
     ("nobody's", "", &[]),
     ("offered", "nobody's", &["INVITE"]),
     ("cancelled before it is owned", "offered", &["CANCEL"]),
@@ -99,10 +111,11 @@ const STATES: [(&str, &str, &[&str]); 13] = [
     ("owned", "taken", &["owned"]),
     ("answered", "owned", &["200"]),
     ("confirmed", "answered", &["ACK"]),
+    ("asking", "confirmed", &["INFO of ours"]),
     ("its owner is dead", "confirmed", &["the owner dies"]),
     ("left by an answer", "owned", &["leave by an answer and BYE"]),
     ("left by BYE", "confirmed", &["leave by BYE"]),
-    ("over", "left by BYE", &["the BYE is answered"]),
+    ("over", "left by BYE", &["200 to ours"]),
     ("refused", "offered", &["refused"]),
     ("shut out", "offered", &["refused 20 times by a connection"]),
 ];
@@ -134,32 +147,54 @@ fn dialog() -> Dialog {
     Dialog::from_invite(&invite("c", "a"), by_udp(), "ours", &local).expect("a good INVITE")
 }
 
+/// What the endpoint asks of the world.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Outside {
+    pub(super) listed: bool,
+    pub(super) dead: bool,
+    /// The connection that has ended.
+    pub(super) closed: Option<u64>,
+}
+
+impl World<&'static str> for Outside {
+    fn is_trusted(&self, _: Hop) -> bool {
+        self.listed
+    }
+
+    fn lives(&self, _: &&'static str) -> bool {
+        !self.dead
+    }
+
+    fn is_open(&self, hop: Hop) -> bool {
+        self.closed != Some(hop.flow)
+    }
+
+    fn sent_by(&self, hop: Hop) -> String {
+        format!("flow{}.example:5060", hop.flow)
+    }
+
+    fn fresh_branch(&self) -> String {
+        "z9hG4bKfresh".to_owned()
+    }
+}
+
 /// An endpoint with the time that has passed at it.
 struct Tried {
     endpoint: Endpoint<&'static str, u32>,
     now: Instant,
     /// The INVITE of the call.
     key: Option<ServerKey>,
-    listed: bool,
-    dead: bool,
+    /// The last request of ours that was sent.
+    ours: Option<Request>,
+    world: Outside,
     outputs: Vec<Output<&'static str, u32>>,
-}
-
-impl World<&'static str> for (bool, bool) {
-    fn is_trusted(&self, _: Hop) -> bool {
-        self.0
-    }
-
-    fn lives(&self, _: &&'static str) -> bool {
-        !self.1
-    }
 }
 
 impl Tried {
     fn in_state(name: &str) -> Self {
         let Some((_, from, way)) = STATES.iter().find(|(state, ..)| *state == name) else {
             let (endpoint, now) = (Endpoint::new([7; 32]), Instant::now());
-            return Self { endpoint, now, key: None, listed: false, dead: false, outputs: vec![] };
+            return Self { endpoint, now, key: None, ours: None, world: Outside::default(), outputs: vec![] };
         };
         let mut tried = Self::in_state(from);
         for step in *way {
@@ -170,17 +205,21 @@ impl Tried {
         tried
     }
 
-    fn receive(&mut self, request: Request, hop: Hop) {
-        self.endpoint.receive(self.now, Message::Request(request), hop);
+    fn put(&mut self, input: Input<&'static str, u32>) {
+        self.endpoint.handle(self.now, input);
         self.pump();
     }
 
+    fn receive(&mut self, request: &Request, hop: Hop) {
+        self.put(Input::Arrived { bytes: request.to_bytes(), hop });
+    }
+
     fn udp(&mut self, request: Request) {
-        self.receive(request, by_udp());
+        self.receive(&request, by_udp());
     }
 
     fn tcp(&mut self, request: Request) {
-        self.receive(request, by_tcp());
+        self.receive(&request, by_tcp());
     }
 
     /// The INVITE of the call, or one that is long forgotten.
@@ -191,41 +230,59 @@ impl Tried {
 
     fn respond(&mut self, status: u16) {
         let (key, invite) = self.invite();
-        self.endpoint.respond(self.now, &key, invite.respond(StatusCode(status), Some("ours")));
+        self.put(Input::Respond { key, response: invite.respond(StatusCode(status), Some("ours")) });
     }
 
     fn refuse(&mut self, hop: Hop, offence: Option<Offence>) {
         let (key, invite) = self.invite();
         let response = invite.respond(StatusCode(403), Some("ours"));
-        self.receive(invite.clone(), hop);
-        let world = (self.listed, self.dead);
-        self.endpoint.refuse(self.now, Refusal { key, invite, response, hop, offence }, &world);
-        self.pump();
+        self.receive(&invite, hop);
+        self.put(Input::Refuse(Refusal { key, invite, response, hop, offence }));
     }
 
     fn leave(&mut self, teardown: Teardown) {
-        self.endpoint.carry_out(self.now, 1, &dialog().id, teardown, "z9hG4bKbye".into());
+        let branch = "z9hG4bKbye".to_owned();
+        self.put(Input::CarryOut { call: 1, dialog: dialog().id, teardown, branch });
     }
 
-    fn bye_ended(&mut self, answered: bool) {
-        if self.endpoint.bye_ended(self.now, &dialog().id, answered) {
-            self.outputs.push(Output::Dropped("left in silence"));
+    /// The last request of ours is answered.
+    fn answered(&mut self, status: u16) {
+        if let Some(ours) = &self.ours {
+            let bytes = ours.respond(StatusCode(status), None).to_bytes();
+            self.put(Input::Arrived { bytes, hop: by_udp() });
+        }
+    }
+
+    /// As much time passes as the endpoint wants to wait.
+    fn pass(&mut self) {
+        while let Some(at) = self.endpoint.deadline() {
+            self.now = at;
+            self.endpoint.handle_timeout(at);
+            self.pump();
         }
     }
 
     fn pump(&mut self) {
-        let world = (self.listed, self.dead);
-        while let Some(output) = self.endpoint.poll(self.now, &world) {
-            if let Output::Offered { key, .. } = &output {
-                self.key.get_or_insert_with(|| key.clone());
+        while let Some(output) = self.endpoint.poll(self.now, &self.world) {
+            match &output {
+                Output::Offered { key, .. } => _ = self.key.get_or_insert_with(|| key.clone()),
+                Output::Transmit { message: Message::Request(request), .. } => self.ours = Some(request.clone()),
+                _ => {}
             }
             self.outputs.push(output);
         }
     }
 
     fn drain(&mut self) -> Vec<String> {
-        self.pump();
-        self.outputs.drain(..).map(|output| brief(&output, self.now)).collect()
+        let mut told: Vec<(String, u32)> = vec![];
+        for output in std::mem::take(&mut self.outputs) {
+            let word = brief(&output, self.now);
+            match told.last_mut().filter(|(last, _)| *last == word) {
+                Some((_, times)) => *times += 1,
+                None => told.push((word, 1)),
+            }
+        }
+        told.into_iter().map(|(word, times)| if times == 1 { word } else { format!("{times} × {word}") }).collect()
     }
 }
 
@@ -236,17 +293,19 @@ fn brief(output: &Output<&'static str, u32>, now: Instant) -> String {
         Output::Transmit { message: Message::Request(request), .. } => request.method.to_string(),
         Output::Offered { .. } => "Offered".to_owned(),
         Output::Tell { owner, input } => match input {
-            Input::Request { request, .. } => format!("{owner} <- {}", request.method),
-            Input::Acked { .. } => format!("{owner} <- Acked"),
+            dialog::Input::Request { request, .. } => format!("{owner} <- {}", request.method),
+            dialog::Input::Acked { .. } => format!("{owner} <- Acked"),
+            dialog::Input::Response(response) => format!("{owner} <- {}", response.summary()),
             other => format!("{owner} <- {other:?}"),
         },
-        Output::Deliver { request, .. } => format!("Deliver {}", request.method),
-        Output::ShutOut { until, .. } => format!("ShutOut for {} s", until.duration_since(now).as_secs()),
+        Output::ShutOut { until, .. } => format!("ShutOut for {} s", until.saturating_duration_since(now).as_secs()),
         Output::Left { bye_unanswered, .. } => {
             format!("Left{}", if *bye_unanswered { ", the BYE unanswered" } else { "" })
         }
         Output::Dropped(why) => format!("Dropped: {why}"),
-        Output::Response { .. } | Output::NoResponse { .. } => format!("{output:?}"),
+        Output::Open { transport, remote, .. } => format!("Open {transport} {remote}"),
+        Output::Locate { host, .. } => format!("Locate {host}"),
+        Output::Probe { hop, .. } => format!("Probe {}", hop.remote),
     }
 }
 
@@ -282,16 +341,17 @@ fn every_situation_meets_every_message_as_written() {
 /// A teardown that waits for an ACK has an end in time, or at once where nobody is left to wait.
 #[test]
 fn a_teardown_sends_its_bye_at_the_ack_in_time_or_at_once() {
-    let bye = |output: &String| output == "Deliver BYE";
+    let bye = |output: &String| output == "BYE";
     let mut in_time = Tried::in_state("left by an answer");
     let began = in_time.now;
     while let Some(at) = in_time.endpoint.deadline().filter(|_| !in_time.drain().iter().any(bye)) {
         in_time.now = at;
         in_time.endpoint.handle_timeout(at);
+        in_time.pump();
     }
     assert_eq!(in_time.now - began, Duration::from_secs(32));
     let mut at_once = Tried::in_state("left by an answer");
-    at_once.endpoint.wait_no_longer(at_once.now);
+    at_once.put(Input::WaitNoLonger);
     assert!(at_once.drain().iter().any(bye));
     let mut acknowledged = Tried::in_state("left by an answer");
     acknowledged.udp(request("ACK", "c", "k", ";tag=ours"));
@@ -307,7 +367,7 @@ fn nothing_is_left_of_a_call_that_is_over() {
         last = at;
         over.now = at;
         over.endpoint.handle_timeout(at);
-        over.drain();
+        over.pump();
     }
     assert_eq!((over.endpoint.transactions(), over.endpoint.deadline()), (0, None), "{last:?}");
     assert!(over.endpoint.early_cancels.is_empty() && over.endpoint.invites.is_empty());

@@ -31,7 +31,7 @@ struct Tried {
 type Do = fn(&mut Tried);
 
 /// Every input there is, by a name.
-const INPUTS: [(&str, Do); 66] = [
+const INPUTS: [(&str, Do); 68] = [
     ("ring", |t| t.put(Input::Ring { sdp: "v=0 ours".into() })),
     ("answer", |t| t.put(Input::Answer { sdp: "v=0 ours".into() })),
     ("CANCEL", |t| t.put(Input::Cancelled)),
@@ -95,7 +95,9 @@ const INPUTS: [(&str, Do); 66] = [
     ("200 to INFO", |t| t.respond("INFO", 200, "")),
     ("481 to INFO", |t| t.respond("INFO", 481, "")),
     ("nothing to INFO", |t| t.nothing_to(Method::Info)),
-    ("another connection", |t| t.uas.goes_by(other_hop())),
+    ("a way back by another connection", |t| t.put(Input::WayBack(Some(connection())))),
+    ("a way back by datagrams", |t| t.put(Input::WayBack(Some(other_hop())))),
+    ("no way back", |t| t.put(Input::WayBack(None))),
     ("time", Tried::pass),
     ("much time", |t| {
         t.now += Duration::from_secs(100);
@@ -158,6 +160,10 @@ const STATES: [(&str, &str, &[&str]); 31] = [
 
 fn other_hop() -> Hop {
     Hop { transport: Transport::Udp, remote: ([3, 80, 16, 14], 5060).into(), flow: 7 }
+}
+
+fn connection() -> Hop {
+    Hop { transport: Transport::Tcp, remote: ([3, 80, 16, 13], 5060).into(), flow: 70_000 }
 }
 
 fn with(mut request: Request, name: &str, value: &str) -> Request {
@@ -308,6 +314,7 @@ fn brief(uas: &Acceptor, output: &Output) -> String {
         }
         Output::Reinvited { request, .. } => format!("Reinvited by {}", request.method),
         Output::CallerHungUp { reason } => format!("CallerHungUp {}", reason.as_deref().unwrap_or_default()),
+        Output::Rerouted(hop) => format!("Rerouted by {}", hop.transport),
         Output::TeardownChanged => "TeardownChanged".to_owned(),
         other => format!("{other:?}"),
     }
