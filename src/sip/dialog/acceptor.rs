@@ -4,27 +4,28 @@
 //! Offered -answer-> Answering -ACK-> Confirmed -BYE-> Ended
 //!    | CANCEL/reject -> Ended   | 64*T1 without ACK: reported, the call then leaves
 //! ```
-//! From the ACK on it is `session.rs` that decides; who has offered what before the 2xx is in `exchange.rs`. Invariant:
+//! From the ACK on it is `session.rs` that decides; what matters only until the 2xx is in `acceptor/offered.rs`. Invariant:
 //! [`Acceptor::teardown`] always says how to leave from here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::capabilities::{ALLOW, capabilities, not_understood};
+use super::capabilities::not_understood;
 use super::events::{Input, Output};
 use super::exchange::Exchange;
-use super::reliable::{self, Unacknowledged};
 use super::repeated::Repeated;
 use super::session::{self, Session, Then, Wish, described_in};
 use super::session_timer::{self, SessionTimer};
 use super::teardown::Teardown;
 use super::{Dialog, LocalIdentity};
 use crate::hop::Hop;
-use crate::message::body::SDP;
-use crate::message::{CSeq, Method, NotUnderstood, Request, Response, StatusCode};
+use crate::message::{Method, Request, Response, StatusCode};
 use crate::transaction::ServerKey;
 
+use offered::Offered;
+
+mod offered;
 #[cfg(test)]
 mod tests;
 
@@ -32,20 +33,19 @@ mod tests;
 #[derive(Debug)]
 pub struct Acceptor {
     session: Session,
-    invite: Request,
-    key: ServerKey,
     state: State,
-    provisional: Option<Unacknowledged>,
-    exchange: Exchange,
-    /// The session description of a 200 that waits for the PRACK of the 180.
-    answer_waits: Option<String>,
-    rseq: u32,
 }
 
 #[derive(Debug)]
 enum State {
-    Offered,
-    Answering(Repeated),
+    /// The INVITE has no final response yet.
+    Offered(Box<Offered>),
+    /// The 2xx is out, and repeated until its ACK.
+    Answering {
+        answer: Repeated,
+        /// Who has offered what: an UPDATE may offer anew once that is settled.
+        exchange: Exchange,
+    },
     Confirmed,
     Ended,
 }
@@ -60,13 +60,10 @@ impl Acceptor {
         local: &LocalIdentity,
     ) -> Result<Self, StatusCode> {
         let dialog = Dialog::from_invite(&invite, hop, local_tag, local)?;
-        let exchange = Exchange::of_invite(&invite).map_err(|NotUnderstood| StatusCode(415))?;
-        let timer = session_timer::asked(&invite).map_err(|_| StatusCode(422))?;
-        let session = Session::new(dialog, SessionTimer::Ahead(timer), local_tag, &invite.headers);
-        // Any number will do to begin with (RFC 3262 section 3); it may not be foreseen by those off the path.
-        let rseq = u32::from_str_radix(local_tag.get(..7).unwrap_or("1"), 16).unwrap_or(1).max(1);
-        let state = State::Offered;
-        Ok(Self { session, invite, key, state, provisional: None, exchange, answer_waits: None, rseq })
+        let offered = Offered::new(invite, key, local_tag)?;
+        let timer = session_timer::asked(&offered.invite).map_err(|_| StatusCode(422))?;
+        let session = Session::new(dialog, SessionTimer::Ahead(timer), local_tag, &offered.invite.headers);
+        Ok(Self { session, state: State::Offered(Box::new(offered)) })
     }
 
     /// The dialog.
@@ -76,55 +73,57 @@ impl Acceptor {
 
     /// How to leave from here. `answer_sdp` is the answer to give when the policy is to answer before the teardown.
     pub fn teardown(&self, before_answer: BeforeAnswer<'_>, reason: &str) -> Teardown {
+        let (standing, dialog, reason) = (&self.session.standing, self.dialog().clone(), reason.to_owned());
         match &self.state {
-            State::Offered => match before_answer {
-                BeforeAnswer::Reject(status) => {
-                    Teardown::Reject { key: self.key.clone(), response: self.final_response(status) }
+            State::Offered(offered) => {
+                let key = offered.key.clone();
+                match before_answer {
+                    BeforeAnswer::Reject(status) => {
+                        Teardown::Reject { key, response: offered.final_response(standing, status) }
+                    }
+                    BeforeAnswer::AnswerThenBye { sdp } => {
+                        Teardown::AnswerThenBye { key, answer: offered.answer(standing, sdp), dialog, reason }
+                    }
                 }
-                BeforeAnswer::AnswerThenBye { sdp } => Teardown::AnswerThenBye {
-                    key: self.key.clone(),
-                    answer: self.answer(sdp),
-                    dialog: self.dialog().clone(),
-                    reason: reason.to_owned(),
-                },
-            },
-            State::Answering(Repeated { answer, until, .. }) => Teardown::ByeOnceAcked {
-                key: self.key.clone(),
-                answer: answer.clone(),
-                dialog: self.dialog().clone(),
-                reason: reason.to_owned(),
-                until: *until,
-            },
-            State::Confirmed => {
-                Teardown::Bye { dialog: self.dialog().clone(), reason: reason.to_owned(), headers: vec![] }
             }
+            State::Answering { answer: Repeated { key, answer, until, .. }, .. } => {
+                let (key, answer, until) = (key.clone(), answer.clone(), *until);
+                Teardown::ByeOnceAcked { key, answer, dialog, reason, until }
+            }
+            State::Confirmed => Teardown::Bye { dialog, reason, headers: vec![] },
             State::Ended => Teardown::Nothing,
         }
     }
 
     /// The far end's offer, as long as nothing has answered it.
     pub fn unanswered_offer(&self) -> Option<Bytes> {
-        let unanswered = matches!(self.state, State::Offered) && self.answer_waits.is_none();
-        self.invite.session_description().ok().flatten().filter(|_| unanswered)
+        match &self.state {
+            State::Offered(offered) if offered.answer_waits.is_none() => {
+                offered.invite.session_description().ok().flatten()
+            }
+            State::Offered(_) | State::Answering { .. } | State::Confirmed | State::Ended => None,
+        }
     }
 
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        match (&self.state, input) {
-            (State::Offered, Input::Ring { sdp }) => self.ring(now, sdp),
-            // A far end that insists on acknowledging the 180 has its turn first.
-            (State::Offered, Input::Answer { sdp }) if self.provisional.is_some() => self.answer_waits = Some(sdp),
-            (State::Offered, Input::Answer { sdp }) => self.send_answer(now, sdp),
-            (State::Offered, Input::Cancelled) => {
-                self.respond(self.key.clone(), self.final_response(StatusCode(487)));
+        let standing = &mut self.session.standing;
+        match (&mut self.state, input) {
+            (State::Offered(offered), Input::Ring { sdp }) => offered.ring(standing, now, sdp),
+            (State::Offered(offered), Input::Answer { sdp }) if offered.awaits_prack() => {
+                offered.answer_waits = Some(sdp);
+            }
+            (State::Offered(_), Input::Answer { sdp }) => self.send_answer(now, sdp),
+            (State::Offered(offered), Input::Cancelled) => {
+                standing.respond(offered.key.clone(), offered.final_response(standing, StatusCode(487)));
                 self.end();
                 self.say(Output::CallerCancelled);
             }
-            (State::Offered | State::Answering(_), Input::Request { key, request, hop }) => {
+            (State::Offered(_) | State::Answering { .. }, Input::Request { key, request, hop }) => {
                 self.asked_early(now, key, request, hop);
             }
-            (State::Answering(_), Input::Acked { ack, hop }) => {
-                self.session.standing.dialog.came_by(hop);
+            (State::Answering { .. }, Input::Acked { ack, hop }) => {
+                standing.dialog.came_by(hop);
                 self.state = State::Confirmed;
                 self.say(Output::TeardownChanged);
                 self.say(Output::Confirmed { body: described_in(&ack) });
@@ -134,17 +133,17 @@ impl Acceptor {
                     self.state = State::Ended;
                 }
             }
-            (State::Offered | State::Answering(_) | State::Ended, Input::WayBack(found)) => {
-                self.session.standing.way_back(found);
+            (State::Offered(_) | State::Answering { .. } | State::Ended, Input::WayBack(found)) => {
+                standing.way_back(found);
             }
             (State::Ended, Input::Request { key, request, .. }) => {
                 self.respond(key, request.respond(StatusCode(481), None));
             }
             // Too early, late or repeated: nothing is left to do.
-            (State::Offered, Input::Acked { .. })
-            | (State::Answering(_), Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled)
+            (State::Offered(_), Input::Acked { .. })
+            | (State::Answering { .. }, Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled)
             | (
-                State::Offered | State::Answering(_),
+                State::Offered(_) | State::Answering { .. },
                 Input::Reoffer { .. }
                 | Input::Refer(_)
                 | Input::SendDigit(..)
@@ -157,10 +156,17 @@ impl Acceptor {
 
     /// The deadline passed: repeat what awaits an ACK or PRACK, or what a session does.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let standing = &mut self.session.standing;
         match &mut self.state {
-            State::Offered => self.repeat_provisional(now),
-            State::Answering(repeated) => {
-                if !repeated.repeat(now, &mut self.session.standing.outputs) {
+            State::Offered(offered) => {
+                if let Some(refusal) = offered.repeat_provisional(standing, now) {
+                    standing.respond(offered.key.clone(), refusal);
+                    self.end();
+                    self.say(Output::NeverAcked);
+                }
+            }
+            State::Answering { answer, .. } => {
+                if !answer.repeat(now, &mut standing.outputs) {
                     self.say(Output::NeverAcked);
                 }
             }
@@ -177,8 +183,8 @@ impl Acceptor {
     /// When to wake.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Offered => self.provisional.as_ref().map(Unacknowledged::deadline),
-            State::Answering(repeated) => Some(repeated.deadline()),
+            State::Offered(offered) => offered.deadline(),
+            State::Answering { answer, .. } => Some(answer.deadline()),
             State::Confirmed => self.session.deadline(),
             State::Ended => None,
         }
@@ -193,7 +199,9 @@ impl Acceptor {
         request: &Request,
         outcome: Result<String, Response>,
     ) {
-        if let (Some(waits), Ok(sdp)) = (&mut self.answer_waits, &outcome) {
+        if let State::Offered(offered) = &mut self.state
+            && let (Some(waits), Ok(sdp)) = (&mut offered.answer_waits, &outcome)
+        {
             waits.clone_from(sdp);
         }
         self.session.answer_reinvite(now, key, request, outcome);
@@ -215,9 +223,10 @@ impl Acceptor {
 
     fn bye(&mut self, key: ServerKey, request: &Request) {
         self.respond(key, request.respond(StatusCode(200), None));
-        if matches!(self.state, State::Offered) {
+        if let State::Offered(offered) = &self.state {
             // BYE inside an early dialog ends the INVITE too (RFC 3261 section 15.1.2).
-            self.respond(self.key.clone(), self.final_response(StatusCode(487)));
+            let refusal = offered.final_response(&self.session.standing, StatusCode(487));
+            self.session.standing.respond(offered.key.clone(), refusal);
         }
         self.end();
         self.session.hung_up(request);
@@ -225,17 +234,20 @@ impl Acceptor {
 
     /// Another offer before the first exchange is over, or a refresh.
     fn offered_early(&mut self, now: Instant, key: ServerKey, request: Request) {
+        let (exchange, is_answered) = match &self.state {
+            State::Offered(offered) => (offered.exchange, false),
+            State::Answering { exchange, .. } => (*exchange, true),
+            State::Confirmed | State::Ended => return,
+        };
         match session::wish(&request) {
             Err(refusal) => self.respond(key, refusal),
             Ok(Wish::Refresh) => self.session.refreshed(now, key, &request),
             // What was offered before the 2xx is answered: an UPDATE may offer anew (RFC 3311 section 5.1).
-            Ok(Wish::Offer) if request.method == Method::Update && self.exchange.is_settled() => {
+            Ok(Wish::Offer) if request.method == Method::Update && exchange.is_settled() => {
                 self.session.reinvited(key, request);
             }
             // The first INVITE has no final response yet.
-            Ok(Wish::Offer) if matches!(self.state, State::Offered) && !self.exchange.is_ours() => {
-                self.respond(key, session::later(&request));
-            }
+            Ok(Wish::Offer) if !is_answered && !exchange.is_ours() => self.respond(key, session::later(&request)),
             // It has, and only its ACK is missing; or our offer is not answered.
             Ok(Wish::Offer) => self.respond(key, request.respond(StatusCode(491), None)),
         }
@@ -243,60 +255,28 @@ impl Acceptor {
 
     /// The 200 goes out, to be repeated until its ACK.
     fn send_answer(&mut self, now: Instant, sdp: String) {
-        let answer = self.answer(&sdp);
-        self.respond(self.key.clone(), answer.clone());
-        let number = self.invite.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
-        self.session.standing.sdp = sdp;
-        self.session.standing.timer.start(now);
-        self.state = State::Answering(Repeated::new(now, self.key.clone(), number, answer, false));
+        let State::Offered(offered) = &self.state else { return };
+        let standing = &mut self.session.standing;
+        let (key, answer) = (offered.key.clone(), offered.answer(standing, &sdp));
+        standing.respond(key.clone(), answer.clone());
+        standing.sdp = sdp;
+        standing.timer.start(now);
+        let exchange = offered.exchange;
+        let answer = Repeated::new(now, key, offered.number(), answer, false);
+        self.state = State::Answering { answer, exchange };
         self.say(Output::TeardownChanged);
-    }
-
-    fn ring(&mut self, now: Instant, sdp: String) {
-        let ringing = self.invite.respond(StatusCode(180), Some(&self.dialog().id.local_tag));
-        let mut ringing = ringing.with("Contact", self.dialog().contact()).with("Allow", ALLOW);
-        if reliable::is_required(&self.invite) && self.provisional.is_none() {
-            if self.exchange.offers_reliably() {
-                ringing = ringing.with_body(SDP, sdp.clone());
-                self.session.standing.sdp = sdp;
-            }
-            self.rseq += 1;
-            let waiting = Unacknowledged::new(now, ringing, self.rseq);
-            self.respond(self.key.clone(), waiting.response.clone());
-            self.provisional = Some(waiting);
-        } else {
-            self.respond(self.key.clone(), ringing);
-        }
-    }
-
-    fn repeat_provisional(&mut self, now: Instant) {
-        let Some(waiting) = &mut self.provisional else { return };
-        match waiting.due(now) {
-            Some(reliable::Due::Repeat) => {
-                let response = waiting.response.clone();
-                self.respond(self.key.clone(), response);
-            }
-            Some(reliable::Due::GiveUp) => {
-                self.provisional = None;
-                self.respond(self.key.clone(), self.final_response(StatusCode(504)));
-                self.end();
-                self.say(Output::NeverAcked);
-            }
-            None => {}
-        }
     }
 
     fn prack(&mut self, now: Instant, key: ServerKey, request: &Request) {
         let Ok(described) = request.session_description() else { return self.respond(key, not_understood(request)) };
-        let invite = self.invite.headers.get("CSeq").and_then(CSeq::parse);
-        let mine = |waiting: &mut Unacknowledged| {
-            invite.as_ref().is_some_and(|invite| reliable::acknowledges(request, waiting.rseq, invite))
+        let State::Offered(offered) = &mut self.state else {
+            return self.respond(key, request.respond(StatusCode(481), None));
         };
-        if self.provisional.take_if(mine).is_none() {
+        if !offered.acknowledged_by(request) {
             return self.respond(key, request.respond(StatusCode(481), None));
         }
         match described {
-            Some(body) if self.exchange.answered() => {
+            Some(body) if offered.exchange.answered() => {
                 self.respond(key, request.respond(StatusCode(200), None));
                 self.say(Output::AnsweredEarly { body });
             }
@@ -309,27 +289,12 @@ impl Acceptor {
 
     /// Sends the 200 of the INVITE, if it waited for the PRACK of the 180.
     fn answer_what_waits(&mut self, now: Instant) {
-        if self.provisional.is_none()
-            && let Some(sdp) = self.answer_waits.take()
+        if let State::Offered(offered) = &mut self.state
+            && !offered.awaits_prack()
+            && let Some(sdp) = offered.answer_waits.take()
         {
-            self.handle(now, Input::Answer { sdp });
+            self.send_answer(now, sdp);
         }
-    }
-
-    fn answer(&self, sdp: &str) -> Response {
-        let response = self.invite.respond(StatusCode(200), Some(&self.dialog().id.local_tag));
-        let response = capabilities(response.with("Contact", self.dialog().contact()));
-        let response = match self.session.standing.timer.agreement() {
-            Some(agreed) => agreed.in_answer(response),
-            None => response,
-        };
-        // What was agreed on by 180 and PRACK is not offered again (RFC 3261 section 13.2.1).
-        if self.exchange.is_settled() { response } else { response.with_body(SDP, sdp.to_owned()) }
-    }
-
-    fn final_response(&self, status: StatusCode) -> Response {
-        let response = self.invite.respond(status, Some(&self.dialog().id.local_tag));
-        if status.0 == 503 { response.with("Retry-After", "5") } else { response }
     }
 
     fn respond(&mut self, key: ServerKey, response: Response) {

@@ -6,6 +6,7 @@ use super::*;
 use crate::dialog::refer::{SendMethod, Transfer};
 use crate::dialog::tests::{INVITE, described, hop, inside, some_key, uas_of};
 use crate::hop::Transport;
+use crate::message::body::SDP;
 
 /// The number of the INVITE; what the far end asks later counts up from there.
 const FIRST: u32 = 52_215_685;
@@ -18,6 +19,8 @@ const CONTACT: &str = "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1";
 /// A call with the time that has passed in it.
 struct Tried {
     uas: Acceptor,
+    /// The transaction of the INVITE.
+    invite: ServerKey,
     began: Instant,
     now: Instant,
     /// The number of the last request of the far end, and of its last re-INVITE.
@@ -203,7 +206,10 @@ impl Tried {
         let length = format!("{headers}Content-Type: application/sdp\r\nContent-Length: {}", sdp.len());
         let invite = INVITE.replace("Content-Length: 0", &length) + sdp;
         let now = Instant::now();
-        Self { uas: uas_of(now, &invite), began: now, now, number: FIRST, reinvited: FIRST + 100, asked: None }
+        let (uas, reinvited) = (uas_of(now, &invite), FIRST + 100);
+        let State::Offered(offered) = &uas.state else { panic!("a new call") };
+        let invite = offered.key.clone();
+        Self { uas, invite, began: now, now, number: FIRST, reinvited, asked: None }
     }
 
     /// A call in the state of this name.
@@ -286,7 +292,7 @@ impl Tried {
         }) {
             self.asked = Some((key, request));
         }
-        outputs.iter().map(|output| brief(&self.uas, output)).collect()
+        outputs.iter().map(|output| brief(&self.invite, output)).collect()
     }
 
     /// How the call would leave, and when it wakes.
@@ -301,10 +307,10 @@ impl Tried {
 }
 
 /// An output as a word or two.
-fn brief(uas: &Acceptor, output: &Output) -> String {
+fn brief(invite: &ServerKey, output: &Output) -> String {
     match output {
         Output::Respond { key, response } => {
-            let whose = if *key == uas.key { "the INVITE" } else { "it" };
+            let whose = if key == invite { "the INVITE" } else { "it" };
             format!("{} to {whose}{}", response.status.0, told(&response.headers, &response.body))
         }
         Output::Send { request, .. } | Output::Acknowledge { request, .. } => {
