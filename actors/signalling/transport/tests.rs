@@ -1,14 +1,27 @@
 //! Connections of our own, on real sockets.
 
-use super::*;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use actix::{Actor, Context};
 use bellhop_sip::dialog::LocalIdentity;
+use bellhop_sip::hop::{Hop, Transport};
+use bellhop_sip::message::framing::{Framed, Framer};
+use bytes::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
-use crate::signalling::tls::IdentityPem;
+use super::inbox::{self, Inbox};
+use super::writing::{WRITE_QUEUE, WRITTEN_WITHIN, WriteQueue, write_out};
+use super::{Bound, Listen, Protocol, SocketWire};
+use crate::signalling::endpoint::SipEndpoint;
+use crate::signalling::tls::{IdentityPem, TlsIdentity};
+use crate::signalling::wire::Wire;
 
 fn pem(names: &[&str]) -> IdentityPem {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

@@ -5,6 +5,7 @@
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bellhop_sip::dialog::LocalIdentity;
@@ -13,15 +14,23 @@ use bellhop_sip::networks::Source;
 use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, send};
 
-use super::{SocketWire, lock};
+use super::lock;
+use super::socket_wire::SocketWire;
 use crate::metrics;
 use crate::signalling::wire::{Reached, Wire};
 
 /// A way out that nobody else attends to.
 pub struct Unattended {
-    pub(super) wire: SocketWire,
+    wire: SocketWire,
     /// The first connection that was opened by this one.
-    pub(super) opened_from: u64,
+    opened_from: u64,
+}
+
+impl SocketWire {
+    /// The same for another thread, while that of the connections' writers is stuck.
+    pub fn unattended(&self) -> Unattended {
+        Unattended { wire: self.clone(), opened_from: self.0.next_flow.load(Ordering::Relaxed) }
+    }
 }
 
 impl Unattended {
