@@ -40,7 +40,7 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
         }
         let now = crate::now();
         let mut terminating = Terminating::begin(now, teardown, format!("z9hG4bK{:016x}", rand::random::<u64>()));
-        terminating.acked(now); // nobody will be there to wait for it
+        terminating.wait_no_longer(now); // nobody will be there to wait for it
         while let Some(output) = terminating.poll() {
             if let Output::Request { request, ways } = output {
                 send(request, ways, wire).await;

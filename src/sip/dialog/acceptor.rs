@@ -122,7 +122,7 @@ impl Acceptor {
             (State::Offered(_) | State::Answering { .. }, Input::Request { key, request, hop }) => {
                 self.asked_early(now, key, request, hop);
             }
-            (State::Answering { .. }, Input::Acked { ack, hop }) => {
+            (State::Answering { answer, .. }, Input::Acked { ack, hop }) if answer.is_acknowledged_by(&ack) => {
                 standing.dialog.came_by(hop);
                 self.state = State::Confirmed;
                 self.say(Output::TeardownChanged);
@@ -140,7 +140,7 @@ impl Acceptor {
                 self.respond(key, request.respond(StatusCode(481), None));
             }
             // Too early, late or repeated: nothing is left to do.
-            (State::Offered(_), Input::Acked { .. })
+            (State::Offered(_) | State::Answering { .. }, Input::Acked { .. })
             | (State::Answering { .. }, Input::Ring { .. } | Input::Answer { .. } | Input::Cancelled)
             | (
                 State::Offered(_) | State::Answering { .. },

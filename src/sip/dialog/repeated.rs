@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::events::Output;
-use crate::message::Response;
+use crate::message::{CSeq, Request, Response};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
 /// A 2xx to an INVITE, repeated until its ACK (RFC 3261 section 13.3.1.4).
 #[derive(Debug, Clone)]
 pub(super) struct Repeated {
     pub(super) key: ServerKey,
-    pub(super) number: u32,
+    number: u32,
     pub(super) answer: Response,
     again: Instant,
     interval: Duration,
@@ -26,6 +26,11 @@ pub(super) struct Repeated {
 impl Repeated {
     pub(super) fn new(now: Instant, key: ServerKey, number: u32, answer: Response, offered: bool) -> Self {
         Self { key, number, answer, again: now + T1, interval: T1, until: now + TIMEOUT, offered }
+    }
+
+    /// Whether this ACK is that of the INVITE which was answered: it repeats its number (RFC 3261 section 13.2.2.4).
+    pub(super) fn is_acknowledged_by(&self, ack: &Request) -> bool {
+        CSeq::of(&ack.headers).is_some_and(|cseq| cseq.number == self.number)
     }
 
     pub(super) fn deadline(&self) -> Instant {

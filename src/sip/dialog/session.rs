@@ -225,7 +225,7 @@ impl Session {
         };
         let response = response.with_body(SDP, sdp.clone());
         if request.method == Method::Invite {
-            let number = request.headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
+            let number = CSeq::of(&request.headers).map_or(0, |cseq| cseq.number);
             let offered = described_in(request).is_empty();
             self.reanswer = Some(Repeated::new(now, key.clone(), number, response.clone(), offered));
         }
@@ -239,8 +239,7 @@ impl Session {
     }
 
     fn reacked(&mut self, ack: &Request) {
-        let number = ack.headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
-        if let Some(repeated) = self.reanswer.take_if(|repeated| Some(repeated.number) == number)
+        if let Some(repeated) = self.reanswer.take_if(|repeated| repeated.is_acknowledged_by(ack))
             && repeated.offered
         {
             self.standing.say(Output::Reanswered { body: described_in(ack) });

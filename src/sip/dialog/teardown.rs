@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::Dialog;
 use super::ways::{WAYS_MAX, Ways};
-use crate::message::{Method, Request, Response};
+use crate::message::{CSeq, Method, Request, Response};
 use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 
 /// How to leave, given where the call is. Headers of the BYE are all that a tenant can add; there is no field for an
@@ -195,8 +195,18 @@ impl Terminating {
         this
     }
 
-    /// The ACK of the 2xx has come.
-    pub fn acked(&mut self, now: Instant) {
+    /// An ACK has come: that of the 2xx repeats the number of its INVITE (RFC 3261 section 13.2.2.4), any other is none.
+    pub fn acked(&mut self, now: Instant, ack: &Request) {
+        let number = |headers| CSeq::of(headers).map(|cseq| cseq.number);
+        if let State::AwaitingAck { answer, .. } = &self.state
+            && number(&ack.headers) == number(&answer.headers)
+        {
+            self.wait_no_longer(now);
+        }
+    }
+
+    /// The BYE goes out without the ACK: nobody is left to wait for it.
+    pub fn wait_no_longer(&mut self, now: Instant) {
         if let State::AwaitingAck { dialog, reason, .. } = &self.state {
             let (dialog, reason) = (dialog.clone(), reason.clone());
             self.bye(now, dialog, &reason, &[]);

@@ -180,7 +180,9 @@ fn no_bye_before_the_ack_or_64_t1() {
             }
             clock += Duration::from_secs(1);
             if acked_after == Some((clock - now).as_secs()) {
-                terminating.acked(clock);
+                terminating.acked(clock, &inside("ACK", 7));
+                assert!(terminating.poll().is_none(), "the ACK of another INVITE");
+                terminating.acked(clock, &inside("ACK", 52215685));
             }
             terminating.handle_timeout(clock);
         }
@@ -666,4 +668,19 @@ fn empty_tags_and_odd_contacts_make_a_dialog_all_the_same() {
     let (bye, _) = dialog.request(Method::Bye, "z9hG4bKx");
     assert_eq!(bye.headers.get("From"), Some("<sip:+16185558387@198.51.100.204:5060>;tag=ours"));
     assert_eq!((dialog.id.remote_tag.as_str(), bye.uri.as_str()), ("", "sip:10.0.58.47:5060;alias=10.0.58.47~5060~1"));
+}
+
+/// RFC 3261 section 13.2.2.4: the ACK of a 2xx has the number of its INVITE.
+#[test]
+fn an_ack_of_another_number_confirms_nothing() {
+    let now = Instant::now();
+    let mut uas = uas(now);
+    uas.handle(now, Input::Answer { sdp: "v=0".into() });
+    drain(&mut uas);
+    for number in [52_215_684, 52_215_686, 1] {
+        uas.handle(now, Input::Acked { ack: inside("ACK", number), hop: hop() });
+        assert_eq!((drain(&mut uas), uas.deadline()), (vec![], Some(now + T1_)), "{number}: the 200 is repeated");
+    }
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52_215_685), hop: hop() });
+    assert_eq!((drain(&mut uas), uas.deadline()), (vec!["Confirmed".to_owned()], None));
 }

@@ -38,7 +38,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     }
 
     pub(super) fn wait_no_longer(&mut self, now: Instant) {
-        self.terminating.values_mut().for_each(|leave| leave.machine.acked(now));
+        self.terminating.values_mut().for_each(|leave| leave.machine.wait_no_longer(now));
         let dialogs: Vec<DialogId> = self.terminating.keys().cloned().collect();
         dialogs.iter().for_each(|dialog| self.settle(now, dialog));
     }
@@ -67,7 +67,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     ) {
         let Some(Leave { machine, .. }) = self.terminating.get_mut(dialog) else { return };
         match (&request.method, key) {
-            (Method::Ack, _) => machine.acked(now),
+            (Method::Ack, _) => machine.acked(now, request),
             (Method::Bye, Some(key)) => {
                 machine.caller_hung_up();
                 self.layer.respond(now, &key, request.respond(StatusCode(200), None));

@@ -24,6 +24,11 @@ impl CSeq {
         let method = Method::from_token(words.next()?);
         words.next().is_none().then_some(Self { number, method })
     }
+
+    /// That of a message, if it has a readable one.
+    pub fn of(headers: &Headers) -> Option<Self> {
+        headers.get("CSeq").and_then(Self::parse)
+    }
 }
 
 impl fmt::Display for CSeq {
