@@ -15,6 +15,7 @@ use super::info::{self, DTMF_RELAY};
 use super::refer::{Progress, Transfer};
 use super::session_timer::{Agreement, Refresher, SessionTimer, answered};
 use super::standing::Standing;
+use super::ways::Ways;
 use crate::message::body::SDP;
 use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::TIMEOUT;
@@ -26,6 +27,8 @@ pub(super) const TRANSFER_MAX: Duration = Duration::from_secs(75);
 pub(super) const OFFER_MAX: Duration = TIMEOUT;
 /// Tries of an offer that crosses the far end's own (491).
 const OFFER_TRIES: u32 = 4;
+/// INVITEs of ours whose 2xx is acknowledged again when it is repeated: more than can follow one another within 64·T1.
+const INVITES_KEPT: usize = 8;
 
 /// What is under way.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Requests {
     offering: Option<Offering>,
     refreshing: Option<u32>,
     transfer: Option<Asked>,
+    /// What may still be answered: method and number. A 2xx to an INVITE may come again (RFC 3261 section 13.2.2.4).
+    outstanding: Vec<(Method, u32)>,
 }
 
 #[derive(Debug)]
@@ -59,8 +64,15 @@ struct Asked {
 impl Requests {
     /// Of a far end that said these headers. `seed` makes our branches.
     pub(super) fn new(seed: &str, theirs: &Headers) -> Self {
-        let allow = allowed(theirs);
-        Self { seed: seed.to_owned(), branches: 0, allow, offering: None, refreshing: None, transfer: None }
+        Self {
+            seed: seed.to_owned(),
+            branches: 0,
+            allow: allowed(theirs),
+            offering: None,
+            refreshing: None,
+            transfer: None,
+            outstanding: vec![],
+        }
     }
 
     /// Whether the far end said that it serves a method.
@@ -85,6 +97,32 @@ impl Requests {
         offering.into_iter().chain(self.transfer.as_ref().map(|transfer| transfer.until)).min()
     }
 
+    /// A request of ours, its ways and its number; from here on it may be answered.
+    fn begin(&mut self, standing: &mut Standing, method: Method) -> (Request, Ways, u32) {
+        let is_invite = |(method, _): &(Method, u32)| *method == Method::Invite;
+        if method == Method::Invite && self.outstanding.iter().filter(|sent| is_invite(sent)).count() == INVITES_KEPT {
+            let oldest = self.outstanding.iter().position(is_invite).expect("there are some");
+            self.outstanding.remove(oldest);
+        }
+        let branch = self.branch();
+        let (request, ways) = standing.dialog.request(method.clone(), &branch);
+        let number = standing.dialog.last_number();
+        self.outstanding.push((method, number));
+        (request, ways, number)
+    }
+
+    /// Whether a response is one to a request of ours that may still be answered: strays mean nothing. A final one is the last,
+    /// but a 2xx to an INVITE.
+    fn is_answer(&mut self, cseq: &CSeq, status: StatusCode) -> bool {
+        let sent = |(method, number): &(Method, u32)| *method == cseq.method && *number == cseq.number;
+        let Some(at) = self.outstanding.iter().position(sent) else { return false };
+        let may_come_again = status.is_provisional() || (cseq.method == Method::Invite && status.is_success());
+        if !may_come_again {
+            self.outstanding.remove(at);
+        }
+        true
+    }
+
     fn branch(&mut self) -> String {
         self.branches += 1;
         format!("z9hG4bK{}{:x}", self.seed, self.branches)
@@ -107,12 +145,10 @@ impl Requests {
     }
 
     fn offer(&mut self, standing: &mut Standing, now: Instant, sdp: String, tries: u32, refresh: bool) {
-        let branch = self.branch();
-        let (mut request, ways) = standing.dialog.request(Method::Invite, &branch);
+        let (mut request, ways, number) = self.begin(standing, Method::Invite);
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
         timer_headers(standing, &mut request);
-        let number = standing.dialog.last_number();
         self.offering =
             Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None, until: now + OFFER_MAX });
         standing.say(Output::Send { request: request.with_body(SDP, sdp), ways });
@@ -128,11 +164,10 @@ impl Requests {
             let sdp = standing.sdp.clone();
             return self.offer(standing, now, sdp, 1, true);
         }
-        let branch = self.branch();
-        let (mut request, ways) = standing.dialog.request(Method::Update, &branch);
+        let (mut request, ways, number) = self.begin(standing, Method::Update);
         request.headers.push("Supported", SUPPORTED);
         timer_headers(standing, &mut request);
-        self.refreshing = Some(standing.dialog.last_number());
+        self.refreshing = Some(number);
         standing.say(Output::Send { request, ways });
         standing.say(Output::TeardownChanged);
     }
@@ -141,26 +176,26 @@ impl Requests {
         if transfer.check().is_err() || self.is_transferring() {
             return standing.say(Output::TransferEnded(Err(StatusCode(400))));
         }
-        let branch = self.branch();
-        let (mut request, ways) = standing.dialog.request(Method::Refer, &branch);
+        let (mut request, ways, number) = self.begin(standing, Method::Refer);
         let contact = standing.dialog.contact().to_owned();
         transfer.write(&standing.dialog.own_address(), &contact, &mut request);
-        let number = standing.dialog.last_number();
         self.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
         standing.say(Output::Send { request, ways });
         standing.say(Output::TeardownChanged);
     }
 
     pub(super) fn send_key(&mut self, standing: &mut Standing, digit: char, held: Duration) {
-        let branch = self.branch();
-        let (request, ways) = standing.dialog.request(Method::Info, &branch);
+        let (request, ways, _) = self.begin(standing, Method::Info);
         standing.say(Output::Send { request: request.with_body(DTMF_RELAY, info::body(digit, held)), ways });
         standing.say(Output::TeardownChanged);
     }
 
     /// A response to one of our requests.
     pub(super) fn answered(&mut self, standing: &mut Standing, now: Instant, response: &Response) {
-        let Some(cseq) = response.headers.get("CSeq").and_then(CSeq::parse) else { return };
+        let Some(cseq) = CSeq::of(&response.headers) else { return };
+        if !self.is_answer(&cseq, response.status) {
+            return;
+        }
         if let Some(allow) = allowed(&response.headers) {
             self.allow = Some(allow);
         }
@@ -181,6 +216,7 @@ impl Requests {
 
     /// A request of ours has no answer.
     pub(super) fn unanswered(&mut self, standing: &mut Standing, now: Instant, method: &Method, number: u32) {
+        self.outstanding.retain(|(sent, its)| sent != method || *its != number);
         match method {
             Method::Invite if self.offering.as_ref().is_some_and(|offering| offering.number == number) => {
                 self.offering_failed(standing, now, StatusCode(408));

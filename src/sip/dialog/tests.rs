@@ -684,3 +684,43 @@ fn an_ack_of_another_number_confirms_nothing() {
     uas.handle(now, Input::Acked { ack: inside("ACK", 52_215_685), hop: hop() });
     assert_eq!((drain(&mut uas), uas.deadline()), (vec!["Confirmed".to_owned()], None));
 }
+
+/// A response belongs to a request of ours that may still be answered, or to nothing.
+#[test]
+fn stray_responses_mean_nothing() {
+    let now = Instant::now();
+    for (method, status) in [("INVITE", 200), ("INFO", 481), ("UPDATE", 481), ("OPTIONS", 481), ("INFO", 408)] {
+        for number in [0, 1, 2, 99] {
+            let mut uas = confirmed(now, INVITE);
+            uas.handle(now, Input::Response(inside(method, number).respond(StatusCode(status), None)));
+            assert_eq!(drain(&mut uas), Vec::<String>::new(), "{status} to {method} {number}");
+        }
+    }
+    let mut uas = confirmed(now, INVITE);
+    uas.handle(now, Input::SendDigit('5', Duration::from_millis(200)));
+    let info = sent(&mut uas);
+    uas.handle(now, Input::Response(inside("INFO", 7).respond(StatusCode(481), None)));
+    assert_eq!(drain(&mut uas), Vec::<String>::new(), "of another number");
+    uas.handle(now, Input::Response(info.respond(StatusCode(481), None)));
+    assert_eq!(drain(&mut uas), ["SessionExpired"], "the far end does not know the dialog (RFC 3261 section 12.2.1.2)");
+}
+
+/// A 2xx whose ACK was lost comes again, of an older offer too; what is remembered for that is bounded.
+#[test]
+fn a_repeated_200_is_acknowledged_again_for_the_latest_offers() {
+    let now = Instant::now();
+    let mut uas = confirmed(now, INVITE);
+    let mut offers = vec![];
+    for _ in 0..10 {
+        uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+        let ours = sent(&mut uas);
+        uas.handle(now, Input::Response(ours.respond(StatusCode(200), None)));
+        assert_eq!(drain(&mut uas), ["ACK", "Reoffered(Ok(b\"\"))"]);
+        offers.push(ours);
+    }
+    let repeated = offers.iter().filter(|ours| {
+        uas.handle(now, Input::Response(ours.respond(StatusCode(200), None)));
+        drain(&mut uas) == ["ACK"]
+    });
+    assert_eq!(repeated.count(), 8);
+}

@@ -123,7 +123,7 @@ const CALLERS: [(&str, &str, &str); 6] = [
 ];
 
 /// The states by name: from which other, or of which caller, and what happens on the way.
-const STATES: [(&str, &str, &[&str]); 31] = [
+const STATES: [(&str, &str, &[&str]); 32] = [
     ("offered", "offers", &[]),
     ("offered, ours to offer", "offers nothing", &[]),
     ("offered, a timer wanted", "refreshes itself", &[]),
@@ -143,6 +143,7 @@ const STATES: [(&str, &str, &[&str]); 31] = [
     ("confirmed, we refresh", "wants to be refreshed by UPDATE", &["answer", "ACK"]),
     ("refreshing by UPDATE", "confirmed, we refresh", &["time"]),
     ("refreshing by INVITE", "refreshing by UPDATE", &["405 to UPDATE", "time"]),
+    ("telling a digit by INFO", "confirmed", &["send a digit"]),
     ("their offer is open", "confirmed", &["INVITE that offers"]),
     ("their offer is answered", "their offer is open", &["offer accepted"]),
     ("our offer is in the 200 of theirs", "confirmed", &["INVITE without an offer", "offer accepted"]),
