@@ -242,9 +242,10 @@ impl Acceptor {
         match session::wish(&request) {
             Err(refusal) => self.respond(key, refusal),
             Ok(Wish::Refresh) => self.session.refreshed(now, key, &request),
-            // What was offered before the 2xx is answered: an UPDATE may offer anew (RFC 3311 section 5.1).
+            // What was offered before the 2xx is answered: an UPDATE may offer anew (RFC 3311 section 5.1), one at a time
+            // (section 5.2).
             Ok(Wish::Offer) if request.method == Method::Update && exchange.is_settled() => {
-                self.session.reinvited(key, request);
+                self.session.offered(key, request);
             }
             // The first INVITE has no final response yet.
             Ok(Wish::Offer) if !is_answered && !exchange.is_ours() => self.respond(key, session::later(&request)),

@@ -186,10 +186,17 @@ impl Session {
             Ok(Wish::Offer) if self.requests.is_offering() || self.offer_waits_for_ack() => {
                 self.standing.respond(key, request.respond(StatusCode(491), None));
             }
-            // One of theirs has no final response yet. Once it has one, the next is served, whether the ACK came first or
-            // not (RFC 3261 section 14.2).
-            Ok(Wish::Offer) if self.unanswered => self.standing.respond(key, later(&request)),
-            Ok(Wish::Offer) => self.reinvited(key, request),
+            Ok(Wish::Offer) => self.offered(key, request),
+        }
+    }
+
+    /// An offer where none of ours is open. As long as one of theirs has no final response yet, it comes too early (RFC 3311
+    /// section 5.2). Once it has one, the next is served, whether the ACK came first or not (RFC 3261 section 14.2).
+    pub(super) fn offered(&mut self, key: ServerKey, request: Request) {
+        if self.unanswered {
+            self.standing.respond(key, later(&request));
+        } else {
+            self.reinvited(key, request);
         }
     }
 

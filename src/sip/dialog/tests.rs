@@ -724,3 +724,25 @@ fn a_repeated_200_is_acknowledged_again_for_the_latest_offers() {
     });
     assert_eq!(repeated.count(), 8);
 }
+
+/// RFC 3311 section 5.2: an UPDATE with an offer that comes before the last one was answered is told to come again.
+#[test]
+fn a_second_offer_before_the_ack_waits_for_the_answer_to_the_first() {
+    let now = Instant::now();
+    let mut uas = uas_of(now, &INVITE.replace("Content-Length", RELIABLE));
+    uas.handle(now, Input::Ring { sdp: "v=0 ours".into() });
+    let Some(Output::Respond { response: ringing, .. }) = uas.poll() else { panic!("a 180") };
+    asks(now, &mut uas, described(prack_of(&ringing, 52215686), "v=0 theirs"));
+    uas.handle(now, Input::Answer { sdp: "v=0 ours".into() });
+    drain(&mut uas);
+    let first = described(inside("UPDATE", 52215687), "v=0");
+    let key = some_key(now, &first);
+    assert_eq!(asks(now, &mut uas, first.clone()), ["Reinvited"]);
+    let second = described(inside("UPDATE", 52215688), "v=0");
+    uas.handle(now, Input::Request { key: some_key(now, &second), request: second, hop: hop() });
+    let Some(Output::Respond { response, .. }) = uas.poll() else { panic!("an answer") };
+    assert_eq!((response.status.0, response.headers.get("Retry-After")), (500, Some("2")));
+    uas.answer_reinvite(now, key, &first, Ok("v=1".into()));
+    assert_eq!(drain(&mut uas), ["200"]);
+    assert_eq!(asks(now, &mut uas, described(inside("UPDATE", 52215689), "v=0")), ["Reinvited"]);
+}
