@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! offer:     idle -re-INVITE-> offering -2xx/ACK-> idle     | 491 -a moment later-> offering
+//!            idle, an exchange of theirs is open -> behind -it is over-> offering
 //! transfer:  none -REFER-> asked -2xx-> accepted -NOTIFY with the outcome-> ended
 //! ```
 //! Invariant: one offer of ours is under way at a time, and one transfer; each has an end in time. What it works on is lent by
@@ -45,13 +46,39 @@ pub(super) struct Requests {
 
 #[derive(Debug)]
 struct Offering {
-    number: u32,
+    offer: Offer,
+    stage: Stage,
+    /// When it is given up.
+    until: Instant,
+}
+
+/// An offer of ours.
+#[derive(Debug)]
+struct Offer {
     sdp: String,
     tries: u32,
     /// Whether it is a refresh that changes nothing.
     refresh: bool,
-    again: Option<Instant>,
-    until: Instant,
+}
+
+/// How far an offer of ours has come.
+#[derive(Debug)]
+enum Stage {
+    /// It waits for the far end's own, or for the answer to the one in our 2xx: one is open at a time (RFC 3264 section 4).
+    Behind,
+    /// It crossed the far end's, and is sent again then.
+    Again(Instant),
+    /// The INVITE of this number is on its way.
+    Sent(u32),
+}
+
+/// An exchange that the far end began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Theirs {
+    /// Its offer is not answered yet, or our offer in the 2xx of its re-INVITE.
+    Open,
+    /// None is open.
+    Settled,
 }
 
 #[derive(Debug)]
@@ -80,8 +107,16 @@ impl Requests {
         self.allow.as_ref().is_some_and(|allow| allow.split(',').any(|allowed| allowed.trim() == method))
     }
 
+    /// Whether an offer of ours is on its way, so that one of theirs crosses it.
     pub(super) fn is_offering(&self) -> bool {
-        self.offering.is_some()
+        self.number_offered().is_some()
+    }
+
+    fn number_offered(&self) -> Option<u32> {
+        match self.offering.as_ref()?.stage {
+            Stage::Sent(number) => Some(number),
+            Stage::Behind | Stage::Again(_) => None,
+        }
     }
 
     pub(super) fn is_transferring(&self) -> bool {
@@ -93,7 +128,10 @@ impl Requests {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let offering = self.offering.as_ref().map(|offering| offering.again.unwrap_or(offering.until));
+        let offering = self.offering.as_ref().map(|offering| match offering.stage {
+            Stage::Again(at) => at,
+            Stage::Behind | Stage::Sent(_) => offering.until,
+        });
         offering.into_iter().chain(self.transfer.as_ref().map(|transfer| transfer.until)).min()
     }
 
@@ -136,33 +174,48 @@ fn allowed(headers: &Headers) -> Option<String> {
 }
 
 impl Requests {
-    /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1).
-    pub(super) fn reoffer(&mut self, standing: &mut Standing, now: Instant, sdp: String) {
-        if self.is_offering() {
+    /// Offers a description of ours, unless one is under way: two at once are not allowed (RFC 3261 section 14.1). An exchange
+    /// of theirs is waited for.
+    pub(super) fn reoffer(&mut self, standing: &mut Standing, now: Instant, sdp: String, theirs: Theirs) {
+        if self.offering.is_some() {
             return standing.say(Output::Reoffered(Err(StatusCode(491))));
         }
-        self.offer(standing, now, sdp, 1, false);
+        let offer = Offer { sdp, tries: 0, refresh: false };
+        match theirs {
+            Theirs::Settled => self.offer(standing, now, offer),
+            Theirs::Open => self.offering = Some(Offering { offer, stage: Stage::Behind, until: now + OFFER_MAX }),
+        }
     }
 
-    fn offer(&mut self, standing: &mut Standing, now: Instant, sdp: String, tries: u32, refresh: bool) {
+    /// An exchange of theirs is over: what waited for it is offered.
+    pub(super) fn their_exchange_over(&mut self, standing: &mut Standing, now: Instant) {
+        if let Some(Offering { offer, .. }) = self.offering.take_if(|offering| matches!(offering.stage, Stage::Behind))
+        {
+            self.offer(standing, now, offer);
+        }
+    }
+
+    fn offer(&mut self, standing: &mut Standing, now: Instant, mut offer: Offer) {
+        offer.tries += 1;
+        let sdp = offer.sdp.clone();
         let (mut request, ways, number) = self.begin(standing, Method::Invite);
         request.headers.push("Allow", ALLOW);
         request.headers.push("Supported", SUPPORTED);
         timer_headers(standing, &mut request);
-        self.offering =
-            Some(Offering { number, sdp: sdp.clone(), tries, refresh, again: None, until: now + OFFER_MAX });
+        self.offering = Some(Offering { offer, stage: Stage::Sent(number), until: now + OFFER_MAX });
         standing.say(Output::Send { request: request.with_body(SDP, sdp), ways });
         standing.say(Output::TeardownChanged);
     }
 
     /// Our refresh is due (RFC 4028 section 10): UPDATE where the far end knows it, else a re-INVITE that changes nothing.
-    pub(super) fn refresh(&mut self, standing: &mut Standing, now: Instant) {
-        if self.is_offering() || self.is_transferring() {
+    pub(super) fn refresh(&mut self, standing: &mut Standing, now: Instant, theirs: Theirs) {
+        let by_update = self.allows("UPDATE");
+        if self.offering.is_some() || self.is_transferring() || (!by_update && theirs == Theirs::Open) {
             return standing.timer.again_at(now + Duration::from_secs(2));
         }
-        if !self.allows("UPDATE") {
+        if !by_update {
             let sdp = standing.sdp.clone();
-            return self.offer(standing, now, sdp, 1, true);
+            return self.offer(standing, now, Offer { sdp, tries: 0, refresh: true });
         }
         let (mut request, ways, number) = self.begin(standing, Method::Update);
         request.headers.push("Supported", SUPPORTED);
@@ -218,7 +271,7 @@ impl Requests {
     pub(super) fn unanswered(&mut self, standing: &mut Standing, now: Instant, method: &Method, number: u32) {
         self.outstanding.retain(|(sent, its)| sent != method || *its != number);
         match method {
-            Method::Invite if self.offering.as_ref().is_some_and(|offering| offering.number == number) => {
+            Method::Invite if self.number_offered() == Some(number) => {
                 self.offering_failed(standing, now, StatusCode(408));
             }
             Method::Update if self.refreshing == Some(number) => standing.say(Output::SessionExpired),
@@ -227,13 +280,17 @@ impl Requests {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, standing: &mut Standing, now: Instant) {
-        if let Some(offering) = self.offering.take_if(|offering| offering.again.is_some_and(|at| at <= now)) {
-            self.offer(standing, now, offering.sdp, offering.tries + 1, offering.refresh);
+    pub(super) fn handle_timeout(&mut self, standing: &mut Standing, now: Instant, theirs: Theirs) {
+        let crossed = |offering: &mut Offering| matches!(offering.stage, Stage::Again(at) if at <= now);
+        if let Some(Offering { offer, until, .. }) = self.offering.take_if(crossed) {
+            match theirs {
+                Theirs::Settled => self.offer(standing, now, offer),
+                Theirs::Open => self.offering = Some(Offering { offer, stage: Stage::Behind, until }),
+            }
         }
-        let overdue = |offering: &mut Offering| offering.again.is_none() && offering.until <= now;
+        let overdue = |offering: &mut Offering| !matches!(offering.stage, Stage::Again(_)) && offering.until <= now;
         // A refresh that came to nothing is told by the session timer.
-        if self.offering.take_if(overdue).is_some_and(|offering| !offering.refresh) {
+        if self.offering.take_if(overdue).is_some_and(|offering| !offering.offer.refresh) {
             standing.say(Output::Reoffered(Err(StatusCode(408))));
         }
         if self.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
@@ -251,11 +308,13 @@ impl Requests {
             let (request, ways) = standing.dialog.acknowledge(number, &branch);
             standing.say(Output::Acknowledge { request, ways });
         }
-        let Some(offering) = self.offering.take_if(|offering| offering.number == number) else { return };
+        if self.number_offered() != Some(number) {
+            return;
+        }
         if !response.status.is_success() {
-            self.offering = Some(offering);
             return self.offering_failed(standing, now, response.status);
         }
+        let Some(Offering { offer, .. }) = self.offering.take() else { return };
         standing.dialog.refresh_target(&response.headers);
         standing.say(Output::TeardownChanged);
         if standing.timer.agreement().is_some() {
@@ -263,8 +322,8 @@ impl Requests {
         }
         // Every answer counts, one to a refresh too: the far end may have moved its audio.
         let body = response.session_description().unwrap_or_default();
-        if !offering.refresh {
-            standing.sdp = offering.sdp;
+        if !offer.refresh {
+            standing.sdp = offer.sdp;
             standing.say(Output::Reoffered(Ok(body)));
         } else if !body.is_empty() {
             standing.say(Output::Refreshed { body });
@@ -273,13 +332,15 @@ impl Requests {
 
     fn offering_failed(&mut self, standing: &mut Standing, now: Instant, status: StatusCode) {
         let Some(offering) = &mut self.offering else { return };
-        if status.0 == 491 && offering.tries < OFFER_TRIES {
+        if let (491, Stage::Sent(number)) = (status.0, &offering.stage)
+            && offering.offer.tries < OFFER_TRIES
+        {
             // We do not own the Call-ID: 0 to 2 s in units of 10 ms (RFC 3261 section 14.1), spread by the number.
-            let wait = Duration::from_millis(u64::from(offering.number.wrapping_mul(2_654_435_761) % 200) * 10);
-            offering.again = Some(now + wait);
+            let wait = Duration::from_millis(u64::from(number.wrapping_mul(2_654_435_761) % 200) * 10);
+            offering.stage = Stage::Again(now + wait);
             return;
         }
-        let refresh = self.offering.take().is_some_and(|offering| offering.refresh);
+        let refresh = self.offering.take().is_some_and(|offering| offering.offer.refresh);
         match status.0 {
             // RFC 3261 section 12.2.1.2: the far end does not know the dialog, or is gone.
             408 | 481 => standing.say(Output::SessionExpired),

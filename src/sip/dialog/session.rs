@@ -15,7 +15,7 @@ use super::events::{Input, Output};
 use super::info::{self, Info};
 use super::refer;
 use super::repeated::Repeated;
-use super::requests::Requests;
+use super::requests::{Requests, Theirs};
 use super::session_timer::{self, MIN_SE, SessionTimer};
 use super::standing::Standing;
 use crate::hop::Hop;
@@ -80,14 +80,15 @@ impl Session {
 
     /// One thing happened in a dialog that stands.
     pub(super) fn handle(&mut self, now: Instant, input: Input) -> Then {
+        let theirs = self.theirs();
         let Self { standing, requests, .. } = self;
         match input {
             Input::Request { key, request, hop } => return self.asked(now, key, request, hop),
             Input::Acked { ack, hop } => {
                 standing.moved_to(hop);
-                self.reacked(&ack);
+                self.reacked(now, &ack);
             }
-            Input::Reoffer { sdp } => requests.reoffer(standing, now, sdp),
+            Input::Reoffer { sdp } => requests.reoffer(standing, now, sdp, theirs),
             Input::Refer(transfer) => requests.refer(standing, now, &transfer),
             Input::SendDigit(digit, held) => requests.send_key(standing, digit, held),
             Input::Response(response) => requests.answered(standing, now, &response),
@@ -101,6 +102,7 @@ impl Session {
 
     /// The deadline passed: repeat what awaits an ACK, refresh the session, or report that it is over.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let theirs = self.theirs();
         let Self { standing, requests, .. } = self;
         if let Some(repeated) = &mut self.reanswer
             && !repeated.repeat(now, &mut standing.outputs)
@@ -109,14 +111,14 @@ impl Session {
             standing.say(Output::NeverAcked);
         }
         match standing.timer.due(now) {
-            Some(session_timer::Due::Refresh) => requests.refresh(standing, now),
+            Some(session_timer::Due::Refresh) => requests.refresh(standing, now, theirs),
             Some(session_timer::Due::Expired) => {
                 standing.timer = SessionTimer::Off;
                 standing.say(Output::SessionExpired);
             }
             None => {}
         }
-        requests.handle_timeout(standing, now);
+        requests.handle_timeout(standing, now, theirs);
     }
 
     /// When to wake, in a dialog that stands.
@@ -223,7 +225,10 @@ impl Session {
         self.unanswered = false;
         let sdp = match outcome {
             Ok(sdp) => sdp,
-            Err(refusal) => return self.standing.respond(key, refusal),
+            Err(refusal) => {
+                self.standing.respond(key, refusal);
+                return self.their_exchange_goes_on(now);
+            }
         };
         let response = match request.method {
             // A PRACK refreshes neither target nor session.
@@ -238,6 +243,19 @@ impl Session {
         }
         self.standing.sdp = sdp;
         self.standing.respond(key, response);
+        self.their_exchange_goes_on(now);
+    }
+
+    /// Whether an exchange that the far end began is open.
+    fn theirs(&self) -> Theirs {
+        if self.unanswered || self.offer_waits_for_ack() { Theirs::Open } else { Theirs::Settled }
+    }
+
+    /// Something of an exchange of theirs was answered: if that was the end of it, what waits for it has its turn.
+    fn their_exchange_goes_on(&mut self, now: Instant) {
+        if self.theirs() == Theirs::Settled {
+            self.requests.their_exchange_over(&mut self.standing, now);
+        }
     }
 
     /// Whether the 200 of a re-INVITE without an offer carried ours, and its ACK has not brought the answer yet.
@@ -245,12 +263,13 @@ impl Session {
         self.reanswer.as_ref().is_some_and(|repeated| repeated.offered)
     }
 
-    fn reacked(&mut self, ack: &Request) {
+    fn reacked(&mut self, now: Instant, ack: &Request) {
         if let Some(repeated) = self.reanswer.take_if(|repeated| repeated.is_acknowledged_by(ack))
             && repeated.offered
         {
             self.standing.say(Output::Reanswered { body: described_in(ack) });
         }
+        self.their_exchange_goes_on(now);
     }
 
     /// The 200 to a re-INVITE or UPDATE, without a body yet; the session timer runs anew.

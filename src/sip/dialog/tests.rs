@@ -746,3 +746,42 @@ fn a_second_offer_before_the_ack_waits_for_the_answer_to_the_first() {
     assert_eq!(drain(&mut uas), ["200"]);
     assert_eq!(asks(now, &mut uas, described(inside("UPDATE", 52215689), "v=0")), ["Reinvited"]);
 }
+
+/// RFC 3264 section 4, RFC 6337: one offer is open at a time, whoever's.
+#[test]
+fn an_offer_of_ours_waits_for_the_end_of_theirs() {
+    let now = Instant::now();
+    // Theirs is not answered yet.
+    let mut uas = confirmed(now, INVITE);
+    let theirs = described(inside("INVITE", 52215690), "v=0");
+    let key = some_key(now, &theirs);
+    assert_eq!(asks(now, &mut uas, theirs.clone()), ["Reinvited"]);
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    assert_eq!(drain(&mut uas), Vec::<String>::new());
+    uas.answer_reinvite(now, key, &theirs, Ok("v=1".into()));
+    assert_eq!(drain(&mut uas), ["200", "INVITE"]);
+
+    // Ours is in the 200 to theirs, and its ACK brings the answer.
+    let mut uas = confirmed(now, INVITE);
+    let theirs = inside("INVITE", 52215690);
+    let key = some_key(now, &theirs);
+    assert_eq!(asks(now, &mut uas, theirs.clone()), ["Reinvited"]);
+    uas.answer_reinvite(now, key, &theirs, Ok("v=1".into()));
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    assert_eq!(drain(&mut uas), ["200"]);
+    uas.handle(now, Input::Acked { ack: inside("ACK", 52215690), hop: hop() });
+    assert_eq!(drain(&mut uas), ["Reanswered", "INVITE"]);
+
+    // Ours crossed theirs: while it waits, theirs is served, and has its turn first.
+    let mut uas = confirmed(now, INVITE);
+    uas.handle(now, Input::Reoffer { sdp: "v=2".into() });
+    let ours = sent(&mut uas);
+    uas.handle(now, Input::Response(ours.respond(StatusCode(491), None)));
+    let theirs = described(inside("INVITE", 52215690), "v=0");
+    let key = some_key(now, &theirs);
+    assert_eq!(asks(now, &mut uas, theirs.clone()), ["Reinvited"]);
+    uas.handle_timeout(now + Duration::from_secs(2));
+    assert_eq!(drain(&mut uas), Vec::<String>::new(), "theirs is open");
+    uas.answer_reinvite(now, key, &theirs, Ok("v=1".into()));
+    assert_eq!(drain(&mut uas), ["200", "INVITE"]);
+}

@@ -123,7 +123,7 @@ const CALLERS: [(&str, &str, &str); 6] = [
 ];
 
 /// The states by name: from which other, or of which caller, and what happens on the way.
-const STATES: [(&str, &str, &[&str]); 32] = [
+const STATES: [(&str, &str, &[&str]); 34] = [
     ("offered", "offers", &[]),
     ("offered, ours to offer", "offers nothing", &[]),
     ("offered, a timer wanted", "refreshes itself", &[]),
@@ -147,6 +147,8 @@ const STATES: [(&str, &str, &[&str]); 32] = [
     ("their offer is open", "confirmed", &["INVITE that offers"]),
     ("their offer is answered", "their offer is open", &["offer accepted"]),
     ("our offer is in the 200 of theirs", "confirmed", &["INVITE without an offer", "offer accepted"]),
+    ("offering behind theirs", "their offer is open", &["reoffer"]),
+    ("offering behind ours in the 200 of theirs", "our offer is in the 200 of theirs", &["reoffer"]),
     ("their UPDATE is open", "confirmed", &["UPDATE that offers"]),
     ("offering", "confirmed", &["reoffer"]),
     ("offering again in a moment", "offering", &["491 to INVITE"]),
