@@ -22,17 +22,17 @@ use crate::reception::refused::RefusedCall;
 /// A tenant with its services.
 #[derive(Clone)]
 pub struct Services {
-    /// The tenant.
+    /// What the engine knows of the tenant.
     pub tenant: Arc<Tenant>,
     /// How its calls sound.
     pub media: MediaPolicy,
     /// Its Amazon Connect instance; none where calls come from elsewhere.
     pub instance: Option<InstanceArn>,
-    /// Its assistant.
+    /// Replies to turns, with its stand-ins behind it.
     pub assistant: Arc<dyn Assistant>,
-    /// Its recognizer.
+    /// Opens a stream for each call, with its stand-ins behind it.
     pub recognizer: Arc<dyn Recognizer>,
-    /// Its synthesizer.
+    /// Makes audio of replies, with its stand-ins behind it.
     pub synthesizer: Arc<dyn Synthesizer>,
     /// Fetches the sounds that its assistant names.
     pub sounds: Arc<dyn SoundLibrary>,

@@ -21,7 +21,7 @@ use crate::reception::BLANK_WITHIN;
 use crate::supervision::{Failure, Link};
 use bellhop_call::lifecycle::{self, PREPARE_MAX};
 
-/// The actor.
+/// Stores the history and writes the contact's attributes; nobody else in a call can.
 pub struct ConnectHandoff {
     link: Link,
     call: Reports,

@@ -20,7 +20,7 @@ use crate::drive::Tell;
 use crate::media_shard::LegCores;
 use crate::supervision::{Exit, Failure, Link};
 
-/// The actor.
+/// Tells the call what its leg hears: digits, silence, another codec.
 pub struct JitterBuffer {
     pub(super) link: Link,
     pub(super) call: Reports,

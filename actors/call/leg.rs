@@ -166,7 +166,7 @@ fn send_format(agreed: &Agreed, silence: Silence) -> SendFormat {
 pub struct MediaQuality {
     /// Share of the caller's packets that were not heard, 0 to 1.
     pub loss: f32,
-    /// Interarrival jitter.
+    /// Interarrival jitter (RFC 3550 section 6.4.1).
     pub jitter: Duration,
     /// The round trip by RTCP, if the far end reports.
     pub round_trip: Option<Duration>,

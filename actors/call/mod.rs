@@ -56,19 +56,19 @@ pub(crate) const CHILD_MAILBOX: usize = 64;
 
 /// What a call begins with.
 pub struct NewCall {
-    /// Its name.
+    /// Names the call in this server's log and in its registry.
     pub id: CallId,
-    /// The INVITE's transaction.
+    /// The server transaction of the INVITE: what is answered.
     pub key: ServerKey,
-    /// The INVITE.
+    /// The INVITE as it was parsed.
     pub invite: Request,
     /// Where it came from.
     pub hop: Hop,
     /// How we name ourselves there.
     pub local: LocalIdentity,
-    /// Our tag.
+    /// The tag of our To header (RFC 3261 section 19.3).
     pub local_tag: String,
-    /// When it came.
+    /// When the INVITE came.
     pub began: Instant,
     /// Calls that were active then.
     pub active_calls: usize,
@@ -92,9 +92,9 @@ pub struct NewCall {
     pub dialled: String,
     /// The caller as written.
     pub caller: String,
-    /// All calls.
+    /// Where the teardown plan of the call is deposited, and its beat is counted.
     pub registry: Arc<CallRegistry>,
-    /// Sends.
+    /// Sends what the dialog has to say.
     pub endpoint: Addr<SipEndpoint>,
     /// Hears of the end.
     pub reception: Addr<Reception>,

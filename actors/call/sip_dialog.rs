@@ -32,7 +32,7 @@ use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::messages::{EndpointInput, OwnDialog};
 use crate::supervision::{Exit, Failure, Link};
 
-/// The actor.
+/// Drives the dialog of the call, from the ringing to the BYE.
 pub struct SipDialog {
     pub(super) link: Link,
     pub(super) call: Reports,

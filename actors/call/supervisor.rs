@@ -30,7 +30,7 @@ use crate::node::call_registry::{Blank, HangUp, Void};
 use crate::reception::VoidKey;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 
-/// The actor.
+/// Drives the lifecycle of one call.
 pub struct Call {
     pub(super) link: Link,
     pub(super) new_call: NewCall,

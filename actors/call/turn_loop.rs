@@ -27,7 +27,7 @@ use crate::media_shard::LegCores;
 use crate::metrics;
 use crate::supervision::{Exit, Failure, Link};
 
-/// The actor.
+/// Drives the conversation of one call.
 pub struct TurnLoop {
     link: Link,
     to: SpeaksTo,

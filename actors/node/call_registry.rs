@@ -22,7 +22,7 @@ use super::live_contacts::ContactClaim;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct HangUp {
-    /// Why.
+    /// What the record and the metrics are told.
     pub ending: Ending,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for CallId {
 pub struct TeardownPlan {
     /// The dialog, for the endpoint's routing.
     pub dialog: DialogId,
-    /// How to leave.
+    /// What is sent so that the call is over.
     pub teardown: Teardown,
     /// The attribute to take back first, while a key is in flight.
     pub blank: Option<Blank>,
@@ -63,16 +63,16 @@ pub struct TeardownPlan {
 pub struct Void {
     /// Where it is stored.
     pub histories: Arc<dyn HistoryStore>,
-    /// Under which name.
+    /// The name that the history is filed under.
     pub name: FiledAs,
 }
 
 /// A key whose fate is uncertain.
 #[derive(Clone)]
 pub struct Blank {
-    /// Can only blank.
+    /// Can blank attributes and write none.
     pub blanker: Arc<dyn AttributeBlanker>,
-    /// Of which contact.
+    /// The initial contact id.
     pub contact_id: String,
     /// Every name that is being written.
     pub names: Vec<String>,
@@ -94,7 +94,7 @@ struct Entry {
     hang_up: Option<Recipient<HangUp>>,
 }
 
-/// The registry.
+/// Every call that is up, with its teardown plan and its beat.
 #[derive(Debug)]
 pub struct CallRegistry {
     calls: DashMap<CallId, Entry>,

@@ -22,7 +22,7 @@ pub const HELD_FOR: Duration = Duration::from_secs(60);
 /// The least time between two tries of pairs that were held, as long as others are free.
 pub const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// The pool.
+/// Pairs of ports for RTP and RTCP; clones are the same pool.
 #[derive(Debug, Clone)]
 pub struct PortPool(Arc<Mutex<State>>);
 

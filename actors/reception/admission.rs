@@ -44,7 +44,7 @@ pub struct Admitted {
     pub permits: [Permit; 2],
     /// What its source, and all strangers, hold of calls without an ACK; to be dropped with the ACK.
     pub unacknowledged: Vec<Permit>,
-    /// The RTP ports.
+    /// A pair of ports, of the call alone.
     pub ports: PortPair,
     /// The dialled number as written.
     pub dialled: String,
@@ -52,16 +52,16 @@ pub struct Admitted {
     pub caller: String,
 }
 
-/// The verdict.
+/// What becomes of an INVITE.
 #[derive(Debug)]
 pub enum Verdict {
     /// It becomes a call.
     Admit(Box<Admitted>),
     /// It is refused.
     Refuse {
-        /// With this status.
+        /// The status of the response.
         status: StatusCode,
-        /// For this reason.
+        /// What the record and the metrics are told.
         refusal: Refusal,
         /// Whose call it would have been.
         tenant: Option<String>,
@@ -77,7 +77,7 @@ pub enum Verdict {
     },
     /// There is no port left, and the tenant named somebody else to call: 302.
     Redirect {
-        /// Whom.
+        /// The SIP URI of the Contact.
         target: String,
         /// Whose call it would have been.
         tenant: String,
@@ -86,7 +86,7 @@ pub enum Verdict {
     AnswerThenBye {
         /// Whose call it would have been.
         tenant: String,
-        /// For this reason.
+        /// What the record and the metrics are told.
         refusal: Refusal,
     },
 }
@@ -98,7 +98,7 @@ pub struct Admission {
     pub directory: Arc<Directory<Services>>,
     /// The node's own limit.
     pub node: Quota,
-    /// The ports.
+    /// Where pairs of RTP ports are drawn.
     pub ports: PortPool,
     /// Whether the node takes calls.
     pub open: bool,
@@ -115,7 +115,7 @@ pub struct Admission {
 /// Where an INVITE came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
-    /// The hop.
+    /// Transport, remote address and connection.
     pub hop: Hop,
     /// The host name that was asked for in TLS.
     pub server_name: Option<&'a str>,

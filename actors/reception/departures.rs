@@ -46,7 +46,7 @@ pub(super) enum Pace {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain {
-    /// The deadline.
+    /// When calls that are still up are torn down.
     pub by: Instant,
     /// Told when the last call has left.
     pub done: tokio::sync::mpsc::UnboundedSender<()>,
@@ -64,11 +64,11 @@ pub struct LeaveNow {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct FileRecord {
-    /// Which call.
+    /// The call whose record waits.
     pub id: CallId,
     /// Its record.
     pub record: CallRecord,
-    /// Who keeps it.
+    /// Takes the record once the teardown is known.
     pub keeper: Arc<dyn RecordKeeper>,
     /// Who follows the call.
     pub observer: Option<Arc<dyn Observer>>,

@@ -74,7 +74,7 @@ pub struct ReceptionSettings {
     pub shards: Vec<ArbiterHandle>,
     /// Starts another such thread, where one has ended.
     pub new_shard: Arc<dyn Fn() -> ArbiterHandle + Send + Sync>,
-    /// All calls.
+    /// Every call that is up, with its teardown plan.
     pub registry: Arc<CallRegistry>,
     /// A fault to inject: which child dies of what, in which phase.
     pub fault_injection: Option<FaultInjection>,
@@ -84,7 +84,7 @@ pub struct ReceptionSettings {
     pub numbers: Numbers,
 }
 
-/// The actor.
+/// Admits calls, and outlives them: it opens their teardown plans.
 pub struct Reception {
     settings: ReceptionSettings,
     endpoint: Option<Addr<SipEndpoint>>,

@@ -12,11 +12,11 @@ use bellhop_sip::hop::Transport;
 /// A call that never came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedCall {
-    /// When.
+    /// When the INVITE was refused.
     pub at: SystemTime,
     /// From where, as far as the address of a datagram can be believed.
     pub source: SocketAddr,
-    /// By what.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
     /// The Call-ID of its INVITE.
     pub sip_call_id: String,
@@ -30,7 +30,7 @@ pub struct RefusedCall {
     pub why: Why,
 }
 
-/// The reason.
+/// Why a call was refused: a sentence for whoever runs the server, never for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each says itself what it is
 pub enum Why {

@@ -6,7 +6,7 @@
 use crate::failure::{ChildName, Exit, Failure};
 use crate::record::EndReason;
 
-/// Why.
+/// Why a call is over: what the record, the metrics and the log are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The caller hung up (BYE), or cancelled.
@@ -27,9 +27,9 @@ pub enum Ending {
     Refused(Refusal),
     /// Something broke.
     Failed {
-        /// Who.
+        /// The child that failed first.
         child: ChildName,
-        /// Of what.
+        /// How it failed.
         failure: Broken,
     },
 }
@@ -49,14 +49,14 @@ pub enum Refusal {
     Unacknowledged,
 }
 
-/// What broke.
+/// How a child failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Broken {
-    /// It said so.
+    /// It reported the failure itself.
     Failure(Failure),
     /// It panicked.
     Panic,
-    /// It hung.
+    /// It did not do its part within its deadline.
     Overdue,
     /// It ended without being asked to.
     Vanished,

@@ -119,7 +119,7 @@ pub enum Exit {
     Failed(Failure),
     /// It panicked.
     Panicked {
-        /// The panic's message.
+        /// It may hold what a caller said.
         message: String,
     },
     /// It did not stop or answer in time and was dropped.

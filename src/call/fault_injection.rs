@@ -6,10 +6,10 @@ use crate::phase::PhaseName;
 /// One fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultInjection {
-    /// Who.
+    /// The child that is struck.
     pub child: ChildName,
-    /// In which phase.
+    /// The state of the call on whose entry it is struck.
     pub phase: PhaseName,
-    /// Of what.
+    /// What happens to it.
     pub fault: Fault,
 }

@@ -90,11 +90,11 @@ pub enum Entry {
     },
     /// A turn is over.
     Turn {
-        /// The tenant.
+        /// The name of the tenant.
         tenant: String,
         /// The session of its call.
         session: String,
-        /// Who called.
+        /// The caller's number, as the record has it: calls of a caller are deleted by it.
         caller: String,
         /// `message_logged`.
         log: Value,
@@ -124,9 +124,9 @@ pub struct Written {
 /// Events that nobody took and that made place for later ones.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Whose.
+    /// The name of the tenant.
     pub tenant: String,
-    /// How many.
+    /// Events that wait to be delivered.
     pub events: u64,
 }
 
@@ -147,9 +147,9 @@ pub struct KeptCall {
     pub session: String,
     /// The name in the log.
     pub call: String,
-    /// Whose.
+    /// The name of the tenant.
     pub tenant: String,
-    /// Who called.
+    /// The caller's number, as the record has it.
     pub caller: String,
     /// When it began, in milliseconds since 1970.
     pub began_unix_ms: i64,
@@ -255,14 +255,14 @@ impl fmt::Debug for Waiting {
 pub enum Change {
     /// It has arrived.
     Delivered {
-        /// Which.
+        /// The identifier of the event.
         id: String,
     },
     /// It has not: it is tried again at this time, in milliseconds since 1970.
     Postponed {
-        /// Which.
+        /// The identifier of the event.
         id: String,
-        /// When.
+        /// When it is tried again, in milliseconds since 1970.
         due_unix_ms: i64,
     },
 }
@@ -303,12 +303,12 @@ pub struct Forgotten {
     pub log_emptied: bool,
 }
 
-/// What had expired.
+/// What a clean-up removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Call records.
+    /// Call records that had expired.
     pub records: u64,
-    /// Session histories.
+    /// Session histories that had expired.
     pub histories: u64,
     /// Events that were never delivered.
     pub events: u64,

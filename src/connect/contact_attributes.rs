@@ -47,7 +47,7 @@ pub enum Change {
     LeftOut {
         /// What the assistant called it.
         name: String,
-        /// Why.
+        /// Why it cannot be an attribute.
         why: Omission,
     },
     /// `custom_data` is no object: nothing of it goes along.

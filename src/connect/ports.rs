@@ -76,7 +76,7 @@ pub struct NotedWrite {
     pub names: Vec<String>,
 }
 
-/// Names a note.
+/// The key of a note in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Note(pub i64);
 
@@ -121,7 +121,7 @@ pub trait FiledHistories: Send + Sync {
 /// A conversation as an agent will read it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct History {
-    /// Whose it is.
+    /// The name of the tenant.
     pub tenant: String,
     /// The conversation as JSON: the shape belongs to `bellhop_dialogue::transcript`.
     pub json: String,

@@ -17,7 +17,7 @@ pub struct CallFacts {
     pub dialled: String,
     /// `Call-ID` of the INVITE.
     pub sip_call_id: String,
-    /// The Request-URI.
+    /// The Request-URI of the INVITE, as it came.
     pub sip_request_uri: String,
     /// The URI in `From`.
     pub sip_from_uri: String,

@@ -17,7 +17,7 @@ pub struct Tag<'a> {
     pub text: &'a str,
     /// The element's name; empty for a comment, a declaration or an instruction.
     pub name: &'a str,
-    /// What it does.
+    /// Whether it opens or closes an element, or is empty.
     pub kind: TagKind,
 }
 

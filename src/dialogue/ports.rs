@@ -38,13 +38,13 @@ pub enum ServiceFailure {
     /// It cannot be reached or said no.
     #[error("the service failed: {why}")]
     Unavailable {
-        /// What it said.
+        /// In the service's words, for the operator's log.
         why: String,
     },
     /// It cannot do it now and may soon: it restarts, or its limit is reached.
     #[error("the service failed: {why}")]
     NotNow {
-        /// What it said.
+        /// In the service's words, for the operator's log.
         why: String,
         /// When it wants to be asked again at the earliest, if it said so: `Retry-After` of HTTP.
         retry_after: Option<Duration>,
@@ -67,7 +67,7 @@ pub struct Origin {
 pub struct ModelOrVoice {
     /// As it is configured.
     pub name: String,
-    /// BCP 47 tag.
+    /// A BCP 47 tag: `en-US`.
     pub language: String,
     /// `female` or `male`, of a voice.
     pub gender: Option<String>,
@@ -78,8 +78,8 @@ pub struct ModelOrVoice {
 /// The bandwidth of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Band {
-    /// 8 kHz.
+    /// Telephone quality: 8000 samples per second.
     Narrow,
-    /// 16 kHz.
+    /// G.722 or Opus: 16,000 samples per second.
     Broad,
 }

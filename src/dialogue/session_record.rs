@@ -20,11 +20,11 @@ use crate::transcript::{Speaker, Transcript};
 pub struct SessionRecord {
     /// The caller as the INVITE named them.
     pub caller: String,
-    /// The dialled number.
+    /// The number that was dialled, as the INVITE has it.
     pub dialled: String,
     /// When the call began, in milliseconds since 1970.
     pub began_unix_ms: i64,
-    /// What was said.
+    /// The lines, redacted as the tenant wants it.
     pub transcript: Transcript,
     /// `message_to_human_agent`: why the caller is handed over. It is the transcript's last note too.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -45,9 +45,9 @@ pub enum Speaker {
 pub struct Line {
     /// Milliseconds since the call began.
     pub at_ms: u64,
-    /// Who.
+    /// Whose line it is.
     pub speaker: Speaker,
-    /// What.
+    /// The words, redacted.
     pub text: String,
     /// Whether the caller cut it off; then it has the words that were heard.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -66,9 +66,9 @@ pub struct Line {
 /// A line is other than it was told.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// What was told.
+    /// The line as it was told before.
     pub was: String,
-    /// What it is.
+    /// The line as it reads now.
     pub is: String,
 }
 

@@ -61,9 +61,9 @@ pub enum Input {
     AnnouncementPlayed,
     /// A child is gone.
     ChildDown {
-        /// Who.
+        /// The child that is gone.
         child: ChildName,
-        /// Of what.
+        /// Stopped as ordered, or by a failure, a panic or its deadline.
         exit: Exit,
     },
     /// Somebody outside wants the call to end.
@@ -75,9 +75,9 @@ pub enum Input {
 pub enum Goal {
     /// The caller is handed over.
     HandOff {
-        /// How.
+        /// The assistant's `connect_to_agent`.
         transfer: ConnectToAgent,
-        /// What was said.
+        /// The conversation up to here.
         transcript: Transcript,
     },
     /// The call ends.
@@ -150,7 +150,7 @@ pub enum Order {
     Report(Told),
     /// The teardown: the BYE first, by whoever holds the plan; then all children stop.
     Terminate {
-        /// Why.
+        /// What the record and the metrics are told.
         ending: Ending,
         /// Headers of the BYE: names and values.
         headers: Vec<(String, String)>,
@@ -166,7 +166,7 @@ pub enum Order {
 pub enum Told {
     /// The assistant may not transfer callers there: a host, or what kind of target it is; never a number.
     TargetForbidden {
-        /// Where it leads.
+        /// The host of the target, or what kind of target it is.
         host: String,
     },
     /// The transfer cannot be written.
@@ -180,7 +180,7 @@ pub enum Told {
     },
     /// The call fails over from this failure.
     FailingOver {
-        /// The ending's.
+        /// [`Ending::label`] of the failure.
         label: &'static str,
     },
 }

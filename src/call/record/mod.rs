@@ -40,7 +40,7 @@ pub struct Opening {
     pub session: String,
     /// Names it in this server's log.
     pub call: String,
-    /// The tenant.
+    /// The name of the tenant.
     pub tenant: String,
     /// Which assistant leads it: the vendor's identifier, or the kind.
     pub assistant: String,
@@ -96,13 +96,13 @@ impl EndReason {
 /// One direction of the audio, as far as it was measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamSummary {
-    /// Milliseconds.
+    /// The largest interarrival jitter (RFC 3550), in milliseconds.
     pub maximum_jitter: Option<u64>,
-    /// Milliseconds.
+    /// Its mean, in milliseconds.
     pub average_jitter: Option<u64>,
-    /// Packets.
+    /// RTP packets that did not arrive.
     pub packets_lost: Option<u64>,
-    /// Packets.
+    /// RTP packets of this direction.
     pub packets_transmitted: u64,
     /// CNAME of the sender (RFC 3550 section 6.5.1).
     pub canonical_name: Option<String>,

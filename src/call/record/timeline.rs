@@ -13,7 +13,7 @@ type Word = Cow<'static, str>;
 pub struct Event {
     /// Milliseconds since the INVITE came.
     pub at_ms: u64,
-    /// What happened.
+    /// In the JSON its fields stand beside `at_ms`.
     #[serde(flatten)]
     pub what: What,
 }

@@ -29,7 +29,7 @@ pub enum TurnInput {
     Speech {
         /// The recognised words, as the recognizer gave them.
         text: String,
-        /// 0 to 1.
+        /// How sure the recognizer is: 0 to 1.
         confidence: f32,
         /// The recognizer's own result, if it has one: `speech_to_text_result`.
         result: Option<Value>,
@@ -38,7 +38,7 @@ pub enum TurnInput {
     NotUnderstood,
     /// The caller pressed keys.
     Digits {
-        /// The keys.
+        /// Of `0` to `9`, `*` and `#`, in the order of the presses.
         digits: String,
         /// Whether a collection got what it asked for.
         succeeded: bool,
@@ -205,7 +205,7 @@ pub struct TurnReply {
     pub context: Value,
     /// What the caller may say next, if the assistant knows; narrows recognition.
     pub phrases: Option<Arc<[String]>>,
-    /// Who answered.
+    /// The service that answered, and whether it stands in for another.
     pub origin: Origin,
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Fields, ModelOrVoice, Pending, ServiceFailure};
 
-/// A speech recognizer.
+/// Opens one stream per call; serves all calls of a tenant.
 pub trait Recognizer: Send + Sync {
     /// Samples per second that its streams want, 8000 or 16000, for a line of so many.
     fn sample_rate(&self, line_rate: u32) -> u32;
@@ -85,14 +85,14 @@ impl fmt::Debug for RecognizerConfig {
 pub enum RecognizerEvent {
     /// Words that may still change.
     InterimResult {
-        /// The words.
+        /// As the recognizer wrote them.
         text: String,
     },
     /// The words of one utterance.
     FinalResult {
-        /// The words.
+        /// As the recognizer wrote them.
         text: String,
-        /// 0 to 1.
+        /// How sure the recognizer is: 0 to 1.
         confidence: f32,
         /// The recognizer's own result, if it has one.
         result: Option<Value>,
@@ -101,14 +101,14 @@ pub enum RecognizerEvent {
     NotUnderstood,
     /// Another service serves the stream from here on.
     ServedBy {
-        /// Its kind.
+        /// Its kind, as in the configuration: `watson`.
         service: &'static str,
         /// Whether it stands in for one that is preferred.
         stands_in: bool,
     },
     /// The service broke off and is connected to again; nothing that was said is lost.
     Reconnecting {
-        /// Why.
+        /// What the lost connection ended in.
         why: ServiceFailure,
     },
     /// The recognizer is gone and will not come back.

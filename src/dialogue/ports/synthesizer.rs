@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{ModelOrVoice, Origin, Pending, ServiceFailure};
 
-/// A speech synthesizer.
+/// Makes audio of texts, for all calls of a tenant.
 pub trait Synthesizer: Send + Sync {
-    /// Speaks a text.
+    /// All audio of a text, at the rate of the voice.
     fn synthesize(&self, request: SpeechRequest) -> Pending<Result<Speech, ServiceFailure>>;
 
     /// The same, handing over audio as it is made. What was handed over is the beginning of the speech that comes of it.
@@ -32,7 +32,7 @@ pub trait SoundLibrary: Send + Sync {
 /// A text to be spoken.
 #[derive(Clone, PartialEq)]
 pub struct SpeechRequest {
-    /// What, possibly SSML.
+    /// Plain text, or SSML.
     pub text: String,
     /// Samples per second of the line. The speech may have another rate: that of the voice.
     pub line_rate: u32,
@@ -55,19 +55,19 @@ impl fmt::Debug for SpeechRequest {
     }
 }
 
-/// Synthesised speech.
+/// A whole clip: synthesised speech, or a sound that was fetched.
 #[derive(Clone)]
 pub struct Speech {
-    /// Linear 16-bit samples.
+    /// Linear 16-bit samples, one channel.
     pub samples: Arc<[i16]>,
     /// Samples per second.
     pub sample_rate: u32,
-    /// Who spoke.
+    /// The service that made it, and whether it stands in for another.
     pub origin: Origin,
 }
 
 impl Speech {
-    /// Speech of whoever.
+    /// A clip of which nobody says who made it.
     pub fn new(samples: impl Into<Arc<[i16]>>, sample_rate: u32) -> Self {
         Self { samples: samples.into(), sample_rate, origin: Origin::default() }
     }

@@ -9,7 +9,7 @@ use super::Response;
 pub struct Activities {
     /// Speech: while it is stopped no audio goes to the recognizer, and a recording does not hear the caller.
     pub speech: bool,
-    /// Digits.
+    /// `dtmf_collection`: whether digits are listened to.
     pub digits: bool,
 }
 

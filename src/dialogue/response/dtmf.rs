@@ -31,13 +31,13 @@ pub struct DtmfCollect {
 /// Digits to send towards the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DtmfSend {
-    /// In order.
+    /// In the order of sending.
     pub digits: Vec<DigitPress>,
-    /// Milliseconds between two.
+    /// Milliseconds of silence between two digits.
     pub interval_ms: u32,
 }
 
-/// One of them.
+/// One digit of a `dtmf` response that sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigitPress {
     /// `0`–`9`, `*`, `#`, `A`–`D`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not between {} and {}: it is as if it were not there", .range.start(), .range.end())]
 pub struct OutOfRange {
-    /// The parameter.
+    /// As the assistant writes it: `inter_digit_timeout`.
     pub name: &'static str,
     /// What it may be.
     pub range: RangeInclusive<u64>,

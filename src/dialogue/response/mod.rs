@@ -37,7 +37,7 @@ pub(crate) const CHANNEL: &str = "voice_telephony";
 pub enum Response {
     /// Speak.
     Text {
-        /// What, possibly SSML.
+        /// Plain text, or SSML.
         text: String,
     },
     /// Play a sound.
@@ -77,7 +77,7 @@ pub enum Response {
     },
     /// A type or command that this channel does not serve; counted and skipped.
     Unsupported {
-        /// Its `response_type`.
+        /// As the assistant wrote it.
         response_type: String,
     },
 }
@@ -85,9 +85,9 @@ pub enum Response {
 /// Whether the caller may interrupt, and by what; in force until switched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BargeInSwitch {
-    /// By what.
+    /// What the caller would interrupt with.
     pub by: Means,
-    /// Whether.
+    /// Whether that interrupts from here on.
     pub allowed: bool,
 }
 

@@ -16,7 +16,7 @@ const NUMBER_WORDS: [&str; 9] = ["one", "two", "three", "four", "five", "six", "
 /// A list to choose from.
 #[derive(Clone, PartialEq)]
 pub struct OptionList {
-    /// Spoken first.
+    /// Spoken before the choices.
     pub title: Option<String>,
     /// In order; the first is chosen by the key 1.
     pub choices: Vec<Choice>,
@@ -24,10 +24,10 @@ pub struct OptionList {
     pub(crate) disambiguates: bool,
 }
 
-/// One of them.
+/// One choice of a list.
 #[derive(Clone, PartialEq)]
 pub struct Choice {
-    /// Spoken.
+    /// Spoken when the list is offered.
     pub label: String,
     /// `value.input`: what the next message sends, verbatim.
     pub input: Map<String, Value>,

@@ -10,7 +10,7 @@ pub(crate) const TRANSFER_TARGET: &str = "Transfer-Target";
 pub struct SipTarget {
     /// A SIP or tel URI; may be missing where the method is [`TransferMethod::Hangup`].
     pub uri: Option<String>,
-    /// How.
+    /// Whether by REFER or by the headers of our BYE.
     pub method: TransferMethod,
     /// Names and values that go along.
     pub headers: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub enum TransferMethod {
     Refer(HeadersBy),
     /// BYE, with the target in a header of this name: whoever sent us the call sends it on.
     Hangup {
-        /// The header.
+        /// The header of the BYE that carries the target.
         target_header: String,
     },
 }

@@ -17,16 +17,16 @@ pub enum Input {
     Begin,
     /// A part of the reply to turn `number` is there, the rest is not.
     ReplyPart {
-        /// Which turn.
+        /// [`TurnRequest::number`] of the turn that it answers.
         number: u32,
-        /// The part.
+        /// An item of the reply, or that it is still being made.
         part: Part,
     },
     /// The assistant answered turn `number`.
     Replied {
-        /// Which turn.
+        /// [`TurnRequest::number`] of the turn that it answers.
         number: u32,
-        /// Its reply.
+        /// The end of the reply, or why this try has none.
         reply: Result<TurnReply, ServiceFailure>,
     },
     /// Voice activity detection heard speech begin.
@@ -37,9 +37,9 @@ pub enum Input {
     InterimResult,
     /// An utterance was recognised.
     FinalResult {
-        /// The words.
+        /// As the recognizer wrote them.
         text: String,
-        /// 0 to 1.
+        /// How sure the recognizer is: 0 to 1.
         confidence: f32,
         /// The recognizer's own result.
         result: Option<Value>,
@@ -54,7 +54,7 @@ pub enum Input {
     Played(SayId),
     /// A clip was cut off, or would have been next.
     WasCut {
-        /// Which.
+        /// Of the order that is reported on.
         id: SayId,
         /// How much of it was heard, 0 to 1.
         share: f32,
@@ -69,9 +69,9 @@ pub enum Output {
     Ask(TurnRequest),
     /// Speak; report [`Input::Played`].
     Say {
-        /// The text's name.
+        /// Comes back in [`Input::Played`] and [`Input::WasCut`].
         id: SayId,
-        /// The text.
+        /// Plain text, or SSML.
         text: Arc<str>,
         /// The parameters of the voice, shared by the parts of a text.
         voice: Arc<Map<String, Value>>,
@@ -80,9 +80,9 @@ pub enum Output {
     },
     /// Play a sound after what is being said; report [`Input::Played`].
     Play {
-        /// The sound's name.
+        /// Comes back in [`Input::Played`] and [`Input::WasCut`].
         id: SayId,
-        /// Where it is.
+        /// The URL of the sound.
         source: String,
         /// Whether it is repeated until [`Output::StopRepeating`].
         repeats: bool,
@@ -103,9 +103,9 @@ pub enum Output {
     HandOff(ConnectToAgent),
     /// Send digits after what is being said; report [`Input::Played`].
     SendDigits {
-        /// Their name.
+        /// Comes back in [`Input::Played`].
         id: SayId,
-        /// The digits.
+        /// Digits, their length and the pause between them.
         digits: DtmfSend,
     },
     /// Whether the caller's speech is taken from here on.
@@ -117,7 +117,7 @@ pub enum Output {
     },
     /// A response of a type that is not served was skipped.
     Skipped {
-        /// Its type.
+        /// The type, or what else was skipped; no more than its beginning.
         response_type: String,
     },
     /// A parameter is out of range, and as if it were not there.

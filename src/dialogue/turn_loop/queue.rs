@@ -12,7 +12,7 @@ use crate::response::{DtmfSend, Response};
 pub(super) enum Queued {
     /// Something to be heard.
     Clip {
-        /// Its name.
+        /// By which the playback reports on it.
         id: SayId,
         /// Its words, until they begin to be heard.
         words: Option<Arc<str>>,
