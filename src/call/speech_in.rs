@@ -10,6 +10,7 @@
 //! is reported once. It stands beside the call's lifecycle and not in `src/media/`, which knows no words. Driver:
 //! `actors/call/stt_stream.rs`, which keeps the stream.
 
+mod exchange;
 #[cfg(test)]
 mod tests;
 
@@ -20,10 +21,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellhop_dialogue::Fields;
-use bellhop_dialogue::ports::{Json, RecognizerConfig, RecognizerEvent, ServiceFailure};
+use bellhop_dialogue::ports::{RecognizerConfig, RecognizerEvent, ServiceFailure};
 use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Activity, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
+
+pub use exchange::{Connection, Input, Output};
 
 /// Silence that ends an utterance, unless the assistant configures another.
 pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
@@ -31,127 +34,6 @@ pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The gain of the mirror band that a 16 kHz recognizer gets (none: it helps some voices and hurts others).
 const MIRROR_GAIN: f32 = 0.0;
-
-/// Names one connection to a recognizer of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Connection(pub u32);
-
-/// What happened. It does not print itself: much of it are words.
-pub enum Input {
-    /// Some frames of the line.
-    Audio {
-        /// Linear samples.
-        samples: Vec<i16>,
-        /// Samples in a frame of 20 ms: 160 at 8 kHz, 320 at 16 kHz.
-        frame_samples: usize,
-    },
-    /// The line has another rate; nothing was said yet.
-    LineChanged {
-        /// Samples per second.
-        line_rate: u32,
-    },
-    /// What the caller may say from here on.
-    Expect {
-        /// `None` for anything.
-        phrases: Option<Arc<[String]>>,
-    },
-    /// How the caller is understood from here on.
-    ConfigureRecognizer {
-        /// The root fields of `speech_to_text`.
-        fields: Fields,
-    },
-    /// Whether the caller is listened to.
-    Listening(bool),
-    /// The recognizer is connected.
-    Connected {
-        /// By which connection.
-        connection: Connection,
-        /// Samples per second that it wants: 8000 or 16000.
-        sample_rate: u32,
-    },
-    /// It cannot be connected.
-    Refused {
-        /// By which connection.
-        connection: Connection,
-        /// Why.
-        failure: ServiceFailure,
-    },
-    /// It has heard something.
-    Reported {
-        /// By which connection.
-        connection: Connection,
-        /// What.
-        event: RecognizerEvent,
-    },
-}
-
-/// What to do. It does not print itself: some of it are words.
-pub enum Output {
-    /// Connect the recognizer, in place of whatever connection there is; tell [`Input::Connected`] or [`Input::Refused`].
-    Connect {
-        /// The connection.
-        connection: Connection,
-        /// How it shall understand.
-        config: RecognizerConfig,
-    },
-    /// The recognizer is connected and configured.
-    RecognizerReady,
-    /// Tell the recognizer what the caller may say.
-    ExpectPhrases(Option<Arc<[String]>>),
-    /// Tell the recognizer how to understand.
-    ConfigureRecognizer(RecognizerConfig),
-    /// So many samples of the line were taken.
-    Taken {
-        /// How many.
-        samples: usize,
-    },
-    /// Give the recognizer a frame of so many samples: [`SpeechIn::frame`]. It is there until the next look.
-    Hear {
-        /// Its length.
-        samples: usize,
-    },
-    /// The caller began to speak, in audio that follows or not longer ago than 200 ms.
-    SpeechStarted,
-    /// The caller has stopped.
-    SpeechEnded {
-        /// For so long.
-        silence: Duration,
-        /// How loud they spoke, in dB below full scale.
-        level: f32,
-    },
-    /// The recognizer has its result, or none, so long after the caller stopped.
-    Recognised {
-        /// How long.
-        took: Duration,
-    },
-    /// First words, which may change.
-    InterimResult,
-    /// The words of an utterance.
-    FinalResult {
-        /// The words.
-        text: String,
-        /// 0 to 1.
-        confidence: f32,
-        /// The recognizer's own result.
-        result: Option<Json>,
-    },
-    /// An utterance was not understood.
-    NotUnderstood,
-    /// Another service listens from here on.
-    ServedBy {
-        /// Its kind.
-        service: &'static str,
-        /// Whether it stands in for one that is preferred.
-        stands_in: bool,
-    },
-    /// The service broke off and is connected to again.
-    Reconnecting {
-        /// Why.
-        why: ServiceFailure,
-    },
-    /// The recognizer is lost.
-    Failed(ServiceFailure),
-}
 
 /// The machine of one leg.
 pub struct SpeechIn {

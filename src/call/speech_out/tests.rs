@@ -4,9 +4,11 @@ mod orders;
 
 use std::collections::BTreeMap;
 
-use bellhop_dialogue::response::DigitPress;
+use bellhop_dialogue::ports::{Speech, SpeechRequest};
+use bellhop_dialogue::response::{DigitPress, DtmfSend};
+use bellhop_media::codec::Codec;
 use bellhop_media::g711::Law;
-use bellhop_media::playout::{ClipId, SendFormat};
+use bellhop_media::playout::{ClipId, Event, SendFormat, Sound};
 use bellhop_media::receiver::EventFormat;
 use bellhop_media::rtp::PACKET_BYTES_MAX;
 
