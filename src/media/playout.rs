@@ -93,10 +93,14 @@ impl Playout {
         self.packetizer.format()
     }
 
-    /// Another format was agreed on: what waits is coded anew.
+    /// Another format was agreed on: what waits is coded anew, digits too.
     pub fn reformat(&mut self, format: SendFormat) {
         if let Some(before) = self.packetizer.reformat(format) {
             self.queue.convert(before, format.codec);
+        }
+        if format.telephone_event.is_none() {
+            let SendFormat { codec, .. } = format;
+            self.queue.digits_become(|press| Sound::of(&tone(press, codec.sample_rate()), codec));
         }
     }
 

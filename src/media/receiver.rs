@@ -333,47 +333,13 @@ impl Receiver {
     /// whose end packets were lost, or one that was heard in the audio.
     pub fn frame(&mut self, now: Instant, frame: &mut [i16]) -> (Source, Option<Press>) {
         let mut press = self.events.tick(Duration::from_millis(FRAME_MS));
-        let samples = frame.len();
-        let mut source = Source::Heard;
-        // A packet of one frame, as almost all are, is decoded where it is wanted.
-        let mut direct = false;
-        while self.ready_len < samples && !direct {
-            match self.jitter.pull(now, self.quiet) {
-                Pulled::Payload(payload) if self.ready_len == 0 && self.decoder.fills(payload, samples) => {
-                    direct = self.decoder.decode(payload, frame).is_some();
-                }
-                Pulled::Payload(payload) => {
-                    if self.ready.is_empty() {
-                        // The longest packet behind what is left of a frame.
-                        self.ready.resize(samples / FRAME_MS as usize * (PACKET_MS_MAX + FRAME_MS as usize), 0);
-                    }
-                    let Some(decoded) = self.decoder.decode(payload, &mut self.ready[self.ready_len..]) else {
-                        source = Source::Concealed;
-                        break;
-                    };
-                    self.ready_len += decoded;
-                }
-                Pulled::Idle => {
-                    source = Source::Silent;
-                    break;
-                }
-                Pulled::Lost | Pulled::Stretch => {
-                    source = Source::Concealed;
-                    break;
-                }
-            }
-        }
+        let mut source = self.decoded(now, frame);
         match source {
             Source::Heard => {
-                if !direct {
-                    frame.copy_from_slice(&self.ready[..samples]);
-                    self.ready.copy_within(samples..self.ready_len, 0);
-                    self.ready_len -= samples;
-                }
                 self.noise = None;
                 self.concealer.good(frame);
             }
-            // A key held down sends no audio; its silence is no loss.
+            // A digit held down sends no audio; its silence is no loss.
             Source::Concealed if !self.events.is_held() => {
                 if !self.decoder.conceal(frame) {
                     self.concealer.conceal(frame);
@@ -395,6 +361,37 @@ impl Receiver {
         }
         self.quiet = source != Source::Heard || magnitude(frame) < 200;
         (source, press)
+    }
+
+    /// Decodes the next frame as far as it has come. A packet of one frame, as almost all are, is decoded where it is
+    /// wanted; what a longer one holds beyond it is kept for the frames after.
+    fn decoded(&mut self, now: Instant, frame: &mut [i16]) -> Source {
+        let samples = frame.len();
+        while self.ready_len < samples {
+            match self.jitter.pull(now, self.quiet) {
+                Pulled::Payload(payload) if self.ready_len == 0 && self.decoder.fills(payload, samples) => {
+                    if self.decoder.decode(payload, frame).is_some() {
+                        return Source::Heard;
+                    }
+                }
+                Pulled::Payload(payload) => {
+                    if self.ready.is_empty() {
+                        // The longest packet behind what is left of a frame.
+                        self.ready.resize(samples / FRAME_MS as usize * (PACKET_MS_MAX + FRAME_MS as usize), 0);
+                    }
+                    let Some(decoded) = self.decoder.decode(payload, &mut self.ready[self.ready_len..]) else {
+                        return Source::Concealed;
+                    };
+                    self.ready_len += decoded;
+                }
+                Pulled::Idle => return Source::Silent,
+                Pulled::Lost | Pulled::Stretch => return Source::Concealed,
+            }
+        }
+        frame.copy_from_slice(&self.ready[..samples]);
+        self.ready.copy_within(samples..self.ready_len, 0);
+        self.ready_len -= samples;
+        Source::Heard
     }
 }
 

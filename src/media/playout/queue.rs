@@ -177,6 +177,21 @@ impl Queue {
         }
     }
 
+    /// Digits that wait become these sounds: events are no longer negotiated. One that is being pressed ends with what was
+    /// sent of it.
+    pub(super) fn digits_become(&mut self, sound: impl Fn(DigitPress) -> Sound) {
+        if self.pressed.take().is_some()
+            && let Some(Item::Digit(id, _)) = self.items.pop_front()
+        {
+            self.events.push_back(Event::Finished(id));
+        }
+        for item in &mut self.items {
+            if let Item::Digit(id, press) = item {
+                *item = Item::Clip(Clip { id: *id, sound: sound(*press), repeats: false });
+            }
+        }
+    }
+
     pub(super) fn cut(&mut self) -> Option<Cut> {
         let cut = self.items.front().map(|item| match item {
             Item::Clip(clip) => Cut { id: clip.id, heard: self.at, of: clip.sound.samples() },

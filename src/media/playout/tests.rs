@@ -93,8 +93,34 @@ fn digits_are_events_that_a_receiver_understands() {
     }
 }
 
+/// A re-INVITE takes telephone-event away while one digit is being pressed and another waits.
 #[test]
-fn without_telephone_event_keys_are_tones() {
+fn digits_that_wait_are_tones_once_events_are_not_negotiated_any_more() {
+    let telephone_event = Some(EventFormat { payload_type: 101, clock_rate: 8000 });
+    let mut playout = playout(SendFormat { telephone_event, ..MU });
+    for (n, sign) in "12".chars().enumerate() {
+        let digit = Digit::from_char(sign).expect("a digit");
+        assert!(playout.press(ClipId(n as u64), DigitPress { digit, hold_ms: 100, pause_ms: 60, volume: 10 }));
+    }
+    let mut buffer = [0; PACKET_BYTES_MAX];
+    let (mut packets, mut events) = (vec![], vec![]);
+    for n in 0..40 {
+        if n == 2 {
+            playout.reformat(MU);
+        }
+        playout.tick();
+        while let Some(length) = playout.packet(&mut buffer) {
+            packets.push((n, Packet::parse(&buffer[..length]).expect("RTP").payload_type));
+        }
+        events.extend(std::iter::from_fn(|| playout.poll_event()));
+    }
+    assert!(packets.iter().all(|(n, payload_type)| (*payload_type == 101) == (*n < 2)), "{packets:?}");
+    let (started, finished) = (Event::Started, Event::Finished);
+    assert_eq!(events, [started(ClipId(0)), finished(ClipId(0)), started(ClipId(1)), finished(ClipId(1))]);
+}
+
+#[test]
+fn without_telephone_event_digits_are_tones() {
     let mut playout = playout(MU);
     for sign in "0D".chars() {
         let digit = Digit::from_char(sign).expect("a digit");
