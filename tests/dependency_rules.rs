@@ -158,6 +158,48 @@ fn floors_of_the_actors_look_down_only() {
     }
 }
 
+/// Whose call a line is about is said by the call's span alone, which spawned work is in too.
+#[test]
+fn no_log_line_of_a_call_names_it_by_hand_and_no_work_of_a_call_leaves_its_span() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    // They serve all calls of a tenant together.
+    let of_no_call = ["log_webhook.rs", "storage/sqlite/events.rs"].map(|file| root.join("src/adapters").join(file));
+    let mut macros = 0;
+    for folder in ["actors/call", "src/adapters", "src/server/engines.rs"] {
+        let path = root.join(folder);
+        let files = if path.is_dir() { rust_files(&path) } else { vec![path] };
+        for file in files.into_iter().filter(|file| !of_no_call.contains(file) && !file.ends_with("tests.rs")) {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for fields in log_fields(code) {
+                macros += 1;
+                for field in fields.split(',').map(|field| field.split('=').next().unwrap_or_default()) {
+                    let name = field.trim().trim_start_matches(['%', '?']);
+                    let by_hand = ["call", "tenant", "sip_call_id"].contains(&name);
+                    assert!(!by_hand, "{}: `{name}` of a log line: it stands in the call's span", file.display());
+                }
+            }
+            if folder == "actors/call" {
+                for spawn in ["actix::spawn(", "actix_rt::spawn(", "tokio::spawn(", "tokio::task::spawn"] {
+                    assert!(!code.contains(spawn), "{}: {spawn}: use crate::supervision::task", file.display());
+                }
+            }
+        }
+    }
+    assert!(macros > 30, "log lines are recognised: {macros}");
+}
+
+/// What stands before the text of each log line of a file: its fields.
+fn log_fields(code: &str) -> impl Iterator<Item = &str> {
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| format!("tracing::{level}!("));
+    code.match_indices("tracing::").filter_map(move |(at, _)| {
+        let line = &code[at..];
+        let begin = levels.iter().find(|level| line.starts_with(level.as_str()))?.len();
+        let end = line[begin..].find('"')?;
+        Some(&line[begin..begin + end])
+    })
+}
+
 #[test]
 fn the_server_matches_on_no_protocol() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("src/server");

@@ -10,13 +10,11 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler};
 use bellhop_connect::handoff::{Handoff, Input, Output, StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, History, HistoryStore};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey};
-use tracing::Instrument;
 
 use super::messages::{CommitHandoff, FileHistory, MarkHangup, PrepareHandoff};
 use super::{NewCall, Reports, child};
 use crate::drive::Tell;
 use crate::metrics;
-use crate::node::call_registry::CallId;
 use crate::reception::BLANK_WITHIN;
 use crate::supervision::{Failure, Link};
 use bellhop_call::lifecycle::{self, PREPARE_MAX};
@@ -25,7 +23,6 @@ use bellhop_call::lifecycle::{self, PREPARE_MAX};
 pub struct ConnectHandoff {
     link: Link,
     call: Reports,
-    id: CallId,
     tenant: String,
     core: Handoff,
     attributes: Arc<dyn AttributeWriter>,
@@ -41,7 +38,6 @@ impl ConnectHandoff {
         Self {
             link,
             call,
-            id: new_call.id,
             tenant: services.tenant.name.clone(),
             core: Handoff::new(new_call.contact.initial_contact_id.clone()),
             attributes: Arc::clone(&services.attributes),
@@ -73,14 +69,12 @@ impl ConnectHandoff {
             Output::Prepared { names } => self.call.do_send(Tell(lifecycle::Input::HandoffPrepared { names })),
             Output::Impossible(why) => {
                 metrics::handoff(&self.tenant, "impossible", None);
-                tracing::warn!(call = %self.id, tenant = self.tenant, %why, "no hand-off");
+                tracing::warn!(%why, "no hand-off");
                 self.call.do_send(Tell(lifecycle::Input::HandoffImpossible));
             }
             Output::Write { contact_id, attributes } => {
                 self.committed_at = Some(crate::now());
-                // What the service says of it is logged with whose it is.
-                let span = tracing::info_span!("hand_off", call = %self.id, tenant = self.tenant);
-                let writing = self.attributes.write(contact_id, attributes).instrument(span).into_actor(self);
+                let writing = self.attributes.write(contact_id, attributes).into_actor(self);
                 ctx.spawn(writing.map(|outcome, this, ctx| this.written(outcome, ctx)));
             }
             Output::Blank { contact_id, names } => {

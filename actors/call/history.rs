@@ -46,7 +46,7 @@ impl Call {
         }
         let redaction = &self.new_call.services.conversation.redaction;
         let told = told(&changes, redaction);
-        tracing::warn!(call = %self.new_call.id, tenant = self.tenant(), changes = told, "custom data were changed");
+        tracing::warn!(changes = told, "custom data were changed");
         transcript.note(crate::now() - self.new_call.began, &told, redaction);
         let line = transcript.lines().last().map(|line| line.text.clone()).unwrap_or_default();
         self.journal.write(|record, now| {

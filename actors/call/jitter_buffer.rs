@@ -73,8 +73,8 @@ impl Handler<LegSilent> for JitterBuffer {
 impl Handler<LegFailed> for JitterBuffer {
     type Result = ();
 
-    fn handle(&mut self, LegFailed { message }: LegFailed, ctx: &mut Self::Context) {
-        tracing::error!(message, "a leg's slice panicked");
+    fn handle(&mut self, _: LegFailed, ctx: &mut Self::Context) {
+        tracing::error!("a leg's slice panicked");
         self.link.exit(Exit::Failed(Failure::AudioPath));
         ctx.stop();
     }

@@ -225,7 +225,7 @@ impl LegEvents for LegListeners {
         self.jitter_buffer.do_send(LegSilent {});
     }
 
-    fn failed(&self, message: String) {
-        self.jitter_buffer.do_send(LegFailed { message });
+    fn failed(&self) {
+        self.jitter_buffer.do_send(LegFailed {});
     }
 }

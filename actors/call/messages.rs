@@ -96,10 +96,7 @@ messages! {
     }
 
     /// The leg's slice panicked.
-    LegFailed {
-        /// The panic's message.
-        message: String,
-    }
+    LegFailed {}
     /// Nothing was heard of the far end for too long.
     LegSilent {}
     /// A digit was pressed.

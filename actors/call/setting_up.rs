@@ -236,7 +236,6 @@ fn sip_dialog_of(
         stt_stream,
         turn_loop,
         id: new_call.id,
-        tenant: new_call.services.tenant.name.clone(),
         drive: Drive::new(dialog),
         invite: new_call.key.clone(),
         sdp,

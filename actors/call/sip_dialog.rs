@@ -39,7 +39,6 @@ pub struct SipDialog {
     pub(super) jitter_buffer: Addr<JitterBuffer>,
     pub(super) stt_stream: Addr<SttStream>,
     pub(super) turn_loop: Addr<TurnLoop>,
-    pub(super) tenant: String,
     pub(super) id: CallId,
     pub(super) drive: Drive<Acceptor>,
     pub(super) invite: ServerKey,
@@ -208,7 +207,7 @@ impl Driven for SipDialog {
                 }
             }
             Output::TransferProgressed { status } => {
-                tracing::info!(call = %self.id, tenant = self.tenant, status = status.0, "the transfer goes on");
+                tracing::info!(status = status.0, "the transfer goes on");
             }
             Output::TransferEnded(outcome) => self.tell(lifecycle::Input::TransferEnded(outcome)),
         }

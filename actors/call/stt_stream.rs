@@ -141,7 +141,7 @@ impl Driven for SttStream {
                 self.journal.write(|record, now| record.warn(now, RECOGNIZER, message));
             }
             Output::Failed(failure) => {
-                tracing::warn!(tenant = self.tenant, %failure, "the recognizer is lost");
+                tracing::warn!(%failure, "the recognizer is lost");
                 self.link.exit(Exit::Failed(Failure::RecognizerLost));
                 ctx.stop();
             }

@@ -65,13 +65,9 @@ impl Call {
         &self.new_call.services.tenant.name
     }
 
-    fn sip_call_id(&self) -> &str {
-        self.new_call.invite.headers.get("Call-ID").unwrap_or_default()
-    }
-
     /// A fault is injected as soon as the state it is configured for is entered.
     fn note_state(&mut self, phase: PhaseName, ctx: &mut Context<Self>) {
-        tracing::debug!(call = %self.new_call.id, tenant = self.tenant(), phase = phase.label(), "phase");
+        tracing::debug!(phase = phase.label(), "phase");
         if let Some(injected) = self.new_call.fault_injection.filter(|injected| injected.phase == phase) {
             self.inject(injected, ctx);
         }
@@ -91,40 +87,31 @@ impl Call {
 
     /// Who learns how the hand-off is going: the log, and the record where the tenant should read it.
     fn told(&self, told: &Told) {
-        let (call, tenant) = (self.new_call.id, self.tenant());
         match told {
             Told::TargetForbidden { host } => {
                 let why = format!(
                     "the assistant may not transfer callers to {host}: it is not in tenants.sip.transfer_targets"
                 );
-                tracing::warn!(%call, tenant, "{why}");
+                tracing::warn!("{why}");
                 self.journal.write(|record, now| record.warn(now, "transfer_target_refused", why));
             }
-            Told::TransferUnacceptable(why) => tracing::warn!(%call, tenant, %why, "no transfer"),
+            Told::TransferUnacceptable(why) => tracing::warn!(%why, "no transfer"),
             Told::TransferWithoutKey => {
-                tracing::warn!(%call, tenant, "the conversation is not stored: transferring without a key");
+                tracing::warn!("the conversation is not stored: transferring without a key");
             }
             Told::TransferFailed { status } => {
-                tracing::warn!(%call, tenant, status = status.0, "the transfer failed");
+                tracing::warn!(status = status.0, "the transfer failed");
             }
-            Told::FailingOver { label } => tracing::warn!(%call, tenant, reason = label, "failing over"),
+            Told::FailingOver { label } => tracing::warn!(reason = label, "failing over"),
         }
     }
 
     /// The BYE first, then the children.
     fn terminate(&mut self, ending: Ending, headers: Vec<(String, String)>) {
-        tracing::info!(
-            call = %self.new_call.id,
-            tenant = self.tenant(),
-            sip_call_id = self.sip_call_id(),
-            reason = ending.label(),
-            detail = ?ending,
-            "call ended"
-        );
+        tracing::info!(reason = ending.label(), detail = ?ending, "call ended");
         if let Some(quality) = self.cores.as_deref().and_then(leg::quality) {
             metrics::call_quality(self.tenant(), &quality);
             tracing::info!(
-                call = %self.new_call.id,
                 loss = quality.loss,
                 jitter_ms = quality.jitter.as_millis(),
                 round_trip_ms = quality.round_trip.map(|trip| trip.as_millis()),
@@ -189,7 +176,7 @@ impl Driven for Call {
             }
             Order::VoidKey => {
                 if let Some(void) = new_call.registry.deposit_void(new_call.id, None) {
-                    new_call.reception.do_send(VoidKey(void));
+                    new_call.reception.do_send(VoidKey(new_call.id, void));
                 }
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),
@@ -212,13 +199,7 @@ impl Actor for Call {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        tracing::info!(
-            call = %self.new_call.id,
-            tenant = self.tenant(),
-            sip_call_id = self.sip_call_id(),
-            contact_known = self.new_call.contact.initial_contact_id.is_some(),
-            "call began"
-        );
+        tracing::info!(contact_known = self.new_call.contact.initial_contact_id.is_some(), "call began");
         if let Some(why) = self.new_call.contact.unknown {
             self.journal.write(|record, now| record.warn(now, "contact_unknown", why.sentence()));
         }
@@ -257,7 +238,7 @@ impl Handler<ChildDown> for Call {
     fn handle(&mut self, ChildDown { child, exit, ran_for }: ChildDown, ctx: &mut Context<Self>) {
         self.children.forget(child);
         if exit != Exit::Finished {
-            tracing::warn!(call = %self.new_call.id, %child, ?exit, ?ran_for, "child down");
+            tracing::warn!(%child, ?exit, ?ran_for, "child down");
         }
         put(self, ctx, Input::ChildDown { child, exit });
     }

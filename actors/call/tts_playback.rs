@@ -25,7 +25,7 @@ use crate::drive::{Drive, Driven, Machine, Tell, put};
 use crate::media_shard::LegCores;
 use crate::metrics;
 use crate::services::Services;
-use crate::supervision::{Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link, task};
 
 /// The actor.
 pub struct TtsPlayback {
@@ -132,7 +132,7 @@ impl Driven for TtsPlayback {
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         match output {
             Output::Split { job, text } => {
-                let split = tokio::task::spawn_blocking(move || speakable::cut(&text));
+                let split = task::spawn_blocking(move || speakable::cut(&text));
                 self.begin(job, async move { Input::Split { job, parts: split.await.unwrap_or_default() } }, ctx);
             }
             Output::Synthesize { job, request } => {
@@ -158,7 +158,7 @@ impl Driven for TtsPlayback {
                 self.journal.write(|record, now| record.warn(now, UNDERFLOW, told));
             }
             Output::SoundMissing(failure) => {
-                tracing::warn!(tenant = self.tenant, %failure, "a sound could not be fetched");
+                tracing::warn!(%failure, "a sound could not be fetched");
                 metrics::sound_failed(&self.tenant);
             }
             Output::AudioBegan(id) => {
@@ -173,7 +173,7 @@ impl Driven for TtsPlayback {
                 self.tell(turn_loop::Input::WasCut { id, share });
             }
             Output::Failed(failure) => {
-                tracing::warn!(tenant = self.tenant, %failure, "a text could not be spoken");
+                tracing::warn!(%failure, "a text could not be spoken");
                 self.link.exit(Exit::Failed(Failure::SynthesizerLost));
                 ctx.stop();
             }

@@ -25,7 +25,7 @@ use super::{NewCall, Reports, child};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::LegCores;
 use crate::metrics;
-use crate::supervision::{Exit, Failure, Link};
+use crate::supervision::{Exit, Failure, Link, task};
 
 /// Drives the conversation of one call.
 pub struct TurnLoop {
@@ -110,7 +110,7 @@ impl TurnLoop {
             this.journal
                 .write(|record, now| record.replied(now, number, told.as_ref().copied().map_err(String::as_str)));
             if let Err(failure) = &reply {
-                tracing::warn!(tenant = this.tenant, %failure, "the assistant failed");
+                tracing::warn!(%failure, "the assistant failed");
             }
             // Through the mailbox: behind the parts that are in there already.
             ctx.address().do_send(Replied { number, attempt, reply });
@@ -205,7 +205,7 @@ impl Actor for TurnLoop {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         let over = self.assistant.ended(self.drive.core.context().clone());
-        actix::spawn(over);
+        task::spawn(over);
     }
 }
 
@@ -287,13 +287,13 @@ impl Driven for TurnLoop {
             }
             Output::Skipped { response_type } => {
                 metrics::response_skipped(&self.tenant);
-                tracing::warn!(tenant = self.tenant, response_type, "a response of this type is not served");
+                tracing::warn!(response_type, "a response of this type is not served");
             }
             Output::OutOfRange(refused) => {
                 self.journal.write(|record, now| record.warn(now, OUT_OF_RANGE, refused.to_string()));
             }
             Output::Failed(failure) => {
-                tracing::warn!(tenant = self.tenant, %failure, "the assistant is lost");
+                tracing::warn!(%failure, "the assistant is lost");
                 self.link.exit(Exit::Failed(Failure::AssistantLost));
                 ctx.stop();
             }

@@ -14,7 +14,6 @@ use super::leg::Leg;
 use super::slice::OnClock;
 use super::{CATCH_UP_MAX, PHASES, SLICE};
 use crate::metrics;
-use crate::supervision::link::panic_message;
 
 /// The shard of this thread.
 pub struct Shard {
@@ -132,9 +131,10 @@ impl Shard {
         let mut counters = self.counters.borrow_mut();
         phases[phase].retain_mut(|on_clock| {
             let outcome = catch_unwind(AssertUnwindSafe(|| on_clock.frame(now, &mut counters)));
-            let Err(panic) = outcome else { return true };
-            on_clock.leg.events.failed(panic_message(&*panic));
-            false
+            if outcome.is_err() {
+                on_clock.leg.events.failed();
+            }
+            outcome.is_ok()
         });
         drop(phases);
         counters.slices += 1;

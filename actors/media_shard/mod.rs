@@ -73,6 +73,7 @@ pub trait LegEvents {
     fn recorded(&self, samples: Vec<i16>);
     /// Nothing was heard of the far end for the media timeout, though it should send. Told once.
     fn silent(&self);
-    /// The leg's slice panicked; it has been taken off the clock.
-    fn failed(&self, message: String);
+    /// The leg's slice panicked; it has been taken off the clock. What it died of is not handed on: its text may hold what was
+    /// said.
+    fn failed(&self);
 }

@@ -15,6 +15,7 @@ use bellhop_connect::session_history_key::FiledAs;
 use bellhop_sip::DialogId;
 use bellhop_sip::dialog::teardown::Teardown;
 use dashmap::DashMap;
+use tracing::Span;
 
 use super::live_contacts::ContactClaim;
 
@@ -84,9 +85,18 @@ impl fmt::Debug for TeardownPlan {
     }
 }
 
+/// Characters of a SIP Call-ID that are logged and shown: it comes from the network.
+pub const SIP_CALL_ID_CHARACTERS_MAX: usize = 128;
+
+/// As much of a SIP Call-ID as is logged and shown.
+pub fn shown_call_id(sip_call_id: &str) -> &str {
+    sip_call_id.char_indices().nth(SIP_CALL_ID_CHARACTERS_MAX).map_or(sip_call_id, |(end, _)| &sip_call_id[..end])
+}
+
 #[derive(Debug)]
 struct Entry {
     tenant: String,
+    span: Span,
     plan: Option<TeardownPlan>,
     contact: Option<ContactClaim>,
     beat_ms: AtomicU64,
@@ -94,12 +104,19 @@ struct Entry {
     hang_up: Option<Recipient<HangUp>>,
 }
 
+/// A teardown plan that is being carried out.
+#[derive(Debug)]
+struct Opened {
+    plan: TeardownPlan,
+    span: Span,
+}
+
 /// Every call that is up, with its teardown plan and its beat.
 #[derive(Debug)]
 pub struct CallRegistry {
     calls: DashMap<CallId, Entry>,
     /// Teardown plans that were opened and of which nobody has said yet that they are carried out.
-    opened: DashMap<CallId, TeardownPlan>,
+    opened: DashMap<CallId, Opened>,
     epoch: Instant,
 }
 
@@ -111,8 +128,12 @@ impl CallRegistry {
 
     /// A call begins; this is its first teardown plan.
     pub fn open(&self, id: CallId, tenant: &str, now: Instant, plan: TeardownPlan) {
+        // Of the highest level, so that a log of errors alone knows whose they are.
+        let sip_call_id = shown_call_id(&plan.dialog.call_id);
+        let span = tracing::error_span!("call", call = %id, tenant, sip_call_id);
         let entry = Entry {
             tenant: tenant.to_owned(),
+            span,
             plan: Some(plan),
             contact: None,
             beat_ms: AtomicU64::new(self.millis(now)),
@@ -120,6 +141,14 @@ impl CallRegistry {
             hang_up: None,
         };
         self.calls.insert(id, entry);
+    }
+
+    /// The one span of a call: whatever is logged for it is logged in there. Known from its beginning until its teardown has been
+    /// carried out; nobody's span otherwise.
+    pub fn span(&self, id: CallId) -> Span {
+        let of_call = self.calls.get(&id).map(|entry| entry.span.clone());
+        let span = of_call.or_else(|| self.opened.get(&id).map(|opened| opened.span.clone()));
+        span.unwrap_or_else(Span::none)
     }
 
     /// The call's hold of its contact, until its teardown plan is taken: from then on the flow may transfer the contact again.
@@ -170,7 +199,8 @@ impl CallRegistry {
         entry.contact = None;
         let plan = entry.plan.take()?;
         // What became of a key that was given away is known to who takes the teardown plan, not to who has to finish the work.
-        self.opened.insert(id, TeardownPlan { void: None, ..plan.clone() });
+        let opened = Opened { plan: TeardownPlan { void: None, ..plan.clone() }, span: entry.span.clone() };
+        self.opened.insert(id, opened);
         Some(plan)
     }
 
@@ -187,7 +217,7 @@ impl CallRegistry {
     /// Teardown plans that were opened and never carried out: whoever was to do it is dead.
     pub(crate) fn take_unfinished(&self) -> Vec<TeardownPlan> {
         let ids: Vec<CallId> = self.opened.iter().map(|entry| *entry.key()).collect();
-        ids.into_iter().filter_map(|id| Some(self.opened.remove(&id)?.1)).collect()
+        ids.into_iter().filter_map(|id| Some(self.opened.remove(&id)?.1.plan)).collect()
     }
 
     /// How many teardown plans are being carried out.

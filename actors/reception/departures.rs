@@ -12,6 +12,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture}
 use bellhop_call::ending::Ending;
 use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Teardown;
+use tracing::Instrument;
 
 use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
 use crate::drive::Tell;
@@ -90,7 +91,7 @@ impl FileRecord {
 /// The key of a transfer that did not come about opens nothing any more.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct VoidKey(pub Void);
+pub struct VoidKey(pub CallId, pub Void);
 
 impl Reception {
     /// Takes a call's teardown plan, if nobody has: the one teardown of every call, whatever ended it.
@@ -101,6 +102,7 @@ impl Reception {
         headers: Vec<(String, String)>,
         ctx: &mut Context<Self>,
     ) {
+        let _in_call = self.settings.registry.span(id).entered();
         let Some(plan) = self.settings.registry.take_plan(id) else { return };
         if let Some(tenant) = self.settings.registry.tenant_of(id) {
             metrics::call_ended(&tenant, ending.label());
@@ -133,7 +135,7 @@ impl Reception {
                     let _ = tokio::time::timeout(within, blanking).await;
                     endpoint.do_send(order);
                 };
-                ctx.spawn(then.into_actor(self));
+                ctx.spawn(then.in_current_span().into_actor(self));
             }
         }
     }
@@ -141,12 +143,15 @@ impl Reception {
     /// Makes a key void: what it opens is deleted.
     fn void(&mut self, Void { histories, name }: Void, ctx: &mut Context<Self>) {
         self.voiding += 1;
-        let voiding = tokio::time::timeout(PREPARE_MAX, histories.void(name)).into_actor(self);
-        ctx.spawn(voiding.map(|voided, this, _| {
-            this.voiding -= 1;
-            if !matches!(voided, Ok(Ok(()))) {
-                tracing::error!("the key of a transfer that failed could not be made void: it opens the conversation until that expires");
+        let voiding = async move {
+            if !matches!(tokio::time::timeout(PREPARE_MAX, histories.void(name)).await, Ok(Ok(()))) {
+                tracing::error!(
+                    "the key of a transfer that failed could not be made void: it opens the conversation until that expires"
+                );
             }
+        };
+        ctx.spawn(voiding.in_current_span().into_actor(self).map(|(), this, _| {
+            this.voiding -= 1;
             this.look_for_the_end();
         }));
     }
@@ -157,17 +162,14 @@ impl Reception {
         let earning = async move {
             for pause in EARNED_AGAIN_AFTER {
                 if matches!(tokio::time::timeout(PREPARE_MAX, histories.earned(name.clone())).await, Ok(Ok(()))) {
-                    return true;
+                    return;
                 }
                 tokio::time::sleep(pause).await;
             }
-            false
+            tracing::error!("that a transfer came about could not be noted: the next start makes its key void");
         };
-        ctx.spawn(earning.into_actor(self).map(|known, this, _| {
+        ctx.spawn(earning.in_current_span().into_actor(self).map(|(), this, _| {
             this.voiding -= 1;
-            if !known {
-                tracing::error!("that a transfer came about could not be noted: the next start makes its key void");
-            }
             this.look_for_the_end();
         }));
     }
@@ -203,8 +205,9 @@ impl Reception {
     /// What is known is kept.
     fn file_all(&mut self) {
         // A key in a BYE that nobody has answered yet is void at the next start.
-        for (_, Terminating { record, left, .. }) in self.terminating.drain() {
+        for (id, Terminating { record, left, .. }) in self.terminating.drain() {
             if let Some(record) = record {
+                let _in_call = self.settings.registry.span(id).entered();
                 record.keep(left.is_some_and(|left| left.bye_unanswered));
             }
         }
@@ -234,6 +237,10 @@ impl Handler<CallLeft> for Reception {
 
     fn handle(&mut self, left: CallLeft, ctx: &mut Self::Context) {
         let id = left.call;
+        let _in_call = self.settings.registry.span(id).entered();
+        if left.bye_unanswered {
+            tracing::warn!("nobody answered the BYE, by no way there is");
+        }
         self.settings.registry.carried_out(id);
         let in_bye = self.terminating.get_mut(&id).and_then(|terminating| terminating.in_bye.take());
         match in_bye {
@@ -254,7 +261,8 @@ impl Handler<CallLeft> for Reception {
 impl Handler<VoidKey> for Reception {
     type Result = ();
 
-    fn handle(&mut self, VoidKey(void): VoidKey, ctx: &mut Self::Context) {
+    fn handle(&mut self, VoidKey(id, void): VoidKey, ctx: &mut Self::Context) {
+        let _in_call = self.settings.registry.span(id).entered();
         self.void(void, ctx);
     }
 }
@@ -264,6 +272,7 @@ impl Handler<FileRecord> for Reception {
 
     fn handle(&mut self, record: FileRecord, _: &mut Self::Context) {
         let id = record.id;
+        let _in_call = self.settings.registry.span(id).entered();
         if self.terminating.contains_key(&id) || self.settings.registry.tenant_of(id).is_some() {
             self.terminating.entry(id).or_default().record = Some(record);
             self.settle(id);

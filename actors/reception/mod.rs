@@ -31,7 +31,7 @@ use crate::call::supervisor::Call;
 use crate::call::{NewCall, OpenPort};
 use crate::drive::Tell;
 use crate::metrics;
-use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan};
+use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan, shown_call_id};
 use crate::services::{Observer, Services};
 use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::messages::{CallOffered, EndpointInput, Trust};
@@ -57,8 +57,6 @@ pub(crate) const TURNED_AWAY_MAX: usize = 64;
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
 /// The identifier of the warning that nobody answered the BYE.
 pub(crate) const BYE_UNANSWERED: &str = "bye_unanswered";
-/// Characters of a Call-ID that are shown.
-const CALL_ID_SHOWN: usize = 128;
 /// Messages that may wait for a call's supervisor.
 pub(crate) const CALL_MAILBOX: usize = 256;
 
@@ -121,7 +119,6 @@ pub struct CallHung(pub CallId);
 #[rtype(result = "()")]
 struct CallDown {
     id: CallId,
-    dialog: DialogId,
     down: ChildDown,
 }
 
@@ -159,15 +156,16 @@ impl Reception {
         // The teardown plan before the call: should its thread never run, the caller is answered all the same.
         let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
         let teardown = Teardown::Reject { key: key.clone(), response };
-        let plan = TeardownPlan { dialog: dialog.clone(), teardown, blank: None, void: None };
+        let plan = TeardownPlan { dialog, teardown, blank: None, void: None };
         self.settings.registry.open(id, &tenant, now, plan);
+        let _in_call = self.settings.registry.span(id).entered();
         if let Some(claim) = admitted.claim {
             self.settings.registry.hold(id, claim);
         }
         metrics::call_began(&tenant);
         if let Some(why) = admitted.contact.unknown {
             metrics::contact_unknown(&tenant, why);
-            tracing::warn!(call = %id, tenant, source = %hop.remote.ip(), reason = why.label(), "the call is served without its contact: {}", why.sentence());
+            tracing::warn!(source = %hop.remote.ip(), reason = why.label(), "the call is served without its contact: {}", why.sentence());
         }
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
@@ -201,7 +199,7 @@ impl Reception {
             fault_injection: self.settings.fault_injection,
         };
         let reception = ctx.address();
-        self.place_on_shard(id).spawn_fn(move || start_call(new_call, dialog, reception));
+        self.place_on_shard(id).spawn_fn(move || start_call(new_call, reception));
     }
 
     /// The shard of a new call: each in turn. One whose thread has ended is replaced first.
@@ -218,8 +216,7 @@ impl Reception {
 
     /// Whoever runs the server hears why.
     fn refused(&self, invite: &Request, hop: Hop, status: StatusCode, why: Why, tenant: Option<String>) {
-        let sip_call_id: String =
-            invite.headers.get("Call-ID").unwrap_or_default().chars().take(CALL_ID_SHOWN).collect();
+        let sip_call_id = shown_call_id(invite.headers.get("Call-ID").unwrap_or_default()).to_owned();
         let user = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
         let dialled = self.settings.numbers.show(&user);
         let (source, transport, status) = (hop.remote, hop.transport, status.0);
@@ -277,12 +274,13 @@ fn key_material() -> KeyMaterial {
 }
 
 /// Runs on the shard's thread: the call lives here from now on.
-fn start_call(new_call: NewCall, dialog: DialogId, reception: Addr<Reception>) {
+fn start_call(new_call: NewCall, reception: Addr<Reception>) {
     let id = new_call.id;
     let registry = Arc::clone(&new_call.registry);
+    let _in_call = registry.span(id).entered();
     let report = move |down| {
         forget_call(id);
-        reception.do_send(CallDown { id, dialog, down });
+        reception.do_send(CallDown { id, down });
     };
     let call = spawn_linked(ChildName::Call, CALL_MAILBOX, report, |ctx, link| {
         registry.reachable(id, ctx.address().recipient());
@@ -406,9 +404,10 @@ impl Handler<CallEnded> for Reception {
 impl Handler<CallDown> for Reception {
     type Result = ();
 
-    fn handle(&mut self, CallDown { id, dialog, down }: CallDown, ctx: &mut Self::Context) {
+    fn handle(&mut self, CallDown { id, down }: CallDown, ctx: &mut Self::Context) {
+        let _in_call = self.settings.registry.span(id).entered();
         if down.exit != Exit::Finished {
-            tracing::error!(call = %id, sip_call_id = dialog.call_id, exit = ?down.exit, "a call's supervisor died");
+            tracing::error!(exit = ?down.exit, "a call's supervisor died");
         }
         self.close_for(id, &Ending::of_supervisor(&down.exit), vec![], ctx);
         self.shard_of.remove(&id);
@@ -435,8 +434,9 @@ impl Handler<CallHung> for Reception {
     type Result = ();
 
     fn handle(&mut self, CallHung(id): CallHung, ctx: &mut Self::Context) {
+        let _in_call = self.settings.registry.span(id).entered();
         metrics::call_hung();
-        tracing::error!(call = %id, silent_for = ?HUNG_AFTER, "a call is hung");
+        tracing::error!(silent_for = ?HUNG_AFTER, "a call is hung");
         self.close_for(id, &Ending::of_supervisor(&Exit::Overdue), vec![], ctx);
         // Should its thread ever run again, the call is dropped there.
         if let Some(shard) = self.shard_of.get(&id) {

@@ -149,10 +149,9 @@ impl SipEndpoint {
                 };
                 self.put_later(locating, ctx);
             }
-            Output::Left { call, dialog, bye_unanswered } => {
+            Output::Left { call, bye_unanswered, .. } => {
                 if bye_unanswered {
                     metrics::bye_unanswered();
-                    tracing::warn!(sip_call_id = dialog.call_id, "nobody answered the BYE, by no way there is");
                 }
                 self.over.do_send(CallLeft { call, bye_unanswered });
             }

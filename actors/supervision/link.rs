@@ -5,6 +5,9 @@
 //! is silent when it is closed; an actor with a pending interval outlives its addresses; a mailbox drains without a budget.
 //! So the actor's future is wrapped in `catch_unwind` with an obituary whose `Drop` reports.
 //!
+//! An actor lives in the span that it was started in: its handlers, its futures, its end and the linked actors that it starts.
+//! A call's span reaches all of its log lines this way.
+//!
 //! Invariant: [`ChildDown`] is sent exactly once for every linked actor, and never by the dying actor.
 
 #[cfg(test)]
@@ -18,6 +21,7 @@ use std::time::Instant;
 use actix::{Actor, Addr, Context};
 use futures_util::FutureExt;
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use super::{ChildDown, ChildName, Exit};
 
@@ -72,7 +76,7 @@ impl<A: Actor<Context = Context<A>>> Prepared<A> {
         actix::AsyncContext::address(&self.0)
     }
 
-    /// Starts the actor on this thread and reports its end, exactly once.
+    /// Starts the actor on this thread, in the current span, and reports its end, exactly once.
     pub fn start(
         mut self,
         child: ChildName,
@@ -83,7 +87,7 @@ impl<A: Actor<Context = Context<A>>> Prepared<A> {
         let obituary = Obituary { child, began: crate::now(), link: link.clone(), report: Some(Box::new(report)) };
         let actor = build(&mut self.0, link.clone());
         let mut future = Box::pin(self.0.into_future(actor));
-        let task = actix_rt::spawn(async move {
+        let life = async move {
             let obituary = obituary;
             if let Err(panic) = AssertUnwindSafe(future.as_mut()).catch_unwind().await {
                 obituary.link.exit(Exit::Panicked { message: panic_message(&*panic) });
@@ -91,12 +95,13 @@ impl<A: Actor<Context = Context<A>>> Prepared<A> {
             // Dropping the context runs `stopped()`, which may panic in turn; that must not cost the report.
             let _ = catch_unwind(AssertUnwindSafe(move || drop(future)));
             drop(obituary);
-        });
+        };
+        let task = actix_rt::spawn(life.in_current_span());
         Linked { address, link, abort: task.abort_handle() }
     }
 }
 
-/// Starts an actor on this thread and reports its end, exactly once.
+/// Starts an actor on this thread, in the current span, and reports its end, exactly once.
 pub fn spawn_linked<A>(
     child: ChildName,
     mailbox: usize,

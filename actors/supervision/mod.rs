@@ -3,6 +3,7 @@
 //! Invariant: every linked actor's end is reported exactly once, whatever it died of.
 
 pub mod link;
+pub mod task;
 pub mod watchdog;
 
 use std::time::{Duration, Instant};

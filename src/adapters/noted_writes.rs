@@ -16,6 +16,8 @@ use bellhop_connect::session_history_key::{ATTRIBUTE, HANGUP};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use crate::task;
+
 /// The longest that a note may hold a write up.
 pub(crate) const NOTE_MAX: Duration = Duration::from_secs(1);
 /// The longest that striking a note out may hold a report up.
@@ -114,9 +116,9 @@ impl NotedWrites {
         // It goes on where nobody waits: neither a deadline nor a store that fails just now may leave a note of what is
         // right, or the next start would take the key of a caller back who waits for an agent.
         let striking = match (outcome, note) {
-            (WriteOutcome::Done, _) => tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone()))),
+            (WriteOutcome::Done, _) => task::spawn(until_struck_out(move || notes.settled(contact_id.clone()))),
             (WriteOutcome::Refused, Some(Note(id))) => {
-                tokio::spawn(until_struck_out(move || notes.nothing_written(Note(id))))
+                task::spawn(until_struck_out(move || notes.nothing_written(Note(id))))
             }
             (WriteOutcome::Refused, None) | (WriteOutcome::Uncertain, _) => return outcome,
         };
@@ -131,7 +133,7 @@ impl NotedWrites {
         let outcome = if landed { outcome } else { WriteOutcome::Uncertain };
         if outcome == WriteOutcome::Done {
             let (notes, contact_id) = (Arc::clone(&self.notes), contact_id.to_owned());
-            tokio::spawn(until_struck_out(move || notes.settled(contact_id.clone())));
+            task::spawn(until_struck_out(move || notes.settled(contact_id.clone())));
         }
         outcome
     }
@@ -174,7 +176,7 @@ impl AttributeBlanker for NotedWrites {
         Box::pin(async move {
             // Whoever waits for this drops it after a moment: the tries go on without them.
             let (told, first) = tokio::sync::oneshot::channel();
-            tokio::spawn(async move {
+            task::spawn(async move {
                 let outcome = this.blank_once(&contact_id, &names).await;
                 let _ = told.send(outcome);
                 if outcome != WriteOutcome::Done {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
+use tracing::Span;
 
 /// Chunks that may wait for the writer: about as many seconds of calls.
 pub(crate) const QUEUE_MAX: usize = 4096;
@@ -25,7 +26,7 @@ pub struct Folder {
 }
 
 enum Order {
-    Open { name: String, path: PathBuf, sample_rate: u32, held: Weak<()> },
+    Open { name: String, path: PathBuf, sample_rate: u32, held: Weak<()>, span: Span },
     Write { name: String, samples: Vec<i16> },
     Close { name: String },
 }
@@ -46,9 +47,11 @@ impl Folder {
     pub fn begin(&self, name: &str, sample_rate: u32) -> Recording {
         let path = self.path.join(format!("{name}.wav"));
         let held = Arc::new(());
-        let order = Order::Open { name: name.to_owned(), path, sample_rate, held: Arc::downgrade(&held) };
+        let span = Span::current();
+        let order =
+            Order::Open { name: name.to_owned(), path, sample_rate, held: Arc::downgrade(&held), span: span.clone() };
         let lost = u64::from(self.orders.try_send(order).is_err());
-        Recording { name: name.to_owned(), orders: self.orders.clone(), lost, _held: held }
+        Recording { name: name.to_owned(), orders: self.orders.clone(), lost, span, _held: held }
     }
 }
 
@@ -117,6 +120,8 @@ pub struct Recording {
     name: String,
     orders: SyncSender<Order>,
     lost: u64,
+    /// The call's, for what is logged: the recording ends on the thread that paces audio, which is nobody's.
+    span: Span,
     /// Gone with the call: the writer notices where the order to close found no place.
     _held: Arc<()>,
 }
@@ -132,6 +137,7 @@ impl Recording {
 impl Drop for Recording {
     fn drop(&mut self) {
         if self.lost > 0 {
+            let _in_call = self.span.enter();
             tracing::warn!(recording = self.name, chunks = self.lost, "a recording has gaps: the disk is too slow");
         }
         // The writer may be behind: it then closes what nobody holds any more.
@@ -144,6 +150,7 @@ struct Open {
     writer: WavWriter<BufWriter<File>>,
     path: PathBuf,
     held: Weak<()>,
+    span: Span,
 }
 
 /// How often files are looked for that nobody writes to any more.
@@ -170,23 +177,27 @@ fn write(waiting: &Receiver<Order>) {
 }
 
 fn carry_out(order: Order, open: &mut HashMap<String, Open>) {
-    let (name, outcome) = match order {
-        Order::Open { name, path, sample_rate, held } => {
+    let span_of = |open: &HashMap<String, Open>, name: &str| open.get(name).map_or_else(Span::none, |o| o.span.clone());
+    let (name, span, outcome) = match order {
+        Order::Open { name, path, sample_rate, held, span } => {
             let made = begin(&path, sample_rate);
-            let made = made.map(|writer| drop(open.insert(name.clone(), Open { writer, path, held })));
-            (name, made)
+            let of_call = span.clone();
+            let made = made.map(|writer| drop(open.insert(name.clone(), Open { writer, path, held, span })));
+            (name, of_call, made)
         }
         Order::Write { name, samples } => {
             let written = open.get_mut(&name).map_or(Ok(()), |open| append(&mut open.writer, &samples));
-            (name, written)
+            let span = span_of(open, &name);
+            (name, span, written)
         }
         Order::Close { name } => {
+            let span = span_of(open, &name);
             let closed = open.remove(&name).map_or(Ok(()), close);
-            (name, closed)
+            (name, span, closed)
         }
     };
     if let Err(error) = outcome {
-        tracing::error!(recording = name, %error, "a recording could not be written");
+        span.in_scope(|| tracing::error!(recording = name, %error, "a recording could not be written"));
         open.remove(&name);
     }
 }
@@ -271,8 +282,13 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let (mut open, held) = (HashMap::new(), Arc::new(()));
         let path = folder.join("a.wav");
-        let order =
-            Order::Open { name: "a".into(), path: path.clone(), sample_rate: 8000, held: Arc::downgrade(&held) };
+        let order = Order::Open {
+            name: "a".into(),
+            path: path.clone(),
+            sample_rate: 8000,
+            held: Arc::downgrade(&held),
+            span: Span::none(),
+        };
         carry_out(order, &mut open);
         close_abandoned(&mut open);
         assert!(!path.exists() && open.len() == 1, "its call is still up");

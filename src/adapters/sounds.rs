@@ -15,7 +15,7 @@ use bellhop_sip::networks::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use crate::http;
+use crate::{http, task};
 
 /// Most bytes of a sound: ten minutes at 8 kHz.
 pub const BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -97,7 +97,7 @@ impl WebSounds {
         let response = self.client.get(url).send().await.map_err(|error| http::failure(&error))?;
         let response = http::accepted(response, &[])?;
         let bytes = http::body(response, BYTES_MAX).await?;
-        let read = tokio::task::spawn_blocking(move || read_wav(&bytes)).await;
+        let read = task::spawn_blocking(move || read_wav(&bytes)).await;
         read.ok().flatten().ok_or_else(|| refused("it is no WAV file of 16-bit PCM"))
     }
 }

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use bellhop_dialogue::ports::ServiceFailure;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::fair_lanes::Lanes;
 
@@ -26,6 +27,8 @@ trait Job<W>: Send {
 /// Work with the one who waits for its answer.
 struct Asked<T, F> {
     answer: oneshot::Sender<T>,
+    /// Whose call it is for, in what is logged.
+    span: Span,
     work: F,
 }
 
@@ -45,8 +48,8 @@ impl<W, T: Send, F: FnOnce(&mut W, &Asker<'_>) -> T + Send> Job<W> for Asked<T, 
     }
 
     fn run(self: Box<Self>, worker: &mut W) {
-        let Self { answer, work } = *self;
-        let told = work(worker, &Asker(&|| answer.is_closed()));
+        let Self { answer, span, work } = *self;
+        let told = span.in_scope(|| work(worker, &Asker(&|| answer.is_closed())));
         let _ = answer.send(told);
     }
 }
@@ -188,7 +191,7 @@ impl<W: 'static> WorkerPool<W> {
         if state.lanes.waiting(lane) >= shared.queue {
             return Err(ServiceFailure::Overloaded);
         }
-        state.lanes.push(lane, Box::new(Asked { answer, work }));
+        state.lanes.push(lane, Box::new(Asked { answer, span: Span::current(), work }));
         drop(state);
         shared.changed.notify_one();
         Ok(receiver)

@@ -201,7 +201,7 @@ fn account(service: &AmazonService) -> Account {
 fn told(tenant: &str, port: &'static str) -> OnSwitch {
     let tenant = tenant.to_owned();
     Arc::new(move |from, to| {
-        tracing::warn!(tenant, port, from, to, "another service takes over");
+        tracing::warn!(port, from, to, "another service takes over");
         bellhop_actors::metrics::service_switched(&tenant, port);
     })
 }

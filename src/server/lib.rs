@@ -8,6 +8,7 @@ pub mod demo;
 mod engines;
 pub mod http;
 pub mod live;
+pub mod log;
 pub mod main_thread;
 pub mod panics;
 mod process;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bellhop::cli::calls::Calls;
 use bellhop::config::{Mistakes, Reading};
 use bellhop::http::{self, Shared};
+use bellhop::log;
 use bellhop::signals::{self, Patience, Signals};
 use bellhop::terminal;
 use bellhop::wiring::{self, Server};
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
     });
     let result = match arguments.command {
         Command::Serve { config } => {
-            log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")));
+            log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")));
             actix_rt::System::new().block_on(serve(&config))
         }
         Command::Check { config } => check(&config),
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
         }
         Command::Calls(command) => actix_rt::System::new().block_on(bellhop::cli::calls::run(command)),
         Command::Demo(options) => {
-            log(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
+            log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
             actix_rt::System::new().block_on(bellhop::demo::run(options))
         }
     };
@@ -100,19 +101,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// JSON lines on standard error; a panic is one of them. That a line could not be written is not said there: saying so would
-/// panic.
-fn log(filter: EnvFilter) {
-    bellhop::panics::tell_places_alone();
-    tracing_subscriber::fmt()
-        .log_internal_errors(false)
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_writer(|| terminal::PrintableLog)
-        .init();
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {

@@ -22,35 +22,18 @@ fn tell(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("alone").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::log::tests::logged;
 
     #[test]
     fn a_panic_is_one_line_of_json_with_its_place_and_without_its_words() {
-        let (log, before) = (Log::default(), std::panic::take_hook());
-        let writer = log.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-        tell_places_alone();
-        let unwound = tracing::subscriber::with_default(subscriber, || {
-            std::panic::catch_unwind(|| panic!("the caller said: {}", "my card\nis 4111"))
+        let before = std::panic::take_hook();
+        let mut unwound = Ok(());
+        let text = logged("info", || {
+            tell_places_alone();
+            unwound = std::panic::catch_unwind(|| panic!("the caller said: {}", "my card\nis 4111"));
         });
         std::panic::set_hook(before);
         assert!(unwound.is_err());
-        let text = String::from_utf8(log.0.lock().expect("alone").clone()).expect("text");
         assert_eq!(text.lines().count(), 1, "{text}");
         let line: serde_json::Value = serde_json::from_str(text.trim()).expect("JSON");
         assert!(line["place"].as_str().is_some_and(|place| place.contains("panics.rs:")), "{line}");

@@ -279,7 +279,7 @@ impl Keeper {
     fn hand_over(&self, entry: Entry) {
         let Some(place) = Place::take(&self.taken) else {
             metrics::record_lost(&self.tenant);
-            tracing::error!(tenant = self.tenant, "a call record is lost: too many wait for the store");
+            tracing::error!("a call record is lost: too many wait for the store");
             return;
         };
         self.books.waiting.fetch_add(1, Ordering::Relaxed);

@@ -403,6 +403,8 @@ struct Line {
     control_towards: VecDeque<(std::time::Instant, SocketAddr, Vec<u8>)>,
     control_sent: Vec<(SocketAddr, Vec<u8>)>,
     began: Option<std::time::Instant>,
+    looks: usize,
+    looks_in_a_span: usize,
 }
 
 impl AudioLine {
@@ -444,6 +446,12 @@ impl AudioLine {
         line.sent.iter().filter_map(read).collect()
     }
 
+    /// How often the clock of the media looked for packets, and how often it did so in a span.
+    pub fn looks(&self) -> (usize, usize) {
+        let line = self.line();
+        (line.looks, line.looks_in_a_span)
+    }
+
     /// Where packets were sent to, ever.
     pub fn destinations(&self) -> Vec<SocketAddr> {
         self.line().destinations.iter().copied().collect()
@@ -467,7 +475,11 @@ impl AudioLine {
 
 impl PacketPort for AudioLine {
     fn drain(&mut self, deliver: &mut Deliver<'_>) {
-        let waiting = std::mem::take(&mut self.line().towards);
+        let mut line = self.line();
+        line.looks += 1;
+        line.looks_in_a_span += usize::from(!tracing::Span::current().is_none());
+        let waiting = std::mem::take(&mut line.towards);
+        drop(line);
         for (source, mut bytes) in waiting {
             deliver(Datagram { source, bytes: &mut bytes, age: Duration::ZERO });
         }

@@ -10,6 +10,8 @@ use bellhop_media::codec::Codec;
 use bellhop_media::playout::Sound;
 use bellhop_media::sound_cache::{self, SoundCache};
 
+use crate::supervision::task;
+
 thread_local! {
     static CACHE: RefCell<SoundCache> = RefCell::default();
 }
@@ -25,7 +27,7 @@ pub(super) async fn encoded(speech: Speech, codec: Codec) -> Result<(Speech, Sou
         return Ok((speech, sound));
     }
     let (samples, sample_rate) = (Arc::clone(&speech.samples), speech.sample_rate);
-    let coded = tokio::task::spawn_blocking(move || sound_cache::encode(&samples, sample_rate, codec));
+    let coded = task::spawn_blocking(move || sound_cache::encode(&samples, sample_rate, codec));
     let failed = |_| ServiceFailure::Unavailable { why: "it could not be coded".to_owned() };
     let sound = coded.await.map_err(failed)?;
     with_cache(|cache| cache.keep(&speech.samples, codec, &sound));

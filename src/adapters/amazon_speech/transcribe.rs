@@ -20,6 +20,7 @@ use aws_sdk_transcribestreaming::types::{
     TranscriptResultStream, VocabularyFilterMethod,
 };
 use bellhop_adapters::speech_to_text::session::{self, Broken, Changed, Coding, Event};
+use bellhop_adapters::task;
 use bellhop_dialogue::ports::{
     Fields, ModelOrVoice, Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream,
     ServiceFailure,
@@ -127,7 +128,7 @@ impl session::Service for Service {
         let session = started.session_id().map(str::to_owned);
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let mut results = started.transcript_result_stream;
-        tokio::spawn(async move {
+        task::spawn(async move {
             loop {
                 match results.recv().await {
                     Ok(Some(TranscriptResultStream::TranscriptEvent(transcript))) => {

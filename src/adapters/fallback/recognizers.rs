@@ -14,6 +14,7 @@ use bellhop_media::resample::Upsampler;
 use tokio::task::AbortHandle;
 
 use super::{InOrder, at_rest, is_well};
+use crate::task;
 
 /// The longest one may take to connect while another could be tried.
 const OPEN_MAX: Duration = Duration::from_secs(3);
@@ -186,7 +187,7 @@ impl Call {
             return (self.sink)(RecognizerEvent::Lost(failure));
         }
         let this = self.clone();
-        let switching = tokio::spawn(async move {
+        let switching = task::spawn(async move {
             let sink = Arc::clone(&this.sink);
             if let Err(failure) = this.open_next(rank + 1).await {
                 sink(RecognizerEvent::Lost(failure));

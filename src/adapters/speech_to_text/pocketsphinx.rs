@@ -20,6 +20,7 @@ use bellhop_dialogue::ports::{
 };
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::worker_pool::{Asker, WorkerPool};
 
@@ -277,14 +278,19 @@ impl RecognizerStream for Stream {
         let sink = Arc::clone(&self.sink);
         match self.engine.recognise(samples, self.phrases.clone()) {
             Err(_) => sink(RecognizerEvent::NotUnderstood),
-            Ok(answer) => drop(self.decoding.spawn(async move {
-                sink(match tokio::time::timeout(DEADLINE, answer).await {
-                    Ok(Ok(Some(Hypothesis { text, confidence }))) => {
-                        RecognizerEvent::FinalResult { text, confidence, result: None }
+            Ok(answer) => drop(
+                self.decoding.spawn(
+                    async move {
+                        sink(match tokio::time::timeout(DEADLINE, answer).await {
+                            Ok(Ok(Some(Hypothesis { text, confidence }))) => {
+                                RecognizerEvent::FinalResult { text, confidence, result: None }
+                            }
+                            Ok(Ok(None) | Err(_)) | Err(_) => RecognizerEvent::NotUnderstood,
+                        });
                     }
-                    Ok(Ok(None) | Err(_)) | Err(_) => RecognizerEvent::NotUnderstood,
-                });
-            })),
+                    .in_current_span(),
+                ),
+            ),
         }
     }
 

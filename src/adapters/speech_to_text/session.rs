@@ -14,6 +14,8 @@ use bellhop_media::g711::Law;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::task;
+
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
 /// A connection that lasted so long, or gave the words of an utterance, was a good one: those that do not are counted too.
@@ -154,7 +156,7 @@ pub async fn open<S: Service>(
         understood: false,
     };
     let (present, gone) = oneshot::channel();
-    tokio::spawn(session.run(connection, inbox, gone));
+    task::spawn(session.run(connection, inbox, gone));
     Ok(Box::new(Stream { orders, coding, _present: present }))
 }
 

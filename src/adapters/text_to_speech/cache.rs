@@ -26,6 +26,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::task;
+
 /// Samples kept for a voice: half an hour of speech, 29 MB.
 pub const SAMPLES_MAX: usize = 30 * 60 * SAMPLE_RATE as usize;
 /// Samples kept for all voices of the process: four and a half hours of speech, 260 MB.
@@ -178,7 +180,7 @@ impl<S: Synthesizer + 'static> Cached<S> {
         }
         let (lands, landed) = watch::channel(None);
         let (inner, kept_by) = (Arc::clone(inner), Arc::clone(memory));
-        let driver = tokio::spawn(async move {
+        let driver = task::spawn(async move {
             let made = AssertUnwindSafe(tokio::time::timeout(FLIGHT_MAX, made(&*inner, request, audio)));
             let outcome = made.catch_unwind().await.unwrap_or(Ok(Err(broke_off())));
             let outcome = outcome.unwrap_or(Err(ServiceFailure::Overdue));
@@ -212,7 +214,7 @@ async fn made(inner: &impl Synthesizer, request: SpeechRequest, audio: AudioSink
         return Ok(speech);
     }
     // A long clip takes milliseconds: not on the thread that also paces audio.
-    let fitted = tokio::task::spawn_blocking(move || Speech {
+    let fitted = task::spawn_blocking(move || Speech {
         samples: resample::clip(&speech.samples, speech.sample_rate, line_rate).into(),
         sample_rate: line_rate,
         ..speech
