@@ -11,7 +11,7 @@ use bellhop_connect::UnknownContact;
 use bellhop_dialogue::ports::TurnInput;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::receiver::DropReason;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::call::leg::MediaQuality;
 use bellhop_call::ending::Ending;
@@ -226,18 +226,39 @@ pub struct MediaCounters {
 
 impl MediaCounters {
     /// Adds everything to the families and starts again.
-    pub fn flush(&mut self) {
-        counter!(RTP_PACKETS, "direction" => "received").increment(self.received);
-        counter!(RTP_PACKETS, "direction" => "sent").increment(self.sent);
-        counter!(RTP_SEND_FAILED).increment(self.send_failed);
-        counter!(RTP_CONCEALED).increment(self.concealed);
-        counter!(CLOCK_SLIPS).increment(self.clock_slips);
-        for (why, count) in DropReason::ALL.into_iter().zip(self.dropped) {
-            if count > 0 {
-                counter!(RTP_DROPPED, "reason" => why.label()).increment(count);
-            }
+    pub fn flush(&mut self, families: &MediaFamilies) {
+        families.received.increment(self.received);
+        families.sent.increment(self.sent);
+        families.send_failed.increment(self.send_failed);
+        families.concealed.increment(self.concealed);
+        families.clock_slips.increment(self.clock_slips);
+        for (family, count) in families.dropped.iter().zip(self.dropped) {
+            family.increment(count);
         }
         *self = Self::default();
+    }
+}
+
+/// The families that a clock of the media counts in, looked up once: looking up allocates.
+pub struct MediaFamilies {
+    received: Counter,
+    sent: Counter,
+    send_failed: Counter,
+    concealed: Counter,
+    clock_slips: Counter,
+    dropped: [Counter; DropReason::ALL.len()],
+}
+
+impl Default for MediaFamilies {
+    fn default() -> Self {
+        Self {
+            received: counter!(RTP_PACKETS, "direction" => "received"),
+            sent: counter!(RTP_PACKETS, "direction" => "sent"),
+            send_failed: counter!(RTP_SEND_FAILED),
+            concealed: counter!(RTP_CONCEALED),
+            clock_slips: counter!(CLOCK_SLIPS),
+            dropped: DropReason::ALL.map(|why| counter!(RTP_DROPPED, "reason" => why.label())),
+        }
     }
 }
 

@@ -97,11 +97,20 @@ enum State {
     Playing { next: i64, last_arrival: i64 },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     timestamp: Option<i64>,
     ticks: i64,
     payload: Vec<u8>,
+}
+
+/// Room of a slot in bytes: 20 ms at 64 kbit/s, and more than Opus takes at our rate. A longer packet makes it grow.
+const SLOT_BYTES: usize = 160;
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self { timestamp: None, ticks: 0, payload: Vec::with_capacity(SLOT_BYTES) }
+    }
 }
 
 impl Default for JitterBuffer {
