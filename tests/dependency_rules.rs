@@ -215,6 +215,90 @@ fn the_server_matches_on_no_protocol() {
     }
 }
 
+/// The files below a folder of the workspace, by their path from its root, without their tests and comments of their own.
+fn code_below(folder: &str) -> Vec<(std::path::PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let files = rust_files(&root.join(folder)).into_iter().filter(|file| !file.ends_with("tests.rs"));
+    let read = |file: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        (file.strip_prefix(root).expect("a file of the workspace").to_owned(), code.join("\n"))
+    };
+    files.map(read).collect()
+}
+
+/// The files of these folders that have one of these words.
+fn who_says(folders: &[&str], words: &[&str]) -> Vec<String> {
+    let files = folders.iter().flat_map(|folder| code_below(folder));
+    let says = files.filter(|(_, code)| words.iter().any(|word| code.contains(word)));
+    let mut names: Vec<String> = says.map(|(path, _)| path.display().to_string()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_metric_is_named_in_the_module_of_metrics_alone() {
+    let named = who_says(&["actors", "src"], &["counter!(", "gauge!(", "histogram!("]);
+    let of_module = |name: &String| name.starts_with("actors/metrics");
+    assert!(!named.is_empty() && named.iter().all(of_module), "{named:?}: families stand in actors/metrics");
+}
+
+#[test]
+fn the_port_that_writes_attributes_is_in_one_actor_s_hands() {
+    let known = who_says(&["actors"], &["AttributeWriter", ".attributes"]);
+    assert_eq!(known, ["actors/call/connect_handoff.rs", "actors/services.rs"], "everybody else can only blank");
+}
+
+#[test]
+fn stand_ins_are_in_no_serving_path() {
+    let known = who_says(&["src/server", "actors", "src/adapters"], &["bellhop_rehearsal"]);
+    assert!(!known.is_empty() && known.iter().all(|name| name.starts_with("src/server/demo/")), "{known:?}");
+}
+
+/// Whatever a caller says comes by RTP: nobody makes words or samples of a caller's but the clock of the media.
+#[test]
+fn caller_audio_reaches_a_recognizer_from_the_media_clock_alone() {
+    let makes = who_says(&["actors", "src/server"], &["speech_in::Input::Audio {"]);
+    assert_eq!(makes, ["actors/call/leg.rs"], "a leg's listener hands the clock's batches over");
+    let opens = who_says(&["actors", "src/server"], &["recognizer.open(", "RecognizerStream"]);
+    assert_eq!(opens, ["actors/call/stt_stream.rs"], "SttStream alone has a recognizer");
+}
+
+#[test]
+fn the_media_clock_has_no_lock_and_one_timer() {
+    let locks = who_says(&["actors/media_shard", "src/media"], &["Mutex", "RwLock", "thread::sleep"]);
+    assert!(locks.is_empty(), "{locks:?}");
+    let clock = code_below("actors/media_shard").into_iter().map(|(_, code)| code).collect::<String>();
+    assert_eq!(clock.matches("tokio::time::").count(), 1, "one clock for all legs of a thread");
+    assert!(!clock.contains("do_send(") && !clock.contains("try_send("), "no packet becomes a message");
+}
+
+/// What `make lint` refuses: without its ban each of these would be back some day.
+#[test]
+fn what_must_not_be_called_is_banned() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let banned = |folder: &str| std::fs::read_to_string(root.join(folder).join(".clippy.toml")).expect("bans");
+    let actors = banned("actors");
+    for name in
+        ["std::time::Instant::now", "tokio::time::Instant::now", "AsyncContext::wait", "ContextFutureSpawner::wait"]
+    {
+        assert!(actors.contains(name), "actors/.clippy.toml does not ban {name}");
+    }
+    for name in ["tokio::spawn", "tokio::task::spawn", "tokio::task::spawn_blocking"] {
+        assert!(
+            banned("src/adapters").contains(&format!("\"{name}\"")),
+            "src/adapters/.clippy.toml does not ban {name}"
+        );
+    }
+    for package in PURE.map(|package| package.trim_start_matches("bellhop-")) {
+        for name in ["Instant::now", "SystemTime::now", "env::var", "File::open", "UdpSocket::bind", "thread::sleep"] {
+            let bans = banned(&format!("src/{package}"));
+            assert!(bans.contains(name), "src/{package}/.clippy.toml does not ban {name}");
+        }
+    }
+}
+
 #[test]
 fn the_keys_of_a_tenants_document_are_read_in_settings_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");

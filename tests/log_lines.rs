@@ -79,8 +79,8 @@ fn services_that_break_off_are_told_in_the_call_that_they_broke_off_from() {
     assistant.replies("", json!([{"response_type": "text", "text": "Welcome to Acme."}]));
     assistant.replies("goodbye ", json!([{"response_type": "end_session"}]));
     speech.will_hear("goodbye", 0.93);
-    speech.misbehave(Misbehaviour::Error("a fault"));
-    voice.will_break_off(1600);
+    speech.misbehave(Misbehaviour::DropInUtterance);
+    speech.misbehave(Misbehaviour::RefuseUpgrade(503)); // when it is connected to again, by its own task
     let (assistant_at, speech_at, voice_at) =
         (assistant.serve().expect("a port"), speech.serve().expect("a port"), voice.serve().expect("a port"));
     let iam = format!("api_key = \"{API_KEY}\"\niam_url = \"http://{assistant_at}/identity/token\"\n");
@@ -88,7 +88,7 @@ fn services_that_break_off_are_told_in_the_call_that_they_broke_off_from() {
     let nobody = "http://127.0.0.1:9";
     let node = node_with(
         &format!(
-            "[tenants.assistant]\nkind = \"webhook\"\nurl = \"{nobody}\"\n[tenants.assistant.fallback]\nkind = \"watson\"\nurl = \"http://{assistant_at}\"\nassistant_id = \"a1\"\nenvironment_id = \"e1\"\n{iam}\
+            "[tenants.assistant]\nkind = \"webhook\"\nurl = \"{nobody}\"\nsecret = \"s\"\n[tenants.assistant.fallback]\nkind = \"watson\"\nurl = \"http://{assistant_at}\"\nassistant_id = \"a1\"\nenvironment_id = \"e1\"\n{iam}\
              [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"{nobody}\"\n{iam}[tenants.speech_to_text.fallback]\nkind = \"watson\"\nurl = \"http://{speech_at}\"\n{iam}\
              [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"http://{voice_at}\"\nparameters = {{ voice = \"en-US_MichaelV3Voice\" }}\n{iam}"
         ),
@@ -100,8 +100,8 @@ fn services_that_break_off_are_told_in_the_call_that_they_broke_off_from() {
     assert_all_of_one_call(&lines);
     assert_told(&lines, "bellhop::engines", "another service takes over");
     assert_told(&lines, "bellhop_adapters::speech_to_text::session", "the recognizer cannot be connected to");
-    assert_told(&lines, "bellhop_adapters::speech_to_text::watson", "the recognizer ended the session");
-    assert_told(&lines, "bellhop_adapters::text_to_speech::watson", "speech by WebSocket failed");
+    let refused = |line: &Value| line["failure"].as_str().is_some_and(|failure| failure.contains("503"));
+    assert!(lines.iter().any(refused), "the task of a recognizer's session says whose it is: {lines:#?}");
     assert_told(&lines, "bellhop_actors::call", "call ended");
 }
 
