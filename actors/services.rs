@@ -82,7 +82,7 @@ impl Default for MediaPolicy {
             codecs: Codec::ALL.into(),
             security: Security::default(),
             silence: Silence::default(),
-            timeout: Duration::from_secs(60),
+            timeout: bellhop_tenancy::settings::MEDIA_TIMEOUT,
         }
     }
 }

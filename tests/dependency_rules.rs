@@ -274,6 +274,71 @@ fn the_media_clock_has_no_lock_and_one_timer() {
     assert!(!clock.contains("do_send(") && !clock.contains("try_send("), "no packet becomes a message");
 }
 
+/// A limit is a constant with a name and a sentence, and there is one of it.
+#[test]
+fn a_limit_has_one_name_and_a_sentence() {
+    let (mut places, mut nameless) = (BTreeMap::<String, Vec<String>>::new(), vec![]);
+    let bounds =
+        ["Duration::from_secs(", "Duration::from_millis(", "channel(", "set_mailbox_capacity(", "Semaphore::new("];
+    // One second is a unit, and one place a hand-over.
+    let units = ["Duration::from_secs(1)", "channel(1)"];
+    for folder in [
+        "actors",
+        "src/adapters",
+        "src/call",
+        "src/connect",
+        "src/dialogue",
+        "src/media",
+        "src/server",
+        "src/sip",
+        "src/tenancy",
+    ] {
+        for (path, _) in code_below(folder) {
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(&path))
+                .expect("readable");
+            let stand_in = ["testing.rs", "suite.rs", "cases.rs"].iter().any(|name| path.ends_with(name));
+            if stand_in || path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "demo") {
+                continue;
+            }
+            let (mut before, mut in_constant) = ("", false);
+            for line in text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().lines() {
+                let code = line.trim_start();
+                let declared = code.split_once("const ").filter(|(head, _)| head.is_empty() || head.starts_with("pub"));
+                let declared = declared.and_then(|(_, rest)| rest.split_once(": "));
+                in_constant |= declared.is_some() || code.starts_with("static ");
+                if let Some((name, value)) =
+                    declared.filter(|(name, value)| is_limit(name) && value.contains(" = ") && !value.starts_with('&'))
+                {
+                    places.entry(format!("{name}: {value}")).or_default().push(path.display().to_string());
+                    assert!(before.starts_with("///"), "{}: {name}: a limit has a sentence", path.display());
+                }
+                let bounded = |bound: &&str| {
+                    code.match_indices(bound).any(|(at, _)| {
+                        let literal = code[at + bound.len()..].starts_with(|c: char| c.is_ascii_digit());
+                        literal && !units.iter().any(|unit| code[at..].starts_with(unit))
+                    })
+                };
+                if !code.starts_with("//") && !in_constant && bounds.iter().any(bounded) {
+                    nameless.push(format!("{}: {code}", path.display()));
+                }
+                in_constant &= !code.ends_with(';');
+                before = code;
+            }
+        }
+    }
+    assert!(nameless.is_empty(), "limits without a name: {nameless:#?}");
+    let twice: Vec<_> = places.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(places.len() > 100 && twice.is_empty(), "one limit under one name in two places: {twice:#?}");
+}
+
+/// Whether a constant's name is that of a limit.
+fn is_limit(name: &str) -> bool {
+    let ends =
+        ["_MAX", "_MIN", "_WITHIN", "_AFTER", "_EVERY", "_AT_ONCE", "_TIMEOUT", "_MAILBOX", "_BYTES", "_WAITING"];
+    ends.iter().any(|end| name.ends_with(end))
+        || ["PAUSE", "DEADLINE", "QUEUE", "TRIES", "MAILBOX", "TIMEOUT"].contains(&name)
+}
+
 /// What `make lint` refuses: without its ban each of these would be back some day.
 #[test]
 fn what_must_not_be_called_is_banned() {

@@ -47,8 +47,8 @@ pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + 
 /// Where children report to: the supervisor, as far as they know.
 pub(crate) type Reports = Recipient<Tell<Input>>;
 
-/// How often a call beats for the watchdog.
-pub const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long an injected fault blocks a thread that carries calls: the watchdog has ended them long before.
+pub const BLOCKED_FOR: Duration = Duration::from_secs(30);
 /// How many port pairs that others hold are tried before a call is refused: a few milliseconds.
 pub(crate) const PORT_TRIES: usize = 256;
 /// Messages that may wait for a child.
@@ -162,7 +162,7 @@ where
             ctx.stop();
         }
         Fault::Panic => panic!("a fault was injected"),
-        Fault::BlockThread => std::thread::sleep(Duration::from_secs(30)),
+        Fault::BlockThread => std::thread::sleep(BLOCKED_FOR),
         Fault::KillShard => {
             actix_rt::Arbiter::current().stop();
         }

@@ -22,12 +22,13 @@ use super::leg;
 use super::messages::{
     Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff,
 };
-use super::{BEAT_EVERY, NewCall, strike};
+use super::{NewCall, strike};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::{LegCores, LegHandle};
 use crate::metrics;
 use crate::node::call_registry::{Blank, HangUp, Void};
 use crate::reception::VoidKey;
+use crate::supervision::watchdog::BEAT_EVERY;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 
 /// Drives the lifecycle of one call.

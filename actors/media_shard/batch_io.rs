@@ -13,20 +13,22 @@ use nix::libc;
 
 use super::{Datagram, Deliver};
 
-const AT_ONCE: usize = 8;
-const DATAGRAM_MAX: usize = 1500;
+/// Datagrams that are read by one system call.
+const DATAGRAMS_AT_ONCE: usize = 8;
+/// Bytes of a datagram that are read: an Ethernet frame's; the rest of a longer one is lost.
+const MEDIA_DATAGRAM_BYTES_MAX: usize = 1500;
 /// Room for the kernel's time stamp: a header of 16 bytes and a timespec of 16.
 const CONTROL_WORDS: usize = 8;
 /// An older datagram was not that long on its way: the time of day was set meanwhile.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 struct Buffers {
-    bytes: [[u8; DATAGRAM_MAX]; AT_ONCE],
-    names: [MaybeUninit<libc::sockaddr_storage>; AT_ONCE],
-    vectors: [libc::iovec; AT_ONCE],
+    bytes: [[u8; MEDIA_DATAGRAM_BYTES_MAX]; DATAGRAMS_AT_ONCE],
+    names: [MaybeUninit<libc::sockaddr_storage>; DATAGRAMS_AT_ONCE],
+    vectors: [libc::iovec; DATAGRAMS_AT_ONCE],
     /// In words of eight bytes, as control messages are aligned.
-    controls: [[u64; CONTROL_WORDS]; AT_ONCE],
-    headers: [libc::mmsghdr; AT_ONCE],
+    controls: [[u64; CONTROL_WORDS]; DATAGRAMS_AT_ONCE],
+    headers: [libc::mmsghdr; DATAGRAMS_AT_ONCE],
     /// How many headers the kernel has written into since they were last made ready.
     used: usize,
 }
@@ -34,16 +36,19 @@ struct Buffers {
 impl Buffers {
     fn new() -> Box<Self> {
         let mut this = Box::new(Self {
-            bytes: [[0; DATAGRAM_MAX]; AT_ONCE],
-            names: [MaybeUninit::zeroed(); AT_ONCE],
-            vectors: std::array::from_fn(|_| libc::iovec { iov_base: std::ptr::null_mut(), iov_len: DATAGRAM_MAX }),
-            controls: [[0; CONTROL_WORDS]; AT_ONCE],
+            bytes: [[0; MEDIA_DATAGRAM_BYTES_MAX]; DATAGRAMS_AT_ONCE],
+            names: [MaybeUninit::zeroed(); DATAGRAMS_AT_ONCE],
+            vectors: std::array::from_fn(|_| libc::iovec {
+                iov_base: std::ptr::null_mut(),
+                iov_len: MEDIA_DATAGRAM_BYTES_MAX,
+            }),
+            controls: [[0; CONTROL_WORDS]; DATAGRAMS_AT_ONCE],
             // SAFETY: an all-zero mmsghdr is a valid value of that plain C structure.
             headers: unsafe { zeroed() },
-            used: AT_ONCE,
+            used: DATAGRAMS_AT_ONCE,
         });
         // The box is never moved out of, so these stay true.
-        for n in 0..AT_ONCE {
+        for n in 0..DATAGRAMS_AT_ONCE {
             this.vectors[n].iov_base = this.bytes[n].as_mut_ptr().cast();
             let header = &mut this.headers[n].msg_hdr;
             header.msg_iov = &raw mut this.vectors[n];
@@ -64,7 +69,7 @@ pub(super) fn drain(socket: RawFd, deliver: &mut Deliver<'_>) {
     BUFFERS.with_borrow_mut(|buffers| {
         loop {
             let received = receive(socket, buffers, deliver);
-            if received < AT_ONCE {
+            if received < DATAGRAMS_AT_ONCE {
                 return;
             }
         }
@@ -82,7 +87,7 @@ fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut Deliver<'_>) -> u
         libc::recvmmsg(
             socket,
             buffers.headers.as_mut_ptr(),
-            AT_ONCE as libc::c_uint,
+            DATAGRAMS_AT_ONCE as libc::c_uint,
             libc::MSG_DONTWAIT,
             std::ptr::null_mut(),
         )
@@ -99,7 +104,7 @@ fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut Deliver<'_>) -> u
         if let Some(source) = address(name) {
             let age = stamp(&buffers.headers[n].msg_hdr).and_then(|stamp| now.checked_sub(stamp));
             let age = age.filter(|age| *age <= AGE_MAX).unwrap_or_default();
-            let length = (buffers.headers[n].msg_len as usize).min(DATAGRAM_MAX);
+            let length = (buffers.headers[n].msg_len as usize).min(MEDIA_DATAGRAM_BYTES_MAX);
             deliver(Datagram { source, bytes: &mut buffers.bytes[n][..length], age });
         }
     }

@@ -16,7 +16,7 @@ use crate::signalling::wire::Wire;
 use bellhop_call::ending::Ending;
 
 /// How long keys in flight may take to be blanked then, and those that were given away to be void.
-const BLANK_WITHIN: Duration = Duration::from_millis(300);
+const LAST_BLANK_WITHIN: Duration = Duration::from_millis(300);
 /// How long a connection in place of a lost one may take to be opened then.
 const OPEN_WITHIN: Duration = Duration::from_millis(300);
 
@@ -31,7 +31,7 @@ pub async fn carry_out_all(registry: &CallRegistry, wire: &mut dyn Wire) -> usiz
         futures_util::future::join_all(blanks.map(|blank| blank.blanker.blank(blank.contact_id, blank.names)));
     let voids = plans.iter().filter_map(|plan| plan.void.clone());
     let voiding = futures_util::future::join_all(voids.map(|void| void.histories.void(void.name)));
-    let _ = tokio::time::timeout(BLANK_WITHIN, futures_util::future::join(blanking, voiding)).await;
+    let _ = tokio::time::timeout(LAST_BLANK_WITHIN, futures_util::future::join(blanking, voiding)).await;
     for plan in &plans {
         let teardown = plan.teardown.clone().because(&Ending::Drained.sip_reason());
         // What was never answered has no dialog to end.

@@ -57,6 +57,12 @@ pub(crate) const TURNED_AWAY_MAX: usize = 64;
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
 /// The identifier of the warning that nobody answered the BYE.
 pub(crate) const BYE_UNANSWERED: &str = "bye_unanswered";
+/// Messages that may wait for Reception.
+pub(crate) const MAILBOX: usize = 4096;
+/// How often free ports are counted for the metrics.
+const PORTS_COUNTED_EVERY: Duration = Duration::from_secs(1);
+/// How long an injected fault blocks the thread of Reception: the main thread has been given up long before.
+const BLOCKED_FOR: Duration = Duration::from_secs(3600);
 /// Messages that may wait for a call's supervisor.
 pub(crate) const CALL_MAILBOX: usize = 256;
 
@@ -318,8 +324,8 @@ impl Actor for Reception {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(4096);
-        ctx.run_interval(Duration::from_secs(1), |this, _| {
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(PORTS_COUNTED_EVERY, |this, _| {
             metrics::ports_free(this.settings.admission.ports.free(crate::now()));
         });
     }
@@ -424,7 +430,7 @@ impl Handler<Strike> for Reception {
 
     fn handle(&mut self, Strike(fault): Strike, _: &mut Self::Context) {
         if fault == Fault::BlockReception {
-            std::thread::sleep(Duration::from_secs(3600));
+            std::thread::sleep(BLOCKED_FOR);
         }
         panic!("a fault was injected");
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bellhop_sip::networks::Source;
+use bellhop_sip::transaction::TIMEOUT;
 
 /// Connections at once.
 pub const CONNECTIONS_MAX: usize = 4096;
@@ -21,7 +22,7 @@ pub const PER_LISTED_MAX: usize = CONNECTIONS_MAX / 2;
 /// How long a message may take from its first byte to its last.
 pub const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stranger's connection may stand until it has said its first message.
-pub const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(32);
+pub const FIRST_MESSAGE_WITHIN: Duration = TIMEOUT;
 
 /// How long a stranger's connection may stand, without a call, before it makes room for another stranger's whoever holds more.
 pub const STANDS_AT_LEAST: Duration = Duration::from_secs(60);

@@ -27,7 +27,7 @@ use crate::node::call_registry::CallId;
 mod mailbox;
 
 /// Most messages waiting for the endpoint; beyond it the network's retransmissions are the queue.
-pub const MAILBOX: usize = 4096;
+pub const ENDPOINT_MAILBOX: usize = 4096;
 /// How long the address of a next hop may be looked up.
 pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -181,6 +181,6 @@ impl Actor for SipEndpoint {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.set_mailbox_capacity(ENDPOINT_MAILBOX);
     }
 }

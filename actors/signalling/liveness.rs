@@ -14,8 +14,9 @@ use nix::{getsockopt_impl, sockopt_impl};
 
 /// A connection without traffic is probed this often: load balancers forget one after 350 s, home routers sooner.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(25);
-/// Probes without an answer before the connection is given up, and the pause between them.
+/// Probes without an answer before the connection is given up.
 const PROBES: u32 = 3;
+/// The pause between two of them.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How long written bytes may stay unacknowledged before the connection is given up (RFC 5482).
 pub const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(8);

@@ -12,9 +12,14 @@ use serde_json::Value;
 /// The longest a connection may take to be there.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
 
+/// Most bytes of what a service offers: a list of its voices or models.
+pub(crate) const LIST_BYTES_MAX: usize = 1 << 20;
+/// The longest such a list may take.
+pub(crate) const LISTED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Connections to one host that are kept for later turns, of each client: what a burst of calls opened beyond them is closed
 /// when it has nothing more to do. The library would keep them all for a minute and a half.
-pub(crate) const IDLE_CONNECTIONS_MAX: usize = 32;
+pub const IDLE_CONNECTIONS_MAX: usize = 32;
 
 /// Whom the system trusts.
 pub fn authorities() -> RootCertStore {

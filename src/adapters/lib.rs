@@ -9,7 +9,7 @@ pub mod dns;
 mod fair_lanes;
 pub mod fallback;
 mod http;
-pub use http::authorities;
+pub use http::{IDLE_CONNECTIONS_MAX, authorities};
 pub mod iam;
 pub mod log_webhook;
 pub mod noted_writes;

@@ -21,13 +21,13 @@ use tokio::sync::Notify;
 use crate::http;
 
 /// The longest one post may take.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const POSTED_WITHIN: Duration = Duration::from_secs(10);
 /// Posts under way at once, per tenant.
-pub const AT_ONCE: usize = 8;
-/// The pause after the first failure; it doubles up to [`PAUSE_MAX`].
-pub const PAUSE: Duration = Duration::from_secs(2);
+pub const POSTS_AT_ONCE: usize = 8;
+/// The pause after the first failure; it doubles up to [`RETRY_PAUSE_MAX`].
+pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause.
-pub const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
 /// The pause after the store's first failure; it doubles up to [`LOOK_EVERY`].
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// How often is looked for events that nobody told of, such as those of a process before.
@@ -65,8 +65,15 @@ impl LogWebhook {
         if !matches!(url.scheme(), "http" | "https") {
             return Err("does not begin with http:// or https://".to_owned());
         }
-        let client = http::builder().timeout(DEADLINE).build().expect("the client is made of constants");
-        Ok(Self { client, tenant: tenant.to_owned(), url, secret: secret.as_bytes().to_vec(), headers, pause: PAUSE })
+        let client = http::builder().timeout(POSTED_WITHIN).build().expect("the client is made of constants");
+        Ok(Self {
+            client,
+            tenant: tenant.to_owned(),
+            url,
+            secret: secret.as_bytes().to_vec(),
+            headers,
+            pause: RETRY_PAUSE,
+        })
     }
 
     /// Delivers this tenant's events as they come. `told` is notified when there are new ones; when nobody else has it any
@@ -107,16 +114,16 @@ impl LogWebhook {
         outcome: &OnOutcome,
     ) -> Result<bool, StoreError> {
         settle(events, unsettled, outcome).await?;
-        let due = events.due(&self.tenant, now_ms(), AT_ONCE as u32 * 4).await?;
+        let due = events.due(&self.tenant, now_ms(), POSTS_AT_ONCE as u32 * 4).await?;
         let any = !due.is_empty();
         let mut posts = futures_util::stream::iter(due)
             .map(async |event| (self.post(&event).await, event))
-            .buffer_unordered(AT_ONCE);
+            .buffer_unordered(POSTS_AT_ONCE);
         while let Some((posted, event)) = posts.next().await {
             match posted {
                 Ok(()) => unsettled.push(Change::Delivered { id: event.id }),
                 Err(why) => {
-                    let pause = self.pause.saturating_mul(1 << event.attempts.min(16)).min(PAUSE_MAX);
+                    let pause = self.pause.saturating_mul(1 << event.attempts.min(16)).min(RETRY_PAUSE_MAX);
                     tracing::warn!(
                         tenant = self.tenant,
                         event = event.id,

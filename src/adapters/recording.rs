@@ -154,19 +154,19 @@ struct Open {
 }
 
 /// How often files are looked for that nobody writes to any more.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const ABANDONED_LOOK_EVERY: Duration = Duration::from_secs(10);
 
 fn write(waiting: &Receiver<Order>) {
     let mut open: HashMap<String, Open> = HashMap::new();
     let mut looked = Instant::now();
     loop {
-        let order = match waiting.recv_timeout(LOOK_EVERY) {
+        let order = match waiting.recv_timeout(ABANDONED_LOOK_EVERY) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         // What waits comes first: the end of a recording may be among it.
-        if order.is_none() || looked.elapsed() > LOOK_EVERY * 6 {
+        if order.is_none() || looked.elapsed() > ABANDONED_LOOK_EVERY * 6 {
             looked = Instant::now();
             close_abandoned(&mut open);
         }

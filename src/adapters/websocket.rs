@@ -20,8 +20,8 @@ pub(crate) const READ_BYTES: usize = 4 * 1024;
 pub(crate) const WRITE_BYTES: usize = 4 * 1024;
 /// What may wait to be written while the service does not read: two seconds of audio at 16 kHz, and a start message.
 pub(crate) const WRITE_BYTES_MAX: usize = 64 * 1024;
-/// What one connection may hold, TLS aside.
 #[cfg(test)]
+/// What one connection may hold, in bytes, TLS aside.
 pub(crate) const CONNECTION_BYTES_MAX: usize = 16 * 1024;
 
 /// A connection.

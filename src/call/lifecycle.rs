@@ -38,6 +38,8 @@ use crate::phase::PhaseName;
 pub(crate) const SETUP_MAX: Duration = Duration::from_secs(4);
 /// The longest a history may take to be stored.
 pub const PREPARE_MAX: Duration = Duration::from_secs(3);
+/// How much longer the child that stores it, and bounds that itself, may take to say so.
+const PREPARED_TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// The longest the other children may take to stop before the key is spent.
 pub(crate) const QUIESCE_MAX: Duration = Duration::from_millis(500);
 /// The longest it may take to know that a BYE would arrive.

@@ -8,8 +8,10 @@ pub const SILENT_AFTER_FRAMES: u32 = 3;
 
 // Samples at 8 kHz; doubled at 16 kHz.
 const HISTORY: usize = 400;
-const PITCH_MIN: usize = 40; // 200 Hz at the highest voice that matters for a bridge of 60 ms
-const PITCH_MAX: usize = 120; // 66 Hz
+/// The shortest period of a voice: 200 Hz, the highest that matters for a bridge of 60 ms.
+const PITCH_MIN: usize = 40;
+/// The longest: 66 Hz.
+const PITCH_MAX: usize = 120;
 const OVERLAP: usize = 32; // 4 ms
 /// How many times the history fits into its buffer.
 const ROOM: usize = 4;

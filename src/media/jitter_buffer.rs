@@ -11,6 +11,7 @@
 //! [`PACKETS_MAX`] packets are held, and no packet is played twice. Driver: `media/receiver.rs`, called by
 //! `actors/media_shard/`.
 
+use crate::rtp::MISORDERED_MAX;
 use std::time::{Duration, Instant};
 
 /// Most packets held.
@@ -26,8 +27,6 @@ pub const JUMP: i64 = samples(4000);
 
 /// Packets in order whose timestamps lie behind what came before them, until they are believed.
 pub const RESTART_PACKETS: u8 = 3;
-/// A packet this far behind the newest was overtaken (RFC 3550 appendix A.1: MAX_MISORDER); farther, its sender begins anew.
-const MISORDERED_MAX: u16 = 100;
 
 const BASE_WINDOW: i64 = samples(2000);
 const DELAY_DECAY_PACKETS: i64 = 50;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 mod rivals;
 
+use crate::rtp::DROPOUT_MAX;
 use rivals::Rivals;
 
 /// Packets of one candidate and SSRC before it is believed.
@@ -32,8 +33,6 @@ pub const SSRC_CHANGE_PACKETS: u8 = 2;
 pub const MOVED_AFTER: Duration = Duration::from_millis(200);
 /// Packets of the stream from elsewhere before it is believed to have moved.
 pub const MOVED_PACKETS: u8 = 3;
-/// How far sequence numbers may have gone on meanwhile (RFC 3550 appendix A.1: MAX_DROPOUT): a minute at 20 ms a packet.
-pub const MOVED_SEQUENCE_MAX: u16 = 3000;
 /// Packets of a pinned source until its pin is not fresh any more: a second.
 pub const FRESH_PACKETS: u8 = 50;
 /// How long the source of a fresh pin must have been silent before another candidate may take its place.
@@ -275,12 +274,12 @@ impl Pinned {
 
     /// Whether it is the next of this stream, wherever it came from.
     fn continues(&self, seen: Sighting) -> bool {
-        self.ssrc == Some(seen.ssrc) && (1..=MOVED_SEQUENCE_MAX).contains(&seen.sequence.wrapping_sub(self.sequence))
+        self.ssrc == Some(seen.ssrc) && (1..=DROPOUT_MAX).contains(&seen.sequence.wrapping_sub(self.sequence))
     }
 
     /// Whether the stream has gone on since.
     fn is_behind(&self, seen: Sighting) -> bool {
-        self.ssrc == Some(seen.ssrc) && self.sequence.wrapping_sub(seen.sequence) <= MOVED_SEQUENCE_MAX
+        self.ssrc == Some(seen.ssrc) && self.sequence.wrapping_sub(seen.sequence) <= DROPOUT_MAX
     }
 
     fn silence(&self, now: Instant) -> Duration {

@@ -6,6 +6,11 @@ use rtp_rs::{RtpPacketBuilder, RtpReader};
 
 /// The longest packet written: header, 60 ms of G.711 or G.722, and what SRTP adds.
 pub const PACKET_BYTES_MAX: usize = 12 + 480 + crate::srtp::OVERHEAD_BYTES_MAX;
+/// A packet this far behind the newest was overtaken; farther, its sender began anew (RFC 3550 appendix A.1: MAX_MISORDER).
+pub const MISORDERED_MAX: u16 = 100;
+/// A stream whose sequence numbers are this far ahead goes on; farther, it began anew: a minute at 20 ms a packet (RFC 3550
+/// appendix A.1: MAX_DROPOUT).
+pub const DROPOUT_MAX: u16 = 3000;
 
 /// One packet as it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

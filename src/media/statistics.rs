@@ -3,10 +3,8 @@
 //! Invariant: sequence numbers may wrap, repeat and jump; the count of lost packets never goes below what is true by more
 //! than the duplicates. Totals are those of the whole call: a source that begins anew, or another SSRC, is counted on.
 
+use crate::rtp::{DROPOUT_MAX, MISORDERED_MAX};
 use std::time::{Duration, Instant};
-
-/// A jump this large in sequence numbers starts the count anew (RFC 3550 appendix A.1: MAX_DROPOUT).
-const DROPOUT_MAX: u16 = 3000;
 
 /// Packets of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,7 +109,7 @@ impl Reception {
         let ahead = sequence.wrapping_sub(self.highest as u16);
         if ahead != 0 && ahead < DROPOUT_MAX {
             self.highest = self.highest.wrapping_add(u32::from(ahead));
-        } else if (DROPOUT_MAX..=u16::MAX - 100).contains(&ahead) {
+        } else if (DROPOUT_MAX..=u16::MAX - MISORDERED_MAX).contains(&ahead) {
             *self = self.begin_after(self.ssrc, sequence);
             self.highest += 1;
         }

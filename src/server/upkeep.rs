@@ -22,10 +22,10 @@ use crate::wiring::{Current, Everybody};
 
 /// How often what has expired is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// The first pause before a store that fails is asked again; it doubles up to [`PAUSE_MAX`].
-const PAUSE: Duration = Duration::from_secs(1);
+/// The first pause before a store that fails is asked again; it doubles up to [`STORE_PAUSE_MAX`].
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const STORE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How often a database that another server has is asked for.
 const CLAIM_EVERY: Duration = Duration::from_secs(30);
 /// How often the store is asked what waits in it for log webhooks.
@@ -117,7 +117,7 @@ async fn claimed(store: &dyn SoleUse, first: Option<Claim>) -> Claim {
 
 /// Asks until it is answered.
 async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
-    let mut pause = PAUSE;
+    let mut pause = STORE_PAUSE;
     loop {
         match ask().await {
             Ok(answer) => return answer,
@@ -126,7 +126,7 @@ async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
             }
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = (pause * 2).min(STORE_PAUSE_MAX);
     }
 }
 

@@ -28,6 +28,9 @@ use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::liveness;
 use crate::signalling::messages::{CountOpen, EndpointInput, IsFlowUsed};
 
+/// How long what is queued for a connection that has ended may take to be written.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(5);
+
 /// A connection without a byte for this long is closed, unless a call came by it.
 pub const IDLE_MAX: Duration = Duration::from_secs(3600);
 /// How long the answers to what came before a message without an end may take.
@@ -118,7 +121,7 @@ where
         reading.endpoint.do_send(Tell(EndpointInput::FlowLost(hop.flow)));
         drop(reading);
         // Whatever is queued still goes out; then the writer ends with the last sender.
-        let _ = tokio::time::timeout(Duration::from_secs(5), writing).await;
+        let _ = tokio::time::timeout(FLUSHED_WITHIN, writing).await;
         drop(visit);
     });
 }

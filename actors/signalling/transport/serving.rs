@@ -30,8 +30,10 @@ use crate::signalling::tls::TlsIdentity;
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// The first byte of a TLS connection: a handshake record (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// The largest datagram.
-const DATAGRAM_MAX: usize = 65_535;
+/// The largest datagram that SIP may come in, in bytes.
+const SIP_DATAGRAM_BYTES_MAX: usize = 65_535;
+/// How long no connection is accepted once one could not be, most likely for want of descriptors.
+const ACCEPTED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Sockets that are bound but not served yet, so that a taken port is known before anything starts.
 #[derive(Debug)]
@@ -131,7 +133,7 @@ impl Serving {
 }
 
 async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, listen: Listen, endpoint: Addr<SipEndpoint>) {
-    let mut buffer = vec![0; DATAGRAM_MAX];
+    let mut buffer = vec![0; SIP_DATAGRAM_BYTES_MAX];
     loop {
         // An error here is an ICMP message about something we sent; the socket goes on.
         let Ok((length, remote)) = socket.recv_from(&mut buffer).await else { continue };
@@ -168,7 +170,7 @@ async fn accept(listener: TcpListener, listen: Arc<Listen>, shared: Arc<Shared>,
                 actix_rt::spawn(welcome(stream, remote, listen, shared, endpoint, visit));
             }
             // Out of descriptors, most likely: wait for some to come back.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(_) => tokio::time::sleep(ACCEPTED_AGAIN_AFTER).await,
         }
     }
 }

@@ -17,7 +17,7 @@ pub const WRITE_QUEUE: usize = 64;
 pub const WRITE_BYTES_MAX: usize = 128 * 1024;
 /// How long a far end may take nothing of what it asked for: as long as a transaction waits. It is gone, or it does not read
 /// so that we hold what is meant for it.
-pub const WRITTEN_WITHIN: Duration = Duration::from_secs(32);
+pub const WRITTEN_WITHIN: Duration = bellhop_sip::transaction::TIMEOUT;
 
 /// What waits for a connection to take it: [`WRITE_QUEUE`] messages and [`WRITE_BYTES_MAX`] at most.
 #[derive(Clone)]

@@ -25,7 +25,7 @@ const ATTEMPT_MAX: Duration = Duration::from_millis(1500);
 /// The first pause between tries; it doubles, and up to as much again is added at random.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections to the service that are kept for later writes; what a burst of hand-offs opened beyond them is closed.
-const IDLE_CONNECTIONS_MAX: usize = 8;
+const IDLE_WRITE_CONNECTIONS_MAX: usize = 8;
 /// Tries in all.
 const TRIES: u32 = 4;
 
@@ -85,7 +85,7 @@ impl Client {
         let keys =
             aws_credential_types::Credentials::new(access_key_id, secret_access_key, None, None, "bellhop tenant");
         let http = aws_smithy_http_client::Builder::new()
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_max_idle_per_host(IDLE_WRITE_CONNECTIONS_MAX)
             .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
                 aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
             ))

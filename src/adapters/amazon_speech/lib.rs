@@ -37,13 +37,10 @@ impl Account {
     }
 }
 
-/// Connections to the service that are kept for later texts; what a burst of calls opened beyond them is closed.
-const IDLE_CONNECTIONS_MAX: usize = 32;
-
 /// rustls with ring, and HTTP/2 where it is offered. Its windows cannot be set: see `docs/performance.md`.
 fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .pool_max_idle_per_host(bellhop_adapters::IDLE_CONNECTIONS_MAX)
         .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
             aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
         ))

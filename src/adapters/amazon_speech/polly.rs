@@ -3,9 +3,7 @@
 //! What the assistant configures goes over what the tenant configured, under the names of the API (`voice_id`, `engine`,
 //! `language_code`, `lexicon_names`); a Watson voice is left out. A text with tags is sent as well-formed SSML, any other as
 //! text; if the service refuses the markup, the words alone are sent, once. Invariant: no more than [`TEXT_MAX`] characters
-//! are sent, and no more than [`AUDIO_MAX`] bytes taken.
-
-use std::time::Duration;
+//! are sent, and no more than [`SERVICE_AUDIO_BYTES_MAX`] bytes taken.
 
 use aws_sdk_polly::Client;
 use aws_sdk_polly::config::timeout::TimeoutConfig;
@@ -20,17 +18,14 @@ use bellhop_dialogue::ports::{
 use bellhop_dialogue::ssml::Ssml;
 
 use crate::{Account, failure, http_client, language_of, text};
+use bellhop_adapters::text_to_speech::{SERVICE_AUDIO_BYTES_MAX, SERVICE_WITHIN};
 
 /// Most characters of a text, markup included (Polly's own limit).
 pub const TEXT_MAX: usize = 6000;
-/// Most bytes of audio: five minutes at 16 kHz.
-pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
 /// Most pages of voices that are read.
 const PAGES_MAX: usize = 20;
 /// What it says of markup that it does not take.
 const MARKUP_REFUSED: [&str; 2] = ["InvalidSsmlException", "SsmlMarksNotSupportedForTextTypeException"];
-/// The longest a text may take.
-pub const DEADLINE: Duration = Duration::from_secs(7);
 
 /// The service, as one tenant uses it.
 #[derive(Clone)]
@@ -48,7 +43,7 @@ impl Polly {
             .credentials_provider(SharedCredentialsProvider::new(account.credentials()))
             .http_client(http_client())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(DEADLINE).build());
+            .timeout_config(TimeoutConfig::builder().operation_timeout(SERVICE_WITHIN).build());
         config.set_endpoint_url(account.endpoint_url.clone());
         Self { sdk: Client::from_conf(config.build()), parameters }
     }
@@ -101,8 +96,8 @@ impl Polly {
         let (mut audio, mut growing) = (spoken.audio_stream, Growing::linear(rate));
         while let Some(chunk) = audio.next().await {
             growing.push(&chunk.map_err(|_| failed("it broke off".to_owned()))?, sink);
-            if growing.bytes() > AUDIO_MAX {
-                return Err(failed(format!("its answer has more than {AUDIO_MAX} bytes")));
+            if growing.bytes() > SERVICE_AUDIO_BYTES_MAX {
+                return Err(failed(format!("its answer has more than {SERVICE_AUDIO_BYTES_MAX} bytes")));
             }
         }
         let (samples, rate) = growing.finish();

@@ -14,7 +14,7 @@ mod tools;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bellhop_dialogue::ports::{
     Assistant, Fields, PartSink, Pending, ServiceFailure, TurnInput, TurnReply, TurnRequest,
@@ -28,8 +28,6 @@ use completion::{Complete, Completion, Taken};
 use history::History;
 pub use history::MESSAGES_MAX;
 
-/// The longest a turn may take in all.
-pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 /// Most bytes of a stream: a token of a thought costs hundreds.
 const STREAM_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes that are read of a refusal.
@@ -69,7 +67,7 @@ pub struct ChatCompletions {
 impl ChatCompletions {
     /// An assistant; nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
-        let client = http::builder().timeout(TURN_MAX).build().expect("the client is made of constants");
+        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
         Self { client, settings, thinks_first: Arc::default() }
     }
 

@@ -10,3 +10,8 @@ mod spoken;
 mod streamed;
 pub mod watson;
 pub mod webhook;
+
+use std::time::Duration;
+
+/// The longest a turn may take in all; the turn loop's own deadline is shorter unless an assistant raises it.
+pub const TURN_MAX: Duration = Duration::from_secs(120);

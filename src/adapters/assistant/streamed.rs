@@ -17,9 +17,10 @@ use super::spoken::Spoken;
 use crate::http;
 
 /// Most bytes of a reply.
-pub(super) const BYTES_MAX: usize = 1024 * 1024;
-/// How long the end of a stream is waited for that has said everything, and how much of it is read.
+pub(super) const REPLY_BYTES_MAX: usize = 1024 * 1024;
+/// How long the end of a stream is waited for that has said everything.
 const DRAIN_MAX: Duration = Duration::from_millis(250);
+/// Most bytes of that end that are read.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 /// From so many characters on, a piece that begins with all the pieces before is no coincidence.
 const REPEATED_MIN: usize = 8;
@@ -96,7 +97,7 @@ fn too_long(bytes: usize) -> ServiceFailure {
 /// Reads a reply of this family to its end.
 pub(super) async fn assembled(response: reqwest::Response, parts: PartSink) -> Result<TurnReply, ServiceFailure> {
     let mut assembly = Assembly::new(parts);
-    let mut values = Values::new(response, BYTES_MAX);
+    let mut values = Values::new(response, REPLY_BYTES_MAX);
     loop {
         let next = match assembly.spoken.deadline() {
             None => values.next().await?,

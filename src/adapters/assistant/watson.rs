@@ -4,13 +4,11 @@
 //! call; it is taken out before the context goes to the service. Invariant: a session that has run out is opened anew once
 //! a turn, with the context of the turn, and never twice.
 
-use std::time::Duration;
-
 use bellhop_dialogue::ports::{Assistant, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
 use serde_json::{Value, json};
 
 use super::shape;
-use super::streamed::{BYTES_MAX, assembled};
+use super::streamed::{REPLY_BYTES_MAX, assembled};
 use crate::http;
 use crate::iam::Authentication;
 
@@ -18,8 +16,6 @@ use crate::iam::Authentication;
 pub(crate) const VERSION: &str = "2024-08-25";
 /// Where the session's id stands in a turn's context.
 const SESSION: &str = "bellhop_session";
-/// The longest a turn may take in all.
-pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 
 /// Which assistant, and how it is spoken to.
 #[derive(Clone)]
@@ -50,7 +46,7 @@ pub struct Settings {
 impl WatsonAssistant {
     /// An assistant; nothing is asked yet.
     pub fn new(settings: Settings, authentication: Authentication) -> Self {
-        let client = http::builder().timeout(TURN_MAX).build().expect("the client is made of constants");
+        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
         let Settings { url, assistant, environment, stateful } = settings;
         Self { client, url: url.trim_end_matches('/').to_owned(), assistant, environment, stateful, authentication }
     }
@@ -67,7 +63,7 @@ impl WatsonAssistant {
 
     async fn open_session(&self) -> Result<String, ServiceFailure> {
         let response = self.post(self.place("sessions"), &json!({})).await?;
-        let body = http::json(http::accepted(response, &HINTS)?, BYTES_MAX).await?;
+        let body = http::json(http::accepted(response, &HINTS)?, REPLY_BYTES_MAX).await?;
         let id = body.get("session_id").and_then(Value::as_str).map(str::to_owned);
         id.ok_or_else(|| ServiceFailure::Unavailable { why: "it opened no session".to_owned() })
     }
@@ -106,7 +102,7 @@ impl WatsonAssistant {
         let mut reply = if self.environment.is_some() {
             assembled(response, parts).await?
         } else {
-            shape::reply(http::json(response, BYTES_MAX).await?)?
+            shape::reply(http::json(response, REPLY_BYTES_MAX).await?)?
         };
         if let Some(id) = session {
             if !reply.context.is_object() {

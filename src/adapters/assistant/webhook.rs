@@ -4,7 +4,7 @@
 //! stream of JSON lines or server-sent events whose items are spoken as they come. Invariant: the secret leaves this file
 //! only as a signature; a retried turn has the same turn number.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bellhop_dialogue::ports::{Assistant, Origin, PartSink, Pending, ServiceFailure, TurnReply, TurnRequest};
 use hmac::{Hmac, Mac};
@@ -12,11 +12,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::shape;
-use super::streamed::{BYTES_MAX, assembled};
+use super::streamed::{REPLY_BYTES_MAX, assembled};
 use crate::http;
 
-/// The longest a turn may take in all; the turn loop's own deadline is shorter unless an assistant raises it.
-pub(crate) const TURN_MAX: Duration = Duration::from_secs(120);
 /// The header with the seconds since 1970 that the signature covers.
 pub(crate) const TIMESTAMP: &str = "X-Bellhop-Timestamp";
 /// The header with the signature: `v1=` and lower-case hex.
@@ -38,7 +36,7 @@ impl Webhook {
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err("does not begin with http:// or https://".to_owned());
         }
-        let client = http::builder().timeout(TURN_MAX).build().expect("the client is made of constants");
+        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
         Ok(Self { client, url: parsed, tenant: tenant.to_owned(), secret: secret.as_bytes().to_vec() })
     }
 
@@ -69,7 +67,7 @@ impl Webhook {
         if ["ndjson", "jsonl", "json-seq", "event-stream"].iter().any(|stream| content_type.contains(stream)) {
             return Ok(TurnReply { origin, ..assembled(response, parts).await? });
         }
-        Ok(TurnReply { origin, ..shape::reply(http::json(response, BYTES_MAX).await?)? })
+        Ok(TurnReply { origin, ..shape::reply(http::json(response, REPLY_BYTES_MAX).await?)? })
     }
 }
 

@@ -25,11 +25,11 @@ use tracing::Instrument;
 use crate::worker_pool::{Asker, WorkerPool};
 
 /// Utterances that may wait for a decoder, of each tenant.
-pub(crate) const QUEUE: usize = 64;
+pub(crate) const UTTERANCES_WAITING_MAX: usize = 64;
 /// Utterances of one call that may wait; another is not understood.
 pub(crate) const QUEUE_OF_CALL: usize = 4;
 /// The longest a caller waits until an utterance is understood or is not.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const UNDERSTOOD_WITHIN: Duration = Duration::from_secs(10);
 /// Phrases of a grammar, and characters of all of them: what goes beyond is not listened for.
 pub(crate) const PHRASES_MAX: usize = 1000;
 /// See [`PHRASES_MAX`].
@@ -81,7 +81,7 @@ impl Pocketsphinx {
     /// Loads the model on each of `threads`.
     pub fn open(model: &str, threads: usize) -> Result<Self, NoRecognizer> {
         let model = model.to_owned();
-        let pool = WorkerPool::start("pocketsphinx", threads, QUEUE, move || Decoder::open(&model))?;
+        let pool = WorkerPool::start("pocketsphinx", threads, UTTERANCES_WAITING_MAX, move || Decoder::open(&model))?;
         Ok(Self { pool })
     }
 
@@ -281,7 +281,7 @@ impl RecognizerStream for Stream {
             Ok(answer) => drop(
                 self.decoding.spawn(
                     async move {
-                        sink(match tokio::time::timeout(DEADLINE, answer).await {
+                        sink(match tokio::time::timeout(UNDERSTOOD_WITHIN, answer).await {
                             Ok(Ok(Some(Hypothesis { text, confidence }))) => {
                                 RecognizerEvent::FinalResult { text, confidence, result: None }
                             }

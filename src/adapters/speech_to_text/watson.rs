@@ -9,7 +9,6 @@ mod connection;
 mod results;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellhop_dialogue::ports::{
     Band, Fields, ModelOrVoice, Pending, Recognizer, RecognizerConfig, RecognizerSink, RecognizerStream, ServiceFailure,
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::session::{self, Coding};
 use crate::http;
+use crate::http::{LIST_BYTES_MAX, LISTED_WITHIN};
 use crate::iam::Authentication;
 use connection::Connection;
 
@@ -30,9 +30,6 @@ pub(crate) const QUERY_PARAMETERS: [&str; 6] = [
     "base_model_version",
     "language_customization_id",
 ];
-/// Most bytes of the list of models, and the longest it may take.
-const LIST_MAX: usize = 1 << 20;
-const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// What to look at when the list is refused.
 const HINTS: [(u16, &str); 3] = [(401, "check the API key"), (403, "check the API key"), (404, "check the URL")];
 
@@ -129,14 +126,14 @@ impl Recognizer for WatsonSpeechToText {
             if service.takes_phrases {
                 return Ok(vec![]);
             }
-            let client = http::builder().timeout(LIST_DEADLINE).build().expect("the client is made of constants");
+            let client = http::builder().timeout(LISTED_WITHIN).build().expect("the client is made of constants");
             let get = client.get(format!("{}/v1/models", service.url.replacen("ws", "http", 1)));
             let get = match &service.authentication {
                 Some(authentication) => get.bearer_auth(authentication.token().await?),
                 None => get,
             };
             let response = http::accepted(get.send().await.map_err(|error| http::failure(&error))?, &HINTS)?;
-            let listed = http::json(response, LIST_MAX).await?;
+            let listed = http::json(response, LIST_BYTES_MAX).await?;
             let models = listed.get("models").and_then(Value::as_array).cloned().unwrap_or_default();
             Ok(models.iter().filter_map(read_model).collect())
         })

@@ -1,11 +1,10 @@
 //! espeak-ng: many languages, as a subprocess (it is GPL and never linked), from the Debian package `espeak-ng`.
 //!
 //! Invariant: the text goes in by standard input, never by the command line, where every user of the machine could read
-//! it, and as well-formed SSML; at most [`AT_ONCE`] processes run, tenants take turns by the time that theirs take, and a
+//! it, and as well-formed SSML; at most [`PROCESSES_AT_ONCE`] processes run, tenants take turns by the time that theirs take, and a
 //! process that exceeds its deadline, or whose caller is gone, is killed.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use bellhop_dialogue::ports::{Fields, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::ssml::Ssml;
@@ -13,16 +12,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::NoSynthesizer;
+use super::{EMBEDDED_BEGINS_WITHIN, EMBEDDED_WITHIN};
 use crate::turns::Turns;
 
 /// Processes at once.
-pub const AT_ONCE: usize = 2;
+pub const PROCESSES_AT_ONCE: usize = 2;
 /// Texts that may wait, of each tenant.
-pub(crate) const QUEUE: usize = 64;
-/// The longest a text may take, waiting included.
-pub const DEADLINE: Duration = Duration::from_secs(6);
-/// The longest it may wait for its turn: sooner than a service counts as slow, for it is not the program that is.
-pub(crate) const TURN_MAX: Duration = Duration::from_secs(3);
+pub(crate) const TEXTS_WAITING_MAX: usize = 64;
 /// The most audio taken from one text: two minutes.
 const BYTES_MAX: u64 = 22_050 * 2 * 120;
 
@@ -35,7 +31,7 @@ pub struct Espeak {
 impl Espeak {
     /// The turns of all voices: each has a lane of its own.
     pub fn turns() -> Turns {
-        Turns::new(AT_ONCE, QUEUE)
+        Turns::new(PROCESSES_AT_ONCE, TEXTS_WAITING_MAX)
     }
 
     /// Checks that the program is there and knows the voice.
@@ -64,18 +60,18 @@ impl Synthesizer for Espeak {
         let (text, manner) = (Ssml::read(&request.text).document(), manner(&request.parameters));
         Box::pin(async move {
             let work = async {
-                let turn = tokio::time::timeout(TURN_MAX, turns.take()).await;
+                let turn = tokio::time::timeout(EMBEDDED_BEGINS_WITHIN, turns.take()).await;
                 let _turn = turn.unwrap_or(Err(ServiceFailure::Overloaded))?;
                 speak(&voice, &manner, &text).await
             };
-            tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overdue))
+            tokio::time::timeout(EMBEDDED_WITHIN, work).await.unwrap_or(Err(ServiceFailure::Overdue))
         })
     }
 
     fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {
         Box::pin(async {
             let listed = Command::new("espeak-ng").arg("--voices").kill_on_drop(true).output();
-            let listed = tokio::time::timeout(DEADLINE, listed).await.map_err(|_| ServiceFailure::Overdue)?;
+            let listed = tokio::time::timeout(EMBEDDED_WITHIN, listed).await.map_err(|_| ServiceFailure::Overdue)?;
             let failed = |_| ServiceFailure::Unavailable { why: "espeak-ng cannot be started".to_owned() };
             Ok(read_voices(&String::from_utf8_lossy(&listed.map_err(failed)?.stdout)))
         })

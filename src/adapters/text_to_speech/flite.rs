@@ -16,14 +16,11 @@ use bellhop_media::resample;
 use serde_json::Value;
 
 use super::NoSynthesizer;
+use super::{EMBEDDED_BEGINS_WITHIN, EMBEDDED_WITHIN};
 use crate::worker_pool::WorkerPool;
 
 /// Pieces of texts that may wait, of each tenant.
-pub(crate) const QUEUE: usize = 256;
-/// The longest a text may take, waiting included.
-pub const DEADLINE: Duration = Duration::from_secs(6);
-/// The longest its first piece may: sooner than a service counts as slow, for it is not flite that is.
-pub(crate) const FIRST_PIECE_MAX: Duration = Duration::from_secs(3);
+pub(crate) const PIECES_WAITING_MAX: usize = 256;
 /// The most that a piece costs: letters, as it were. What is spelt out costs more.
 pub const PIECE_COST_MAX: usize = 160;
 /// Letters that a figure or a sign is said with.
@@ -49,7 +46,7 @@ pub struct FliteVoice {
 impl Flite {
     /// Opens the library.
     pub fn open() -> Result<Self, NoSynthesizer> {
-        let pool = WorkerPool::start("flite", 1, QUEUE, ffi::Library::open)?;
+        let pool = WorkerPool::start("flite", 1, PIECES_WAITING_MAX, ffi::Library::open)?;
         Ok(Self { pool })
     }
 
@@ -88,7 +85,7 @@ impl FliteVoice {
                 Some(resample::clip(&speech.samples, speech.sample_rate, rate))
             });
             let gave_none = || ServiceFailure::Unavailable { why: "flite gave no audio".into() };
-            let limit = if samples.is_empty() { FIRST_PIECE_MAX } else { DEADLINE };
+            let limit = if samples.is_empty() { EMBEDDED_BEGINS_WITHIN } else { EMBEDDED_WITHIN };
             let made = tokio::time::timeout(limit, answer?).await.map_err(|_| ServiceFailure::Overloaded)?;
             let made = made.ok().flatten().ok_or_else(gave_none)?;
             audio(&made, rate);
@@ -149,7 +146,9 @@ impl Synthesizer for FliteVoice {
         let voice = VOICES.into_iter().find(|voice| Some(*voice) == wanted).unwrap_or(self.voice);
         let work = Self::speak(self.engine.clone(), voice, request, audio);
         // A piece takes a moment: what is late waits for others, the tenant's own or of the other tenants.
-        Box::pin(async move { tokio::time::timeout(DEADLINE, work).await.unwrap_or(Err(ServiceFailure::Overloaded)) })
+        Box::pin(
+            async move { tokio::time::timeout(EMBEDDED_WITHIN, work).await.unwrap_or(Err(ServiceFailure::Overloaded)) },
+        )
     }
 
     fn voices(&self) -> Pending<Result<Vec<ModelOrVoice>, ServiceFailure>> {

@@ -1,13 +1,12 @@
 //! `watson`: IBM Watson Text to Speech over HTTP or WebSocket, at the line's own rate and coding. Audio is handed on as it
 //! comes.
 //!
-//! A request has a deadline of [`DEADLINE`]; what the assistant configures (`voice`, `rate_percentage` …) goes over what the
+//! A request has a deadline of [`SERVICE_WITHIN`]; what the assistant configures (`voice`, `rate_percentage` …) goes over what the
 //! tenant configured. What is sent is well-formed SSML; if the service refuses its markup, the words alone are sent, once.
-//! Invariant: no more than [`TEXT_MAX`] bytes are sent, and no more than [`AUDIO_MAX`] taken.
+//! Invariant: no more than [`TEXT_MAX`] bytes are sent, and no more than [`SERVICE_AUDIO_BYTES_MAX`] taken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bellhop_dialogue::ports::{
     AudioSink, Fields, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer,
@@ -20,18 +19,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::pcm::Growing;
+use super::{SERVICE_AUDIO_BYTES_MAX, SERVICE_WITHIN};
 use crate::http;
+use crate::http::LIST_BYTES_MAX;
 use crate::iam::Authentication;
 use crate::websocket;
 
 /// Most bytes of a text, markup included.
 pub const TEXT_MAX: usize = 5 * 1024;
-/// The longest a text may take.
-pub const DEADLINE: Duration = Duration::from_secs(7);
-/// Most bytes of audio: five minutes at 16 kHz.
-pub const AUDIO_MAX: usize = 5 * 60 * 32_000;
-/// Most bytes of the list of voices.
-const LIST_MAX: usize = 1 << 20;
 /// What to look at when it refuses.
 const HINTS: [(u16, &str); 4] = [
     (400, "it did not accept the text or the voice"),
@@ -67,7 +62,7 @@ pub struct WatsonTextToSpeech {
 impl WatsonTextToSpeech {
     /// The service at `https://api.{location}.text-to-speech.watson.cloud.ibm.com/instances/{id}`.
     pub fn new(url: &str, transport: Transport, parameters: Fields, authentication: Authentication) -> Self {
-        let client = http::builder().timeout(DEADLINE).build().expect("the client is made of constants");
+        let client = http::builder().timeout(SERVICE_WITHIN).build().expect("the client is made of constants");
         let url = url.trim_end_matches('/').to_owned();
         Self { client, tls: http::tls(), url, transport, parameters, authentication }
     }
@@ -116,7 +111,7 @@ impl WatsonTextToSpeech {
             told.store(true, Ordering::Release);
             onwards(samples, rate);
         });
-        let by_socket = tokio::time::timeout(DEADLINE, self.speak_by_socket(order, &token, &sink));
+        let by_socket = tokio::time::timeout(SERVICE_WITHIN, self.speak_by_socket(order, &token, &sink));
         let failure = match by_socket.await.unwrap_or(Err(ServiceFailure::Overdue.into())) {
             Err(Refusal::Other(failure)) => failure,
             spoken_or_refused => return spoken_or_refused,
@@ -156,7 +151,7 @@ impl WatsonTextToSpeech {
         let mut request = url.into_client_request().map_err(|_| failed("its URL is none"))?;
         let bearer = format!("Bearer {token}").parse().map_err(|_| failed("its token is none"))?;
         request.headers_mut().insert("Authorization", bearer);
-        let upgrade = websocket::connect(request, &self.tls, AUDIO_MAX);
+        let upgrade = websocket::connect(request, &self.tls, SERVICE_AUDIO_BYTES_MAX);
         let (mut socket, response) = match upgrade.await {
             Ok(connected) => connected,
             Err(Error::Http(response)) => {
@@ -199,7 +194,7 @@ impl WatsonTextToSpeech {
         let token = self.authentication.token().await?;
         let sent = self.client.get(format!("{}/v1/voices", self.url)).bearer_auth(token).send().await;
         let response = http::accepted(sent.map_err(|error| http::failure(&error))?, &HINTS)?;
-        let listed = http::json(response, LIST_MAX).await?;
+        let listed = http::json(response, LIST_BYTES_MAX).await?;
         let voices = listed.get("voices").and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |voice: &Value, name: &str| voice.get(name).and_then(Value::as_str).map(str::to_owned);
         let offer = |voice: &Value| {
@@ -252,8 +247,8 @@ fn failed(why: &str) -> ServiceFailure {
 }
 
 fn bounded(growing: &Growing) -> Result<(), ServiceFailure> {
-    if growing.bytes() > AUDIO_MAX {
-        return Err(failed(&format!("its answer has more than {AUDIO_MAX} bytes")));
+    if growing.bytes() > SERVICE_AUDIO_BYTES_MAX {
+        return Err(failed(&format!("its answer has more than {SERVICE_AUDIO_BYTES_MAX} bytes")));
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ use bellhop_tenancy::tenant::{HoldOnTransfer, OnTransferFailure};
 
 use super::deadline::Reason;
 use super::{
-    COMMIT_MAX, Completion, Goal, Lifecycle, Order, PREPARE_MAX, Preparation, QUIESCE_MAX, State, TRANSFER_MAX, Told,
-    WAY_BACK_MAX, failed,
+    COMMIT_MAX, Completion, Goal, Lifecycle, Order, PREPARE_MAX, PREPARED_TOLD_WITHIN, Preparation, QUIESCE_MAX, State,
+    TRANSFER_MAX, Told, WAY_BACK_MAX, failed,
 };
 use crate::ending::Ending;
 use crate::failure::{ChildName, Failure};
@@ -35,7 +35,7 @@ impl Lifecycle {
                 _ => {
                     self.order(Order::PrepareHandoff { transfer, transcript });
                     // The child bounds the store itself.
-                    self.prepare(now, Preparation::HandOff, PREPARE_MAX + Duration::from_secs(1));
+                    self.prepare(now, Preparation::HandOff, PREPARE_MAX + PREPARED_TOLD_WITHIN);
                 }
             },
         }

@@ -16,8 +16,9 @@ use bellhop_media::resample;
 
 use super::{Job, Work};
 
-/// The first clip of a text has at least so much audio, and each of the others but the last.
+/// The first clip of a text has at least so much audio.
 const FIRST_CLIP_MIN: Duration = Duration::from_millis(120);
+/// Each of the others has at least so much, but the last.
 const CLIP_MIN: Duration = Duration::from_millis(500);
 
 /// A text on its way.

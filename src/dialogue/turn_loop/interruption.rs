@@ -8,7 +8,7 @@ use crate::ports::{Interrupted, TurnInput};
 use crate::transcript::begun;
 
 /// Most bytes of a reply that are remembered as heard; what was said first is forgotten first.
-const BYTES_MAX: usize = 64 * 1024;
+const HEARD_BYTES_MAX: usize = 64 * 1024;
 
 /// The reply that is being heard.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Heard {
     pub(super) fn begins(&mut self, id: SayId, words: &str) {
         self.bytes += words.len();
         self.clips.push((id, words.to_owned()));
-        while self.bytes > BYTES_MAX && self.clips.len() > 1 {
+        while self.bytes > HEARD_BYTES_MAX && self.clips.len() > 1 {
             self.bytes -= self.clips.remove(0).1.len();
         }
     }

@@ -47,13 +47,18 @@ pub enum Trigger {
     InterimResult,
 }
 
+/// The caller's silence after a reply that becomes a turn, unless an assistant says another (the vendor's default).
+const POST_RESPONSE: Duration = Duration::from_secs(7);
+/// How long an assistant may take, unless it says another time (the vendor's default).
+const ASSISTANT_MAX: Duration = Duration::from_secs(5);
+
 impl Default for Policy {
     /// The vendor's defaults.
     fn default() -> Self {
         Self {
-            post_response: Duration::from_secs(7),
+            post_response: POST_RESPONSE,
             final_utterance: None,
-            assistant: Duration::from_secs(5),
+            assistant: ASSISTANT_MAX,
             inactivity: None,
             silent_turns: SILENT_TURNS,
             barge_in: Trigger::default(),

@@ -16,14 +16,11 @@
 use std::time::Duration;
 
 use super::Digit;
-use crate::rtp::Packet;
+use crate::rtp::{MISORDERED_MAX, Packet};
 
 /// A digit press is reported at its end, or when this long passed without a packet of it (RFC 4733 section 2.5.1.4 sends
 /// one per packet interval; three end packets follow).
 pub const END_LOST_AFTER: Duration = Duration::from_millis(100);
-/// A packet this far behind the newest is one that was overtaken (RFC 3550 appendix A.1: MAX_MISORDER); farther, the
-/// sender has begun anew.
-const MISORDERED_MAX: u16 = 100;
 /// After so long nothing is on its way any more, and what comes is another press.
 const STALE_AFTER: Duration = Duration::from_secs(1);
 /// Sequence numbers from one packet of a press to its next, with losses and audio between them.

@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{MOVED_SEQUENCE_MAX, Sighting};
+use super::Sighting;
+use crate::rtp::DROPOUT_MAX;
 
 /// Most sources that are looked at at once.
 pub(super) const RIVALS_MAX: usize = 4;
@@ -70,7 +71,7 @@ impl Rivals {
         match &mut self.heir {
             Some(heir) if heir.is_of(seen) => {
                 let ahead = seen.sequence.wrapping_sub(heir.sequence);
-                if (1..=MOVED_SEQUENCE_MAX).contains(&ahead) {
+                if (1..=DROPOUT_MAX).contains(&ahead) {
                     heir.count(seen);
                 }
                 heir.packets

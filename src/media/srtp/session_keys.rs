@@ -141,6 +141,7 @@ pub(super) fn derive(master: &MasterKey, label: u8, out: &mut [u8]) {
     }
 }
 
+/// Blocks of 16 bytes of key stream that are made by one call of the cipher.
 const BLOCKS_AT_ONCE: usize = 8;
 
 /// Adds the keystream of AES in counter mode: eight blocks at a time, as the processor likes them.

@@ -82,12 +82,15 @@ pub fn serve(
     }
     actix_rt::spawn(async move {
         loop {
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            tokio::time::sleep(METRICS_TIDIED_EVERY).await;
             shared.metrics.run_upkeep();
         }
     });
     Ok((address, apart))
 }
+
+/// How often what histograms gathered is put into their buckets.
+const METRICS_TIDIED_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A resource that may be read.
 fn resource<F, Args>(path: &str, read: F) -> Resource

@@ -23,7 +23,9 @@ const READERS_MAX: usize = 16;
 /// The longest order, in bytes.
 const ORDER_MAX: u64 = 256;
 /// How often is looked whether the socket is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const SOCKET_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long nobody is let in once somebody could not be, perhaps for want of descriptors.
+const LET_IN_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The socket, gone with this if it is still ours.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Live {
         }
         actix_rt::spawn(async move {
             loop {
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(SOCKET_LOOK_EVERY).await;
                 if !socket.as_ref().is_ok_and(Socket::is_there) {
                     socket = self.open(&path, Arc::clone(&hang_up)).await;
                 }
@@ -85,7 +87,7 @@ impl Live {
 async fn accept(listener: UnixListener, live: Live, hang_up: HangUp, (path, file): (PathBuf, Option<FileId>)) {
     let places = Arc::new(Semaphore::new(READERS_MAX));
     loop {
-        match tokio::time::timeout(LOOK_EVERY, listener.accept()).await {
+        match tokio::time::timeout(SOCKET_LOOK_EVERY, listener.accept()).await {
             Ok(Ok((stream, _))) => {
                 // One too many is closed at once.
                 if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
@@ -95,7 +97,7 @@ async fn accept(listener: UnixListener, live: Live, hang_up: HangUp, (path, file
             // No descriptors, perhaps: it passes.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "nobody could be let into the socket of calls");
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(LET_IN_AGAIN_AFTER).await;
             }
             Err(_) if file_id(&path) != file => return,
             Err(_) => {}

@@ -256,10 +256,10 @@ impl Server {
         bellhop_actors::metrics::draining();
         let (done, mut told) = tokio::sync::mpsc::unbounded_channel();
         self.reception.do_send(Drain { by: Instant::now() + self.drain, done });
-        let limit = self.drain + LEAVE_WITHIN + HURRY_WITHIN + Duration::from_secs(2);
+        let limit = self.drain + LEAVE_WITHIN + HURRY_WITHIN + DRAIN_TOLD_WITHIN;
         let _ = tokio::time::timeout(limit, told.recv()).await;
         // The last BYE and its answer.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(LAST_BYE_WITHIN).await;
         self.books.flush().await;
         // The socket goes with who serves it.
         if let Some(socket) = &self.socket {
@@ -292,5 +292,9 @@ impl Server {
     }
 }
 
+/// How much longer than everybody has to leave it may take to be told that all have left.
+const DRAIN_TOLD_WITHIN: Duration = Duration::from_secs(2);
+/// How long the last BYE and its answer may take.
+const LAST_BYE_WITHIN: Duration = Duration::from_millis(200);
 /// How long what is written may take to be written when somebody is in a hurry.
 const FLUSH_WITHIN: Duration = Duration::from_millis(200);

@@ -239,6 +239,9 @@ impl Contacts {
     }
 }
 
+/// How long Amazon Connect may take to be reached before it is told that it cannot.
+const REACHED_WITHIN: Duration = Duration::from_secs(3);
+
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
 fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &InstanceArn) {
     let region = &instance.region;
@@ -249,7 +252,7 @@ fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &Insta
     let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
     actix_rt::spawn(async move {
         let connect = tokio::net::TcpStream::connect(&address);
-        if !matches!(tokio::time::timeout(Duration::from_secs(3), connect).await, Ok(Ok(_))) {
+        if !matches!(tokio::time::timeout(REACHED_WITHIN, connect).await, Ok(Ok(_))) {
             tracing::warn!(
                 tenant = name,
                 endpoint = address,

@@ -22,12 +22,16 @@ use crate::message::{CSeq, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::TIMEOUT;
 
 /// The longest a transfer may take to have an outcome; telephones ring for a minute at most.
-pub(super) const TRANSFER_MAX: Duration = Duration::from_secs(75);
+pub(super) const REFER_MAX: Duration = Duration::from_secs(75);
 /// The longest an offer of ours may wait for its final response. A gateway that says 100 and then nothing keeps the session as
 /// it was, and may offer something itself again.
 pub(super) const OFFER_MAX: Duration = TIMEOUT;
 /// Tries of an offer that crosses the far end's own (491).
 const OFFER_TRIES: u32 = 4;
+/// How long a refresh waits for an offer or a transfer that is under way.
+const REFRESHED_AFTER_OTHERS: Duration = Duration::from_secs(2);
+/// How long until a refresh that was refused is tried again.
+const REFRESHED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// INVITEs of ours whose 2xx is acknowledged again when it is repeated: more than can follow one another within 64·T1.
 const INVITES_KEPT: usize = 8;
 
@@ -211,7 +215,7 @@ impl Requests {
     pub(super) fn refresh(&mut self, standing: &mut Standing, now: Instant, theirs: Theirs) {
         let by_update = self.allows("UPDATE");
         if self.offering.is_some() || self.is_transferring() || (!by_update && theirs == Theirs::Open) {
-            return standing.timer.again_at(now + Duration::from_secs(2));
+            return standing.timer.again_at(now + REFRESHED_AFTER_OTHERS);
         }
         if !by_update {
             let sdp = standing.sdp.clone();
@@ -232,7 +236,7 @@ impl Requests {
         let (mut request, ways, number) = self.begin(standing, Method::Refer);
         let contact = standing.dialog.contact().to_owned();
         transfer.write(&standing.dialog.own_address(), &contact, &mut request);
-        self.transfer = Some(Asked { number, accepted: false, until: now + TRANSFER_MAX });
+        self.transfer = Some(Asked { number, accepted: false, until: now + REFER_MAX });
         standing.say(Output::Send { request, ways });
         standing.say(Output::TeardownChanged);
     }
@@ -344,7 +348,7 @@ impl Requests {
         match status.0 {
             // RFC 3261 section 12.2.1.2: the far end does not know the dialog, or is gone.
             408 | 481 => standing.say(Output::SessionExpired),
-            _ if refresh => standing.timer.again_at(now + Duration::from_secs(10)),
+            _ if refresh => standing.timer.again_at(now + REFRESHED_AGAIN_AFTER),
             _ => standing.say(Output::Reoffered(Err(status))),
         }
     }
@@ -362,7 +366,7 @@ impl Requests {
                 self.allow = None;
                 standing.timer.again_at(now);
             }
-            _ => standing.timer.again_at(now + Duration::from_secs(10)),
+            _ => standing.timer.again_at(now + REFRESHED_AGAIN_AFTER),
         }
     }
 

@@ -16,6 +16,8 @@ use crate::message::{Request, Response, params};
 pub const MIN_SE: u32 = 90;
 /// The longest interval that is honoured; a longer wish becomes this.
 pub const SESSION_EXPIRES_MAX: u32 = 86_400;
+/// How long before its end a session that nobody refreshed is given up at most (RFC 4028 section 10).
+const MARGIN_MAX: Duration = Duration::from_secs(32);
 
 /// Who refreshes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ impl SessionTimer {
     pub fn restart(now: Instant, agreement: Option<Agreement>) -> Self {
         let Some(agreement) = agreement else { return Self::Off };
         let interval = Duration::from_secs(u64::from(agreement.seconds));
-        let margin = (interval / 3).min(Duration::from_secs(32));
+        let margin = (interval / 3).min(MARGIN_MAX);
         match agreement.refresher {
             Refresher::Us => {
                 Self::Refreshing { agreement, refresh: Some(now + interval / 2), expires: now + interval - margin }

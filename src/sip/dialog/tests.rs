@@ -388,7 +388,7 @@ fn a_transfer_is_what_its_notify_says() {
     silent.handle(now, Input::Refer(transfer.clone()));
     let refer = sent(&mut silent);
     silent.handle(now, Input::Response(refer.respond(StatusCode(202), None)));
-    silent.handle_timeout(now + super::requests::TRANSFER_MAX);
+    silent.handle_timeout(now + super::requests::REFER_MAX);
     assert_eq!(drain(&mut silent), ["TransferProgressed", "TransferEnded(Err(StatusCode(408)))"]);
     // One who accepted and hangs up has gone where it was sent.
     let mut gone = confirmed(now, INVITE);

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::section::Section;
 
+/// How long a caller who is not on hold may send nothing, unless the tenant says another time.
+pub const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How a tenant's calls sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaSettings {
@@ -62,7 +65,9 @@ pub(super) fn read(section: &Section<'_>) -> MediaSettings {
             _ => Srtp::Preferred,
         },
         suppress_silence: section.flag("suppress_silence").unwrap_or(false),
-        timeout: Duration::from_secs(section.number("timeout_seconds", 5..=86_400).unwrap_or(60) as u64),
+        timeout: section
+            .number("timeout_seconds", 5..=86_400)
+            .map_or(MEDIA_TIMEOUT, |seconds| Duration::from_secs(seconds as u64)),
     };
     section.finish();
     settings

@@ -31,7 +31,7 @@ mod value;
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
-pub use media::{Codec, MediaSettings, Srtp};
+pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
 pub use records::{RecordSettings, RecordingSettings, RecordsWebhook};
 pub use section::Section;

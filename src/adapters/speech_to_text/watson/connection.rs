@@ -11,12 +11,13 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::super::session::{self, Broken, Changed, Event};
 use super::results::{Transaction, read_results};
 use super::{Service, Terms};
+use crate::http::CONNECT_MAX;
 use crate::websocket;
 
-/// The longest an upgrade may take.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// The longest the service may take to say that it listens again after a `stop`.
 const RESTART_MAX: Duration = Duration::from_secs(3);
+/// The longest a goodbye may take.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Most bytes of a message: results of a long utterance with alternatives, word by word.
 const MESSAGE_MAX: usize = 1 << 20;
 /// Most chunks of audio that wait for the service to listen again: some seconds. One that takes longer is broken.
@@ -130,6 +131,6 @@ impl session::Connection<Service> for Connection {
     }
 
     async fn close(&mut self) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.socket.close(None)).await;
+        let _ = tokio::time::timeout(CLOSE_MAX, self.socket.close(None)).await;
     }
 }

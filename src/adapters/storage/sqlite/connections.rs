@@ -27,6 +27,8 @@ pub const WRITE_MAX: Duration = Duration::from_secs(5);
 pub const BUSY_MAX: Duration = Duration::from_secs(2);
 /// Connections that read at once.
 const READERS: u32 = 4;
+/// The longest that a reader waits for one of them.
+const READ_MAX: Duration = Duration::from_secs(3);
 
 /// All connections to one database; clones share them.
 #[derive(Debug, Clone)]
@@ -242,7 +244,7 @@ impl Drop for Transaction {
 impl Readers {
     fn of(options: &SqliteConnectOptions, path: Option<&Path>) -> Self {
         let options = options.clone().pragma("query_only", "ON");
-        let pool = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(Duration::from_secs(3));
+        let pool = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(READ_MAX);
         Self { pool: pool.connect_lazy_with(options), file: path.and_then(file_id) }
     }
 }

@@ -19,6 +19,8 @@ use super::{DELETED_AT_ONCE, Database, Trouble, answer, unix_now};
 const PAGES_AT_ONCE: u32 = 2000;
 /// Tries to empty the log while others read.
 const TRIES: u32 = 5;
+/// The pause between two of them.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 impl Retention for Database {
     fn calls_of<'a>(&'a self, caller: &'a str, tenant: Option<&'a str>) -> Answer<'a, Vec<String>> {
@@ -149,7 +151,7 @@ impl Database {
         }
         for n in 0..TRIES {
             if n > 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(TRIED_AGAIN_AFTER).await;
             }
             let mut busy = 0;
             within(self.connections.maintain(async |connection| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use std::time::Duration;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/chat_completions.yaml");
 
