@@ -2,7 +2,8 @@
 //!
 //! `tests/fuzzing.rs` runs them briefly with seeded mutations of the corpus; `tests/fuzz/` hands them to libFuzzer.
 
-use std::collections::{HashSet, VecDeque};
+mod dialog;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,18 +15,18 @@ use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::{Control, Time};
 use bellhop_media::rtp::Packet;
 use bellhop_media::srtp::{Inbound, MasterKey, Suite};
-use bellhop_sip::dialog::acceptor::Acceptor;
 use bellhop_sip::dialog::vetting::Vetting;
 use bellhop_sip::dialog::ways::WAYS_MAX;
-use bellhop_sip::dialog::{Dialog, Input, LocalIdentity, Output as Said, info, refer, session_timer};
+use bellhop_sip::dialog::{Dialog, LocalIdentity, info, refer, session_timer};
 use bellhop_sip::digest::{Challenger, Login, Verdict};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::Framer;
 use bellhop_sip::message::{CSeq, Message, Method, NameAddr, Request, StatusCode, Uri, Via, params, parse};
 use bellhop_sip::sdp::crypto::{CryptoLine, KeyMaterial};
 use bellhop_sip::sdp::{self, LocalMedia};
-use bellhop_sip::transaction::{Layer, Output as Layered};
 use bytes::Bytes;
+
+use self::dialog::dialog;
 
 /// What takes bytes from the network.
 pub type Target = fn(&[u8]);
@@ -113,147 +114,6 @@ pub fn multipart(bytes: &[u8]) {
             assert!(found.len() <= request.body.len());
         }
         let _ = (info::read(&request), refer::progress(&request));
-    }
-}
-
-/// What a far end does in a dialog, a byte for each step: every request of it gets one final response.
-pub fn dialog(bytes: &[u8]) {
-    let [kind, steps @ ..] = bytes else { return };
-    let mut now = Instant::now();
-    let hop = Hop { transport: Transport::Udp, remote: SocketAddr::from(([192, 0, 2, 1], 5060)), flow: 0 };
-    let inside = |method: Method, number: u32, to: &str| {
-        let mut request = Request::new(method, "sip:+1800@h");
-        let cseq = format!("{number} {}", request.method);
-        let via = format!("SIP/2.0/UDP h;branch=z9hG4bK{number}");
-        for (name, value) in [("Via", via.as_str()), ("From", "<sip:c@d>;tag=f"), ("To", to), ("Call-ID", "c")] {
-            request.headers.push(name, value);
-        }
-        for (name, value) in [("CSeq", cseq.as_str()), ("Contact", "<sip:c@192.0.2.1>")] {
-            request.headers.push(name, value);
-        }
-        request
-    };
-    let mut layer = Layer::default();
-    let mut keyed = |request: &Request, now: Instant| {
-        layer.receive(now, Message::Request(request.clone()), hop);
-        std::iter::from_fn(|| layer.poll())
-            .find_map(|output| if let Layered::Request { key, .. } = output { Some(key) } else { None })
-            .expect("a new transaction")
-    };
-    let mut invite = inside(Method::Invite, 1, "<sip:+1800@h>");
-    for (bit, name, value) in [(1, "Require", "100rel"), (2, "Supported", "timer"), (4, "Allow", "UPDATE")] {
-        if kind & bit != 0 {
-            invite.headers.push(name, value);
-        }
-    }
-    if kind & 8 != 0 {
-        invite = invite.with_body("application/sdp", "v=0");
-    }
-    if kind & 16 != 0 {
-        invite.headers.push("Session-Expires", "90;refresher=uas");
-    }
-    let first = keyed(&invite, now);
-    let identity = LocalIdentity { contact: "<sip:203.0.113.7>".into(), ..LocalIdentity::default() };
-    let Ok(mut acceptor) = Acceptor::new(invite, first, hop, "tag", &identity) else { return };
-    let (mut number, mut rseq, mut asked) = (1, 0, VecDeque::new());
-    let (mut awaited, mut answered) = (HashSet::new(), HashSet::new());
-    for step in steps {
-        let described = |request: Request| request.with_body("application/sdp", "v=0");
-        let mut request = |method| {
-            number += 1;
-            inside(method, number, "<sip:+1800@h>;tag=tag")
-        };
-        let rack = |request: Request| {
-            let mut request = request;
-            request.headers.push("RAck", &format!("{rseq} 1 INVITE"));
-            request
-        };
-        let sdp = || "v=0".to_owned();
-        let input = match step % 26 {
-            0 => Input::Ring { sdp: sdp() },
-            1 => Input::Answer { sdp: sdp() },
-            2 => Input::Cancelled,
-            3 => Input::Acked { ack: inside(Method::Ack, 1, "<sip:+1800@h>;tag=tag"), hop },
-            4 => Input::Acked { ack: described(inside(Method::Ack, number, "<sip:+1800@h>;tag=tag")), hop },
-            5 => Input::Reoffer { sdp: sdp() },
-            6 => {
-                let (target, headers) = ("sip:a@b".to_owned(), vec![]);
-                Input::Refer(refer::Transfer { target, headers, send_method: refer::SendMethod::Custom })
-            }
-            7 => Input::SendDigit('5', Duration::from_millis(100)),
-            8 => {
-                now += Duration::from_millis(500 << (step / 26));
-                acceptor.handle_timeout(now);
-                Input::NoResponse { method: Method::Update, number }
-            }
-            9..=14 => {
-                let status = [100, 200, 202, 408, 481, 491][usize::from(step % 26 - 9)];
-                let Some(ours): Option<Request> =
-                    (if status == 100 { asked.front().cloned() } else { asked.pop_front() })
-                else {
-                    continue;
-                };
-                let response = ours.respond(StatusCode(status), None);
-                Input::Response(if step / 26 % 2 == 0 {
-                    response
-                } else {
-                    response.with_body("application/sdp", "v=0")
-                })
-            }
-            other => {
-                let request = match other {
-                    15 => described(request(Method::Invite)),
-                    16 => request(Method::Invite),
-                    17 => described(request(Method::Update)),
-                    18 => request(Method::Update),
-                    19 => rack(request(Method::Prack)),
-                    20 => described(rack(request(Method::Prack))),
-                    21 => request(Method::Prack),
-                    22 => request(Method::Info),
-                    23 => request(Method::Notify),
-                    24 => request(Method::Options),
-                    _ if step / 26 == 0 => request(Method::Bye),
-                    _ => request(Method::Other("ODD".into())),
-                };
-                let key = keyed(&request, now);
-                awaited.insert(key.clone());
-                Input::Request { key, request, hop }
-            }
-        };
-        acceptor.handle(now, input);
-        let mut steps = 0;
-        while let Some(output) = acceptor.poll() {
-            steps += 1;
-            assert!(steps < 100, "it comes to rest");
-            match output {
-                Said::Respond { key, response } => {
-                    if let Some(sent) = response.headers.get("RSeq").and_then(params::number) {
-                        rseq = sent;
-                    }
-                    if !response.status.is_provisional() && awaited.contains(&key) && response.status.0 != 200 {
-                        assert!(answered.insert(key), "one final response");
-                    } else if response.status.0 == 200 && awaited.contains(&key) {
-                        answered.insert(key); // of an INVITE it is repeated until the ACK
-                    }
-                }
-                Said::Send { request, .. } => asked.push_back(request),
-                Said::Reinvited { key, request } => {
-                    let refusal = request.respond(StatusCode(488), None);
-                    acceptor.answer_reinvite(now, key, &request, if step % 2 == 0 { Ok(sdp()) } else { Err(refusal) });
-                }
-                _ => {}
-            }
-        }
-        assert_eq!(awaited.len(), answered.len(), "nobody waits for an answer after step {step}");
-    }
-    // Everything that is under way has an end in time, but a call that is up.
-    for _ in 0..200 {
-        let Some(at) = acceptor.deadline() else { return };
-        assert!(at >= now, "no deadline is left behind");
-        now = at;
-        acceptor.handle_timeout(at);
-        while acceptor.poll().is_some() {}
-        assert!(acceptor.deadline().is_none_or(|next| next > at), "a deadline that passed is another's");
     }
 }
 
