@@ -13,4 +13,3 @@ pub mod ports;
 pub mod record;
 pub mod speech_in;
 pub mod speech_out;
-mod transfer;

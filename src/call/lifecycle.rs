@@ -19,6 +19,7 @@ mod handing_over;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

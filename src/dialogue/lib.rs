@@ -12,6 +12,7 @@ pub mod json;
 pub mod markup;
 pub mod message;
 pub mod plain_text;
+pub mod policy;
 pub mod ports;
 pub mod readable;
 pub mod redaction;

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::connect::AccessKey;
+use crate::sigv4::AccessKey;
 use crate::sigv4::{self, Scope};
 use crate::{LOOPBACK, serve_http};
 

@@ -8,10 +8,17 @@ use actix_web::HttpRequest;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::connect::AccessKey;
-
 /// How far the client's clock may be off.
 const SKEW: Duration = Duration::from_secs(300);
+
+/// An access key the stand-in believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+}
 
 /// Who may call, and what.
 pub(crate) struct Scope<'a> {

@@ -17,5 +17,5 @@ pub mod series;
 pub mod signals;
 pub mod terminal;
 pub mod tls_identity;
-mod upkeep;
+mod warnings;
 pub mod wiring;

@@ -33,6 +33,10 @@ const STREAM_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes that are read of a refusal.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 
+/// Most bytes of one message.
+const CONTENT_MAX: usize = 16 * 1024;
+/// How words that were cut off are marked.
+const INTERRUPTED: &str = "[interrupted]";
 /// What the model is told before the tenant's own prompt.
 const ON_THE_TELEPHONE: &str = "You are on the telephone: everything you write is spoken. Use short sentences, no lists, no \
 markup, no emoji. What stands in brackets was not said by the caller but happened. Use the tools to transfer the caller to \

@@ -30,12 +30,15 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
-pub use connections::{BUSY_MAX, WRITE_MAX};
 use connections::{Connections, within};
 use in_flight::InFlight;
 
 use super::Store;
 
+/// The longest that anything waits for a write, its turn included.
+pub const WRITE_MAX: Duration = Duration::from_secs(5);
+/// How long a statement waits for another process's lock.
+pub const BUSY_MAX: Duration = Duration::from_secs(2);
 /// Rows deleted in one transaction: nobody waits longer for their turn than for these.
 const DELETED_AT_ONCE: u32 = 500;
 

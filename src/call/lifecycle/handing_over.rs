@@ -10,13 +10,13 @@ use bellhop_sip::message::StatusCode;
 use bellhop_tenancy::tenant::{HoldOnTransfer, OnTransferFailure};
 
 use super::deadline::Reason;
+use super::transfer;
 use super::{
     COMMIT_MAX, Completion, Goal, Lifecycle, Order, PREPARE_MAX, PREPARED_TOLD_WITHIN, Preparation, QUIESCE_MAX, State,
     TRANSFER_MAX, Told, WAY_BACK_MAX, failed,
 };
 use crate::ending::Ending;
 use crate::failure::{ChildName, Failure};
-use crate::transfer;
 
 impl Lifecycle {
     /// Works towards what the conversation ended in.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Origin, Pending, ServiceFailure};
-use crate::turn_loop::Policy;
+use crate::policy::Policy;
 
 /// An assistant: the brain of a conversation.
 pub trait Assistant: Send + Sync {

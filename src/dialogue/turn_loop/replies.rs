@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{FIRST_WORDS_MAX, Output, State, TurnLoop, policy};
+use super::{FIRST_WORDS_MAX, Output, State, TurnLoop};
+use crate::policy;
 use crate::ports::{ServiceFailure, TurnReply};
 use crate::response::{self, Response};
 

@@ -18,15 +18,7 @@ use serde_json::{Value, json};
 use crate::flow::{BadFlow, Flow, Stop, TransferOutcome};
 use crate::serve_http;
 use crate::sigv4;
-
-/// An access key the stand-in believes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    /// Its id.
-    pub id: String,
-    /// Its secret.
-    pub secret: String,
-}
+pub use crate::sigv4::AccessKey;
 
 /// What the stand-in does wrong next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::places::Position;
+use super::position::Position;
 
 /// One mistake: where and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,12 +7,12 @@ mod files;
 mod mistakes;
 mod node;
 mod places;
+mod position;
 mod reader;
 mod serving;
 mod sip;
 #[cfg(test)]
 mod tests;
-mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,7 +28,8 @@ pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
 pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
-pub use places::{Places, Position};
+pub use places::Places;
+pub use position::Position;
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
 pub use sip::{Sip, Tls};
 

@@ -4,38 +4,13 @@
 //! in the file has the place of the nearest section around it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
 use super::mistakes::{Mistake, Mistakes};
-
-/// A line and a column, both from 1; columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-impl Position {
-    /// That of a byte of a text. A byte order mark takes no column.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let column = line.chars().filter(|c| *c != '\u{feff}').count() + 1;
-        Self { line: before.bytes().filter(|byte| *byte == b'\n').count() + 1, column }
-    }
-}
+use super::position::Position;
 
 /// The places of one file; clones share them.
 #[derive(Debug, Clone)]

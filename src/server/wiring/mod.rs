@@ -9,6 +9,7 @@ mod starting;
 pub(crate) mod store;
 mod targets;
 mod tenants;
+mod upkeep;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -39,7 +40,6 @@ use crate::process;
 use crate::records::{self, Books};
 use crate::series::Series;
 use crate::tls_identity;
-use crate::upkeep;
 use reload::Reloading;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;

@@ -16,12 +16,12 @@ use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::succession::{Absent, Change, Succession, Wanted, succeed};
 use tokio::signal::unix::Signal;
 
-use super::tenants::{Everybody, Retired, Served, Workshop};
+use super::tenants::{Everybody, Retired, Served, Workshop, WrittenContacts};
+use super::upkeep::Upkeep;
 use super::{Server, open};
 use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
 use crate::engines::{Purpose, Shared, TenantEngines};
 use crate::series::Series;
-use crate::upkeep::{Contacts, Upkeep};
 
 /// How long after its end a tenant's log webhook is told of the calls it had: they last four hours at most.
 const CALLS_OVER: Duration = Duration::from_secs(5 * 3600);
@@ -168,7 +168,11 @@ impl Reloading {
     }
 
     /// Makes services of what was opened; with what a former process may have left in flight, by name.
-    fn make(&self, before: &Everybody, tenants: Vec<Found>) -> (Vec<Wanted<Served>>, BTreeMap<String, Contacts>) {
+    fn make(
+        &self,
+        before: &Everybody,
+        tenants: Vec<Found>,
+    ) -> (Vec<Wanted<Served>>, BTreeMap<String, WrittenContacts>) {
         let mut left_behind = BTreeMap::new();
         let wanted = tenants.into_iter().map(|found| match found {
             Found::Same(name) => Wanted::Same(name),
@@ -192,7 +196,7 @@ impl Reloading {
         now: &Everybody,
         Change { added, changed, removed }: &Change,
         mut receivers: BTreeMap<String, LogWebhook>,
-        mut left_behind: BTreeMap<String, Contacts>,
+        mut left_behind: BTreeMap<String, WrittenContacts>,
     ) {
         let books = &self.workshop.books;
         for name in added.iter().chain(changed) {

@@ -30,7 +30,7 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::tenants::Workshop;
+use super::tenants::{Workshop, WrittenContacts};
 use super::{Everybody, StartError};
 use crate::config::{Config, Mistakes};
 use crate::engines::Engines;
@@ -38,7 +38,6 @@ use crate::live::{self, HangUp, Live};
 use crate::main_thread::MainBeat;
 use crate::series::Series;
 use crate::tls_identity;
-use crate::upkeep;
 
 /// The sockets of SIP. RTP is tried as well: an address that is none of this machine would fail every call, and no start.
 pub(super) async fn bind(config: &Config) -> Result<Bound, StartError> {
@@ -63,7 +62,7 @@ pub(super) fn open_tenants(
     config: &Config,
     engines: Engines,
     skipped: &[(String, Mistakes)],
-) -> Result<(Everybody, Vec<upkeep::Contacts>), Mistakes> {
+) -> Result<(Everybody, Vec<WrittenContacts>), Mistakes> {
     let made = config.tenants.iter().zip(engines.of);
     let (served, written): (Vec<_>, Vec<_>) =
         made.map(|(tenant, engines)| workshop.serve(tenant.clone(), engines, None)).unzip();

@@ -24,7 +24,6 @@ use super::targets::Targets;
 use crate::config::{self, Mark};
 use crate::engines::{AtRest, TenantEngines};
 use crate::records::Books;
-use crate::upkeep;
 
 /// One tenant.
 pub(crate) struct Served {
@@ -34,6 +33,12 @@ pub(crate) struct Served {
     pub(crate) mark: Mark,
     services: Arc<Services>,
     at_rest: [(&'static str, AtRest); 3],
+}
+
+/// A tenant's contacts, for what may have to be taken back.
+pub(super) struct WrittenContacts {
+    pub(super) tenant: String,
+    pub(super) writes: NotedWrites,
 }
 
 /// Everybody who is served, and who is not.
@@ -133,7 +138,7 @@ impl Workshop {
         tenant: config::Tenant,
         engines: TenantEngines,
         older: Option<&Quota>,
-    ) -> (Served, Option<upkeep::Contacts>) {
+    ) -> (Served, Option<WrittenContacts>) {
         let config::Tenant { settings, mark, .. } = tenant;
         // Their mistakes have been told with the reading: nobody who has some is served.
         let (mut targets, _) = Targets::of(&settings);
@@ -217,7 +222,7 @@ struct Contacts {
     attributes: Arc<dyn AttributeWriter>,
     blanker: Arc<dyn AttributeBlanker>,
     /// For what a former process left in flight.
-    written: Option<upkeep::Contacts>,
+    written: Option<WrittenContacts>,
 }
 
 impl Contacts {
@@ -235,7 +240,7 @@ impl Contacts {
         let (instance, tenant) = (Some(instance), settings.name.clone());
         let writes = NotedWrites::new(client, store.write_notes(&tenant));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
-        Self { instance, attributes, blanker, written: Some(upkeep::Contacts { tenant, writes }) }
+        Self { instance, attributes, blanker, written: Some(WrittenContacts { tenant, writes }) }
     }
 }
 

@@ -6,12 +6,10 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::parse::{self, split_head};
+use super::parse::{self, HEAD_BYTES_MAX, split_head};
 use super::{Method, Request, StatusCode};
 use crate::hop::Hop;
 
-/// The longest start line and headers taken from a stream.
-pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The longest body taken from a stream.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 

@@ -6,7 +6,6 @@
 
 use bytes::Bytes;
 
-use super::framing::HEAD_BYTES_MAX;
 use super::headers::expand;
 use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
@@ -14,6 +13,8 @@ use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusC
 /// Most headers in one message, each element of a list that is split counted; more is abuse.
 pub const HEADERS_MAX: usize = 256;
 
+/// The longest start line and headers of a message that are taken.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The reason phrase for a message that says its length twice.
 pub(super) const LENGTHS_DIFFER: &str = "Content-Lengths Differ";
 

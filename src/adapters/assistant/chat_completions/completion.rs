@@ -15,8 +15,7 @@ use tokio::time::Instant;
 use super::super::shape;
 use super::super::spoken::Spoken;
 use super::hidden::Hidden;
-use super::history::{CONTENT_MAX, INTERRUPTED};
-use super::{refusal, tools};
+use super::{CONTENT_MAX, INTERRUPTED, refusal, tools};
 
 /// Most tool calls of a reply.
 const CALLS_MAX: usize = 16;

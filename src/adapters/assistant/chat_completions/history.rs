@@ -10,13 +10,10 @@ use bellhop_dialogue::ports::{TurnInput, TurnRequest};
 use serde_json::{Value, json};
 
 use super::completion::Call;
+use super::{CONTENT_MAX, INTERRUPTED};
 
 /// Messages kept of a conversation; the oldest fall off, the prompt never does.
 pub const MESSAGES_MAX: usize = 60;
-/// Most bytes of one message.
-pub(super) const CONTENT_MAX: usize = 16 * 1024;
-/// How words that were cut off are marked.
-pub(super) const INTERRUPTED: &str = "[interrupted]";
 
 /// Messages, oldest first.
 pub(super) struct History(Vec<Value>);

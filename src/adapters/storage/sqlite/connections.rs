@@ -19,12 +19,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Trouble, schema};
+use super::{Trouble, WRITE_MAX, schema};
 
-/// The longest that anything waits for a write, its turn included.
-pub const WRITE_MAX: Duration = Duration::from_secs(5);
-/// How long a statement waits for another process's lock.
-pub const BUSY_MAX: Duration = Duration::from_secs(2);
 /// Connections that read at once.
 const READERS: u32 = 4;
 /// The longest that a reader waits for one of them.

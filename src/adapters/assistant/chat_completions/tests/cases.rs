@@ -369,5 +369,5 @@ async fn dialects_of_tool_calls_are_the_same_calls() {
 async fn a_model_that_never_ends_is_cut_off_and_counts() {
     let piece = format!(r#"{{"choices":[{{"delta":{{"content":"{}"}}}}]}}"#, "and so on, ".repeat(50));
     let played = played(events(std::iter::repeat_n(piece.as_str(), 200))).await;
-    assert!(played.said.len() > 10_000 && played.said.len() <= history::CONTENT_MAX, "{}", played.said.len());
+    assert!(played.said.len() > 10_000 && played.said.len() <= CONTENT_MAX, "{}", played.said.len());
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_actors::metrics;
-use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording;
 use bellhop_adapters::storage::Store;
 use bellhop_call::ports::{CallsUnderWay, Claim, Entry, LogEvents, RecordWriter, Retention, SoleUse};
@@ -18,7 +17,7 @@ use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{HandoffsLeftBehind, StoreError};
 use tokio::sync::mpsc;
 
-use crate::wiring::{Current, Everybody};
+use super::tenants::{Current, Everybody, WrittenContacts};
 
 /// How often what has expired is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -33,26 +32,20 @@ const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Records of tenants that are none any more are kept so long.
 const KEEP_OF_NOBODY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A tenant's contacts, for what may have to be taken back.
-pub(crate) struct Contacts {
-    pub(crate) tenant: String,
-    pub(crate) writes: NotedWrites,
-}
-
 /// What goes on as long as the server lives.
-pub(crate) struct Upkeep {
-    later: mpsc::UnboundedSender<Contacts>,
+pub(super) struct Upkeep {
+    later: mpsc::UnboundedSender<WrittenContacts>,
 }
 
 impl Upkeep {
     /// A tenant was added: what a former process left in flight of it is taken back too.
-    pub(crate) fn look_after(&self, contacts: Contacts) {
+    pub(super) fn look_after(&self, contacts: WrittenContacts) {
         let _ = self.later.send(contacts);
     }
 }
 
 /// Starts all of it on this thread's runtime.
-pub(crate) async fn start(store: &Arc<dyn Store>, current: Arc<Current>, contacts: Vec<Contacts>) -> Upkeep {
+pub(super) async fn start(store: &Arc<dyn Store>, current: Arc<Current>, contacts: Vec<WrittenContacts>) -> Upkeep {
     let (later, mut added) = mpsc::unbounded_channel();
     let served = Arc::clone(&current);
     // At once, so that a second server is told before it has a call.
@@ -131,7 +124,7 @@ async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
 }
 
 /// Blanks what a former process was writing when it died.
-async fn take_back(store: Arc<dyn HandoffsLeftBehind>, Contacts { tenant, writes }: Contacts) {
+async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { tenant, writes }: WrittenContacts) {
     let left = until_it_works(async || store.writes_in_flight(&tenant).await).await;
     for write in left {
         let (tenant, writes) = (tenant.clone(), writes.clone());

@@ -3,10 +3,10 @@
 use bellhop_sip::message::{Scheme, Uri};
 use bellhop_tenancy::transfer_targets::{Target, TransferTargets};
 
-use crate::lifecycle::Terms;
+use super::Terms;
 
 /// Where a target leads that is not on the tenant's list: its host, or what kind of target it is; never a number.
-pub(crate) fn forbidden(terms: &Terms, uri: &str) -> Option<String> {
+pub(super) fn forbidden(terms: &Terms, uri: &str) -> Option<String> {
     let tenant = &terms.tenant;
     if tenant.transfer_targets == TransferTargets::Anywhere {
         return None;

@@ -6,7 +6,7 @@ use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
 use bellhop_tenancy::settings::SipSettings;
 
-use super::{Config, Sip, Tenant};
+use crate::config::{Config, Sip, Tenant};
 use crate::tls_identity;
 
 impl Config {
