@@ -10,10 +10,10 @@ use std::time::Duration;
 use bellhop_connect::UnknownContact;
 use bellhop_dialogue::ports::TurnInput;
 use bellhop_dialogue::turn_loop;
+use bellhop_media::quality::MediaQuality;
 use bellhop_media::receiver::DropReason;
 use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::call::leg::MediaQuality;
 use bellhop_call::ending::Ending;
 
 pub use buckets::HISTOGRAMS;

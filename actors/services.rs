@@ -15,9 +15,8 @@ use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Tenant;
 
-use crate::call::leg::Silence;
 use crate::node::call_registry::CallId;
-use crate::reception::refused::RefusedCall;
+use crate::node::refused::RefusedCall;
 
 /// A tenant with its services.
 #[derive(Clone)]
@@ -85,6 +84,16 @@ impl Default for MediaPolicy {
             timeout: bellhop_tenancy::settings::MEDIA_TIMEOUT,
         }
     }
+}
+
+/// What goes out while nobody speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Silence {
+    /// Packets of silence, 50 a second.
+    #[default]
+    Sent,
+    /// Nothing but comfort noise now and then, where the far end knows it (RFC 3389).
+    Suppressed,
 }
 
 /// Records calls.

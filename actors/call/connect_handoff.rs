@@ -3,7 +3,7 @@
 //! Invariant: it writes when it is told to commit, once, and at no other time.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler};
@@ -15,9 +15,11 @@ use super::messages::{CommitHandoff, FileHistory, MarkHangup, PrepareHandoff};
 use super::{NewCall, Reports, child};
 use crate::drive::Tell;
 use crate::metrics;
-use crate::reception::BLANK_WITHIN;
 use crate::supervision::{Failure, Link};
 use bellhop_call::lifecycle::{self, PREPARE_MAX};
+
+/// How long a key's blanking may hold a BYE up.
+pub(crate) const BLANK_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Stores the history and writes the contact's attributes; nobody else in a call can.
 pub struct ConnectHandoff {

@@ -5,26 +5,27 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use bellhop_call::lifecycle;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::dtmf::two_ways::Way;
 use bellhop_sip::sdp::Agreed;
 
 use super::journal::{JITTER_MAX, Journal};
-use super::leg::{self, Silence};
+use super::leg;
 use super::messages::{DigitPressed, LegDigit, LegFailed, LegSilent, MediaMoved, MediaPlanned};
-use super::turn_loop::TurnLoop;
-use super::{Reports, child};
+use super::{Conversation, Reports, child};
 use crate::drive::Tell;
 use crate::media_shard::LegCores;
+use crate::services::Silence;
 use crate::supervision::{Exit, Failure, Link};
 
 /// Tells the call what its leg hears: digits, silence, another codec.
 pub struct JitterBuffer {
     pub(super) link: Link,
     pub(super) call: Reports,
-    pub(super) turn_loop: Addr<TurnLoop>,
+    pub(super) turn_loop: Conversation,
+    pub(super) digits: Recipient<DigitPressed>,
     pub(super) cores: Rc<LegCores>,
     pub(super) agreed: Option<Agreed>,
     pub(super) silence: Silence,
@@ -58,7 +59,7 @@ impl Handler<LegDigit> for JitterBuffer {
     type Result = ();
 
     fn handle(&mut self, LegDigit { press }: LegDigit, _: &mut Self::Context) {
-        self.turn_loop.do_send(DigitPressed { press, way: Way::Media });
+        self.digits.do_send(DigitPressed { press, way: Way::Media });
     }
 }
 

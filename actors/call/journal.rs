@@ -9,14 +9,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use actix::Recipient;
+use actix::{Message, Recipient};
 use bellhop_call::record::{CallRecord, EndReason, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
 
 use super::NewCall;
 use crate::media_shard::LegCores;
 use crate::node::call_registry::CallId;
-use crate::reception::FileRecord;
 use crate::services::{Observer, RecordKeeper};
 use bellhop_call::ending::{Broken, Ending};
 
@@ -35,6 +34,9 @@ pub(crate) const RECOGNIZER: &str = "CWSMR0070W";
 pub(crate) const OUT_OF_RANGE: &str = "reply_parameter_ignored";
 /// Custom data that Amazon Connect would refuse as they are; ours.
 pub(crate) const CUSTOM_DATA: &str = "custom_data_changed";
+
+/// The identifier of the warning that nobody answered the BYE.
+pub(crate) const BYE_UNANSWERED: &str = "bye_unanswered";
 
 /// A call's journal; all actors of the call hold it.
 #[derive(Clone)]
@@ -76,7 +78,7 @@ impl Journal {
             call: new_call.id,
             keeper: Arc::clone(&services.records),
             observer: services.observer.clone(),
-            files: new_call.reception.clone().recipient(),
+            files: new_call.reception.files.clone(),
             observed: 0,
             turns_told: 0,
         };
@@ -215,6 +217,34 @@ fn uuid(random: u128) -> String {
     let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// A call has nothing to add to its record: it is kept as soon as it is known what came of the teardown.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FileRecord {
+    /// The call whose record waits.
+    pub id: CallId,
+    /// Its record.
+    pub record: CallRecord,
+    /// Takes the record once the teardown is known.
+    pub keeper: Arc<dyn RecordKeeper>,
+    /// Who follows the call.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl FileRecord {
+    /// Hands it to its keeper, with what came of the BYE.
+    pub(crate) fn keep(mut self, bye_unanswered: bool) {
+        if bye_unanswered {
+            let (_, seen) = self.record.since(usize::MAX);
+            self.record.warn(crate::now(), BYE_UNANSWERED, "nobody answered the BYE, by no way there is".to_owned());
+            if let Some(observer) = &self.observer {
+                self.record.since(seen).0.for_each(|event| observer.saw(self.id, event));
+            }
+        }
+        self.keeper.keep(self.record);
+    }
 }
 
 #[cfg(test)]

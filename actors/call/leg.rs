@@ -1,34 +1,23 @@
-//! How a call's leg is set up from what was agreed on, and how the media shard talks to the call's actors.
+//! How a call's leg is set up from what was agreed on, and how it was.
 //!
-//! Invariant: audio is offered by `try_send` and dropped with a count when the mailbox is full; events are control and
-//! always delivered.
+//! A key of ours that stays keeps its state.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use actix::Addr;
-use bellhop_call::{speech_in, speech_out};
 use bellhop_media::codec::Codec;
-use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::g711::Law;
 use bellhop_media::latch::Expected;
-use bellhop_media::playout::{Event, Playout, SendFormat};
-use bellhop_media::quality::{Measured, mean_opinion_score};
+use bellhop_media::playout::{Playout, SendFormat};
+use bellhop_media::quality::{Measured, MediaQuality, mean_opinion_score};
 use bellhop_media::receiver::{EventFormat, Receiver, StreamFormat};
 use bellhop_media::rtcp::Control;
 use bellhop_media::srtp::{Inbound, MasterKey, Outbound, Suite};
 use bellhop_sip::sdp::crypto::CryptoKey;
 use bellhop_sip::sdp::{self, Agreed, Direction};
 
-use super::jitter_buffer::JitterBuffer;
-use super::messages::{LegDigit, LegFailed, LegSilent};
-use super::stt_stream::SttStream;
-use super::tts_playback::TtsPlayback;
-use crate::drive::Tell;
-use crate::media_shard::{ControlPath, LegCores, LegEvents, LegMode};
-use crate::metrics;
-use crate::services::RecordingSink;
+use crate::media_shard::{ControlPath, LegCores, LegMode};
+use crate::services::Silence;
 
 /// What is assumed of a stream until the answer to our offer names it.
 const ASSUMED: StreamFormat = StreamFormat {
@@ -70,16 +59,6 @@ pub(super) fn cores(now: Instant, beginning: &Beginning<'_>) -> LegCores {
         secure(&cores, None, agreed);
     }
     cores
-}
-
-/// What goes out while nobody speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Silence {
-    /// Packets of silence, 50 a second.
-    #[default]
-    Sent,
-    /// Nothing but comfort noise now and then, where the far end knows it (RFC 3389).
-    Suppressed,
 }
 
 /// Brings a leg to what was agreed on; `before` is what it was. Our key that stays leaves its state as it is; the far end's
@@ -161,21 +140,6 @@ fn send_format(agreed: &Agreed, silence: Silence) -> SendFormat {
     }
 }
 
-/// How the audio of a call was.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MediaQuality {
-    /// Share of the caller's packets that were not heard, 0 to 1.
-    pub loss: f32,
-    /// Interarrival jitter (RFC 3550 section 6.4.1).
-    pub jitter: Duration,
-    /// The round trip by RTCP, if the far end reports.
-    pub round_trip: Option<Duration>,
-    /// Share of our packets that the far end missed of late, if it reports.
-    pub far_end_loss: Option<f32>,
-    /// The estimate of the E-model, 1 to 4.5.
-    pub mean_opinion_score: f32,
-}
-
 /// Measures a leg; `None` when nothing was received.
 pub fn quality(cores: &LegCores) -> Option<MediaQuality> {
     let mut receiver = cores.receiver.borrow_mut();
@@ -186,46 +150,4 @@ pub fn quality(cores: &LegCores) -> Option<MediaQuality> {
     let delay = round_trip.unwrap_or_default() / 2 + buffered;
     let mean_opinion_score = mean_opinion_score(&Measured { codec, loss, delay });
     Some(MediaQuality { loss, jitter, round_trip, far_end_loss, mean_opinion_score })
-}
-
-/// The listeners of one leg.
-pub struct LegListeners {
-    /// Takes the recording.
-    pub recording: Option<RefCell<Box<dyn RecordingSink>>>,
-    /// Hears digits and of the leg's failure.
-    pub jitter_buffer: Addr<JitterBuffer>,
-    /// Hears audio.
-    pub stt_stream: Addr<SttStream>,
-    /// Hears of clips.
-    pub tts_playback: Addr<TtsPlayback>,
-}
-
-impl LegEvents for LegListeners {
-    fn digit(&self, press: Press) {
-        self.jitter_buffer.do_send(LegDigit { press });
-    }
-
-    fn audio(&self, samples: Vec<i16>, frame_samples: usize) {
-        if self.stt_stream.try_send(Tell(speech_in::Input::Audio { samples, frame_samples })).is_err() {
-            metrics::caller_audio_dropped();
-        }
-    }
-
-    fn clip(&self, event: Event) {
-        self.tts_playback.do_send(Tell(speech_out::Input::Clip(event)));
-    }
-
-    fn recorded(&self, samples: Vec<i16>) {
-        if let Some(recording) = &self.recording {
-            recording.borrow_mut().write(samples);
-        }
-    }
-
-    fn silent(&self) {
-        self.jitter_buffer.do_send(LegSilent {});
-    }
-
-    fn failed(&self) {
-        self.jitter_buffer.do_send(LegFailed {});
-    }
 }

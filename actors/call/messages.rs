@@ -9,7 +9,7 @@ use bellhop_dialogue::response::{ConnectToAgent, DtmfSend};
 use bellhop_media::dtmf::rfc4733::Press;
 use bellhop_media::dtmf::two_ways::Way;
 
-use crate::node::call_registry::CallId;
+use crate::node::call_registry::{CallId, Void};
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident $body:tt)+) => {
@@ -105,3 +105,8 @@ messages! {
         press: Press,
     }
 }
+
+/// The key of a transfer that did not come about opens nothing any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct VoidKey(pub CallId, pub Void);

@@ -9,6 +9,7 @@ mod history;
 pub mod jitter_buffer;
 pub mod journal;
 pub mod leg;
+mod leg_listeners;
 pub mod messages;
 mod setting_up;
 pub mod sip_dialog;
@@ -21,11 +22,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Addr, Recipient};
+use actix::{Actor, ActorContext, Addr, Context, Handler, Recipient};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::lifecycle::Input;
 use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
+use bellhop_dialogue::turn_loop as turn_loop_core;
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::message::NameAddr;
 use bellhop_sip::sdp::LocalMedia;
@@ -37,15 +39,21 @@ use crate::drive::Tell;
 use crate::media_shard::PacketPort;
 use crate::node::call_registry::{CallId, CallRegistry};
 use crate::node::port_pool::{PortPair, PortPool};
-use crate::reception::Reception;
 use crate::services::Services;
 use crate::signalling::endpoint::SipEndpoint;
+use crate::supervision::{Exit, Failure, Fault, Link, Strike};
+
+use journal::FileRecord;
+use messages::{CallEnded, VoidKey};
 
 /// Opens the port of a leg, given its RTP port number.
 pub type OpenPort = Arc<dyn Fn(u16) -> io::Result<Box<dyn PacketPort>> + Send + Sync>;
 
 /// Where children report to: the supervisor, as far as they know.
 pub(crate) type Reports = Recipient<Tell<Input>>;
+
+/// Where children tell what happens in the conversation: the turn loop, as far as they know.
+pub(crate) type Conversation = Recipient<Tell<turn_loop_core::Input>>;
 
 /// How long an injected fault blocks a thread that carries calls: the watchdog has ended them long before.
 pub const BLOCKED_FOR: Duration = Duration::from_secs(30);
@@ -96,10 +104,39 @@ pub struct NewCall {
     pub registry: Arc<CallRegistry>,
     /// Sends what the dialog has to say.
     pub endpoint: Addr<SipEndpoint>,
-    /// Hears of the end.
-    pub reception: Addr<Reception>,
+    /// What it tells who made it.
+    pub reception: ToReception,
     /// A fault to inject.
     pub fault_injection: Option<FaultInjection>,
+}
+
+/// What a call tells who made it, and outlives it.
+#[derive(Clone)]
+pub struct ToReception {
+    /// It is over: its teardown plan is carried out.
+    pub(crate) ended: Recipient<CallEnded>,
+    /// The key of a transfer that failed opens nothing any more.
+    pub(crate) voids: Recipient<VoidKey>,
+    /// A record that waits for what comes of the teardown.
+    pub(crate) files: Recipient<FileRecord>,
+    /// A fault to inject there.
+    pub(crate) strikes: Recipient<Strike>,
+}
+
+impl ToReception {
+    /// All of it told to one actor.
+    pub(crate) fn of<A>(address: &Addr<A>) -> Self
+    where
+        A: Actor<Context = Context<A>> + Handler<CallEnded> + Handler<VoidKey> + Handler<FileRecord> + Handler<Strike>,
+    {
+        let to = address;
+        Self {
+            ended: to.clone().recipient(),
+            voids: to.clone().recipient(),
+            files: to.clone().recipient(),
+            strikes: to.clone().recipient(),
+        }
+    }
 }
 
 impl NewCall {
@@ -147,9 +184,6 @@ macro_rules! child {
     };
 }
 pub(crate) use child;
-
-use crate::supervision::{Exit, Failure, Fault, Link};
-use actix::{Actor, ActorContext, Context};
 
 /// Dies of an injected fault.
 pub(crate) fn strike<A>(fault: Fault, link: &Link, ctx: &mut Context<A>)

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Addr, AsyncContext, Context};
+use actix::{Addr, AsyncContext, Context, Recipient};
 use bellhop_call::failure::ChildName;
 use bellhop_dialogue::turn_loop;
 use bellhop_media::recording::Recorder;
@@ -19,8 +19,9 @@ use super::children::tell;
 use super::connect_handoff::ConnectHandoff;
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;
-use super::leg::{self, Beginning, LegListeners};
-use super::messages::Ring;
+use super::leg::{self, Beginning};
+use super::leg_listeners::LegListeners;
+use super::messages::{DigitPressed, Ring};
 use super::sip_dialog::SipDialog;
 use super::stt_stream::SttStream;
 use super::supervisor::Call;
@@ -143,10 +144,10 @@ impl Call {
         let agreed = described.agreed.clone();
         let (sip_dialog, jitter_buffer) = (nursery.sip_dialog.address(), nursery.jitter_buffer.address());
         let (stt_stream, tts_playback) = (nursery.stt_stream.address(), nursery.tts_playback.address());
-        let turn_loop = nursery.turn_loop.address();
+        let (turn_loop, digits) = (nursery.turn_loop.address().recipient(), nursery.turn_loop.address().recipient());
         let started = nursery.sip_dialog.start(ChildName::SipDialog, down(), |_, link| {
-            let (stt_stream, turn_loop) = (stt_stream.clone(), turn_loop.clone());
-            let listeners = DialogListeners { call: call.clone(), jitter_buffer, stt_stream, turn_loop };
+            let (stt_stream, digits) = (stt_stream.clone(), digits.clone());
+            let listeners = DialogListeners { call: call.clone(), jitter_buffer, stt_stream, digits };
             sip_dialog_of(new_call, link, listeners, described, journal.clone())
         });
         children.sip_dialog = Some(started);
@@ -154,6 +155,7 @@ impl Call {
             link,
             call: call.clone(),
             turn_loop: turn_loop.clone(),
+            digits,
             cores: Rc::clone(cores),
             agreed,
             silence: new_call.services.media.silence,
@@ -217,7 +219,7 @@ struct DialogListeners {
     call: Reports,
     jitter_buffer: Addr<JitterBuffer>,
     stt_stream: Addr<SttStream>,
-    turn_loop: Addr<TurnLoop>,
+    digits: Recipient<DigitPressed>,
 }
 
 fn sip_dialog_of(
@@ -227,14 +229,14 @@ fn sip_dialog_of(
     described: Described,
     journal: Journal,
 ) -> SipDialog {
-    let DialogListeners { call, jitter_buffer, stt_stream, turn_loop } = listeners;
+    let DialogListeners { call, jitter_buffer, stt_stream, digits } = listeners;
     let Described { dialog, sdp, agreed } = described;
     SipDialog {
         link,
         call,
         jitter_buffer,
         stt_stream,
-        turn_loop,
+        digits,
         id: new_call.id,
         drive: Drive::new(dialog),
         invite: new_call.key.clone(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
 use bellhop_call::lifecycle;
 use bellhop_media::dtmf::Digit;
 use bellhop_media::dtmf::rfc4733::Press;
@@ -24,7 +24,6 @@ use super::messages::{
     Answer, DigitPressed, EndHold, FindWayBack, Hold, MediaMoved, PreferBand, Ring, SendDigitsByInfo,
 };
 use super::stt_stream::SttStream;
-use super::turn_loop::TurnLoop;
 use super::{Reports, child};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::node::call_registry::{CallId, CallRegistry};
@@ -38,7 +37,7 @@ pub struct SipDialog {
     pub(super) call: Reports,
     pub(super) jitter_buffer: Addr<JitterBuffer>,
     pub(super) stt_stream: Addr<SttStream>,
-    pub(super) turn_loop: Addr<TurnLoop>,
+    pub(super) digits: Recipient<DigitPressed>,
     pub(super) id: CallId,
     pub(super) drive: Drive<Acceptor>,
     pub(super) invite: ServerKey,
@@ -203,7 +202,7 @@ impl Driven for SipDialog {
             }
             Output::Digit { digit, held } => {
                 if let Some(digit) = Digit::from_char(digit) {
-                    self.turn_loop.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
+                    self.digits.do_send(DigitPressed { press: Press { digit, held }, way: Way::Signalling });
                 }
             }
             Output::TransferProgressed { status } => {

@@ -5,15 +5,14 @@
 use std::sync::Arc;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle};
 use bellhop_call::lifecycle;
 use bellhop_call::speech_in::{Connection, Input, Output, SpeechIn};
 use bellhop_dialogue::ports::{Recognizer, RecognizerConfig, RecognizerStream};
 use bellhop_dialogue::turn_loop;
 
 use super::journal::{Journal, RECOGNIZER};
-use super::turn_loop::TurnLoop;
-use super::{Reports, child};
+use super::{Conversation, Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
 use crate::metrics;
 use crate::services::Services;
@@ -23,7 +22,7 @@ use crate::supervision::{Exit, Failure, Link};
 pub struct SttStream {
     link: Link,
     call: Reports,
-    turn_loop: Addr<TurnLoop>,
+    turn_loop: Conversation,
     tenant: String,
     recognizer: Arc<dyn Recognizer>,
     stream: Option<Box<dyn RecognizerStream>>,
@@ -36,7 +35,7 @@ pub struct SttStream {
 impl SttStream {
     pub(super) fn new(
         link: Link,
-        (call, turn_loop): (Reports, Addr<TurnLoop>),
+        (call, turn_loop): (Reports, Conversation),
         services: &Services,
         line_rate: u32,
         journal: Journal,

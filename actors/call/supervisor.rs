@@ -20,14 +20,13 @@ use super::children::{Children, tell};
 use super::journal::Journal;
 use super::leg;
 use super::messages::{
-    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff,
+    Answer, CallEnded, CommitHandoff, EndHold, FileHistory, FindWayBack, Hold, MarkHangup, PrepareHandoff, VoidKey,
 };
 use super::{NewCall, strike};
 use crate::drive::{Drive, Driven, Tell, put};
 use crate::media_shard::{LegCores, LegHandle};
 use crate::metrics;
 use crate::node::call_registry::{Blank, HangUp, Void};
-use crate::reception::VoidKey;
 use crate::supervision::watchdog::BEAT_EVERY;
 use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 
@@ -78,7 +77,7 @@ impl Call {
         let fault = Strike(injected.fault);
         match injected.fault {
             Fault::KillEndpoint => self.new_call.endpoint.do_send(fault),
-            Fault::KillReception | Fault::BlockReception => self.new_call.reception.do_send(fault),
+            Fault::KillReception | Fault::BlockReception => self.new_call.reception.strikes.do_send(fault),
             _ if injected.child == ChildName::Call => strike(injected.fault, &self.link, ctx),
             Fault::Error | Fault::Panic | Fault::BlockThread | Fault::KillShard => {
                 self.children.strike(injected.child, fault);
@@ -122,7 +121,7 @@ impl Call {
             );
         }
         self.journal.end(&ending, self.cores.as_deref(), self.new_call.registry.teardown(self.new_call.id));
-        self.new_call.reception.do_send(CallEnded { id: self.new_call.id, ending, headers });
+        self.new_call.reception.ended.do_send(CallEnded { id: self.new_call.id, ending, headers });
         self.leg = None;
         self.children.stop_all();
     }
@@ -177,7 +176,7 @@ impl Driven for Call {
             }
             Order::VoidKey => {
                 if let Some(void) = new_call.registry.deposit_void(new_call.id, None) {
-                    new_call.reception.do_send(VoidKey(new_call.id, void));
+                    new_call.reception.voids.do_send(VoidKey(new_call.id, void));
                 }
             }
             Order::Hold => tell(&children.sip_dialog, Hold {}),

@@ -12,15 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::fut::WrapFuture;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle};
 use bellhop_call::lifecycle;
 use bellhop_call::speech_out::{Input, Job, Line, Output, SpeechOut};
 use bellhop_dialogue::ports::{AudioSink, SoundLibrary, Synthesizer};
 use bellhop_dialogue::{speakable, turn_loop};
 
 use super::journal::{Journal, UNDERFLOW};
-use super::turn_loop::TurnLoop;
-use super::{Reports, child};
+use super::{Conversation, Reports, child};
 use crate::drive::{Drive, Driven, Machine, Tell, put};
 use crate::media_shard::LegCores;
 use crate::metrics;
@@ -31,7 +30,7 @@ use crate::supervision::{Exit, Failure, Link, task};
 pub struct TtsPlayback {
     link: Link,
     call: Reports,
-    turn_loop: Addr<TurnLoop>,
+    turn_loop: Conversation,
     tenant: String,
     synthesizer: Arc<dyn Synthesizer>,
     sounds: Arc<dyn SoundLibrary>,
@@ -44,7 +43,7 @@ pub struct TtsPlayback {
 impl TtsPlayback {
     pub(super) fn new(
         link: Link,
-        (call, turn_loop): (Reports, Addr<TurnLoop>),
+        (call, turn_loop): (Reports, Conversation),
         services: &Services,
         cores: Rc<LegCores>,
         journal: Journal,

@@ -25,9 +25,9 @@ use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
 use bellhop_tenancy::tenant::FailureBeforeAnswer;
 use bellhop_tenancy::{Tenant, networks};
 
-use super::refused::Why;
 use crate::node::live_contacts::{ContactClaim, LiveContacts};
 use crate::node::port_pool::{PortPair, PortPool};
+use crate::node::refused::Why;
 use crate::services::Services;
 use bellhop_call::ending::Refusal;
 

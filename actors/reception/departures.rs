@@ -5,20 +5,20 @@
 //! Invariant: a teardown plan is taken once; a record is kept once it is known what came of the teardown, and in the
 //! end in any case; a drain ends when nothing of any call is left, or in time.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use bellhop_call::ending::Ending;
-use bellhop_call::record::CallRecord;
 use bellhop_sip::dialog::teardown::Teardown;
 use tracing::Instrument;
 
-use super::{BLANK_WITHIN, BYE_UNANSWERED, HURRY_WITHIN, LEAVE_WITHIN, Reception};
+use super::{HURRY_WITHIN, LEAVE_WITHIN, Reception};
+use crate::call::connect_handoff::BLANK_WITHIN;
+use crate::call::journal::FileRecord;
+use crate::call::messages::VoidKey;
 use crate::drive::Tell;
 use crate::metrics;
 use crate::node::call_registry::{CallId, TeardownPlan, Void};
-use crate::services::{Observer, RecordKeeper};
 use crate::signalling::messages::{CallLeft, CarryOut, EndpointInput};
 use bellhop_call::lifecycle::PREPARE_MAX;
 
@@ -60,38 +60,6 @@ pub struct LeaveNow {
     /// Told when all that could be said was said.
     pub done: tokio::sync::mpsc::UnboundedSender<()>,
 }
-
-/// A call has nothing to add to its record: it is kept as soon as it is known what came of the teardown.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct FileRecord {
-    /// The call whose record waits.
-    pub id: CallId,
-    /// Its record.
-    pub record: CallRecord,
-    /// Takes the record once the teardown is known.
-    pub keeper: Arc<dyn RecordKeeper>,
-    /// Who follows the call.
-    pub observer: Option<Arc<dyn Observer>>,
-}
-
-impl FileRecord {
-    fn keep(mut self, bye_unanswered: bool) {
-        if bye_unanswered {
-            let (_, seen) = self.record.since(usize::MAX);
-            self.record.warn(crate::now(), BYE_UNANSWERED, "nobody answered the BYE, by no way there is".to_owned());
-            if let Some(observer) = &self.observer {
-                self.record.since(seen).0.for_each(|event| observer.saw(self.id, event));
-            }
-        }
-        self.keeper.keep(self.record);
-    }
-}
-
-/// The key of a transfer that did not come about opens nothing any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct VoidKey(pub CallId, pub Void);
 
 impl Reception {
     /// Takes a call's teardown plan, if nobody has: the one teardown of every call, whatever ended it.

@@ -7,7 +7,6 @@
 pub mod admission;
 pub mod departures;
 pub mod last_resort;
-pub mod refused;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,10 +27,11 @@ use bellhop_tenancy::directory::Directory;
 
 use crate::call::messages::CallEnded;
 use crate::call::supervisor::Call;
-use crate::call::{NewCall, OpenPort};
+use crate::call::{NewCall, OpenPort, ToReception};
 use crate::drive::Tell;
 use crate::metrics;
 use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan, shown_call_id};
+use crate::node::refused::{Numbers, RefusedCall, Why};
 use crate::services::{Observer, Services};
 use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::messages::{CallOffered, EndpointInput, Trust};
@@ -41,12 +41,9 @@ use admission::{Admission, Admitted, Origin, Verdict};
 use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::failure::Fault;
 use bellhop_call::fault_injection::FaultInjection;
-pub use departures::{Drain, FileRecord, LeaveNow, VoidKey};
+pub use departures::{Drain, LeaveNow};
 use departures::{Pace, Terminating};
-use refused::{Numbers, RefusedCall, Why};
 
-/// How long a key's blanking may hold a BYE up.
-pub(crate) const BLANK_WITHIN: Duration = Duration::from_millis(1500);
 /// How long calls have to leave once the drain's deadline has passed.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// How long calls have to leave when somebody is in a hurry.
@@ -55,8 +52,6 @@ pub const HURRY_WITHIN: Duration = Duration::from_millis(500);
 pub(crate) const TURNED_AWAY_MAX: usize = 64;
 /// Those of one source.
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
-/// The identifier of the warning that nobody answered the BYE.
-pub(crate) const BYE_UNANSWERED: &str = "bye_unanswered";
 /// Messages that may wait for Reception.
 pub(crate) const MAILBOX: usize = 4096;
 /// How often free ports are counted for the metrics.
@@ -201,7 +196,7 @@ impl Reception {
             caller: admitted.caller,
             registry: Arc::clone(&self.settings.registry),
             endpoint: self.endpoint().clone(),
-            reception: ctx.address(),
+            reception: ToReception::of(&ctx.address()),
             fault_injection: self.settings.fault_injection,
         };
         let reception = ctx.address();

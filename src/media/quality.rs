@@ -17,6 +17,21 @@ pub struct Measured {
     pub delay: Duration,
 }
 
+/// How the audio of a call was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MediaQuality {
+    /// Share of the caller's packets that were not heard, 0 to 1.
+    pub loss: f32,
+    /// Interarrival jitter (RFC 3550 section 6.4.1).
+    pub jitter: Duration,
+    /// The round trip by RTCP, if the far end reports.
+    pub round_trip: Option<Duration>,
+    /// Share of our packets that the far end missed of late, if it reports.
+    pub far_end_loss: Option<f32>,
+    /// The estimate of the E-model, 1 to 4.5.
+    pub mean_opinion_score: f32,
+}
+
 /// The transmission rating R (G.107 section 7): 0 to 93.2.
 pub fn rating(measured: &Measured) -> f32 {
     let delay = measured.delay.as_secs_f32() * 1000.0;

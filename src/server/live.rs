@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bellhop_actors::node::call_registry::CallId;
-use bellhop_actors::reception::refused::RefusedCall;
+use bellhop_actors::node::refused::RefusedCall;
 use bellhop_actors::services::Observer;
 use bellhop_call::record::Event;
 use serde::{Deserialize, Serialize};
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_latest_refused_calls_are_remembered_and_no_more() {
-        use bellhop_actors::reception::refused::Why;
+        use bellhop_actors::node::refused::Why;
         let live = Live::new();
         for n in 0..REFUSED_MAX + 10 {
             live.refused_call(n);
@@ -216,7 +216,7 @@ mod tests {
 
     impl Live {
         fn refused_call(&self, n: usize) {
-            use bellhop_actors::reception::refused::Why;
+            use bellhop_actors::node::refused::Why;
             use bellhop_sip::hop::Transport;
             let call = RefusedCall {
                 at: SystemTime::UNIX_EPOCH,

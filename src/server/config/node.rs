@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellhop_actors::reception::refused::Numbers;
+use bellhop_actors::node::refused::Numbers;
 use bellhop_adapters::storage;
 
 use super::reader::Section;

@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use bellhop_actors::call::leg::Silence;
-use bellhop_actors::services::{Codec, MediaPolicy, Security};
+use bellhop_actors::services::{Codec, MediaPolicy, Security, Silence};
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::redaction::Redaction;
 use bellhop_dialogue::turn_loop::{Policy, Trigger};

@@ -1,4 +1,4 @@
-//! Why a call was refused, for whoever runs the server. Whoever called learns less: `admission.rs`.
+//! Why a call was refused, for whoever runs the server. Whoever called learns less: `reception/admission.rs`.
 //!
 //! Invariant: a refused call is told with where it came from, its Call-ID and the reason in a sentence; numbers as masked as
 //! [`Numbers`] says, and no name of a caller.
