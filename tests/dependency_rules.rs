@@ -6,6 +6,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
+#[path = "dependency_rules/circles.rs"]
+mod circles;
+
+use circles::{Crate, Module};
+
 const PURE: [&str; 6] =
     ["bellhop-sip", "bellhop-media", "bellhop-dialogue", "bellhop-connect", "bellhop-tenancy", "bellhop-call"];
 
@@ -139,23 +144,68 @@ fn the_supervisor_names_no_state_and_its_children_do_not_know_it() {
     }
 }
 
-/// The floors of `actors/`: each looks down only.
+/// The floors of `actors/`, the lowest first: who stands on each, and what makes it one.
+const FLOORS: [(&[&str], &str); 5] = [
+    (&["supervision", "drive", "metrics"], "who lives and dies, cores and counters know nobody"),
+    (
+        &["node", "services"],
+        "what outlives a call, and what it needs of the world, knows neither calls nor their signalling",
+    ),
+    (
+        &["signalling", "media_shard"],
+        "signalling knows owners and who hears of new calls by Recipient, a shard its leg by LegEvents",
+    ),
+    (&["call"], "a call tells whoever made it by Recipient"),
+    (&["reception"], "Reception makes calls, and nobody knows it"),
+];
+
 #[test]
 fn floors_of_the_actors_look_down_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("actors");
-    for (floor, above, sentence) in [
-        ("node", &["signalling", "media_shard", "call", "reception"][..], "the node outlives whoever uses it"),
-        ("signalling", &["call", "reception"], "signalling knows owners by their recipients"),
-    ] {
-        let files = rust_files(&root.join(floor));
-        assert!(!files.is_empty(), "no floor {floor}");
-        for file in files {
-            let text = std::fs::read_to_string(&file).expect("readable");
-            for above in above {
-                assert!(!text.contains(&format!("crate::{above}::")), "{}: {above}: {sentence}", file.display());
-            }
-        }
+    let crate_of = Crate::read(&root);
+    let floor_of = |module: &Module| {
+        let house = module.first()?;
+        let floor = FLOORS.iter().position(|(houses, _)| houses.contains(&house.as_str()));
+        Some(floor.unwrap_or_else(|| panic!("actors/{house} stands on no floor")))
+    };
+    let up = crate_of.edges().into_iter().filter_map(|(from, to)| {
+        let (own, other) = (floor_of(&from)?, floor_of(&to)?);
+        let told = || format!("{} knows {}: {}", from.join("::"), to.join("::"), FLOORS[own].1);
+        (own < other).then(told)
+    });
+    assert_eq!(up.collect::<Vec<_>>(), Vec::<String>::new(), "a floor looks down only");
+}
+
+/// Files may know one another in one direction, but a parent module and what is inside it.
+#[test]
+fn no_files_know_one_another_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let mut told = vec![];
+    for place in crates(root) {
+        let circles = Crate::read(&place).circles();
+        let name = place.strip_prefix(root).expect("inside").display().to_string();
+        told.extend(circles.into_iter().map(|circle| format!("{name}: {circle}")));
     }
+    assert_eq!(
+        told,
+        Vec::<String>::new(),
+        "a circle of files is one file in several pieces: move what both need below both"
+    );
+}
+
+/// The folders of the crates in `actors/` and `src/`.
+fn crates(root: &Path) -> Vec<std::path::PathBuf> {
+    let mut folders = vec![root.join("actors"), root.join("src")];
+    let mut found = vec![];
+    while let Some(folder) = folders.pop() {
+        if folder.join("Cargo.toml").exists() {
+            found.push(folder.clone());
+        }
+        folders
+            .extend(std::fs::read_dir(&folder).expect("a folder").flatten().map(|e| e.path()).filter(|p| p.is_dir()));
+    }
+    assert!(found.len() > 10, "all crates: {found:?}");
+    found
 }
 
 /// Whose call a line is about is said by the call's span alone, which spawned work is in too.
