@@ -12,6 +12,7 @@ use actix::Addr;
 use tokio::net::UdpSocket;
 
 use self::connection::Connection;
+use self::turns::Known;
 use super::doors::Doors;
 use super::endpoint::SipEndpoint;
 use super::tls::TlsIdentity;
@@ -23,6 +24,7 @@ mod serving;
 mod socket_wire;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unattended;
 mod writing;
 
@@ -30,6 +32,7 @@ pub use connection::IDLE_MAX;
 pub use listen::{Listen, Protocol};
 pub use serving::{Bound, HANDSHAKE_WITHIN, Serving};
 pub use socket_wire::{CONNECT_WITHIN, SocketWire};
+pub use turns::{DATAGRAMS_PER_TURN, KNOWN_FOR, KNOWN_SOURCES_MAX, STRANGER_DATAGRAMS_MAX, STRANGERS_DATAGRAMS_MAX};
 pub use unattended::Unattended;
 pub use writing::{WRITE_BYTES_MAX, WRITE_QUEUE, WRITTEN_WITHIN};
 
@@ -42,6 +45,7 @@ struct Shared {
     connections: Mutex<HashMap<u64, Connection>>,
     next_flow: AtomicU64,
     doors: Doors,
+    known: Known,
     /// Somebody is being asked to make room.
     making_room: AtomicBool,
     endpoint: Mutex<Option<Addr<SipEndpoint>>>,

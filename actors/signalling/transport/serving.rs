@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use super::connection::{Connected, Standing, prepared, serve};
 use super::listen::{Listen, Protocol};
 use super::socket_wire::SocketWire;
+use super::turns::{Known, Turn};
 use super::{Shared, lock};
 use crate::drive::Tell;
 use crate::metrics;
@@ -100,6 +101,7 @@ impl Bound {
             connections: Mutex::default(),
             next_flow: AtomicU64::new(1 << 16),
             doors: Doors::default(),
+            known: Known::default(),
             making_room: AtomicBool::new(false),
             endpoint: Mutex::new(None),
         });
@@ -122,7 +124,7 @@ impl Serving {
             let endpoint = endpoint.clone();
             match listener {
                 Listener::Udp(socket, listen) => {
-                    actix_rt::spawn(read_datagrams(socket, number as u64, listen, endpoint));
+                    actix_rt::spawn(read_datagrams(socket, number as u64, listen, shared, endpoint));
                 }
                 Listener::Tcp(listener, listen) => {
                     actix_rt::spawn(accept(listener, Arc::new(listen), shared, endpoint));
@@ -132,24 +134,42 @@ impl Serving {
     }
 }
 
-async fn read_datagrams(socket: Arc<UdpSocket>, flow: u64, listen: Listen, endpoint: Addr<SipEndpoint>) {
+/// Reads datagrams in turns with the endpoint.
+async fn read_datagrams(
+    socket: Arc<UdpSocket>,
+    flow: u64,
+    listen: Listen,
+    shared: Arc<Shared>,
+    endpoint: Addr<SipEndpoint>,
+) {
     let mut buffer = vec![0; SIP_DATAGRAM_BYTES_MAX];
     loop {
         // An error here is an ICMP message about something we sent; the socket goes on.
-        let Ok((length, remote)) = socket.recv_from(&mut buffer).await else { continue };
-        let bytes = &buffer[..length];
-        if bytes.iter().all(|b| b"\r\n\0 ".contains(b)) {
-            continue; // keep-alive
+        let _ = socket.readable().await;
+        let mut turn = Turn::default();
+        while turn.goes_on() {
+            let (length, remote) = match socket.try_recv_from(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => continue,
+            };
+            let bytes = &buffer[..length];
+            if bytes.iter().all(|b| b"\r\n\0 ".contains(b)) {
+                continue; // keep-alive
+            }
+            if !listen.takes(remote) {
+                metrics::sip_dropped("source");
+                continue;
+            }
+            let source = Source::of(remote.ip());
+            let is_known = listen.lists(remote.ip()) || shared.known.knows(crate::now(), source);
+            let hop = Hop { transport: Transport::Udp, remote, flow };
+            let arrived = EndpointInput::Arrived { bytes: Bytes::copy_from_slice(bytes), hop };
+            if !(is_known || turn.takes(source)) || endpoint.try_send(Tell(arrived)).is_err() {
+                metrics::sip_dropped("overload");
+            }
         }
-        if !listen.takes(remote) {
-            metrics::sip_dropped("source");
-            continue;
-        }
-        let hop = Hop { transport: Transport::Udp, remote, flow };
-        let arrived = EndpointInput::Arrived { bytes: Bytes::copy_from_slice(bytes), hop };
-        if endpoint.try_send(Tell(arrived)).is_err() {
-            metrics::sip_dropped("overload");
-        }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -130,7 +130,9 @@ impl Wire for SocketWire {
     }
 
     fn welcome(&mut self, hop: Hop) {
-        self.0.doors.welcome(Source::of(hop.remote.ip()));
+        let source = Source::of(hop.remote.ip());
+        self.0.doors.welcome(source);
+        self.0.known.welcome(crate::now(), source);
         if let Some(connection) = lock(&self.0.connections).get(&hop.flow) {
             connection.welcome.store(true, Ordering::Relaxed);
         }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use super::inbox::{self, Inbox};
 use super::writing::{WRITE_QUEUE, WRITTEN_WITHIN, WriteQueue, write_out};
-use super::{Bound, Listen, Protocol, SocketWire};
+use super::{Bound, DATAGRAMS_PER_TURN, Listen, Protocol, STRANGER_DATAGRAMS_MAX, SocketWire};
 use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::tls::{IdentityPem, TlsIdentity};
 use crate::signalling::wire::Wire;
@@ -197,5 +197,37 @@ fn an_idle_connection_holds_little_and_a_busy_one_reads_much_at_once() {
         theirs.write_all(b"\r\ny").await.expect("room");
         inbox.read(&mut ours, &mut framer).await.expect("there");
         assert!(matches!(framer.take(), Ok(Some(Framed::Message(bytes))) if bytes.ends_with(b"y")));
+    });
+}
+
+/// One source sends as much as it can before anybody reads; another asks once, behind all of that.
+#[test]
+fn a_flood_of_datagrams_is_dropped_before_it_is_parsed() {
+    actix_rt::System::new().block_on(async {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listen = Listen { protocol: Protocol::Udp, address, sources: vec![] };
+        let bound = Bound::bind(&[listen], None, None).await.expect("bound");
+        let at = bound.addresses()[0].address;
+        let (wire, serving) = bound.split();
+        let from = |ip: &str| std::net::UdpSocket::bind((ip, 0)).expect("an address of loopback");
+        let (flood, other) = (from("127.0.0.2"), from("127.0.0.3"));
+        let options = |call: usize| {
+            format!(
+                "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h;rport;branch=z9hG4bK{call}\r\nFrom: <sip:f@h>;tag=f\r\nTo: <sip:a>\r\nCall-ID: {call}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+            )
+        };
+        for call in 0..DATAGRAMS_PER_TURN {
+            flood.send_to(options(call).as_bytes(), at).expect("sent");
+        }
+        other.send_to(options(DATAGRAMS_PER_TURN).as_bytes(), at).expect("sent");
+        let nobody = Nobody.start();
+        let endpoint = SipEndpoint::new(Box::new(wire), nobody.clone().recipient(), nobody.recipient()).start();
+        serving.start(&endpoint);
+        other.set_nonblocking(true).expect("a socket");
+        let other = tokio::net::UdpSocket::from_std(other).expect("a socket");
+        other.recv(&mut [0; 1500]).await.expect("who asks once is answered");
+        flood.set_nonblocking(true).expect("a socket");
+        let answers = std::iter::from_fn(|| flood.recv(&mut [0; 1500]).ok()).count();
+        assert_eq!(answers, STRANGER_DATAGRAMS_MAX, "answers to {DATAGRAMS_PER_TURN} requests");
     });
 }
