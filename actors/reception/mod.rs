@@ -54,8 +54,6 @@ pub(crate) const TURNED_AWAY_MAX: usize = 64;
 pub const TURNED_AWAY_PER_SOURCE_MAX: usize = 8;
 /// Messages that may wait for Reception.
 pub(crate) const MAILBOX: usize = 4096;
-/// How often free ports are counted for the metrics.
-const PORTS_COUNTED_EVERY: Duration = Duration::from_secs(1);
 /// How long an injected fault blocks the thread of Reception: the main thread has been given up long before.
 const BLOCKED_FOR: Duration = Duration::from_secs(3600);
 /// Messages that may wait for a call's supervisor.
@@ -320,7 +318,7 @@ impl Actor for Reception {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        ctx.run_interval(PORTS_COUNTED_EVERY, |this, _| {
+        ctx.run_interval(Duration::from_secs(1), |this, _| {
             metrics::ports_free(this.settings.admission.ports.free(crate::now()));
         });
     }
