@@ -310,7 +310,7 @@ fn stand_ins_are_in_no_serving_path() {
 #[test]
 fn caller_audio_reaches_a_recognizer_from_the_media_clock_alone() {
     let makes = who_says(&["actors", "src/server"], &["speech_in::Input::Audio {"]);
-    assert_eq!(makes, ["actors/call/leg.rs"], "a leg's listener hands the clock's batches over");
+    assert_eq!(makes, ["actors/call/leg_listeners.rs"], "a leg's listener hands the clock's batches over");
     let opens = who_says(&["actors", "src/server"], &["recognizer.open(", "RecognizerStream"]);
     assert_eq!(opens, ["actors/call/stt_stream.rs"], "SttStream alone has a recognizer");
 }
