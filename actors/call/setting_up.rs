@@ -168,13 +168,8 @@ impl Call {
         });
         children.stt_stream = Some(started);
         let started = nursery.tts_playback.start(ChildName::TtsPlayback, down(), |_, link| {
-            TtsPlayback::new(
-                link,
-                (call.clone(), turn_loop.clone()),
-                &new_call.services,
-                Rc::clone(cores),
-                journal.clone(),
-            )
+            let speaks_to = (call.clone(), turn_loop.clone());
+            TtsPlayback::new(link, speaks_to, &new_call.services, Rc::clone(cores), journal.clone())
         });
         children.tts_playback = Some(started);
         let takes_info = self.far_end_takes_info();
