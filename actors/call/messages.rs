@@ -42,14 +42,14 @@ messages! {
     EndHold {}
     /// Send digits by INFO.
     SendDigitsByInfo {
-        /// Which.
+        /// The digits, with their lengths and pauses in milliseconds.
         digits: DtmfSend,
     }
 
     // To JitterBuffer
     /// Other audio will be agreed on; the leg still rests.
     MediaPlanned {
-        /// Which.
+        /// Codec, payload types and far end, as offer and answer agreed on them.
         agreed: bellhop_sip::sdp::Agreed,
     }
     /// The far end named a new address for its audio.
@@ -70,7 +70,7 @@ messages! {
     // To ConnectHandoff
     /// Store the history and have a key ready.
     PrepareHandoff {
-        /// How.
+        /// What the assistant asked for: the target, or the text for the agent.
         transfer: ConnectToAgent,
         /// The history.
         history: bellhop_connect::ports::History,
@@ -87,9 +87,9 @@ messages! {
 
     /// To Reception: the call is over, take its teardown plan.
     CallEnded {
-        /// Which.
+        /// The call.
         id: CallId,
-        /// Why.
+        /// Why it ended, as the record tells it.
         ending: Ending,
         /// Headers of the BYE: names and values.
         headers: Vec<(String, String)>,

@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::services::Services;
 use crate::supervision::{Exit, Failure, Link};
 
-/// The actor.
+/// What the caller says, from the media clock to a recognizer.
 pub struct SttStream {
     link: Link,
     call: Reports,

@@ -26,7 +26,7 @@ use crate::metrics;
 use crate::services::Services;
 use crate::supervision::{Exit, Failure, Link, task};
 
-/// The actor.
+/// What the caller hears, from a text to the line.
 pub struct TtsPlayback {
     link: Link,
     call: Reports,

@@ -108,7 +108,7 @@ impl Drop for Visit {
 /// A stranger's connection by which no call came.
 #[derive(Debug, Clone, Copy)]
 pub struct Guest {
-    /// Which.
+    /// The connection, by the number its hops carry.
     pub flow: u64,
     /// Whose.
     pub source: Source,

@@ -31,7 +31,7 @@ pub const ENDPOINT_MAILBOX: usize = 4096;
 /// How long the address of a next hop may be looked up.
 pub const LOCATE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The actor.
+/// All SIP messages of this process: transactions, dialogs of calls that are over, and who owns the others.
 pub struct SipEndpoint {
     core: Endpoint<Owner, CallId>,
     /// The networks that tenants list: trusted as the listeners' are.

@@ -51,7 +51,7 @@ pub struct CarryOut {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CallLeft {
-    /// Which.
+    /// The call.
     pub call: CallId,
     /// Nobody answered the BYE, by no way there was.
     pub bye_unanswered: bool,
@@ -66,7 +66,7 @@ pub struct IsFlowUsed(pub u64);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct CallOffered {
-    /// Its transaction.
+    /// The server transaction that the request came in.
     pub key: ServerKey,
     /// The INVITE.
     pub invite: Request,

@@ -17,7 +17,7 @@ pub use link::{Link, Linked, Prepared, spawn_linked};
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ChildDown {
-    /// Who.
+    /// Its name among the actors of a call.
     pub child: ChildName,
     /// Of what.
     pub exit: Exit,

@@ -70,7 +70,7 @@ pub enum Content {
 /// A packet as the latch sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sighting {
-    /// When.
+    /// When the packet arrived.
     pub now: Instant,
     /// Where it came from.
     pub source: SocketAddr,

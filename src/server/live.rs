@@ -99,7 +99,7 @@ impl From<&RefusedCall> for Refused {
 /// A refused call among the lines.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefusedLine {
-    /// Which.
+    /// The INVITE, and the reason of the refusal.
     pub refused: Refused,
 }
 

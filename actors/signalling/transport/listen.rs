@@ -12,7 +12,7 @@ use ipnet::IpNet;
 pub struct Listen {
     /// What is spoken there.
     pub protocol: Protocol,
-    /// Where.
+    /// The address and port that are bound.
     pub address: SocketAddr,
     /// Who may speak there; empty for anybody. Others are not answered at all.
     pub sources: Vec<IpNet>,

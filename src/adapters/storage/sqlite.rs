@@ -90,7 +90,7 @@ pub(crate) enum Trouble {
         "its migration number {number} is not this program's: start the program that made it, or name another file"
     )]
     Foreign {
-        /// Which.
+        /// The number of the migration, as in its file name.
         number: i64,
     },
     /// SQLite says no.

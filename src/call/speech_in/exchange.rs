@@ -47,14 +47,14 @@ pub enum Input {
     Refused {
         /// By which connection.
         connection: Connection,
-        /// Why.
+        /// What the service failed of.
         failure: ServiceFailure,
     },
     /// It has heard something.
     Reported {
         /// By which connection.
         connection: Connection,
-        /// What.
+        /// A result, or what became of the service.
         event: RecognizerEvent,
     },
 }
@@ -76,7 +76,7 @@ pub enum Output {
     ConfigureRecognizer(RecognizerConfig),
     /// So many samples of the line were taken.
     Taken {
-        /// How many.
+        /// Samples of one channel.
         samples: usize,
     },
     /// Give the recognizer a frame of so many samples: [`SpeechIn::frame`](super::SpeechIn::frame). It is there until the next look.
@@ -95,7 +95,7 @@ pub enum Output {
     },
     /// The recognizer has its result, or none, so long after the caller stopped.
     Recognised {
-        /// How long.
+        /// From the end of the utterance to its result.
         took: Duration,
     },
     /// First words, which may change.
@@ -120,7 +120,7 @@ pub enum Output {
     },
     /// The service broke off and is connected to again.
     Reconnecting {
-        /// Why.
+        /// What the service failed of.
         why: ServiceFailure,
     },
     /// The recognizer is lost.

@@ -16,14 +16,14 @@ pub struct Job(pub u64);
 pub enum Input {
     /// Speak this after what waits.
     Say {
-        /// Its name.
+        /// The name that the turn loop gave it; events come back by it.
         id: SayId,
         /// The words, with their voice; the rate of the line is not known yet.
         speech: SpeechRequest,
     },
     /// Play this after what waits.
     Play {
-        /// Its name.
+        /// The name that the turn loop gave it; events come back by it.
         id: SayId,
         /// Where it is.
         source: String,
@@ -34,7 +34,7 @@ pub enum Input {
     SendDigits {
         /// Their name.
         id: SayId,
-        /// Which.
+        /// The digits, with their lengths and pauses in milliseconds.
         digits: DtmfSend,
     },
     /// Silence whatever is heard and say this; report [`Output::AnnouncementPlayed`].
@@ -152,7 +152,7 @@ pub enum Output {
     AnnouncementPlayed,
     /// Something was cut off, or would have been next.
     WasCut {
-        /// Which.
+        /// The name that the turn loop gave it.
         id: SayId,
         /// How much of it was heard, 0 to 1.
         share: f32,

@@ -14,7 +14,7 @@ use super::number_words::{self, Company, Takes};
 pub(super) struct Token {
     /// Values from 0 to 9.
     pub(super) digits: Vec<u8>,
-    /// Its bytes.
+    /// Where it stands in the text, in bytes.
     pub(super) range: Range<usize>,
     /// What stands before it.
     pub(super) gap: Gap,

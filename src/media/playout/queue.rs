@@ -67,7 +67,7 @@ impl Sound {
 /// Something to be heard, with a name.
 #[derive(Debug, Clone)]
 pub struct Clip {
-    /// Its name.
+    /// The name that its events come back by.
     pub id: ClipId,
     /// What is heard.
     pub sound: Sound,
@@ -79,7 +79,7 @@ pub struct Clip {
 /// A digit to press.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DigitPress {
-    /// Which.
+    /// 0 to 9, *, # or A to D.
     pub digit: Digit,
     /// How long it is held, in milliseconds.
     pub hold_ms: u32,

@@ -107,7 +107,7 @@ pub struct List {
     /// Only those that began before.
     #[arg(long, value_parser = moment)]
     until: Option<Timestamp>,
-    /// How many.
+    /// Most calls that are listed, the newest first.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Lines of JSON instead of text.

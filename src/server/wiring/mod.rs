@@ -93,17 +93,17 @@ pub enum StartError {
     Sip {
         /// What was to be spoken.
         protocol: &'static str,
-        /// Where.
+        /// The address and port that are bound.
         address: SocketAddr,
-        /// Why.
+        /// What the kernel says.
         error: std::io::Error,
     },
     /// RTP cannot be sent from where it should be.
     #[error("media.bind: {address} cannot be bound: {error}")]
     Media {
-        /// Where.
+        /// The address that is bound.
         address: IpAddr,
-        /// Why.
+        /// What the kernel says.
         error: std::io::Error,
     },
     /// Certificate or key of SIP.

@@ -34,7 +34,7 @@ pub enum Input {
     },
     /// A request inside the dialog.
     Request {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The request.
         request: Request,
@@ -68,7 +68,7 @@ pub enum Input {
 pub enum Output {
     /// Answer a transaction.
     Respond {
-        /// Which.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// With what.
         response: Response,
@@ -120,7 +120,7 @@ pub enum Output {
     /// A re-INVITE, UPDATE or PRACK with an offer, or a re-INVITE that asks for ours; it wants an answer by
     /// `answer_reinvite`.
     Reinvited {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The request.
         request: Request,
@@ -139,7 +139,7 @@ pub enum Output {
     Reoffered(Result<bytes::Bytes, StatusCode>),
     /// A digit came by INFO.
     Digit {
-        /// Which.
+        /// 0 to 9, *, # or A to D.
         digit: char,
         /// How long it was held.
         held: Duration,

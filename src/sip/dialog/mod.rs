@@ -60,7 +60,7 @@ impl DialogId {
 /// A dialog, early or confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialog {
-    /// Its name.
+    /// Call-ID and both tags (RFC 3261 section 12).
     pub id: DialogId,
     local_address: String,
     remote_address: String,

@@ -35,14 +35,14 @@ use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 pub enum Teardown {
     /// The INVITE has no final response yet: refuse it.
     Reject {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The refusal.
         response: Response,
     },
     /// The INVITE has no final response yet: answer, then send a BYE.
     AnswerThenBye {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The 200.
         answer: Response,
@@ -128,7 +128,7 @@ impl Teardown {
 pub enum Output {
     /// Answer a transaction.
     Respond {
-        /// Which.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// With what.
         response: Response,

@@ -27,7 +27,7 @@ pub enum Way {
     Address {
         /// What is spoken there.
         transport: Transport,
-        /// Where.
+        /// The address and port that it goes to.
         remote: SocketAddr,
         /// The name that led there: what a certificate must name.
         host: Option<String>,
@@ -36,7 +36,7 @@ pub enum Way {
     Host {
         /// What is spoken there.
         transport: Transport,
-        /// Its name.
+        /// The host, as a URI or a Via names it.
         host: String,
         /// Its port; without one NAPTR and SRV records are asked.
         port: Option<u16>,

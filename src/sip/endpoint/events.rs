@@ -20,7 +20,7 @@ use crate::transaction::ServerKey;
 pub enum Input<O, C> {
     /// One message arrived: a datagram, or what was cut from a stream.
     Arrived {
-        /// Its bytes.
+        /// The message as it goes on the wire.
         bytes: Bytes,
         /// From where.
         hop: Hop,
@@ -31,7 +31,7 @@ pub enum Input<O, C> {
     FlowLost(u64),
     /// Answer a transaction.
     Respond {
-        /// Which.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// With what.
         response: Response,
@@ -139,7 +139,7 @@ pub struct Ownership<O> {
 /// An INVITE that is refused.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// Its transaction.
+    /// The server transaction that the request came in.
     pub key: ServerKey,
     /// The INVITE.
     pub invite: Request,
@@ -158,14 +158,14 @@ pub enum Output<O, C> {
     Transmit {
         /// To where.
         hop: Hop,
-        /// What.
+        /// The message as it is understood.
         message: Message,
-        /// Its bytes.
+        /// The message as it goes on the wire.
         bytes: Bytes,
     },
     /// An INVITE for a new call, vetted.
     Offered {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The INVITE.
         invite: Request,
@@ -185,7 +185,7 @@ pub enum Output<O, C> {
         delivery: DeliveryId,
         /// What is spoken there.
         transport: Transport,
-        /// Where.
+        /// The address and port that it goes to.
         remote: SocketAddr,
         /// The name that led there: what a certificate must name.
         host: Option<String>,

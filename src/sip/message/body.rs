@@ -22,7 +22,7 @@ const NESTING_MAX: usize = 3;
 pub struct Part {
     /// Its content type without parameters, in lower case.
     pub content_type: String,
-    /// Its bytes.
+    /// Its content, as it came.
     pub body: Bytes,
 }
 

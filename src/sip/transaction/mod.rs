@@ -48,14 +48,14 @@ pub enum Output {
     Transmit {
         /// To where.
         hop: Hop,
-        /// What.
+        /// The message as it is understood.
         message: Message,
-        /// Its bytes.
+        /// The message as it goes on the wire.
         bytes: Bytes,
     },
     /// A new request has come; answer it with [`Layer::respond`].
     Request {
-        /// Its transaction.
+        /// The server transaction that the request came in.
         key: ServerKey,
         /// The request.
         request: Request,
