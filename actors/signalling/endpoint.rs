@@ -159,6 +159,7 @@ impl SipEndpoint {
                 tracing::warn!(source = %hop.remote.ip(), seconds = SHUT_OUT_FOR.as_secs(), "a source is shut out: it was refused again and again");
                 self.wire.turn_away(Source::of(hop.remote.ip()), until);
             }
+            Output::Welcomed(hop) => self.wire.welcome(hop),
             Output::Dropped(why) => metrics::sip_dropped(why),
         }
     }

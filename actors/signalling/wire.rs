@@ -48,7 +48,7 @@ pub trait Wire {
         false
     }
     /// A call that came by this hop was taken.
-    fn welcome(&mut self, _: Hop) {}
+    fn welcome(&mut self, hop: Hop);
     /// No new connection of this source is taken until then, and those by which no call was taken are closed.
-    fn turn_away(&mut self, _: Source, _until: Instant) {}
+    fn turn_away(&mut self, source: Source, until: Instant);
 }

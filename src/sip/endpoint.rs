@@ -114,6 +114,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
             Input::ForgetInvite(invite) => _ = self.early_cancels.remove(&invite),
             Input::Taken { key, trying, hop } => {
                 self.guard.accepted(Source::of(hop.remote.ip()));
+                self.outputs.push_back(Output::Welcomed(hop));
                 self.layer.respond(now, &key, trying);
             }
             Input::Refuse(refusal) => self.refuse(refusal),
@@ -130,12 +131,15 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                 }
             }
             Input::Opened { delivery, hop: Some(hop) } | Input::Probed { delivery, alive: Some(hop) } => {
+                self.deliveries.way_told(delivery);
                 self.steps.push_back(Step::Carry(delivery, hop));
             }
             Input::Opened { delivery, hop: None } | Input::Probed { delivery, alive: None } => {
+                self.deliveries.way_told(delivery);
                 self.steps.push_back(Step::NextWay(delivery));
             }
             Input::Located { delivery, transport, host, addresses } => {
+                self.deliveries.way_told(delivery);
                 self.deliveries.located(delivery, |ways| ways.found(transport, &host, &addresses));
                 self.steps.push_back(Step::NextWay(delivery));
             }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::Addr;
 use bellhop_actors::drive::Tell;
@@ -14,6 +15,7 @@ use bellhop_actors::signalling::wire::{Reached, Wire};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{CSeq, Message, Method, NameAddr, Request, Response, StatusCode, parse};
+use bellhop_sip::networks::Source;
 use bytes::Bytes;
 
 /// What the carrier does by itself.
@@ -317,6 +319,10 @@ impl Wire for Carrier {
         });
         self.took(message);
     }
+
+    fn welcome(&mut self, _: Hop) {}
+
+    fn turn_away(&mut self, _: Source, _: Instant) {}
 
     fn is_open(&self, hop: Hop) -> bool {
         hop.flow != FLOW || self.0.borrow().stream.is_none_or(|stream| stream.flow != Flow::Closed)

@@ -108,7 +108,7 @@ where
     let (reader, writer) = tokio::io::split(stream);
     let broken = Arc::new(Notify::new());
     let (breaks, waiting) = (Arc::clone(&broken), Arc::clone(&queue.waiting));
-    let writing = actix_rt::spawn(async move {
+    let mut writing = actix_rt::spawn(async move {
         if !write_out(writer, messages, waiting).await {
             breaks.notify_one();
         }
@@ -120,8 +120,10 @@ where
         // Whoever waits for an answer on it waits for nothing (RFC 3261 section 18.4).
         reading.endpoint.do_send(Tell(EndpointInput::FlowLost(hop.flow)));
         drop(reading);
-        // Whatever is queued still goes out; then the writer ends with the last sender.
-        let _ = tokio::time::timeout(FLUSHED_WITHIN, writing).await;
+        // What is queued has some time to go out; then the writer ends, and with it what the place at the door was for.
+        if tokio::time::timeout(FLUSHED_WITHIN, &mut writing).await.is_err() {
+            writing.abort();
+        }
         drop(visit);
     });
 }

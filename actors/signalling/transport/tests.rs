@@ -9,6 +9,7 @@ use actix::{Actor, Context};
 use bellhop_sip::dialog::LocalIdentity;
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::framing::{Framed, Framer};
+use bellhop_sip::networks::Source;
 use bytes::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -20,6 +21,7 @@ use super::inbox::{self, Inbox};
 use super::writing::{WRITE_QUEUE, WRITTEN_WITHIN, WriteQueue, write_out};
 use super::{Bound, DATAGRAMS_PER_TURN, Listen, Protocol, STRANGER_DATAGRAMS_MAX, SocketWire};
 use crate::signalling::endpoint::SipEndpoint;
+use crate::signalling::messages::EndpointInput;
 use crate::signalling::tls::{IdentityPem, TlsIdentity};
 use crate::signalling::wire::Wire;
 
@@ -229,5 +231,78 @@ fn a_flood_of_datagrams_is_dropped_before_it_is_parsed() {
         flood.set_nonblocking(true).expect("a socket");
         let answers = std::iter::from_fn(|| flood.recv(&mut [0; 1500]).ok()).count();
         assert_eq!(answers, STRANGER_DATAGRAMS_MAX, "answers to {DATAGRAMS_PER_TURN} requests");
+    });
+}
+
+/// Takes every call.
+struct Taking(std::rc::Rc<std::cell::RefCell<Option<actix::Addr<SipEndpoint>>>>);
+
+impl Actor for Taking {
+    type Context = Context<Self>;
+}
+
+impl actix::Handler<super::super::messages::CallOffered> for Taking {
+    type Result = ();
+
+    fn handle(&mut self, offered: super::super::messages::CallOffered, _: &mut Self::Context) {
+        let (key, trying, hop) = (offered.key, offered.invite.trying(), offered.hop);
+        let endpoint = self.0.borrow().clone().expect("there before a call is");
+        endpoint.do_send(crate::drive::Tell(EndpointInput::Taken { key, trying, hop }));
+    }
+}
+
+fn request(method: &str, call: &str, transport: &str) -> String {
+    format!(
+        "{method} sip:a SIP/2.0\r\nVia: SIP/2.0/{transport} h;rport;branch=z9hG4bK{call}\r\nFrom: <sip:f@h>;tag=f\r\nTo: <sip:a>\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\nContact: <sip:f@h>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// A server of this protocol on a port of loopback whose calls are all taken.
+async fn taking(protocol: Protocol) -> (SocketAddr, SocketWire) {
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let bound = Bound::bind(&[Listen { protocol, address, sources: vec![] }], None, None).await.expect("bound");
+    let at = bound.addresses()[0].address;
+    let (wire, serving) = bound.split();
+    let slot = std::rc::Rc::default();
+    let calls = Taking(std::rc::Rc::clone(&slot)).start();
+    let endpoint = SipEndpoint::new(Box::new(wire.clone()), calls.recipient(), Nobody.start().recipient()).start();
+    *slot.borrow_mut() = Some(endpoint.clone());
+    serving.start(&endpoint);
+    (at, wire)
+}
+
+#[test]
+fn who_had_a_call_taken_has_every_datagram_heard() {
+    actix_rt::System::new().block_on(async {
+        let (at, _wire) = taking(Protocol::Udp).await;
+        let trunk = tokio::net::UdpSocket::bind("127.0.0.2:0").await.expect("an address of loopback");
+        trunk.connect(at).await.expect("loopback");
+        trunk.send(request("INVITE", "call", "UDP").as_bytes()).await.expect("sent");
+        trunk.recv(&mut [0; 1500]).await.expect("a 100");
+        let burst = STRANGER_DATAGRAMS_MAX * 3;
+        for call in 0..burst {
+            trunk.send(request("OPTIONS", &call.to_string(), "UDP").as_bytes()).await.expect("sent");
+        }
+        for _ in 0..burst {
+            trunk.recv(&mut [0; 1500]).await.expect("each is answered");
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_a_call_came_by_stays_when_its_source_is_turned_away() {
+    actix_rt::System::new().block_on(async {
+        let (at, mut wire) = taking(Protocol::Tcp).await;
+        let mut call = tokio::net::TcpStream::connect(at).await.expect("loopback");
+        call.write_all(request("INVITE", "call", "TCP").as_bytes()).await.expect("sent");
+        let mut buffer = [0; 1500];
+        assert!(call.read(&mut buffer).await.expect("a 100") > 0);
+        let mut idle = tokio::net::TcpStream::connect(at).await.expect("loopback");
+        idle.write_all(request("OPTIONS", "idle", "TCP").as_bytes()).await.expect("sent");
+        assert!(idle.read(&mut buffer).await.expect("an answer") > 0);
+        wire.turn_away(Source::of(std::net::IpAddr::from([127, 0, 0, 1])), crate::now() + Duration::from_secs(60));
+        assert_eq!(idle.read(&mut buffer).await.unwrap_or_default(), 0, "no call came by this one");
+        call.write_all(request("OPTIONS", "again", "TCP").as_bytes()).await.expect("it is open");
+        assert!(call.read(&mut buffer).await.expect("it is open") > 0, "the connection of a call is heard");
     });
 }

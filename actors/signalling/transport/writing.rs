@@ -1,7 +1,7 @@
 //! What waits for a connection to take it, and the task that hands it over.
 //!
-//! Invariant: a far end that does not read has [`WRITE_QUEUE`] messages and [`WRITE_BYTES_MAX`] held for it, and not for longer
-//! than [`WRITTEN_WITHIN`].
+//! Invariant: a far end that does not read has [`WRITE_QUEUE`] messages and [`WRITE_BYTES_MAX`] held for it, and no
+//! single message for longer than [`WRITTEN_WITHIN`]; what is queued when its connection ends has `FLUSHED_WITHIN` in all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

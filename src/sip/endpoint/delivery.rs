@@ -37,6 +37,8 @@ pub(super) struct Delivery<O> {
     tries: usize,
     /// Transactions that still run.
     running: Vec<ClientKey>,
+    /// Ways that are being looked up, opened or probed.
+    asked_for: usize,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl<O> Delivery<O> {
     }
 
     fn new(dialog: DialogId, request: Request, ways: Ways, purpose: Purpose<O>) -> Self {
-        Self { dialog, request, ways, purpose, tries: 0, running: vec![] }
+        Self { dialog, request, ways, purpose, tries: 0, running: vec![], asked_for: 0 }
     }
 
     fn wants_only_a_way(&self) -> bool {
@@ -103,6 +105,13 @@ impl<O> Deliveries<O> {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.patience.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// A way that was asked for is there, or is not to be had.
+    pub(super) fn way_told(&mut self, id: DeliveryId) {
+        if let Some(delivery) = self.under_way.get_mut(&id) {
+            delivery.asked_for = delivery.asked_for.saturating_sub(1);
+        }
     }
 
     /// The addresses of a host of its ways.
@@ -156,6 +165,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                 }
                 Some(Way::Host { transport, host, port }) => Output::Locate { delivery: id, transport, host, port },
             };
+            delivery.asked_for += 1;
             return self.outputs.push_back(output);
         }
     }
@@ -204,8 +214,8 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
     }
 
     fn nothing_left(&mut self, now: Instant, id: DeliveryId) {
-        // One of the tries may still be answered.
-        let is_over = |delivery: &Delivery<O>| delivery.running.is_empty();
+        // One of the tries may still be answered, and a way that is being opened may still be there.
+        let is_over = |delivery: &Delivery<O>| delivery.running.is_empty() && delivery.asked_for == 0;
         if !self.deliveries.under_way.get(&id).is_some_and(is_over) {
             return;
         }

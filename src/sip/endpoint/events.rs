@@ -224,6 +224,8 @@ pub enum Output<O, C> {
         /// Until when.
         until: Instant,
     },
+    /// A call that came by this hop was taken: neither its source nor its connection is a stranger.
+    Welcomed(Hop),
     /// A message was not served: why, in a word for a metric.
     Dropped(&'static str),
 }

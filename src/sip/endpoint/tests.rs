@@ -299,6 +299,7 @@ fn brief(output: &Output<&'static str, u32>, now: Instant) -> String {
             other => format!("{owner} <- {other:?}"),
         },
         Output::ShutOut { until, .. } => format!("ShutOut for {} s", until.saturating_duration_since(now).as_secs()),
+        Output::Welcomed(_) => "Welcomed".to_owned(),
         Output::Left { bye_unanswered, .. } => {
             format!("Left{}", if *bye_unanswered { ", the BYE unanswered" } else { "" })
         }

@@ -201,3 +201,16 @@ fn what_a_call_asked_interests_nobody_from_its_teardown_on() {
     assert!(call.answers(&info, 200).is_empty());
     assert!(call.asks().is_empty(), "nobody owns the dialog any more");
 }
+
+/// The connection of a call dies while another is being opened for its BYE.
+#[test]
+fn a_bye_waits_for_the_way_that_is_being_opened() {
+    let mut call = OneCall::from(PORT);
+    sent(&call.says_bye());
+    let (delivery, _) = opened(&call.waits(BYE_PATIENCE));
+    let told = call.put(Input::FlowLost(FLOW));
+    assert!(told.is_empty(), "its end is told while a way is being opened: {told:?}");
+    let told = call.put(Input::Opened { delivery, hop: Some(by(7)) });
+    let (bye, flow) = sent(&told);
+    assert_eq!((bye.method, flow), (Method::Bye, 7));
+}
