@@ -130,7 +130,9 @@ impl Shard {
         for number in self.closing.borrow_mut().drain(..) {
             for legs in phases.iter_mut() {
                 if let Some(at) = legs.iter().position(|leg| leg.number == number) {
-                    legs.swap_remove(at).close();
+                    let leg = legs.swap_remove(at);
+                    // A leg that cannot say BYE must not stop the clock of all others.
+                    let _ = catch_unwind(AssertUnwindSafe(|| leg.close()));
                 }
             }
         }

@@ -65,7 +65,7 @@ pub trait PacketPort {
 pub trait LegEvents {
     /// A digit was pressed.
     fn digit(&self, press: Press);
-    /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included.
+    /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included; less before a hold or another rate.
     fn audio(&self, samples: Vec<i16>, frame_samples: usize);
     /// A clip started or finished.
     fn clip(&self, event: playout::Event);

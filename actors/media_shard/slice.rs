@@ -12,7 +12,7 @@ use bellhop_media::srtp::OVERHEAD_BYTES_MAX;
 
 use super::leg::{ControlPath, Leg, LegCores, LegMode};
 use super::ntp::ntp_at;
-use super::{BATCH_FRAMES, Datagram, FRAMES_PER_LOOK};
+use super::{BATCH_FRAMES, Datagram, FRAMES_PER_LOOK, LegEvents};
 use crate::metrics;
 
 /// Looks between two RTCP reports.
@@ -24,14 +24,16 @@ const FRAMES_PER_REST: u32 = 5;
 pub(super) struct OnClock {
     pub(super) number: u64,
     pub(super) leg: Leg,
+    /// Frames that were heard and not handed over; all of them have so many samples.
     batch: Vec<i16>,
+    batch_frame: usize,
     frames: u32,
     told_silent: bool,
 }
 
 impl OnClock {
     pub(super) fn new(number: u64, leg: Leg) -> Self {
-        Self { number, leg, batch: vec![], frames: 0, told_silent: false }
+        Self { number, leg, batch: vec![], batch_frame: 0, frames: 0, told_silent: false }
     }
 
     pub(super) fn frame(&mut self, now: Instant, counters: &mut metrics::MediaCounters) {
@@ -50,6 +52,7 @@ impl OnClock {
 
     /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.
     fn rest(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
+        hand_over(&mut self.batch, self.batch_frame, &*self.leg.events);
         if self.frames.is_multiple_of(FRAMES_PER_REST) {
             self.leg.port.drain(&mut |_| counters.received += 1);
         }
@@ -74,10 +77,15 @@ impl OnClock {
                 Arrival::Dropped(why) => counters.dropped[why as usize] += 1,
             }
         });
+        let samples = receiver.frame_samples();
+        if !mode.hears() || samples != self.batch_frame {
+            // What comes later follows it neither in time nor at its rate.
+            hand_over(&mut self.batch, self.batch_frame, &**events);
+            self.batch_frame = samples;
+        }
         if !mode.hears() {
             return;
         }
-        let samples = receiver.frame_samples();
         let start = self.batch.len();
         if start == 0 {
             self.batch.reserve_exact(BATCH_FRAMES * samples);
@@ -105,7 +113,7 @@ impl OnClock {
             }
         }
         if self.batch.len() >= BATCH_FRAMES * samples {
-            events.audio(std::mem::take(&mut self.batch), samples);
+            hand_over(&mut self.batch, self.batch_frame, &**events);
         }
     }
 
@@ -199,6 +207,13 @@ impl OnClock {
                 port.send_control(&packet[..length], above);
             }
         }
+    }
+}
+
+/// What was heard goes to the recognizer.
+fn hand_over(batch: &mut Vec<i16>, frame_samples: usize, events: &dyn LegEvents) {
+    if !batch.is_empty() {
+        events.audio(std::mem::take(batch), frame_samples);
     }
 }
 

@@ -354,6 +354,11 @@ impl Receiver {
                 self.concealer.good(frame);
             }
         }
+        if source != Source::Heard {
+            // What is left of a packet is heard in its place: before what is missing.
+            frame[..self.ready_len].copy_from_slice(&self.ready[..self.ready_len]);
+            self.ready_len = 0;
+        }
         if let Some(tones) = &mut self.tones
             && source == Source::Heard
         {
