@@ -53,7 +53,7 @@ enum Stage {
 /// What is known of a part that is not made yet.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tried {
-    /// Samples of it that were handed over.
+    /// Samples of it, at the rate of the line, that were handed over.
     taken: usize,
     /// Since when it is late.
     late_since: Option<Instant>,
@@ -114,10 +114,10 @@ impl Text {
 
     /// The part that is asked for next, for a line of this rate, if there is one and none is being made.
     pub(super) fn next_part(&mut self, line_rate: u32, work: impl FnOnce() -> Work) -> Option<Part> {
+        self.fit(line_rate);
         let Stage::Between(so_far) = self.stage else { return None };
         let part = self.rest.pop_front()?;
         self.asked_for += part.chars().count();
-        self.fit(line_rate);
         let ssml = Ssml::read(&part);
         if !ssml.says_something() {
             let samples = ssml.pauses().as_millis() as usize * line_rate as usize / 1000;
@@ -180,6 +180,8 @@ impl Text {
     pub(super) fn made(&mut self, speech: &Speech) -> bool {
         let stage = std::mem::replace(&mut self.stage, Stage::Between(Tried::default()));
         let taken = if let Stage::Making { so_far, .. } = stage { so_far.taken } else { 0 };
+        // What was taken is counted in samples of the line, and another service may speak at another rate.
+        let taken = taken * speech.sample_rate as usize / self.rate.max(1) as usize;
         let rest = speech.samples.get(taken..).unwrap_or_default();
         self.begun |= taken > 0 || !self.is_asked_for();
         if self.begun {
@@ -197,6 +199,14 @@ impl Text {
     pub(super) fn fit(&mut self, line_rate: u32) {
         if self.rate != line_rate {
             self.samples = resample::clip(&self.samples, self.rate, line_rate);
+            let scaled = |samples: usize| samples * line_rate as usize / self.rate.max(1) as usize;
+            match &mut self.stage {
+                Stage::Splitting(_) => {}
+                Stage::Between(so_far) => so_far.taken = scaled(so_far.taken),
+                Stage::Making { repeated, so_far, .. } => {
+                    (*repeated, so_far.taken) = (scaled(*repeated), scaled(so_far.taken));
+                }
+            }
             self.rate = line_rate;
         }
     }
