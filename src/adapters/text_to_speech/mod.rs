@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The longest that a text may take of an engine of this machine, waiting included.
 pub const EMBEDDED_WITHIN: Duration = Duration::from_secs(6);
 /// The longest that a text may wait for an engine of this machine to begin: sooner than a service counts as slow
-/// ([`crate::fallback::SLOW`]), for it is not the engine that is.
+/// (`SLOW` of the fallback), for it is not the engine that is.
 pub const EMBEDDED_BEGINS_WITHIN: Duration = Duration::from_secs(3);
 /// The longest that a text may take of a service.
 pub const SERVICE_WITHIN: Duration = Duration::from_secs(7);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use bellhop_actors::metrics::{self, ConfigurationRead};
 use bellhop_actors::reception::Serve;
 use bellhop_adapters::log_webhook::LogWebhook;
-use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::succession::{Absent, Change, Succession, Wanted, succeed};
 use tokio::signal::unix::Signal;
 
@@ -211,7 +210,7 @@ impl Reloading {
         }
         // Those who had nothing but a gauge that says so.
         let mended = before.skipped.iter().filter(|(name, _)| !now.knows(name));
-        mended.for_each(|(name, _)| self.retired.retire(name, &Quota::new(0)));
+        mended.for_each(|(name, _)| self.retired.retire_unserved(name));
         added.iter().for_each(|name| self.retired.comes_back(name));
         added.iter().filter_map(|name| left_behind.remove(name)).for_each(|contacts| self.upkeep.look_after(contacts));
         lock(&self.shared).keep_for(|name| now.directory.find(name).is_some());

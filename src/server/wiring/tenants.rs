@@ -191,6 +191,12 @@ impl Retired {
         self.0.insert(tenant.to_owned(), RetiredTenant { calls: calls.clone(), shown: false });
     }
 
+    /// The same for one that served no call since it was retired last, if ever: a count that goes on is kept.
+    pub(super) fn retire_unserved(&mut self, tenant: &str) {
+        let none = || RetiredTenant { calls: Quota::new(0), shown: false };
+        self.0.entry(tenant.to_owned()).or_insert_with(none);
+    }
+
     /// Its count, should it have been there.
     pub(super) fn of(&self, name: &str) -> Option<&Quota> {
         self.0.get(name).map(|retired| &retired.calls)

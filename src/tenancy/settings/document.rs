@@ -49,8 +49,12 @@ impl Reading {
         Self { settings, mark, document, secrets, deprecated, mistakes: gathered.into_mistakes() }
     }
 
-    /// The document for whoever keeps secrets in another place than settings.
-    pub fn set_apart(mut self) -> SetApart {
+    /// The document for whoever keeps secrets in another place than settings. One with mistakes has none: what was not
+    /// understood may hide a secret.
+    pub fn set_apart(mut self) -> Result<SetApart, Vec<Mistake>> {
+        if !self.mistakes.is_empty() {
+            return Err(self.mistakes);
+        }
         let mut secrets = vec![];
         for path in self.secrets {
             if let Some(Value::Text(text)) = self.document.at_mut(&path) {
@@ -58,7 +62,7 @@ impl Reading {
                 secrets.push((path, Secret::new(secret)));
             }
         }
-        SetApart { document: self.document, secrets }
+        Ok(SetApart { document: self.document, secrets })
     }
 }
 

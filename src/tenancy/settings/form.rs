@@ -2,7 +2,7 @@
 //!
 //! Invariant: a text is a number or a flag only where one is asked for, and an empty field was left out: a form has no
 //! other way to say so. Paths come from whoever sends the form: none makes more values than there are pairs, or nests
-//! them deeper than [`DEPTH_MAX`].
+//! them deeper than `DEPTH_MAX`.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ pub fn read(text: &str) -> Result<Table, Mistake> {
     match serde_json::from_str(text) {
         Ok(Value::Table(table)) => Ok(table),
         Ok(other) => Err(Mistake::of_value("", format!("is {} where a section is expected", other.kind()))),
-        Err(error) => Err(Mistake::of_value("", format!("not JSON: {error}"))),
+        Err(error) => Err(Mistake::of_value("", format!("is not JSON: {error}"))),
     }
 }
 
@@ -35,10 +35,10 @@ mod tests {
     #[test]
     fn what_is_no_document_is_told_without_what_it_says() {
         for (text, told) in [
-            (r#"{"key": "s3cret"#, "not JSON: EOF while parsing a string at line 1 column 15"),
-            (r#"{"key": "s3cret", "key": 1}"#, "not JSON: `key` is there twice at line 1 column 27"),
+            (r#"{"key": "s3cret"#, "is not JSON: EOF while parsing a string at line 1 column 15"),
+            (r#"{"key": "s3cret", "key": 1}"#, "is not JSON: `key` is there twice at line 1 column 27"),
             (r#"["s3cret"]"#, "is a list where a section is expected"),
-            (r#"{"a": s3cret}"#, "not JSON: expected value at line 1 column 7"),
+            (r#"{"a": s3cret}"#, "is not JSON: expected value at line 1 column 7"),
         ] {
             assert_eq!(read(text).expect_err(text).to_string(), told);
         }

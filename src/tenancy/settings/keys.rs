@@ -195,12 +195,12 @@ impl Section<'_> {
             Some(_) => None,
         };
         if let Some(why) = &why {
-            self.mistake(key, &format!("`{url}` {why}"));
+            self.mistake(key, &format!("`{}` {why}", without_user(url)));
         }
         why.is_none()
     }
 
-    /// A service's own parameters, handed on as they are; none if there are none.
+    /// A service's own parameters, handed on as they are (a whole number beyond 64 bits as the nearest fraction).
     pub fn parameters(&self, key: &str) -> Map<String, Json> {
         let Some(value) = self.given(key) else { return Map::new() };
         let Value::Table(table) = value else {
@@ -226,11 +226,24 @@ impl Section<'_> {
     }
 }
 
+/// A URL as it is shown: what stands before an `@` in it may be a password.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}"),
+        None => url.to_owned(),
+    }
+}
+
 fn json(value: &Value) -> Json {
     match value {
         Value::Nothing => Json::Null,
         Value::Text(text) | Value::Field(text) | Value::Date(text) => text.as_str().into(),
-        Value::Whole { number, .. } => number.and_then(|n| i64::try_from(n).ok()).map_or(Json::Null, Into::into),
+        Value::Whole { number, written } => match number.map(|n| (i64::try_from(n), u64::try_from(n))) {
+            Some((Ok(number), _)) => number.into(),
+            Some((_, Ok(number))) => number.into(),
+            _ => written.replace('_', "").parse::<f64>().map_or(Json::Null, Into::into),
+        },
         Value::Fraction(written) => written.parse::<f64>().map_or(Json::Null, Into::into),
         Value::Flag(flag) => (*flag).into(),
         Value::List(list) => list.iter().map(json).collect(),

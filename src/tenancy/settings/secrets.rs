@@ -12,7 +12,10 @@ impl Section<'_> {
         if text.is_empty() {
             return Secret::new("");
         }
-        let refers = self.gathered.around().refers(&text);
+        // Blanks around a place are nobody's intention; around a secret they may be.
+        let around = self.gathered.around();
+        let text = if around.refers(text.trim()) { text.trim().to_owned() } else { text };
+        let refers = around.refers(&text);
         if !refers {
             self.gathered.holds_secret(self.path_of(key));
         }

@@ -75,11 +75,12 @@ pub(super) fn read(section: &Section<'_>) -> SipSettings {
 }
 
 fn read_login(section: &Section<'_>) -> Option<Login> {
-    let login = section.text("user").map(|user| Login {
-        realm: section.text("realm").unwrap_or_else(|| "bellhop".to_owned()),
-        user,
-        password: section.secret("password"),
+    // A user that is badly said is one all the same: what belongs to it is read.
+    let with_user = section.has("user").then(|| {
+        let realm = section.text("realm").unwrap_or_else(|| "bellhop".to_owned());
+        (section.text("user"), realm, section.secret("password"))
     });
+    let login = with_user.and_then(|(user, realm, password)| Some(Login { realm, user: user?, password }));
     if login.as_ref().is_some_and(|login| login.realm.contains(['"', '\\'])) {
         section.mistake("realm", "has quotes or backslashes");
     }

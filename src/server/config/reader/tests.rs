@@ -230,7 +230,7 @@ fn a_document_is_kept_as_json_without_its_secrets_and_says_the_same_again() {
     for document in [by_toml(GOOD), by_form(GOOD)] {
         let first = settings::Reading::of(&document, &Here(vec![]));
         let settings = first.settings.clone();
-        let kept = first.set_apart();
+        let kept = first.set_apart().expect("a good document");
         let paths: Vec<&str> = kept.secrets.iter().map(|(path, _)| path.as_str()).collect();
         for path in ["sip.password", "records.webhook.headers.X-Key", "connect.access_key_id", "assistant.api_key"] {
             assert!(paths.contains(&path), "{path} in {paths:?}");
@@ -243,4 +243,21 @@ fn a_document_is_kept_as_json_without_its_secrets_and_says_the_same_again() {
         assert_eq!(json::write(&again.document), text, "nothing is added, and nothing lost");
         assert_eq!(again.secrets, [""; 0], "all of them are kept elsewhere");
     }
+}
+
+#[test]
+fn a_document_with_mistakes_is_not_set_apart_and_a_user_that_is_badly_said_is_one() {
+    let document = by_json(&GOOD.replace("max_calls = 7", "max_calls = \"seven\""));
+    let reading = settings::Reading::of(&document, &Here(vec![]));
+    assert!(!reading.mistakes.is_empty() && reading.set_apart().is_err(), "what was not understood may hide a secret");
+    let told = mistakes(&by_json(&GOOD.replace("user = \"trunk\"", "user = 5")));
+    assert_eq!(told.len(), 1, "what belongs to the user is read: {told:?}");
+    let blank = GOOD.replace("secret_access_key = \"env:PATH\"", "secret_access_key = \" env:PATH \"");
+    let read = |text: &str| settings::Reading::of(&by_json(text), &Here(vec![])).settings.connect;
+    assert_eq!(read(&blank), read(GOOD), "blanks around a place are nobody's intention");
+    let url = GOOD.replace("https://speech.example", "ftp://u:S3CRET@speech.example");
+    let told = format!("{:?}", mistakes(&by_json(&url)));
+    assert!(told.contains("ftp://…@speech.example") && !told.contains("S3CRET"), "{told}");
+    let large = GOOD.replace("seed = 7", "seed = 9223372036854775807");
+    assert_eq!(mistakes(&by_json(&large)), []);
 }
