@@ -266,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_of_whoever_takes_a_part_over_repeats_nothing() {
+        let (mut text, now) = (text(&["one"]), Instant::now());
+        ask(&mut text, 8000);
+        assert!(text.take(&[0; 800], 8000));
+        text.put_back(now);
+        ask(&mut text, 8000);
+        text.made(&Speech::new(vec![0; 3200], 16_000));
+        assert_eq!(text.samples_there(), 1600, "a fifth of a second in all");
+    }
+
+    #[test]
     fn one_part_at_once_is_whole_and_is_made_of_one_speech() {
         let mut text = text(&["one"]);
         assert!(ask(&mut text, 8000).is_some() && ask(&mut text, 8000).is_none());

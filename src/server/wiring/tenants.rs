@@ -327,6 +327,8 @@ mod tests {
         let _permit = calls.acquire().expect("a place");
         retired.retire("acme", &calls);
         assert_eq!(retired.of("acme").map(Quota::taken), Some(1));
+        retired.retire_unserved("acme");
+        assert_eq!(retired.of("acme").map(Quota::taken), Some(1), "it was left out in between, and its call goes on");
         retired.comes_back("acme");
         retired.retire("bad", &Quota::new(0));
         for _ in 0..3 {
