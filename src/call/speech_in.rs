@@ -220,7 +220,7 @@ impl SpeechIn {
         self.outputs.push_back(Output::Failed(failure));
     }
 
-    /// What is configured may be other for another band; an utterance is not broken off unless its end is another.
+    /// Another band may have other settings; an utterance is broken off only where the silence that ends it changes.
     fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
         let before = self.settings.end_of_phrase();
         change(&mut self.settings);

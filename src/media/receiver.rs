@@ -53,7 +53,7 @@ pub enum Arrival {
     Event(Option<Press>),
     /// Comfort noise: the far end is there and silent.
     ComfortNoise,
-    /// RTCP on the RTP port (RFC 5761): not looked into.
+    /// RTCP on the RTP port (RFC 5761): left to whoever drives this.
     Control,
     /// Dropped, with a reason for the counter.
     Dropped(DropReason),

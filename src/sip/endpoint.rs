@@ -180,7 +180,7 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
         self.steps.extend(self.deliveries.impatient(now).into_iter().map(Step::NextWay));
     }
 
-    /// Whether the last message of a dialog came by this connection.
+    /// Whether the last message of a call came by this connection; calls that are being torn down do not count.
     pub fn is_flow_used(&self, flow: u64) -> bool {
         self.calls.values().any(|owned| owned.flow == flow)
     }

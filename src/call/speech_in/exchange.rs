@@ -84,7 +84,7 @@ pub enum Output {
         /// Its length.
         samples: usize,
     },
-    /// The caller began to speak, in audio that follows or not longer ago than 200 ms.
+    /// The caller began to speak: in the audio that follows, or at most 200 ms before it.
     SpeechStarted,
     /// The caller has stopped.
     SpeechEnded {

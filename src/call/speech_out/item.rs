@@ -40,7 +40,7 @@ impl Item {
         if presses.is_empty() { Self::Nothing } else { Self::Digits(presses) }
     }
 
-    /// How much audio of it is there as a whole.
+    /// How much audio of it is whole and ready; none of a text that is still being made.
     pub(super) fn audio(&self) -> Duration {
         match self {
             Self::Sound { sound, codec, .. } => {

@@ -1,6 +1,7 @@
 //! What a leg plays: clips and digits in order, and how far the first of them is.
 //!
-//! Invariant: an item starts once and finishes once, or is cut; a clip that repeats finishes after the first time.
+//! Invariant: an item starts once and finishes once, or is cut, or is a repeated clip that was told to stop; a clip that
+//! repeats finishes after the first time.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,7 +1,6 @@
 //! A 2xx to an INVITE or re-INVITE on its way: repeated at growing intervals until its ACK.
 //!
-//! Invariant: it is given up after 64·T1, once. Drivers: `acceptor.rs` and
-//! `session.rs`.
+//! Invariant: it is given up after 64·T1, once. Drivers: `acceptor.rs` and `session.rs`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -40,7 +39,7 @@ impl Repeated {
     /// `false` when no ACK came in time.
     pub(super) fn repeat(&mut self, now: Instant, outputs: &mut VecDeque<Output>) -> bool {
         if self.until <= now {
-            // The teardown sends the BYE at once: its own `until` is the same instant.
+            // Tell it once: the call is torn down now, by a plan whose own `until` is this instant.
             self.until = now + TIMEOUT;
             self.again = now + TIMEOUT;
             return false;
