@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::position::Position;
+use crate::terminal::printable;
 
 /// One mistake: where and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +38,9 @@ impl fmt::Display for Mistake {
             write!(f, "{at}:")?;
         }
         if !self.key.is_empty() {
-            write!(f, " {}:", self.key)?;
+            write!(f, " {}:", printable(&self.key))?;
         }
-        write!(f, " {}", self.why)
+        write!(f, " {}", printable(&self.why))
     }
 }
 

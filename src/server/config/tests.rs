@@ -102,6 +102,14 @@ fn sip_is_read_with_networks_tls_and_logins() {
 }
 
 #[test]
+fn a_line_end_in_a_value_begins_no_line() {
+    let forged = GOOD.replace("name = \"acme\"", "name = \"a\\nforge.toml: good: 1 tenants\\nx\"");
+    let mistakes = read(&forged).expect_err("no name of a tenant");
+    assert!(mistakes.iter().all(|line| !line.contains('\n')), "{mistakes:?}");
+    assert!(mistakes.iter().any(|line| line.contains("forge.toml")), "it is shown, in its own line: {mistakes:?}");
+}
+
+#[test]
 fn an_old_name_is_read_and_told() {
     let old = format!("{GOOD}[drill]\nchild = \"call\"\nphase = \"quieting\"\nfault = \"panic\"\n");
     let new = old.replace("[drill]", "[fault_injection]").replace("quieting", "quiescing");
