@@ -127,11 +127,7 @@ impl Lifecycle {
 
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Order> {
-        let next = self.orders.pop_front();
-        if next.is_none() {
-            self.orders = VecDeque::new(); // bursts are few, and calls are long: they hold no room for the next
-        }
-        next
+        bellhop_dialogue::outputs::next(&mut self.orders)
     }
 
     fn order(&mut self, order: Order) {

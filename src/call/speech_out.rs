@@ -153,11 +153,7 @@ impl SpeechOut {
 
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        let next = self.outputs.pop_front();
-        if next.is_none() {
-            self.outputs = VecDeque::new(); // bursts are few, and calls are long: they hold no room for the next
-        }
-        next
+        bellhop_dialogue::outputs::next(&mut self.outputs)
     }
 
     /// When to call [`SpeechOut::handle_timeout`].

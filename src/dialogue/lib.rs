@@ -11,6 +11,7 @@ mod echo;
 pub mod json;
 pub mod markup;
 pub mod message;
+pub mod outputs;
 pub mod plain_text;
 pub mod policy;
 pub mod ports;
