@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use bellhop_rehearsal::caller::Line;
-use bellhop_rehearsal::connect::{AccessKey, StandIn as Connect};
 use bellhop_rehearsal::watson_assistant::{API_KEY, Misbehaviour as AssistantMisbehaviour, StandIn as Assistant};
 use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn as Speech};
 use bellhop_rehearsal::watson_text_to_speech::StandIn as Voice;
@@ -16,29 +15,7 @@ use serde_json::{Value, json};
 #[allow(dead_code)] // what other tests need of it
 mod node;
 
-use node::{INSTANCE, Node, config, folder};
-
-/// A node whose tenant has these services instead of the embedded ones, and a fault to inject.
-fn node_with(services: &str, fault: &str) -> Node {
-    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
-    let connect = Connect::new(INSTANCE.parse().expect("an ARN"), key, false);
-    let connect_at = connect.serve("127.0.0.1:0".parse().expect("an address")).expect("a free port");
-    let folder = folder();
-    let path = config(&folder, connect_at, "counting", "");
-    let text = std::fs::read_to_string(&path).expect("written");
-    let (head, _) = text.split_once("[tenants.assistant]").expect("services");
-    std::fs::write(&path, format!("{fault}{head}{services}")).expect("written");
-    Node::serve(&path, folder, connect)
-}
-
-/// What a caller's voice is to the stand-ins: loud for 600 ms.
-fn speaks() -> Line {
-    let samples =
-        (0..4800).map(|n| ((f64::from(n) * 0.35).sin() * 9000.0 * (0.6 + 0.4 * (f64::from(n) * 0.003).sin())) as i16);
-    let harmonics: Vec<i16> =
-        samples.enumerate().map(|(n, s)| s / 2 + ((n as f64 * 0.094).sin() * 6000.0) as i16).collect();
-    Line::Say { words: "loud".into(), samples: harmonics }
-}
+use node::{Node, speaks};
 
 /// The lines of a call, from the first that names one; there is no other call, and nothing else is logged while it is up.
 fn lines_of_the_call(node: &Node, last: &str) -> Vec<Value> {
@@ -86,13 +63,13 @@ fn services_that_break_off_are_told_in_the_call_that_they_broke_off_from() {
     let iam = format!("api_key = \"{API_KEY}\"\niam_url = \"http://{assistant_at}/identity/token\"\n");
     // Nobody listens there: another assistant, recognizer and voice take over.
     let nobody = "http://127.0.0.1:9";
-    let node = node_with(
+    let node = Node::with_services(
+        "",
         &format!(
             "[tenants.assistant]\nkind = \"webhook\"\nurl = \"{nobody}\"\nsecret = \"s\"\n[tenants.assistant.fallback]\nkind = \"watson\"\nurl = \"http://{assistant_at}\"\nassistant_id = \"a1\"\nenvironment_id = \"e1\"\n{iam}\
              [tenants.speech_to_text]\nkind = \"watson\"\nurl = \"{nobody}\"\n{iam}[tenants.speech_to_text.fallback]\nkind = \"watson\"\nurl = \"http://{speech_at}\"\n{iam}\
              [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"http://{voice_at}\"\nparameters = {{ voice = \"en-US_MichaelV3Voice\" }}\n{iam}"
         ),
-        "",
     );
     assistant.misbehave(AssistantMisbehaviour::ForgetSessions);
     node.call(Transport::Udp, "c1", vec![speaks()]);

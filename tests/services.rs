@@ -23,28 +23,11 @@ mod node;
 #[allow(dead_code)] // what other tests need of it
 mod pages;
 
-use node::{INSTANCE, Node, config, folder};
+use node::{INSTANCE, Node, config, folder, speaks};
 
 /// A node whose tenant has these services instead of the embedded ones.
 fn node_with(services: &str) -> Node {
-    let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
-    let connect = Connect::new(INSTANCE.parse().expect("an ARN"), key, false);
-    let connect_at = connect.serve("127.0.0.1:0".parse().expect("an address")).expect("a free port");
-    let folder = folder();
-    let path = config(&folder, connect_at, "counting", "");
-    let text = std::fs::read_to_string(&path).expect("written");
-    let (head, _) = text.split_once("[tenants.assistant]").expect("services");
-    std::fs::write(&path, format!("{head}{services}")).expect("written");
-    Node::serve(&path, folder, connect)
-}
-
-/// What a caller's voice is to the stand-ins: loud for 600 ms.
-fn speaks() -> Line {
-    let samples =
-        (0..4800).map(|n| ((f64::from(n) * 0.35).sin() * 9000.0 * (0.6 + 0.4 * (f64::from(n) * 0.003).sin())) as i16);
-    let harmonics: Vec<i16> =
-        samples.enumerate().map(|(n, s)| s / 2 + ((n as f64 * 0.094).sin() * 6000.0) as i16).collect();
-    Line::Say { words: "loud".into(), samples: harmonics }
+    Node::with_services("", services)
 }
 
 #[test]

@@ -90,6 +90,19 @@ pub(crate) fn stand_in() -> (StandIn, SocketAddr) {
 }
 
 impl Node {
+    /// One whose tenant has these services instead of the embedded ones; `before` stands before all of its configuration.
+    pub(crate) fn with_services(before: &str, services: &str) -> Self {
+        let key = AccessKey { id: "AKIATEST".into(), secret: "secret".into() };
+        let connect = StandIn::new(INSTANCE.parse().expect("an ARN"), key, false);
+        let connect_at = connect.serve("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let folder = folder();
+        let path = config(&folder, connect_at, "counting", "");
+        let text = std::fs::read_to_string(&path).expect("written");
+        let (head, _) = text.split_once("[tenants.assistant]").expect("services");
+        std::fs::write(&path, format!("{before}{head}{services}")).expect("written");
+        Self::serve(&path, folder, connect)
+    }
+
     pub(crate) fn start(recognizer: &str, extra: &str) -> Self {
         let (connect, connect_at) = stand_in();
         let folder = folder();
@@ -286,4 +299,13 @@ impl Drop for Node {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// What a caller's voice is to the stand-ins: loud for 600 ms.
+pub(crate) fn speaks() -> Line {
+    let samples =
+        (0..4800).map(|n| ((f64::from(n) * 0.35).sin() * 9000.0 * (0.6 + 0.4 * (f64::from(n) * 0.003).sin())) as i16);
+    let harmonics: Vec<i16> =
+        samples.enumerate().map(|(n, s)| s / 2 + ((n as f64 * 0.094).sin() * 6000.0) as i16).collect();
+    Line::Say { words: "loud".into(), samples: harmonics }
 }
