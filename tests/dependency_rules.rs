@@ -53,7 +53,8 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
     assert_only("bellhop-dialogue", &["regex", "serde", "serde_json", "thiserror"], sentence);
     assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
-    assert_only("bellhop-tenancy", &["ipnet", "serde", "serde_json", "strsim", "thiserror"], sentence);
+    let tenancy = ["ipnet", "serde", "serde_json", "sha2", "strsim", "thiserror", "uuid"];
+    assert_only("bellhop-tenancy", &tenancy, sentence);
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! Tenants without IO: their settings as a document, numbers, networks, the directory and what succeeds it, quotas,
-//! transfer targets and secrets.
+//! transfer targets, secrets, who may do what, and the ports to who keeps all that.
 //!
 //! Invariant: a dialled number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
+pub mod access;
 pub mod directory;
+pub mod id;
 pub mod likely;
 pub mod networks;
 pub mod number;
 pub mod quota;
 pub mod secret;
 pub mod settings;
+pub mod store;
 pub mod succession;
 pub mod tenant;
 pub mod transfer_targets;

@@ -1,0 +1,96 @@
+//! Assistants, services and integrations: documents of settings.
+//!
+//! Every store promises: no secret stands in a document that is kept; each is sealed by itself under its path, and comes out again only for
+//! who serves calls or asks the service itself ([`super::ChangeFeed`]).
+
+use crate::Secret;
+use crate::access::{Author, Scope};
+use crate::id::{Id, TenantId};
+use crate::settings::Table;
+
+use super::{Answer, Listed, Page, Revision, Stamp};
+
+/// What a document is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeptKind {
+    /// The section `assistant` of a tenant's document.
+    Assistant,
+    /// Its section `speech_to_text` or `text_to_speech`; the key `port` says which.
+    Service,
+    /// The rest of it, with the identifiers of its assistants and services.
+    Integration,
+}
+
+/// A document as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Names it.
+    pub id: Id,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it is of.
+    pub kind: KeptKind,
+    /// What people call it; one of a kind has it, in a tenant.
+    pub name: String,
+    /// What it says, without its secrets: where one stood, `kept:` and its path.
+    pub document: Table,
+    /// Its secrets, without what they are.
+    pub secrets: Vec<SecretHint>,
+    /// When, and which revision.
+    pub stamp: Stamp,
+}
+
+/// What may be shown of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretHint {
+    /// Where in the document it stands.
+    pub path: String,
+    /// The last four characters of an identifier like an access key id; none of a secret proper.
+    pub last_four: Option<String>,
+    /// When it was set, in milliseconds since 1970.
+    pub set_unix_ms: i64,
+}
+
+/// A document to be kept.
+#[derive(Debug, Clone)]
+pub struct NewDocument {
+    /// What it is of.
+    pub kind: KeptKind,
+    /// What people call it.
+    pub name: String,
+    /// What it says; where a secret stood, `kept:` and its path.
+    pub document: Table,
+    /// The secrets that are new, by their paths. One that the document names and that is not among them stays as it is; one
+    /// that it does not name is deleted.
+    pub secrets: Vec<(String, Secret)>,
+    /// Identifiers of documents that it names: an integration's assistants and services.
+    pub uses: Vec<Id>,
+}
+
+/// Keeps documents.
+pub trait Documents: Send + Sync {
+    /// Those of a kind that the scope reaches.
+    fn documents<'a>(&'a self, scope: &'a Scope, kind: KeptKind, page: Page) -> Answer<'a, Listed<Kept>>;
+
+    /// One of them.
+    fn document<'a>(&'a self, scope: &'a Scope, kind: KeptKind, id: Id) -> Answer<'a, Kept>;
+
+    /// Makes one of a tenant.
+    fn add_document<'a>(&'a self, by: &'a Author, tenant: TenantId, document: NewDocument) -> Answer<'a, Kept>;
+
+    /// Changes one whose revision is this; `changed` names the fields that are other than before, for the audit.
+    fn change_document<'a>(
+        &'a self,
+        by: &'a Author,
+        id: Id,
+        seen: Revision,
+        document: NewDocument,
+        changed: Vec<String>,
+    ) -> Answer<'a, Kept>;
+
+    /// Deletes one that nothing uses.
+    fn delete_document<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, seen: Revision) -> Answer<'a, ()>;
+
+    /// The secrets of one, opened: for who asks its service on behalf of the author, which the audit is told.
+    fn open_secrets<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id) -> Answer<'a, Vec<(String, Secret)>>;
+}
