@@ -79,6 +79,18 @@ fn adapters_know_no_actors() {
 }
 
 #[test]
+fn the_console_sees_ports_and_neither_actors_nor_sip_nor_media() {
+    let unseen =
+        ["actix", "bellhop-actors", "bellhop-adapters", "bellhop-amazon", "bellhop-sip", "bellhop-media", "sqlx"];
+    let uses = dependencies()["bellhop-console"].clone();
+    let seen: Vec<_> = uses
+        .iter()
+        .filter(|name| *name != "actix-web" && unseen.iter().any(|unseen| name.starts_with(unseen)))
+        .collect();
+    assert!(seen.is_empty(), "bellhop-console uses {seen:?}. REST and pages speak to ports: the server gives them.");
+}
+
+#[test]
 fn actors_know_no_adapters_and_no_json() {
     let sentence = "Actors drive cores and speak through ports.";
     assert_none(

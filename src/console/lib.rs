@@ -1,0 +1,5 @@
+//! What people and programs set Bellhop up by: who they are (sign-in), and what they may see and change (REST).
+//!
+//! It sees pure crates and ports, never actors, SIP or media: `src/server/` gives it what it asks through [`ports`].
+
+pub mod ports;

@@ -1,0 +1,67 @@
+//! What REST asks of a running server.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bellhop_connect::ports::Pending;
+use bellhop_tenancy::settings::{Mistake, TenantSettings};
+
+/// Judges settings by what only those know who serve them: whether an ARN is one, where a transfer may go.
+pub trait Judge: Send + Sync {
+    /// Every mistake, by its path in the whole document.
+    fn judge(&self, settings: &TenantSettings) -> Vec<Mistake>;
+}
+
+/// The calls of this node that are up.
+pub trait LiveCalls: Send + Sync {
+    /// Those of a tenant by its name, or everybody's.
+    fn list(&self, tenant: Option<&str>) -> Vec<LiveCall>;
+
+    /// Ends one as an operator does; whether it was there.
+    fn hang_up(&self, tenant: Option<&str>, call: &str) -> bool;
+
+    /// What happens to one from now on, each event as JSON; none if it is not up. The line ends with the call, and skips events
+    /// where nobody reads them.
+    fn events(&self, tenant: Option<&str>, call: &str) -> Option<Box<dyn Events>>;
+}
+
+/// Events of one call, one after the other.
+pub trait Events: Send {
+    /// The next; none once the call is over.
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>>;
+}
+
+/// A call that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveCall {
+    /// Its name in the log.
+    pub call: String,
+    /// The name of its tenant.
+    pub tenant: String,
+    /// The phase it is in.
+    pub phase: String,
+    /// How long it is up.
+    pub lasts: Duration,
+}
+
+/// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time.
+pub trait Trials: Send + Sync {
+    /// Speaks to the first recognizer or synthesizer of settings; a sentence of what came of it.
+    fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>>;
+
+    /// The models or voices that it offers.
+    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<String>, String>>;
+
+    /// Says something to the assistant; its responses as JSON.
+    fn assistant(&self, settings: TenantSettings, text: String) -> Pending<Result<Vec<String>, String>>;
+}
+
+/// Which service of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// `speech_to_text`
+    SpeechToText,
+    /// `text_to_speech`
+    TextToSpeech,
+}
