@@ -2,7 +2,7 @@
 //!
 //! A hand-off stores the conversation, notes the write of attributes, and strikes the note out once the outcome is
 //! known. A disk that is full or read-only refuses; one that is locked, or hangs, does not answer. How SQLite comes to
-//! either is in the tests of `src/adapters/storage/sqlite/`; the real disk is in `tests/disk_full.rs`.
+//! either is in the tests of `src/adapters/storage/sql/`; the real disk is in `tests/disk_full.rs`.
 
 use std::sync::Arc;
 

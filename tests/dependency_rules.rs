@@ -226,7 +226,7 @@ fn crates(root: &Path) -> Vec<std::path::PathBuf> {
 fn no_log_line_of_a_call_names_it_by_hand_and_no_work_of_a_call_leaves_its_span() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     // They serve all calls of a tenant together.
-    let of_no_call = ["log_webhook.rs", "storage/sqlite/events.rs"].map(|file| root.join("src/adapters").join(file));
+    let of_no_call = ["log_webhook.rs", "storage/sql/events.rs"].map(|file| root.join("src/adapters").join(file));
     let mut macros = 0;
     for folder in ["actors/call", "src/adapters", "src/server/engines.rs"] {
         let path = root.join(folder);
@@ -463,7 +463,7 @@ fn a_database_is_named_in_wiring_alone() {
             let text = std::fs::read_to_string(&file).expect("readable");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let code = outside_texts(code).to_ascii_lowercase();
-            if ["sqlite", "sqlx"].iter().any(|name| code.contains(name)) {
+            if ["sqlite", "sqlx", "sqlstore"].iter().any(|name| code.contains(name)) {
                 named.push(place.to_owned());
             }
         }

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use bellhop_call::ports::{Entry, RecordWriter};
 
-    use crate::storage::sqlite::Database;
+    use crate::storage::SqlStore;
     use crate::testing::{Answer, serve};
 
     fn webhook(url: &str, headers: Vec<(String, String)>) -> LogWebhook {
@@ -209,8 +209,8 @@ mod tests {
         LogWebhook { pause: Duration::from_millis(20), ..webhook }
     }
 
-    async fn waiting() -> Database {
-        let records = Database::open("sqlite::memory:").await.expect("opens");
+    async fn waiting() -> SqlStore {
+        let records = SqlStore::open("sqlite::memory:").await.expect("opens");
         let log = json!({"turn": 3});
         records
             .write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), caller: "+1".into(), log }])
@@ -267,7 +267,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("bellhop-webhook-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let database = format!("sqlite://{}/a.db", folder.display());
-        let records = Database::open(&database).await.expect("opens");
+        let records = SqlStore::open(&database).await.expect("opens");
         let (tenant, session, caller) = ("acme".to_owned(), "s".to_owned(), "+1".to_owned());
         let turn = Entry::Turn { tenant, session, caller, log: json!({"turn": 3}) };
         records.write(&[turn]).await.expect("written");

@@ -1,8 +1,12 @@
 //! What outlives a call: histories, records, events and notes.
 //!
-//! Whoever uses a store holds ports of `bellhop_connect` and `bellhop_call`; only who opens it knows which it is.
+//! Whoever uses a store holds ports of `bellhop_connect` and `bellhop_call`; only who opens it knows which it is. What a
+//! store is made of stands in `database.rs`, what is kept in it in `sql.rs`.
 
-pub mod sqlite;
+mod database;
+#[cfg(test)]
+mod places;
+mod sql;
 #[cfg(test)]
 mod suite;
 
@@ -11,7 +15,8 @@ use std::time::Duration;
 
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, RecordWriter, Retention, SoleUse};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
-pub use sqlite::file_of;
+pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, file_of};
+pub use sql::SqlStore;
 
 /// An open store: it is each of the ports that serve all tenants, and gives each tenant the others.
 pub trait Store:

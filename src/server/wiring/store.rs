@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use bellhop_adapters::storage::Store;
-use bellhop_adapters::storage::sqlite::{CannotOpen, Database};
+use bellhop_adapters::storage::{CannotOpen, SqlStore, Store};
 
 /// Opens or creates the store of a server.
 pub(crate) async fn open(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
-    Ok(Arc::new(Database::open(url).await?))
+    Ok(Arc::new(SqlStore::open(url).await?))
 }
 
 /// Opens a server's store; one that is not there is an error.
 pub(crate) async fn open_existing(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
-    Ok(Arc::new(Database::open_existing(url).await?))
+    Ok(Arc::new(SqlStore::open_existing(url).await?))
 }

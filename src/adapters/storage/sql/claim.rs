@@ -12,18 +12,18 @@ use std::pin::Pin;
 
 use bellhop_call::ports::{Claim, NotClaimed, SoleUse};
 
-use super::Database;
+use super::SqlStore;
 
-impl SoleUse for Database {
+impl SoleUse for SqlStore {
     fn claim(&self) -> Pin<Box<dyn Future<Output = Result<Claim, NotClaimed>> + Send + '_>> {
         Box::pin(async { self.take_claim() })
     }
 }
 
-impl Database {
+impl SqlStore {
     /// One in memory is nobody else's.
     fn take_claim(&self) -> Result<Claim, NotClaimed> {
-        let Some(path) = self.path() else { return Ok(Claim::held_by(())) };
+        let Some(path) = self.database.path() else { return Ok(Claim::held_by(())) };
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
         let mut options = OpenOptions::new();

@@ -1,15 +1,15 @@
-//! The connections to a database: one that writes, a few that read.
+//! The connections to a SQLite database: one that writes, a few that read.
 //!
 //! Invariants: a transaction is committed or its connection is thrown away, so that nothing is ever written into a
 //! transaction that somebody left open (after a full disk SQLite rolls back by itself, and a pooled connection no longer
 //! says what it is in). No write waits longer than [`WRITE_MAX`]. What was committed lies in the file that bears the name:
 //! one that was deleted, moved or replaced is noticed before and after each write. A path that is dropped half-way, by a
-//! deadline for instance, counts as failed.
+//! deadline for instance, counts as failed. What is deleted is overwritten (`secure_delete`); how the rest of it goes:
+//! `sqlite/shrinking.rs`.
 
-use std::fs::{File, OpenOptions};
-use std::future::Future;
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+mod place;
+mod shrinking;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,7 +19,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Trouble, WRITE_MAX, schema};
+use super::connection;
+use super::migrations;
+use super::values::{Argument, Row};
+use super::{BUSY_MAX, Trouble, within};
+pub use place::file_of;
+use place::{FileId, beside, file_id, make_private};
 
 /// Connections that read at once.
 const READERS: u32 = 4;
@@ -28,7 +33,7 @@ const READ_MAX: Duration = Duration::from_secs(3);
 
 /// All connections to one database; clones share them.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(Arc<Inner>);
+pub(in crate::storage) struct Connections(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -55,9 +60,6 @@ struct Readers {
     file: Option<FileId>,
 }
 
-/// Device and inode.
-type FileId = (u64, u64);
-
 /// The database and its write-ahead log, as they were when a connection was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Files {
@@ -66,7 +68,7 @@ struct Files {
 }
 
 /// A transaction. Dropped without [`Transaction::commit`], it is thrown away, and its connection with it.
-pub(super) struct Transaction {
+pub(in crate::storage) struct Transaction {
     connections: Connections,
     place: OwnedMutexGuard<Option<Writer>>,
     /// None once it was committed.
@@ -74,15 +76,14 @@ pub(super) struct Transaction {
 }
 
 impl Connections {
-    /// Opens a database; creates it where that is wanted.
-    pub(super) async fn open(
-        options: SqliteConnectOptions,
-        path: Option<PathBuf>,
-        create: bool,
-    ) -> Result<Self, Trouble> {
+    /// Opens the database of an URL; creates it where that is wanted.
+    pub(super) async fn open(url: &str, create: bool) -> Result<Self, Trouble> {
+        let (options, path) = place::options(url)?;
         // Once open, a database that is deleted is made anew; one that was only asked for is not.
         match path.as_deref() {
-            Some(path) if path.exists() => within(schema::refuse_others(path, beside(path, "-wal").exists())).await?,
+            Some(path) if path.exists() => {
+                within(migrations::refuse_others(path, beside(path, "-wal").exists())).await?
+            }
             Some(_) if !create => return Err(Trouble::NotThere),
             Some(path) => make_private(path).map_err(sqlx::Error::from)?,
             None => {}
@@ -109,7 +110,7 @@ impl Connections {
     async fn first(&self) -> Result<(), Trouble> {
         let mut place = Arc::clone(&self.0.writer).lock_owned().await;
         let mut writer = self.connect().await?;
-        schema::give_space_back(&mut writer.connection).await;
+        shrinking::make_it_shrink(&mut writer.connection).await;
         // The rewriting of a database may leave another log behind.
         writer.files = self.files();
         *place = Some(writer);
@@ -117,7 +118,7 @@ impl Connections {
     }
 
     /// Begins a transaction once it is its turn.
-    pub(super) async fn begin(&self) -> Result<Transaction, Trouble> {
+    pub(in crate::storage) async fn begin(&self) -> Result<Transaction, Trouble> {
         let begun = self.try_begin().await;
         if begun.is_err() {
             self.note(false);
@@ -141,7 +142,7 @@ impl Connections {
     }
 
     /// A connection of its own for what is no transaction; thrown away if it fails.
-    pub(super) async fn maintain(
+    pub(in crate::storage) async fn maintain(
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<(), sqlx::Error>,
     ) -> Result<(), Trouble> {
@@ -155,8 +156,19 @@ impl Connections {
         Ok(())
     }
 
+    /// What a statement finds among what is committed.
+    pub(super) async fn fetch(&self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<Vec<Row>, Trouble> {
+        let mut reader = self.readers().acquire().await?;
+        Ok(connection::Connection::Sqlite(&mut reader).fetch(sql, arguments).await?)
+    }
+
+    /// Its file; none for one in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
     /// Connections that see what is committed, and nothing else.
-    pub(super) fn readers(&self) -> SqlitePool {
+    fn readers(&self) -> SqlitePool {
         let now = self.0.path.as_deref().and_then(file_id);
         let readers = self.0.readers.read().unwrap_or_else(PoisonError::into_inner);
         if readers.file == now {
@@ -189,7 +201,7 @@ impl Connections {
             make_private(path).map_err(sqlx::Error::from)?;
         }
         let mut connection = self.0.options.connect().await?;
-        schema::prepare(&mut connection).await?;
+        migrations::prepare(&mut connection).await?;
         Ok(Writer { connection, files: self.files() })
     }
 
@@ -210,12 +222,12 @@ impl Connections {
 
 impl Transaction {
     /// What to write with.
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(in crate::storage) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.writer.as_mut().expect("it is not committed yet").connection
     }
 
     /// Commits; once this resolves well, it is on the disk (`synchronous=FULL`), in the file that bears the name.
-    pub(super) async fn commit(mut self) -> Result<(), Trouble> {
+    pub(in crate::storage) async fn commit(mut self) -> Result<(), Trouble> {
         sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
         if let Some(writer) = self.writer.take_if(|writer| writer.files != self.connections.files()) {
             self.connections.note(false);
@@ -243,31 +255,4 @@ impl Readers {
         let pool = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(READ_MAX);
         Self { pool: pool.connect_lazy_with(options), file: path.and_then(file_id) }
     }
-}
-
-/// Does it within [`WRITE_MAX`], or not at all.
-pub(super) async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    tokio::time::timeout(WRITE_MAX, work).await.unwrap_or(Err(Trouble::Overdue))
-}
-
-/// It holds what callers say: its owner's alone, and so are the files that SQLite puts beside it.
-fn make_private(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file.sync_all()?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(error) => return Err(error),
-    }
-    // The name is on the disk only once its folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
-fn file_id(path: &Path) -> Option<FileId> {
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }

@@ -1,79 +1,28 @@
 //! The database as a file: what every store promises, and what is left when the disk says no.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use bellhop_call::ports::{Change, Entry, LogEvents, RecordWriter, Retention};
-use bellhop_connect::ports::{HandoffsLeftBehind, NotedWrite};
+use bellhop_connect::handoff::StoreFailed;
+use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, History, NotedWrite};
 use serde_json::json;
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::{Executor, Row};
 
+use super::histories::hashed;
 use super::*;
+use crate::storage::WRITE_MAX;
+use crate::storage::places::Folder;
 use crate::storage::suite::{DAY, Place, call, history, later, name, promises, turn};
 
 mod durability;
 
-/// A folder of its own with a database in it, gone with this.
-pub(super) struct Folder(PathBuf);
-
-impl Place for Folder {
-    async fn open(&self) -> Arc<dyn Store> {
-        Arc::new(self.database().await)
-    }
-
-    async fn let_all_expire(&self) {
-        let tables = ["session_histories", "call_records", "log_events"];
-        let all: String = tables.map(|table| format!("UPDATE {table} SET expires_unix = 1;")).concat();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut self.stranger().await).await.expect("set");
-    }
-}
-
 promises!(Folder);
 
-impl Folder {
-    pub(super) fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("bellhop-database-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        Self(folder)
-    }
-
-    pub(super) fn url(&self) -> String {
-        format!("sqlite://{}", self.file("").display())
-    }
-
-    pub(super) fn file(&self, suffix: &str) -> PathBuf {
-        self.0.join(format!("bellhop.db{suffix}"))
-    }
-
-    pub(super) async fn database(&self) -> Database {
-        Database::open(&self.url()).await.expect("opens")
-    }
-
-    /// Somebody else's connection: it sees what is committed, and can lock everybody out.
-    pub(super) async fn stranger(&self) -> SqliteConnection {
-        SqliteConnection::connect(&self.url()).await.expect("connects")
-    }
-
-    /// Whether these bytes lie anywhere on the disk.
-    fn holds(&self, text: &str) -> bool {
-        ["", "-wal"].iter().any(|suffix| {
-            let bytes = std::fs::read(self.file(suffix)).unwrap_or_default();
-            bytes.windows(text.len()).any(|window| window == text.as_bytes())
-        })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The database takes no page more, as a full disk takes none.
-async fn fill(database: &Database) {
+async fn fill(database: &SqlStore) {
     let full = database
-        .connections
+        .database
+        .sqlite()
         .maintain(async |connection| sqlx::raw_sql("PRAGMA max_page_count = 1").execute(connection).await.map(drop));
     full.await.expect("set");
 }
@@ -84,7 +33,7 @@ fn long_history() -> History {
 
 #[tokio::test]
 async fn a_place_that_is_none_is_one_sentence() {
-    let error = Database::open("sqlite:///nowhere/at/all.db").await.expect_err("no such folder");
+    let error = SqlStore::open("sqlite:///nowhere/at/all.db").await.expect_err("no such folder");
     assert!(error.to_string().starts_with("the database sqlite:///nowhere/at/all.db cannot be opened"), "{error}");
 }
 
@@ -92,7 +41,7 @@ async fn a_place_that_is_none_is_one_sentence() {
 #[tokio::test]
 async fn a_database_that_is_only_asked_is_never_made() {
     let path = std::env::temp_dir().join(format!("bellhop-asked-{}.db", std::process::id()));
-    let error = Database::open_existing(&format!("sqlite://{}", path.display())).await.expect_err("nothing is there");
+    let error = SqlStore::open_existing(&format!("sqlite://{}", path.display())).await.expect_err("nothing is there");
     assert!(error.to_string().contains("cannot be opened"), "{error}");
     assert!(!path.exists());
 }
@@ -124,7 +73,8 @@ async fn a_read_only_disk_is_told_and_nothing_is_left_of_it_afterwards() {
     let place = Folder::new("read-only");
     let database = place.database().await;
     let read_only = database
-        .connections
+        .database
+        .sqlite()
         .maintain(async |connection| sqlx::raw_sql("PRAGMA query_only = ON").execute(connection).await.map(drop));
     read_only.await.expect("set");
     let histories = database.histories(DAY);
@@ -235,7 +185,7 @@ async fn what_was_forgotten_or_has_expired_lies_nowhere_on_the_disk() {
     assert!(place.holds("secret words of s-expired"));
     for table in ["call_records", "log_events"] {
         let query = format!("UPDATE {table} SET expires_unix = 1");
-        let mut transaction = records.connections.begin().await.expect("begun");
+        let mut transaction = records.database.sqlite().begin().await.expect("begun");
         sqlx::query(sqlx::AssertSqlSafe(query)).execute(transaction.connection()).await.expect("set");
         transaction.commit().await.expect("set");
     }
@@ -266,4 +216,35 @@ async fn a_second_server_is_told_which_process_has_the_database() {
     let _claim = one.claim().await.expect("nobody has it");
     let why = other.claim().await.expect_err("taken").to_string();
     assert_eq!(why, format!("another server uses this database (process {})", std::process::id()));
+}
+
+#[tokio::test]
+async fn a_database_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Folder::new("private");
+    let database = place.database().await;
+    database.histories(DAY).store(name(1), history()).await.expect("stored");
+    for suffix in ["", "-wal", "-shm"] {
+        let mode = std::fs::metadata(place.file(suffix)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "bellhop.db{suffix}");
+    }
+}
+
+/// A text that only one database understands is found here, and not on the day it is asked.
+#[tokio::test]
+async fn every_text_is_understood() {
+    let place = Folder::new("prepared");
+    let _database = place.database().await;
+    let mut stranger = place.stranger().await;
+    for sql in every_text() {
+        if let Err(why) = stranger.prepare(sqlx::SqlStr::from_static(sql)).await {
+            panic!("{sql}: {why}");
+        }
+    }
+}
+
+fn every_text() -> Vec<&'static str> {
+    let all: [&[&'static str]; 7] =
+        [&ALL, &events::ALL, &forgetting::ALL, &histories::ALL, &in_flight::ALL, &lent::ALL, &records::ALL];
+    all.into_iter().chain([&under_way::ALL[..]]).flatten().copied().collect()
 }

@@ -8,19 +8,37 @@ use std::time::Duration;
 use bellhop_call::ports::{Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, Wanted, Written};
 use bellhop_call::record::CallRecord;
 use serde_json::Value;
-use sqlx::Row;
 
-use super::connections::{Transaction, within};
-use super::events::Event;
-use super::{Database, Trouble, answer, unix_now};
+use super::events::{Event, make_place};
+use super::{SqlStore, Trouble, answer, args, unix_now, within};
+use crate::storage::database::{Row, Transaction};
 
-impl RecordWriter for Database {
+const RECORDED: &str = "INSERT INTO recorded_calls (call, tenant, caller) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const OVER: &str = "DELETE FROM calls_under_way WHERE session = $1";
+const INSERT: &str = "INSERT INTO call_records
+    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
+    WHERE (session = $1 OR call = $1 OR sip_call_id = $1) AND expires_unix > $2
+    ORDER BY began_unix_ms DESC LIMIT 1";
+const LATEST: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
+    WHERE ($1 IS NULL OR tenant = $1) AND ($2 IS NULL OR ltrim(caller, '+') = $2)
+        AND ($3 IS NULL OR json_extract(details, '$.call.end_reason') = $3)
+        AND ($4 IS NULL OR began_unix_ms >= $4) AND ($5 IS NULL OR began_unix_ms < $5)
+        AND expires_unix > $6
+    ORDER BY began_unix_ms DESC LIMIT $7";
+
+/// Every text of this file.
+#[cfg(test)]
+pub(super) const ALL: [&str; 5] = [RECORDED, OVER, INSERT, FIND, LATEST];
+
+impl RecordWriter for SqlStore {
     fn write<'a>(&'a self, entries: &'a [Entry]) -> Answer<'a, Written> {
         if entries.is_empty() {
             return Box::pin(std::future::ready(Ok(Written::default())));
         }
         answer(within(async move {
-            let mut transaction = self.connections.begin().await?;
+            let mut transaction = self.database.begin().await?;
             let mut written = Written::default();
             for entry in entries {
                 if let Some(tenant) = self.put(&mut transaction, entry).await? {
@@ -30,7 +48,7 @@ impl RecordWriter for Database {
             written.waiting.sort();
             written.waiting.dedup();
             for tenant in &written.waiting {
-                match super::events::make_place(&mut transaction, tenant).await? {
+                match make_place(&mut transaction, tenant).await? {
                     0 => {}
                     events => written.dropped.push(Dropped { tenant: tenant.clone(), events }),
                 }
@@ -41,24 +59,21 @@ impl RecordWriter for Database {
     }
 }
 
-impl Database {
+impl SqlStore {
     /// Writes one entry; returns the tenant for whom an event waits now.
     async fn put(&self, transaction: &mut Transaction, entry: &Entry) -> Result<Option<String>, Trouble> {
         match entry {
             Entry::Began { opening, recorded } => {
                 self.began(transaction, opening).await?;
                 if *recorded {
-                    let query = "INSERT OR IGNORE INTO recorded_calls (call, tenant, caller) VALUES (?, ?, ?)";
-                    let insert =
-                        sqlx::query(query).bind(&opening.call).bind(&opening.tenant).bind(&opening.facts.caller);
-                    insert.execute(transaction.connection()).await?;
+                    let call = args![&opening.call, &opening.tenant, &opening.facts.caller];
+                    transaction.execute(RECORDED, call).await?;
                 }
                 Ok(None)
             }
             Entry::Call { record, keep, told } => {
                 let (opening, details) = (record.opening(), record.details());
-                let query = "DELETE FROM calls_under_way WHERE session = ?";
-                sqlx::query(query).bind(&opening.session).execute(transaction.connection()).await?;
+                transaction.execute(OVER, args![&opening.session]).await?;
                 if !keep.is_zero() {
                     insert_call(transaction, record, &details, *keep).await?;
                 }
@@ -79,37 +94,21 @@ impl Database {
     }
 }
 
-impl CallRecords for Database {
+impl CallRecords for SqlStore {
     fn find_call<'a>(&'a self, name: &'a str) -> Answer<'a, Option<KeptCall>> {
         answer(async move {
-            let query = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
-                WHERE (session = ?1 OR call = ?1 OR sip_call_id = ?1) AND expires_unix > ?2
-                ORDER BY began_unix_ms DESC LIMIT 1";
-            let asked = sqlx::query(query).bind(name).bind(unix_now());
-            let row = asked.fetch_optional(&self.connections.readers()).await?;
-            Ok(row.as_ref().map(kept).transpose()?)
+            let row = self.database.fetch_optional(FIND, args![name, unix_now()]).await?;
+            row.as_ref().map(kept).transpose()
         })
     }
 
     fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<KeptCall>> {
         answer(async move {
-            let query = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
-                WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR ltrim(caller, '+') = ?2)
-                    AND (?3 IS NULL OR json_extract(details, '$.call.end_reason') = ?3)
-                    AND (?4 IS NULL OR began_unix_ms >= ?4) AND (?5 IS NULL OR began_unix_ms < ?5)
-                    AND expires_unix > ?6
-                ORDER BY began_unix_ms DESC LIMIT ?7";
-            let rows = sqlx::query(query)
-                .bind(&wanted.tenant)
-                .bind(wanted.caller.as_deref().map(plain_number))
-                .bind(&wanted.reason)
-                .bind(wanted.from_unix_ms)
-                .bind(wanted.until_unix_ms)
-                .bind(unix_now())
-                .bind(count)
-                .fetch_all(&self.connections.readers())
-                .await?;
-            Ok(rows.iter().map(kept).collect::<Result<_, _>>()?)
+            let caller = wanted.caller.as_deref().map(plain_number);
+            let (tenant, reason) = (wanted.tenant.as_deref(), wanted.reason.as_deref());
+            let (from, until) = (wanted.from_unix_ms, wanted.until_unix_ms);
+            let which = args![tenant, caller.as_deref(), reason, from, until, unix_now(), count];
+            self.database.fetch(LATEST, which).await?.iter().map(kept).collect()
         })
     }
 }
@@ -120,15 +119,16 @@ pub(super) fn plain_number(caller: &str) -> String {
     if digits.len() < 3 { caller.trim_start_matches('+').to_owned() } else { digits }
 }
 
-fn kept(row: &sqlx::sqlite::SqliteRow) -> Result<KeptCall, sqlx::Error> {
+fn kept(row: &Row) -> Result<KeptCall, Trouble> {
+    let text = |column| row.text(column).map(str::to_owned);
     Ok(KeptCall {
-        session: row.try_get(0)?,
-        call: row.try_get(1)?,
-        tenant: row.try_get(2)?,
-        caller: row.try_get(3)?,
-        began_unix_ms: row.try_get(4)?,
-        details: row.try_get(5)?,
-        timeline: row.try_get(6)?,
+        session: text(0)?,
+        call: text(1)?,
+        tenant: text(2)?,
+        caller: text(3)?,
+        began_unix_ms: row.integer(4)?,
+        details: text(5)?,
+        timeline: text(6)?,
     })
 }
 
@@ -139,19 +139,10 @@ async fn insert_call(
     keep: Duration,
 ) -> Result<(), Trouble> {
     let opening = record.opening();
-    let query = "INSERT OR IGNORE INTO call_records
-        (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    let insert = sqlx::query(query)
-        .bind(&opening.session)
-        .bind(&opening.call)
-        .bind(&opening.facts.sip_call_id)
-        .bind(&opening.tenant)
-        .bind(&opening.facts.caller)
-        .bind(opening.began_unix_ms)
-        .bind(unix_now().saturating_add_unsigned(keep.as_secs()))
-        .bind(details.to_string())
-        .bind(record.timeline());
-    insert.execute(transaction.connection()).await?;
-    Ok(())
+    let expires = unix_now().saturating_add_unsigned(keep.as_secs());
+    let (details, timeline) = (details.to_string(), record.timeline());
+    let (call, sip_call_id, caller) = (&opening.call, &opening.facts.sip_call_id, &opening.facts.caller);
+    let began = opening.began_unix_ms;
+    let all = args![&opening.session, call, sip_call_id, &opening.tenant, caller, began, expires, &details, &timeline];
+    transaction.execute(INSERT, all).await.map(drop)
 }

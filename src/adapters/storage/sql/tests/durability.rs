@@ -11,19 +11,20 @@ use super::*;
 const FAILURES: [&str; 3] = ["ABORT", "FAIL", "ROLLBACK"];
 
 /// Turn 13 cannot be written.
-async fn break_turn_13(database: &Database, how: &str) {
+async fn break_turn_13(database: &SqlStore, how: &str) {
     let trigger = format!(
         "CREATE TRIGGER broken BEFORE INSERT ON log_events WHEN new.id LIKE '%:turn:13'
         BEGIN SELECT RAISE({how}, 'injected'); END"
     );
     let made = database
-        .connections
+        .database
+        .sqlite()
         .maintain(async |connection| sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(connection).await.map(drop));
     made.await.expect("made");
 }
 
 /// The files as they are now, opened elsewhere: what the death of the process would leave.
-async fn as_if_killed(place: &Folder) -> (Folder, Database) {
+async fn as_if_killed(place: &Folder) -> (Folder, SqlStore) {
     static COPIES: AtomicU32 = AtomicU32::new(0);
     let copy = Folder::new(&format!("copy-{}", COPIES.fetch_add(1, Ordering::Relaxed)));
     for suffix in ["", "-wal"] {
@@ -91,7 +92,7 @@ async fn every_connection_that_writes_synchronises_each_commit_and_overwrites_wh
     let place = Folder::new("pragmas");
     let database = place.database().await;
     for which in ["the first", "the one after a failure"] {
-        let mut transaction = database.connections.begin().await.expect("begun");
+        let mut transaction = database.database.sqlite().begin().await.expect("begun");
         for (pragma, value) in [("synchronous", "2"), ("journal_mode", "wal"), ("secure_delete", "1")] {
             let query = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}")));
             let row = query.fetch_one(transaction.connection()).await.expect("answers");
@@ -108,8 +109,10 @@ async fn what_cannot_be_read_back_is_not_told_as_stored() {
     let database = place.database().await;
     let trigger = "CREATE TRIGGER gone AFTER INSERT ON session_histories
         BEGIN DELETE FROM session_histories WHERE filed_as = new.filed_as; END";
-    let made =
-        database.connections.maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
+    let made = database
+        .database
+        .sqlite()
+        .maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
     made.await.expect("made");
     let histories = database.histories(DAY);
     assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
@@ -122,7 +125,7 @@ async fn what_was_committed_into_a_file_without_a_name_is_not_told_as_written() 
     for suffix in ["", "-wal"] {
         let place = Folder::new(&format!("nameless{suffix}"));
         let database = place.database().await;
-        let transaction = database.connections.begin().await.expect("begun");
+        let transaction = database.database.sqlite().begin().await.expect("begun");
         std::fs::remove_file(place.file(suffix)).expect("there");
         assert!(matches!(transaction.commit().await, Err(Trouble::Replaced)), "bellhop.db{suffix}");
         database.histories(DAY).store(name(1), history()).await.expect("stored");
@@ -137,7 +140,7 @@ async fn nobody_waits_longer_for_their_turn_than_a_write_may_take() {
     let place = Folder::new("turn");
     let database = place.database().await;
     let (histories, records, notes) = (database.histories(DAY), &database, database.write_notes("acme"));
-    let hangs = database.connections.begin().await.expect("begun");
+    let hangs = database.database.sqlite().begin().await.expect("begun");
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     let write = NotedWrite { contact_id: "c".into(), names: vec![] };

@@ -12,7 +12,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Trouble, unix_now};
+use super::{BUSY_MAX, Trouble, unix_now};
 
 /// A file of `migrations/sqlite/`.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(), Tro
 pub(super) async fn refuse_others(path: &Path, has_log: bool) -> Result<(), Trouble> {
     let looking = SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
     let look = async {
-        let mut connection = looking.busy_timeout(super::BUSY_MAX).connect().await?;
+        let mut connection = looking.busy_timeout(BUSY_MAX).connect().await?;
         let missing = missing(&mut connection, MIGRATIONS).await.map(drop);
         connection.close().await?;
         missing
@@ -119,19 +119,6 @@ async fn write_down(connection: &mut SqliteConnection, migration: &Migration) ->
 
 fn digest(migration: &Migration) -> String {
     Sha256::digest(migration.sql).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A database that was made without it is rewritten once, so that it can shrink. Where that fails it only cannot shrink.
-pub(super) async fn give_space_back(connection: &mut SqliteConnection) {
-    const INCREMENTAL: i64 = 2;
-    let mode =
-        sqlx::query("PRAGMA auto_vacuum").fetch_one(&mut *connection).await.and_then(|row| row.try_get::<i64, _>(0));
-    if !matches!(mode, Ok(mode) if mode != INCREMENTAL) {
-        return;
-    }
-    if let Err(error) = sqlx::raw_sql("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").execute(&mut *connection).await {
-        tracing::warn!(%error, "the database could not be rewritten: it does not shrink until the next start");
-    }
 }
 
 async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {

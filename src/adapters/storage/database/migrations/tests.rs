@@ -8,9 +8,9 @@ use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Retention};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, NotedWrite};
 
 use super::*;
+use crate::storage::SqlStore;
 use crate::storage::Store;
-use crate::storage::sqlite::Database;
-use crate::storage::sqlite::tests::Folder;
+use crate::storage::places::Folder;
 use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
@@ -152,7 +152,7 @@ async fn a_database_of_a_later_program_is_refused_by_a_sentence_and_not_touched(
         }
         theirs.close().await.expect("closed");
         let before = files(&place);
-        for why in [Database::open(&place.url()).await, Database::open_existing(&place.url()).await] {
+        for why in [SqlStore::open(&place.url()).await, SqlStore::open_existing(&place.url()).await] {
             let why = why.expect_err("a later program's").to_string();
             let sentence = format!(
                 "the database {} cannot be opened: a later version of Bellhop made it (its shape is number 3, and this \
@@ -172,7 +172,7 @@ async fn a_database_whose_migration_has_the_number_and_not_the_text_is_refused()
     let mut theirs = place.stranger().await;
     migrate(&mut theirs, &[MIGRATIONS[0], Migration { sql: THIRD.sql, ..MIGRATIONS[1] }]).await.expect("migrated");
     theirs.close().await.expect("closed");
-    let why = Database::open(&place.url()).await.expect_err("another program's").to_string();
+    let why = SqlStore::open(&place.url()).await.expect_err("another program's").to_string();
     assert!(why.contains("its migration number 2 is not this program's"), "{why}");
 }
 
@@ -208,7 +208,7 @@ fn programs_that_start_at_once_apply_each_migration_once() {
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                     start.wait();
-                    let opened = runtime.expect("a runtime").block_on(Database::open(&url));
+                    let opened = runtime.expect("a runtime").block_on(SqlStore::open(&url));
                     opened.map(drop).map_err(|why| why.to_string())
                 })
             })

@@ -1,0 +1,37 @@
+//! Notes of histories whose key was given away for a transfer by SIP, so that a process that dies meanwhile leaves no
+//! key behind that opens anything.
+//!
+//! Invariant: the note is committed with the history, and deleted only with it or once the transfer is known to have
+//! come about.
+
+use super::{Database, SqlStore, Trouble, args};
+use crate::storage::database::Transaction;
+
+const NOTE: &str = "INSERT INTO lent_histories (filed_as, server) VALUES ($1, $2)";
+const STRIKE_OUT: &str = "DELETE FROM lent_histories WHERE filed_as = $1";
+/// The notes go with their histories, by a trigger.
+const VOID: &str =
+    "DELETE FROM session_histories WHERE filed_as IN (SELECT filed_as FROM lent_histories WHERE server <> $1)";
+
+/// Every text of this file.
+#[cfg(test)]
+pub(super) const ALL: [&str; 3] = [NOTE, STRIKE_OUT, VOID];
+
+pub(super) async fn note(transaction: &mut Transaction, filed_as: &str, server: &str) -> Result<(), Trouble> {
+    transaction.execute(NOTE, args![filed_as, server]).await.map(drop)
+}
+
+pub(super) async fn strike_out(database: &Database, filed_as: &str) -> Result<(), Trouble> {
+    let mut transaction = database.begin().await?;
+    transaction.execute(STRIKE_OUT, args![filed_as]).await?;
+    transaction.commit().await
+}
+
+impl SqlStore {
+    pub(super) async fn void_left_behind(&self) -> Result<u64, Trouble> {
+        let mut transaction = self.database.begin().await?;
+        let gone = transaction.execute(VOID, args![&*self.server]).await?;
+        transaction.commit().await?;
+        Ok(gone)
+    }
+}
