@@ -13,16 +13,16 @@ use bellhop_dialogue::Json;
 use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
 use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
-use bellhop_tenancy::Tenant;
+use bellhop_tenancy::Integration;
 
 use crate::node::call_registry::CallId;
 use crate::node::refused::RefusedCall;
 
-/// A tenant with its services.
+/// An integration of a tenant with its services.
 #[derive(Clone)]
 pub struct Services {
-    /// What the engine knows of the tenant.
-    pub tenant: Arc<Tenant>,
+    /// What the engine knows of it, and whose it is.
+    pub integration: Arc<Integration>,
     /// How its calls sound.
     pub media: MediaPolicy,
     /// Its Amazon Connect instance; none where calls come from elsewhere.
@@ -55,9 +55,9 @@ pub struct Services {
     pub observer: Option<Arc<dyn Observer>>,
 }
 
-impl AsRef<Tenant> for Services {
-    fn as_ref(&self) -> &Tenant {
-        &self.tenant
+impl AsRef<Integration> for Services {
+    fn as_ref(&self) -> &Integration {
+        &self.integration
     }
 }
 
@@ -135,6 +135,6 @@ pub trait RecordKeeper: Send + Sync {
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Services").field("tenant", &self.tenant.name).finish_non_exhaustive()
+        f.debug_struct("Services").field("integration", &self.integration.name).finish_non_exhaustive()
     }
 }

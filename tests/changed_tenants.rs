@@ -65,12 +65,16 @@ fn a_newer_limit_counts_the_calls_that_there_are() {
         stage.serves([with_limit(&stage, 3)]).await;
         assert!(!asks(4).await, "the third of three");
         assert!(asks(5).await, "and no more: none was forgotten");
-        assert_eq!(stage.acme.tenant.calls.taken(), 3);
+        assert_eq!(stage.acme.integration.tenant.calls.taken(), 3);
         stage.serves([]).await;
         stage.serves([with_limit(&stage, 3)]).await;
         assert!(asks(6).await, "who comes back has the calls he had");
         stage.carrier.sends(&format!("BYE sip:203.0.113.7:5060 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbye\nFrom: <sip:+12065550100@10.0.58.47:5060>;tag=far\nTo: <sip:+18005550123@203.0.113.7:5060>;tag={first}\nCall-ID: call-1\nCSeq: 9 BYE\nContent-Length: 0\n\n"));
         stage.pass(2000).await;
-        assert_eq!(stage.acme.tenant.calls.taken(), 2, "a place comes back once, to the one count there is");
+        assert_eq!(
+            stage.acme.integration.tenant.calls.taken(),
+            2,
+            "a place comes back once, to the one count there is"
+        );
     });
 }

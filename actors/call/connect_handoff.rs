@@ -40,7 +40,7 @@ impl ConnectHandoff {
         Self {
             link,
             call,
-            tenant: services.tenant.name.clone(),
+            tenant: services.integration.tenant.name.clone(),
             core: Handoff::new(new_call.contact.initial_contact_id.clone()),
             attributes: Arc::clone(&services.attributes),
             blanker: Arc::clone(&services.blanker),

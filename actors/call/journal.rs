@@ -63,14 +63,14 @@ impl Journal {
         let opening = Opening {
             session: uuid(rand::random()),
             call: new_call.id.to_string(),
-            tenant: services.tenant.name.clone(),
+            tenant: services.integration.tenant.name.clone(),
             assistant: services.assistant_id.to_string(),
             facts: new_call.facts(),
             trunk_call_id: new_call.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
             began_unix_ms: began.as_millis() as i64,
             active_calls: new_call.active_calls,
             signaling_encrypted: new_call.hop.transport == Transport::Tls,
-            sip_authenticated: services.tenant.login.is_some(),
+            sip_authenticated: services.integration.login.is_some(),
         };
         services.records.began(&opening);
         let pages = Pages {

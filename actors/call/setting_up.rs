@@ -13,7 +13,7 @@ use bellhop_media::recording::Recorder;
 use bellhop_sip::dialog::acceptor::Acceptor;
 use bellhop_sip::message::{Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed};
-use bellhop_tenancy::tenant::Ringing;
+use bellhop_tenancy::integration::Ringing;
 
 use super::children::tell;
 use super::connect_handoff::ConnectHandoff;
@@ -120,7 +120,7 @@ impl Call {
         };
         self.start_children(nursery, Described { dialog, sdp, agreed }, &cores, ctx);
         self.leg = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
-        if self.new_call.services.tenant.ringing == Ringing::On {
+        if self.new_call.services.integration.ringing == Ringing::On {
             tell(&self.children.sip_dialog, Ring {});
         }
         tell(&self.children.turn_loop, Tell(turn_loop::Input::Begin));
@@ -238,7 +238,7 @@ fn sip_dialog_of(
         sdp,
         media: new_call.media.clone(),
         agreed,
-        policy: new_call.services.tenant.before_answer,
+        policy: new_call.services.integration.before_answer,
         registry: Arc::clone(&new_call.registry),
         endpoint: new_call.endpoint.clone(),
         journal,

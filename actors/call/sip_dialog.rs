@@ -16,7 +16,7 @@ use bellhop_sip::endpoint::Ownership;
 use bellhop_sip::message::{NotUnderstood, Request, Response, StatusCode};
 use bellhop_sip::sdp::{self, Agreed, Direction, LocalMedia};
 use bellhop_sip::transaction::ServerKey;
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
+use bellhop_tenancy::integration::FailureBeforeAnswer;
 
 use super::jitter_buffer::JitterBuffer;
 use super::journal::Journal;

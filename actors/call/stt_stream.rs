@@ -44,7 +44,7 @@ impl SttStream {
             link,
             call,
             turn_loop,
-            tenant: services.tenant.name.clone(),
+            tenant: services.integration.tenant.name.clone(),
             recognizer: Arc::clone(&services.recognizer),
             stream: None,
             opening: None,

@@ -46,7 +46,7 @@ impl Call {
     pub fn new(new_call: NewCall, link: Link) -> Self {
         let services = &new_call.services;
         let terms = Terms {
-            tenant: Arc::clone(&services.tenant),
+            integration: Arc::clone(&services.integration),
             source: new_call.hop.remote.ip(),
             in_contact_flow: services.instance.is_some(),
         };
@@ -62,7 +62,7 @@ impl Call {
     }
 
     pub(super) fn tenant(&self) -> &str {
-        &self.new_call.services.tenant.name
+        &self.new_call.services.integration.tenant.name
     }
 
     /// A fault is injected as soon as the state it is configured for is entered.

@@ -52,7 +52,7 @@ impl TtsPlayback {
             link,
             call,
             turn_loop,
-            tenant: services.tenant.name.clone(),
+            tenant: services.integration.tenant.name.clone(),
             synthesizer: Arc::clone(&services.synthesizer),
             sounds: Arc::clone(&services.sounds),
             drive: Drive::new(OnLeg { core: SpeechOut::default(), cores }),

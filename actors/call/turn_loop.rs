@@ -70,7 +70,7 @@ impl TurnLoop {
             cores,
             takes_info,
             presses: TwoWays::default(),
-            tenant: services.tenant.name.clone(),
+            tenant: services.integration.tenant.name.clone(),
             drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), new_call.facts())),
             assistant: Arc::clone(&services.assistant),
             tries: Tries::default(),

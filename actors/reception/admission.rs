@@ -20,10 +20,10 @@ use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
 use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
 use bellhop_tenancy::directory::Directory;
+use bellhop_tenancy::integration::FailureBeforeAnswer;
 use bellhop_tenancy::number::Number;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
-use bellhop_tenancy::{Tenant, networks};
+use bellhop_tenancy::{Integration, Tenant, networks};
 
 use crate::node::live_contacts::{ContactClaim, LiveContacts};
 use crate::node::port_pool::{PortPair, PortPool};
@@ -34,7 +34,7 @@ use bellhop_call::ending::Refusal;
 /// An admitted call's places and ports.
 #[derive(Debug)]
 pub struct Admitted {
-    /// The tenant with its services.
+    /// The integration with its services.
     pub services: Arc<Services>,
     /// The contact, as far as the INVITE tells.
     pub contact: ContactReference,
@@ -94,7 +94,7 @@ pub enum Verdict {
 /// Everything that admission looks at.
 #[derive(Debug)]
 pub struct Admission {
-    /// The tenants with their services, by number; swapped whole while calls run.
+    /// The integrations with their services, by number; swapped whole while calls run.
     pub directory: Arc<Directory<Services>>,
     /// The node's own limit.
     pub node: Quota,
@@ -158,14 +158,17 @@ impl Admission {
         }
         let (dialled, services) = match self.whose(invite) {
             None => return self.unknown(now, invite, origin, Why::NobodysNumber, None),
-            Some((dialled, services)) => match why_not(&services.tenant, origin) {
-                Some(why) => return self.unknown(now, invite, origin, why, Some(services.tenant.name.clone())),
+            Some((dialled, services)) => match why_not(&services.integration, origin) {
+                Some(why) => {
+                    return self.unknown(now, invite, origin, why, Some(services.integration.tenant.name.clone()));
+                }
                 None => (dialled, services),
             },
         };
-        let tenant = &services.tenant;
+        let integration = &services.integration;
+        let tenant = &integration.tenant;
         let name = || Some(tenant.name.clone());
-        if let Some(login) = &tenant.login {
+        if let Some(login) = &integration.login {
             let login = digest::Login { realm: &login.realm, user: &login.user, password: login.password.expose() };
             match self.authenticate(now, invite, login) {
                 Ok(()) => {}
@@ -176,14 +179,14 @@ impl Admission {
         if services.media.security == Security::Required && origin.hop.transport != Transport::Tls {
             return refuse(488, Refusal::NotAcceptable, name(), Why::KeyInTheClear);
         }
-        let listed = networks::is_listed(&tenant.sources, origin.hop.remote.ip());
-        let restricted = origin.restricted || listed || tenant.login.is_some();
+        let listed = networks::is_listed(&integration.sources, origin.hop.remote.ip());
+        let restricted = origin.restricted || listed || integration.login.is_some();
         let Ok(contact) = contact_of(invite, &services, restricted) else {
             return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance);
         };
         let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name(), Why::NodeFull) };
         let Ok(place) = tenant.calls.acquire() else {
-            return match tenant.before_answer {
+            return match integration.before_answer {
                 FailureBeforeAnswer::AnswerThenBye => {
                     Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal: Refusal::QuotaExceeded }
                 }
@@ -194,7 +197,7 @@ impl Admission {
             return refuse(503, Refusal::Unacknowledged, name(), Why::Unacknowledged);
         };
         let Some(ports) = self.ports.draw(now) else {
-            let target = tenant.failover.as_ref().and_then(|failover| failover.target.clone());
+            let target = integration.failover.as_ref().and_then(|failover| failover.target.clone());
             return match target {
                 Some(target) => Verdict::Redirect { target, tenant: tenant.name.clone() },
                 None => refuse(503, Refusal::NoPorts, name(), Why::NoPorts),
@@ -212,7 +215,7 @@ impl Admission {
         let owner = |user: &String| self.directory.route(user).cloned();
         let asked = asked_for(invite);
         let to = || address(invite, "To").and_then(|uri| uri.user);
-        let open = |services: &Arc<Services>| services.tenant.login.is_none();
+        let open = |services: &Arc<Services>| services.integration.login.is_none();
         let of_asked = asked.and_then(|user| owner(&user).map(|services| (user, services)));
         of_asked.or_else(|| to().and_then(|user| owner(&user).filter(open).map(|services| (user, services))))
     }
@@ -256,7 +259,7 @@ impl Admission {
     /// login could be told, one is asked for that nobody has.
     fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, why: Why, of: Option<String>) -> Verdict {
         let refused = || stranger().because(why, of.clone());
-        let logins = self.directory.all().iter().filter_map(|services| services.tenant.login.as_ref());
+        let logins = self.directory.all().iter().filter_map(|services| services.integration.login.as_ref());
         let logins = logins.map(|login| digest::Login {
             realm: &login.realm,
             user: &login.user,
@@ -312,18 +315,18 @@ fn contact_of(invite: &Request, services: &Services, restricted: bool) -> Result
         return Ok(ContactReference::unknown(UnknownContact::UnrestrictedSource));
     }
     let headers = invite.headers.iter().collect::<Vec<_>>();
-    ContactReference::from_headers(headers.iter().copied(), services.tenant.contact_id_header.as_deref(), instance)
+    ContactReference::from_headers(headers.iter().copied(), services.integration.contact_id_header.as_deref(), instance)
 }
 
-/// Why somebody may not call a tenant from there at all.
-fn why_not(tenant: &Tenant, origin: Origin<'_>) -> Option<Why> {
+/// Why somebody may not call an integration from there at all.
+fn why_not(integration: &Integration, origin: Origin<'_>) -> Option<Why> {
     let ip = origin.hop.remote.ip().to_canonical();
-    let from_there = tenant.sources.is_empty() || tenant.sources.iter().any(|net| net.contains(&ip));
-    let named = match &tenant.server_name {
+    let from_there = integration.sources.is_empty() || integration.sources.iter().any(|net| net.contains(&ip));
+    let named = match &integration.server_name {
         None => true,
         Some(name) => origin.server_name.is_some_and(|asked| asked.eq_ignore_ascii_case(name)),
     };
-    let readable = tenant.login.is_some() && !carries_logins(origin);
+    let readable = integration.login.is_some() && !carries_logins(origin);
     match () {
         () if !from_there => Some(Why::NotFromThere),
         () if !named => Some(Why::OtherServerName),

@@ -145,12 +145,12 @@ impl Reception {
 
     fn admit(&mut self, offered: CallOffered, admitted: Admitted, ctx: &mut Context<Self>) {
         let CallOffered { key, invite, hop, mut local, local_tag, .. } = offered;
-        let listed = networks::listing(&admitted.services.tenant.sources, hop.remote.ip());
+        let listed = networks::listing(&admitted.services.integration.sources, hop.remote.ip());
         local.networks = local.networks.iter().chain(listed).copied().collect();
         let id = CallId(self.next_call);
         self.next_call += 1;
         let now = crate::now();
-        let tenant = admitted.services.tenant.name.clone();
+        let tenant = admitted.services.integration.tenant.name.clone();
         let Some(dialog) = dialog_id(&invite, &local_tag) else { return };
         // The teardown plan before the call: should its thread never run, the caller is answered all the same.
         let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
@@ -336,7 +336,7 @@ impl Handler<Serve> for Reception {
     type Result = ();
 
     fn handle(&mut self, Serve(directory): Serve, _: &mut Self::Context) {
-        let networks = directory.all().iter().flat_map(|services| services.tenant.sources.iter().copied());
+        let networks = directory.all().iter().flat_map(|services| services.integration.sources.iter().copied());
         self.endpoint().do_send(Trust(networks.collect()));
         self.settings.admission.directory = directory;
     }
@@ -357,7 +357,7 @@ impl Handler<CallOffered> for Reception {
             Verdict::Admit(admitted) => {
                 let (key, trying) = (offered.key.clone(), offered.invite.trying());
                 self.endpoint().do_send(Tell(EndpointInput::Taken { key, trying, hop }));
-                metrics::call_offered(&admitted.services.tenant.name);
+                metrics::call_offered(&admitted.services.integration.tenant.name);
                 self.admit(offered, *admitted, ctx);
             }
             Verdict::AnswerThenBye { tenant, refusal } => {

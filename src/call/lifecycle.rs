@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellhop_tenancy::Tenant;
+use bellhop_tenancy::Integration;
 
 use self::deadline::Deadline;
 pub use self::exchange::{Goal, Input, Order, Told};
@@ -62,8 +62,8 @@ const NOT_NEEDED_TO_FAIL_OVER: [ChildName; 2] = [ChildName::TurnLoop, ChildName:
 /// What a call began with, and keeps.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// Whose call it is.
-    pub tenant: Arc<Tenant>,
+    /// Whose call it is, and how it shall be treated.
+    pub integration: Arc<Integration>,
     /// Where its SIP came from.
     pub source: IpAddr,
     /// Whether a contact flow takes over when we leave.

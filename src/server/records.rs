@@ -143,9 +143,9 @@ impl Books {
         Some(task)
     }
 
-    /// The keeper of one tenant.
-    pub(crate) fn keeper(&self, settings: &TenantSettings) -> Arc<dyn RecordKeeper> {
-        Arc::new(Keeper::new(self.clone(), settings))
+    /// The keeper of a tenant's calls that come by one of its integrations.
+    pub(crate) fn keeper(&self, tenant: &str, settings: &TenantSettings) -> Arc<dyn RecordKeeper> {
+        Arc::new(Keeper::new(self.clone(), tenant, settings))
     }
 
     /// Waits until everything that was handed over is in the store, [`FLUSH_MAX`] at most; what is not is lost then.
@@ -258,10 +258,10 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(books: Books, settings: &TenantSettings) -> Self {
+    fn new(books: Books, tenant: &str, settings: &TenantSettings) -> Self {
         let webhook = settings.records.webhook.as_ref();
         Self {
-            tenant: settings.name.clone(),
+            tenant: tenant.to_owned(),
             books,
             taken: Arc::default(),
             keep: settings.records.keep,

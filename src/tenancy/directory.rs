@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::integration::Integration;
 use crate::number::Number;
-use crate::tenant::Tenant;
 
 /// All tenants by their numbers. `S` is what one look-up gives: the tenant with its services.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<S> Default for Directory<S> {
     }
 }
 
-impl<S: AsRef<Tenant>> Directory<S> {
+impl<S: AsRef<Integration>> Directory<S> {
     /// A directory of tenants whose numbers are all different.
     pub fn new(all: impl IntoIterator<Item = Arc<S>>) -> Result<Self, NumberTaken> {
         let mut directory = Self::default();
@@ -73,16 +73,16 @@ impl<S: AsRef<Tenant>> Directory<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::tests::tenant;
+    use crate::integration::tests::integration;
 
-    fn directory(tenants: Vec<Tenant>) -> Result<Directory<Tenant>, NumberTaken> {
+    fn directory(tenants: Vec<Integration>) -> Result<Directory<Integration>, NumberTaken> {
         Directory::new(tenants.into_iter().map(Arc::new))
     }
 
     #[test]
     fn a_number_leads_to_its_tenant_however_it_is_written() {
         let directory =
-            directory(vec![tenant("a", &["+18005550123"]), tenant("b", &["+1 800 555 0199"])]).expect("good");
+            directory(vec![integration("a", &["+18005550123"]), integration("b", &["+1 800 555 0199"])]).expect("good");
         assert_eq!(directory.route("18005550199").map(|t| t.name.as_str()), Some("b"));
         assert!(directory.route("+18005550100").is_none() && directory.route("anonymous").is_none());
         assert!(directory.find("a").is_some() && directory.find("c").is_none());
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn no_number_has_two_owners() {
-        let taken = directory(vec![tenant("a", &["+18005550123"]), tenant("b", &["1-800-555-0123"])]);
+        let taken = directory(vec![integration("a", &["+18005550123"]), integration("b", &["1-800-555-0123"])]);
         let expected = NumberTaken { number: "+18005550123".into(), first: "a".into(), second: "b".into() };
         assert_eq!(taken.expect_err("taken"), expected);
     }

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod directory;
 pub mod id;
+pub mod integration;
 pub mod likely;
 pub mod networks;
 pub mod number;
@@ -18,6 +19,7 @@ pub mod succession;
 pub mod tenant;
 pub mod transfer_targets;
 
+pub use integration::Integration;
 pub use number::Number;
 pub use secret::Secret;
 pub use tenant::Tenant;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::directory::{Directory, NumberTaken};
-use crate::tenant::Tenant;
+use crate::integration::Integration;
 
 /// What a newer list says of one tenant.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct Change {
 }
 
 /// Lays a newer list over what is served.
-pub fn succeed<S: AsRef<Tenant>>(served: &Directory<S>, wanted: &[Wanted<S>], absent: Absent) -> Succession<S> {
+pub fn succeed<S: AsRef<Integration>>(served: &Directory<S>, wanted: &[Wanted<S>], absent: Absent) -> Succession<S> {
     let bad: HashSet<&str> = wanted.iter().filter_map(Wanted::bad).collect();
     let named: HashSet<&str> = wanted.iter().map(Wanted::name).collect();
     let newer: Vec<&Arc<S>> = wanted.iter().filter_map(Wanted::newer).filter(|one| !bad.contains(name(one))).collect();
@@ -83,11 +83,11 @@ pub fn succeed<S: AsRef<Tenant>>(served: &Directory<S>, wanted: &[Wanted<S>], ab
     Succession { directory, change, refused }
 }
 
-fn name<S: AsRef<Tenant>>(one: &Arc<S>) -> &str {
+fn name<S: AsRef<Integration>>(one: &Arc<S>) -> &str {
     &(**one).as_ref().name
 }
 
-impl<S: AsRef<Tenant>> Wanted<S> {
+impl<S: AsRef<Integration>> Wanted<S> {
     fn name(&self) -> &str {
         match self {
             Self::Same(name) | Self::Bad(name) => name,
@@ -113,19 +113,23 @@ impl<S: AsRef<Tenant>> Wanted<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::tests::tenant;
+    use crate::integration::tests::integration;
 
-    fn newer(name: &str, numbers: &[&str]) -> Wanted<Tenant> {
-        Wanted::Newer(Arc::new(tenant(name, numbers)))
+    fn newer(name: &str, numbers: &[&str]) -> Wanted<Integration> {
+        Wanted::Newer(Arc::new(integration(name, numbers)))
     }
 
-    fn served() -> Directory<Tenant> {
-        let all = [tenant("a", &["+1800555001"]), tenant("b", &["+1800555002"]), tenant("c", &["+1800555003"])];
+    fn served() -> Directory<Integration> {
+        let all = [
+            integration("a", &["+1800555001"]),
+            integration("b", &["+1800555002"]),
+            integration("c", &["+1800555003"]),
+        ];
         Directory::new(all.map(Arc::new)).expect("numbers of their own")
     }
 
     /// Who is added, changed, removed and refused.
-    fn told(wanted: &[Wanted<Tenant>], absent: Absent) -> [String; 4] {
+    fn told(wanted: &[Wanted<Integration>], absent: Absent) -> [String; 4] {
         let came = succeed(&served(), wanted, absent);
         let refused: Vec<String> = came.refused.iter().map(|taken| taken.second.clone()).collect();
         let Change { added, changed, removed } = came.change;

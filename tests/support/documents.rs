@@ -1,6 +1,7 @@
 //! The documents of the stage's tenants: snippets of TOML, read and judged by what the server reads them with.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bellhop::config::Reading;
 use bellhop::wiring::Targets;
@@ -79,7 +80,7 @@ pub(crate) fn lay_over(document: &mut Table, over: Table) {
     }
 }
 
-/// What the engine takes of these tenants.
+/// What the engine takes of these tenants, each with a single integration.
 pub(crate) fn targets(documents: Vec<Table>) -> Vec<Targets> {
     let mut file: Table = NODE.parse().expect("TOML");
     file.insert("tenants".to_owned(), Value::Array(documents.into_iter().map(Value::Table).collect()));
@@ -87,7 +88,7 @@ pub(crate) fn targets(documents: Vec<Table>) -> Vec<Targets> {
     let Reading { config, mistakes } = Reading::of(&text, Path::new("stage.toml")).expect("TOML");
     assert!(mistakes.is_empty(), "{mistakes}");
     let good = |tenant: &bellhop::config::Tenant| {
-        let (targets, mistakes) = Targets::of(&tenant.settings);
+        let (targets, mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
         assert!(mistakes.is_empty(), "{mistakes:?}");
         targets
     };

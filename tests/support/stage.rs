@@ -30,6 +30,7 @@ use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
+use bellhop_tenancy::Tenant;
 use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::quota::{Quota, Shares};
 use serde_json::json;
@@ -186,7 +187,7 @@ fn wire(targets: Targets, services: &FakeServices, contacts: Option<BetweenConta
         None => (shared.clone() as Arc<dyn AttributeWriter>, shared.clone() as Arc<dyn AttributeBlanker>),
     };
     Services {
-        tenant: Arc::new(targets.tenant),
+        integration: Arc::new(targets.integration),
         media: targets.media,
         instance: targets.instance,
         assistant: shared.clone(),
@@ -226,13 +227,14 @@ impl Stage {
         let mut tenants = documents::targets(std::iter::once(document.clone()).chain(neighbours).collect()).into_iter();
         let services = scripted();
         let wired = wire(tenants.next().expect("the stage's own"), &services, choices.contacts);
-        let trusted = wired.tenant.sources.clone();
+        let trusted = wired.integration.sources.clone();
         let or_ten = |n: usize| if n == 0 { 10 } else { n };
         let node = Quota::new(or_ten(choices.node_max_calls));
         let ports = PortPool::new(20_000, 20_099);
         let registry = Arc::new(CallRegistry::new(bellhop_actors::now()));
         let line = AudioLine::default();
-        let others = tenants.map(|other| Arc::new(Services { tenant: Arc::new(other.tenant), ..wired.clone() }));
+        let others =
+            tenants.map(|other| Arc::new(Services { integration: Arc::new(other.integration), ..wired.clone() }));
         let all = std::iter::once(Arc::new(wired.clone())).chain(others);
         let directory = Arc::new(Directory::new(all).expect("numbers of their own"));
         let settings = ReceptionSettings {
@@ -284,9 +286,11 @@ impl Stage {
         let mut document = self.document.clone();
         documents::lay_over(&mut document, change.parse().unwrap_or_else(|error| panic!("{error} in {change}")));
         let mut changed = documents::targets(vec![document]).remove(0);
-        changed.tenant.calls = changed.tenant.calls.going_on_from(&self.acme.tenant.calls);
+        let (before, after) = (&self.acme.integration.tenant, &changed.integration.tenant);
+        let calls = after.calls.going_on_from(&before.calls);
+        changed.integration.tenant = Arc::new(Tenant { name: after.name.clone(), calls });
         Services {
-            tenant: Arc::new(changed.tenant),
+            integration: Arc::new(changed.integration),
             media: changed.media,
             instance: changed.instance,
             conversation: changed.conversation,
@@ -360,7 +364,7 @@ impl Stage {
             ("legs on the clock", Shard::current().legs()),
             ("ports drawn", self.ports.drawn()),
             ("node permits", self.node.taken()),
-            ("tenant permits", self.acme.tenant.calls.taken()),
+            ("tenant permits", self.acme.integration.tenant.calls.taken()),
             ("dialogs", self.open_dialogs().await),
             ("teardowns", self.registry.unfinished()),
         ];

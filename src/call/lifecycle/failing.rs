@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bellhop_sip::dialog::refer::{SendMethod, Transfer};
-use bellhop_tenancy::tenant::FailureBeforeAnswer;
+use bellhop_tenancy::integration::FailureBeforeAnswer;
 
 use super::deadline::Reason;
 use super::{ANNOUNCEMENT_MAX, Lifecycle, NOT_NEEDED_TO_FAIL_OVER, Order, Preparation, State, Then, Told, failed};
@@ -45,7 +45,7 @@ impl Lifecycle {
 
     /// Whether a failure now is one that the call can fail over from: no contact flow takes over, and the far end hears.
     fn can_fail_over(&self, ending: &Ending) -> bool {
-        let tenant = &self.terms.tenant;
+        let integration = &self.terms.integration;
         let far_end_is_there = match ending {
             Ending::Failed { failure: Broken::Failure(failure), .. } => !matches!(
                 failure,
@@ -56,7 +56,7 @@ impl Lifecycle {
         };
         let in_time = match &self.state {
             State::Offered { .. } | State::Answering { then: Then::Talk(_) } => {
-                tenant.before_answer == FailureBeforeAnswer::AnswerThenBye
+                integration.before_answer == FailureBeforeAnswer::AnswerThenBye
             }
             State::Talking | State::Preparing { preparation: Preparation::Transfer(_) } => true,
             State::Answering { then: Then::FailOver(_) }
@@ -69,7 +69,7 @@ impl Lifecycle {
             | State::Terminating => false,
         };
         let alive = self.lives(ChildName::SipDialog) && self.lives(ChildName::JitterBuffer);
-        tenant.failover.is_some() && far_end_is_there && in_time && alive
+        integration.failover.is_some() && far_end_is_there && in_time && alive
     }
 
     /// Begins a failover: answers first where that is still to be done.
@@ -86,7 +86,7 @@ impl Lifecycle {
     pub(super) fn fail_over(&mut self, now: Instant, cause: Ending) {
         let children = NOT_NEEDED_TO_FAIL_OVER.to_vec();
         self.order(Order::Stop { children, within: ANNOUNCEMENT_MAX });
-        let failover = self.terms.tenant.failover.clone().unwrap_or_default();
+        let failover = self.terms.integration.failover.clone().unwrap_or_default();
         let then = failover.target.map(|target| Transfer { target, headers: vec![], send_method: SendMethod::Custom });
         self.announce(now, cause, failover.message, then);
     }

@@ -7,7 +7,7 @@ use bellhop_dialogue::response::SipTarget;
 use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
 use bellhop_sip::dialog::refer::{SendMethod, Transfer};
 use bellhop_sip::message::StatusCode;
-use bellhop_tenancy::tenant::{HoldOnTransfer, OnTransferFailure};
+use bellhop_tenancy::integration::{HoldOnTransfer, OnTransferFailure};
 
 use super::deadline::Reason;
 use super::transfer;
@@ -54,12 +54,14 @@ impl Lifecycle {
 
     pub(super) fn handoff_impossible(&mut self, now: Instant) {
         match &mut self.state {
-            State::Preparing { preparation: Preparation::HandOff } => match self.terms.tenant.on_transfer_failure {
-                OnTransferFailure::Continue => self.talk_on(),
-                OnTransferFailure::Disconnect => {
-                    self.fail(now, ChildName::ConnectHandoff, Failure::HandoffImpossible);
+            State::Preparing { preparation: Preparation::HandOff } => {
+                match self.terms.integration.on_transfer_failure {
+                    OnTransferFailure::Continue => self.talk_on(),
+                    OnTransferFailure::Disconnect => {
+                        self.fail(now, ChildName::ConnectHandoff, Failure::HandoffImpossible);
+                    }
                 }
-            },
+            }
             // The conversation ended; without a contact there is nobody to tell.
             State::Committing { completion, first_failure } => {
                 let headers = completion.take_headers();
@@ -207,7 +209,7 @@ impl Lifecycle {
             self.order(Order::Report(Told::TransferUnacceptable(why)));
             return self.transfer_failed(now, StatusCode(400), cause);
         }
-        match self.terms.tenant.hold {
+        match self.terms.integration.hold {
             HoldOnTransfer::Hold => {
                 self.enter(State::Transferring { after_hold: Some(transfer), cause });
                 self.order(Order::Hold);
@@ -243,13 +245,13 @@ impl Lifecycle {
         self.order(Order::Report(Told::TransferFailed { status }));
         self.order(Order::VoidKey);
         if let State::Transferring { .. } = self.state
-            && self.terms.tenant.hold == HoldOnTransfer::Hold
+            && self.terms.integration.hold == HoldOnTransfer::Hold
         {
             self.order(Order::EndHold);
         }
-        let message = self.terms.tenant.transfer_failure_message.clone();
+        let message = self.terms.integration.transfer_failure_message.clone();
         let broken = || failed(ChildName::SipDialog, Failure::TransferFailed);
-        match (cause, self.terms.tenant.on_transfer_failure) {
+        match (cause, self.terms.integration.on_transfer_failure) {
             (Some(cause), _) => self.announce(now, cause, message, None),
             (None, OnTransferFailure::Continue) => self.talk_on(),
             (None, OnTransferFailure::Disconnect) => self.announce(now, broken(), message, None),

@@ -7,8 +7,8 @@ use bellhop_dialogue::response::sip_target::{HeadersBy, TransferMethod};
 use bellhop_dialogue::response::{ConnectToAgent, SipTarget};
 use bellhop_dialogue::transcript::Transcript;
 use bellhop_sip::message::StatusCode;
+use bellhop_tenancy::integration::OnTransferFailure;
 use bellhop_tenancy::settings;
-use bellhop_tenancy::tenant::OnTransferFailure;
 use serde_json::json;
 
 use super::*;
@@ -36,9 +36,9 @@ fn terms(line: Line, on_transfer_failure: OnTransferFailure) -> Terms {
     let document = settings::json::read(&document.to_string()).expect("JSON");
     let read = settings::Reading::of(&document, &settings::Alone);
     assert_eq!(read.mistakes, []);
-    let tenant = read.settings.tenant();
+    let integration = read.settings.integration(Arc::new(read.settings.tenant()));
     let source = [192, 0, 2, 1].into();
-    Terms { tenant: Arc::new(tenant), source, in_contact_flow: matches!(line, Line::Connect) }
+    Terms { integration: Arc::new(integration), source, in_contact_flow: matches!(line, Line::Connect) }
 }
 
 fn goal(uri: Option<(&str, TransferMethod)>) -> Input {

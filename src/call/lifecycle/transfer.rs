@@ -7,8 +7,8 @@ use super::Terms;
 
 /// Where a target leads that is not on the tenant's list: its host, or what kind of target it is; never a number.
 pub(super) fn forbidden(terms: &Terms, uri: &str) -> Option<String> {
-    let tenant = &terms.tenant;
-    if tenant.transfer_targets == TransferTargets::Anywhere {
+    let integration = &terms.integration;
+    if integration.transfer_targets == TransferTargets::Anywhere {
         return None;
     }
     let Some(uri) = Uri::parse(uri) else { return Some("what is no URI".to_owned()) };
@@ -20,8 +20,8 @@ pub(super) fn forbidden(terms: &Terms, uri: &str) -> Option<String> {
         Scheme::Sip | Scheme::Sips => (rest.rsplit_once('@').map(|(user, _)| user), Some(uri.host.as_str())),
         Scheme::Other(_) => return Some("a URI of another scheme".to_owned()),
     };
-    let failure = tenant.failover.as_ref().and_then(|failover| Uri::parse(failover.target.as_deref()?));
+    let failure = integration.failover.as_ref().and_then(|failover| Uri::parse(failover.target.as_deref()?));
     let failure = failure.as_ref().map(|uri| uri.host.as_str()).filter(|host| !host.is_empty());
-    let allowed = tenant.transfer_targets.allow(Target { user, host }, terms.source, failure);
+    let allowed = integration.transfer_targets.allow(Target { user, host }, terms.source, failure);
     (!allowed).then(|| host.unwrap_or("a number").to_owned())
 }

@@ -3,6 +3,7 @@
 use super::*;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::services::Codec;
@@ -24,7 +25,8 @@ fn parse(text: &str, path: &Path) -> Result<Config, Mistakes> {
 
 /// What the engine takes of the first tenant.
 fn targets(config: &Config) -> Targets {
-    Targets::of(&config.tenants[0].settings).0
+    let settings = &config.tenants[0].settings;
+    Targets::of(settings, Arc::new(settings.tenant())).0
 }
 
 const GOOD: &str = r#"
@@ -48,7 +50,7 @@ voice = "slt"
 #[test]
 fn the_least_file_has_sensible_defaults() {
     let config = read(GOOD).expect("good");
-    let quota = targets(&config).tenant.calls;
+    let quota = targets(&config).integration.tenant.calls.clone();
     let calls: Vec<_> = std::iter::from_fn(|| quota.acquire().ok()).take(1000).collect();
     assert_eq!((config.sip.listen.len(), config.media.ports, calls.len()), (3, (20_000, 29_999), 100));
     assert!(!format!("{config:?}").contains("AKIA") && !format!("{config:?}").contains("\"secret\""));
@@ -94,7 +96,7 @@ fn sip_is_read_with_networks_tls_and_logins() {
     let config = read(&more).expect("good");
     assert_eq!(config.sip.listen[0].sources.len(), 2);
     assert_eq!(config.sip.tls.as_ref().map(|tls| tls.key.clone()), Some("k.pem".into()));
-    let tenant = targets(&config).tenant;
+    let tenant = targets(&config).integration;
     assert_eq!((tenant.sources.len(), tenant.login.as_ref().map(|l| l.realm.as_str())), (2, Some("bellhop")));
     assert_eq!(tenant.failover, None, "the contact flow takes over");
     let without = more.replace("[sip.tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n", "");
@@ -162,7 +164,7 @@ fn transfer_targets_are_hosts_numbers_or_anywhere() {
     let with = |list: &str| {
         GOOD.replace("[tenants.connect]", &format!("[tenants.sip]\ntransfer_targets = {list}\n[tenants.connect]"))
     };
-    let allowed = |text: &str| targets(&read(text).expect("good")).tenant.transfer_targets;
+    let allowed = |text: &str| targets(&read(text).expect("good")).integration.transfer_targets;
     assert_eq!(allowed(&with("[\"anywhere\"]")), TransferTargets::Anywhere);
     assert_ne!(allowed(&with("[\"pbx.example.com\", \"+4420\"]")), TransferTargets::default());
     assert_eq!(allowed(GOOD), TransferTargets::default());
@@ -177,7 +179,7 @@ fn a_tenant_without_amazon_connect_fails_over_by_sip() {
     let text = format!(
         "{head}[tenants.sip]\nfailure_target = \"sip:desk@pbx\"\nfailure_message = \"\"\n[tenants.assistant]{tail}"
     );
-    let failover = targets(&read(&text).expect("good")).tenant.failover.expect("it has a failover");
+    let failover = targets(&read(&text).expect("good")).integration.failover.expect("it has a failover");
     assert_eq!((failover.target.as_deref(), failover.message), (Some("sip:desk@pbx"), None));
     let bad = read(&text.replace("sip:desk@pbx", "desk")).expect_err("no URI");
     assert!(bad[0].contains("failure_target"), "{bad:?}");

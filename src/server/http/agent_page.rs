@@ -81,10 +81,11 @@ pub(super) async fn agent_page(shared: Data<Shared>, asked: Query<Asked>) -> Htt
     match record {
         Some((tenant, record)) => {
             tracing::info!(tenant, "a conversation was viewed");
-            let tenant = shared.server.tenant(&tenant);
-            let ancestors = tenant.as_ref().map(|tenant| tenant.frame_ancestors.as_slice()).unwrap_or_default();
-            let language = tenant.as_ref().map_or(ENGLISH, |tenant| tenant.language.as_str());
-            answer(StatusCode::OK, ancestors, &nonce).body(show(&record, language, &nonce))
+            // A conversation is its tenant's: whoever may frame one of his may frame any.
+            let integrations = shared.server.integrations_of(&tenant);
+            let ancestors = integrations.iter().flat_map(|one| one.frame_ancestors.iter().cloned()).collect::<Vec<_>>();
+            let language = integrations.first().map_or(ENGLISH, |one| one.language.as_str());
+            answer(StatusCode::OK, &ancestors, &nonce).body(show(&record, language, &nonce))
         }
         None => {
             let page = Unknown { nonce: &nonce };

@@ -28,7 +28,7 @@ use bellhop_adapters::sounds::WebSounds;
 use bellhop_amazon_connect::Limiters;
 use bellhop_call::ports::Readiness;
 use bellhop_connect::ports::FiledHistories;
-use bellhop_tenancy::tenant::Tenant;
+use bellhop_tenancy::Integration;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -198,7 +198,7 @@ impl Server {
         current.becomes(everybody);
         starting::describe(&config, &skipped, &series);
         let trusted: Vec<IpNet> =
-            directory.all().iter().flat_map(|services| services.tenant.sources.iter().copied()).collect();
+            directory.all().iter().flat_map(|services| services.integration.sources.iter().copied()).collect();
         let (reception, arbiters) = starting::reception(&config, directory, &registry, &observer);
         let sip = bound.addresses();
         let (wire, serving) = bound.split();
@@ -227,9 +227,9 @@ impl Server {
         })
     }
 
-    /// What the engine knows of a tenant that is served.
-    pub fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
-        self.current.everybody().directory.find(name).map(|served| served.tenant())
+    /// The integrations of a tenant that are served.
+    pub fn integrations_of(&self, tenant: &str) -> Vec<Arc<Integration>> {
+        self.current.everybody().of_tenant(tenant).map(|served| served.integration()).collect()
     }
 
     /// Tenants that are not served for their mistakes, and how many those are.
@@ -239,7 +239,7 @@ impl Server {
 
     /// Brings up to date what is no event: who rests, and what the process takes.
     pub fn measure(&self) {
-        self.current.everybody().directory.all().iter().for_each(|served| served.measure());
+        self.current.everybody().measure();
         // Whoever reads the configuration again does so himself.
         if let Ok(mut reloading) = self.reloading.try_lock() {
             reloading.drop_series(&self.current.everybody());

@@ -179,7 +179,7 @@ impl Reloading {
             Found::Newer(newer) => {
                 let (tenant, engines) = *newer;
                 let name = tenant.settings.name.clone();
-                let older = before.directory.find(&name).map(|served| served.calls());
+                let older = before.directory.find(&name).map(|served| &served.tenant().calls);
                 let (served, contacts) = self.workshop.serve(tenant, engines, older.or(self.retired.of(&name)));
                 left_behind.extend(contacts.map(|contacts| (name, contacts)));
                 Wanted::Newer(Arc::new(served))
@@ -206,7 +206,7 @@ impl Reloading {
         }
         for gone in removed.iter().filter_map(|name| before.directory.find(name)) {
             books.deliver_no_more(&gone.settings.name, CALLS_OVER);
-            self.retired.retire(&gone.settings.name, gone.calls());
+            self.retired.retire(&gone.settings.name, &gone.tenant().calls);
         }
         // Those who had nothing but a gauge that says so.
         let mended = before.skipped.iter().filter(|(name, _)| !now.knows(name));

@@ -11,18 +11,18 @@ use bellhop_connect::InstanceArn;
 use bellhop_dialogue::redaction::Redaction;
 use bellhop_dialogue::turn_loop::{Policy, Trigger};
 use bellhop_sip::dialog::refer;
-use bellhop_tenancy::Tenant;
 use bellhop_tenancy::settings::{
     self, BargeIn, ConnectSettings, ConversationSettings, MediaSettings, Mistake, Srtp, TenantSettings,
 };
+use bellhop_tenancy::{Integration, Tenant};
 
 use crate::config::{Config, Mistakes};
 
-/// What the engine takes of a tenant's settings.
+/// What the engine takes of a document.
 #[derive(Debug)]
 pub struct Targets {
-    /// The tenant, with a quota that has no call yet.
-    pub tenant: Tenant,
+    /// What the engine knows of the integration.
+    pub integration: Integration,
     /// How its calls sound.
     pub media: MediaPolicy,
     /// How its conversations are led.
@@ -34,11 +34,11 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Those of a tenant, with every mistake by its path in the tenant's document.
-    pub fn of(settings: &TenantSettings) -> (Self, Vec<Mistake>) {
+    /// Those of a tenant's integration, with every mistake by its path in the document.
+    pub fn of(settings: &TenantSettings, tenant: Arc<Tenant>) -> (Self, Vec<Mistake>) {
         let mut mistakes = vec![];
         let targets = Self {
-            tenant: settings.tenant(),
+            integration: settings.integration(tenant),
             media: media(&settings.media),
             conversation: conversation(&settings.conversation, &mut mistakes),
             instance: settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes)),
@@ -58,7 +58,7 @@ impl Targets {
 /// The mistakes of all tenants that only their targets know of.
 pub(crate) fn judge(config: &Config) -> Mistakes {
     let of = |tenant: &crate::config::Tenant| {
-        let (_, mistakes) = Targets::of(&tenant.settings);
+        let (_, mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
         mistakes.into_iter().map(|mistake| (tenant.path(&mistake.path), mistake.why)).collect::<Vec<_>>()
     };
     config.places.mistakes(config.tenants.iter().flat_map(of).collect())

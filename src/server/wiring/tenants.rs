@@ -1,8 +1,8 @@
-//! A tenant as it is served: what its settings say, and the services that were opened for it.
+//! An integration as it is served: what its settings say, and the services that were opened for it.
 //!
 //! Invariant: who is served is one value that is swapped whole ([`Current`]); whoever has taken it out keeps it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +15,17 @@ use bellhop_adapters::storage::Store;
 use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
-use bellhop_tenancy::Tenant;
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
+use bellhop_tenancy::{Integration, Tenant};
 
 use super::targets::Targets;
 use crate::config::{self, Mark};
 use crate::engines::{AtRest, TenantEngines};
 use crate::records::Books;
 
-/// One tenant.
+/// One integration.
 pub(crate) struct Served {
     /// What was said of it.
     pub(crate) settings: TenantSettings,
@@ -35,9 +35,9 @@ pub(crate) struct Served {
     at_rest: [(&'static str, AtRest); 3],
 }
 
-/// A tenant's contacts, for what may have to be taken back.
+/// An integration's contacts, for what may have to be taken back.
 pub(super) struct WrittenContacts {
-    pub(super) tenant: String,
+    pub(super) integration: String,
     pub(super) writes: NotedWrites,
 }
 
@@ -88,50 +88,62 @@ impl Everybody {
         self.directory.find(name).is_some() || self.skipped.iter().any(|(skipped, _)| skipped == name)
     }
 
+    /// The integrations of a tenant.
+    pub(super) fn of_tenant(&self, name: &str) -> impl Iterator<Item = &Served> {
+        self.directory.all().iter().map(|served| &**served).filter(move |served| served.tenant().name == name)
+    }
+
+    /// Which services are left alone for their failures becomes a metric: of a tenant, those that any of its integrations
+    /// leaves alone.
+    pub(super) fn measure(&self) {
+        let mut all: BTreeMap<(&str, &str, &str), bool> = BTreeMap::new();
+        for served in self.directory.all() {
+            for (port, at_rest) in &served.at_rest {
+                for (service, rests) in at_rest() {
+                    *all.entry((&served.tenant().name, port, service)).or_default() |= rests;
+                }
+            }
+        }
+        for ((tenant, port, service), rests) in all {
+            bellhop_actors::metrics::service_at_rest(tenant, port, service, rests);
+        }
+    }
+
     /// What is said of each.
     pub(crate) fn settings(&self) -> impl Iterator<Item = &TenantSettings> {
         self.directory.all().iter().map(|served| &served.settings)
     }
 }
 
-impl AsRef<Tenant> for Served {
-    fn as_ref(&self) -> &Tenant {
-        &self.services.tenant
+impl AsRef<Integration> for Served {
+    fn as_ref(&self) -> &Integration {
+        &self.services.integration
     }
 }
 
 impl Served {
     /// What the engine knows of it.
-    pub(super) fn tenant(&self) -> Arc<Tenant> {
-        Arc::clone(&self.services.tenant)
+    pub(super) fn integration(&self) -> Arc<Integration> {
+        Arc::clone(&self.services.integration)
     }
 
-    /// Counts its calls.
-    pub(super) fn calls(&self) -> &Quota {
-        &self.services.tenant.calls
-    }
-
-    /// Which services are left alone for their failures becomes a metric.
-    pub(super) fn measure(&self) {
-        for (port, at_rest) in &self.at_rest {
-            for (service, rests) in at_rest() {
-                bellhop_actors::metrics::service_at_rest(&self.settings.name, port, service, rests);
-            }
-        }
+    /// Whose it is.
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.services.integration.tenant
     }
 
     /// It is served no more, or not by these services: none of them rests.
     pub(super) fn forget(&self) {
         for (port, at_rest) in &self.at_rest {
             for (service, _) in at_rest() {
-                bellhop_actors::metrics::service_at_rest(&self.settings.name, port, service, false);
+                bellhop_actors::metrics::service_at_rest(&self.tenant().name, port, service, false);
             }
         }
     }
 }
 
 impl Workshop {
-    /// Makes a tenant's services of its engines; must be called on an actix system. `older` counts the calls that a tenant of
+    /// Makes an integration's services of its engines; must be called on an actix system. `older` counts the calls that a tenant of
     /// its name has already. What comes with it is for what a former process left in flight.
     pub(super) fn serve(
         &self,
@@ -141,18 +153,19 @@ impl Workshop {
     ) -> (Served, Option<WrittenContacts>) {
         let config::Tenant { settings, mark, .. } = tenant;
         // Their mistakes have been told with the reading: nobody who has some is served.
-        let (mut targets, _) = Targets::of(&settings);
+        let mut tenant = settings.tenant();
         if let Some(older) = older {
-            targets.tenant.calls = targets.tenant.calls.going_on_from(older);
+            tenant.calls = tenant.calls.going_on_from(older);
         }
-        let contacts = Contacts::of(&settings, targets.instance, &self.limiters, &*self.store);
-        let name = settings.name.clone();
+        let name = tenant.name.clone();
+        let (targets, _) = Targets::of(&settings, Arc::new(tenant));
+        let contacts = Contacts::of(&settings, &name, targets.instance, &self.limiters, &*self.store);
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
         let histories = self.store.histories(settings.records.histories.unwrap_or(self.histories));
         let services = Services {
-            tenant: Arc::new(targets.tenant),
+            integration: Arc::new(targets.integration),
             media: targets.media,
             recorder,
             instance: contacts.instance,
@@ -166,7 +179,7 @@ impl Workshop {
             blanker: contacts.blanker,
             histories,
             assistant_id: settings.assistant[0].kind.id().into(),
-            records: self.books.keeper(&settings),
+            records: self.books.keeper(&name, &settings),
             observer: Some(Arc::clone(&self.observer)),
         };
         (Served { settings, mark, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
@@ -222,7 +235,7 @@ impl Retired {
     }
 }
 
-/// The ports to a tenant's contacts.
+/// The ports to an integration's contacts.
 struct Contacts {
     instance: Option<InstanceArn>,
     attributes: Arc<dyn AttributeWriter>,
@@ -232,7 +245,13 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(settings: &TenantSettings, instance: Option<InstanceArn>, limiters: &Limiters, store: &dyn Store) -> Self {
+    fn of(
+        settings: &TenantSettings,
+        tenant: &str,
+        instance: Option<InstanceArn>,
+        limiters: &Limiters,
+        store: &dyn Store,
+    ) -> Self {
         let (Some(connect), Some(instance)) = (&settings.connect, instance) else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
@@ -242,11 +261,11 @@ impl Contacts {
             secret_access_key: connect.secret_access_key.expose().to_owned(),
         };
         let client = Client::new(&instance, &credentials, connect.endpoint_url.as_deref(), limiters);
-        warn_if_unreachable(&settings.name, connect, &instance);
-        let (instance, tenant) = (Some(instance), settings.name.clone());
-        let writes = NotedWrites::new(client, store.write_notes(&tenant));
+        warn_if_unreachable(tenant, connect, &instance);
+        let (instance, integration) = (Some(instance), settings.name.clone());
+        let writes = NotedWrites::new(client, store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
-        Self { instance, attributes, blanker, written: Some(WrittenContacts { tenant, writes }) }
+        Self { instance, attributes, blanker, written: Some(WrittenContacts { integration, writes }) }
     }
 }
 

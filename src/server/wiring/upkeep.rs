@@ -124,15 +124,15 @@ async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
 }
 
 /// Blanks what a former process was writing when it died.
-async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { tenant, writes }: WrittenContacts) {
-    let left = until_it_works(async || store.writes_in_flight(&tenant).await).await;
+async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { integration, writes }: WrittenContacts) {
+    let left = until_it_works(async || store.writes_in_flight(&integration).await).await;
     for write in left {
-        let (tenant, writes) = (tenant.clone(), writes.clone());
+        let (integration, writes) = (integration.clone(), writes.clone());
         actix_rt::spawn(async move {
             if writes.take_back(write).await == WriteOutcome::Done {
-                tracing::warn!(tenant, "a hand-off that a former server died in was taken back");
+                tracing::warn!(integration, "a hand-off that a former server died in was taken back");
             } else {
-                tracing::error!(tenant, "a hand-off that a former server died in could not be taken back");
+                tracing::error!(integration, "a hand-off that a former server died in could not be taken back");
             }
         });
     }
@@ -141,9 +141,11 @@ async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { tenant,
 /// Gives the calls that were up when a former process died their records.
 async fn list_lost(calls: &dyn CallsUnderWay, records: &dyn RecordWriter, current: &Current) -> Result<(), StoreError> {
     let (lost, everybody) = (calls.calls_left_behind().await?, current.everybody());
+    // Which of a tenant's integrations had the call is not known: it is kept as by the one that keeps calls longest.
     let kept = |tenant: &str| {
-        let records = &everybody.directory.find(tenant)?.settings.records;
-        Some((records.keep, records.webhook.as_ref().is_some_and(|webhook| webhook.calls)))
+        let all = everybody.of_tenant(tenant).map(|served| &served.settings.records);
+        let all = all.map(|records| (records.keep, records.webhook.as_ref().is_some_and(|webhook| webhook.calls)));
+        all.reduce(|one, other| (one.0.max(other.0), one.1 || other.1))
     };
     let entries: Vec<Entry> = lost
         .into_iter()

@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 
 use super::section::Section;
+use crate::integration::{Failover, HoldOnTransfer, Login};
 use crate::networks;
-use crate::tenant::{Failover, HoldOnTransfer, Login};
 use crate::transfer_targets::TransferTargets;
 
 /// Spoken when a call fails where no contact flow takes over.

@@ -4,12 +4,13 @@
 //! document; what only others can judge (an ARN, a pattern, where a transfer may go) is here as it was written.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use crate::Tenant;
+use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, Ringing};
 use crate::number::Number;
 use crate::quota::Quota;
 use crate::secret::Secret;
-use crate::tenant::{FailureBeforeAnswer, OnTransferFailure, Ringing};
+use crate::tenant::Tenant;
 
 use super::conversation::{self, ConversationSettings};
 use super::media::{self, MediaSettings};
@@ -116,13 +117,18 @@ impl TenantSettings {
         (settings, section.mark())
     }
 
-    /// What the engine needs to know of the tenant; its quota has no call yet.
+    /// The tenant of a document that stands for both, a tenant and its one integration; it has no call yet.
     pub fn tenant(&self) -> Tenant {
-        Tenant {
+        Tenant { name: self.name.clone(), calls: Quota::new(self.max_calls) }
+    }
+
+    /// What a call needs to know of the integration.
+    pub fn integration(&self, tenant: Arc<Tenant>) -> Integration {
+        Integration {
             name: self.name.clone(),
+            tenant,
             numbers: self.numbers.clone(),
             language: self.language.clone(),
-            calls: Quota::new(self.max_calls),
             ringing: self.ringing,
             before_answer: self.before_answer,
             on_transfer_failure: self.on_transfer_failure,

@@ -1,6 +1,7 @@
 //! One document by three readers: TOML, JSON and the pairs of a form.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::settings::{self, KEPT, Mistake, TenantSettings, form, json};
@@ -179,7 +180,7 @@ fn flatten(path: &str, value: &Toml, pairs: &mut Vec<(String, String)>) {
 /// Every mistake, those of the targets too, in one order.
 fn mistakes(document: &Table) -> Vec<Mistake> {
     let read = settings::Reading::of(document, &Here(vec![]));
-    let (_, more) = Targets::of(&read.settings);
+    let (_, more) = Targets::of(&read.settings, Arc::new(read.settings.tenant()));
     let mut all: Vec<Mistake> = read.mistakes.into_iter().chain(more).collect();
     all.sort_by(|one, other| (&one.path, &one.why).cmp(&(&other.path, &other.why)));
     all
