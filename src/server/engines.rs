@@ -28,7 +28,7 @@ use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
 use bellhop_tenancy::settings::{
-    AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, TenantSettings, WatsonCredentials,
+    self, AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, TenantSettings, WatsonCredentials,
     WatsonService,
 };
 
@@ -76,6 +76,8 @@ pub(crate) struct Choices {
 enum Found {
     Key(&'static str, String),
     Script(PathBuf, BadScript),
+    /// The same of a script that stands in the document itself.
+    ScriptText(BadScript),
 }
 
 impl Found {
@@ -87,6 +89,10 @@ impl Found {
                 .into_iter()
                 .map(|ScriptMistake { at, why }| Mistake::within(&path, at, tenant.index, why))
                 .collect(),
+            Self::ScriptText(bad) => {
+                let key = tenant.path(&service.key("assistant.script_text"));
+                script_mistakes(bad).map(|why| places.mistake(&key, why)).collect()
+            }
         }
     }
 }
@@ -165,6 +171,14 @@ impl Engines {
     }
 }
 
+/// What is wrong with a script that stands in a document, with the line of the script.
+pub(crate) fn script_mistakes(BadScript(mistakes): BadScript) -> impl Iterator<Item = String> {
+    mistakes.into_iter().map(|ScriptMistake { at, why }| match at {
+        Some((line, _)) => format!("line {line}: {why}"),
+        None => why,
+    })
+}
+
 fn at_rest<S: ?Sized + Send + Sync + 'static>(services: &InOrder<S>) -> AtRest {
     let services = services.clone();
     Box::new(move || services.at_rest())
@@ -233,7 +247,12 @@ impl Shared {
         expected: &mut Vec<String>,
     ) -> Result<(&'static str, Arc<dyn Assistant>), Found> {
         match kind {
-            AssistantKind::Scripted { script } => {
+            AssistantKind::Scripted { script: settings::Script::Text(text) } => {
+                let parsed = Script::parse(text).map_err(Found::ScriptText)?;
+                expected.extend(parsed.phrases());
+                Ok(("scripted", Arc::new(Scripted::new(parsed))))
+            }
+            AssistantKind::Scripted { script: settings::Script::File(script) } => {
                 let cannot = |why| Found::Key("assistant.script", format!("the file {} {why}", script.display()));
                 let text = read_text(script, TEXT_MAX).map_err(cannot)?;
                 let parsed = Script::parse(&text).map_err(|bad| Found::Script(script.clone(), bad))?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::services::Codec;
-use bellhop_tenancy::settings::{AssistantKind, BargeIn, RecognizerKind, SynthesizerKind};
+use bellhop_tenancy::settings::{AssistantKind, BargeIn, RecognizerKind, Script, SynthesizerKind};
 use bellhop_tenancy::transfer_targets::TransferTargets;
 
 use crate::wiring::{Targets, judge};
@@ -514,7 +514,7 @@ fn every_path_starts_at_the_folder_of_the_file() {
     assert_eq!(config.storage.url, format!("sqlite://{}/calls.db?mode=rwc", folder.display()));
     assert_eq!(config.tenants[0].settings.recording.folder.as_deref(), Some(folder.join("rec").as_path()));
     let AssistantKind::Scripted { script } = &config.tenants[0].settings.assistant[0].kind else { panic!("scripted") };
-    assert_eq!(*script, folder.join("demo.yaml"));
+    assert_eq!(*script, Script::File(folder.join("demo.yaml")));
     assert!(std::fs::read_dir(&folder).expect("there").next().is_none(), "nothing is created");
     let memory = parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
     assert_eq!(memory.expect("good").storage.url, "sqlite::memory:");

@@ -51,18 +51,25 @@ impl Reading {
 
     /// The document for whoever keeps secrets in another place than settings. One with mistakes has none: what was not
     /// understood may hide a secret.
-    pub fn set_apart(mut self) -> Result<SetApart, Vec<Mistake>> {
+    pub fn set_apart(self) -> Result<SetApart, Vec<Mistake>> {
         if !self.mistakes.is_empty() {
             return Err(self.mistakes);
         }
+        Ok(SetApart::of(self.document, self.secrets))
+    }
+}
+
+impl SetApart {
+    /// Sets apart the secrets that stand at these paths of a document.
+    pub(super) fn of(mut document: Table, paths: Vec<String>) -> Self {
         let mut secrets = vec![];
-        for path in self.secrets {
-            if let Some(Value::Text(text)) = self.document.at_mut(&path) {
+        for path in paths {
+            if let Some(Value::Text(text)) = document.at_mut(&path) {
                 let secret = std::mem::replace(text, format!("{KEPT}{path}"));
                 secrets.push((path, Secret::new(secret)));
             }
         }
-        Ok(SetApart { document: self.document, secrets })
+        Self { document, secrets }
     }
 }
 

@@ -22,6 +22,11 @@ pub trait Surroundings {
     /// from others than the operator refuses places that only the operator may name.
     fn secret_at(&self, place: &str) -> Result<String, String>;
 
+    /// Whether the document may name files and folders of this machine.
+    fn has_files(&self) -> bool {
+        true
+    }
+
     /// A path of the document: relative ones start where it lies.
     fn path(&self, written: &str) -> PathBuf;
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde_json::{Map, Value as Json};
@@ -51,6 +52,21 @@ impl Section<'_> {
             Some(_) => {}
         }
         self.text(key).unwrap_or_default()
+    }
+
+    /// A file or folder that must be named; empty if it is not, which has been told then. Where a document may name none,
+    /// `instead` says what to do.
+    pub(super) fn required_path(&self, key: &str, instead: &str) -> PathBuf {
+        if self.has(key) && !self.gathered.around().has_files() {
+            let _ = self.text(key);
+            let why = format!("names a file of the server, which its operator's file alone may: {instead}");
+            self.mistake(key, &why);
+            return PathBuf::new();
+        }
+        match self.required_text(key) {
+            text if text.is_empty() => PathBuf::new(),
+            text => self.relative(&text),
+        }
     }
 
     /// A list of texts, none of them empty; an empty list is a mistake.

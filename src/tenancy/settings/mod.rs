@@ -17,6 +17,8 @@ pub mod json;
 mod keys;
 mod media;
 mod mistake;
+mod parts;
+pub mod patch;
 mod records;
 mod renamed;
 mod secrets;
@@ -33,10 +35,12 @@ pub use document::{KEPT, Reading, SetApart, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
+pub use parts::{Composed, ComposedReading, KeptSecrets, PartKind, PartReading, Unopened, names_kept, read_part};
 pub use records::{RecordSettings, RecordingSettings, RecordsWebhook};
 pub use section::Section;
 pub use services::{
-    AmazonService, AssistantKind, Parameters, Ranked, RecognizerKind, SynthesizerKind, WatsonCredentials, WatsonService,
+    AmazonService, AssistantKind, Parameters, Ranked, RecognizerKind, Script, SynthesizerKind, WatsonCredentials,
+    WatsonService,
 };
 pub use sip::SipSettings;
 pub use tenant::{ConnectSettings, TenantSettings};

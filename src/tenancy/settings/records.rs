@@ -48,10 +48,10 @@ const SECRET_MAX: usize = 1024;
 const DAY: u64 = 24 * 3600;
 
 pub(super) fn read_recording(section: &Section<'_>) -> RecordingSettings {
-    let folder = section.required_text("folder");
+    let folder = section.required_path("folder", "ask the operator for recordings");
     let keep = section.number("keep_days", 1..=3650).map(|days| Duration::from_secs(days as u64 * DAY));
     section.finish();
-    RecordingSettings { folder: (!folder.is_empty()).then(|| section.relative(&folder)), keep }
+    RecordingSettings { folder: (!folder.as_os_str().is_empty()).then_some(folder), keep }
 }
 
 pub(super) fn read(section: &Section<'_>) -> RecordSettings {

@@ -8,6 +8,11 @@ use super::HTTP;
 use super::section::Section;
 use crate::secret::Secret;
 
+/// The key of a service by itself that says which port it serves.
+pub(super) const PORT: &str = "port";
+/// The sections that services stand in.
+pub(super) const PORTS: [&str; 2] = ["speech_to_text", "text_to_speech"];
+
 /// A service's own parameters, by name.
 pub type Parameters = Map<String, Json>;
 
@@ -16,8 +21,8 @@ pub type Parameters = Map<String, Json>;
 pub enum AssistantKind {
     /// `kind = "scripted"`
     Scripted {
-        /// `script`, relative to where the document lies.
-        script: PathBuf,
+        /// `script` or `script_text`
+        script: Script,
     },
     /// `kind = "webhook"`
     Webhook {
@@ -52,6 +57,15 @@ pub enum AssistantKind {
         /// `stateful`
         stateful: bool,
     },
+}
+
+/// The script of a scripted assistant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// `script`: a file, relative to where the document lies.
+    File(PathBuf),
+    /// `script_text`: the script itself.
+    Text(String),
 }
 
 impl AssistantKind {
@@ -197,6 +211,35 @@ fn read_one<'a, T>(
     next
 }
 
+/// One assistant by itself.
+pub(super) fn read_assistant_alone(section: &Section<'_>) {
+    let kind = read_assistant(section);
+    finish_alone(section, kind.is_some());
+}
+
+/// One service by itself; its port stands beside its kind.
+pub(super) fn read_service_alone(section: &Section<'_>, language: &str) {
+    let known = match section.required_choice(PORT, &PORTS) {
+        Some(0) => read_recognizer(section).is_some(),
+        Some(_) => read_synthesizer(section, language).is_some(),
+        None => false,
+    };
+    finish_alone(section, known);
+}
+
+fn finish_alone(section: &Section<'_>, is_known: bool) {
+    if section.has("fallback") {
+        section.mistake("fallback", "stands in the integration, which lists in order what it uses");
+    }
+    let _ = section.optional_section("fallback");
+    // Which keys it may have depends on its kind.
+    if is_known {
+        section.finish();
+    } else {
+        section.finish_missing();
+    }
+}
+
 pub(super) fn read_assistants(section: &Section<'_>) -> Vec<Ranked<AssistantKind>> {
     in_order(section, read_assistant)
 }
@@ -227,8 +270,21 @@ fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
             greeting: section.text("greeting"),
             parameters: section.parameters("parameters"),
         },
-        _ => AssistantKind::Scripted { script: section.relative(&section.required_text("script")) },
+        _ => AssistantKind::Scripted { script: read_script(section) },
     })
+}
+
+fn read_script(section: &Section<'_>) -> Script {
+    match section.text("script_text") {
+        Some(text) => {
+            if section.has("script") {
+                section.mistake("script_text", "stands beside `script`: one of them is the script");
+            }
+            let _ = section.text("script");
+            Script::Text(text)
+        }
+        None => Script::File(section.required_path("script", "give the script itself as `script_text`")),
+    }
 }
 
 fn read_recognizer(section: &Section<'_>) -> Option<RecognizerKind> {

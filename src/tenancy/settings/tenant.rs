@@ -16,7 +16,7 @@ use super::conversation::{self, ConversationSettings};
 use super::media::{self, MediaSettings};
 use super::records::{self, RecordSettings, RecordingSettings};
 use super::section::Section;
-use super::services::{self, AssistantKind, Ranked, RecognizerKind, SynthesizerKind};
+use super::services::{self, AssistantKind, Ranked, RecognizerKind, Script, SynthesizerKind};
 use super::sip::{self, SipSettings, header_name};
 use super::{HTTP, Mark};
 
@@ -148,7 +148,8 @@ impl TenantSettings {
     /// The files of scripted assistants.
     fn scripts(&self) -> impl Iterator<Item = &std::path::Path> {
         self.assistant.iter().filter_map(|assistant| match &assistant.kind {
-            AssistantKind::Scripted { script } => Some(script.as_path()),
+            AssistantKind::Scripted { script: Script::File(script) } => Some(script.as_path()),
+            AssistantKind::Scripted { script: Script::Text(_) } => None,
             AssistantKind::Webhook { .. } | AssistantKind::ChatCompletions { .. } | AssistantKind::Watson { .. } => {
                 None
             }

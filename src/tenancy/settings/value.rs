@@ -62,6 +62,20 @@ impl Table {
         value.at_mut(path.get(key.len()..)?)
     }
 
+    /// Sets what a key says; at the end where it is new.
+    pub(super) fn set(&mut self, key: &str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| known == key) {
+            Some((_, said)) => *said = value,
+            None => self.0.push((key.to_owned(), value)),
+        }
+    }
+
+    /// Takes a key out with what it says.
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.remove(at).1)
+    }
+
     /// Leaves out the fields of a form that say nothing, and the sections and lists of nothing else.
     pub(super) fn without_blanks(self) -> Self {
         let said = self.0.into_iter().filter(|(_, value)| !value.is_blank());
