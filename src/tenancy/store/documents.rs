@@ -65,6 +65,9 @@ pub struct NewDocument {
     pub secrets: Vec<(String, Secret)>,
     /// Identifiers of documents that it names: an integration's assistants and services.
     pub uses: Vec<Id>,
+    /// Of an integration its Amazon Connect instance, as `account/region/instance`; none where calls come from elsewhere. Its
+    /// numbers are one's own together with it.
+    pub instance: Option<String>,
 }
 
 /// Keeps documents.

@@ -24,7 +24,7 @@ use crate::id::Id;
 pub use audit::{Audit, AuditLine, AuditOutcome, ChainBroken, NewAuditLine};
 pub use documents::{Documents, Kept, KeptKind, NewDocument, SecretHint};
 pub use feed::{AppliedBy, ChangeFeed, Everything, KeptIntegration, NotApplied, Woken};
-pub use numbers::{KeptNumber, NewNumber, NumberEntry, NumberList, Numbers};
+pub use numbers::{KeptNumber, NumberEntry, NumberList, Numbers};
 pub use people::{
     Invitation, KeptCredential, KeptInvitation, KeptUser, NewToken, NewUser, Owner, People, SignInWay, UserChange,
 };
@@ -63,6 +63,14 @@ pub enum StoreError {
     /// Something else uses it.
     #[error("{0}")]
     InUse(String),
+    /// What was given cannot be kept, whoever gives it.
+    #[error("`{field}` {why}")]
+    Mistake {
+        /// Which of its fields.
+        field: String,
+        /// What is the matter with it.
+        why: String,
+    },
     /// There may be no more of these.
     #[error("there are {limit} of these, and no more may be")]
     TooMany {

@@ -1,7 +1,8 @@
 //! Numbers, each with the integration that it leads to.
 //!
-//! Every store promises: of two entries with one number, each has an Amazon Connect instance of its own; which of them a call belongs to
-//! decides the directory (`src/tenancy/directory.rs`).
+//! Every store promises: of two entries with one number, each has an Amazon Connect instance of its own, which is that of its
+//! integration ([`super::NewDocument::instance`]; none counts as one). Which of them a call belongs to decides the directory
+//! (`src/tenancy/directory.rs`).
 
 use crate::Number;
 use crate::access::{Author, Scope};
@@ -37,25 +38,14 @@ pub struct NumberEntry {
     pub integration: Id,
 }
 
-/// A number to be kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewNumber {
-    /// What the tenant says of it.
-    pub entry: NumberEntry,
-    /// The Amazon Connect instance of its integration, as `account/region/instance`; none where calls come from elsewhere.
-    pub instance: Option<String>,
-}
-
 /// All numbers of an integration, to take the place of those it has.
 #[derive(Debug, Clone)]
 pub struct NumberList {
     /// Whose.
     pub integration: Id,
-    /// Its Amazon Connect instance.
-    pub instance: Option<String>,
-    /// Its numbers.
+    /// Its numbers, each with what it is for.
     pub numbers: Vec<(Number, String)>,
-    /// The number of the newest change when the list was previewed: another since refuses it.
+    /// The number of the newest change when the list was previewed: one of this integration's numbers since refuses it.
     pub seen_change: i64,
 }
 
@@ -71,13 +61,19 @@ pub trait Numbers: Send + Sync {
     fn number<'a>(&'a self, scope: &'a Scope, id: Id) -> Answer<'a, KeptNumber>;
 
     /// Makes an entry of a tenant.
-    fn add_number<'a>(&'a self, by: &'a Author, tenant: TenantId, number: NewNumber) -> Answer<'a, KeptNumber>;
+    fn add_number<'a>(&'a self, by: &'a Author, tenant: TenantId, number: NumberEntry) -> Answer<'a, KeptNumber>;
 
     /// Changes one whose revision is this.
-    fn change_number<'a>(&'a self, by: &'a Author, id: Id, seen: Revision, number: NewNumber)
-    -> Answer<'a, KeptNumber>;
+    fn change_number<'a>(
+        &'a self,
+        by: &'a Author,
+        id: Id,
+        seen: Revision,
+        number: NumberEntry,
+    ) -> Answer<'a, KeptNumber>;
 
-    /// Says that calls which name no instance are this entry's and no other's; or that they are nobody's.
+    /// Says that calls which name no instance are this entry's and no other's; or that they are nobody's. Only who reaches
+    /// everybody says so.
     fn confirm_number<'a>(&'a self, by: &'a Author, id: Id, seen: Revision, confirmed: bool) -> Answer<'a, KeptNumber>;
 
     /// Deletes one.
