@@ -8,6 +8,7 @@
 mod audit;
 mod documents;
 mod feed;
+mod idempotency;
 mod numbers;
 mod people;
 mod plans;
@@ -24,6 +25,7 @@ use crate::id::Id;
 pub use audit::{Audit, AuditLine, AuditOutcome, ChainBroken, NewAuditLine};
 pub use documents::{Documents, Kept, KeptKind, NewDocument, SecretHint};
 pub use feed::{AppliedBy, ChangeFeed, Everything, KeptIntegration, NotApplied, Woken};
+pub use idempotency::{ANSWER_KEPT, Begun, Idempotency, KEYS_OF_A_USER_MAX, KeptAnswer, KeyedRequest};
 pub use numbers::{KeptNumber, NumberEntry, NumberList, Numbers};
 pub use people::{
     Invitation, KeptCredential, KeptInvitation, KeptUser, NewToken, NewUser, Owner, People, SignInWay, UserChange,
@@ -38,7 +40,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 
 /// Everything that is kept of tenants.
 pub trait TenantStore:
-    Tenants + Plans + Documents + Numbers + People + SignIns + Audit + Refusals + ChangeFeed
+    Tenants + Plans + Documents + Numbers + People + SignIns + Audit + Refusals + Idempotency + ChangeFeed
 {
 }
 
