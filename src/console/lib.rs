@@ -2,4 +2,6 @@
 //!
 //! It sees pure crates and ports, never actors, SIP or media: `src/server/` gives it what it asks through [`ports`].
 
+mod pointer;
 pub mod ports;
+pub mod problem;
