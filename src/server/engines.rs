@@ -32,7 +32,7 @@ use bellhop_tenancy::settings::{
     WatsonService,
 };
 
-use crate::config::{Config, Mistake, Mistakes, Places, TEXT_MAX, Tenant, can_be_folder, read_text};
+use crate::config::{Config, Mistake, Mistakes, TEXT_MAX, can_be_folder, read_text};
 
 /// Threads that recognise speech.
 const DECODERS: usize = 2;
@@ -72,7 +72,23 @@ pub(crate) struct Choices {
     pub(crate) synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)>,
 }
 
-/// What is wrong: the key within the tenant, and why; or a file that the tenant names, with a place in it.
+/// What is wrong with what settings name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EngineMistake {
+    /// By its path in the settings.
+    Of(settings::Mistake),
+    /// In a file that they name, at a line and column of it.
+    Within {
+        /// The file.
+        file: PathBuf,
+        /// Line and column, from 1.
+        at: Option<(usize, usize)>,
+        /// What, and what to do.
+        why: String,
+    },
+}
+
+/// What is wrong: the key of the first service of its port, and why; or a file that is named there, with a place in it.
 enum Found {
     Key(&'static str, String),
     Script(PathBuf, BadScript),
@@ -82,17 +98,15 @@ enum Found {
 
 impl Found {
     /// As mistakes; `service` is what the key belongs to.
-    fn told<T>(self, places: &Places, tenant: &Tenant, service: &Ranked<T>) -> Vec<Mistake> {
+    fn told<T>(self, service: &Ranked<T>) -> Vec<EngineMistake> {
+        let of = |key: &str, why| EngineMistake::Of(settings::Mistake::of_value(service.key(key), why));
         match self {
-            Self::Key(key, why) => vec![places.mistake(&tenant.path(&service.key(key)), why)],
-            Self::Script(path, BadScript(mistakes)) => mistakes
+            Self::Key(key, why) => vec![of(key, why)],
+            Self::Script(file, BadScript(mistakes)) => mistakes
                 .into_iter()
-                .map(|ScriptMistake { at, why }| Mistake::within(&path, at, tenant.index, why))
+                .map(|ScriptMistake { at, why }| EngineMistake::Within { file: file.clone(), at, why })
                 .collect(),
-            Self::ScriptText(bad) => {
-                let key = tenant.path(&service.key("assistant.script_text"));
-                script_mistakes(bad).map(|why| places.mistake(&key, why)).collect()
-            }
+            Self::ScriptText(bad) => script_mistakes(bad).map(|why| of("assistant.script_text", why)).collect(),
         }
     }
 }
@@ -127,47 +141,52 @@ impl Engines {
         let (mut mistakes, mut of) = (vec![], vec![]);
         shared.look_again();
         for tenant in &config.tenants {
-            let settings = &tenant.settings;
-            let name = &settings.name;
-            let mut phrases = vec![];
-            let assistants = opened(config, tenant, &settings.assistant, &mut mistakes, |kind| {
-                shared.assistant(name, kind, &mut phrases)
-            });
-            let recognizers = opened(config, tenant, &settings.speech_to_text, &mut mistakes, |kind| {
-                shared.recognizer(settings, kind, &phrases)
-            });
-            let synthesizers =
-                opened(config, tenant, &settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
-            let recordings = settings.recording.folder.as_deref().and_then(|path| {
-                let opened = can_be_folder(path).and_then(|()| match purpose {
-                    Purpose::Check => Ok(None),
-                    Purpose::Serve => Folder::open(path).map(Some).map_err(|error| {
-                        format!("the folder {} cannot be made, or not be written to: {error}", path.display())
-                    }),
-                });
-                opened
-                    .map_err(|why| mistakes.push(config.places.mistake(&tenant.path("recording.folder"), why)))
-                    .ok()
-                    .flatten()
-            });
-            let choices = Choices { recognizers: recognizers.clone(), synthesizers: synthesizers.clone() };
-            let assistant = InOrder::new(assistants, told(name, "assistant"));
-            let recognizer = InOrder::new(recognizers, told(name, "speech_to_text"));
-            let synthesizer = InOrder::new(synthesizers, told(name, "text_to_speech"));
-            of.push(TenantEngines {
-                recordings,
-                choices,
-                at_rest: [
-                    ("assistant", at_rest(&assistant)),
-                    ("speech_to_text", at_rest(&recognizer)),
-                    ("text_to_speech", at_rest(&synthesizer)),
-                ],
-                assistant: Arc::new(assistant),
-                recognizer: Arc::new(recognizer),
-                synthesizer: Arc::new(synthesizer),
-            });
+            let (engines, found) = TenantEngines::open(shared, &tenant.settings, purpose);
+            of.push(engines);
+            mistakes.extend(found.into_iter().map(|mistake| match mistake {
+                EngineMistake::Of(mistake) => config.places.mistake(&tenant.path(&mistake.path), mistake.why),
+                EngineMistake::Within { file, at, why } => Mistake::within(&file, at, tenant.index, why),
+            }));
         }
         (Self { of }, mistakes.into_iter().collect())
+    }
+}
+
+impl TenantEngines {
+    /// Opens what settings name, as far as it goes, with every mistake.
+    pub(crate) fn open(shared: &mut Shared, settings: &TenantSettings, purpose: Purpose) -> (Self, Vec<EngineMistake>) {
+        let (name, mut mistakes, mut phrases) = (&settings.name, vec![], vec![]);
+        let assistants = opened(&settings.assistant, &mut mistakes, |kind| shared.assistant(name, kind, &mut phrases));
+        let recognizers =
+            opened(&settings.speech_to_text, &mut mistakes, |kind| shared.recognizer(settings, kind, &phrases));
+        let synthesizers = opened(&settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
+        let recordings = settings.recording.folder.as_deref().and_then(|path| {
+            let opened = can_be_folder(path).and_then(|()| match purpose {
+                Purpose::Check => Ok(None),
+                Purpose::Serve => Folder::open(path).map(Some).map_err(|error| {
+                    format!("the folder {} cannot be made, or not be written to: {error}", path.display())
+                }),
+            });
+            let tell = |why| mistakes.push(EngineMistake::Of(settings::Mistake::of_value("recording.folder", why)));
+            opened.map_err(tell).ok().flatten()
+        });
+        let choices = Choices { recognizers: recognizers.clone(), synthesizers: synthesizers.clone() };
+        let assistant = InOrder::new(assistants, told(name, "assistant"));
+        let recognizer = InOrder::new(recognizers, told(name, "speech_to_text"));
+        let synthesizer = InOrder::new(synthesizers, told(name, "text_to_speech"));
+        let engines = Self {
+            recordings,
+            choices,
+            at_rest: [
+                ("assistant", at_rest(&assistant)),
+                ("speech_to_text", at_rest(&recognizer)),
+                ("text_to_speech", at_rest(&synthesizer)),
+            ],
+            assistant: Arc::new(assistant),
+            recognizer: Arc::new(recognizer),
+            synthesizer: Arc::new(synthesizer),
+        };
+        (engines, mistakes)
     }
 }
 
@@ -186,17 +205,15 @@ fn at_rest<S: ?Sized + Send + Sync + 'static>(services: &InOrder<S>) -> AtRest {
 
 /// The services of one port that could be opened, in their order.
 fn opened<K, S: ?Sized>(
-    config: &Config,
-    tenant: &Tenant,
     kinds: &[Ranked<K>],
-    mistakes: &mut Vec<Mistake>,
+    mistakes: &mut Vec<EngineMistake>,
     mut open: impl FnMut(&K) -> Result<(&'static str, Arc<S>), Found>,
 ) -> Vec<(&'static str, Arc<S>)> {
     let mut services = vec![];
     for service in kinds {
         match open(&service.kind) {
             Ok(one) => services.push(one),
-            Err(found) => mistakes.extend(found.told(&config.places, tenant, service)),
+            Err(found) => mistakes.extend(found.told(service)),
         }
     }
     services
@@ -222,7 +239,7 @@ fn told(tenant: &str, port: &'static str) -> OnSwitch {
 
 impl Shared {
     /// What could not be opened may have come since; tokens that nobody uses are none.
-    fn look_again(&mut self) {
+    pub(crate) fn look_again(&mut self) {
         self.flite = self.flite.take().filter(Result::is_ok);
         self.sphinx = self.sphinx.take().filter(Result::is_ok);
         self.tokens.retain(|_, tokens| Arc::strong_count(tokens) > 1);
