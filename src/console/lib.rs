@@ -5,3 +5,4 @@
 mod pointer;
 pub mod ports;
 pub mod problem;
+pub mod sign_in;

@@ -4,6 +4,7 @@
 //! bytes, so that a hash without salt or stretching gives nothing away.
 
 use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,11 @@ use crate::id::Id;
 
 use super::role::Standing;
 use super::scope::SignedIn;
+
+/// The longest that a session lasts, however much it is used: people sign in once in a working day.
+pub const SESSION_MAX: Duration = Duration::from_secs(12 * 3600);
+/// The longest that a session lasts which nobody uses: somebody has left their desk.
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The SHA-256 of a secret of a session, token, claim or invitation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

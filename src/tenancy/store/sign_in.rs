@@ -42,7 +42,8 @@ pub trait SignIns: Send + Sync {
     /// The user that a provider calls so, if they may sign in.
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>>;
 
-    /// The session or token with this hash, of somebody who may sign in. Notes that it was shown, once in a minute.
+    /// The session or token with this hash, of somebody who may sign in. Notes that it was shown, once in a minute. A session that was
+    /// not shown for [`crate::access::SESSION_IDLE_MAX`] is none, and is not noted; nor is what has expired.
     fn credential<'a>(
         &'a self,
         kind: CredentialKind,
