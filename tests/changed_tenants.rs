@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bellhop_actors::services::Services;
 use bellhop_sip::message::Method;
+use bellhop_tenancy::Tenant;
 use bellhop_tests::services::FakeServices;
 use bellhop_tests::stage::{Choices, INVITE, Stage, play};
 use serde_json::json;
@@ -76,5 +77,28 @@ fn a_newer_limit_counts_the_calls_that_there_are() {
             2,
             "a place comes back once, to the one count there is"
         );
+    });
+}
+
+/// Two integrations of one tenant, each with a number: the tenant has its places once.
+#[test]
+fn integrations_of_one_tenant_share_its_places() {
+    play(Choices::tenant("max_calls = 1\non_setup_failure = \"service_unavailable\""), |stage| async move {
+        let mut other = stage.acme_after("name = \"other\"\nnumbers = [\"+18005550300\"]");
+        assert_eq!(other.integration.tenant.name, "acme");
+        let statuses = async |number: &str, n: usize| {
+            stage.carrier.forget();
+            stage.carrier.sends(&call(n).replace("+18005550123", number));
+            stage.pass(1000).await;
+            stage.carrier.statuses()
+        };
+        stage.serves([stage.acme.clone(), other.clone()]).await;
+        assert!(statuses("+18005550300", 1).await.contains(&200));
+        assert!(statuses("+18005550123", 2).await.contains(&503), "the one place is taken by the other number");
+        let mut own = (*other.integration).clone();
+        own.tenant = Arc::new(Tenant::new("other", other.integration.tenant.limits()));
+        other.integration = Arc::new(own);
+        stage.serves([stage.acme.clone(), other]).await;
+        assert!(statuses("+18005550300", 3).await.contains(&200), "another tenant has places of its own");
     });
 }

@@ -89,3 +89,37 @@ fn four_thousand_calls_over_the_quota_cost_a_handful_of_answers() {
         assert!(seen < 4000 * 2 + 8 * 40, "{seen} datagrams to a source that may be forged");
     });
 }
+
+/// A second's worth is one call here: the next of that second is as one over the quota, and costs nothing.
+#[test]
+fn a_call_too_many_in_a_second_goes_on_to_an_agent_and_the_next_second_has_its_own() {
+    play(Choices::tenant("max_calls_per_second = 1"), |stage| async move {
+        stage.carrier.sends(INVITE);
+        stage.pass(600).await;
+        for n in 2..5 {
+            stage.carrier.sends(&call(n));
+        }
+        stage.pass(300).await;
+        assert_eq!(stage.acme.integration.tenant.calls.taken(), 1, "three were turned away");
+        stage.pass(200).await;
+        assert_eq!(stage.carrier.requests(&Method::Bye).len(), 3, "each was answered and ended");
+        stage.carrier.sends(&call(5));
+        stage.pass(1000).await;
+        assert_eq!(stage.acme.integration.tenant.calls.taken(), 2, "what was turned away took nothing from it");
+    });
+}
+
+#[test]
+fn a_call_too_many_in_a_second_is_503_where_that_is_wanted() {
+    let document = "max_calls_per_second = 1\non_setup_failure = \"service_unavailable\"";
+    play(Choices::tenant(document), |stage| async move {
+        stage.carrier.sends(INVITE);
+        stage.carrier.sends(&call(2));
+        stage.pass(500).await;
+        let refused = stage.carrier.seen().into_iter().find_map(|message| match message {
+            bellhop_sip::message::Message::Response(response) if response.status.0 == 503 => Some(response),
+            _ => None,
+        });
+        assert_eq!(refused.expect("it is refused").headers.get("Retry-After"), Some("5"));
+    });
+}

@@ -82,7 +82,7 @@ pub enum Verdict {
         /// Whose call it would have been.
         tenant: String,
     },
-    /// The tenant has no place left and its contact flow knows better what to do: answer, then BYE.
+    /// The tenant has no place left, or too many calls in a second, and its contact flow knows better what to do: answer, then BYE.
     AnswerThenBye {
         /// Whose call it would have been.
         tenant: String,
@@ -123,6 +123,15 @@ pub struct Origin<'a> {
     pub restricted: bool,
 }
 
+/// What is known of a call before there is a place for it.
+struct Called {
+    services: Arc<Services>,
+    contact: ContactReference,
+    dialled: String,
+    /// Whether not anybody can send from where it came.
+    restricted: bool,
+}
+
 /// Who holds calls that are not acknowledged: by source, and all strangers together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Waiting {
@@ -149,10 +158,6 @@ fn share_of_strangers(limit: usize) -> usize {
 impl Admission {
     /// Judges an INVITE.
     pub fn judge(&mut self, now: Instant, invite: &Request, origin: Origin<'_>) -> Verdict {
-        let refuse = |status, refusal, tenant: Option<String>, why| {
-            let of = tenant.clone();
-            Verdict::Refuse { status: StatusCode(status), refusal, tenant, why, of }
-        };
         if !self.open {
             return refuse(503, Refusal::Draining, None, Why::Draining);
         }
@@ -184,23 +189,34 @@ impl Admission {
         let Ok(contact) = contact_of(invite, &services, restricted) else {
             return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance);
         };
-        let Ok(node) = self.node.acquire() else { return refuse(503, Refusal::NodeFull, name(), Why::NodeFull) };
-        let Ok(place) = tenant.calls.acquire() else {
-            return match integration.before_answer {
-                FailureBeforeAnswer::AnswerThenBye => {
-                    Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal: Refusal::QuotaExceeded }
-                }
-                FailureBeforeAnswer::ServiceUnavailable => refuse(503, Refusal::QuotaExceeded, name(), Why::TenantFull),
-            };
+        let called = Called { services, contact, dialled, restricted };
+        self.admit(now, invite, origin, called)
+    }
+
+    /// Finds places and ports for a call whose number, source and contact are in order.
+    fn admit(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, called: Called) -> Verdict {
+        let Called { services, contact, dialled, restricted } = called;
+        let integration = &services.integration;
+        let tenant = &integration.tenant;
+        let busy = |refusal, why| refuse(503, refusal, Some(tenant.name.clone()), why);
+        let over = |refusal, why| match integration.before_answer {
+            FailureBeforeAnswer::AnswerThenBye => Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal },
+            FailureBeforeAnswer::ServiceUnavailable => busy(refusal, why),
         };
+        let Ok(node) = self.node.acquire() else { return busy(Refusal::NodeFull, Why::NodeFull) };
+        let Ok(place) = tenant.calls.acquire() else { return over(Refusal::QuotaExceeded, Why::TenantFull) };
         let Ok(unacknowledged) = self.wait_for_ack(tenant, origin, restricted) else {
-            return refuse(503, Refusal::Unacknowledged, name(), Why::Unacknowledged);
+            return busy(Refusal::Unacknowledged, Why::Unacknowledged);
         };
+        // After what strangers have a share of: whoever is turned away by that takes no second's worth from others.
+        if tenant.rate.take(now).is_err() {
+            return over(Refusal::RateExceeded, Why::TenantTooFast);
+        }
         let Some(ports) = self.ports.draw(now) else {
             let target = integration.failover.as_ref().and_then(|failover| failover.target.clone());
             return match target {
                 Some(target) => Verdict::Redirect { target, tenant: tenant.name.clone() },
-                None => refuse(503, Refusal::NoPorts, name(), Why::NoPorts),
+                None => busy(Refusal::NoPorts, Why::NoPorts),
             };
         };
         let caller = address(invite, "From").and_then(|uri| uri.user).unwrap_or_else(|| "anonymous".to_owned());
@@ -290,6 +306,12 @@ impl Admission {
             digest::Verdict::Refused => Err(stranger()),
         }
     }
+}
+
+/// Refused, and told to whom it would have been.
+fn refuse(status: u16, refusal: Refusal, tenant: Option<String>, why: Why) -> Verdict {
+    let of = tenant.clone();
+    Verdict::Refuse { status: StatusCode(status), refusal, tenant, why, of }
 }
 
 /// What everybody is answered whom nobody expects.

@@ -41,6 +41,8 @@ pub enum Refusal {
     UnknownNumber,
     ForeignInstance,
     QuotaExceeded,
+    /// More calls of its tenant began in a second than may.
+    RateExceeded,
     NodeFull,
     NoPorts,
     Draining,
@@ -92,6 +94,7 @@ labels! {
     UnknownNumber "refused_unknown_number"
     ForeignInstance "refused_foreign_instance"
     QuotaExceeded "refused_quota"
+    RateExceeded "refused_rate"
     NodeFull "refused_node_full"
     NoPorts "refused_no_ports"
     Draining "refused_draining"
@@ -154,6 +157,7 @@ impl Ending {
                 Refusal::UnknownNumber => Label::UnknownNumber,
                 Refusal::ForeignInstance => Label::ForeignInstance,
                 Refusal::QuotaExceeded => Label::QuotaExceeded,
+                Refusal::RateExceeded => Label::RateExceeded,
                 Refusal::NodeFull => Label::NodeFull,
                 Refusal::NoPorts => Label::NoPorts,
                 Refusal::Draining => Label::Draining,

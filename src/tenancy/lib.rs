@@ -5,13 +5,16 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod access;
+pub mod call_rate;
 pub mod directory;
 pub mod id;
 pub mod integration;
 pub mod likely;
 pub mod networks;
 pub mod number;
+pub mod plan;
 pub mod quota;
+pub mod register;
 pub mod secret;
 pub mod settings;
 pub mod store;

@@ -7,11 +7,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A limit on simultaneous calls, of a tenant or of the node.
+/// A limit on simultaneous calls, of a tenant or of the node; clones share it.
 #[derive(Debug, Clone)]
-pub struct Quota {
-    limit: usize,
-    taken: Arc<AtomicUsize>,
+pub struct Quota(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    limit: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 /// The limit is reached.
@@ -24,39 +27,38 @@ pub struct QuotaExceeded {
 
 /// One call's place.
 #[derive(Debug)]
-pub struct Permit(Arc<AtomicUsize>);
+pub struct Permit(Arc<Counted>);
 
 impl Quota {
     /// A quota of so many calls.
     pub fn new(limit: usize) -> Self {
-        Self { limit, taken: Arc::default() }
+        Self(Arc::new(Counted { limit: AtomicUsize::new(limit), taken: AtomicUsize::new(0) }))
     }
 
-    /// The same limit on the calls of an older quota too: a tenant that changes keeps count of the calls it has. Whoever still
-    /// holds the older one is counted here and judged there.
-    #[must_use]
-    pub fn going_on_from(&self, older: &Self) -> Self {
-        Self { limit: self.limit, taken: Arc::clone(&older.taken) }
+    /// From now on it is so many, for whoever holds it; a lower one ends no call.
+    pub fn change_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Release);
     }
 
     /// Takes a place.
     pub fn acquire(&self) -> Result<Permit, QuotaExceeded> {
-        let limit = self.limit;
+        let limit = self.limit();
         let take = |taken: usize| (taken < limit).then_some(taken + 1);
-        self.taken
+        self.0
+            .taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
-            .map(|_| Permit(Arc::clone(&self.taken)))
+            .map(|_| Permit(Arc::clone(&self.0)))
             .map_err(|_| QuotaExceeded { limit })
     }
 
     /// How many places there are.
     pub fn limit(&self) -> usize {
-        self.limit
+        self.0.limit.load(Ordering::Acquire)
     }
 
     /// How many places are taken.
     pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Acquire)
+        self.0.taken.load(Ordering::Acquire)
     }
 }
 
@@ -64,7 +66,7 @@ impl Quota {
 ///
 /// Invariant: what is remembered is what is held: a holder with nothing is forgotten.
 #[derive(Debug)]
-pub struct Shares<K>(HashMap<K, Arc<AtomicUsize>>);
+pub struct Shares<K>(HashMap<K, Quota>);
 
 /// Holders that are remembered before those with nothing are looked for.
 const HOLDERS_KEPT: usize = 1024;
@@ -79,16 +81,17 @@ impl<K: Hash + Eq> Shares<K> {
     /// Takes one for a holder that may have so many.
     pub fn acquire(&mut self, holder: K, limit: usize) -> Result<Permit, QuotaExceeded> {
         if self.0.len() >= HOLDERS_KEPT {
-            self.0.retain(|_, taken| taken.load(Ordering::Acquire) > 0);
+            self.0.retain(|_, share| share.taken() > 0);
         }
-        let taken = Arc::clone(self.0.entry(holder).or_default());
-        Quota { limit, taken }.acquire()
+        let share = self.0.entry(holder).or_insert_with(|| Quota::new(limit));
+        share.change_limit(limit);
+        share.acquire()
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -107,16 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_limit_counts_the_calls_of_the_older_one() {
-        let older = Quota::new(2);
-        let held = [older.acquire().expect("free"), older.acquire().expect("free")];
-        let lower = Quota::new(1).going_on_from(&older);
-        assert_eq!((lower.acquire().expect_err("full"), lower.taken()), (QuotaExceeded { limit: 1 }, 2));
-        let higher = Quota::new(3).going_on_from(&lower);
-        let third = higher.acquire().expect("one more than before");
-        assert_eq!(higher.acquire().expect_err("full"), QuotaExceeded { limit: 3 });
+    fn a_limit_that_changes_ends_no_call_and_forgets_none() {
+        let quota = Quota::new(2);
+        let held_elsewhere = quota.clone();
+        let held = [quota.acquire().expect("free"), quota.acquire().expect("free")];
+        quota.change_limit(1);
+        assert_eq!((held_elsewhere.acquire().expect_err("full"), quota.taken()), (QuotaExceeded { limit: 1 }, 2));
+        quota.change_limit(3);
+        let third = held_elsewhere.acquire().expect("one more than before");
+        assert_eq!(quota.acquire().expect_err("full"), QuotaExceeded { limit: 3 });
         drop((held, third));
-        assert_eq!((older.taken(), lower.taken(), higher.taken()), (0, 0, 0), "each place comes back once");
+        assert_eq!(quota.taken(), 0, "each place comes back once");
     }
 
     #[test]

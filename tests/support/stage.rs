@@ -30,7 +30,6 @@ use bellhop_media::rtp::Packet;
 use bellhop_sip::digest::Challenger;
 use bellhop_sip::hop::Transport;
 use bellhop_sip::locate::{NameResolver, Pending};
-use bellhop_tenancy::Tenant;
 use bellhop_tenancy::directory::Directory;
 use bellhop_tenancy::quota::{Quota, Shares};
 use serde_json::json;
@@ -286,9 +285,9 @@ impl Stage {
         let mut document = self.document.clone();
         documents::lay_over(&mut document, change.parse().unwrap_or_else(|error| panic!("{error} in {change}")));
         let mut changed = documents::targets(vec![document]).remove(0);
-        let (before, after) = (&self.acme.integration.tenant, &changed.integration.tenant);
-        let calls = after.calls.going_on_from(&before.calls);
-        changed.integration.tenant = Arc::new(Tenant { name: after.name.clone(), calls });
+        let tenant = Arc::clone(&self.acme.integration.tenant);
+        tenant.change_limits(changed.integration.tenant.limits());
+        changed.integration.tenant = tenant;
         Services {
             integration: Arc::new(changed.integration),
             media: changed.media,

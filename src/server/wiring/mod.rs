@@ -29,6 +29,7 @@ use bellhop_amazon_connect::Limiters;
 use bellhop_call::ports::Readiness;
 use bellhop_connect::ports::FiledHistories;
 use bellhop_tenancy::Integration;
+use bellhop_tenancy::register::Register;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -192,7 +193,8 @@ impl Server {
             limiters: Limiters::default(),
             sounds: WebSounds::new(config.sounds.private_networks),
         };
-        let (everybody, written) = starting::open_tenants(&workshop, &config, engines, &skipped)?;
+        let mut register = Register::default();
+        let (everybody, written) = starting::open_tenants(&workshop, &config, engines, &skipped, &mut register)?;
         let directory = Arc::new(everybody.services().map_err(|taken| starting::taken(&config, &taken))?);
         let current = Arc::new(Current::default());
         current.becomes(everybody);
@@ -207,7 +209,7 @@ impl Server {
         let (watchdog, died) = starting::watch(&registry, &reception, endpoint, wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
-        let reloading = Reloading::new(config, shared, workshop, upkeep, series);
+        let reloading = Reloading::new(config, shared, workshop, upkeep, register, series);
         Ok(Self {
             sip,
             registry,

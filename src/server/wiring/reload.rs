@@ -12,10 +12,11 @@ use std::time::Duration;
 use bellhop_actors::metrics::{self, ConfigurationRead};
 use bellhop_actors::reception::Serve;
 use bellhop_adapters::log_webhook::LogWebhook;
+use bellhop_tenancy::register::Register;
 use bellhop_tenancy::succession::{Absent, Change, Succession, Wanted, succeed};
 use tokio::signal::unix::Signal;
 
-use super::tenants::{Everybody, Retired, Served, Workshop, WrittenContacts};
+use super::tenants::{Everybody, Served, Workshop, WrittenContacts};
 use super::upkeep::Upkeep;
 use super::{Server, open};
 use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
@@ -32,7 +33,7 @@ pub(super) struct Reloading {
     shared: Arc<Mutex<Shared>>,
     workshop: Workshop,
     upkeep: Upkeep,
-    retired: Retired,
+    register: Register,
     series: Series,
 }
 
@@ -127,19 +128,25 @@ fn read(path: &Path, running: &Sip, before: &BTreeMap<String, Mark>, shared: &mu
 }
 
 impl Reloading {
-    pub(super) fn new(started: Config, shared: Shared, workshop: Workshop, upkeep: Upkeep, series: Series) -> Self {
-        let (shared, retired) = (Arc::new(Mutex::new(shared)), Retired::default());
-        Self { started, shared, workshop, upkeep, retired, series }
+    pub(super) fn new(
+        started: Config,
+        shared: Shared,
+        workshop: Workshop,
+        upkeep: Upkeep,
+        register: Register,
+        series: Series,
+    ) -> Self {
+        Self { started, shared: Arc::new(Mutex::new(shared)), workshop, upkeep, register, series }
     }
 
     /// Drops the series of tenants that are gone, once their last values have been shown.
     pub(super) fn drop_series(&mut self, now: &Everybody) {
-        self.retired.settle(|name| now.knows(name), |name| self.series.end(name));
+        self.register.settle(|name| now.knows(name), |name| self.series.end(name));
     }
 
     async fn apply(&mut self, server: &Server, before: &Everybody, opened: Opened) -> ConfigurationRead {
         let Opened { config, tenants, bad: mut refused, receivers, mistakes } = opened;
-        let (wanted, left_behind) = self.make(before, tenants);
+        let (wanted, left_behind) = self.make(tenants);
         let absent = if mistakes.is_empty() { Absent::Remove } else { Absent::Keep };
         let Succession { directory, change, refused: taken } = succeed(&before.directory, &wanted, absent);
         for taken in taken {
@@ -167,11 +174,7 @@ impl Reloading {
     }
 
     /// Makes services of what was opened; with what a former process may have left in flight, by name.
-    fn make(
-        &self,
-        before: &Everybody,
-        tenants: Vec<Found>,
-    ) -> (Vec<Wanted<Served>>, BTreeMap<String, WrittenContacts>) {
+    fn make(&mut self, tenants: Vec<Found>) -> (Vec<Wanted<Served>>, BTreeMap<String, WrittenContacts>) {
         let mut left_behind = BTreeMap::new();
         let wanted = tenants.into_iter().map(|found| match found {
             Found::Same(name) => Wanted::Same(name),
@@ -179,8 +182,8 @@ impl Reloading {
             Found::Newer(newer) => {
                 let (tenant, engines) = *newer;
                 let name = tenant.settings.name.clone();
-                let older = before.directory.find(&name).map(|served| &served.tenant().calls);
-                let (served, contacts) = self.workshop.serve(tenant, engines, older.or(self.retired.of(&name)));
+                let whose = self.register.enrol(&name, tenant.settings.limits());
+                let (served, contacts) = self.workshop.serve(tenant, engines, whose);
                 left_behind.extend(contacts.map(|contacts| (name, contacts)));
                 Wanted::Newer(Arc::new(served))
             }
@@ -206,12 +209,11 @@ impl Reloading {
         }
         for gone in removed.iter().filter_map(|name| before.directory.find(name)) {
             books.deliver_no_more(&gone.settings.name, CALLS_OVER);
-            self.retired.retire(&gone.settings.name, &gone.tenant().calls);
         }
+        self.register.serve(now.limits());
         // Those who had nothing but a gauge that says so.
         let mended = before.skipped.iter().filter(|(name, _)| !now.knows(name));
-        mended.for_each(|(name, _)| self.retired.retire_unserved(name));
-        added.iter().for_each(|name| self.retired.comes_back(name));
+        mended.for_each(|(name, _)| self.register.note_unserved(name));
         added.iter().filter_map(|name| left_behind.remove(name)).for_each(|contacts| self.upkeep.look_after(contacts));
         lock(&self.shared).keep_for(|name| now.directory.find(name).is_some());
     }

@@ -26,14 +26,15 @@ use bellhop_sip::digest::Challenger;
 use bellhop_sip::locate::NameResolver;
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::quota::{Quota, Shares};
+use bellhop_tenancy::register::Register;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::tenants::{Workshop, WrittenContacts};
 use super::{Everybody, StartError};
-use crate::config::{Config, Mistakes};
-use crate::engines::Engines;
+use crate::config::{self, Config, Mistakes};
+use crate::engines::{Engines, TenantEngines};
 use crate::live::{self, HangUp, Live};
 use crate::main_thread::MainBeat;
 use crate::series::Series;
@@ -62,13 +63,19 @@ pub(super) fn open_tenants(
     config: &Config,
     engines: Engines,
     skipped: &[(String, Mistakes)],
+    register: &mut Register,
 ) -> Result<(Everybody, Vec<WrittenContacts>), Mistakes> {
     let made = config.tenants.iter().zip(engines.of);
-    let (served, written): (Vec<_>, Vec<_>) =
-        made.map(|(tenant, engines)| workshop.serve(tenant.clone(), engines, None)).unzip();
+    let serve = |(one, engines): (&config::Tenant, TenantEngines)| {
+        let tenant = register.enrol(&one.settings.name, one.settings.limits());
+        workshop.serve(one.clone(), engines, tenant)
+    };
+    let (served, written): (Vec<_>, Vec<_>) = made.map(serve).unzip();
     let directory = Directory::new(served.into_iter().map(Arc::new)).map_err(|number| taken(config, &number))?;
     let skipped = skipped.iter().map(|(name, mistakes)| (name.clone(), mistakes.list().len())).collect();
-    Ok((Everybody { directory, skipped }, written.into_iter().flatten().collect()))
+    let everybody = Everybody { directory, skipped };
+    register.serve(everybody.limits());
+    Ok((everybody, written.into_iter().flatten().collect()))
 }
 
 /// A number of two tenants, as a mistake of the configuration.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: who is served is one value that is swapped whole ([`Current`]); whoever has taken it out keeps it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +16,8 @@ use bellhop_amazon_connect::{Client, Credentials, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
-use bellhop_tenancy::quota::Quota;
 use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
+use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
 
 use super::targets::Targets;
@@ -83,9 +83,14 @@ impl Everybody {
         Directory::new(self.directory.all().iter().map(|served| Arc::clone(&served.services)))
     }
 
+    /// What each tenant that is served may have.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (&str, Limits)> {
+        self.directory.all().iter().map(|served| (served.tenant().name.as_str(), served.settings.limits()))
+    }
+
     /// Whether a tenant of this name is served, or is not for its mistakes.
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.directory.find(name).is_some() || self.skipped.iter().any(|(skipped, _)| skipped == name)
+        self.of_tenant(name).next().is_some() || self.skipped.iter().any(|(skipped, _)| skipped == name)
     }
 
     /// The integrations of a tenant.
@@ -143,22 +148,18 @@ impl Served {
 }
 
 impl Workshop {
-    /// Makes an integration's services of its engines; must be called on an actix system. `older` counts the calls that a tenant of
-    /// its name has already. What comes with it is for what a former process left in flight.
+    /// Makes an integration's services of its engines; must be called on an actix system. What comes with it is for what a
+    /// former process left in flight.
     pub(super) fn serve(
         &self,
-        tenant: config::Tenant,
+        integration: config::Tenant,
         engines: TenantEngines,
-        older: Option<&Quota>,
+        tenant: Arc<Tenant>,
     ) -> (Served, Option<WrittenContacts>) {
-        let config::Tenant { settings, mark, .. } = tenant;
+        let config::Tenant { settings, mark, .. } = integration;
         // Their mistakes have been told with the reading: nobody who has some is served.
-        let mut tenant = settings.tenant();
-        if let Some(older) = older {
-            tenant.calls = tenant.calls.going_on_from(older);
-        }
         let name = tenant.name.clone();
-        let (targets, _) = Targets::of(&settings, Arc::new(tenant));
+        let (targets, _) = Targets::of(&settings, tenant);
         let contacts = Contacts::of(&settings, &name, targets.instance, &self.limiters, &*self.store);
         let recorder = engines
             .recordings
@@ -183,55 +184,6 @@ impl Workshop {
             observer: Some(Arc::clone(&self.observer)),
         };
         (Served { settings, mark, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
-    }
-}
-
-/// Tenants that are served no more: they may come back while they have calls, and their series are shown a last time.
-#[derive(Debug, Default)]
-pub(super) struct Retired(HashMap<String, RetiredTenant>);
-
-#[derive(Debug)]
-struct RetiredTenant {
-    /// Counts the calls it has.
-    calls: Quota,
-    /// Whether its series have been shown since its last call ended.
-    shown: bool,
-}
-
-impl Retired {
-    /// A tenant is served no more.
-    pub(super) fn retire(&mut self, tenant: &str, calls: &Quota) {
-        self.0.insert(tenant.to_owned(), RetiredTenant { calls: calls.clone(), shown: false });
-    }
-
-    /// The same for one that served no call since it was retired last, if ever: a count that goes on is kept.
-    pub(super) fn retire_unserved(&mut self, tenant: &str) {
-        let none = || RetiredTenant { calls: Quota::new(0), shown: false };
-        self.0.entry(tenant.to_owned()).or_insert_with(none);
-    }
-
-    /// Its count, should it have been there.
-    pub(super) fn of(&self, name: &str) -> Option<&Quota> {
-        self.0.get(name).map(|retired| &retired.calls)
-    }
-
-    /// It is served again.
-    pub(super) fn comes_back(&mut self, name: &str) {
-        self.0.remove(name);
-    }
-
-    /// To be called with each reading of the metrics: forgets those whose last values the reading before has shown. `is_known`
-    /// tells of whom there are series for another reason.
-    pub(super) fn settle(&mut self, is_known: impl Fn(&str) -> bool, mut forget: impl FnMut(&str)) {
-        self.0.retain(|name, retired| {
-            let over = retired.calls.taken() == 0;
-            if over && retired.shown && !is_known(name) {
-                forget(name);
-            }
-            let stays = !(over && retired.shown);
-            retired.shown = over;
-            stays
-        });
     }
 }
 
@@ -311,47 +263,5 @@ struct Sink(Recording);
 impl RecordingSink for Sink {
     fn write(&mut self, samples: Vec<i16>) {
         self.0.write(samples);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is forgotten at each of so many readings of the metrics.
-    fn forgotten(retired: &mut Retired, is_known: bool) -> Vec<String> {
-        let mut all = vec![];
-        retired.settle(|_| is_known, |name| all.push(name.to_owned()));
-        all
-    }
-
-    #[test]
-    fn the_series_of_a_tenant_are_shown_once_more_after_its_last_call() {
-        let (mut retired, calls) = (Retired::default(), Quota::new(2));
-        let permit = calls.acquire().expect("a place");
-        retired.retire("acme", &calls);
-        for _ in 0..3 {
-            assert_eq!(forgotten(&mut retired, false), [""; 0], "it has a call");
-        }
-        drop(permit);
-        assert_eq!(forgotten(&mut retired, false), [""; 0], "this reading shows how it ended");
-        assert_eq!(forgotten(&mut retired, false), ["acme"]);
-        assert_eq!(forgotten(&mut retired, false), [""; 0], "once");
-        assert!(retired.of("acme").is_none());
-    }
-
-    #[test]
-    fn a_tenant_that_comes_back_keeps_its_series_and_its_count() {
-        let (mut retired, calls) = (Retired::default(), Quota::new(2));
-        let _permit = calls.acquire().expect("a place");
-        retired.retire("acme", &calls);
-        assert_eq!(retired.of("acme").map(Quota::taken), Some(1));
-        retired.retire_unserved("acme");
-        assert_eq!(retired.of("acme").map(Quota::taken), Some(1), "it was left out in between, and its call goes on");
-        retired.comes_back("acme");
-        retired.retire("bad", &Quota::new(0));
-        for _ in 0..3 {
-            assert_eq!(forgotten(&mut retired, true), [""; 0], "a tenant of that name has mistakes now");
-        }
     }
 }

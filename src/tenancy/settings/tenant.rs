@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, Ringing};
 use crate::number::Number;
-use crate::quota::Quota;
 use crate::secret::Secret;
-use crate::tenant::Tenant;
+use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name};
 
 use super::conversation::{self, ConversationSettings};
 use super::media::{self, MediaSettings};
@@ -31,6 +30,8 @@ pub struct TenantSettings {
     pub language: String,
     /// `max_calls`: calls at once.
     pub max_calls: usize,
+    /// `max_calls_per_second`: calls that may begin in a second; none for any number.
+    pub max_calls_per_second: Option<u32>,
     /// `ring_while_connecting`
     pub ringing: Ringing,
     /// `on_setup_failure`
@@ -88,7 +89,10 @@ impl TenantSettings {
         let settings = Self {
             name: read_name(section),
             numbers: read_numbers(section),
-            max_calls: section.number("max_calls", 1..=100_000).unwrap_or(100),
+            max_calls: section.number("max_calls", 1..=CALLS_MAX as usize).unwrap_or(100),
+            max_calls_per_second: section
+                .number("max_calls_per_second", 1..=CALLS_PER_SECOND_MAX as usize)
+                .and_then(|calls| u32::try_from(calls).ok()),
             ringing: if section.flag("ring_while_connecting").unwrap_or(true) { Ringing::On } else { Ringing::Off },
             before_answer: match section.choice("on_setup_failure", &["answer_then_bye", "service_unavailable"]) {
                 Some(1) => FailureBeforeAnswer::ServiceUnavailable,
@@ -119,7 +123,12 @@ impl TenantSettings {
 
     /// The tenant of a document that stands for both, a tenant and its one integration; it has no call yet.
     pub fn tenant(&self) -> Tenant {
-        Tenant { name: self.name.clone(), calls: Quota::new(self.max_calls) }
+        Tenant::new(&self.name, self.limits())
+    }
+
+    /// What that tenant may have.
+    pub fn limits(&self) -> Limits {
+        Limits { calls: self.max_calls, calls_per_second: self.max_calls_per_second }
     }
 
     /// What a call needs to know of the integration.
@@ -179,9 +188,9 @@ impl TenantSettings {
 /// A name is a label of metrics and a part of file names; `none` is the label of calls that belong to nobody.
 fn read_name(section: &Section<'_>) -> String {
     let name = section.required_text("name");
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if !plain || name.len() > 64 {
-        section.mistake("name", &format!("`{name}` must be of letters, digits, - and _, at most 64"));
+    // An empty one has been told.
+    if let Some(why) = why_no_name(&name).filter(|_| !name.is_empty()) {
+        section.mistake("name", &why);
     } else if name.eq_ignore_ascii_case("none") {
         section.mistake("name", "`none` is what metrics call those who belong to no tenant: take another name");
     }
