@@ -171,6 +171,13 @@ impl SignIns for Kept {
         answer(Ok(()))
     }
 
+    fn keep_rehashed<'a>(&'a self, user: Id, was: &'a str, phc: &'a str) -> Answer<'a, ()> {
+        let mut state = self.state();
+        let same = state.users.iter_mut().filter(|known| known.id == user && known.phc.as_deref() == Some(was));
+        same.for_each(|user| user.phc = Some(phc.to_owned()));
+        answer(Ok(()))
+    }
+
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>> {
         let state = self.state();
         let shown = Some((issuer.to_owned(), subject.to_owned()));

@@ -39,6 +39,9 @@ pub trait SignIns: Send + Sync {
     /// Sets a user's password, and ends their sessions but the one that is named.
     fn set_password<'a>(&'a self, user: Id, phc: &'a str, but: Option<Id>) -> Answer<'a, ()>;
 
+    /// Keeps a newer hash of the same password, if the hash is still the one that it was made instead of; no session ends.
+    fn keep_rehashed<'a>(&'a self, user: Id, was: &'a str, phc: &'a str) -> Answer<'a, ()>;
+
     /// The user that a provider calls so, if they may sign in.
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>>;
 
