@@ -35,7 +35,9 @@ pub use document::{KEPT, Reading, SetApart, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
-pub use parts::{Composed, ComposedReading, KeptSecrets, PartKind, PartReading, Unopened, names_kept, read_part};
+pub use parts::{
+    Beside, Composed, ComposedReading, KeptSecrets, PartKind, PartReading, Unopened, names_kept, read_part,
+};
 pub use records::{RecordSettings, RecordingSettings, RecordsWebhook};
 pub use section::Section;
 pub use services::{

@@ -76,6 +76,34 @@ struct Part {
     id: Id,
 }
 
+/// What stands beside an integration in its tenant's document.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// The tenant's name.
+    pub tenant: &'a str,
+    /// The integration's numbers; none while it waits for one.
+    pub numbers: &'a [Number],
+    /// Calls at once, as the plan says.
+    pub calls: u32,
+    /// Calls that may begin in a second; none for any number.
+    pub calls_per_second: Option<u32>,
+}
+
+impl Beside<'_> {
+    fn stand_in(&self, document: &mut Table) {
+        let whole = |number: u32| Value::Whole { written: number.to_string(), number: Some(number.into()) };
+        document.set("name", Value::Text(self.tenant.to_owned()));
+        document.set("max_calls", whole(self.calls));
+        if let Some(calls) = self.calls_per_second {
+            document.set("max_calls_per_second", whole(calls));
+        }
+        if !self.numbers.is_empty() {
+            document
+                .set("numbers", Value::List(self.numbers.iter().map(|number| Value::Text(number.e164())).collect()));
+        }
+    }
+}
+
 /// What came of reading it.
 #[derive(Debug)]
 pub struct ComposedReading {
@@ -102,10 +130,9 @@ const ELSEWHERE: [(&str, &str); 4] = [
 const RANKED_MAX: usize = 8;
 
 impl Composed {
-    /// Puts an integration of a tenant together. `part` finds a document that it may name.
+    /// Puts an integration together. `part` finds a document that it may name in a list.
     pub fn new<'a>(
-        tenant: &str,
-        numbers: &[Number],
+        beside: &Beside<'_>,
         (integration, document): (Id, &Table),
         part: impl Fn(&str, Id) -> Option<&'a Table>,
     ) -> Self {
@@ -125,10 +152,7 @@ impl Composed {
                 whole.set(section, Value::Table(chain));
             }
         }
-        whole.set("name", Value::Text(tenant.to_owned()));
-        if !numbers.is_empty() {
-            whole.set("numbers", Value::List(numbers.iter().map(|number| Value::Text(number.e164())).collect()));
-        }
+        beside.stand_in(&mut whole);
         Self { document: whole, integration, own: document.clone(), parts, mistakes }
     }
 
@@ -149,7 +173,8 @@ impl Composed {
         self.parts.iter().map(|part| part.id)
     }
 
-    fn whose(&self, mistake: Mistake) -> (Id, Mistake) {
+    /// The document that a mistake of the whole stands in, with its path there.
+    pub fn whose(&self, mistake: Mistake) -> (Id, Mistake) {
         match self.part_at(&mistake.path) {
             Some((part, path)) => (part.id, Mistake { path: path.to_owned(), ..mistake }),
             None => (self.integration, mistake),

@@ -35,9 +35,13 @@ fn integration(rest: &str) -> Table {
     document(&format!("{{{lists}{rest}}}"))
 }
 
+fn with_numbers(numbers: &[Number], integration: &Table, parts: &BTreeMap<Id, Table>) -> Composed {
+    let beside = Beside { tenant: "acme", numbers, calls: 100, calls_per_second: None };
+    Composed::new(&beside, (id(9), integration), |_, id| parts.get(&id))
+}
+
 fn composed(integration: &Table, parts: &BTreeMap<Id, Table>) -> Composed {
-    let numbers = [Number::parse("+18005550123").expect("a number")];
-    Composed::new("acme", &numbers, (id(9), integration), |_, id| parts.get(&id))
+    with_numbers(&[Number::parse("+18005550123").expect("a number")], integration, parts)
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn a_text_that_says_where_a_secret_is_kept_is_found_wherever_it_stands() {
 #[test]
 fn an_integration_without_a_number_waits_for_one() {
     let (parts, integration) = (parts(), integration(""));
-    let composed = Composed::new("acme", &[], (id(9), &integration), |_, id| parts.get(&id));
+    let composed = with_numbers(&[], &integration, &parts);
     let read = composed.read(&Unopened);
     assert_eq!((read.mistakes.len(), read.settings.numbers.len()), (0, 0));
     assert_eq!(composed.parts().collect::<Vec<_>>(), [id(1), id(2), id(3), id(4)]);
