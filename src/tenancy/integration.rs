@@ -13,7 +13,8 @@ use crate::transfer_targets::TransferTargets;
 /// file is one with a single integration of the same name.
 #[derive(Debug, Clone)]
 pub struct Integration {
-    /// Its name: letters, digits, `-` and `_`; no other integration of the node has it.
+    /// Its name, which no other integration of the node has: that of its tenant in the configuration's file, or the tenant's, a
+    /// slash and the identifier in a store.
     pub name: String,
     /// Whose it is: who pays for its calls, is told of them and may see them.
     pub tenant: Arc<Tenant>,

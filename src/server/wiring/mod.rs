@@ -4,6 +4,7 @@
 //! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip. Tenants change
 //! while calls run: `reload.rs`.
 
+mod changing;
 mod reload;
 mod starting;
 pub(crate) mod store;
@@ -41,7 +42,7 @@ use crate::process;
 use crate::records::{self, Books};
 use crate::series::Series;
 use crate::tls_identity;
-use reload::Reloading;
+use changing::Changing;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -57,6 +58,13 @@ pub struct Prepared {
     engines: Engines,
     shared: Shared,
     receivers: Vec<(String, LogWebhook)>,
+}
+
+/// What changes a server's tenants; one at a time.
+struct Reloading {
+    /// What the node was started with: all but tenants stays so.
+    started: Config,
+    changing: Changing,
 }
 
 /// A server that serves calls.
@@ -209,7 +217,8 @@ impl Server {
         let (watchdog, died) = starting::watch(&registry, &reception, endpoint, wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
-        let reloading = Reloading::new(config, shared, workshop, upkeep, register, series);
+        let changing = Changing::new(shared, workshop, upkeep, register, series);
+        let reloading = Reloading { started: config, changing };
         Ok(Self {
             sip,
             registry,
@@ -244,7 +253,7 @@ impl Server {
         self.current.everybody().measure();
         // Whoever reads the configuration again does so himself.
         if let Ok(mut reloading) = self.reloading.try_lock() {
-            reloading.drop_series(&self.current.everybody());
+            reloading.changing.drop_series(&self.current.everybody());
         }
         match process::take() {
             Ok(taken) => bellhop_actors::metrics::process(&taken),

@@ -31,7 +31,7 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::tenants::{Workshop, WrittenContacts};
+use super::tenants::{Origin, Ready, Workshop, WrittenContacts};
 use super::{Everybody, StartError};
 use crate::config::{self, Config, Mistakes};
 use crate::engines::{Engines, TenantEngines};
@@ -67,8 +67,10 @@ pub(super) fn open_tenants(
 ) -> Result<(Everybody, Vec<WrittenContacts>), Mistakes> {
     let made = config.tenants.iter().zip(engines.of);
     let serve = |(one, engines): (&config::Tenant, TenantEngines)| {
-        let tenant = register.enrol(&one.settings.name, one.settings.limits());
-        workshop.serve(one.clone(), engines, tenant)
+        let (settings, mark, origin) = (one.settings.clone(), one.mark, Origin::File);
+        let tenant = register.enrol(&settings.name, settings.limits());
+        let name = settings.name.clone();
+        workshop.serve(Ready { name, settings, mark, origin, engines, receiver: None }, tenant)
     };
     let (served, written): (Vec<_>, Vec<_>) = made.map(serve).unzip();
     let directory = Directory::new(served.into_iter().map(Arc::new)).map_err(|number| taken(config, &number))?;

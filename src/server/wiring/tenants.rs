@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
+use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
@@ -21,7 +22,7 @@ use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
 
 use super::targets::Targets;
-use crate::config::{self, Mark};
+use crate::config::Mark;
 use crate::engines::{AtRest, TenantEngines};
 use crate::records::Books;
 
@@ -31,8 +32,31 @@ pub(crate) struct Served {
     pub(crate) settings: TenantSettings,
     /// Tells whether another reading says the same.
     pub(crate) mark: Mark,
+    /// Where that stands.
+    pub(crate) origin: Origin,
     services: Arc<Services>,
     at_rest: [(&'static str, AtRest); 3],
+}
+
+/// Where an integration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// In the configuration's file.
+    File,
+    /// In the store of tenants.
+    Store,
+}
+
+/// An integration to be served: what is said of it, and what was opened for it.
+pub(super) struct Ready {
+    /// [`Integration::name`]
+    pub(super) name: String,
+    pub(super) settings: TenantSettings,
+    pub(super) mark: Mark,
+    pub(super) origin: Origin,
+    pub(super) engines: TenantEngines,
+    /// Who is told of its calls.
+    pub(super) receiver: Option<LogWebhook>,
 }
 
 /// An integration's contacts, for what may have to be taken back.
@@ -86,6 +110,11 @@ impl Everybody {
     /// What each tenant that is served may have.
     pub(super) fn limits(&self) -> impl Iterator<Item = (&str, Limits)> {
         self.directory.all().iter().map(|served| (served.tenant().name.as_str(), served.settings.limits()))
+    }
+
+    /// The names of tenants that have an integration that is served, each as often as it has one.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.directory.all().iter().map(|served| served.tenant().name.as_str())
     }
 
     /// Whether a tenant of this name is served, or is not for its mistakes.
@@ -150,17 +179,14 @@ impl Served {
 impl Workshop {
     /// Makes an integration's services of its engines; must be called on an actix system. What comes with it is for what a
     /// former process left in flight.
-    pub(super) fn serve(
-        &self,
-        integration: config::Tenant,
-        engines: TenantEngines,
-        tenant: Arc<Tenant>,
-    ) -> (Served, Option<WrittenContacts>) {
-        let config::Tenant { settings, mark, .. } = integration;
+    pub(super) fn serve(&self, ready: Ready, tenant: Arc<Tenant>) -> (Served, Option<WrittenContacts>) {
+        let Ready { name: integration, settings, mark, origin, engines, .. } = ready;
         // Their mistakes have been told with the reading: nobody who has some is served.
         let name = tenant.name.clone();
-        let (targets, _) = Targets::of(&settings, tenant);
-        let contacts = Contacts::of(&settings, &name, targets.instance, &self.limiters, &*self.store);
+        let (mut targets, _) = Targets::of(&settings, tenant);
+        targets.integration.name = integration;
+        let integration = &targets.integration;
+        let contacts = Contacts::of(&settings, integration, targets.instance, &self.limiters, &*self.store);
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
@@ -183,7 +209,8 @@ impl Workshop {
             records: self.books.keeper(&name, &settings),
             observer: Some(Arc::clone(&self.observer)),
         };
-        (Served { settings, mark, services: Arc::new(services), at_rest: engines.at_rest }, contacts.written)
+        let services = Arc::new(services);
+        (Served { settings, mark, origin, services, at_rest: engines.at_rest }, contacts.written)
     }
 }
 
@@ -199,7 +226,7 @@ struct Contacts {
 impl Contacts {
     fn of(
         settings: &TenantSettings,
-        tenant: &str,
+        of: &Integration,
         instance: Option<InstanceArn>,
         limiters: &Limiters,
         store: &dyn Store,
@@ -213,8 +240,8 @@ impl Contacts {
             secret_access_key: connect.secret_access_key.expose().to_owned(),
         };
         let client = Client::new(&instance, &credentials, connect.endpoint_url.as_deref(), limiters);
-        warn_if_unreachable(tenant, connect, &instance);
-        let (instance, integration) = (Some(instance), settings.name.clone());
+        warn_if_unreachable(&of.tenant.name, connect, &instance);
+        let (instance, integration) = (Some(instance), of.name.clone());
         let writes = NotedWrites::new(client, store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
         Self { instance, attributes, blanker, written: Some(WrittenContacts { integration, writes }) }
