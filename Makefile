@@ -25,7 +25,7 @@ SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 # libopus is linked; pkg-config finds it.
 BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
-TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 postgresql
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 
 define install

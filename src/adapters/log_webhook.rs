@@ -210,7 +210,7 @@ mod tests {
     }
 
     async fn waiting() -> SqlStore {
-        let records = SqlStore::open("sqlite::memory:").await.expect("opens");
+        let records = SqlStore::open("sqlite::memory:", None).await.expect("opens");
         let log = json!({"turn": 3});
         records
             .write(&[Entry::Turn { tenant: "acme".into(), session: "s".into(), caller: "+1".into(), log }])
@@ -267,7 +267,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("bellhop-webhook-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let database = format!("sqlite://{}/a.db", folder.display());
-        let records = SqlStore::open(&database).await.expect("opens");
+        let records = SqlStore::open(&database, None).await.expect("opens");
         let (tenant, session, caller) = ("acme".to_owned(), "s".to_owned(), "+1".to_owned());
         let turn = Entry::Turn { tenant, session, caller, log: json!({"turn": 3}) };
         records.write(&[turn]).await.expect("written");

@@ -33,12 +33,37 @@ pub trait SoleUse: Send + Sync {
 }
 
 /// The claim to a store; given up when it is dropped, or with the process, however that ends.
-pub struct Claim(#[allow(dead_code)] Box<dyn Any + Send>); // it is there to be dropped
+pub struct Claim(Box<dyn Lock>);
+
+/// What a claim rests on.
+pub trait Lock: Send {
+    /// Whether it is still held: one of a connection is lost with it.
+    fn stands(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+}
+
+/// A lock that is never lost, and is there to be dropped.
+struct Forever(#[allow(dead_code)] Box<dyn Any + Send>);
+
+impl Lock for Forever {
+    fn stands(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(std::future::ready(true))
+    }
+}
 
 impl Claim {
-    /// A claim that is given up by dropping this.
+    /// A claim that is given up by dropping this, and not lost otherwise.
     pub fn held_by(lock: impl Any + Send) -> Self {
+        Self(Box::new(Forever(Box::new(lock))))
+    }
+
+    /// A claim that holds while a lock stands.
+    pub fn held_while(lock: impl Lock + 'static) -> Self {
         Self(Box::new(lock))
+    }
+
+    /// Whether it still holds. Ask before each look at what others left behind.
+    pub async fn holds(&mut self) -> bool {
+        self.0.stands().await
     }
 }
 
@@ -57,6 +82,9 @@ pub enum NotClaimed {
         /// Who says so; empty if nobody does.
         process: String,
     },
+    /// Somebody else looks after a store that several servers share, as they may.
+    #[error("another server looks after what is left behind in this database")]
+    Shared,
     /// It cannot be asked for.
     #[error("its lock cannot be taken: {0}")]
     Failed(Box<dyn Error + Send + Sync>),

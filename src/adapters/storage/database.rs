@@ -16,6 +16,7 @@
 
 mod connection;
 mod migrations;
+mod postgres;
 mod sqlite;
 mod trouble;
 mod values;
@@ -24,6 +25,8 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use postgres::SessionLock;
+pub use postgres::can_be_read;
 pub use sqlite::file_of;
 pub use trouble::CannotOpen;
 pub(crate) use trouble::Trouble;
@@ -34,6 +37,9 @@ pub const WRITE_MAX: Duration = Duration::from_secs(5);
 /// How long a statement waits for somebody else's lock.
 pub const BUSY_MAX: Duration = Duration::from_secs(2);
 
+/// Tries of a transaction that collides with others.
+const COLLISIONS_MAX: u32 = 3;
+
 /// An open database; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -43,6 +49,7 @@ pub struct Database {
 #[derive(Debug, Clone)]
 enum Connections {
     Sqlite(sqlite::Connections),
+    Postgres(postgres::Connections),
 }
 
 /// A transaction. Dropped without [`Transaction::commit`], it is thrown away, and its connection with it.
@@ -50,29 +57,39 @@ pub(crate) struct Transaction(Kind);
 
 enum Kind {
     Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
+}
+
+/// Whether an URL names a PostgreSQL database.
+pub fn is_postgres(url: &str) -> bool {
+    ["postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 impl Database {
-    /// Opens or creates the database of an URL like `sqlite://bellhop.db` or `sqlite::memory:`.
-    pub async fn open(url: &str) -> Result<Self, CannotOpen> {
-        Self::open_or(url, true).await
+    /// Opens the database of an URL like `sqlite://bellhop.db`, `sqlite::memory:` or `postgres://bellhop@db.example/bellhop`. A
+    /// SQLite that is not there is made, and so are the tables of either.
+    pub async fn open(url: &str, password: Option<&str>) -> Result<Self, CannotOpen> {
+        Self::open_or(url, password, true).await
     }
 
     /// Opens the database of a server; one that is not there is an error.
-    pub async fn open_existing(url: &str) -> Result<Self, CannotOpen> {
-        Self::open_or(url, false).await
+    pub async fn open_existing(url: &str, password: Option<&str>) -> Result<Self, CannotOpen> {
+        Self::open_or(url, password, false).await
     }
 
-    async fn open_or(url: &str, create: bool) -> Result<Self, CannotOpen> {
-        let cannot = |why| CannotOpen { url: url.to_owned(), why };
-        let connections = sqlite::Connections::open(url, create).await.map_err(cannot)?;
-        Ok(Self { connections: Connections::Sqlite(connections) })
+    async fn open_or(url: &str, password: Option<&str>, create: bool) -> Result<Self, CannotOpen> {
+        let connections = match is_postgres(url) {
+            true => postgres::Connections::open(url, password, create).await.map(Connections::Postgres),
+            false => sqlite::Connections::open(url, create).await.map(Connections::Sqlite),
+        };
+        Ok(Self { connections: connections.map_err(|why| CannotOpen::of(url, why))? })
     }
 
     /// Its file; none for one that is not one.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.connections {
             Connections::Sqlite(connections) => connections.path(),
+            Connections::Postgres(_) => None,
         }
     }
 
@@ -80,6 +97,7 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction, Trouble> {
         match &self.connections {
             Connections::Sqlite(connections) => Ok(Transaction(Kind::Sqlite(connections.begin().await?))),
+            Connections::Postgres(connections) => Ok(Transaction(Kind::Postgres(connections.begin().await?))),
         }
     }
 
@@ -87,6 +105,7 @@ impl Database {
     pub(crate) async fn fetch(&self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<Vec<Row>, Trouble> {
         match &self.connections {
             Connections::Sqlite(connections) => connections.fetch(sql, arguments).await,
+            Connections::Postgres(connections) => connections.fetch(sql, arguments).await,
         }
     }
 
@@ -103,6 +122,7 @@ impl Database {
     pub(crate) fn is_failing(&self) -> bool {
         match &self.connections {
             Connections::Sqlite(connections) => connections.is_failing(),
+            Connections::Postgres(connections) => connections.is_failing(),
         }
     }
 
@@ -110,7 +130,36 @@ impl Database {
     pub(crate) async fn shrink(&self) -> Result<bool, Trouble> {
         match &self.connections {
             Connections::Sqlite(connections) => connections.shrink().await,
+            // Its server does that by itself (autovacuum), and its log is the server's.
+            Connections::Postgres(_) => Ok(true),
         }
+    }
+
+    /// Whether other servers may have it open too.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.connections, Connections::Postgres(_))
+    }
+
+    /// A lock of a shared database among all who have it; none while somebody else has it, and of one that is not shared.
+    pub(crate) async fn session_lock(&self, number: i64) -> Result<Option<SessionLock>, Trouble> {
+        match &self.connections {
+            Connections::Sqlite(_) => Ok(None),
+            Connections::Postgres(connections) => connections.session_lock(number).await,
+        }
+    }
+
+    /// A transaction that is done again while another is in its way.
+    pub(crate) async fn again<T, F>(&self, work: impl Fn() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        for _ in 1..COLLISIONS_MAX {
+            match work().await {
+                Err(why) if why.is_collision() => {}
+                done => return done,
+            }
+        }
+        work().await
     }
 
     /// The connections, for tests that break them.
@@ -118,6 +167,7 @@ impl Database {
     pub(super) fn sqlite(&self) -> &sqlite::Connections {
         match &self.connections {
             Connections::Sqlite(connections) => connections,
+            Connections::Postgres(_) => panic!("a test of SQLite alone"),
         }
     }
 }
@@ -146,14 +196,21 @@ impl Transaction {
     pub(crate) async fn commit(self) -> Result<(), Trouble> {
         match self.0 {
             Kind::Sqlite(transaction) => transaction.commit().await,
+            Kind::Postgres(transaction) => transaction.commit().await,
         }
     }
 
     fn connection(&mut self) -> connection::Connection<'_> {
         match &mut self.0 {
             Kind::Sqlite(transaction) => connection::Connection::Sqlite(transaction.connection()),
+            Kind::Postgres(transaction) => connection::Connection::Postgres(transaction.connection()),
         }
     }
+}
+
+/// An URL as people may see it: without a password.
+fn shown(url: &str) -> String {
+    if is_postgres(url) { postgres::shown(url) } else { url.to_owned() }
 }
 
 /// Does it within [`WRITE_MAX`], or not at all.

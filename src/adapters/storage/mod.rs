@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, RecordWriter, Retention, SoleUse};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
-pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, file_of};
+pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, can_be_read, file_of, is_postgres};
 pub use sql::SqlStore;
 
 /// An open store: it is each of the ports that serve all tenants, and gives each tenant the others.

@@ -2,12 +2,17 @@
 //!
 //! Each place is empty at first, its test's alone, and gone with it.
 
+#[allow(unreachable_pub)] // the tests of the whole have it too
+#[path = "../../../tests/support/postgres.rs"]
+pub(super) mod postgres;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, PgConnection};
 
+use self::postgres::Cluster;
 use super::suite::Place;
 use super::{SqlStore, Store};
 
@@ -42,7 +47,7 @@ impl Folder {
     }
 
     pub(super) async fn database(&self) -> SqlStore {
-        SqlStore::open(&self.url()).await.expect("opens")
+        SqlStore::open(&self.url(), None).await.expect("opens")
     }
 
     /// Somebody else's connection: it sees what is committed, and can lock everybody out.
@@ -62,5 +67,57 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A PostgreSQL database of its own, in a cluster that is shared or its own.
+pub(super) struct Tables {
+    pub(super) cluster: Cluster,
+    pub(super) url: String,
+}
+
+impl Place for Tables {
+    /// As one more server, and the only one that still lives.
+    async fn open(&self) -> Arc<dyn Store> {
+        let _ = sqlx::raw_sql("UPDATE servers SET seen_unix = 0").execute(&mut self.stranger().await).await;
+        let store = self.store().await;
+        self.make_steady().await;
+        Arc::new(store)
+    }
+
+    async fn let_all_expire(&self) {
+        let tables = ["session_histories", "call_records", "log_events"];
+        let all: String = tables.map(|table| format!("UPDATE {table} SET expires_unix = 1;")).concat();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut self.stranger().await).await.expect("set");
+    }
+}
+
+impl Tables {
+    pub(super) fn new(name: &str) -> Self {
+        Self::of(Cluster::shared(), name)
+    }
+
+    /// In a cluster that may be stopped.
+    pub(super) fn apart(name: &str) -> Self {
+        Self::of(Cluster::own(name), name)
+    }
+
+    fn of(cluster: Cluster, name: &str) -> Self {
+        let url = cluster.database(name);
+        Self { cluster, url }
+    }
+
+    pub(super) async fn store(&self) -> SqlStore {
+        SqlStore::open(&self.url, None).await.expect("opens")
+    }
+
+    /// Whoever lives has lived for a lease.
+    pub(super) async fn make_steady(&self) {
+        let steady = "UPDATE servers SET steady_unix = 0 WHERE seen_unix > 0";
+        sqlx::raw_sql(steady).execute(&mut self.stranger().await).await.expect("set");
+    }
+
+    pub(super) async fn stranger(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.expect("connects")
     }
 }

@@ -11,6 +11,7 @@ mod histories;
 mod in_flight;
 mod lent;
 mod records;
+mod servers;
 mod under_way;
 
 use std::future::Future;
@@ -25,14 +26,16 @@ use super::Store;
 use super::database::{CannotOpen, Database, Trouble, args, unix_now, within};
 use histories::Histories;
 use in_flight::InFlight;
+use servers::Alive;
 
 const READ: &str = "SELECT 1";
-/// Something that is written for certain, and changes nothing.
-const WRITE: &str = "UPDATE schema_migrations SET applied_unix = applied_unix WHERE number = $1";
+/// Something that is written for certain: a row whose values stay as they are is written by no SQLite.
+const WRITE: &str = "INSERT INTO servers (name, seen_unix, steady_unix) VALUES ('', 0, 0)";
+const TAKE_BACK: &str = "DELETE FROM servers WHERE name = ''";
 
 /// Every text of this file.
 #[cfg(test)]
-const ALL: [&str; 2] = [READ, WRITE];
+const ALL: [&str; 3] = [READ, WRITE, TAKE_BACK];
 
 /// The store of calls; clones share it.
 #[derive(Debug, Clone)]
@@ -40,28 +43,45 @@ pub struct SqlStore {
     database: Database,
     /// Names this process among all that ever wrote to the database.
     server: Arc<str>,
+    /// Of a database that is shared: tells the others that this server lives.
+    _alive: Option<Arc<Alive>>,
 }
 
 impl SqlStore {
-    /// Opens or creates the database of an URL like `sqlite://bellhop.db` or `sqlite::memory:`.
-    pub async fn open(url: &str) -> Result<Self, CannotOpen> {
-        Ok(Self::of(Database::open(url).await?))
+    /// Opens or creates a database ([`Database::open`]) as one more server.
+    pub async fn open(url: &str, password: Option<&str>) -> Result<Self, CannotOpen> {
+        Self::join(Database::open(url, password).await?).await.map_err(|why| CannotOpen::of(url, why))
     }
 
-    /// Opens the database of a server; one that is not there is an error.
-    pub async fn open_existing(url: &str) -> Result<Self, CannotOpen> {
-        Ok(Self::of(Database::open_existing(url).await?))
+    /// Opens the database of a server, for who only looks at it; one that is not there is an error.
+    pub async fn open_existing(url: &str, password: Option<&str>) -> Result<Self, CannotOpen> {
+        Ok(Self::of(Database::open_existing(url, password).await?))
     }
 
-    /// The store in an open database, for one more process.
-    pub fn of(database: Database) -> Self {
+    /// The store in an open database, for one more server.
+    async fn join(database: Database) -> Result<Self, Trouble> {
+        let store = Self::of(database);
+        if !store.database.is_shared() {
+            return Ok(store);
+        }
+        let alive = servers::join(&store.database, &store.server).await?;
+        Ok(Self { _alive: Some(Arc::new(alive)), ..store })
+    }
+
+    fn of(database: Database) -> Self {
         let server: String = rand::random::<[u8; 8]>().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { database, server: server.into() }
+        Self { database, server: server.into(), _alive: None }
+    }
+
+    /// What it is kept in.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     async fn probe(&self) -> Result<(), Trouble> {
         let mut transaction = self.database.begin().await?;
-        transaction.execute(WRITE, args![1_i64]).await?;
+        transaction.execute(WRITE, args![]).await?;
+        transaction.execute(TAKE_BACK, args![]).await?;
         transaction.commit().await
     }
 }

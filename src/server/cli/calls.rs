@@ -129,7 +129,7 @@ pub async fn run(command: Calls) -> anyhow::Result<()> {
 
 async fn open(path: &Path) -> anyhow::Result<(Places, Arc<dyn Store>)> {
     let places = Places::read(path)?;
-    let store = store::open_existing(&places.database).await?;
+    let store = store::open_existing(&places.database, None).await?;
     Ok((places, store))
 }
 

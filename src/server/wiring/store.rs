@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bellhop_adapters::storage::{CannotOpen, SqlStore, Store};
 
 /// Opens or creates the store of a server.
-pub(crate) async fn open(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
-    Ok(Arc::new(SqlStore::open(url).await?))
+pub(crate) async fn open(url: &str, password: Option<&str>) -> Result<Arc<dyn Store>, CannotOpen> {
+    Ok(Arc::new(SqlStore::open(url, password).await?))
 }
 
 /// Opens a server's store; one that is not there is an error.
-pub(crate) async fn open_existing(url: &str) -> Result<Arc<dyn Store>, CannotOpen> {
-    Ok(Arc::new(SqlStore::open_existing(url).await?))
+pub(crate) async fn open_existing(url: &str, password: Option<&str>) -> Result<Arc<dyn Store>, CannotOpen> {
+    Ok(Arc::new(SqlStore::open_existing(url, password).await?))
 }

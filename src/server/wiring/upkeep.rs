@@ -1,8 +1,9 @@
 //! What a server does for its store beside the calls: it takes back what a former process left in flight, lists that
 //! process's calls as lost, and deletes what has expired.
 //!
-//! Invariants: what was left behind is touched only by who alone has the database; nothing here holds a call up, and a store
-//! that fails is asked again more and more slowly.
+//! Servers that share a database die at any time, so it is looked again and again. Invariants: what was left behind is touched only
+//! by who has the claim, which is asked for before each look; nothing here holds a call up, and a store that fails is asked again
+//! more and more slowly.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bellhop_actors::metrics;
 use bellhop_adapters::recording;
 use bellhop_adapters::storage::Store;
-use bellhop_call::ports::{CallsUnderWay, Claim, Entry, LogEvents, RecordWriter, Retention, SoleUse};
+use bellhop_call::ports::{CallsUnderWay, Claim, Entry, LogEvents, NotClaimed, RecordWriter, Retention, SoleUse};
 use bellhop_call::record::CallRecord;
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{HandoffsLeftBehind, StoreError};
@@ -21,6 +22,8 @@ use super::tenants::{Current, Everybody, WrittenContacts};
 
 /// How often what has expired is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often is looked whether another server left something behind.
+const LOOK_AFTER_EVERY: Duration = Duration::from_secs(30);
 /// The first pause before a store that fails is asked again; it doubles up to [`STORE_PAUSE_MAX`].
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -46,30 +49,18 @@ impl Upkeep {
 
 /// Starts all of it on this thread's runtime.
 pub(super) async fn start(store: &Arc<dyn Store>, current: Arc<Current>, contacts: Vec<WrittenContacts>) -> Upkeep {
-    let (later, mut added) = mpsc::unbounded_channel();
-    let served = Arc::clone(&current);
+    let (later, added) = mpsc::unbounded_channel();
     // At once, so that a second server is told before it has a call.
     let first = store.claim().await;
-    if let Err(error) = &first {
-        tracing::error!(%error, "what a former server left behind is not looked after: give each server a database of its own");
+    match &first {
+        Ok(_) => {}
+        Err(why @ NotClaimed::Shared) => tracing::info!(%why, "this server serves calls alone"),
+        Err(error) => {
+            tracing::error!(%error, "what a former server left behind is not looked after: give each server a database of its own");
+        }
     }
-    let left = store.clone();
-    actix_rt::spawn(async move {
-        let _claim = claimed(&*left, first.ok()).await;
-        for one in contacts {
-            actix_rt::spawn(take_back(left.clone(), one));
-        }
-        until_it_works(async || list_lost(&*left, &*left, &served).await).await;
-        let void = until_it_works(async || left.void_lent().await).await;
-        if void > 0 {
-            tracing::warn!(keys = void, "transfers that a former server died in: their keys are void");
-        }
-        while let Some(one) = added.recv().await {
-            actix_rt::spawn(take_back(left.clone(), one));
-        }
-        // The claim lives as long as the process.
-        std::future::pending::<()>().await;
-    });
+    let contacts = contacts.into_iter().map(LeftContacts::of).collect();
+    actix_rt::spawn(look_now_and_then(store.clone(), Arc::clone(&current), contacts, added, first.ok()));
     actix_rt::spawn(sweep_now_and_then(store.clone(), Arc::clone(&current)));
     actix_rt::spawn(watch_backlog(store.clone(), current));
     Upkeep { later }
@@ -108,25 +99,76 @@ async fn claimed(store: &dyn SoleUse, first: Option<Claim>) -> Claim {
     }
 }
 
-/// Asks until it is answered.
-async fn until_it_works<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> T {
+/// Looks for what others left behind, for as long as this server lives; who has no claim waits for one.
+async fn look_now_and_then(
+    store: Arc<dyn Store>,
+    current: Arc<Current>,
+    mut contacts: Vec<LeftContacts>,
+    mut added: mpsc::UnboundedReceiver<WrittenContacts>,
+    first: Option<Claim>,
+) {
+    let mut claim = claimed(&*store, first).await;
     let mut pause = STORE_PAUSE;
     loop {
-        match ask().await {
-            Ok(answer) => return answer,
+        if !claim.holds().await {
+            tracing::warn!("the claim to the database was lost with its connection");
+            claim = claimed(&*store, None).await;
+            continue;
+        }
+        let wait = match look(&store, &current, &mut contacts).await {
+            Ok(()) => {
+                pause = STORE_PAUSE;
+                LOOK_AFTER_EVERY
+            }
             Err(error) => {
-                tracing::warn!(%error, again_in = ?pause, "what a former server left behind cannot be read yet")
+                let again_in = pause;
+                tracing::warn!(%error, ?again_in, "what a former server left behind cannot be read yet");
+                pause = (pause * 2).min(STORE_PAUSE_MAX);
+                again_in
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // An integration that was added, or changed.
+            Some(one) = added.recv() => {
+                contacts.retain(|known| known.of.integration != one.integration);
+                contacts.push(LeftContacts::of(one));
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(STORE_PAUSE_MAX);
     }
 }
 
+/// An integration's contacts, and those of them that were tried: each is taken back once, however it ends.
+struct LeftContacts {
+    of: WrittenContacts,
+    tried: HashSet<String>,
+}
+
+impl LeftContacts {
+    fn of(of: WrittenContacts) -> Self {
+        Self { of, tried: HashSet::new() }
+    }
+}
+
+/// Looks once for everything that another server left behind.
+async fn look(store: &Arc<dyn Store>, current: &Current, contacts: &mut [LeftContacts]) -> Result<(), StoreError> {
+    for one in contacts {
+        take_back(&**store, one).await?;
+    }
+    list_lost(&**store, &**store, current).await?;
+    let void = store.void_lent().await?;
+    if void > 0 {
+        tracing::warn!(keys = void, "transfers that a former server died in: their keys are void");
+    }
+    Ok(())
+}
+
 /// Blanks what a former process was writing when it died.
-async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { integration, writes }: WrittenContacts) {
-    let left = until_it_works(async || store.writes_in_flight(&integration).await).await;
-    for write in left {
+async fn take_back(store: &dyn HandoffsLeftBehind, contacts: &mut LeftContacts) -> Result<(), StoreError> {
+    let WrittenContacts { integration, writes } = &contacts.of;
+    let left = store.writes_in_flight(integration).await?;
+    contacts.tried.retain(|tried| left.iter().any(|write| write.contact_id == *tried));
+    for write in left.into_iter().filter(|write| contacts.tried.insert(write.contact_id.clone())) {
         let (integration, writes) = (integration.clone(), writes.clone());
         actix_rt::spawn(async move {
             if writes.take_back(write).await == WriteOutcome::Done {
@@ -136,6 +178,7 @@ async fn take_back(store: Arc<dyn HandoffsLeftBehind>, WrittenContacts { integra
             }
         });
     }
+    Ok(())
 }
 
 /// Gives the calls that were up when a former process died their records.

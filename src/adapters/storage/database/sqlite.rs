@@ -201,7 +201,7 @@ impl Connections {
             make_private(path).map_err(sqlx::Error::from)?;
         }
         let mut connection = self.0.options.connect().await?;
-        migrations::prepare(&mut connection).await?;
+        migrations::prepare(connection::Connection::Sqlite(&mut connection), true).await?;
         Ok(Writer { connection, files: self.files() })
     }
 

@@ -1,7 +1,7 @@
 //! What goes into a statement and what comes out of it: the same whichever database it is.
 //!
-//! Invariant: a value is a text, a whole number, bytes, or nothing, and each is told as what it was stored as. Times are whole
-//! numbers, JSON is a text. A column that is read as what it is not is an error, and no panic: the database may be somebody
+//! Invariant: a value is a text, a whole number, bytes, or nothing, and each is told as what it was stored as; but a text has no
+//! zero byte, which PostgreSQL takes in none. Times are whole numbers, JSON is a text. A column that is read as what it is not is an error, and no panic: the database may be somebody
 //! else's work.
 
 use sqlx::query::Query;
@@ -131,7 +131,7 @@ where
 {
     for argument in arguments {
         query = match argument {
-            Argument::Text(text) => query.bind(text.map(str::to_owned)),
+            Argument::Text(text) => query.bind(text.map(|text| text.replace('\0', "\u{fffd}"))),
             Argument::Integer(number) => query.bind(*number),
             Argument::Bytes(bytes) => query.bind(bytes.map(<[u8]>::to_vec)),
         };
@@ -146,6 +146,7 @@ where
     usize: ColumnIndex<D::Row>,
     String: Decode<'r, D>,
     i64: Decode<'r, D>,
+    bool: Decode<'r, D>,
     Vec<u8>: Decode<'r, D>,
 {
     let cell = |column: usize| {
@@ -155,9 +156,11 @@ where
         }
         let of_type = value.type_info().name().to_owned();
         Ok(match of_type.as_str() {
-            "TEXT" => Cell::Text(row.try_get_unchecked(column)?),
-            "INTEGER" => Cell::Integer(row.try_get_unchecked(column)?),
-            "BLOB" => Cell::Bytes(row.try_get_unchecked(column)?),
+            "TEXT" | "VARCHAR" | "NAME" => Cell::Text(row.try_get_unchecked(column)?),
+            "INTEGER" | "INT8" | "INT4" => Cell::Integer(row.try_get_unchecked(column)?),
+            // SQLite's are whole numbers.
+            "BOOL" => Cell::Integer(row.try_get_unchecked::<bool, _>(column)?.into()),
+            "BLOB" | "BYTEA" => Cell::Bytes(row.try_get_unchecked(column)?),
             _ => Cell::Other,
         })
     };
@@ -171,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_value_comes_back_as_what_it_was_and_is_read_as_nothing_else() {
-        let database = Database::open("sqlite::memory:").await.expect("opens");
+        let database = Database::open("sqlite::memory:", None).await.expect("opens");
         let name = "née \u{1f4de} 'quoted'".to_owned();
         let (no_text, no_bytes): (Option<&str>, Option<&[u8]>) = (None, None);
         let arguments = args![&name, i64::MIN, 5_u32, &b"\0\xff"[..], no_text, None::<i64>, no_bytes];

@@ -1,8 +1,9 @@
-//! Who has a database: one server at a time.
+//! Who looks after what former servers left behind in a database: one server at a time.
 //!
-//! Two on one database would take each other's calls for lost and each other's writes for abandoned. The claim is a lock of
-//! the system on a file beside the database, so it is gone with its process, however that ends. Invariant: what a former
-//! process left behind is touched only by who has the claim.
+//! Two on one SQLite database would take each other's calls for lost and each other's writes for abandoned. The claim is a lock
+//! of the system on a file beside it, so it is gone with its process, however that ends. A PostgreSQL database is shared by
+//! servers that know of each other (`servers.rs`); the claim to it is a lock of a connection. Invariant: what a former process
+//! left behind is touched only by who has the claim.
 
 use std::fs::{OpenOptions, TryLockError};
 use std::future::Future;
@@ -10,13 +11,34 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 
-use bellhop_call::ports::{Claim, NotClaimed, SoleUse};
+use bellhop_call::ports::{Claim, Lock, NotClaimed, SoleUse};
 
 use super::SqlStore;
+use crate::storage::database::SessionLock;
+
+/// The number of the lock of a shared database.
+const CLAIM: i64 = 4_774_451_407_313_060_419;
 
 impl SoleUse for SqlStore {
     fn claim(&self) -> Pin<Box<dyn Future<Output = Result<Claim, NotClaimed>> + Send + '_>> {
-        Box::pin(async { self.take_claim() })
+        Box::pin(async {
+            if !self.database.is_shared() {
+                return self.take_claim();
+            }
+            match self.database.session_lock(CLAIM).await {
+                Ok(Some(lock)) => Ok(Claim::held_while(Connected(lock))),
+                Ok(None) => Err(NotClaimed::Shared),
+                Err(why) => Err(NotClaimed::Failed(why.into())),
+            }
+        })
+    }
+}
+
+struct Connected(SessionLock);
+
+impl Lock for Connected {
+    fn stands(&mut self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(self.0.stands())
     }
 }
 

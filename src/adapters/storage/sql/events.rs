@@ -15,8 +15,8 @@ const BACKLOG: &str = "SELECT tenant, count(*), min(expires_unix) FROM log_event
 const DELIVERED: &str = "DELETE FROM log_events WHERE id = $1";
 const POSTPONED: &str = "UPDATE log_events SET attempts = attempts + 1, due_unix_ms = $1 WHERE id = $2";
 const SPOOL: &str = "SELECT events, bytes FROM log_spools WHERE tenant = $1";
-const DROP_OLDEST: &str = "DELETE FROM log_events WHERE rowid =
-    (SELECT rowid FROM log_events WHERE tenant = $1 ORDER BY rowid LIMIT 1) RETURNING octet_length(body)";
+const DROP_OLDEST: &str = "DELETE FROM log_events WHERE id =
+    (SELECT id FROM log_events WHERE tenant = $1 ORDER BY rowid LIMIT 1) RETURNING octet_length(body)";
 const INSERT: &str = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix)
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 
@@ -57,18 +57,22 @@ impl LogEvents for SqlStore {
 
     /// One transaction, however many there are.
     fn settle<'a>(&'a self, changes: &'a [Change]) -> Answer<'a, ()> {
-        answer(within(async move {
-            let mut transaction = self.database.begin().await?;
-            for change in changes {
-                match change {
-                    Change::Delivered { id } => transaction.execute(DELIVERED, args![id]).await?,
-                    Change::Postponed { id, due_unix_ms } => {
-                        transaction.execute(POSTPONED, args![*due_unix_ms, id]).await?
-                    }
-                };
-            }
-            transaction.commit().await
-        }))
+        answer(async move { within(self.database.again(|| self.settle_all(changes))).await })
+    }
+}
+
+impl SqlStore {
+    async fn settle_all(&self, changes: &[Change]) -> Result<(), Trouble> {
+        let mut transaction = self.database.begin().await?;
+        for change in changes {
+            match change {
+                Change::Delivered { id } => transaction.execute(DELIVERED, args![id]).await?,
+                Change::Postponed { id, due_unix_ms } => {
+                    transaction.execute(POSTPONED, args![*due_unix_ms, id]).await?
+                }
+            };
+        }
+        transaction.commit().await
     }
 }
 

@@ -8,29 +8,29 @@ use bellhop_call::ports::{Answer, Forgotten, Retention, Swept};
 use bellhop_connect::ports::NOTE_KEPT;
 
 use super::records::plain_number;
-use super::{SqlStore, Trouble, answer, args, unix_now, within};
+use super::{SqlStore, Trouble, answer, args, servers, unix_now, within};
 use crate::storage::database::{Argument, Row};
 
 /// Rows deleted in one transaction: nobody waits longer for their turn than for these.
 const DELETED_AT_ONCE: u32 = 500;
 
-const CALLS_OF: &str = "SELECT call FROM call_records WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)
-    UNION SELECT call FROM calls_under_way WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)
-    UNION SELECT call FROM recorded_calls WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)
+const CALLS_OF: &str = "SELECT call FROM call_records WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)
+    UNION SELECT call FROM calls_under_way WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)
+    UNION SELECT call FROM recorded_calls WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)
     ORDER BY call";
 const KNOWN: &str = "SELECT call FROM call_records UNION SELECT call FROM calls_under_way
     UNION SELECT call FROM recorded_calls";
 const RECORDED: &str = "SELECT call FROM recorded_calls WHERE call NOT IN (SELECT call FROM calls_under_way)";
 const RECORDING_GONE: &str = "DELETE FROM recorded_calls WHERE call = $1";
 
-const FORGET_RECORDS: &str = "DELETE FROM call_records WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)";
+const FORGET_RECORDS: &str = "DELETE FROM call_records WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)";
 const FORGET_HISTORIES: &str = "DELETE FROM session_histories
-    WHERE ltrim(json_extract(json, '$.caller'), '+') = $1 AND ($2 IS NULL OR tenant = $2)";
-const FORGET_EVENTS: &str = "DELETE FROM log_events WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)";
+    WHERE ltrim(json_extract(json, '$.caller'), '+') = $1 AND (tenant = $2 OR $2 IS NULL)";
+const FORGET_EVENTS: &str = "DELETE FROM log_events WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)";
 const FORGET_UNDER_WAY: &str =
-    "DELETE FROM calls_under_way WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)";
+    "DELETE FROM calls_under_way WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)";
 const FORGET_RECORDED: &str =
-    "DELETE FROM recorded_calls WHERE ltrim(caller, '+') = $1 AND ($2 IS NULL OR tenant = $2)";
+    "DELETE FROM recorded_calls WHERE ltrim(caller, '+') = $1 AND (tenant = $2 OR $2 IS NULL)";
 
 const SWEEP_HISTORIES: &str = "DELETE FROM session_histories WHERE filed_as IN
     (SELECT filed_as FROM session_histories WHERE expires_unix <= $1 LIMIT $2)";
@@ -66,7 +66,8 @@ impl Retention for SqlStore {
 
     fn forget<'a>(&'a self, caller: &'a str, tenant: Option<&'a str>) -> Answer<'a, Forgotten> {
         answer(async move {
-            let gone = within(self.delete_all_of(&plain_number(caller), tenant)).await?;
+            let (plain, database) = (plain_number(caller), &self.database);
+            let gone = within(database.again(|| self.delete_all_of(&plain, tenant))).await?;
             Ok(Forgotten { log_emptied: self.database.shrink().await?, ..gone })
         })
     }
@@ -105,6 +106,7 @@ impl Retention for SqlStore {
                 events: self.sweep_until(SWEEP_EVENTS, now).await?,
                 notes: self.sweep_until(SWEEP_NOTES, noted_until).await?,
             };
+            within(servers::forget(&self.database)).await?;
             self.database.shrink().await?;
             Ok(swept)
         })
@@ -139,12 +141,12 @@ impl SqlStore {
     async fn sweep_until(&self, sql: &'static str, until: i64) -> Result<u64, Trouble> {
         let mut gone = 0;
         loop {
-            let some = within(async {
+            let some = within(self.database.again(|| async {
                 let mut transaction = self.database.begin().await?;
                 let some = transaction.execute(sql, args![until, DELETED_AT_ONCE]).await?;
                 transaction.commit().await?;
                 Ok(some)
-            })
+            }))
             .await?;
             gone += some;
             if some < u64::from(DELETED_AT_ONCE) {

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use bellhop_connect::handoff::StoreFailed;
 use bellhop_connect::ports::{HandoffsLeftBehind, NOTE_KEPT, Note, NotedWrite, Pending, StoreError, WriteNotes};
 
+use super::servers::{lease, left_behind};
 use super::{Database, SqlStore, Trouble, answer, args, unix_now, within};
-use crate::storage::database::Argument;
+use crate::storage::database::{Argument, Row};
 
-const LEFT_BEHIND: &str = "SELECT contact_id, names FROM writes_in_flight
-    WHERE tenant = $1 AND server <> $2 AND noted_unix > $3 ORDER BY id";
+const LEFT_BEHIND: &str = concat!(
+    "SELECT contact_id, names FROM writes_in_flight WHERE ",
+    left_behind!(),
+    " AND tenant = $3 AND noted_unix > $4 ORDER BY id"
+);
 const INSERT: &str = "INSERT INTO writes_in_flight (server, tenant, contact_id, names, noted_unix)
     VALUES ($1, $2, $3, $4, $5) RETURNING id";
 const NOTHING_WRITTEN: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND id = $2";
@@ -26,8 +30,8 @@ impl HandoffsLeftBehind for SqlStore {
         let (tenant, this) = (tenant.to_owned(), self.clone());
         answer(async move {
             let since = unix_now().saturating_sub_unsigned(NOTE_KEPT.as_secs());
-            let rows = this.database.fetch(LEFT_BEHIND, args![&tenant, &*this.server, since]).await?;
-            let read = |row: &crate::storage::database::Row| {
+            let rows = this.database.fetch(LEFT_BEHIND, args![&*this.server, lease(), &tenant, since]).await?;
+            let read = |row: &Row| {
                 let names = row.text(1)?.split('\n').map(str::to_owned).collect();
                 Ok(NotedWrite { contact_id: row.text(0)?.to_owned(), names })
             };

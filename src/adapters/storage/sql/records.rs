@@ -22,9 +22,9 @@ const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details
     WHERE (session = $1 OR call = $1 OR sip_call_id = $1) AND expires_unix > $2
     ORDER BY began_unix_ms DESC LIMIT 1";
 const LATEST: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
-    WHERE ($1 IS NULL OR tenant = $1) AND ($2 IS NULL OR ltrim(caller, '+') = $2)
-        AND ($3 IS NULL OR json_extract(details, '$.call.end_reason') = $3)
-        AND ($4 IS NULL OR began_unix_ms >= $4) AND ($5 IS NULL OR began_unix_ms < $5)
+    WHERE (tenant = $1 OR $1 IS NULL) AND (ltrim(caller, '+') = $2 OR $2 IS NULL)
+        AND (CAST($3 AS TEXT) IS NULL OR json_extract(details, '$.call.end_reason') = $3)
+        AND (began_unix_ms >= $4 OR $4 IS NULL) AND (began_unix_ms < $5 OR $5 IS NULL)
         AND expires_unix > $6
     ORDER BY began_unix_ms DESC LIMIT $7";
 
@@ -37,29 +37,34 @@ impl RecordWriter for SqlStore {
         if entries.is_empty() {
             return Box::pin(std::future::ready(Ok(Written::default())));
         }
-        answer(within(async move {
-            let mut transaction = self.database.begin().await?;
-            let mut written = Written::default();
-            for entry in entries {
-                if let Some(tenant) = self.put(&mut transaction, entry).await? {
-                    written.waiting.push(tenant);
-                }
-            }
-            written.waiting.sort();
-            written.waiting.dedup();
-            for tenant in &written.waiting {
-                match make_place(&mut transaction, tenant).await? {
-                    0 => {}
-                    events => written.dropped.push(Dropped { tenant: tenant.clone(), events }),
-                }
-            }
-            transaction.commit().await?;
-            Ok(written)
-        }))
+        answer(async move { within(self.database.again(|| self.write_all(entries))).await })
     }
 }
 
 impl SqlStore {
+    async fn write_all(&self, entries: &[Entry]) -> Result<Written, Trouble> {
+        let mut transaction = self.database.begin().await?;
+        let mut written = Written::default();
+        // What waits for a tenant is counted in a row: who takes these in their order is in nobody's way for ever.
+        let mut entries: Vec<&Entry> = entries.iter().collect();
+        entries.sort_by_key(|entry| entry.tenant());
+        for entry in entries {
+            if let Some(tenant) = self.put(&mut transaction, entry).await? {
+                written.waiting.push(tenant);
+            }
+        }
+        written.waiting.sort();
+        written.waiting.dedup();
+        for tenant in &written.waiting {
+            match make_place(&mut transaction, tenant).await? {
+                0 => {}
+                events => written.dropped.push(Dropped { tenant: tenant.clone(), events }),
+            }
+        }
+        transaction.commit().await?;
+        Ok(written)
+    }
+
     /// Writes one entry; returns the tenant for whom an event waits now.
     async fn put(&self, transaction: &mut Transaction, entry: &Entry) -> Result<Option<String>, Trouble> {
         match entry {

@@ -15,6 +15,7 @@ use crate::storage::places::Folder;
 use crate::storage::suite::{DAY, Place, call, history, later, name, promises, turn};
 
 mod durability;
+mod shared;
 
 promises!(Folder);
 
@@ -33,7 +34,7 @@ fn long_history() -> History {
 
 #[tokio::test]
 async fn a_place_that_is_none_is_one_sentence() {
-    let error = SqlStore::open("sqlite:///nowhere/at/all.db").await.expect_err("no such folder");
+    let error = SqlStore::open("sqlite:///nowhere/at/all.db", None).await.expect_err("no such folder");
     assert!(error.to_string().starts_with("the database sqlite:///nowhere/at/all.db cannot be opened"), "{error}");
 }
 
@@ -41,7 +42,8 @@ async fn a_place_that_is_none_is_one_sentence() {
 #[tokio::test]
 async fn a_database_that_is_only_asked_is_never_made() {
     let path = std::env::temp_dir().join(format!("bellhop-asked-{}.db", std::process::id()));
-    let error = SqlStore::open_existing(&format!("sqlite://{}", path.display())).await.expect_err("nothing is there");
+    let error =
+        SqlStore::open_existing(&format!("sqlite://{}", path.display()), None).await.expect_err("nothing is there");
     assert!(error.to_string().contains("cannot be opened"), "{error}");
     assert!(!path.exists());
 }
@@ -244,7 +246,16 @@ async fn every_text_is_understood() {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let all: [&[&'static str]; 7] =
-        [&ALL, &events::ALL, &forgetting::ALL, &histories::ALL, &in_flight::ALL, &lent::ALL, &records::ALL];
-    all.into_iter().chain([&under_way::ALL[..]]).flatten().copied().collect()
+    let all: [&[&'static str]; 9] = [
+        &ALL,
+        &events::ALL,
+        &forgetting::ALL,
+        &histories::ALL,
+        &in_flight::ALL,
+        &lent::ALL,
+        &records::ALL,
+        &servers::ALL,
+        &under_way::ALL,
+    ];
+    all.into_iter().flatten().copied().collect()
 }

@@ -7,6 +7,7 @@ use bellhop_call::ports::{Answer, CallsUnderWay, UnderWay};
 use bellhop_call::record::Opening;
 use bellhop_dialogue::call_facts::CallFacts;
 
+use super::servers::{lease, left_behind};
 use super::{SqlStore, Trouble, answer, args};
 use crate::storage::database::{Row, Transaction};
 
@@ -15,7 +16,7 @@ const INSERT: &str = "INSERT INTO calls_under_way (session, server, call, sip_ca
 const FIND: &str = "SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way
     WHERE session = $1 OR call = $1 OR sip_call_id = $1 ORDER BY rowid DESC LIMIT 1";
 const LEFT_BEHIND: &str =
-    "SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way WHERE server <> $1";
+    concat!("SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way WHERE ", left_behind!());
 
 /// Every text of this file.
 #[cfg(test)]
@@ -41,7 +42,7 @@ impl CallsUnderWay for SqlStore {
 
     fn calls_left_behind(&self) -> Answer<'_, Vec<UnderWay>> {
         answer(async {
-            let rows = self.database.fetch(LEFT_BEHIND, args![&*self.server]).await?;
+            let rows = self.database.fetch(LEFT_BEHIND, args![&*self.server, lease()]).await?;
             rows.iter().map(read).collect()
         })
     }

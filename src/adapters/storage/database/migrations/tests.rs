@@ -7,6 +7,8 @@ use std::sync::{Arc, Barrier};
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Retention};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, NotedWrite};
 
+use sqlx::Row;
+
 use super::*;
 use crate::storage::SqlStore;
 use crate::storage::Store;
@@ -15,29 +17,48 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [&str; 2] = [
-    "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
-    "8a015e344e1a014fc217df392ce050bc8ec51a7525bcf70b2aff9539ef40a1cc",
+const RELEASED: [(&str, &str); 3] = [
+    (
+        "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
+        "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
+    ),
+    (
+        "8a015e344e1a014fc217df392ce050bc8ec51a7525bcf70b2aff9539ef40a1cc",
+        "68636c86c2c676f43a8bd4044d29491c26964140c9d2756aeeeff6366a484c0c",
+    ),
+    (
+        "2cc84a115e776a527289a64d3426dcd469232ed11cb9678d842da04bc3387eab",
+        "29414150387465fb75824f0173e09faf81232088660ad0489558b7788afe5ec1",
+    ),
 ];
 
 /// A later program's migration: a table more.
-const THIRD: Migration = Migration { number: 3, name: "0003_later", sql: "CREATE TABLE later (id INTEGER) STRICT" };
+const LATER: Migration = Migration {
+    number: MIGRATIONS.len() as i64 + 1,
+    name: "9999_later",
+    sqlite: "CREATE TABLE later (id INTEGER) STRICT",
+    postgres: "CREATE TABLE later (id BIGINT)",
+};
 
 #[test]
 fn what_was_released_is_never_edited_and_every_file_is_applied() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("storage/migrations/sqlite");
-    let mut files: Vec<String> = std::fs::read_dir(folder)
-        .expect("a folder")
-        .map(|file| file.expect("readable").file_name().to_string_lossy().into_owned())
-        .collect();
-    files.sort();
-    let names: Vec<String> = MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
-    assert_eq!(names, files);
+    for database in ["sqlite", "postgres"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("storage/migrations").join(database);
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|file| file.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let names: Vec<String> = MIGRATIONS.iter().map(|migration| format!("{}.sql", migration.name)).collect();
+        assert_eq!(names, files, "{database}");
+    }
     for (n, migration) in (1..).zip(MIGRATIONS) {
         assert_eq!(migration.number, n);
         assert!(migration.name.starts_with(&format!("{n:04}_")), "{}", migration.name);
     }
-    assert_eq!(MIGRATIONS.iter().map(digest).collect::<Vec<_>>(), RELEASED);
+    let digests = MIGRATIONS.iter().map(|migration| (digest(migration.sqlite), digest(migration.postgres)));
+    let released = RELEASED.map(|(sqlite, postgres)| (sqlite.to_owned(), postgres.to_owned()));
+    assert_eq!(digests.collect::<Vec<_>>(), released);
 }
 
 /// The database of a program that wrote its version down and no migrations, with rows in every table.
@@ -79,7 +100,8 @@ async fn a_database_of_version_2_opens_and_keeps_what_it_has() {
     assert!(before.len() == 9 && before.values().all(|rows| *rows > 0), "{before:?}");
     for start in ["the first", "the second"] {
         let database = place.database().await;
-        assert_eq!(rows(&place).await, before, "{start} start");
+        let after = rows(&place).await;
+        assert!(before.iter().all(|(table, rows)| after.get(table) == Some(rows)), "{start} start: {after:?}");
         assert_eq!(written_down(&place).await, all(), "{start} start");
         for (n, words) in [(1, "history 1"), (2, "history 2")] {
             let found = database.find_history(&name(n)).await.expect("answers").expect("is kept");
@@ -145,19 +167,21 @@ async fn a_database_of_a_later_program_is_refused_by_a_sentence_and_not_touched(
         let place = of_version_2(&format!("later-{later}"));
         let mut theirs = place.stranger().await;
         if later == "migrations" {
-            migrate(&mut theirs, &[MIGRATIONS, &[THIRD]].concat()).await.expect("migrated");
+            migrate(Connection::Sqlite(&mut theirs), &[MIGRATIONS, &[LATER]].concat()).await.expect("migrated");
         } else {
-            let number = "PRAGMA journal_mode = DELETE; PRAGMA user_version = 3";
-            sqlx::raw_sql(number).execute(&mut theirs).await.expect("set");
+            let number = format!("PRAGMA journal_mode = DELETE; PRAGMA user_version = {}", LATER.number);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(number)).execute(&mut theirs).await.expect("set");
         }
         theirs.close().await.expect("closed");
         let before = files(&place);
-        for why in [SqlStore::open(&place.url()).await, SqlStore::open_existing(&place.url()).await] {
+        for why in [SqlStore::open(&place.url(), None).await, SqlStore::open_existing(&place.url(), None).await] {
             let why = why.expect_err("a later program's").to_string();
             let sentence = format!(
-                "the database {} cannot be opened: a later version of Bellhop made it (its shape is number 3, and this \
-                 program knows 2): start that version or a later one, or name another file",
-                place.url()
+                "the database {} cannot be opened: a later version of Bellhop made it (its shape is number {}, and this \
+                 program knows {}): start that version or a later one, or name another database",
+                place.url(),
+                LATER.number,
+                MIGRATIONS.len()
             );
             assert_eq!(why, sentence);
         }
@@ -170,9 +194,11 @@ async fn a_database_whose_migration_has_the_number_and_not_the_text_is_refused()
     let place = Folder::new("foreign");
     std::fs::File::create(place.file("")).expect("a file");
     let mut theirs = place.stranger().await;
-    migrate(&mut theirs, &[MIGRATIONS[0], Migration { sql: THIRD.sql, ..MIGRATIONS[1] }]).await.expect("migrated");
+    migrate(Connection::Sqlite(&mut theirs), &[MIGRATIONS[0], Migration { sqlite: LATER.sqlite, ..MIGRATIONS[1] }])
+        .await
+        .expect("migrated");
     theirs.close().await.expect("closed");
-    let why = SqlStore::open(&place.url()).await.expect_err("another program's").to_string();
+    let why = SqlStore::open(&place.url(), None).await.expect_err("another program's").to_string();
     assert!(why.contains("its migration number 2 is not this program's"), "{why}");
 }
 
@@ -181,10 +207,14 @@ async fn a_database_whose_migration_has_the_number_and_not_the_text_is_refused()
 async fn a_migration_that_fails_leaves_the_database_as_it_was() {
     let place = of_version_2("failed");
     let before = rows(&place).await;
-    let broken =
-        Migration { sql: "CREATE TABLE more (id INTEGER) STRICT; DELETE FROM call_records; DROP TABLE none", ..THIRD };
+    let broken = Migration {
+        sqlite: "CREATE TABLE more (id INTEGER) STRICT; DELETE FROM call_records; DROP TABLE none",
+        ..LATER
+    };
     let mut theirs = place.stranger().await;
-    migrate(&mut theirs, &[MIGRATIONS, &[broken]].concat()).await.expect_err("there is no such table");
+    migrate(Connection::Sqlite(&mut theirs), &[MIGRATIONS, &[broken]].concat())
+        .await
+        .expect_err("there is no such table");
     theirs.close().await.expect("closed");
     assert_eq!(rows(&place).await, before);
     let database = place.database().await;
@@ -208,7 +238,7 @@ fn programs_that_start_at_once_apply_each_migration_once() {
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                     start.wait();
-                    let opened = runtime.expect("a runtime").block_on(SqlStore::open(&url));
+                    let opened = runtime.expect("a runtime").block_on(SqlStore::open(&url, None));
                     opened.map(drop).map_err(|why| why.to_string())
                 })
             })
@@ -218,5 +248,88 @@ fn programs_that_start_at_once_apply_each_migration_once() {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         assert_eq!(runtime.block_on(written_down(&place)), all(), "round {round}");
+    }
+}
+
+mod postgres {
+    //! The same of PostgreSQL.
+
+    use super::*;
+    use crate::storage::places::Tables;
+
+    async fn written_down(place: &Tables) -> Vec<(i64, String)> {
+        let query = "SELECT number, name FROM schema_migrations ORDER BY number";
+        let rows = sqlx::query(query).fetch_all(&mut place.stranger().await).await.expect("answers");
+        rows.iter().map(|row| (row.try_get(0).expect("a number"), row.try_get(1).expect("a name"))).collect()
+    }
+
+    /// The names of its tables, functions and triggers.
+    fn what_is_there(place: &Tables) -> String {
+        let database = place.url.rsplit('/').next().expect("a name");
+        let all = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION
+            SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1";
+        place.cluster.psql(database, all)
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_only_asked_is_given_no_tables() {
+        let place = Tables::new("asked");
+        let why = SqlStore::open_existing(&place.url, None).await.expect_err("there is nothing").to_string();
+        assert!(why.contains("it is not there: a server makes it"), "{why}");
+        assert_eq!(what_is_there(&place), "");
+        place.store().await;
+        SqlStore::open_existing(&place.url, None).await.expect("a server made it");
+        assert_eq!(written_down(&place).await, all());
+    }
+
+    #[tokio::test]
+    async fn what_is_a_later_or_another_programs_is_refused_by_a_sentence() {
+        let place = Tables::new("later");
+        let mut theirs = place.stranger().await;
+        migrate(Connection::Postgres(&mut theirs), &[MIGRATIONS, &[LATER]].concat()).await.expect("migrated");
+        let why = SqlStore::open(&place.url, None).await.expect_err("a later program's").to_string();
+        assert!(why.contains(&format!("its shape is number {}", LATER.number)), "{why}");
+        let place = Tables::new("foreign");
+        let mut theirs = place.stranger().await;
+        let other = Migration { postgres: LATER.postgres, ..MIGRATIONS[1] };
+        migrate(Connection::Postgres(&mut theirs), &[MIGRATIONS[0], other]).await.expect("migrated");
+        let why = SqlStore::open(&place.url, None).await.expect_err("another program's").to_string();
+        assert!(why.contains("its migration number 2 is not this program's"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_leaves_the_database_as_it_was() {
+        let place = Tables::new("failed-migration");
+        place.store().await;
+        let before = what_is_there(&place);
+        let broken = Migration { postgres: "CREATE TABLE more (id BIGINT); DROP TABLE none", ..LATER };
+        let mut theirs = place.stranger().await;
+        let all_of_them = [MIGRATIONS, &[broken]].concat();
+        migrate(Connection::Postgres(&mut theirs), &all_of_them).await.expect_err("there is no such table");
+        drop(theirs);
+        assert_eq!(what_is_there(&place), before);
+        place.store().await;
+        assert_eq!(written_down(&place).await, all());
+    }
+
+    #[tokio::test]
+    async fn programs_that_start_at_once_apply_each_migration_once() {
+        let place = Tables::new("at-once");
+        let start = || SqlStore::open(&place.url, None);
+        let opened = tokio::join!(start(), start(), start(), start(), start(), start());
+        let opened = [opened.0, opened.1, opened.2, opened.3, opened.4, opened.5];
+        for one in opened {
+            one.expect("opens");
+        }
+        assert_eq!(written_down(&place).await, all());
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_hold_every_text_is_refused() {
+        let place = Tables::new("latin");
+        place.cluster.psql("postgres", "CREATE DATABASE latin1 ENCODING 'LATIN1' TEMPLATE template0 OWNER bellhop");
+        let (server, _) = place.url.rsplit_once('/').expect("a path");
+        let why = SqlStore::open(&format!("{server}/latin1"), None).await.expect_err("LATIN1").to_string();
+        assert!(why.contains("its encoding is LATIN1: make one with ENCODING 'UTF8'"), "{why}");
     }
 }
