@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use bellhop_amazon_connect::{Client, Credentials, Limiters};
-use bellhop_connect::InstanceArn;
+use bellhop_amazon_connect::{Client, Limiters};
+use bellhop_connect::Connection;
+use bellhop_connect::connection::{AccessKey as Key, Identity};
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter};
 use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
@@ -21,9 +22,9 @@ fn stand_in() -> (StandIn, SocketAddr) {
 }
 
 fn client(address: SocketAddr, secret: &str) -> Client {
-    let instance: InstanceArn = INSTANCE.parse().expect("an ARN");
-    let credentials = Credentials { access_key_id: "AKIATEST".into(), secret_access_key: secret.into() };
-    Client::new(&instance, &credentials, Some(&format!("http://{address}")), &Limiters::default())
+    let identity = Identity::Key(Key { id: "AKIATEST".into(), secret: secret.into() });
+    let (instance, endpoint_url) = (INSTANCE.parse().expect("an ARN"), Some(format!("http://{address}")));
+    Client::new(&Connection { instance, identity, endpoint_url }, &Limiters::default())
 }
 
 fn pairs() -> Vec<(String, String)> {

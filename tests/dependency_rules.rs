@@ -52,7 +52,7 @@ fn pure_crates_know_no_runtime_and_not_each_other() {
     let ciphers = ["aes", "aes-gcm", "hmac", "sha1"];
     assert_only("bellhop-media", &[&codecs[..], &ciphers, &["thiserror"]].concat(), sentence);
     assert_only("bellhop-dialogue", &["regex", "serde", "serde_json", "thiserror"], sentence);
-    assert_only("bellhop-connect", &["serde_json", "thiserror"], sentence);
+    assert_only("bellhop-connect", &["hmac", "serde_json", "sha2", "thiserror"], sentence);
     let tenancy = ["ipnet", "serde", "serde_json", "sha2", "strsim", "thiserror", "uuid"];
     assert_only("bellhop-tenancy", &tenancy, sentence);
 }

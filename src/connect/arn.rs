@@ -1,4 +1,7 @@
-//! The ARN of a Connect instance: `arn:aws:connect:<region>:<account>:instance/<id>`.
+//! The ARNs we are told: of a Connect instance, `arn:aws:connect:<region>:<account>:instance/<id>`, and of a role that may
+//! be assumed for it, `arn:aws:iam::<account>:role/<path and name>`.
+//!
+//! Invariant: what has parsed prints as what was given, without what may stand behind an instance's id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,9 +57,78 @@ impl fmt::Display for InstanceArn {
     }
 }
 
+/// A role of an AWS account.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleArn(String);
+
+/// What is wrong with a role's ARN.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not the ARN of a role: expected arn:aws:iam::ACCOUNT:role/NAME")]
+pub struct MalformedRoleArn {
+    text: String,
+}
+
+/// The longest ARN that STS takes (AssumeRole, `RoleArn`).
+const ROLE_ARN_MAX: usize = 2048;
+
+impl RoleArn {
+    /// The whole ARN.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoleArn {
+    type Err = MalformedRoleArn;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let malformed = || MalformedRoleArn { text: text.to_owned() };
+        let text = text.trim();
+        let pieces: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = pieces[..] else { return Err(malformed()) };
+        let name = resource.strip_prefix("role/").ok_or_else(malformed)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
+        let good = partition.starts_with("aws")
+            && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            && account.len() == 12
+            && account.bytes().all(|b| b.is_ascii_digit())
+            && !name.is_empty()
+            && !name.ends_with('/')
+            && name.bytes().all(plain)
+            && text.len() <= ROLE_ARN_MAX;
+        if good { Ok(Self(text.to_owned())) } else { Err(malformed()) }
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_has_an_account_and_a_name() {
+        for text in ["arn:aws:iam::111122223333:role/bellhop", "arn:aws-us-gov:iam::111122223333:role/a/b/phone+1"] {
+            assert_eq!(text.parse::<RoleArn>().expect(text).to_string(), text);
+        }
+        for text in [
+            "",
+            "bellhop",
+            "arn:aws:iam::111122223333:user/bellhop",
+            "arn:aws:iam::111122223333:role/",
+            "arn:aws:iam::111122223333:role/a/",
+            "arn:aws:iam::111122223333:role/a b",
+            "arn:aws:iam::1111:role/a",
+            "arn:aws:iam:eu-west-2:111122223333:role/a",
+            "arn:aws:sts::111122223333:assumed-role/a/b",
+        ] {
+            assert!(text.parse::<RoleArn>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_arn_tells_region_account_and_instance() {

@@ -6,6 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::connection::Connection;
+use crate::connection_test::ConnectionReport;
 use crate::handoff::{StoreFailed, WriteOutcome};
 use crate::session_history_key::FiledAs;
 
@@ -41,6 +43,12 @@ pub trait AttributeWriter: Send + Sync {
 pub trait AttributeBlanker: Send + Sync {
     /// Writes these names empty, once and without a value to choose; `Done` only if they are empty now.
     fn blank(&self, contact_id: String, names: Vec<String>) -> Pending<WriteOutcome>;
+}
+
+/// Asks Amazon Connect for what a hand-off needs, and writes nothing.
+pub trait ConnectionTester: Send + Sync {
+    /// Tests a connection, whether a tenant has it or only thinks of it; it ends within the adapter's own limit.
+    fn test(&self, connection: Connection) -> Pending<ConnectionReport>;
 }
 
 /// Remembers, through the death of the process, what is being written to contacts.

@@ -17,6 +17,9 @@ pub struct RateLimiter {
     next_free: Option<Instant>,
 }
 
+/// Turns that are kept for hand-offs when something else asks for one: two thirds of the burst.
+pub const RESERVE: u32 = 10;
+
 /// No turn within the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfBudget;
@@ -33,6 +36,20 @@ impl RateLimiter {
         }
         self.next_free = Some(due + interval);
         Ok(wait)
+    }
+
+    /// Asks for a turn that hand-offs do not miss: at once, and only if [`RESERVE`] turns are left after it; else how long
+    /// to wait before asking again.
+    pub fn spare_turn(&mut self, now: Instant) -> Result<(), Duration> {
+        let interval = Duration::from_secs(1) / RATE_PER_SECOND;
+        let slack = interval * (BURST - 1 - RESERVE);
+        let due = self.next_free.map_or(now, |at| at.max(now));
+        let wait = (due - now).saturating_sub(slack);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.next_free = Some(due + interval);
+        Ok(())
     }
 }
 
@@ -57,6 +74,22 @@ mod tests {
         }
         assert_eq!(limiter.turn(now, Duration::from_secs(1)), Err(OutOfBudget));
         assert_eq!(limiter.turn(now + Duration::from_millis(100), Duration::from_secs(1)), Ok(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn spare_turns_leave_a_reserve() {
+        let (mut limiter, now) = (RateLimiter::default(), Instant::now());
+        let spare = (0..100).filter(|_| limiter.spare_turn(now).is_ok()).count();
+        assert_eq!(spare as u32, BURST - RESERVE);
+        let again = limiter.spare_turn(now).expect_err("nothing is to spare");
+        for n in 0..RESERVE {
+            assert_eq!(limiter.turn(now, Duration::ZERO), Ok(Duration::ZERO), "hand-off {n}");
+        }
+        assert!(limiter.turn(now, Duration::ZERO).is_err(), "what was kept is used up");
+        assert!(limiter.spare_turn(now + again).is_err(), "hand-offs have come in between");
+        let mut limiter = RateLimiter::default();
+        (0..BURST - RESERVE).for_each(|_| limiter.spare_turn(now).expect("to spare"));
+        assert_eq!(limiter.spare_turn(now + again), Ok(()));
     }
 
     #[test]

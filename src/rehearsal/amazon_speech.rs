@@ -86,9 +86,9 @@ impl StandIn {
     }
 
     fn refusal(&self, request: &HttpRequest, hash: &str, service: &str) -> Option<HttpResponse> {
-        let scope = Scope { key: &self.key, region: REGION, service };
+        let scope = Scope { key: &self.key, token: None, region: REGION, service };
         let why = sigv4::verify(request, hash, &scope, SystemTime::now()).err()?;
-        Some(refused(403, "InvalidSignatureException", why))
+        Some(refused(403, "InvalidSignatureException", &why.to_string()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `calls`, `voices`, `demo`.
+//! The command line: `serve`, `check`, `calls`, `voices`, `test-connection`, `demo`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +42,8 @@ enum Command {
     Calls(Calls),
     /// List the models and voices that a tenant's speech services offer.
     Voices(OfTenant),
+    /// Tell whether Amazon Connect would let a tenant's hand-offs through, and what to do if not; nothing is written.
+    TestConnection(OfTenant),
     /// What `voices` was called until this release.
     #[command(hide = true)]
     Offers(OfTenant),
@@ -49,7 +51,7 @@ enum Command {
     Demo(bellhop::demo::Options),
 }
 
-/// The services of one tenant.
+/// One tenant of a file.
 #[derive(clap::Args)]
 struct OfTenant {
     /// The configuration file.
@@ -77,6 +79,9 @@ fn main() -> ExitCode {
         }
         Command::Check { config } => check(&config),
         Command::Voices(of) => actix_rt::System::new().block_on(voices(&of)),
+        Command::TestConnection(of) => {
+            actix_rt::System::new().block_on(bellhop::cli::connection::test(&of.config, &of.tenant))
+        }
         Command::Offers(of) => {
             eprintln!("`bellhop offers` is now called `bellhop voices`: the next release knows the new name alone");
             actix_rt::System::new().block_on(voices(&of))

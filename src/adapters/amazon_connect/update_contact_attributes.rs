@@ -2,68 +2,38 @@
 //!
 //! Retried are 429, 500 and 503 and only within the budget, with jitter; 4xx are final. A try that timed out or lost its
 //! connection may have been carried out: the outcome is then uncertain unless a later try succeeds, which is the same
-//! write again. Invariant: the outcome is `Done` only after a 200.
+//! write again. With a role, nothing is asked of STS while the credentials at hand live.
+//! Invariant: the outcome is `Done` only after a 200.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_connect::config::timeout::TimeoutConfig;
-use aws_sdk_connect::config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_sdk_connect::error::{ProvideErrorMetadata, SdkError};
-use bellhop_connect::InstanceArn;
+use bellhop_connect::connection::{Connection, Identity};
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Pending};
 use bellhop_connect::rate_limiter::RateLimiter;
 use tokio::time::Instant;
 
+use crate::limiters::Limiters;
+use crate::role_session::RoleSession;
+use crate::sdk::{self, ATTEMPT_MAX};
+
 /// Everything about one write: turns, tries and pauses.
 pub const BUDGET: Duration = Duration::from_secs(3);
-/// One try.
-const ATTEMPT_MAX: Duration = Duration::from_millis(1500);
 /// The first pause between tries; it doubles, and up to as much again is added at random.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Connections to the service that are kept for later writes; what a burst of hand-offs opened beyond them is closed.
-const IDLE_WRITE_CONNECTIONS_MAX: usize = 8;
 /// Tries in all.
 const TRIES: u32 = 4;
-
-/// An access key of the tenant's account.
-#[derive(Clone)]
-pub struct Credentials {
-    /// The key's id.
-    pub access_key_id: String,
-    /// The key's secret.
-    pub secret_access_key: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(redacted)")
-    }
-}
-
-/// The rate limiters of this process, one per account and Region.
-#[derive(Debug, Clone, Default)]
-pub struct Limiters(Arc<Mutex<HashMap<AccountAndRegion, Arc<Mutex<RateLimiter>>>>>);
-
-type AccountAndRegion = (String, String);
-
-impl Limiters {
-    /// The limiter that all tenants of this account and Region share.
-    fn of(&self, instance: &InstanceArn) -> Arc<Mutex<RateLimiter>> {
-        let key = (instance.account.clone(), instance.region.clone());
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(key).or_default())
-    }
-}
 
 /// A client for one tenant's instance.
 #[derive(Clone)]
 pub struct Client {
     sdk: aws_sdk_connect::Client,
     instance_id: String,
+    /// Of a role; a key is always there.
+    session: Option<RoleSession>,
     limiter: Arc<Mutex<RateLimiter>>,
 }
 
@@ -74,35 +44,38 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client; the Region is the instance's. `endpoint_url` replaces the public endpoint: a VPC endpoint, or a stand-in.
-    pub fn new(
-        instance: &InstanceArn,
-        credentials: &Credentials,
-        endpoint_url: Option<&str>,
-        limiters: &Limiters,
-    ) -> Self {
-        let Credentials { access_key_id, secret_access_key } = credentials;
-        let keys =
-            aws_credential_types::Credentials::new(access_key_id, secret_access_key, None, None, "bellhop tenant");
-        let http = aws_smithy_http_client::Builder::new()
-            .pool_max_idle_per_host(IDLE_WRITE_CONNECTIONS_MAX)
-            .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
-                aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
-            ))
-            .build_https();
-        let mut config = aws_sdk_connect::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(instance.region.clone()))
-            .credentials_provider(aws_sdk_connect::config::SharedCredentialsProvider::new(keys))
-            .http_client(http)
-            // Ours, below: they must take turns and keep the budget.
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_MAX).build());
-        config.set_endpoint_url(endpoint_url.map(str::to_owned));
+    /// A client; with a role it must be made on a tokio runtime, where the role is kept assumed for as long as there is a
+    /// clone of the client.
+    pub fn new(connection: &Connection, limiters: &Limiters) -> Self {
+        let http = sdk::http();
+        let (credentials, session) = match &connection.identity {
+            Identity::Key(key) => (sdk::fixed(key), None),
+            Identity::Role(role) => {
+                let session = RoleSession::of(connection, role, http.clone());
+                (aws_sdk_connect::config::SharedCredentialsProvider::new(session.clone()), Some(session))
+            }
+        };
         Self {
-            sdk: aws_sdk_connect::Client::from_conf(config.build()),
-            instance_id: instance.instance_id.clone(),
-            limiter: limiters.of(instance),
+            sdk: sdk::connect(connection, credentials, http, ATTEMPT_MAX),
+            instance_id: connection.instance.instance_id.clone(),
+            session,
+            limiter: limiters.of(&connection.instance),
+        }
+    }
+
+    /// Looks that there are credentials to sign with, and whose: of a key there are. What is not there for a role is told.
+    async fn signer(&self, within: Duration) -> Result<Option<String>, ()> {
+        let Some(session) = &self.session else { return Ok(None) };
+        match tokio::time::timeout(within, session.ready()).await {
+            Ok(Ok(id)) => Ok(Some(id)),
+            Ok(Err(cause)) => {
+                tracing::warn!(cause = cause.label(), %cause, "the role is not assumed: nothing is written");
+                Err(())
+            }
+            Err(_) => {
+                tracing::warn!("the role was not assumed in time: nothing is written");
+                Err(())
+            }
         }
     }
 
@@ -114,6 +87,7 @@ impl Client {
                 let pause = PAUSE * 2u32.pow(attempt - 1);
                 tokio::time::sleep(pause + pause.mul_f64(rand::random())).await;
             }
+            let Ok(signer) = self.signer(deadline.saturating_duration_since(Instant::now())).await else { break };
             let left = deadline.saturating_duration_since(Instant::now());
             let turn =
                 self.limiter.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now().into_std(), left);
@@ -125,6 +99,7 @@ impl Client {
                 Ok(Try::Refused) => return if sent_and_lost { WriteOutcome::Uncertain } else { WriteOutcome::Refused },
                 Ok(Try::Again) => {}
                 Ok(Try::NotSent) => {}
+                Ok(Try::SessionOver) => self.forget(signer.as_deref()),
                 Ok(Try::Lost) => sent_and_lost = true,
                 Err(_) => {
                     sent_and_lost = true;
@@ -133,6 +108,13 @@ impl Client {
             }
         }
         if sent_and_lost { WriteOutcome::Uncertain } else { WriteOutcome::Refused }
+    }
+
+    /// A session that Amazon says is over is over.
+    fn forget(&self, signer: Option<&str>) {
+        if let (Some(session), Some(id)) = (&self.session, signer) {
+            session.forget(id);
+        }
     }
 
     async fn send(&self, contact_id: &str, attributes: &[(String, String)]) -> Try {
@@ -157,6 +139,8 @@ enum Try {
     Again,
     /// Never left this machine.
     NotSent,
+    /// Signed with what is good no more; it was not carried out.
+    SessionOver,
     /// Went out; nobody knows.
     Lost,
 }
@@ -177,6 +161,7 @@ where
             let request_id = service.raw().headers().get("x-amzn-requestid");
             tracing::warn!(status, error_type, request_id, "UpdateContactAttributes was refused");
             match status {
+                _ if matches!(error_type, Some("ExpiredTokenException" | "ExpiredToken")) => Try::SessionOver,
                 429 | 503 => Try::Again,
                 // The model says «internal error»; it may have been carried out before.
                 500 => Try::Lost,
@@ -190,15 +175,8 @@ where
 /// Whether the connection was never made, so that nothing can have been carried out.
 fn never_connected(failure: &aws_smithy_runtime_api::client::result::DispatchFailure) -> bool {
     use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    let mut cause = failure.as_connector_error().and_then(std::error::Error::source);
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(kind, Some(ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let never = [ConnectionRefused, HostUnreachable, NetworkUnreachable, AddrNotAvailable];
+    sdk::io_kinds(failure).any(|kind| never.contains(&kind))
 }
 
 impl AttributeWriter for Client {
@@ -213,9 +191,12 @@ impl AttributeBlanker for Client {
         Box::pin(async move {
             // An empty value removes an attribute; once, without waiting for a turn: the caller is waiting for the BYE.
             let empty: Vec<_> = names.into_iter().map(|name| (name, String::new())).collect();
+            if this.signer(ATTEMPT_MAX).await.is_err() {
+                return WriteOutcome::Refused;
+            }
             match this.send(&contact_id, &empty).await {
                 Try::Done => WriteOutcome::Done,
-                Try::Refused | Try::Again | Try::NotSent => WriteOutcome::Refused,
+                Try::Refused | Try::Again | Try::NotSent | Try::SessionOver => WriteOutcome::Refused,
                 Try::Lost => WriteOutcome::Uncertain,
             }
         })

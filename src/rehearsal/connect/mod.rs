@@ -1,29 +1,32 @@
-//! A stand-in for Amazon Connect: the API UpdateContactAttributes over HTTP, with contacts that are in a flow.
+//! A stand-in for Amazon Connect: UpdateContactAttributes and DescribeInstance over HTTP, with contacts that are in a flow,
+//! and STS AssumeRole beside them.
 //!
-//! It refuses what the real API refuses: a wrong signature (SigV4, five minutes of skew), unknown fields, bad names, more
-//! than 32,768 bytes, contacts and instances it does not know. Invariant: what it accepts is in the contact's attributes
-//! before its 200 goes out.
+//! It refuses what the real API refuses: a wrong signature (SigV4, five minutes of skew), keys it does not know, what a
+//! key's policy does not allow, unknown fields, bad names, more than 32,768 bytes, contacts and instances it does not know.
+//! Invariant: what it accepts is in the contact's attributes before its 200 goes out.
+
+mod access;
+mod api;
+mod sts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::Data;
 use bellhop_connect::InstanceArn;
-use serde_json::{Value, json};
 
 use crate::flow::{BadFlow, Flow, Stop, TransferOutcome};
 use crate::serve_http;
-use crate::sigv4;
 pub use crate::sigv4::AccessKey;
+use access::Access;
+pub use access::{ACTIONS, Role};
 
 /// What the stand-in does wrong next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misbehaviour {
-    /// Answers with this status and error type.
+    /// Answers with this status and error type, whoever asks for what.
     Refuse(u16, &'static str),
     /// Waits before it answers as it should.
     Delay(Duration),
@@ -46,13 +49,16 @@ pub struct StandIn(Arc<Inner>);
 
 struct Inner {
     instance: InstanceArn,
-    key: AccessKey,
     lends: bool,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    access: Access,
+    /// What the instance says of itself; none if it is not there.
+    status: Option<String>,
+    /// By how many seconds the clock here is ahead.
+    clock_ahead_s: i64,
     contacts: BTreeMap<String, Flow>,
     written: Vec<Written>,
     refused: Vec<(u16, String)>,
@@ -61,10 +67,56 @@ struct State {
 }
 
 impl StandIn {
-    /// A stand-in of one instance. `lends` makes it know every contact it is asked about.
+    /// A stand-in of one instance, with a key that may do everything. `lends` makes it know every contact it is asked about.
     pub fn new(instance: InstanceArn, key: AccessKey, lends: bool) -> Self {
-        let state = State { flow: crate::flow::SAMPLE.to_owned(), ..State::default() };
-        Self(Arc::new(Inner { instance, key, lends, state: Mutex::new(state) }))
+        let state = State {
+            access: Access::new(&instance.account, key),
+            status: Some("ACTIVE".to_owned()),
+            clock_ahead_s: 0,
+            contacts: BTreeMap::new(),
+            written: vec![],
+            refused: vec![],
+            misbehave: VecDeque::new(),
+            flow: crate::flow::SAMPLE.to_owned(),
+        };
+        Self(Arc::new(Inner { instance, lends, state: Mutex::new(state) }))
+    }
+
+    /// From now on this key, whether it is new or known, may do these [`ACTIONS`] and nothing else.
+    pub fn allow(&self, key: AccessKey, actions: &[&str]) {
+        self.state().access.allow(key, actions);
+    }
+
+    /// There is a role, in place of one of its name.
+    pub fn add_role(&self, role: Role) {
+        self.state().access.add_role(role);
+    }
+
+    /// The sessions that keys of roles are of are over.
+    pub fn end_sessions(&self) {
+        self.state().access.end_sessions();
+    }
+
+    /// The names of all sessions that began, in order.
+    pub fn sessions(&self) -> Vec<String> {
+        self.state().access.began.clone()
+    }
+
+    /// What the instance says of itself from now on; with none, it is not there.
+    pub fn instance_is(&self, status: Option<&str>) {
+        self.state().status = status.map(str::to_owned);
+    }
+
+    /// The clock here is ahead of everybody else's by so many seconds.
+    pub fn clock_is_ahead(&self, seconds: i64) {
+        self.state().clock_ahead_s = seconds;
+    }
+
+    /// The time by the clock here.
+    fn now(&self) -> SystemTime {
+        let (ahead, now) = (self.state().clock_ahead_s, SystemTime::now());
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        if ahead < 0 { now - by } else { now + by }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -140,7 +192,7 @@ impl StandIn {
     pub fn serve(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
         let data = Data::new(self.clone());
         serve_http(address, "connect-stand-in", move |app| {
-            app.app_data(data.clone()).default_service(actix_web::web::to(handle));
+            app.app_data(data.clone()).default_service(actix_web::web::to(api::handle));
         })
     }
 
@@ -154,83 +206,4 @@ impl StandIn {
         ];
         Flow::begin(&self.state().flow, system.map(|(name, value)| (name.to_owned(), value)).into())
     }
-
-    /// Judges a request and carries it out.
-    fn update(&self, body: &[u8]) -> Result<(), (u16, &'static str, String)> {
-        let invalid = |why: &str| (400, "InvalidRequestException", why.to_owned());
-        let request: Value = serde_json::from_slice(body).map_err(|_| invalid("the body is not JSON"))?;
-        let object = request.as_object().ok_or_else(|| invalid("the body is not an object"))?;
-        let known = ["InstanceId", "InitialContactId", "Attributes"];
-        if let Some(name) = object.keys().find(|name| !known.contains(&name.as_str())) {
-            return Err(invalid(&format!("unknown member {name}")));
-        }
-        let text = |name: &str, max: usize| {
-            let value = object.get(name).and_then(Value::as_str).filter(|v| (1..=max).contains(&v.len()));
-            value.map(str::to_owned).ok_or_else(|| invalid(&format!("{name} is missing or too long")))
-        };
-        let (instance, contact) = (text("InstanceId", 100)?, text("InitialContactId", 256)?);
-        let pairs =
-            object.get("Attributes").and_then(Value::as_object).ok_or_else(|| invalid("Attributes is missing"))?;
-        if instance != self.0.instance.instance_id {
-            return Err((404, "ResourceNotFoundException", "no such instance".into()));
-        }
-        let lend = self.0.lends && !self.state().contacts.contains_key(&contact);
-        if lend {
-            let _ = self.contact_arrives(&contact, "", "");
-        }
-        let mut state = self.state();
-        let Some(flow) = state.contacts.get_mut(&contact) else {
-            return Err((404, "ResourceNotFoundException", "no such contact".into()));
-        };
-        let mut merged = flow.attributes.clone();
-        let mut written = BTreeMap::new();
-        for (name, value) in pairs {
-            let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-            let value = value.as_str().filter(|_| good);
-            let value = value.ok_or_else(|| invalid(&format!("attribute {name} is malformed")))?;
-            written.insert(name.clone(), value.to_owned());
-            if value.is_empty() {
-                merged.remove(name)
-            } else {
-                merged.insert(name.clone(), value.to_owned())
-            };
-        }
-        if merged.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > 32_768 {
-            return Err(invalid("the attributes exceed 32768 bytes"));
-        }
-        flow.attributes = merged;
-        state.written.push(Written { contact_id: contact, attributes: written });
-        Ok(())
-    }
-}
-
-async fn handle(stand_in: Data<StandIn>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let misbehaviour = stand_in.state().misbehave.pop_front();
-    match misbehaviour {
-        Some(Misbehaviour::Refuse(status, kind)) => return refuse(&stand_in, status, kind, "as rehearsed"),
-        Some(Misbehaviour::Delay(time)) => actix_web::rt::time::sleep(time).await,
-        Some(Misbehaviour::CarryOutAndHang) => {
-            let _ = stand_in.update(&body);
-            std::future::pending::<()>().await;
-        }
-        None => {}
-    }
-    let scope = sigv4::Scope { key: &stand_in.0.key, region: &stand_in.0.instance.region, service: "connect" };
-    if let Err(why) = sigv4::verify(&request, &sigv4::hash(&body), &scope, SystemTime::now()) {
-        return refuse(&stand_in, 403, "InvalidSignatureException", why);
-    }
-    if request.method() != actix_web::http::Method::POST || request.path() != "/contact/attributes" {
-        return refuse(&stand_in, 404, "UnknownOperationException", "only UpdateContactAttributes is rehearsed");
-    }
-    match stand_in.update(&body) {
-        Ok(()) => HttpResponse::Ok().json(json!({})),
-        Err((status, kind, why)) => refuse(&stand_in, status, kind, &why),
-    }
-}
-
-fn refuse(stand_in: &StandIn, status: u16, kind: &str, why: &str) -> HttpResponse {
-    stand_in.state().refused.push((status, kind.to_owned()));
-    HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        .insert_header(("x-amzn-ErrorType", kind))
-        .json(json!({ "message": why }))
 }

@@ -2,23 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bellhop_dialogue::ports::{Band, ModelOrVoice, ServiceFailure};
 
-use crate::config::Reading;
 use crate::engines::{Engines, Purpose, Shared};
-use crate::wiring::judge;
 
 /// Lists them as lines of text. A service that does not answer is told of and does not hide the others.
 pub async fn list(path: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
-    let Reading { config, mut mistakes } = Reading::of_file(path)?;
-    mistakes.extend(judge(&config));
-    let config = mistakes.or(config)?;
-    let found = config.tenants.iter().position(|one| one.settings.name == tenant);
-    let Some(found) = found else {
-        let names: Vec<&str> = config.tenants.iter().map(|one| one.settings.name.as_str()).collect();
-        bail!("there is no tenant `{tenant}`: {}", names.join(", "));
-    };
+    let (config, found) = super::of_tenant(path, tenant)?;
     let opening = tokio::task::spawn_blocking(move || Engines::open(&mut Shared::default(), &config, Purpose::Check));
     let (engines, mistakes) = opening.await.context("a speech engine could not be loaded")?;
     mistakes.or(())?;

@@ -27,7 +27,7 @@ pub use files::{TEXT_MAX, read_text};
 pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
-pub use node::{Http, Media, Metrics, Serve, Sounds, Storage};
+pub use node::{Aws, Http, Media, Metrics, Serve, Sounds, Storage};
 pub use places::Places;
 pub use position::Position;
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
@@ -50,6 +50,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[sounds]`
     pub sounds: Sounds,
+    /// `[aws]`
+    pub aws: Aws,
     /// `[[tenants]]`
     pub tenants: Vec<Tenant>,
     /// `[fault_injection]`: a fault to inject.
@@ -149,6 +151,7 @@ impl Reading {
             serve: node::read_serve(&root.section("serve")),
             storage: node::read_storage(&root.section("storage")),
             sounds: node::read_sounds(&root.section("sounds")),
+            aws: node::read_aws(&root.section("aws")),
             tenants: root.sections("tenants").iter().map(Tenant::read).collect(),
             fault_injection: root
                 .renamed_section("fault_injection", "drill")

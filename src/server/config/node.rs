@@ -1,4 +1,4 @@
-//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[sounds]`.
+//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[sounds]`, `[aws]`.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bellhop_actors::node::refused::Numbers;
 use bellhop_adapters::storage;
+use bellhop_tenancy::settings::AwsKey;
 
 use super::reader::Section;
 
@@ -69,6 +70,17 @@ pub struct Storage {
     pub url: String,
     /// `history_hours`
     pub time_to_live: Duration,
+}
+
+/// `[aws]`: who this server is at AWS, where tenants have it assume roles of theirs.
+#[derive(Debug, Clone, Default)]
+pub struct Aws {
+    /// `access_key_id` and `secret_access_key`
+    pub key: Option<AwsKey>,
+    /// `region`: whose STS is asked, in place of that of each instance.
+    pub region: Option<String>,
+    /// `sts_endpoint_url`
+    pub sts_endpoint_url: Option<String>,
 }
 
 const HTTP: [&str; 2] = ["http://", "https://"];
@@ -224,4 +236,18 @@ pub(super) fn read_sounds(section: &Section<'_>) -> Sounds {
     let sounds = Sounds { private_networks: section.flag("private_networks").unwrap_or(false) };
     section.finish();
     sounds
+}
+
+pub(super) fn read_aws(section: &Section<'_>) -> Aws {
+    let key = AwsKey::read_optional(section);
+    let region = section.text("region").filter(|region| {
+        let good = region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !good {
+            section.mistake("region", &format!("`{region}` is not a Region like \"eu-west-2\""));
+        }
+        good
+    });
+    let aws = Aws { key, region, sts_endpoint_url: section.url("sts_endpoint_url", &HTTP) };
+    section.finish();
+    aws
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::services::Codec;
-use bellhop_tenancy::settings::{AssistantKind, BargeIn, RecognizerKind, Script, SynthesizerKind};
+use bellhop_tenancy::settings::{AssistantKind, BargeIn, ConnectCredentials, RecognizerKind, Script, SynthesizerKind};
 use bellhop_tenancy::transfer_targets::TransferTargets;
 
 use crate::wiring::{Targets, judge};
@@ -339,9 +339,39 @@ fn a_secret_file_with_a_mark_and_a_line_end_is_its_text() {
         // A relative path starts at the file's folder, as every path does.
         let config = parse(&text, &folder.join("b.toml")).expect("good");
         let connect = config.tenants[0].settings.connect.as_ref().expect("there");
-        assert_eq!(connect.secret_access_key.expose(), "s3cret");
+        let ConnectCredentials::Keys(key) = &connect.credentials else { panic!("{connect:?}") };
+        assert_eq!(key.secret_access_key.expose(), "s3cret");
     }
     let _ = std::fs::remove_dir_all(folder);
+}
+
+/// A role takes the place of a key; who assumes it is the server, unless the tenant says otherwise.
+#[test]
+fn a_role_needs_a_key_that_assumes_it() {
+    let keys = "access_key_id = \"AKIA\"\nsecret_access_key = \"secret\"";
+    let role = "role_arn = \"arn:aws:iam::111122223333:role/bellhop\"\nexternal_id = \"bellhop-1\"";
+    let whole = |role: &str, before: &str| format!("{before}{}", GOOD.replace(keys, role));
+    let node = "[aws]\naccess_key_id = \"AKIAOURS\"\nsecret_access_key = \"ours\"\n";
+    for good in [whole(role, node), whole(&format!("{role}\n{keys}"), "")] {
+        let config = read(&good).expect("good");
+        let connect = config.tenants[0].settings.connect.as_ref().expect("there");
+        assert!(matches!(connect.credentials, ConnectCredentials::Role { .. }), "{connect:?}");
+        assert!(!format!("{config:?}").contains("\"ours\""));
+    }
+    for (bad, told) in [
+        (whole(role, ""), "connect.role_arn: a key must assume it: add aws.access_key_id"),
+        (whole(role, "[aws]\nregion = \"eu-west-2\"\n"), "connect.role_arn: a key must assume it"),
+        (whole(role, "[aws]\naccess_key_id = \"A\"\n"), "aws.secret_access_key: is missing"),
+        (whole(role, &format!("{node}region = \"EU\"\n")), "aws.region: `EU` is not a Region"),
+        (
+            whole(&role.replace(":role/", ":user/"), node),
+            "connect.role_arn: `arn:aws:iam::111122223333:user/bellhop` is not",
+        ),
+        (whole("role_arn = \"x\"", node), "connect.external_id: is missing"),
+    ] {
+        let lines = read(&bad).expect_err("bad");
+        assert!(lines.iter().any(|line| line.contains(told)), "{told}: {lines:?}");
+    }
 }
 
 #[test]

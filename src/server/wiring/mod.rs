@@ -5,6 +5,7 @@
 //! while calls run: `reload.rs`.
 
 mod changing;
+mod connections;
 mod reload;
 mod starting;
 pub(crate) mod store;
@@ -25,8 +26,6 @@ use bellhop_actors::services::Observer;
 use bellhop_actors::signalling::transport::{Listen, SocketWire};
 use bellhop_actors::supervision::watchdog::Watchdog;
 use bellhop_adapters::log_webhook::LogWebhook;
-use bellhop_adapters::sounds::WebSounds;
-use bellhop_amazon_connect::Limiters;
 use bellhop_call::ports::Readiness;
 use bellhop_connect::ports::FiledHistories;
 use bellhop_tenancy::Integration;
@@ -43,6 +42,7 @@ use crate::records::{self, Books};
 use crate::series::Series;
 use crate::tls_identity;
 use changing::Changing;
+pub(crate) use connections::connection;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -193,14 +193,7 @@ impl Server {
             None => live,
         };
         let books = Books::open(&store, receivers);
-        let workshop = Workshop {
-            store: store.clone(),
-            histories: config.storage.time_to_live,
-            observer: Arc::clone(&observer),
-            books: books.clone(),
-            limiters: Limiters::default(),
-            sounds: WebSounds::new(config.sounds.private_networks),
-        };
+        let workshop = Workshop::of(&config, &store, &observer, &books);
         let mut register = Register::default();
         let (everybody, written) = starting::open_tenants(&workshop, &config, engines, &skipped, &mut register)?;
         let directory = Arc::new(everybody.services().map_err(|taken| starting::taken(&config, &taken))?);

@@ -14,8 +14,14 @@ use tokio::signal::unix::Signal;
 use super::changing::{Came, Ending, Found, Said, lock};
 use super::tenants::{Everybody, Origin, Ready};
 use super::{Reloading, Server, open};
-use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading, Sip};
+use crate::config::{self, Aws, Config, Mark, Mistake, Mistakes, Reading, Sip};
 use crate::engines::{Purpose, Shared};
+
+/// What tenants are judged by that only a restart changes.
+struct Running {
+    sip: Sip,
+    aws: Aws,
+}
 
 /// What a file says, with the services of those of its tenants that changed.
 struct Opened {
@@ -44,7 +50,7 @@ impl Server {
         let (shared, file) = (reloading.changing.shared(), path.to_owned());
         let of_file = before.directory.all().iter().filter(|served| served.origin == Origin::File);
         let marks = of_file.map(|served| (served.settings.name.clone(), served.mark)).collect();
-        let running = reloading.started.sip.clone();
+        let running = Running { sip: reloading.started.sip.clone(), aws: reloading.started.aws.clone() };
         let opening = tokio::task::spawn_blocking(move || read(&file, &running, &marks, &mut lock(&shared)));
         match opening.await {
             Ok(Ok(opened)) => reloading.apply(self, &before, opened).await,
@@ -63,8 +69,14 @@ fn refuse(lines: &[String]) -> ConfigurationRead {
 }
 
 /// Reads a file and opens what changed; slow, and on a thread of its own.
-fn read(path: &Path, running: &Sip, before: &BTreeMap<String, Mark>, shared: &mut Shared) -> Result<Opened, Mistakes> {
-    let Reading { mut config, mut mistakes } = Reading::of_file_again(path, running)?;
+fn read(
+    path: &Path,
+    running: &Running,
+    before: &BTreeMap<String, Mark>,
+    shared: &mut Shared,
+) -> Result<Opened, Mistakes> {
+    let Reading { mut config, mut mistakes } = Reading::of_file_again(path, &running.sip)?;
+    config.aws = running.aws.clone();
     let all = std::mem::take(&mut config.tenants);
     let is_same = |tenant: &config::Tenant| before.get(&tenant.settings.name) == Some(&tenant.mark);
     config.tenants = all.iter().filter(|tenant| !is_same(tenant)).cloned().collect();

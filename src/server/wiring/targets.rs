@@ -16,6 +16,7 @@ use bellhop_tenancy::settings::{
 };
 use bellhop_tenancy::{Integration, Tenant};
 
+use super::connections;
 use crate::config::{Config, Mistakes};
 
 /// What the engine takes of a document.
@@ -58,7 +59,10 @@ impl Targets {
 /// The mistakes of all tenants that only their targets know of.
 pub(crate) fn judge(config: &Config) -> Mistakes {
     let of = |tenant: &crate::config::Tenant| {
-        let (_, mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
+        let (_, mut mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
+        let connect = tenant.settings.connect.as_ref();
+        let identity = connect.map(|connect| connections::identity(connect, &tenant.settings.name, &config.aws));
+        mistakes.extend(identity.and_then(Result::err).unwrap_or_default());
         mistakes.into_iter().map(|mistake| (tenant.path(&mistake.path), mistake.why)).collect::<Vec<_>>()
     };
     config.places.mistakes(config.tenants.iter().flat_map(of).collect())

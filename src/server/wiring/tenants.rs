@@ -13,7 +13,7 @@ use bellhop_adapters::noted_writes::NotedWrites;
 use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::Store;
-use bellhop_amazon_connect::{Client, Credentials, Limiters};
+use bellhop_amazon_connect::{Client, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
@@ -21,8 +21,9 @@ use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
 use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
 
+use super::connections::connection;
 use super::targets::Targets;
-use crate::config::Mark;
+use crate::config::{Aws, Config, Mark};
 use crate::engines::{AtRest, TenantEngines};
 use crate::records::Books;
 
@@ -86,6 +87,8 @@ pub(super) struct Workshop {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) books: Books,
     pub(super) limiters: Limiters,
+    /// Who assumes roles.
+    pub(super) aws: Aws,
     pub(super) sounds: WebSounds,
 }
 
@@ -177,6 +180,19 @@ impl Served {
 }
 
 impl Workshop {
+    /// What a configuration says of it.
+    pub(super) fn of(config: &Config, store: &Arc<dyn Store>, observer: &Arc<dyn Observer>, books: &Books) -> Self {
+        Self {
+            store: Arc::clone(store),
+            histories: config.storage.time_to_live,
+            observer: Arc::clone(observer),
+            books: books.clone(),
+            limiters: Limiters::default(),
+            aws: config.aws.clone(),
+            sounds: WebSounds::new(config.sounds.private_networks),
+        }
+    }
+
     /// Makes an integration's services of its engines; must be called on an actix system. What comes with it is for what a
     /// former process left in flight.
     pub(super) fn serve(&self, ready: Ready, tenant: Arc<Tenant>) -> (Served, Option<WrittenContacts>) {
@@ -185,8 +201,7 @@ impl Workshop {
         let name = tenant.name.clone();
         let (mut targets, _) = Targets::of(&settings, tenant);
         targets.integration.name = integration;
-        let integration = &targets.integration;
-        let contacts = Contacts::of(&settings, integration, targets.instance, &self.limiters, &*self.store);
+        let contacts = Contacts::of(&settings, &targets.integration, targets.instance, self);
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
@@ -224,25 +239,20 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(
-        settings: &TenantSettings,
-        of: &Integration,
-        instance: Option<InstanceArn>,
-        limiters: &Limiters,
-        store: &dyn Store,
-    ) -> Self {
-        let (Some(connect), Some(instance)) = (&settings.connect, instance) else {
+    fn of(settings: &TenantSettings, of: &Integration, instance: Option<InstanceArn>, workshop: &Workshop) -> Self {
+        let connect = settings.connect.as_ref();
+        // What keeps a connection from being one was told with the reading.
+        let opened = connect.zip(instance).and_then(|(connect, instance)| {
+            let connection = connection(connect, instance.clone(), &of.tenant.name, &workshop.aws).ok()?;
+            Some((connect, instance, Client::new(&connection, &workshop.limiters)))
+        });
+        let Some((connect, instance, client)) = opened else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
-        let credentials = Credentials {
-            access_key_id: connect.access_key_id.expose().to_owned(),
-            secret_access_key: connect.secret_access_key.expose().to_owned(),
-        };
-        let client = Client::new(&instance, &credentials, connect.endpoint_url.as_deref(), limiters);
         warn_if_unreachable(&of.tenant.name, connect, &instance);
         let (instance, integration) = (Some(instance), of.name.clone());
-        let writes = NotedWrites::new(client, store.write_notes(&integration));
+        let writes = NotedWrites::new(client, workshop.store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
         Self { instance, attributes, blanker, written: Some(WrittenContacts { integration, writes }) }
     }

@@ -9,6 +9,7 @@
 //! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, and whoever makes
 //! use of it.
 
+mod connect;
 mod conversation;
 mod document;
 pub mod form;
@@ -30,6 +31,7 @@ mod tenant;
 mod tests;
 mod value;
 
+pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
@@ -45,7 +47,7 @@ pub use services::{
     WatsonService,
 };
 pub use sip::SipSettings;
-pub use tenant::{ConnectSettings, TenantSettings};
+pub use tenant::TenantSettings;
 pub use value::{Table, Value};
 
 /// The schemes of services that are spoken to over HTTP.

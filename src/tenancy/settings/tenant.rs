@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, Ringing};
 use crate::number::Number;
-use crate::secret::Secret;
 use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name};
 
+use super::Mark;
+use super::connect::{self, ConnectSettings};
 use super::conversation::{self, ConversationSettings};
 use super::media::{self, MediaSettings};
 use super::records::{self, RecordSettings, RecordingSettings};
 use super::section::Section;
 use super::services::{self, AssistantKind, Ranked, RecognizerKind, Script, SynthesizerKind};
 use super::sip::{self, SipSettings, header_name};
-use super::{HTTP, Mark};
 
 /// All that a tenant's document says, with the defaults of what it does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,19 +62,6 @@ pub struct TenantSettings {
     pub text_to_speech: Vec<Ranked<SynthesizerKind>>,
 }
 
-/// An Amazon Connect instance, and who we are to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectSettings {
-    /// `instance_arn`, as it was written; empty if it is missing, which has been told then.
-    pub instance_arn: String,
-    /// `access_key_id`
-    pub access_key_id: Secret,
-    /// `secret_access_key`
-    pub secret_access_key: Secret,
-    /// `endpoint_url`
-    pub endpoint_url: Option<String>,
-}
-
 impl TenantSettings {
     /// Reads the section of a tenant; what has mistakes is left out, or is the default. With the mark of all it says.
     pub fn read(section: &Section<'_>) -> (Self, Mark) {
@@ -109,7 +96,7 @@ impl TenantSettings {
             conversation: conversation::read(&section.section("conversation"), embedded),
             recording: section.optional_section("recording").map(|s| records::read_recording(&s)).unwrap_or_default(),
             records: records::read(&section.section("records")),
-            connect: section.optional_section("connect").map(|section| read_connect(&section)),
+            connect: section.optional_section("connect").map(|section| connect::read(&section)),
             assistant: assistant.unwrap_or_default(),
             speech_to_text,
             text_to_speech: text_to_speech.unwrap_or_default(),
@@ -241,15 +228,4 @@ fn origin(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("`{text}` is not an origin like \"https://acme.my.connect.aws\": http:// or https://, and a host"))
-}
-
-fn read_connect(section: &Section<'_>) -> ConnectSettings {
-    let settings = ConnectSettings {
-        instance_arn: section.required_text("instance_arn"),
-        access_key_id: section.secret("access_key_id"),
-        secret_access_key: section.secret("secret_access_key"),
-        endpoint_url: section.url("endpoint_url", &HTTP),
-    };
-    section.finish();
-    settings
 }
