@@ -6,11 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bellhop_rehearsal::caller::{self, CallPlan, Conditions, Line};
+use bellhop_rehearsal::caller::Line;
 use bellhop_rehearsal::connect::Misbehaviour;
-use bellhop_rehearsal::flow::Stop;
-use bellhop_sip::hop::Transport;
-use bellhop_sip::sdp::{Codec, Security};
 
 #[path = "support/node.rs"]
 #[allow(dead_code)] // each binary uses its part
@@ -19,34 +16,6 @@ mod node;
 use node::{Node, folder};
 
 const CASES: &str = include_str!("cases/signalling.yaml");
-
-/// Begins a call on a thread of its own: its server will not live to end it.
-fn begin_call(node: &Node, contact: &str, lines: Vec<Line>) {
-    let stop = node.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
-    let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
-    let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let plan = CallPlan {
-        codecs: vec![Codec::Pcmu],
-        security: Security::Off,
-        certificate: None,
-        server_name: "localhost".to_owned(),
-        server: node.udp,
-        transport: Transport::Udp,
-        dialled: "+18005550123".into(),
-        caller: "+12065550100".into(),
-        headers: vec![
-            ("User-to-User".into(), format!("{hex};encoding=hex")),
-            ("X-Amzn-ConnectInitialContactId".into(), contact.into()),
-        ],
-        lines,
-        conditions: Conditions::default(),
-        limit: Duration::from_secs(60),
-    };
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let _ = runtime.block_on(caller::place(plan, |_, _| {}));
-    });
-}
 
 fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);
@@ -76,7 +45,7 @@ fn calls_that_were_up_when_the_process_was_killed() {
     assert!(CASES.contains("calls that were up when the process was killed"), "the case is carried over");
     let recording = "[tenants.recording]\nfolder = \"recordings\"\n";
     let mut node = Node::start("counting", recording);
-    begin_call(&node, "c1", vec![]);
+    node.begin_call("c1", vec![]);
     let under_way = |node: &Node| {
         let database = node.folder.join("bellhop.db-wal");
         std::fs::read(database).is_ok_and(|bytes| bytes.windows(12).any(|text| text == b"+12065550100"))
@@ -107,7 +76,7 @@ fn calls_that_were_up_when_the_process_was_killed() {
 fn a_key_that_was_in_flight_when_the_process_was_killed_is_taken_back_with_its_custom_data() {
     let mut node = Node::start("counting", "");
     node.connect.misbehave(Misbehaviour::CarryOutAndHang);
-    begin_call(&node, "c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
+    node.begin_call("c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
     let written = || node.connect.attributes("c1").get("topic").is_some_and(|topic| topic == "loan");
     wait_for("the attributes are there", written);
     kill(&mut node);
@@ -140,7 +109,7 @@ fn a_key_that_went_along_with_a_transfer_is_void_when_the_process_was_killed_mea
     let script = node::SCRIPT.replace("amazon_connect: {custom_data: {topic: loan}}", desk);
     std::fs::write(folder.join("script.yaml"), script).expect("written");
     let mut node = Node::serve(&path, folder, connect);
-    begin_call(&node, "c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
+    node.begin_call("c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
     wait_for("the conversation is stored", || histories(&node) == "1");
     kill(&mut node);
     assert_eq!(histories(&node), "1", "and nobody lives who knows");
@@ -161,7 +130,7 @@ fn a_call_is_hung_up_by_a_command_that_needs_no_secret() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    begin_call(&node, "c1", vec![]);
+    node.begin_call("c1", vec![]);
     let mut first = String::new();
     BufReader::new(tail.stdout.take().expect("piped")).read_line(&mut first).expect("it is followed");
     let name = first.split_whitespace().next().expect("the call's name");

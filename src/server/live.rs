@@ -1,5 +1,5 @@
-//! Calls as they happen: every event as a line of JSON, to whoever connects to a socket beside the database; and the
-//! two orders that can be given there: to hang a call up, and to tell the latest refused calls.
+//! Calls as they happen: every event as a line of JSON, to whoever connects to a socket (`operations.socket`, or beside the
+//! database); and the two orders that can be given there: to hang a call up, and to tell the latest refused calls.
 //!
 //! The lines hold what callers say. Invariants: the socket is its owner's alone (mode 0600), and while nobody listens nothing
 //! is rendered; who reads too slowly misses lines and is told how many; a socket that is lost, or that another server has, is
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 pub use self::client::{follow, order};
-pub use self::socket::{Socket, beside};
+pub use self::socket::{Socket, socket_of, without_socket};
 
 /// Lines that may wait for a reader.
 const LINES_MAX: usize = 4096;
@@ -184,15 +184,22 @@ impl Observer for Both {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
     use bellhop_call::record::What;
 
     #[test]
     fn the_socket_lies_beside_the_database() {
+        let beside = |url| socket_of(None, url);
         assert_eq!(beside("sqlite:///var/lib/bellhop/bellhop.db"), Some("/var/lib/bellhop/bellhop.sock".into()));
         assert_eq!(beside("sqlite://bellhop.db?mode=rwc"), Some("bellhop.sock".into()));
         assert_eq!(beside("sqlite::memory:"), None);
+        assert_eq!(beside("postgres://bellhop@db.example/bellhop"), None);
+        let configured = Some(Path::new("/run/bellhop.sock"));
+        for url in ["postgres://bellhop@db.example/bellhop", "sqlite:///var/lib/bellhop/bellhop.db"] {
+            assert_eq!(socket_of(configured, url), configured.map(Path::to_owned));
+        }
     }
 
     #[test]

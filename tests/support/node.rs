@@ -289,6 +289,34 @@ impl Node {
         let stop = self.connect.call_over(contact, outcome).expect("the flow runs on");
         (report, stop)
     }
+
+    /// Begins a call on a thread of its own: its server will not live to end it.
+    pub(crate) fn begin_call(&self, contact: &str, lines: Vec<Line>) {
+        let stop = self.connect.contact_arrives(contact, "+12065550100", "+18005550123").expect("the flow runs");
+        let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
+        let hex: String = user_to_user.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let plan = CallPlan {
+            codecs: vec![Codec::Pcmu],
+            security: Security::Off,
+            certificate: None,
+            server_name: "localhost".to_owned(),
+            server: self.udp,
+            transport: Transport::Udp,
+            dialled: "+18005550123".into(),
+            caller: "+12065550100".into(),
+            headers: vec![
+                ("User-to-User".into(), format!("{hex};encoding=hex")),
+                ("X-Amzn-ConnectInitialContactId".into(), contact.into()),
+            ],
+            lines,
+            conditions: Conditions::default(),
+            limit: Duration::from_secs(60),
+        };
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let _ = runtime.block_on(caller::place(plan, |_, _| {}));
+        });
+    }
 }
 
 impl Drop for Node {

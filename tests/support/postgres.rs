@@ -97,6 +97,15 @@ impl Cluster {
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
+    /// From then on the role of the tests is asked for this password.
+    #[allow(dead_code)] // each binary uses its part
+    pub fn demand_password(&self, password: &str) {
+        self.psql("postgres", &format!("ALTER ROLE {ROLE} PASSWORD '{password}'"));
+        let who = "local all postgres trust\nlocal all all scram-sha-256\n";
+        std::fs::write(self.data().join("pg_hba.conf"), who).expect("written");
+        self.psql("postgres", "SELECT pg_reload_conf()");
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://{ROLE}@{}/{database}", self.data().display().to_string().replace('/', "%2F"))
     }

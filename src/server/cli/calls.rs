@@ -1,7 +1,7 @@
 //! `bellhop calls`: what calls are doing, what became of them, and how to end one.
 //!
-//! Invariants: nothing is changed but by `forget`, which says what it deleted, and `hang-up`; only `storage.url` and the
-//! folders of recordings are read of the configuration, and no secret.
+//! Invariants: nothing is changed but by `forget`, which says what it deleted, and `hang-up`; only `[storage]`,
+//! `operations.socket` and the folders of recordings are read of the configuration, and no secret but the password of the database.
 
 mod places;
 mod story;
@@ -15,6 +15,7 @@ use bellhop_adapters::recording;
 use bellhop_adapters::storage::Store;
 use bellhop_call::ports::Wanted;
 use bellhop_call::record::EndReason;
+use bellhop_tenancy::secret::Secret;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -129,7 +130,8 @@ pub async fn run(command: Calls) -> anyhow::Result<()> {
 
 async fn open(path: &Path) -> anyhow::Result<(Places, Arc<dyn Store>)> {
     let places = Places::read(path)?;
-    let store = store::open_existing(&places.database, None).await?;
+    let password = places.password()?;
+    let store = store::open_existing(&places.database, password.as_ref().map(Secret::expose)).await?;
     Ok((places, store))
 }
 
@@ -189,12 +191,8 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-fn socket(places: &Places) -> anyhow::Result<PathBuf> {
-    live::beside(&places.database).context("a server whose database is in memory cannot be reached")
-}
-
 async fn tail(path: &Path, call: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let socket = socket(&Places::read(path)?)?;
+    let socket = Places::read(path)?.socket()?;
     let mut show = |text: &str| {
         let Ok(line) = serde_json::from_str::<Line>(text) else {
             match serde_json::from_str::<RefusedLine>(text) {
@@ -224,7 +222,7 @@ fn no_server(socket: &Path) -> String {
 
 async fn hang_up(path: &Path, name: &str) -> anyhow::Result<()> {
     let (places, store) = open(path).await?;
-    let socket = socket(&places)?;
+    let socket = places.socket()?;
     // A call may not be written down yet; its name in the log is known all the same.
     let call = store.under_way(name).await?.map_or_else(|| name.to_owned(), |call| call.call);
     match live::order(&socket, &Command::HangUp(call.clone())).await.with_context(|| no_server(&socket))? {
@@ -235,7 +233,7 @@ async fn hang_up(path: &Path, name: &str) -> anyhow::Result<()> {
 }
 
 async fn refused(path: &Path, json: bool) -> anyhow::Result<()> {
-    let socket = socket(&Places::read(path)?)?;
+    let socket = Places::read(path)?.socket()?;
     let answer = live::order(&socket, &Command::Refused).await.with_context(|| no_server(&socket))?;
     let Answer::Refused(calls) = answer else { bail!("the server that answers is of another version") };
     if calls.is_empty() && !json {

@@ -27,9 +27,10 @@ pub use files::{TEXT_MAX, read_text};
 pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
-pub use node::{Aws, Http, Media, Metrics, Serve, Sounds, Storage};
+pub use node::{Aws, Http, Media, Metrics, Operations, Serve, Sounds, Storage};
 pub use places::Places;
 pub use position::Position;
+pub(crate) use reader::secret_beside;
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
 pub use sip::{Sip, Tls};
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub serve: Serve,
     /// `[storage]`
     pub storage: Storage,
+    /// `[operations]`
+    pub operations: Operations,
     /// `[sounds]`
     pub sounds: Sounds,
     /// `[aws]`
@@ -150,6 +153,7 @@ impl Reading {
             metrics: node::read_metrics(&root.section("metrics")),
             serve: node::read_serve(&root.section("serve")),
             storage: node::read_storage(&root.section("storage")),
+            operations: node::read_operations(&root.section("operations")),
             sounds: node::read_sounds(&root.section("sounds")),
             aws: node::read_aws(&root.section("aws")),
             tenants: root.sections("tenants").iter().map(Tenant::read).collect(),

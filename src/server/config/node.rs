@@ -1,4 +1,5 @@
-//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[sounds]`, `[aws]`.
+//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[operations]`,
+//! `[sounds]`, `[aws]`.
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use bellhop_actors::node::refused::Numbers;
 use bellhop_adapters::storage;
+use bellhop_tenancy::secret::Secret;
 use bellhop_tenancy::settings::AwsKey;
 
 use super::reader::Section;
@@ -68,6 +70,8 @@ pub struct Sounds {
 pub struct Storage {
     /// `url`; a relative path in it starts at the file's folder.
     pub url: String,
+    /// `password` of a database that asks for one.
+    pub password: Option<Secret>,
     /// `history_hours`
     pub time_to_live: Duration,
 }
@@ -81,6 +85,13 @@ pub struct Aws {
     pub region: Option<String>,
     /// `sts_endpoint_url`
     pub sts_endpoint_url: Option<String>,
+}
+
+/// `[operations]`
+#[derive(Debug, Clone)]
+pub struct Operations {
+    /// `socket`: where `bellhop calls` reaches the server, if not beside the database.
+    pub socket: Option<PathBuf>,
 }
 
 const HTTP: [&str; 2] = ["http://", "https://"];
@@ -163,19 +174,54 @@ pub(super) fn read_serve(section: &Section<'_>) -> Serve {
 pub(super) fn read_storage(section: &Section<'_>) -> Storage {
     let url = section.text("url").unwrap_or_else(|| "sqlite://bellhop.db".to_owned());
     let hours = section.number("history_hours", 1..=24 * 365).unwrap_or(24) as u64;
-    let url = match url.strip_prefix("sqlite:") {
-        None => {
-            section.mistake("url", &format!("`{url}` does not begin with sqlite:"));
-            url
+    let password = section.has("password").then(|| section.secret("password"));
+    let url = if storage::is_postgres(&url) {
+        if let Err(why) = storage::can_be_read(&url) {
+            section.mistake("url", &why);
         }
-        Some(_) => beside_the_file(section, &url),
+        url
+    } else if url.starts_with("sqlite:") {
+        if password.is_some() {
+            section.mistake("password", "belongs to a database that asks for one, and storage.url is a file");
+        }
+        beside_the_file(section, &url)
+    } else {
+        // It is not shown: what is meant for another database may have a password in it.
+        section.mistake("url", "does not begin with sqlite: or postgres:");
+        url
     };
     section.finish();
-    Storage { url, time_to_live: Duration::from_secs(hours * 3600) }
+    Storage { url, password, time_to_live: Duration::from_secs(hours * 3600) }
+}
+
+pub(super) fn read_operations(section: &Section<'_>) -> Operations {
+    let socket = section.text("socket").map(|path| section.relative(&path));
+    if let Some(why) = socket.as_deref().and_then(|path| can_hold_socket(path).err()) {
+        section.mistake("socket", &why);
+    }
+    section.finish();
+    Operations { socket }
+}
+
+fn can_hold_socket(path: &Path) -> Result<(), String> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), PathBuf::from);
+    match std::fs::metadata(&folder) {
+        _ if path.is_dir() => Err(format!("{} is a folder where a socket is expected", path.display())),
+        Ok(found) if !found.is_dir() => Err(format!("{} is not a folder", folder.display())),
+        Ok(_) if !super::files::may_write(&folder) => {
+            Err(format!("the folder {} cannot be written to", folder.display()))
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("the folder {} is not there: make it, or name another", folder.display())),
+    }
 }
 
 /// The URL of a database with its path made relative to a folder, and that path; none for one in memory, or without a file.
 pub(crate) fn database_at(folder: &Path, url: &str) -> (String, Option<PathBuf>) {
+    if storage::is_postgres(url) {
+        return (url.to_owned(), None);
+    }
     let rest = url.strip_prefix("sqlite:").unwrap_or(url);
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, options) = rest.split_once('?').map_or((rest, String::new()), |(path, more)| (path, format!("?{more}")));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bellhop_call::failure::{ChildName, Fault};
 use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::phase::PhaseName;
+use bellhop_tenancy::secret::Secret;
 use bellhop_tenancy::settings::Mark;
 pub(super) use bellhop_tenancy::settings::{Gathered, Part, Section, Surroundings, Table, Value};
 use toml::de::{DeTable, DeValue};
@@ -45,6 +46,15 @@ impl Surroundings for BesideFile {
 
     fn text_at(&self, path: &Path) -> Option<String> {
         read_text(path, TEXT_MAX).ok()
+    }
+}
+
+/// What is written as a secret in a file: itself, or what stands at the place that it names.
+pub(crate) fn secret_beside(file: &Path, written: &str) -> Result<Secret, String> {
+    let around = BesideFile::of(file);
+    match around.refers(written.trim()) {
+        true => around.secret_at(written.trim()).map(Secret::new),
+        false => Ok(Secret::new(written)),
     }
 }
 

@@ -410,7 +410,12 @@ fn what_cannot_serve_is_told_before_it_serves() {
             "storage.url: the database's folder /no/such/folder is not there",
         ),
         ("[storage]\nurl = \"sqlite:///\"\n", "is a folder where a file is expected"),
-        ("[storage]\nurl = \"postgres://db\"\n", "does not begin with sqlite:"),
+        ("[storage]\nurl = \"mysql://me:hush@db/calls\"\n", "storage.url: does not begin with sqlite: or postgres:"),
+        ("[storage]\nurl = \"postgres://me:hush@db\"\n", "storage.url: names no database"),
+        ("[storage]\nurl = \"postgres://db/calls?sslmod=require\"\n", "`sslmod` is none of the options sslmode"),
+        ("[storage]\npassword = \"hush\"\n", "storage.password: belongs to a database that asks for one"),
+        ("[operations]\nsocket = \"/no/such/folder/b.sock\"\n", "operations.socket: the folder /no/such/folder is not"),
+        ("[operations]\nsocket = \"/tmp\"\n", "operations.socket: /tmp is a folder where a socket is expected"),
         ("[storage]\nurl = \"sqlite://b.db?mode=fast\"\n", "storage.url: unknown value \"fast\" for `mode`"),
         ("[storage]\nurl = \"sqlite://b.db?mode=ro\"\n", "storage.url: `mode=ro` lets nothing be written"),
         ("[storage]\nurl = \"sqlite://Cargo.toml\"\n", "storage.url: Cargo.toml is there, and is no SQLite database"),
@@ -428,7 +433,7 @@ fn what_cannot_serve_is_told_before_it_serves() {
     ];
     for (more, told) in server {
         let why = one_mistake(&[], more);
-        assert!(why.contains(told), "{why}");
+        assert!(why.contains(told) && !why.contains("hush"), "{why}");
     }
     for (keys, told) in [
         ("[tenants.sip]\nuser = \"trunk\"\npassword = \"pw\"", "tenants.acme.sip.user: a login counts over TLS alone"),
@@ -551,6 +556,21 @@ fn every_path_starts_at_the_folder_of_the_file() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+#[test]
+fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_said() {
+    let folder = std::env::temp_dir().join(format!("bellhop-shared-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("password"), "hush\n").expect("written");
+    let url = "postgres://bellhop@db.example/calls?sslmode=verify-full";
+    let more = format!("[storage]\nurl = \"{url}\"\npassword = \"file:password\"\n[operations]\nsocket = \"b.sock\"\n");
+    let config = parse(&format!("{GOOD}{more}"), &folder.join("b.toml")).expect("good");
+    assert_eq!(config.storage.url, url);
+    assert_eq!(config.storage.password.as_ref().map(|password| password.expose()), Some("hush"));
+    assert_eq!(config.operations.socket, Some(folder.join("b.sock")));
+    assert!(!format!("{config:?}").contains("hush"));
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 /// The header of the list is misspelt, and those of its parts are not: one mistake, with what was meant.
 #[test]
 fn a_misspelt_list_of_tenants_is_told_by_its_name() {
@@ -572,7 +592,7 @@ fn a_folder_may_be_called_anything() {
     let config = parse(GOOD, &folder.join("b.toml")).expect("good");
     let file = bellhop_adapters::storage::file_of(&config.storage.url).expect("an URL");
     assert_eq!(file, Some(folder.join("bellhop.db")));
-    assert_eq!(crate::live::beside(&config.storage.url), Some(folder.join("bellhop.sock")));
+    assert_eq!(crate::live::socket_of(None, &config.storage.url), Some(folder.join("bellhop.sock")));
     let _ = std::fs::remove_dir_all(folder);
 }
 

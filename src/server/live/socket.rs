@@ -1,4 +1,4 @@
-//! The socket beside the database: opened, watched, opened again; whoever connects is told what happens, and may give one
+//! The socket of a server: opened, watched, opened again; whoever connects is told what happens, and may give one
 //! order.
 //!
 //! Invariant: it is its owner's alone (mode 0600), and that of another server is neither replaced nor deleted.
@@ -37,8 +37,26 @@ pub struct Socket {
 /// Device and inode.
 type FileId = (u64, u64);
 
+/// The socket of a server: `operations.socket`, or the one beside its database.
+pub fn socket_of(configured: Option<&Path>, database: &str) -> Option<PathBuf> {
+    configured.map(Path::to_owned).or_else(|| beside(database))
+}
+
+/// Why there is no socket.
+pub fn without_socket(database: &str) -> &'static str {
+    match storage::is_postgres(database) {
+        true => {
+            "operations.socket is not set: beside a PostgreSQL database there is no place for the socket of `bellhop calls`"
+        }
+        false => "a server whose database is in memory has no socket: set operations.socket",
+    }
+}
+
 /// The socket that belongs to a database; none for one in memory.
-pub fn beside(database: &str) -> Option<PathBuf> {
+fn beside(database: &str) -> Option<PathBuf> {
+    if storage::is_postgres(database) {
+        return None;
+    }
     let file = storage::file_of(database).ok().flatten()?;
     (!file.as_os_str().is_empty()).then(|| file.with_extension("sock"))
 }

@@ -184,10 +184,10 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { config, skipped, engines, shared, receivers } = prepared;
         let bound = starting::bind(&config).await?;
-        let store = store::open(&config.storage.url, None).await;
+        let store = store::open(&config.storage).await;
         let store = store.map_err(|error| StartError::Storage { why: error.to_string() })?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
-        let (live, socket) = starting::serve_live(&config.storage.url, &registry).await;
+        let (live, socket) = starting::serve_live(&config, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
             Some(observer) => Arc::new(Both(live, observer)),
             None => live,

@@ -200,13 +200,17 @@ pub(super) fn watch(
 }
 
 /// Where `bellhop calls` connects to; a server without it serves calls all the same.
-pub(super) async fn serve_live(database: &str, registry: &Arc<CallRegistry>) -> (Arc<Live>, Option<JoinHandle<()>>) {
+pub(super) async fn serve_live(config: &Config, registry: &Arc<CallRegistry>) -> (Arc<Live>, Option<JoinHandle<()>>) {
     let live = Live::new();
     let calls = Arc::clone(registry);
     let hang_up: HangUp = Arc::new(move |call| calls.hang_up(call, Ending::OperatorHungUp));
-    let serving = match live::beside(database) {
+    let database = &config.storage.url;
+    let serving = match live::socket_of(config.operations.socket.as_deref(), database) {
         Some(path) => Some(live.clone().serve(path, hang_up).await),
-        None => None,
+        None => {
+            tracing::info!(why = live::without_socket(database), "`bellhop calls` cannot reach this server");
+            None
+        }
     };
     (Arc::new(live), serving)
 }

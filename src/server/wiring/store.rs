@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use bellhop_adapters::storage::{CannotOpen, SqlStore, Store};
+use bellhop_tenancy::secret::Secret;
+
+use crate::config::Storage;
 
 /// Opens or creates the store of a server.
-pub(crate) async fn open(url: &str, password: Option<&str>) -> Result<Arc<dyn Store>, CannotOpen> {
-    Ok(Arc::new(SqlStore::open(url, password).await?))
+pub(crate) async fn open(storage: &Storage) -> Result<Arc<dyn Store>, CannotOpen> {
+    let password = storage.password.as_ref().map(Secret::expose);
+    Ok(Arc::new(SqlStore::open(&storage.url, password).await?))
 }
 
 /// Opens a server's store; one that is not there is an error.

@@ -23,13 +23,13 @@ use super::tenants::{Current, Everybody, WrittenContacts};
 /// How often what has expired is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often is looked whether another server left something behind.
-const LOOK_AFTER_EVERY: Duration = Duration::from_secs(30);
+const LOOK_AFTER_EVERY: Duration = Duration::from_secs(10);
 /// The first pause before a store that fails is asked again; it doubles up to [`STORE_PAUSE_MAX`].
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How often a database that another server has is asked for.
-const CLAIM_EVERY: Duration = Duration::from_secs(30);
+const CLAIM_EVERY: Duration = Duration::from_secs(15);
 /// How often the store is asked what waits in it for log webhooks.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Records of tenants that are none any more are kept so long.

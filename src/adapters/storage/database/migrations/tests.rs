@@ -61,10 +61,18 @@ fn what_was_released_is_never_edited_and_every_file_is_applied() {
     assert_eq!(digests.collect::<Vec<_>>(), released);
 }
 
-/// The database of a program that wrote its version down and no migrations, with rows in every table.
+/// Databases of former programs, with rows in every table: of one that wrote its version down and no migrations, and of one that
+/// wrote two migrations down.
+const FORMER: [&str; 2] = ["sqlite_version_2", "sqlite_migrations_2"];
+
 fn of_version_2(name: &str) -> Folder {
+    former(FORMER[0], name)
+}
+
+fn former(fixture: &str, name: &str) -> Folder {
     let place = Folder::new(name);
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases/sqlite_version_2.db");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/databases").join(fixture).with_extension("db");
     std::fs::copy(fixture, place.file("")).expect("copied");
     place
 }
@@ -94,15 +102,20 @@ fn all() -> Vec<(i64, String)> {
 }
 
 #[tokio::test]
-async fn a_database_of_version_2_opens_and_keeps_what_it_has() {
-    let place = of_version_2("version-2");
-    let before = rows(&place).await;
+async fn a_database_of_a_former_program_opens_and_keeps_what_it_has() {
+    for fixture in FORMER {
+        keeps_what_it_has(&former(fixture, fixture)).await;
+    }
+}
+
+async fn keeps_what_it_has(place: &Folder) {
+    let before = rows(place).await;
     assert!(before.len() == 9 && before.values().all(|rows| *rows > 0), "{before:?}");
     for start in ["the first", "the second"] {
         let database = place.database().await;
-        let after = rows(&place).await;
+        let after = rows(place).await;
         assert!(before.iter().all(|(table, rows)| after.get(table) == Some(rows)), "{start} start: {after:?}");
-        assert_eq!(written_down(&place).await, all(), "{start} start");
+        assert_eq!(written_down(place).await, all(), "{start} start");
         for (n, words) in [(1, "history 1"), (2, "history 2")] {
             let found = database.find_history(&name(n)).await.expect("answers").expect("is kept");
             assert!(found.json.contains(words), "{}", found.json);

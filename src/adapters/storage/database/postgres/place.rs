@@ -9,6 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 /// What may stand behind the `?` of an URL. Others would be passed over, and be written to the log.
 const OPTIONS: [&str; 9] =
     ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "application_name", "options", "dbname"];
+/// Those that name files.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 /// Who the server lists as connected, unless the URL says otherwise.
 const APPLICATION: &str = "bellhop";
 
@@ -26,6 +28,10 @@ fn parsed(url: &str) -> Result<PgConnectOptions, String> {
         }
         if !OPTIONS.contains(&name) {
             return Err(format!("`{name}` is none of the options {}", OPTIONS.join(", ")));
+        }
+        let value = parameter.split_once('=').map_or("", |(_, value)| value).to_ascii_lowercase();
+        if FILES.contains(&name) && !value.starts_with('/') && !value.starts_with("%2f") {
+            return Err(format!("`{name}` is no whole path: begin it with a slash"));
         }
     }
     let options = PgConnectOptions::from_str(url).map_err(|error| match error {
@@ -88,6 +94,7 @@ mod tests {
             ("postgres://me:hush@db.example/calls?password=hush", "storage.password"),
             ("postgres://me:hush@db.example/calls?sslmod=hush", "`sslmod` is none of the options sslmode"),
             ("postgres://me:hush@db.example/calls?sslmode=hush2", "hush2"),
+            ("postgres://me:hush@db.example/calls?sslrootcert=ca.pem", "`sslrootcert` is no whole path"),
             ("postgres://me:hush@db.example", "names no database"),
             ("postgres://me:hush@db.example:port/calls", "port"),
         ] {
