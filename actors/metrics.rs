@@ -64,6 +64,7 @@ const STANDSTILLS: &str = "bellhop_standstills_total";
 const MAIN_THREAD_STUCK: &str = "bellhop_main_thread_stuck_total";
 const STANDSTILL_SECONDS: &str = "bellhop_standstill_seconds_total";
 const CONTACTS_UNKNOWN: &str = "bellhop_calls_without_contact_total";
+const SENT_AS_TEXT: &str = "bellhop_flow_references_sent_as_text_total";
 const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 
 /// The results of a hand-off, as labels.
@@ -127,6 +128,7 @@ fn describe_families() {
     describe_histogram!(CALL_LOSS, "Share of a call's inbound packets that were lost or too late: 0 to 1.");
     describe_histogram!(CALL_JITTER, Unit::Seconds, "Interarrival jitter of a call (RFC 3550).");
     describe_histogram!(CALL_ROUND_TRIP, Unit::Seconds, "Round trip of a call, by RTCP.");
+    describe_counter!(SENT_AS_TEXT, "Calls whose flow sent a reference like $.InstanceARN as text.");
     describe_counter!(
         CONTACTS_UNKNOWN,
         "Calls of tenants of Amazon Connect that were served without their contact, by reason."
@@ -191,6 +193,7 @@ pub fn describe_tenant(tenant: &str) {
     for why in turn_loop::DropReason::ALL {
         counter!(UTTERANCES_DROPPED, "tenant" => tenant.to_owned(), "reason" => why.label()).absolute(0);
     }
+    counter!(SENT_AS_TEXT, "tenant" => tenant.to_owned()).absolute(0);
     for why in UnknownContact::ALL {
         counter!(CONTACTS_UNKNOWN, "tenant" => tenant.to_owned(), "reason" => why.label()).absolute(0);
     }
@@ -427,6 +430,11 @@ pub fn standstill(lasted: Duration) {
 /// A call of a tenant of Amazon Connect is served without its contact.
 pub fn contact_unknown(tenant: &str, why: UnknownContact) {
     counter!(CONTACTS_UNKNOWN, "tenant" => tenant.to_owned(), "reason" => why.label()).increment(1);
+}
+
+/// A flow sent a reference as text where its value should be.
+pub fn sent_as_text(tenant: &str) {
+    counter!(SENT_AS_TEXT, "tenant" => tenant.to_owned()).increment(1);
 }
 
 /// The watchdog found a hung call.

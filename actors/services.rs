@@ -135,6 +135,6 @@ pub trait RecordKeeper: Send + Sync {
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Services").field("integration", &self.integration.name).finish_non_exhaustive()
+        f.debug_struct("Services").field("integration", &self.integration.id).finish_non_exhaustive()
     }
 }

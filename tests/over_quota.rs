@@ -103,6 +103,9 @@ fn a_call_too_many_in_a_second_goes_on_to_an_agent_and_the_next_second_has_its_o
         assert_eq!(stage.acme.integration.tenant.calls.taken(), 1, "three were turned away");
         stage.pass(200).await;
         assert_eq!(stage.carrier.requests(&Method::Bye).len(), 3, "each was answered and ended");
+        let told = stage.services.refused();
+        assert_eq!(told.len(), 3, "and each is told with what to do");
+        assert!(told.iter().all(|call| (call.status, call.why.word()) == (200, "tenant_too_fast")), "{told:?}");
         stage.carrier.sends(&call(5));
         stage.pass(1000).await;
         assert_eq!(stage.acme.integration.tenant.calls.taken(), 2, "what was turned away took nothing from it");

@@ -203,6 +203,9 @@ impl Actor for Call {
         if let Some(why) = self.new_call.contact.unknown {
             self.journal.write(|record, now| record.warn(now, "contact_unknown", why.sentence()));
         }
+        if let Some(reference) = self.new_call.contact.sent_as_text.as_ref().map(ToString::to_string) {
+            self.journal.write(|record, now| record.warn(now, "sent_as_text", reference));
+        }
         if let Err(response) = self.start(ctx) {
             let status = response.status;
             self.new_call

@@ -5,6 +5,9 @@
 //! Places are given to who comes: calls that nobody has acknowledged yet are bounded by source, and for all strangers
 //! together, since the address of a datagram proves nothing.
 //!
+//! A number may have several owners: whose a call is (`src/tenancy/directory.rs`) is asked first, and only that one's sources,
+//! name and login after it. Nobody gets another's calls by what he says of himself.
+//!
 //! Invariant: whoever is refused learns the same as everybody refused for that reason; a number of nobody's looks like
 //! one with a login, and over a line that carries no login
 //! nobody is asked for one.
@@ -12,14 +15,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellhop_connect::contact::ForeignInstance;
+use bellhop_connect::contact::{self, ForeignInstance};
 use bellhop_connect::{ContactReference, InstanceArn, UnknownContact};
 use bellhop_sip::digest::{self, Challenger};
 use bellhop_sip::hop::{Hop, Transport};
 use bellhop_sip::message::{NameAddr, Request, StatusCode, Uri};
 use bellhop_sip::networks::Source;
 use bellhop_sip::sdp::Security;
-use bellhop_tenancy::directory::Directory;
+use bellhop_tenancy::directory::{Directory, Routed};
 use bellhop_tenancy::integration::FailureBeforeAnswer;
 use bellhop_tenancy::number::Number;
 use bellhop_tenancy::quota::{Permit, Quota, QuotaExceeded, Shares};
@@ -63,17 +66,17 @@ pub enum Verdict {
         status: StatusCode,
         /// What the record and the metrics are told.
         refusal: Refusal,
-        /// Whose call it would have been.
+        /// Whose call it would have been, for the metrics.
         tenant: Option<String>,
         /// What whoever runs the server is told.
-        why: Why,
-        /// Whose call it would have been, for them alone.
-        of: Option<String>,
+        told: Told,
     },
     /// Whoever calls must say who they are first: 401.
     Challenge {
         /// The WWW-Authenticate values.
         challenges: [String; 2],
+        /// What whoever runs the server is told where no answer to it will do.
+        told: Option<Told>,
     },
     /// There is no port left, and the tenant named somebody else to call: 302.
     Redirect {
@@ -88,7 +91,18 @@ pub enum Verdict {
         tenant: String,
         /// What the record and the metrics are told.
         refusal: Refusal,
+        /// What whoever runs the server is told.
+        why: Why,
     },
+}
+
+/// What whoever runs the server is told of a call that does not come about, and nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Why.
+    pub why: Why,
+    /// The tenants whose call it would have been, or may have been.
+    pub of: Vec<String>,
 }
 
 /// Everything that admission looks at.
@@ -161,31 +175,25 @@ impl Admission {
         if !self.open {
             return refuse(503, Refusal::Draining, None, Why::Draining);
         }
-        let (dialled, services) = match self.whose(invite) {
-            None => return self.unknown(now, invite, origin, Why::NobodysNumber, None),
-            Some((dialled, services)) => match why_not(&services.integration, origin) {
-                Some(why) => {
-                    return self.unknown(now, invite, origin, why, Some(services.integration.tenant.name.clone()));
-                }
-                None => (dialled, services),
-            },
+        let (dialled, services) = match self.whose(invite, origin) {
+            Ok(one) => one,
+            Err(told) => return self.unknown(now, invite, origin, told),
         };
         let integration = &services.integration;
         let tenant = &integration.tenant;
         let name = || Some(tenant.name.clone());
         if let Some(login) = &integration.login {
             let login = digest::Login { realm: &login.realm, user: &login.user, password: login.password.expose() };
-            match self.authenticate(now, invite, login) {
-                Ok(()) => {}
-                Err(verdict) => return verdict.because(Why::WrongLogin, name()),
+            let wrong = Told { why: Why::WrongLogin, of: vec![tenant.name.clone()] };
+            if let Err(verdict) = self.authenticate(now, invite, login, wrong) {
+                return verdict;
             }
         }
         // Keys in SDP need a line that nobody reads (RFC 4568, abstract and section 8.3).
         if services.media.security == Security::Required && origin.hop.transport != Transport::Tls {
             return refuse(488, Refusal::NotAcceptable, name(), Why::KeyInTheClear);
         }
-        let listed = networks::is_listed(&integration.sources, origin.hop.remote.ip());
-        let restricted = origin.restricted || listed || integration.login.is_some();
+        let restricted = believes(integration, origin) || integration.login.is_some();
         let Ok(contact) = contact_of(invite, &services, restricted) else {
             return refuse(403, Refusal::ForeignInstance, name(), Why::OtherInstance);
         };
@@ -200,7 +208,7 @@ impl Admission {
         let tenant = &integration.tenant;
         let busy = |refusal, why| refuse(503, refusal, Some(tenant.name.clone()), why);
         let over = |refusal, why| match integration.before_answer {
-            FailureBeforeAnswer::AnswerThenBye => Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal },
+            FailureBeforeAnswer::AnswerThenBye => Verdict::AnswerThenBye { tenant: tenant.name.clone(), refusal, why },
             FailureBeforeAnswer::ServiceUnavailable => busy(refusal, why),
         };
         let Ok(node) = self.node.acquire() else { return busy(Refusal::NodeFull, Why::NodeFull) };
@@ -225,15 +233,35 @@ impl Admission {
         Verdict::Admit(Box::new(Admitted { services, contact, claim, permits, unacknowledged, ports, dialled, caller }))
     }
 
-    /// Whose number is dialled: that of the Request-URI, else that of To. A tenant with a login has only what [`asked_for`]
+    /// Whose call it is: by the number of the Request-URI, else by that of To. A tenant with a login has only what [`asked_for`]
     /// gives: whoever could try two numbers in one INVITE would learn from the realm which of them is somebody's.
-    fn whose(&self, invite: &Request) -> Option<(String, Arc<Services>)> {
-        let owner = |user: &String| self.directory.route(user).cloned();
-        let asked = asked_for(invite);
-        let to = || address(invite, "To").and_then(|uri| uri.user);
-        let open = |services: &Arc<Services>| services.integration.login.is_none();
-        let of_asked = asked.and_then(|user| owner(&user).map(|services| (user, services)));
-        of_asked.or_else(|| to().and_then(|user| owner(&user).filter(open).map(|services| (user, services))))
+    fn whose(&self, invite: &Request, origin: Origin<'_>) -> Result<(String, Arc<Services>), Told> {
+        let named = contact::named_instance(headers_of(invite).into_iter()).map(|arn| arn.key());
+        let believes = |services: &Services| believes(&services.integration, origin);
+        let route = |user: &str| self.directory.route(user, named.as_deref(), believes);
+        let asked = asked_for(invite).unwrap_or_default();
+        let to = address(invite, "To").and_then(|uri| uri.user).unwrap_or_default();
+        let (dialled, routed) = match route(&asked) {
+            Routed::Nobody => match route(&to) {
+                Routed::One(services) if services.integration.login.is_some() => (asked, Routed::Nobody),
+                routed => (to, routed),
+            },
+            routed => (asked, routed),
+        };
+        let told = |why, all: &[&Arc<Services>]| {
+            let mut of: Vec<String> = all.iter().map(|one| one.integration.tenant.name.clone()).collect();
+            of.dedup();
+            Told { why, of }
+        };
+        match routed {
+            Routed::One(one) => match why_not(&one.integration, origin) {
+                None => Ok((dialled, Arc::clone(one))),
+                Some(why) => Err(told(why, &[one])),
+            },
+            Routed::Elsewhere(one) => Err(told(Why::OtherInstance, &[one])),
+            Routed::Ambiguous(all) => Err(told(Why::SeveralOwners, &all)),
+            Routed::Nobody => Err(told(Why::NobodysNumber, &[])),
+        }
     }
 
     /// A place among the calls that wait for their ACK.
@@ -273,8 +301,7 @@ impl Admission {
 
     /// Nobody's number, or nobody who may call it: the same to all, so that numbers cannot be told apart from outside. Where a
     /// login could be told, one is asked for that nobody has.
-    fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, why: Why, of: Option<String>) -> Verdict {
-        let refused = || stranger().because(why, of.clone());
+    fn unknown(&mut self, now: Instant, invite: &Request, origin: Origin<'_>, told: Told) -> Verdict {
         let logins = self.directory.all().iter().filter_map(|services| services.integration.login.as_ref());
         let logins = logins.map(|login| digest::Login {
             realm: &login.realm,
@@ -285,46 +312,53 @@ impl Admission {
         let number = asked_for(invite).unwrap_or_default();
         let number = Number::parse(&number).map_or(number, |number| number.e164());
         let realm = digest::realm_of_nobody(&number, logins).map(str::to_owned);
-        let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return refused() };
+        let Some(realm) = realm.filter(|_| carries_logins(origin)) else { return stranger().because(told) };
         let now = now.saturating_duration_since(self.epoch);
         match self.challenger.judge_nobody(now, invite, &realm) {
-            digest::Verdict::Absent => self.challenge(now, &realm, false),
-            digest::Verdict::Accepted | digest::Verdict::Stale | digest::Verdict::Refused => refused(),
+            digest::Verdict::Absent => self.challenge(now, &realm, false).because(told),
+            digest::Verdict::Accepted | digest::Verdict::Stale | digest::Verdict::Refused => stranger().because(told),
         }
     }
 
     fn challenge(&self, now: Duration, realm: &str, stale: bool) -> Verdict {
-        Verdict::Challenge { challenges: self.challenger.challenge(now, realm, stale) }
+        Verdict::Challenge { challenges: self.challenger.challenge(now, realm, stale), told: None }
     }
 
-    fn authenticate(&mut self, now: Instant, invite: &Request, login: digest::Login<'_>) -> Result<(), Verdict> {
+    fn authenticate(
+        &mut self,
+        now: Instant,
+        invite: &Request,
+        login: digest::Login<'_>,
+        wrong: Told,
+    ) -> Result<(), Verdict> {
         let now = now.saturating_duration_since(self.epoch);
         match self.challenger.judge(now, invite, login) {
             digest::Verdict::Absent => Err(self.challenge(now, login.realm, false)),
             digest::Verdict::Accepted => Ok(()),
             digest::Verdict::Stale => Err(self.challenge(now, login.realm, true)),
-            digest::Verdict::Refused => Err(stranger()),
+            digest::Verdict::Refused => Err(stranger().because(wrong)),
         }
     }
 }
 
 /// Refused, and told to whom it would have been.
 fn refuse(status: u16, refusal: Refusal, tenant: Option<String>, why: Why) -> Verdict {
-    let of = tenant.clone();
-    Verdict::Refuse { status: StatusCode(status), refusal, tenant, why, of }
+    let told = Told { why, of: tenant.iter().cloned().collect() };
+    Verdict::Refuse { status: StatusCode(status), refusal, tenant, told }
 }
 
 /// What everybody is answered whom nobody expects.
 fn stranger() -> Verdict {
-    let (status, refusal) = (StatusCode(403), Refusal::UnknownNumber);
-    Verdict::Refuse { status, refusal, tenant: None, why: Why::NobodysNumber, of: None }
+    refuse(403, Refusal::UnknownNumber, None, Why::NobodysNumber)
 }
 
 impl Verdict {
     /// The same, with what whoever runs the server is told.
-    fn because(mut self, reason: Why, tenant: Option<String>) -> Self {
-        if let Self::Refuse { why, of, .. } = &mut self {
-            (*why, *of) = (reason, tenant);
+    fn because(mut self, reason: Told) -> Self {
+        match &mut self {
+            Self::Refuse { told, .. } => *told = reason,
+            Self::Challenge { told, .. } => *told = Some(reason),
+            Self::Admit(_) | Self::Redirect { .. } | Self::AnswerThenBye { .. } => {}
         }
         self
     }
@@ -336,8 +370,20 @@ fn contact_of(invite: &Request, services: &Services, restricted: bool) -> Result
     if !restricted {
         return Ok(ContactReference::unknown(UnknownContact::UnrestrictedSource));
     }
-    let headers = invite.headers.iter().collect::<Vec<_>>();
-    ContactReference::from_headers(headers.iter().copied(), services.integration.contact_id_header.as_deref(), instance)
+    ContactReference::from_headers(
+        headers_of(invite).into_iter(),
+        services.integration.contact_id_header.as_deref(),
+        instance,
+    )
+}
+
+pub(super) fn headers_of(invite: &Request) -> Vec<(&str, &str)> {
+    invite.headers.iter().collect()
+}
+
+/// Whether not anybody can send to this integration from there, as far as it can be known before a login is asked for.
+fn believes(integration: &Integration, origin: Origin<'_>) -> bool {
+    origin.restricted || networks::is_listed(&integration.sources, origin.hop.remote.ip())
 }
 
 /// Why somebody may not call an integration from there at all.
@@ -363,7 +409,7 @@ fn carries_logins(origin: Origin<'_>) -> bool {
 }
 
 /// The number that an INVITE asks for, by its form alone: the user of the Request-URI, and To's where that is no number.
-fn asked_for(invite: &Request) -> Option<String> {
+pub(super) fn asked_for(invite: &Request) -> Option<String> {
     let user = Uri::parse(&invite.uri).and_then(|uri| uri.user).filter(|user| Number::parse(user).is_ok());
     user.or_else(|| address(invite, "To").and_then(|uri| uri.user))
 }

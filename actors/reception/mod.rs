@@ -7,22 +7,24 @@
 pub mod admission;
 pub mod departures;
 pub mod last_resort;
+mod refusing;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
+use bellhop_connect::ContactReference;
 use bellhop_sip::dialog::teardown::Teardown;
 use bellhop_sip::endpoint;
-use bellhop_sip::message::{NameAddr, StatusCode, Uri};
+use bellhop_sip::message::{NameAddr, StatusCode};
 use bellhop_sip::networks::{self, Source};
+use bellhop_sip::sdp::LocalMedia;
 use bellhop_sip::sdp::crypto::KeyMaterial;
-use bellhop_sip::sdp::{self, LocalMedia};
 use bellhop_sip::source_guard::Offence;
-use bellhop_sip::{DialogId, Hop, Request};
+use bellhop_sip::{DialogId, Hop};
 use bellhop_tenancy::directory::Directory;
 
 use crate::call::messages::CallEnded;
@@ -30,14 +32,14 @@ use crate::call::supervisor::Call;
 use crate::call::{NewCall, OpenPort, ToReception};
 use crate::drive::Tell;
 use crate::metrics;
-use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan, shown_call_id};
-use crate::node::refused::{Numbers, RefusedCall, Why};
+use crate::node::call_registry::{CallId, CallRegistry, TeardownPlan};
+use crate::node::refused::{Numbers, Why};
 use crate::services::{Observer, Services};
 use crate::signalling::endpoint::SipEndpoint;
 use crate::signalling::messages::{CallOffered, EndpointInput, Trust};
 use crate::supervision::watchdog::HUNG_AFTER;
 use crate::supervision::{ChildDown, ChildName, Exit, Linked, Strike, spawn_linked};
-use admission::{Admission, Admitted, Origin, Verdict};
+use admission::{Admission, Admitted, Origin, Told, Verdict};
 use bellhop_call::ending::{Ending, Refusal};
 use bellhop_call::failure::Fault;
 use bellhop_call::fault_injection::FaultInjection;
@@ -162,10 +164,7 @@ impl Reception {
             self.settings.registry.hold(id, claim);
         }
         metrics::call_began(&tenant);
-        if let Some(why) = admitted.contact.unknown {
-            metrics::contact_unknown(&tenant, why);
-            tracing::warn!(source = %hop.remote.ip(), reason = why.label(), "the call is served without its contact: {}", why.sentence());
-        }
+        note_contact(&tenant, hop, &admitted.contact);
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
         let new_call = NewCall {
@@ -212,56 +211,18 @@ impl Reception {
         }
         &self.settings.shards[shard]
     }
+}
 
-    /// Whoever runs the server hears why.
-    fn refused(&self, invite: &Request, hop: Hop, status: StatusCode, why: Why, tenant: Option<String>) {
-        let sip_call_id = shown_call_id(invite.headers.get("Call-ID").unwrap_or_default()).to_owned();
-        let user = Uri::parse(&invite.uri).and_then(|uri| uri.user).unwrap_or_default();
-        let dialled = self.settings.numbers.show(&user);
-        let (source, transport, status) = (hop.remote, hop.transport, status.0);
-        tracing::info!(tenant, %source, %transport, sip_call_id, dialled, status, %why, "call refused");
-        let call = RefusedCall { at: SystemTime::now(), source, transport, sip_call_id, dialled, tenant, status, why };
-        if let Some(observer) = &self.settings.observer {
-            observer.refused(&call);
-        }
+/// What is not as it should be with a call's contact is told.
+fn note_contact(tenant: &str, hop: Hop, contact: &ContactReference) {
+    let source = hop.remote.ip();
+    if let Some(reference) = &contact.sent_as_text {
+        metrics::sent_as_text(tenant);
+        tracing::warn!(%source, "{reference}");
     }
-
-    /// Answers a call only to end it: the contact flow then takes its Success branch. It has a teardown plan and is
-    /// waited for like any other; a source, which may be forged, gets few of them.
-    fn answer_then_bye(&mut self, offered: CallOffered, tenant: &str, refusal: Refusal, ctx: &mut Context<Self>) {
-        let CallOffered { key, invite, hop, local, local_tag, .. } = offered;
-        let source = Source::of(hop.remote.ip());
-        let of_source = self.turned_away.values().filter(|of| **of == source).count();
-        if self.turned_away.len() >= TURNED_AWAY_MAX || of_source >= TURNED_AWAY_PER_SOURCE_MAX {
-            metrics::call_ended(tenant, Ending::Refused(refusal).label());
-            self.refused(&invite, hop, StatusCode(503), Why::TooManyTurnedAway, Some(tenant.to_owned()));
-            let response = invite.respond(StatusCode(503), Some(&local_tag)).with("Retry-After", "5");
-            let refusal = endpoint::Refusal { key, invite, response, hop, offence: None };
-            return self.endpoint().do_send(Tell(EndpointInput::Refuse(refusal)));
-        }
-        let media = LocalMedia::new(SocketAddr::new(self.settings.media_address, 9), 1, key_material());
-        let sdp = match invite.session_description().ok().flatten() {
-            None => Ok(sdp::offer(&media)),
-            Some(offer) => sdp::answer(&offer, &media).map(|a| a.0),
-        };
-        let dialog = bellhop_sip::dialog::acceptor::Acceptor::new(invite.clone(), key.clone(), hop, &local_tag, &local);
-        match (sdp, dialog) {
-            (Ok(sdp), Ok(dialog)) => {
-                let id = CallId(self.next_call);
-                self.next_call += 1;
-                let policy = bellhop_sip::dialog::acceptor::BeforeAnswer::AnswerThenBye { sdp: &sdp };
-                let teardown = dialog.teardown(policy, "");
-                let plan = TeardownPlan { dialog: dialog.dialog().id.clone(), teardown, blank: None, void: None };
-                self.settings.registry.open(id, tenant, crate::now(), plan);
-                self.turned_away.insert(id, source);
-                self.close_for(id, &Ending::Refused(refusal), vec![], ctx);
-            }
-            _ => {
-                metrics::call_ended(tenant, Ending::Refused(refusal).label());
-                let response = invite.respond(StatusCode(488), Some(&local_tag));
-                self.endpoint().do_send(Tell(EndpointInput::Respond { key, response }));
-            }
-        }
+    if let Some(why) = contact.unknown {
+        metrics::contact_unknown(tenant, why);
+        tracing::warn!(%source, reason = why.label(), "the call is served without its contact: {}", why.sentence());
     }
 }
 
@@ -360,11 +321,14 @@ impl Handler<CallOffered> for Reception {
                 metrics::call_offered(&admitted.services.integration.tenant.name);
                 self.admit(offered, *admitted, ctx);
             }
-            Verdict::AnswerThenBye { tenant, refusal } => {
+            Verdict::AnswerThenBye { tenant, refusal, why } => {
                 metrics::call_offered(&tenant);
-                self.answer_then_bye(offered, &tenant, refusal, ctx);
+                self.answer_then_bye(offered, &tenant, refusal, why, ctx);
             }
-            Verdict::Challenge { challenges } => {
+            Verdict::Challenge { challenges, told } => {
+                if let Some(told) = told {
+                    self.refused(&offered, StatusCode(401), told);
+                }
                 let response = offered.invite.respond(StatusCode(401), Some(&offered.local_tag));
                 let response = challenges.iter().fold(response, |r, value| r.with("WWW-Authenticate", value));
                 self.endpoint().do_send(refuse(response, Some(Offence::Challenged)));
@@ -372,13 +336,13 @@ impl Handler<CallOffered> for Reception {
             Verdict::Redirect { target, tenant } => {
                 metrics::call_offered(&tenant);
                 metrics::call_ended(&tenant, Ending::Refused(Refusal::NoPorts).label());
-                self.refused(&offered.invite, hop, StatusCode(302), Why::NoPorts, Some(tenant));
+                self.refused(&offered, StatusCode(302), Told { why: Why::NoPorts, of: vec![tenant] });
                 let response = offered.invite.respond(StatusCode(302), Some(&offered.local_tag));
                 self.endpoint().do_send(refuse(response.with("Contact", format!("<{target}>")), None));
             }
-            Verdict::Refuse { status, refusal, tenant, why, of } => {
+            Verdict::Refuse { status, refusal, tenant, told } => {
                 metrics::call_ended(tenant.as_deref().unwrap_or("none"), Ending::Refused(refusal).label());
-                self.refused(&offered.invite, hop, status, why, of);
+                self.refused(&offered, status, told);
                 let response = offered.invite.respond(status, Some(&offered.local_tag));
                 let response = match refusal {
                     Refusal::NotAcceptable => response.with("Warning", "399 bellhop \"SRTP keys need TLS signalling\""),

@@ -50,6 +50,13 @@ impl FromStr for InstanceArn {
     }
 }
 
+impl InstanceArn {
+    /// Its name without what it is the same for: `account/region/instance`, in lower case.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.account, self.region, self.instance_id).to_ascii_lowercase()
+    }
+}
+
 impl fmt::Display for InstanceArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, region, account, instance_id } = self;
@@ -138,7 +145,9 @@ mod tests {
             (arn.region.as_str(), arn.account.as_str(), arn.instance_id.as_str()),
             ("eu-west-2", "111122223333", "0123-abc")
         );
-        assert_eq!(arn.to_string(), text);
+        assert_eq!((arn.to_string().as_str(), arn.key().as_str()), (text, "111122223333/eu-west-2/0123-abc"));
+        let loud: InstanceArn = text.replace("0123-abc", "0123-ABC").parse().expect("good");
+        assert_eq!(loud.key(), arn.key(), "nobody has it twice by writing it otherwise");
     }
 
     #[test]

@@ -16,6 +16,6 @@ pub mod session_history_key;
 
 pub use arn::{InstanceArn, RoleArn};
 pub use connection::Connection;
-pub use contact::{ContactReference, UnknownContact};
+pub use contact::{ContactReference, FlowReference, UnknownContact};
 pub use contact_attributes::ContactAttributes;
 pub use session_history_key::SessionHistoryKey;

@@ -72,12 +72,16 @@ pub struct Refused {
     pub sip_call_id: String,
     /// What was dialled, masked as configured.
     pub dialled: String,
-    /// Whose call it would have been, if that is known.
-    pub tenant: Option<String>,
+    /// Whose call it would have been, or may have been, as far as that is known.
+    pub tenants: Vec<String>,
     /// What it was answered.
     pub status: u16,
     /// The reason in a sentence.
     pub why: String,
+    /// What a contact flow did, and should do, that sent a reference as text.
+    pub sent_as_text: Option<String>,
+    /// What to do about the reason.
+    pub what_to_do: String,
 }
 
 impl From<&RefusedCall> for Refused {
@@ -89,9 +93,11 @@ impl From<&RefusedCall> for Refused {
             transport: call.transport.to_string(),
             sip_call_id: call.sip_call_id.clone(),
             dialled: call.dialled.clone(),
-            tenant: call.tenant.clone(),
+            tenants: call.tenants.clone(),
             status: call.status,
             why: call.why.to_string(),
+            sent_as_text: call.sent_as_text.as_ref().map(ToString::to_string),
+            what_to_do: call.why.what_to_do().to_owned(),
         }
     }
 }
@@ -231,9 +237,12 @@ mod tests {
                 transport: Transport::Udp,
                 sip_call_id: n.to_string(),
                 dialled: "0123".into(),
-                tenant: None,
+                number: None,
+                server_name: None,
+                tenants: vec![],
                 status: 503,
                 why: Why::NoPorts,
+                sent_as_text: None,
             };
             Observer::refused(self, &call);
         }

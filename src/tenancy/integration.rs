@@ -13,13 +13,15 @@ use crate::transfer_targets::TransferTargets;
 /// file is one with a single integration of the same name.
 #[derive(Debug, Clone)]
 pub struct Integration {
-    /// Its name, which no other integration of the node has: that of its tenant in the configuration's file, or the tenant's, a
-    /// slash and the identifier in a store.
-    pub name: String,
+    /// Names it on this node: the tenant's name for one of the configuration's file; the tenant's name, a slash and the identifier
+    /// for one that a store keeps.
+    pub id: String,
     /// Whose it is: who pays for its calls, is told of them and may see them.
     pub tenant: Arc<Tenant>,
     /// Its dialled numbers.
-    pub numbers: Vec<Number>,
+    pub numbers: Vec<OwnNumber>,
+    /// Its Amazon Connect instance as `account/region/instance`; none where calls come from elsewhere.
+    pub instance: Option<String>,
     /// Its language, a BCP 47 tag.
     pub language: String,
     /// Whether 180 is sent.
@@ -52,6 +54,26 @@ impl AsRef<Integration> for Integration {
     fn as_ref(&self) -> &Integration {
         self
     }
+}
+
+/// A number, and by what right it is an integration's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnNumber {
+    /// The number.
+    pub number: Number,
+    /// Who says so.
+    pub right: Right,
+}
+
+/// Who says that a number is somebody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// The file of whoever runs the node: nobody else has the number, whatever instance calls come from.
+    Sole,
+    /// An operator: calls that do not say which instance they come from are this integration's.
+    Confirmed,
+    /// The tenant alone: anybody can type a number.
+    Claimed,
 }
 
 /// "Disable the ring that callers hear while the assistant is contacted".

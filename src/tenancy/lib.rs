@@ -1,7 +1,7 @@
 //! Tenants without IO: their settings as a document, numbers, networks, the directory and what succeeds it, quotas,
 //! transfer targets, secrets, who may do what, and the ports to who keeps all that.
 //!
-//! Invariant: a dialled number leads to one tenant or to none.
+//! Invariant: a call to a number leads to one tenant or to none.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
 pub mod access;

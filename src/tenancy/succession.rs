@@ -58,7 +58,7 @@ pub fn succeed<S: AsRef<Integration>>(served: &Directory<S>, wanted: &[Wanted<S>
     let newer: Vec<&Arc<S>> = wanted.iter().filter_map(Wanted::newer).filter(|one| !bad.contains(name(one))).collect();
     let mut refused: Vec<NumberTaken> = vec![];
     let directory = loop {
-        let is_refused = |one: &str| refused.iter().any(|taken| taken.second == one);
+        let is_refused = |one: &str| refused.iter().any(|taken| taken.integration == one);
         let goes = |one: &str| newer.iter().any(|newer| name(newer) == one) && !is_refused(one);
         let leaves = |one: &str| absent == Absent::Remove && !named.contains(one);
         // Those who stay come first, so that a number is theirs.
@@ -84,7 +84,7 @@ pub fn succeed<S: AsRef<Integration>>(served: &Directory<S>, wanted: &[Wanted<S>
 }
 
 fn name<S: AsRef<Integration>>(one: &Arc<S>) -> &str {
-    &(**one).as_ref().name
+    &(**one).as_ref().id
 }
 
 impl<S: AsRef<Integration>> Wanted<S> {
@@ -113,6 +113,8 @@ impl<S: AsRef<Integration>> Wanted<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Routed;
+    use crate::integration::Right;
     use crate::integration::tests::integration;
 
     fn newer(name: &str, numbers: &[&str]) -> Wanted<Integration> {
@@ -128,10 +130,17 @@ mod tests {
         Directory::new(all.map(Arc::new)).expect("numbers of their own")
     }
 
+    fn owner(directory: &Directory<Integration>, number: &str) -> String {
+        match directory.route(number, None, |_| true) {
+            Routed::One(one) => one.id.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Who is added, changed, removed and refused.
     fn told(wanted: &[Wanted<Integration>], absent: Absent) -> [String; 4] {
         let came = succeed(&served(), wanted, absent);
-        let refused: Vec<String> = came.refused.iter().map(|taken| taken.second.clone()).collect();
+        let refused: Vec<String> = came.refused.iter().map(|taken| taken.integration.clone()).collect();
         let Change { added, changed, removed } = came.change;
         [added, changed, removed, refused].map(|names| names.join(" "))
     }
@@ -146,7 +155,7 @@ mod tests {
             Arc::ptr_eq(came.directory.find("a").expect("stays"), served.find("a").expect("was")),
             "it is the same"
         );
-        assert_eq!(came.directory.route("+1800555003").map(|one| one.name.as_str()), Some("d"));
+        assert_eq!(owner(&came.directory, "+1800555003"), "d");
     }
 
     #[test]
@@ -170,5 +179,29 @@ mod tests {
     fn a_list_that_may_lack_somebody_removes_nobody() {
         assert_eq!(told(&[newer("a", &["+1800555009"])], Absent::Keep), ["", "a", "", ""]);
         assert_eq!(told(&[newer("d", &["+1800555002"])], Absent::Keep), ["", "", "", "d"], "b may be in it");
+    }
+
+    /// A number may have a second owner with another instance, and who is served keeps what he has.
+    #[test]
+    fn a_number_with_an_instance_takes_nothing_from_who_is_served() {
+        let claims = |id: &str, instance: &str| {
+            let mut one = integration(id, &["+1800555001"]);
+            (one.numbers[0].right, one.instance) = (Right::Claimed, Some(instance.to_owned()));
+            one
+        };
+        let served = Directory::new([Arc::new(claims("a", "i"))]).expect("one");
+        let comes = |one: Integration| {
+            succeed(&served, &[Wanted::Same("a".into()), Wanted::Newer(Arc::new(one))], Absent::Remove)
+        };
+        assert_eq!(comes(claims("b", "j")).change.added, ["b"]);
+        let refused = comes(claims("b", "i")).refused;
+        assert_eq!(refused.iter().map(|taken| taken.integration.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(comes(integration("b", &["+1800555001"])).refused.len(), 1, "a file's number is nobody else's");
+        let confirmed = {
+            let mut one = claims("a", "i");
+            one.numbers[0].right = Right::Confirmed;
+            succeed(&served, &[Wanted::Newer(Arc::new(one))], Absent::Remove)
+        };
+        assert_eq!((confirmed.change.changed, confirmed.refused), (vec!["a".to_owned()], vec![]));
     }
 }

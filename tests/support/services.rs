@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellhop_actors::node::call_registry::CallId;
+use bellhop_actors::node::refused::RefusedCall;
 use bellhop_actors::services::{Observer, RecordKeeper};
 use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
@@ -76,6 +77,7 @@ struct State {
     voided: usize,
     earned: usize,
     began: Vec<String>,
+    refused: Vec<RefusedCall>,
     records: Vec<CallRecord>,
     turn_logs: Vec<Value>,
 }
@@ -138,6 +140,11 @@ impl FakeServices {
     /// The calls that the keeper of records was told of when they began.
     pub fn began(&self) -> Vec<String> {
         self.state().began.clone()
+    }
+
+    /// The calls that never came about, as whoever runs the server is told of them.
+    pub fn refused(&self) -> Vec<RefusedCall> {
+        self.state().refused.clone()
     }
 
     /// The call detail records kept, and their timelines.
@@ -380,6 +387,10 @@ impl Observer for FakeServices {
         if event.what.subject() == "words" {
             self.state().seen_live.push(event.what.told());
         }
+    }
+
+    fn refused(&self, call: &RefusedCall) {
+        self.state().refused.push(call.clone());
     }
 }
 

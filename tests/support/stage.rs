@@ -253,7 +253,7 @@ impl Stage {
             new_shard: Arc::new(Arbiter::current),
             registry: Arc::clone(&registry),
             fault_injection: choices.fault_injection,
-            observer: None,
+            observer: Some(Arc::new(services.clone())),
             numbers: Numbers::default(),
         };
         let reception = Reception::new(settings).start();

@@ -248,9 +248,10 @@ async fn refused(path: &Path, json: bool) -> anyhow::Result<()> {
 /// A refused call in a line.
 fn told_of_refused(call: &Refused) -> String {
     let at = Timestamp::from_millisecond(call.at_unix_ms).unwrap_or_default().to_zoned(TimeZone::system());
-    let tenant = call.tenant.as_deref().unwrap_or("nobody");
+    let tenants = if call.tenants.is_empty() { "nobody".to_owned() } else { call.tenants.join(" or ") };
+    let sent_as_text = call.sent_as_text.as_ref().map(|told| format!("; {told}")).unwrap_or_default();
     format!(
-        "{}  {} {}  {} {} of {tenant}: {}; Call-ID {}",
+        "{}  {} {}  {} {} of {tenants}: {}{sent_as_text}; Call-ID {}",
         at.strftime("%Y-%m-%d %H:%M:%S %Z"),
         call.source,
         call.transport,

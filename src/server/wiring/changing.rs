@@ -83,10 +83,10 @@ impl Changing {
         let Said { origin, found, bad: mut refused, absent } = said;
         let Made { mut wanted, receivers, left_behind } = self.make(found);
         let others = before.directory.all().iter().filter(|served| served.origin != origin);
-        wanted.extend(others.map(|served| Wanted::Same(served.integration().name.clone())));
+        wanted.extend(others.map(|served| Wanted::Same(served.integration().id.clone())));
         let Succession { directory, change, refused: taken } = succeed(&before.directory, &wanted, absent);
         for taken in taken {
-            refused.entry(taken.second.clone()).or_default().push(taken.to_string());
+            refused.entry(taken.integration.clone()).or_default().push(taken.to_string());
         }
         let skipped = match origin {
             Origin::Store => before.skipped.clone(),

@@ -38,11 +38,14 @@ impl Targets {
     /// Those of a tenant's integration, with every mistake by its path in the document.
     pub fn of(settings: &TenantSettings, tenant: Arc<Tenant>) -> (Self, Vec<Mistake>) {
         let mut mistakes = vec![];
+        let instance = settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes));
+        let mut integration = settings.integration(tenant);
+        integration.instance = instance.as_ref().map(InstanceArn::key);
         let targets = Self {
-            integration: settings.integration(tenant),
+            integration,
             media: media(&settings.media),
             conversation: conversation(&settings.conversation, &mut mistakes),
-            instance: settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes)),
+            instance,
             invite_headers: settings.sip.invite_headers.clone().into(),
         };
         // The reader that the transfer itself goes through: what it refuses there would leave the caller without a

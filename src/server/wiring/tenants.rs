@@ -50,7 +50,7 @@ pub(crate) enum Origin {
 
 /// An integration to be served: what is said of it, and what was opened for it.
 pub(super) struct Ready {
-    /// [`Integration::name`]
+    /// [`Integration::id`]
     pub(super) name: String,
     pub(super) settings: TenantSettings,
     pub(super) mark: Mark,
@@ -200,7 +200,7 @@ impl Workshop {
         // Their mistakes have been told with the reading: nobody who has some is served.
         let name = tenant.name.clone();
         let (mut targets, _) = Targets::of(&settings, tenant);
-        targets.integration.name = integration;
+        targets.integration.id = integration;
         let contacts = Contacts::of(&settings, &targets.integration, targets.instance, self);
         let recorder = engines
             .recordings
@@ -251,7 +251,7 @@ impl Contacts {
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
         warn_if_unreachable(&of.tenant.name, connect, &instance);
-        let (instance, integration) = (Some(instance), of.name.clone());
+        let (instance, integration) = (Some(instance), of.id.clone());
         let writes = NotedWrites::new(client, workshop.store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
         Self { instance, attributes, blanker, written: Some(WrittenContacts { integration, writes }) }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, Ringing};
+use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, OwnNumber, Right, Ringing};
 use crate::number::Number;
 use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name};
 
@@ -118,12 +118,18 @@ impl TenantSettings {
         Limits { calls: self.max_calls, calls_per_second: self.max_calls_per_second }
     }
 
-    /// What a call needs to know of the integration.
+    /// What a call needs to know of the integration, with the numbers of the document as nobody else's. Who reads ARNs adds
+    /// the instance.
     pub fn integration(&self, tenant: Arc<Tenant>) -> Integration {
         Integration {
-            name: self.name.clone(),
+            id: self.name.clone(),
             tenant,
-            numbers: self.numbers.clone(),
+            numbers: self
+                .numbers
+                .iter()
+                .map(|number| OwnNumber { number: number.clone(), right: Right::Sole })
+                .collect(),
+            instance: None,
             language: self.language.clone(),
             ringing: self.ringing,
             before_answer: self.before_answer,
