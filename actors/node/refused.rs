@@ -20,7 +20,7 @@ pub struct RefusedCall {
     pub source: SocketAddr,
     /// UDP, TCP or TLS.
     pub transport: Transport,
-    /// The host name that was asked for in TLS, at most [`SERVER_NAME_MAX`] printing characters; nothing where it is the
+    /// The host name that was asked for in TLS, at most `SERVER_NAME_MAX` printing characters; nothing where it is the
     /// `server_name` of somebody, which is a secret of his.
     pub server_name: Option<String>,
     /// The Call-ID of its INVITE.
