@@ -14,7 +14,7 @@ use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
 use bellhop_rehearsal::caller::{Ended, Line};
-use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, StandIn};
+use bellhop_rehearsal::connect::{AccessKey, Misbehaviour, Role, StandIn};
 use bellhop_rehearsal::flow::{SAMPLE_PUBLIC_URL, Stop, screen_pop};
 use bellhop_sip::hop::Transport;
 use bellhop_sip::sdp::{Codec, Security};
@@ -173,6 +173,36 @@ fn keys_lead_to_the_agents_queue_with_the_conversation() {
         let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}"));
         assert!(page.starts_with("HTTP/1.1 404") && page.contains("no conversation under this key"), "{page}");
     }
+}
+
+/// The tenant keeps no key here: its role is assumed with the server's.
+#[test]
+fn a_role_hands_a_caller_over_as_a_key_does() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/bellhop";
+    let (connect, at) = node::stand_in();
+    connect.allow(AccessKey { id: "AKIAOURS".into(), secret: "our-secret".into() }, &["sts:AssumeRole"]);
+    connect.add_role(Role {
+        arn: ROLE.into(),
+        external_id: "bellhop-7f3a".into(),
+        trusts: "AKIAOURS".into(),
+        allows: vec!["connect:UpdateContactAttributes"],
+        lives: Duration::from_secs(3600),
+    });
+    let folder = folder();
+    let path = config(&folder, at, "counting", "");
+    let text = std::fs::read_to_string(&path).expect("written").replace(
+        "access_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"",
+        &format!("role_arn = \"{ROLE}\"\nexternal_id = \"bellhop-7f3a\""),
+    );
+    let aws = format!(
+        "[aws]\naccess_key_id = \"AKIAOURS\"\nsecret_access_key = \"our-secret\"\nsts_endpoint_url = \"http://{at}\"\n"
+    );
+    std::fs::write(&path, format!("{aws}{text}")).expect("written");
+    let node = Node::serve(&path, folder, connect);
+    let (report, stop) = node.call(Transport::Tcp, "c1", press("0"));
+    assert!(matches!(stop, Stop::Queued { .. }), "{:?}: {stop:?}", report.ended);
+    assert!(node.connect.attributes("c1")["SessionHistoryKey"].len() > 20);
+    assert_eq!(node.connect.sessions(), ["bellhop-acme"]);
 }
 
 #[test]

@@ -27,6 +27,28 @@ fn fails(arguments: &[&str], at: &Path) -> Vec<String> {
     String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect()
 }
 
+#[test]
+fn test_connection_prints_what_came_of_it_and_exits_by_it() {
+    let (connect, at) = node::stand_in();
+    let folder = folder();
+    let path = config(&folder, at, "counting", &tenant("other", "+18005550124", ("", "")));
+    let test = |tenant: &str| bellhop(&["test-connection", "--config", "bellhop.toml", "--tenant", tenant], &folder);
+    let valid = test("acme");
+    let told = String::from_utf8_lossy(&valid.stdout);
+    assert!(valid.status.success() && told.contains("UpdateContactAttributes") && told.contains("acme: "), "{valid:?}");
+    assert_eq!(connect.written(), [], "nothing is written");
+    let text = std::fs::read_to_string(&path).expect("written").replace("\"secret\"", "\"s3cret-and-wrong\"");
+    std::fs::write(&path, text).expect("written");
+    let invalid = test("acme");
+    let told = format!("{}{}", String::from_utf8_lossy(&invalid.stdout), String::from_utf8_lossy(&invalid.stderr));
+    assert!(!invalid.status.success() && told.contains("BYE without attribute"), "{told}");
+    assert!(!told.contains("s3cret-and-wrong"), "{told}");
+    let elsewhere = fails(&["test-connection", "--config", "bellhop.toml", "--tenant", "other"], &folder);
+    assert!(elsewhere[0].contains("no section `connect`"), "{elsewhere:?}");
+    let nobody = fails(&["test-connection", "--config", "bellhop.toml", "--tenant", "nobody"], &folder);
+    assert!(nobody[0].contains("there is no tenant `nobody`"), "{nobody:?}");
+}
+
 /// A tenant that needs nothing from outside, with something else in its place.
 fn tenant(name: &str, number: &str, change: (&str, &str)) -> String {
     format!(
