@@ -113,12 +113,28 @@ fn a_call_that_names_none_is_nobodys_and_both_are_told() {
         assert_eq!(who_has(&stage, &all, bellhop_tests::carrier::hop(), &call(1, false)).await, "nobody");
         let refusal = last_refusal(&stage);
         assert_eq!((refusal.why, refusal.status), (Why::SeveralOwners, 403));
-        assert_eq!(refusal.tenants, ["victim", "attacker"]);
+        assert_eq!(refusal.tenants, ["attacker", "victim"]);
         assert_eq!(refusal.number, Number::parse(NUMBER).ok());
         assert_eq!(refusal.dialled, "••••••••0123");
         // What it names counts only where it is believed.
         assert_eq!(who_has(&stage, &all, elsewhere(), &call(2, true)).await, "nobody");
         assert_eq!(last_refusal(&stage).why, Why::SeveralOwners);
+    });
+}
+
+/// One of them has the number twice, by two instances, and the other stands between.
+#[test]
+fn whoever_has_a_number_twice_is_told_once() {
+    play(Choices::default(), |stage| async move {
+        let (victim, first) = (victim(&stage, Right::Claimed), attacker(&stage, Some(ATTACKERS), |_| {}));
+        let tenant = Arc::clone(&first.integration.tenant);
+        let second = attacker(&stage, None, |one| {
+            one.id = "second".to_owned();
+            one.tenant = tenant;
+        });
+        let all = [&first, &victim, &second];
+        assert_eq!(who_has(&stage, &all, bellhop_tests::carrier::hop(), &call(1, false)).await, "nobody");
+        assert_eq!(last_refusal(&stage).tenants, ["attacker", "victim"]);
     });
 }
 

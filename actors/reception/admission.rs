@@ -12,6 +12,7 @@
 //! one with a login, and over a line that carries no login
 //! nobody is asked for one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -249,9 +250,8 @@ impl Admission {
             routed => (asked, routed),
         };
         let told = |why, all: &[&Arc<Services>]| {
-            let mut of: Vec<String> = all.iter().map(|one| one.integration.tenant.name.clone()).collect();
-            of.dedup();
-            Told { why, of }
+            let of: BTreeSet<String> = all.iter().map(|one| one.integration.tenant.name.clone()).collect();
+            Told { why, of: of.into_iter().collect() }
         };
         match routed {
             Routed::One(one) => match why_not(&one.integration, origin) {
