@@ -28,10 +28,14 @@ pub trait Surroundings {
     }
 
     /// A path of the document: relative ones start where it lies.
-    fn path(&self, written: &str) -> PathBuf;
+    fn path(&self, written: &str) -> PathBuf {
+        PathBuf::from(written)
+    }
 
     /// The text of a file that the document names; none if it cannot be read, which is told by whoever opens it.
-    fn text_at(&self, path: &Path) -> Option<String>;
+    fn text_at(&self, _: &Path) -> Option<String> {
+        None
+    }
 }
 
 /// Nothing around: a document that speaks of itself alone.
@@ -41,14 +45,6 @@ pub struct Alone;
 impl Surroundings for Alone {
     fn secret_at(&self, _: &str) -> Result<String, String> {
         Err("is a place, and there is none".to_owned())
-    }
-
-    fn path(&self, written: &str) -> PathBuf {
-        PathBuf::from(written)
-    }
-
-    fn text_at(&self, _: &Path) -> Option<String> {
-        None
     }
 }
 

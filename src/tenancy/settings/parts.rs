@@ -6,7 +6,6 @@
 //! words of that reader.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use super::document::{KEPT, Reading, SetApart};
 use super::gathered::{Gathered, Mark, Surroundings};
@@ -324,14 +323,6 @@ impl Surroundings for KeptSecrets<'_> {
     fn has_files(&self) -> bool {
         false
     }
-
-    fn path(&self, written: &str) -> PathBuf {
-        PathBuf::from(written)
-    }
-
-    fn text_at(&self, _: &Path) -> Option<String> {
-        None
-    }
 }
 
 impl Surroundings for Unopened {
@@ -345,14 +336,6 @@ impl Surroundings for Unopened {
 
     fn has_files(&self) -> bool {
         false
-    }
-
-    fn path(&self, written: &str) -> PathBuf {
-        PathBuf::from(written)
-    }
-
-    fn text_at(&self, _: &Path) -> Option<String> {
-        None
     }
 }
 

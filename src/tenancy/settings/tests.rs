@@ -1,6 +1,6 @@
 //! What is told of a document, and in which words.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 
@@ -13,10 +13,6 @@ impl Surroundings for Nowhere {
 
     fn path(&self, written: &str) -> PathBuf {
         PathBuf::from("/etc").join(written)
-    }
-
-    fn text_at(&self, _: &Path) -> Option<String> {
-        None
     }
 }
 

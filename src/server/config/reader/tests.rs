@@ -131,14 +131,6 @@ impl Surroundings for Here {
             None => BesideFile::of(Path::new("b.toml")).secret_at(place),
         }
     }
-
-    fn path(&self, written: &str) -> PathBuf {
-        PathBuf::from(written)
-    }
-
-    fn text_at(&self, _: &Path) -> Option<String> {
-        None
-    }
 }
 
 fn by_toml(text: &str) -> Table {
