@@ -29,15 +29,16 @@ fn files() -> BTreeMap<PathBuf, String> {
     all
 }
 
-/// The names of the tests in a file: what stands below an attribute that ends in `test]`, and the promises of the suite of the store.
+/// The names of the tests in a file: what stands below an attribute that ends in `test]`, and the promises of the suites of the stores.
 fn tests_in(path: &Path, text: &str) -> Vec<String> {
-    let suite = path.ends_with("storage/suite.rs");
+    let suite = path.ends_with("storage/suite.rs")
+        || path.parent().is_some_and(|folder| folder.ends_with("storage/tenants/tests"));
     let (mut names, mut is_test) = (vec![], false);
     for line in text.lines().map(str::trim_start) {
         let name = line.split_once("fn ").and_then(|(_, rest)| rest.split(['(', '<']).next());
         match name {
             Some(name) if line.starts_with("fn ") || line.starts_with("async fn ") || line.starts_with("pub") => {
-                if is_test || (suite && line.contains("&impl Place")) {
+                if is_test || (suite && (line.contains("&impl Place") || line.contains("&impl Home"))) {
                     names.push(name.to_owned());
                 }
                 is_test = false;

@@ -50,7 +50,7 @@ impl Tenant {
 }
 
 /// A name is a label of metrics and a part of file names; why a text is none.
-pub(crate) fn why_no_name(name: &str) -> Option<String> {
+pub fn why_no_name(name: &str) -> Option<String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let good = plain && (1..=64).contains(&name.len());
     (!good).then(|| format!("`{name}` must be of letters, digits, - and _, at most 64"))

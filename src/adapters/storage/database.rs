@@ -17,6 +17,7 @@
 mod connection;
 mod migrations;
 mod postgres;
+mod snapshot;
 mod sqlite;
 mod trouble;
 mod values;
@@ -25,8 +26,9 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-pub(crate) use postgres::SessionLock;
 pub use postgres::can_be_read;
+pub(crate) use postgres::{Listener, SessionLock};
+pub(crate) use snapshot::Snapshot;
 pub use sqlite::file_of;
 pub use trouble::CannotOpen;
 pub(crate) use trouble::Trouble;
@@ -118,6 +120,14 @@ impl Database {
         Ok(self.fetch(sql, arguments).await?.into_iter().next())
     }
 
+    /// Everything as it is committed at one moment.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, Trouble> {
+        match &self.connections {
+            Connections::Sqlite(connections) => Snapshot::of_sqlite(connections.reader().await?).await,
+            Connections::Postgres(connections) => Snapshot::of_postgres(connections.lend().await?).await,
+        }
+    }
+
     /// Whether the last write failed.
     pub(crate) fn is_failing(&self) -> bool {
         match &self.connections {
@@ -145,6 +155,19 @@ impl Database {
         match &self.connections {
             Connections::Sqlite(_) => Ok(None),
             Connections::Postgres(connections) => connections.session_lock(number).await,
+        }
+    }
+
+    /// Hears what a shared database tells on a channel; none of one that is not shared. With an URL by that way, where the other
+    /// is by a pooler that does not tell.
+    pub(crate) async fn listen(
+        &self,
+        channel: &str,
+        by: Option<(&str, Option<&str>)>,
+    ) -> Result<Option<Listener>, Trouble> {
+        match &self.connections {
+            Connections::Sqlite(_) => Ok(None),
+            Connections::Postgres(connections) => connections.listen(channel, by).await.map(Some),
         }
     }
 
@@ -197,6 +220,14 @@ impl Transaction {
         match self.0 {
             Kind::Sqlite(transaction) => transaction.commit().await,
             Kind::Postgres(transaction) => transaction.commit().await,
+        }
+    }
+
+    /// Takes back what was written, where somebody was refused: unlike one that is dropped, it did not fail.
+    pub(crate) async fn abandon(self) -> Result<(), Trouble> {
+        match self.0 {
+            Kind::Sqlite(transaction) => transaction.abandon().await,
+            Kind::Postgres(transaction) => transaction.abandon().await,
         }
     }
 

@@ -9,6 +9,7 @@ mod places;
 mod sql;
 #[cfg(test)]
 mod suite;
+mod tenants;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, Reco
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
 pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, can_be_read, file_of, is_postgres};
 pub use sql::SqlStore;
+pub use tenants::{CannotUnlock, Left, ListenOn, MasterKeys, SqlTenants, Unopened};
 
 /// An open store: it is each of the ports that serve all tenants, and gives each tenant the others.
 pub trait Store:

@@ -49,6 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_what_calls_leave_behind"),
     migration!(2, "0002_lent_histories"),
     migration!(3, "0003_servers"),
+    migration!(4, "0004_tenants"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

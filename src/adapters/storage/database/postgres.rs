@@ -4,6 +4,7 @@
 //! into a transaction that somebody left open. The server gives up what nobody waits for any more (`statement_timeout`), and what a
 //! program that hangs holds (`idle_in_transaction_session_timeout`). How an URL is read: `postgres/place.rs`.
 
+mod listener;
 mod lock;
 mod place;
 
@@ -16,6 +17,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions, Connection as _};
 
+pub(crate) use listener::Listener;
 pub(crate) use lock::SessionLock;
 pub use place::can_be_read;
 pub(super) use place::shown;
@@ -62,7 +64,7 @@ impl fmt::Debug for Connections {
 }
 
 /// A connection that goes back to the pool only if it is said to be good.
-struct Lent(Option<PoolConnection<Postgres>>);
+pub(super) struct Lent(Option<PoolConnection<Postgres>>);
 
 /// A transaction.
 pub(in crate::storage) struct Transaction {
@@ -126,6 +128,11 @@ impl Connections {
         .await
     }
 
+    /// A connection for a while.
+    pub(super) async fn lend(&self) -> Result<Lent, Trouble> {
+        within(async { Ok(Lent(Some(self.0.pool.acquire().await?))) }).await
+    }
+
     /// A connection of one's own, for what lasts as long as it.
     pub(super) async fn alone(&self) -> Result<PgConnection, Trouble> {
         within(async {
@@ -174,6 +181,17 @@ impl Transaction {
     }
 }
 
+impl Transaction {
+    /// Takes back what was written; the connection is good for others.
+    pub(super) async fn abandon(mut self) -> Result<(), Trouble> {
+        Connection::Postgres(self.connection()).script("ROLLBACK").await?;
+        if let Some(lent) = self.lent.take() {
+            lent.give_back();
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.lent.is_some() {
@@ -183,11 +201,12 @@ impl Drop for Transaction {
 }
 
 impl Lent {
-    fn connection(&mut self) -> &mut PgConnection {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect("it was not given back")
     }
 
-    fn give_back(mut self) {
+    /// It may be used again.
+    pub(super) fn give_back(mut self) {
         drop(self.0.take());
     }
 }

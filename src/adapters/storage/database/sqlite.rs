@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -156,6 +157,11 @@ impl Connections {
         Ok(())
     }
 
+    /// A connection that sees what is committed, and nothing else.
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Sqlite>, Trouble> {
+        Ok(self.readers().acquire().await?)
+    }
+
     /// What a statement finds among what is committed.
     pub(super) async fn fetch(&self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<Vec<Row>, Trouble> {
         let mut reader = self.readers().acquire().await?;
@@ -237,6 +243,15 @@ impl Transaction {
         }
         *self.place = self.writer.take();
         self.connections.note(true);
+        Ok(())
+    }
+}
+
+impl Transaction {
+    /// Takes back what was written; the connection is good for others.
+    pub(in crate::storage) async fn abandon(mut self) -> Result<(), Trouble> {
+        sqlx::raw_sql("ROLLBACK").execute(self.connection()).await?;
+        *self.place = self.writer.take();
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 3] = [
+const RELEASED: [(&str, &str); 4] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -29,6 +29,10 @@ const RELEASED: [(&str, &str); 3] = [
     (
         "2cc84a115e776a527289a64d3426dcd469232ed11cb9678d842da04bc3387eab",
         "29414150387465fb75824f0173e09faf81232088660ad0489558b7788afe5ec1",
+    ),
+    (
+        "eb7f71527a049e04f929d9b342820a50fdd18d27b6a38dc922d94290922ad790",
+        "41660384dcd701ef6a4e4f89e7692ed423e2d402e8cce662697e26ced3d758b6",
     ),
 ];
 

@@ -1,0 +1,111 @@
+//! Assistants, services and integrations.
+
+use super::*;
+
+promises! {
+    a_document_is_kept_without_its_secrets
+    a_secret_stays_until_it_is_given_anew_or_named_no_more
+    what_is_used_stays
+    an_old_revision_of_a_document_changes_nothing
+    an_integration_that_moves_takes_its_numbers_along
+}
+
+pub(super) async fn a_document_is_kept_without_its_secrets(home: &impl Home) {
+    let store = home.store().await;
+    let a = furnish(&store, "acme", "+18005550101").await;
+    let found = store.document(&a.scope(), KeptKind::Assistant, a.assistant.id).await.expect("there");
+    assert_eq!(found, a.assistant);
+    assert!(!json::write(&found.document).contains("s3cret"));
+    let [hint] = &found.secrets[..] else { panic!("{found:?}") };
+    assert_eq!((&*hint.path, hint.last_four.as_deref()), ("secret", None), "of a secret proper nothing is shown");
+    let integration = store.documents(&a.scope(), KeptKind::Integration, FIRST).await.expect("answers").items.remove(0);
+    assert_eq!(integration.secrets[0].last_four.as_deref(), Some("acme"), "of an identifier its end");
+    assert!(not_found(store.document(&a.scope(), KeptKind::Service, a.assistant.id).await), "it is of another kind");
+    let opened = store.open_secrets(&a.admin, KeptKind::Assistant, a.assistant.id).await.expect("opens");
+    assert_eq!(opened, [secret("secret", "s3cret of acme")]);
+    let line = store.audit(&a.scope(), FIRST).await.expect("answers").items.remove(0);
+    assert_eq!((&*line.action, line.on), ("assistant.open_secrets", Some(a.assistant.id.to_string())));
+}
+
+pub(super) async fn a_secret_stays_until_it_is_given_anew_or_named_no_more(home: &impl Home) {
+    let store = home.store().await;
+    let a = furnish(&store, "acme", "+18005550101").await;
+    let (by, id) = (&a.admin, a.assistant.id);
+    let opened = async || store.open_secrets(by, KeptKind::Assistant, id).await.expect("opens");
+    let same = document(KeptKind::Assistant, "helper", r#"{"kind": "webhook", "url": "x", "secret": "kept:secret"}"#);
+    store.change_document(by, id, 1, same, vec!["url".into()]).await.expect("changed");
+    assert_eq!(opened().await, [secret("secret", "s3cret of acme")]);
+    let json = r#"{"secret": "kept:secret", "list": [{"token": "kept:list[0].token"}]}"#;
+    let mut anew = document(KeptKind::Assistant, "helper", json);
+    anew.secrets = vec![secret("secret", "new"), secret("list[0].token", "second")];
+    store.change_document(by, id, 2, anew, vec!["secret".into()]).await.expect("changed");
+    assert_eq!(opened().await, [secret("list[0].token", "second"), secret("secret", "new")]);
+    let without = document(KeptKind::Assistant, "helper", r#"{"secret": "kept:secret"}"#);
+    let kept = store.change_document(by, id, 3, without, vec![]).await.expect("changed");
+    assert_eq!((kept.secrets.len(), opened().await), (1, vec![secret("secret", "new")]));
+    let missing = document(KeptKind::Assistant, "helper", r#"{"secret": "kept:other"}"#);
+    let why = told(store.change_document(by, id, 4, missing, vec![]).await);
+    assert_eq!(why, "`other` is said to be kept, and is not: set it");
+    let mut stray = document(KeptKind::Assistant, "helper", "{}");
+    stray.secrets = vec![secret("secret", "s3cret")];
+    let why = told(store.change_document(by, id, 4, stray, vec![]).await);
+    assert_eq!(why, "`secret` is given as a secret, and the document has none there");
+    assert_eq!(opened().await, [secret("secret", "new")], "who was refused changed nothing");
+}
+
+pub(super) async fn what_is_used_stays(home: &impl Home) {
+    let store = home.store().await;
+    let a = furnish(&store, "acme", "+18005550101").await;
+    let by = &a.admin;
+    let delete = async |kind, id, seen| told(store.delete_document(by, kind, id, seen).await);
+    assert_eq!(delete(KeptKind::Assistant, a.assistant.id, 1).await, "the integration `main` names it");
+    assert_eq!(delete(KeptKind::Integration, a.integration.id, 1).await, "a number leads to it");
+    store.delete_number(by, a.number.id, 1).await.expect("deleted");
+    assert_eq!(delete(KeptKind::Integration, a.integration.id, 1).await, "done");
+    assert_eq!(delete(KeptKind::Assistant, a.assistant.id, 1).await, "done");
+    assert_eq!(home.count("SELECT count(*) FROM secrets").await, 0);
+    assert_eq!(home.count("SELECT count(*) FROM document_uses").await, 0);
+    let again = document(KeptKind::Service, "voice", "{}");
+    assert_eq!(told(store.add_document(by, a.tenant.id, again).await), "there is a service `voice` already");
+    let other = document(KeptKind::Assistant, "voice", "{}");
+    store.add_document(by, a.tenant.id, other).await.expect("it is of another kind");
+}
+
+pub(super) async fn an_old_revision_of_a_document_changes_nothing(home: &impl Home) {
+    let (one, two) = (home.store().await, home.store().await);
+    let a = furnish(&one, "acme", "+18005550101").await;
+    let say = |text: &str| document(KeptKind::Service, "voice", &format!(r#"{{"voice": "{text}"}}"#));
+    let (by, id) = (&a.admin, a.service.id);
+    let (first, second) = tokio::join!(
+        one.change_document(by, id, 1, say("slt"), vec![]),
+        two.change_document(by, id, 1, say("kal"), vec![])
+    );
+    let good = match (first, second) {
+        (Ok(good), Err(StoreError::Changed { newest: 2 })) | (Err(StoreError::Changed { newest: 2 }), Ok(good)) => good,
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(one.document(&a.scope(), KeptKind::Service, id).await.expect("there"), good);
+    assert_eq!(changed(one.delete_document(by, KeptKind::Service, id, 1).await), Some(2));
+}
+
+pub(super) async fn an_integration_that_moves_takes_its_numbers_along(home: &impl Home) {
+    let (store, by) = (home.store().await, operator());
+    let a = furnish(&store, "acme", "+18005550101").await;
+    let b = furnish(&store, "bravo", "+18005550102").await;
+    let at = |instance: &str| {
+        let mut document = document(KeptKind::Integration, "main", "{}");
+        document.instance = Some(instance.into());
+        document
+    };
+    let (instance, other) = ("1/eu-west-2/x", "1/eu-west-2/y");
+    store.change_document(&by, a.integration.id, 1, at(instance), vec![]).await.expect("moved");
+    store.change_document(&by, b.integration.id, 1, at(other), vec![]).await.expect("moved");
+    let same = store.add_number(&by, b.tenant.id, entry("+18005550101", b.integration.id)).await;
+    same.expect("each has an instance of its own");
+    let why = told(store.change_document(&by, b.integration.id, 2, at(instance), vec![]).await);
+    assert_eq!(why, "the number +18005550101 is taken already in that Amazon Connect instance");
+    store.delete_number(&by, a.number.id, 2).await.expect("deleted");
+    store.change_document(&by, b.integration.id, 2, at(instance), vec![]).await.expect("it is free");
+    let why = told(store.add_number(&by, a.tenant.id, entry("+18005550101", a.integration.id)).await);
+    assert_eq!(why, "the number +18005550101 is another tenant's");
+}
