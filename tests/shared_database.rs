@@ -25,11 +25,14 @@ fn start(url: &str) -> Node {
     let folder = folder();
     let path = config(&folder, connect_at, "counting", "");
     let text = std::fs::read_to_string(&path).expect("written");
-    let storage =
-        format!("[storage]\nurl = \"{url}\"\npassword = \"file:password\"\n[operations]\nsocket = \"b.sock\"\n");
+    let storage = format!(
+        "[storage]\nurl = \"{url}\"\npassword = \"file:password\"\nmaster_key = \"file:master\"\n[operations]\nsocket = \"b.sock\"\n"
+    );
     let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
     std::fs::write(&path, text.replace(&format!("[storage]\n{sqlite}\n"), &storage)).expect("written");
     std::fs::write(folder.join("password"), PASSWORD).expect("written");
+    // All servers of a database have one key.
+    std::fs::write(folder.join("master"), "5e".repeat(32)).expect("written");
     Node::serve(&path, folder, connect)
 }
 

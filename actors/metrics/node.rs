@@ -14,6 +14,8 @@ const CERTIFICATE_EXPIRY: &str = "bellhop_tls_certificate_expiry_timestamp_secon
 const LOG_EVENTS_WAITING: &str = "bellhop_log_events_waiting";
 const LOG_EVENTS_AGE: &str = "bellhop_log_events_oldest_seconds";
 const CONFIGURATION_READINGS: &str = "bellhop_configuration_readings_total";
+const STORE_CHANGE: &str = "bellhop_store_change_applied";
+const INTEGRATIONS_NOT_APPLIED: &str = "bellhop_integrations_not_applied";
 const SERVICE_AT_REST: &str = "bellhop_service_at_rest";
 
 const CPU: &str = "process_cpu_seconds_total";
@@ -47,6 +49,8 @@ pub(super) fn describe() {
     describe_gauge!(BUILD_INFO, "1, with the version that runs.");
     describe_gauge!(CALLS_LIMIT, "Calls this node takes at once.");
     describe_gauge!(TENANT_CALLS_LIMIT, "Calls a tenant may have at once; 0 for one that is served no more.");
+    describe_gauge!(STORE_CHANGE, "The newest change of the store of tenants that this node has applied.");
+    describe_gauge!(INTEGRATIONS_NOT_APPLIED, "Integrations of the store that are not served as they are kept.");
     describe_gauge!(PORTS, "RTP port pairs there are.");
     describe_gauge!(DRAINING, "1 while no new calls are taken.");
     describe_gauge!(TENANT_SKIPPED, "1 for a tenant that is not served for mistakes in its configuration, else 0.");
@@ -104,6 +108,12 @@ impl ConfigurationRead {
 /// The configuration was read again.
 pub fn configuration_read(came: ConfigurationRead) {
     counter!(CONFIGURATION_READINGS, "result" => came.label()).increment(1);
+}
+
+/// This node serves as of a change of the store, but for so many integrations.
+pub fn store_applied(change: i64, not_applied: usize) {
+    gauge!(STORE_CHANGE).set(change as f64);
+    gauge!(INTEGRATIONS_NOT_APPLIED).set(not_applied as f64);
 }
 
 /// Which build runs.

@@ -158,5 +158,6 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     }
     tracing::info!(%address, public_url, tenants, skipped = server.skipped().len(), "serving");
     actix_rt::spawn(wiring::reload_on_hang_up(Arc::clone(&server), path.to_owned(), hang_up));
+    actix_rt::spawn(wiring::follow_store(Arc::clone(&server)));
     Ok(signals::serve(&server, &mut signals, Patience::Drain).await?)
 }

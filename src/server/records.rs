@@ -16,7 +16,7 @@ use bellhop_adapters::storage::Store;
 use bellhop_call::ports::{Entry, LogEvents, RecordWriter, Written};
 use bellhop_call::record::{CallRecord, Opening};
 use bellhop_dialogue::Json;
-use bellhop_tenancy::settings::TenantSettings;
+use bellhop_tenancy::settings::{Mistake, TenantSettings};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -80,19 +80,24 @@ struct Deliverer {
 pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes) {
     let (mut receivers, mut mistakes) = (vec![], vec![]);
     for tenant in &config.tenants {
-        let settings = &tenant.settings;
-        // What was badly said has been told.
-        let Some(webhook) = settings.records.webhook.as_ref().filter(|webhook| !webhook.url.is_empty()) else {
-            continue;
-        };
-        let name = &settings.name;
-        let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
-        match LogWebhook::new(name, &webhook.url, webhook.secret.expose(), headers) {
-            Ok(receiver) => receivers.push((name.clone(), receiver)),
-            Err(why) => mistakes.push((tenant.path("records.webhook.url"), format!("`{}`: {why}", webhook.url))),
+        match receiver(&tenant.settings) {
+            Ok(receiver) => receivers.extend(receiver.map(|receiver| (tenant.settings.name.clone(), receiver))),
+            Err(mistake) => mistakes.push((tenant.path(&mistake.path), mistake.why)),
         }
     }
     (receivers, config.places.mistakes(mistakes))
+}
+
+/// The receiver that settings name, if they name one.
+pub(crate) fn receiver(settings: &TenantSettings) -> Result<Option<LogWebhook>, Mistake> {
+    // What was badly said has been told.
+    let Some(webhook) = settings.records.webhook.as_ref().filter(|webhook| !webhook.url.is_empty()) else {
+        return Ok(None);
+    };
+    let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+    let receiver = LogWebhook::new(&settings.name, &webhook.url, webhook.secret.expose(), headers);
+    let mistake = |why| Mistake::of_value("records.webhook.url", format!("`{}`: {why}", webhook.url));
+    receiver.map(Some).map_err(mistake)
 }
 
 impl Books {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellhop_actors::node::refused::Numbers;
-use bellhop_adapters::storage;
+use bellhop_adapters::secrets::MasterKeySource;
+use bellhop_adapters::storage::{self, MasterKeys};
 use bellhop_tenancy::secret::Secret;
 use bellhop_tenancy::settings::AwsKey;
 
@@ -72,6 +73,10 @@ pub struct Storage {
     pub url: String,
     /// `password` of a database that asks for one.
     pub password: Option<Secret>,
+    /// `listen_url`: where a PostgreSQL behind a pooler tells of changes.
+    pub listen_url: Option<String>,
+    /// `master_key` and `previous_master_key`
+    pub master_keys: MasterKeys,
     /// `history_hours`
     pub time_to_live: Duration,
 }
@@ -190,8 +195,50 @@ pub(super) fn read_storage(section: &Section<'_>) -> Storage {
         section.mistake("url", "does not begin with sqlite: or postgres:");
         url
     };
+    let listen_url = section.text("listen_url");
+    if let Some(why) = listen_url.as_deref().and_then(|listen| why_not_heard(&url, listen)) {
+        section.mistake("listen_url", &why);
+    }
+    let master_keys = read_master_keys(section, &url);
     section.finish();
-    Storage { url, password, time_to_live: Duration::from_secs(hours * 3600) }
+    Storage { url, password, listen_url, master_keys, time_to_live: Duration::from_secs(hours * 3600) }
+}
+
+fn why_not_heard(url: &str, listen: &str) -> Option<String> {
+    if !storage::is_postgres(url) {
+        return Some("belongs to a PostgreSQL database: a file is looked at".to_owned());
+    }
+    match storage::is_postgres(listen) {
+        true => storage::can_be_read(listen).err(),
+        false => Some("does not begin with postgres:".to_owned()),
+    }
+}
+
+/// Without `master_key` the key is a file that is made: beside a database of SQLite, else beside the configuration.
+fn read_master_keys(section: &Section<'_>, url: &str) -> MasterKeys {
+    let folder = section.relative("");
+    let named = |key: &str| {
+        let source = section.text(key).map(|text| MasterKeySource::parse(&text, &folder))?;
+        source.map_err(|why| section.mistake(key, &why)).ok()
+    };
+    let made = || match storage::file_of(url) {
+        _ if storage::is_postgres(url) => MasterKeySource::Beside(folder.join("bellhop.key")),
+        Ok(Some(file)) => MasterKeySource::Beside(with_ending(&file, ".key")),
+        _ => MasterKeySource::Memory,
+    };
+    let keys = MasterKeys { current: named("master_key").unwrap_or_else(made), previous: named("previous_master_key") };
+    if keys.previous.as_ref() == Some(&keys.current) {
+        section
+            .mistake("previous_master_key", "is the place of storage.master_key: leave it out, or name the older key");
+    }
+    keys
+}
+
+/// A path with more at the end of its name.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 pub(super) fn read_operations(section: &Section<'_>) -> Operations {

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
-use bellhop_tenancy::settings::Srtp;
+use bellhop_tenancy::settings::{Mistake, Srtp, TenantSettings};
 
 use super::reader::Section;
 use super::{Config, Sip, Tenant};
@@ -80,26 +80,31 @@ fn check_families(config: &Config, root: &Section<'_>) {
     }
 }
 
-/// Passwords are asked for, and the keys of SRTP taken, over TLS alone: who wants them without it shuts everybody out.
 fn check_tls(config: &Config, running: Option<&Sip>, root: &Section<'_>) {
-    let speaks_tls = |sip: &Sip| sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either));
-    if speaks_tls(running.unwrap_or(&config.sip)) {
-        return;
-    }
-    let lack = match running {
-        None => "sip.listen has no tls: or tcp+tls:",
-        Some(_) => "the listeners that the server was started with have no tls: or tcp+tls: (others need a restart)",
-    };
+    let lack = lack_of_tls(running.unwrap_or(&config.sip), running.is_some());
     for tenant in &config.tenants {
-        if tenant.settings.sip.login.is_some() {
-            let why = format!("a login counts over TLS alone, and {lack}: nobody could call");
-            root.mistake(&tenant.path("sip.user"), &why);
-        }
-        if tenant.settings.media.srtp == Srtp::Required {
-            let why = format!("the keys of SRTP are taken over TLS alone, and {lack}: nobody could call");
-            root.mistake(&tenant.path("media.srtp"), &why);
+        for Mistake { path, why, .. } in need_tls(&tenant.settings, lack) {
+            root.mistake(&tenant.path(&path), &why);
         }
     }
+}
+
+/// That nothing listens for TLS, as a part of a sentence; `running` tells that the file can change it no more.
+pub(crate) fn lack_of_tls(sip: &Sip, running: bool) -> Option<&'static str> {
+    let speaks_tls = sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either));
+    (!speaks_tls).then_some(match running {
+        false => "sip.listen has no tls: or tcp+tls:",
+        true => "the listeners that the server was started with have no tls: or tcp+tls: (others need a restart)",
+    })
+}
+
+/// Passwords are asked for, and the keys of SRTP taken, over TLS alone: who wants them without it shuts everybody out.
+pub(crate) fn need_tls(settings: &TenantSettings, lack: Option<&str>) -> Vec<Mistake> {
+    let Some(lack) = lack else { return vec![] };
+    let login = settings.sip.login.is_some().then_some(("sip.user", "a login counts"));
+    let keys = (settings.media.srtp == Srtp::Required).then_some(("media.srtp", "the keys of SRTP are taken"));
+    let told = |(path, what)| Mistake::of_value(path, format!("{what} over TLS alone, and {lack}: nobody could call"));
+    login.into_iter().chain(keys).map(told).collect()
 }
 
 fn check_against(one: &Tenant, before: &[Tenant], root: &Section<'_>) {

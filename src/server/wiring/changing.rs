@@ -12,6 +12,7 @@ use bellhop_actors::reception::Serve;
 use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_tenancy::register::Register;
 use bellhop_tenancy::succession::{Absent, Change, Succession, Wanted, succeed};
+use bellhop_tenancy::tenant::Limits;
 
 use super::Server;
 use super::tenants::{Everybody, Origin, Ready, Served, Workshop, WrittenContacts};
@@ -29,6 +30,8 @@ pub(super) struct Changing {
     upkeep: Upkeep,
     register: Register,
     series: Series,
+    /// What tenants of the store may have, whatever their integrations were served with.
+    kept_limits: BTreeMap<String, Limits>,
 }
 
 /// What is said of who shall be served.
@@ -64,7 +67,13 @@ pub(super) struct Ending;
 
 impl Changing {
     pub(super) fn new(shared: Shared, workshop: Workshop, upkeep: Upkeep, register: Register, series: Series) -> Self {
-        Self { shared: Arc::new(Mutex::new(shared)), workshop, upkeep, register, series }
+        let (shared, kept_limits) = (Arc::new(Mutex::new(shared)), BTreeMap::new());
+        Self { shared, workshop, upkeep, register, series, kept_limits }
+    }
+
+    /// With the next change the tenants of the store may have this.
+    pub(super) fn limit(&mut self, kept: BTreeMap<String, Limits>) {
+        self.kept_limits = kept;
     }
 
     /// What the engines of all tenants share, for who opens some: slow, and on a thread of its own.
@@ -165,7 +174,8 @@ impl Changing {
                 books.deliver_no_more(tenant, CALLS_OVER);
             }
         }
-        self.register.serve(now.limits());
+        let served = now.limits().map(|(name, limits)| (name, *self.kept_limits.get(name).unwrap_or(&limits)));
+        self.register.serve(served);
         // Those who had nothing but a gauge that says so.
         let mended = before.skipped.iter().filter(|(name, _)| !now.knows(name));
         mended.for_each(|(name, _)| self.register.note_unserved(name));

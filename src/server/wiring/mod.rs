@@ -2,10 +2,13 @@
 //!
 //! Invariant: everything that can be wrong is found before the first socket is served, and every socket is bound before the
 //! first call; a server starts whole, or not at all, or without the tenants that its operator lets it skip. Tenants change
-//! while calls run: `reload.rs`.
+//! while calls run: `reload.rs` (those of the file), `following.rs` (those of the store).
 
 mod changing;
 mod connections;
+mod following;
+mod judging;
+mod kept;
 mod reload;
 mod starting;
 pub(crate) mod store;
@@ -43,6 +46,8 @@ use crate::series::Series;
 use crate::tls_identity;
 use changing::Changing;
 pub(crate) use connections::connection;
+use following::Following;
+pub use following::follow_store;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -87,6 +92,7 @@ pub struct Server {
     socket: Option<JoinHandle<()>>,
     current: Arc<Current>,
     reloading: tokio::sync::Mutex<Reloading>,
+    following: Following,
     _watchdog: Watchdog,
     _arbiters: Vec<Arbiter>,
 }
@@ -184,8 +190,9 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { config, skipped, engines, shared, receivers } = prepared;
         let bound = starting::bind(&config).await?;
-        let store = store::open(&config.storage).await;
-        let store = store.map_err(|error| StartError::Storage { why: error.to_string() })?;
+        let opened = store::open(&config.storage).await;
+        let store::Opened { calls: store, tenants } =
+            opened.map_err(|error| StartError::Storage { why: error.to_string() })?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = starting::serve_live(&config, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
@@ -206,13 +213,12 @@ impl Server {
         let sip = bound.addresses();
         let (wire, serving) = bound.split();
         let endpoint = starting::endpoint(wire.clone(), &reception, trusted);
-        serving.start(&endpoint);
-        let (watchdog, died) = starting::watch(&registry, &reception, endpoint, wire.clone())?;
+        let (watchdog, died) = starting::watch(&registry, &reception, endpoint.clone(), wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
         let drain = config.sip.drain;
         let changing = Changing::new(shared, workshop, upkeep, register, series);
         let reloading = Reloading { started: config, changing };
-        Ok(Self {
+        let server = Self {
             sip,
             registry,
             histories: store.clone(),
@@ -226,9 +232,14 @@ impl Server {
             socket,
             current,
             reloading: tokio::sync::Mutex::new(reloading),
+            following: Following::new(tenants),
             _watchdog: watchdog,
             _arbiters: arbiters,
-        })
+        };
+        // Whoever calls first is served by what is kept.
+        server.catch_up_at_first().await;
+        serving.start(&endpoint);
+        Ok(server)
     }
 
     /// The integrations of a tenant that are served.

@@ -12,6 +12,7 @@ use bellhop_tenancy::succession::{Absent, Change};
 use tokio::signal::unix::Signal;
 
 use super::changing::{Came, Ending, Found, Said, lock};
+use super::following::Again;
 use super::tenants::{Everybody, Origin, Ready};
 use super::{Reloading, Server, open};
 use crate::config::{self, Aws, Config, Mark, Mistake, Mistakes, Reading, Sip};
@@ -38,6 +39,10 @@ struct Opened {
 pub async fn reload_on_hang_up(server: Arc<Server>, path: PathBuf, mut hang_up: Signal) {
     while hang_up.recv().await.is_some() {
         let came = server.reload(&path).await;
+        // A name may be free, or taken, that a tenant of the store has.
+        if let Err(error) = server.catch_up(Again::Always).await {
+            tracing::warn!(%error, "the store of tenants does not answer: its tenants stay as they were");
+        }
         metrics::configuration_read(came);
     }
 }
@@ -102,7 +107,8 @@ fn read(
             Some(engines) => {
                 let config::Tenant { settings, mark, .. } = tenant;
                 let receiver = receivers.remove(&name);
-                Found::Newer(Box::new(Ready { name, settings, mark, origin: Origin::File, engines, receiver }))
+                let (origin, numbers) = (Origin::File, None);
+                Found::Newer(Box::new(Ready { name, settings, mark, origin, numbers, engines, receiver }))
             }
             None => Found::Same(name),
         }
@@ -116,7 +122,7 @@ impl Reloading {
     async fn apply(&mut self, server: &Server, before: &Everybody, opened: Opened) -> ConfigurationRead {
         let Opened { config, mut tenants, mut bad, mistakes } = opened;
         let kept = before.directory.all().iter().filter(|served| served.origin == Origin::Store);
-        refuse_names(&kept.map(|served| served.settings.name.as_str()).collect(), &mut tenants, &mut bad);
+        refuse_names(&kept.map(|served| served.settings.name.to_ascii_lowercase()).collect(), &mut tenants, &mut bad);
         let absent = if mistakes.is_empty() { Absent::Remove } else { Absent::Keep };
         let said = Said { origin: Origin::File, found: tenants, bad, absent };
         let came = match self.changing.apply(server, before, said).await {
@@ -151,10 +157,10 @@ impl Reloading {
 }
 
 /// A name is a tenant's of the store already: calls and records of two would be one's.
-fn refuse_names(taken: &BTreeSet<&str>, found: &mut Vec<Found>, bad: &mut BTreeMap<String, Vec<String>>) {
+fn refuse_names(taken: &BTreeSet<String>, found: &mut Vec<Found>, bad: &mut BTreeMap<String, Vec<String>>) {
     for one in found {
         if let Found::Newer(ready) = one
-            && taken.contains(ready.name.as_str())
+            && taken.contains(&ready.name.to_ascii_lowercase())
         {
             let why = format!("a tenant of the store is called `{}` too: give this one another name", ready.name);
             bad.entry(ready.name.clone()).or_default().push(why);

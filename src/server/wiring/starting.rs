@@ -70,7 +70,7 @@ pub(super) fn open_tenants(
         let (settings, mark, origin) = (one.settings.clone(), one.mark, Origin::File);
         let tenant = register.enrol(&settings.name, settings.limits());
         let name = settings.name.clone();
-        workshop.serve(Ready { name, settings, mark, origin, engines, receiver: None }, tenant)
+        workshop.serve(Ready { name, settings, mark, origin, numbers: None, engines, receiver: None }, tenant)
     };
     let (served, written): (Vec<_>, Vec<_>) = made.map(serve).unzip();
     let directory = Directory::new(served.into_iter().map(Arc::new)).map_err(|number| taken(config, &number))?;

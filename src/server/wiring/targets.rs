@@ -17,7 +17,7 @@ use bellhop_tenancy::settings::{
 use bellhop_tenancy::{Integration, Tenant};
 
 use super::connections;
-use crate::config::{Config, Mistakes};
+use crate::config::{Aws, Config, Mistakes};
 
 /// What the engine takes of a document.
 #[derive(Debug)]
@@ -59,13 +59,18 @@ impl Targets {
     }
 }
 
+/// Every mistake of settings that only their targets and their connection know of, by its path.
+pub(crate) fn mistakes(settings: &TenantSettings, node: &Aws) -> Vec<Mistake> {
+    let (_, mut mistakes) = Targets::of(settings, Arc::new(settings.tenant()));
+    let identity = settings.connect.as_ref().map(|connect| connections::identity(connect, &settings.name, node));
+    mistakes.extend(identity.and_then(Result::err).unwrap_or_default());
+    mistakes
+}
+
 /// The mistakes of all tenants that only their targets know of.
 pub(crate) fn judge(config: &Config) -> Mistakes {
     let of = |tenant: &crate::config::Tenant| {
-        let (_, mut mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
-        let connect = tenant.settings.connect.as_ref();
-        let identity = connect.map(|connect| connections::identity(connect, &tenant.settings.name, &config.aws));
-        mistakes.extend(identity.and_then(Result::err).unwrap_or_default());
+        let mistakes = mistakes(&tenant.settings, &config.aws);
         mistakes.into_iter().map(|mistake| (tenant.path(&mistake.path), mistake.why)).collect::<Vec<_>>()
     };
     config.places.mistakes(config.tenants.iter().flat_map(of).collect())

@@ -17,6 +17,7 @@ use bellhop_amazon_connect::{Client, Limiters};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
+use bellhop_tenancy::integration::OwnNumber;
 use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
 use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
@@ -55,6 +56,8 @@ pub(super) struct Ready {
     pub(super) settings: TenantSettings,
     pub(super) mark: Mark,
     pub(super) origin: Origin,
+    /// Its numbers, where each has a right of its own.
+    pub(super) numbers: Option<Vec<OwnNumber>>,
     pub(super) engines: TenantEngines,
     /// Who is told of its calls.
     pub(super) receiver: Option<LogWebhook>,
@@ -196,11 +199,14 @@ impl Workshop {
     /// Makes an integration's services of its engines; must be called on an actix system. What comes with it is for what a
     /// former process left in flight.
     pub(super) fn serve(&self, ready: Ready, tenant: Arc<Tenant>) -> (Served, Option<WrittenContacts>) {
-        let Ready { name: integration, settings, mark, origin, engines, .. } = ready;
+        let Ready { name: integration, settings, mark, origin, numbers, engines, .. } = ready;
         // Their mistakes have been told with the reading: nobody who has some is served.
         let name = tenant.name.clone();
         let (mut targets, _) = Targets::of(&settings, tenant);
         targets.integration.id = integration;
+        if let Some(numbers) = numbers {
+            targets.integration.numbers = numbers;
+        }
         let contacts = Contacts::of(&settings, &targets.integration, targets.instance, self);
         let recorder = engines
             .recordings

@@ -1,0 +1,178 @@
+//! The integrations of the store of tenants, as a node is to serve them: put together, judged, and their services opened.
+//!
+//! Invariant: what is judged, and in which words, is the same as for a tenant of the configuration's file; who has a mistake is
+//! not applied, and costs nobody else. Slow: it belongs on a thread of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bellhop_tenancy::id::Id;
+use bellhop_tenancy::integration::{OwnNumber, Right};
+use bellhop_tenancy::plan::Plan;
+use bellhop_tenancy::settings::{Beside, Composed, ComposedReading, KeptSecrets, Mistake, RecordsWebhook};
+use bellhop_tenancy::store::{Everything, KeptIntegration, KeptKind, KeptNumber, KeptPlan, KeptTenant, TenantState};
+use bellhop_tenancy::tenant::Limits;
+
+use super::changing::Found;
+use super::judging::Bench;
+use super::tenants::{Origin, Ready};
+use crate::config::Mark;
+use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines};
+use crate::records;
+
+/// What the store says.
+#[derive(Default)]
+pub(super) struct KeptFound {
+    pub(super) found: Vec<Found>,
+    /// The mistakes of each integration that has some, as lines, by what it is served as.
+    pub(super) bad: BTreeMap<String, Vec<String>>,
+    /// The identifier of each, by what it is served as.
+    pub(super) ids: BTreeMap<String, Id>,
+    /// What each tenant may have, by name.
+    pub(super) limits: BTreeMap<String, Limits>,
+}
+
+/// What is served of it, and what it is judged by.
+pub(super) struct Around {
+    /// Mark and numbers of each integration of the store that is served.
+    pub(super) before: BTreeMap<String, (Mark, Vec<OwnNumber>)>,
+    /// The names of the file's tenants, in lower case.
+    pub(super) of_file: BTreeSet<String>,
+    pub(super) bench: Bench,
+}
+
+/// What is said of an engine that broke down.
+const BROKEN: &str = "a service could not be opened: its thread panicked, as the log tells";
+
+/// Reads everything, and opens what is other than before.
+pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared) -> KeptFound {
+    shared.look_again();
+    let mut all = KeptFound::default();
+    let mut webhooks: BTreeMap<&str, RecordsWebhook> = BTreeMap::new();
+    for tenant in everything.tenants.iter().filter(|tenant| tenant.state == TenantState::Active) {
+        let Some(plan) = everything.plans.iter().find(|plan| plan.name == tenant.plan).map(plan_of) else { continue };
+        all.limits.insert(tenant.name.clone(), plan.limits());
+        for kept in everything.integrations.iter().filter(|kept| kept.tenant == tenant.id) {
+            let id = served_as(tenant, kept.integration.id);
+            all.ids.insert(id.clone(), kept.integration.id);
+            let judged = match around.of_file.contains(&tenant.name.to_ascii_lowercase()) {
+                true => Err(vec![format!("the configuration's file has a tenant `{}` too", tenant.name)]),
+                false => judge(tenant, &plan, kept, &around.bench, &mut webhooks),
+            };
+            let numbers = numbers(&kept.numbers);
+            let is_same = |mark| around.before.get(&id).is_some_and(|before| *before == (mark, numbers.clone()));
+            let found = match judged {
+                Ok(Judged { mark, .. }) if is_same(mark) => Ok(Found::Same(id.clone())),
+                Ok(judged) => {
+                    let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, shared));
+                    catch_unwind(opened).unwrap_or_else(|_| Err(vec![BROKEN.to_owned()]))
+                }
+                Err(why) => Err(why),
+            };
+            all.found.push(found.unwrap_or_else(|why| {
+                all.bad.insert(id.clone(), why);
+                Found::Bad(id)
+            }));
+        }
+    }
+    all
+}
+
+/// What an integration of the store is served as: no tenant's name has a slash.
+fn served_as(tenant: &KeptTenant, integration: Id) -> String {
+    format!("{}/{integration}", tenant.name)
+}
+
+fn plan_of(kept: &KeptPlan) -> Plan {
+    let KeptPlan { name, calls, calls_per_second, contact_center, .. } = kept.clone();
+    Plan { name, calls, calls_per_second, contact_center }
+}
+
+fn numbers(kept: &[KeptNumber]) -> Vec<OwnNumber> {
+    let right = |confirmed| if confirmed { Right::Confirmed } else { Right::Claimed };
+    kept.iter().map(|kept| OwnNumber { number: kept.entry.number.clone(), right: right(kept.confirmed) }).collect()
+}
+
+/// An integration that is good as far as documents tell.
+struct Judged {
+    composed: Composed,
+    read: ComposedReading,
+    mark: Mark,
+}
+
+fn judge<'a>(
+    tenant: &'a KeptTenant,
+    plan: &Plan,
+    kept: &KeptIntegration,
+    bench: &Bench,
+    webhooks: &mut BTreeMap<&'a str, RecordsWebhook>,
+) -> Result<Judged, Vec<String>> {
+    let numbers: Vec<_> = kept.numbers.iter().map(|number| number.entry.number.clone()).collect();
+    let (calls, calls_per_second) = (plan.calls, plan.calls_per_second);
+    let beside = Beside { tenant: &tenant.name, numbers: &numbers, calls, calls_per_second };
+    let composed = Composed::new(&beside, (kept.integration.id, &kept.integration.document), |section, id| {
+        let kind = if section == "assistant" { KeptKind::Assistant } else { KeptKind::Service };
+        kept.parts.get(&id).filter(|part| part.kind == kind).map(|part| &part.document)
+    });
+    let mut read = composed.read(&KeptSecrets(&kept.secrets));
+    let mut mistakes = std::mem::take(&mut read.mistakes);
+    let mut further = bench.judge(&read.settings);
+    further.extend(plan.judge(&read.settings).err());
+    further.extend(one_receiver(&tenant.name, &read, webhooks).err());
+    mistakes.extend(further.into_iter().map(|mistake| composed.whose(mistake)));
+    if mistakes.is_empty() {
+        let mark = read.mark;
+        return Ok(Judged { composed, read, mark });
+    }
+    Err(mistakes.iter().map(|(of, mistake)| told(kept, *of, mistake)).collect())
+}
+
+/// Events of a tenant go to one receiver: its integrations may not name several.
+fn one_receiver<'a>(
+    tenant: &'a str,
+    read: &ComposedReading,
+    webhooks: &mut BTreeMap<&'a str, RecordsWebhook>,
+) -> Result<(), Mistake> {
+    let Some(webhook) = &read.settings.records.webhook else { return Ok(()) };
+    let first = webhooks.entry(tenant).or_insert_with(|| webhook.clone());
+    let same = (&first.url, &first.secret, &first.headers) == (&webhook.url, &webhook.secret, &webhook.headers);
+    let why = "is another receiver than that of an integration of this tenant: all name the same, or one names one";
+    if same { Ok(()) } else { Err(Mistake::of_value("records.webhook", why)) }
+}
+
+fn open(
+    id: &str,
+    Judged { composed, read, mark }: Judged,
+    kept: &KeptIntegration,
+    numbers: Vec<OwnNumber>,
+    shared: &mut Shared,
+) -> Result<Found, Vec<String>> {
+    let settings = read.settings;
+    let (engines, mistakes) = TenantEngines::open(shared, &settings, Purpose::Serve);
+    let line = |mistake: EngineMistake| match mistake {
+        EngineMistake::Of(mistake) => {
+            let (of, mistake) = composed.whose(mistake);
+            told(kept, of, &mistake)
+        }
+        EngineMistake::Within { file, why, .. } => format!("{}: {why}", file.display()),
+    };
+    let mut mistakes: Vec<String> = mistakes.into_iter().map(line).collect();
+    let receiver = records::receiver(&settings).unwrap_or_else(|mistake| {
+        mistakes.push(mistake.to_string());
+        None
+    });
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let (name, origin, numbers) = (id.to_owned(), Origin::Store, Some(numbers));
+    Ok(Found::Newer(Box::new(Ready { name, settings, mark, origin, numbers, engines, receiver })))
+}
+
+/// A mistake as a line: of a part with what the part is called.
+fn told(kept: &KeptIntegration, of: Id, mistake: &Mistake) -> String {
+    match kept.parts.get(&of) {
+        Some(part) if part.kind == KeptKind::Assistant => format!("assistant `{}`: {mistake}", part.name),
+        Some(part) => format!("service `{}`: {mistake}", part.name),
+        None => mistake.to_string(),
+    }
+}
