@@ -6,3 +6,6 @@ mod pointer;
 pub mod ports;
 pub mod problem;
 pub mod sign_in;
+
+/// What the address of every resource begins with.
+pub const API: &str = "/api/v1";

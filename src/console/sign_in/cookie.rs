@@ -8,13 +8,10 @@
 //! they are not. Lax sends the cookie with navigations by GET alone, which change nothing; what changes something is
 //! held by `csrf.rs` besides.
 
-#[cfg(test)]
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::COOKIE;
-#[cfg(test)]
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{COOKIE, HeaderValue};
 
 /// Which cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +46,6 @@ impl Cookie {
     }
 
     /// Gives it to a browser for a while. The value is base64url of ours.
-    #[cfg(test)]
     pub(super) fn given(self, value: &str, lasts: Duration, secure: bool) -> HeaderValue {
         let (name, seconds) = (self.name(secure), lasts.as_secs());
         let only_tls = if secure { "; Secure" } else { "" };
@@ -58,7 +54,6 @@ impl Cookie {
     }
 
     /// Takes it back.
-    #[cfg(test)]
     pub(super) fn taken_back(self, secure: bool) -> HeaderValue {
         self.given("", Duration::ZERO, secure)
     }

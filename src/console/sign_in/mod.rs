@@ -4,19 +4,38 @@
 //! cookie of a browser does so from our own pages. `visitor.rs` holds the tests.
 
 mod arrival;
+mod body;
+mod by_password;
+pub mod claim;
 mod cookie;
 pub mod csrf;
+mod hashing;
+mod invitations;
+mod limits;
+mod listing;
+mod notes;
+pub mod password;
+mod resource;
 mod secrets;
+mod sessions;
 pub mod settings;
+mod tokens;
 mod visitor;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use bellhop_tenancy::store::{Audit, People, SignIns};
 
+pub use resource::{ROUTES, SignInRoute};
 pub use secrets::Random;
 pub use settings::Settings;
 pub use visitor::Visitor;
+
+use hashing::Hashing;
+use limits::Limits;
+use notes::Notes;
 
 /// What the sign-in asks.
 pub struct Ports {
@@ -32,19 +51,27 @@ pub struct Ports {
 pub struct Clock {
     /// Milliseconds since 1970.
     pub unix_ms: Box<dyn Fn() -> i64 + Send + Sync>,
+    /// Since some beginning; it is never set.
+    pub monotonic: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
 /// The sign-in of a server; `actix_web::web::Data` of every resource below `/api`.
 pub struct SignIn {
     ports: Ports,
     settings: Settings,
-    clock: Clock,
+    clock: Arc<Clock>,
+    random: Random,
+    limits: Limits,
+    hashing: Hashing,
+    notes: Notes,
 }
 
 impl SignIn {
-    /// Of a server.
-    pub fn new(ports: Ports, settings: Settings, clock: Clock) -> Self {
-        Self { ports, settings, clock }
+    /// Of a server. Its threads hash passwords, and end with it.
+    pub fn new(ports: Ports, settings: Settings, clock: Clock, random: Random) -> std::io::Result<Self> {
+        let clock = Arc::new(clock);
+        let (limits, hashing) = (Limits::new(&clock), Hashing::new(settings.cost)?);
+        Ok(Self { ports, settings, clock, random, limits, hashing, notes: Notes::default() })
     }
 
     fn now(&self) -> i64 {
@@ -52,5 +79,15 @@ impl SignIn {
     }
 }
 
+/// The resources of the sign-in.
+pub fn configure(config: &mut ServiceConfig) {
+    by_password::configure(config);
+    sessions::configure(config);
+    invitations::configure(config);
+    tokens::configure(config);
+}
+
 #[cfg(test)]
 pub(crate) mod stand_in;
+#[cfg(test)]
+mod tests;

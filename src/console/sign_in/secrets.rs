@@ -20,7 +20,6 @@ const LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 
 /// A secret of a session or an invitation.
-#[cfg(test)]
 pub(super) fn fresh(random: &Random) -> Secret {
     let mut bytes = [0; BYTES];
     random(&mut bytes);
@@ -28,7 +27,6 @@ pub(super) fn fresh(random: &Random) -> Secret {
 }
 
 /// A secret of a token.
-#[cfg(test)]
 pub(super) fn fresh_token(random: &Random) -> Secret {
     let body = fresh(random);
     Secret::new(format!("{TOKEN_PREFIX}{}{}", body.expose(), checksum(body.expose())))

@@ -4,6 +4,8 @@
 
 use ipnet::IpNet;
 
+use super::password::Cost;
+
 /// Where we are, and who stands before us.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub tls: bool,
     /// `http.behind`: proxies that are believed in what they say of who asks.
     pub behind: Vec<IpNet>,
+    /// How much work the hash of a password is.
+    pub cost: Cost,
 }
 
 /// Scheme, host and port.
@@ -31,7 +35,7 @@ impl Settings {
     pub fn at(public_url: &str) -> Result<Self, NoOrigin> {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let origin = Origin::parse(&public_url)?;
-        Ok(Self { public_url, origin, tls: false, behind: vec![] })
+        Ok(Self { public_url, origin, tls: false, behind: vec![], cost: Cost::RECOMMENDED })
     }
 
     /// Whether browsers reach us by https: cookies are for it alone then.

@@ -16,12 +16,16 @@ use bellhop_tenancy::store::{
     UserChange,
 };
 
+use super::password::Cost;
 use super::{Clock, Ports, Random, Settings, SignIn, csrf, secrets};
 
 /// When tests begin, in milliseconds since 1970.
 pub(crate) const BEGIN: i64 = 1_800_000_000_000;
 /// Where the server of tests is.
 pub(crate) const PUBLIC_URL: &str = "https://bellhop.example";
+
+/// A hash that tests have time for.
+pub(crate) const CHEAP: Cost = Cost { memory_kib: 8, passes: 1 };
 
 /// What is kept, and the time.
 pub(crate) struct Kept {
@@ -132,9 +136,20 @@ impl Kept {
     }
 
     pub(crate) fn sign_in_with(self: &Arc<Self>, settings: Settings) -> Data<SignIn> {
-        let ports = Ports { sign_ins: self.clone(), people: self.clone(), audit: self.clone() };
-        let clock = Arc::clone(self);
-        Data::new(SignIn::new(ports, settings, Clock { unix_ms: Box::new(move || clock.now()) }))
+        Data::new(
+            SignIn::new(self.ports(), Settings { cost: CHEAP, ..settings }, self.clock(), self.random())
+                .expect("threads"),
+        )
+    }
+
+    pub(crate) fn ports(self: &Arc<Self>) -> Ports {
+        Ports { sign_ins: self.clone(), people: self.clone(), audit: self.clone() }
+    }
+
+    pub(crate) fn clock(self: &Arc<Self>) -> Clock {
+        let (one, other) = (Arc::clone(self), Arc::clone(self));
+        let since = move || Duration::from_millis(u64::try_from(other.now() - BEGIN).expect("time goes on"));
+        Clock { unix_ms: Box::new(move || one.now()), monotonic: Box::new(since) }
     }
 }
 

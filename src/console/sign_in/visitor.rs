@@ -78,14 +78,28 @@ impl Visitor {
         Ok(())
     }
 
-    async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(super) fn new(signed_in: SignedIn, from: IpAddr, csrf_token: Option<String>) -> Self {
+        Self { signed_in, from, csrf_token }
+    }
+
+    /// Whoever sends a request, or why it is nobody.
+    pub(super) async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let sign_in = SignIn::of(request)?;
         let arrival = sign_in.arrival(request)?;
-        let shown = Shown::of(request, &sign_in)?;
+        let visitor = Self::known(request, &sign_in, arrival).await;
+        if visitor.as_ref().is_err_and(|problem| problem.status() == StatusCode::UNAUTHORIZED) {
+            sign_in.limits.stranger(arrival.address)?;
+        }
+        visitor
+    }
+
+    async fn known(request: &HttpRequest, sign_in: &SignIn, arrival: Arrival) -> Result<Self, Problem> {
+        let shown = Shown::of(request, sign_in)?;
         if !matches!(shown, Shown::Nothing) {
             must_be_private(arrival)?;
+            sign_in.limits.shown(arrival.address)?;
         }
-        let visitor = |signed_in, csrf_token| Self { signed_in, from: arrival.address, csrf_token };
+        let visitor = |signed_in, csrf_token| Self::new(signed_in, arrival.address, csrf_token);
         match shown {
             Shown::Nothing => Err(Problem::unauthorized(WHO)),
             Shown::Token(secret) => {
@@ -148,6 +162,11 @@ impl Shown {
     }
 }
 
+/// Whether a request shows a token, right or not.
+pub(super) fn shows_a_token(request: &HttpRequest) -> bool {
+    request.headers().contains_key(AUTHORIZATION)
+}
+
 /// Refuses what others could have read on its way.
 pub(super) fn must_be_private(arrival: Arrival) -> Result<(), Problem> {
     match arrival.way {
@@ -174,10 +193,15 @@ impl SignIn {
         })
     }
 
-    async fn admit(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
-        let now = self.now();
-        let credential = self.ports.sign_ins.credential(kind, &SecretHash::of(secret), now).await?;
-        Ok(credential.filter(|kept| kept.kind == kind).and_then(|kept| kept.admit(secret, now).ok()))
+    /// Who a secret is of; nobody if the store knows nobody by it.
+    pub(super) async fn admit(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
+        let (now, hash) = (self.now(), SecretHash::of(secret));
+        let credential = self.ports.sign_ins.credential(kind, &hash, now).await?;
+        let signed_in = credential.filter(|kept| kept.kind == kind).and_then(|kept| kept.admit(secret, now).ok());
+        if signed_in.is_some() {
+            self.limits.known(&hash)?;
+        }
+        Ok(signed_in)
     }
 }
 

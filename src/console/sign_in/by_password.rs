@@ -1,0 +1,106 @@
+//! Signing in by a password, and changing it.
+//!
+//! Invariant: every try that is let through computes one hash, whether the login is known or not, and is answered by the
+//! same words; no try is let through beyond the limits of its address and of its login.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bellhop_tenancy::Secret;
+use serde::Deserialize;
+
+use super::body::{Body, done};
+use super::hashing::Compared;
+use super::password;
+use super::resource::resource;
+use super::visitor::{Visitor, must_be_private};
+use super::{SignIn, csrf};
+use crate::problem::{Fault, Problem};
+
+/// The body of a sign-in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignInBody {
+    login: String,
+    password: String,
+}
+
+/// The body of a change.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    current_password: String,
+    password: String,
+}
+
+/// `POST /sign-in`
+async fn sign_in(request: HttpRequest, body: Body<SignInBody>) -> Result<HttpResponse, Problem> {
+    let sign_in = SignIn::of(&request)?;
+    let arrival = sign_in.arrival(&request)?;
+    must_be_private(arrival)?;
+    if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
+        return Err(Problem::forbidden(why));
+    }
+    let SignInBody { login, password } = body.0;
+    let (shown, from) = (Secret::new(password), arrival.address.to_string());
+    sign_in.limits.password(arrival.address, &login)?;
+    let kept = sign_in.ports.sign_ins.password(&login).await?;
+    let compared = sign_in.hashing.compare(kept.as_ref().map(|row| row.phc.clone()), shown.clone()).await?;
+    let (Some(row), Compared::Right { weaker }) = (kept, compared) else {
+        sign_in.failed(&login, &from).await;
+        return Err(Problem::unauthorized("the login or the password is wrong"));
+    };
+    if weaker {
+        // The old hash is good for another day if this does not succeed.
+        if let Ok(phc) = sign_in.hash(shown).await
+            && let Err(error) = sign_in.ports.sign_ins.keep_rehashed(row.user, &row.phc, &phc).await
+        {
+            tracing::warn!(%error, "a password could not be hashed anew");
+        }
+    }
+    let response = sign_in.begin(&request, arrival, row.user, StatusCode::OK).await?;
+    sign_in.notes.succeeded(&sign_in.ports, &login, &from).await;
+    Ok(response)
+}
+
+/// `PUT /session/password`: other sessions of theirs end.
+async fn change(request: HttpRequest, visitor: Visitor, body: Body<PasswordBody>) -> Result<HttpResponse, Problem> {
+    visitor.in_person()?;
+    let sign_in = SignIn::of(&request)?;
+    let (who, PasswordBody { current_password, password }) = (visitor.signed_in(), body.0);
+    sign_in.limits.password(visitor.from(), who.name())?;
+    let kept = sign_in.ports.sign_ins.password(who.name()).await?.filter(|row| Some(row.user) == who.user());
+    let Some(row) = kept else {
+        return Err(Problem::new(StatusCode::CONFLICT, "you have no password: you sign in by an identity provider"));
+    };
+    if sign_in.hashing.compare(Some(row.phc), Secret::new(current_password)).await? == Compared::Wrong {
+        sign_in.failed(who.name(), &visitor.from().to_string()).await;
+        return Err(Problem::faults(vec![Fault::at("#/current_password", "is wrong")]));
+    }
+    if let Some(why) = password::refused(&password, who.name()) {
+        return Err(Problem::faults(vec![Fault::at("#/password", why)]));
+    }
+    let phc = sign_in.hash(Secret::new(password)).await?;
+    sign_in.ports.sign_ins.set_password(row.user, &phc, who.credential()).await?;
+    Ok(done())
+}
+
+impl SignIn {
+    /// The hash of a password with a salt of its own.
+    pub(super) async fn hash(&self, password: Secret) -> Result<String, Problem> {
+        let mut salt = [0; password::SALT_BYTES];
+        (self.random)(&mut salt);
+        self.hashing.hash(password, salt).await
+    }
+
+    /// Somebody did not sign in.
+    pub(super) async fn failed(&self, login: &str, from: &str) {
+        self.notes.failed(&self.ports, login, from, (self.clock.monotonic)()).await;
+    }
+}
+
+/// Its resources.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/sign-in").route(web::post().to(sign_in)))
+        .service(resource("/session/password").route(web::put().to(change)));
+}

@@ -1,0 +1,96 @@
+//! Accepting an invitation: how somebody becomes a user.
+//!
+//! Invariant: nobody becomes a user, and least of all an operator, but by an invitation's secret, which makes one user once; a
+//! secret that is unknown, used or over gets the same answer.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bellhop_tenancy::Secret;
+use bellhop_tenancy::access::SecretHash;
+use bellhop_tenancy::store::{NewUser, StoreError};
+use serde::Deserialize;
+
+use super::body::Body;
+use super::resource::resource;
+use super::visitor::must_be_private;
+use super::{SignIn, csrf, password, secrets};
+use crate::problem::{Fault, Problem};
+
+/// Most characters of a login.
+const LOGIN_MAX: usize = 256;
+
+/// The body of who accepts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acceptance {
+    /// What stood behind the `#` of the link.
+    secret: String,
+    /// How they want to be called; what the invitation proposes if it is left out.
+    login: Option<String>,
+    /// Their password.
+    password: String,
+}
+
+/// `POST /invitations/accept`
+async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResponse, Problem> {
+    let sign_in = SignIn::of(&request)?;
+    let arrival = sign_in.arrival(&request)?;
+    must_be_private(arrival)?;
+    if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
+        return Err(Problem::forbidden(why));
+    }
+    sign_in.limits.invitation(arrival.address)?;
+    let (from, Acceptance { secret, login, password }) = (arrival.address.to_string(), body.0);
+    let Some((hash, proposed)) = sign_in.invited(&secret).await? else {
+        sign_in.failed("", &from).await;
+        return Err(no_such_invitation());
+    };
+    let login = login.unwrap_or(proposed);
+    let faults: Vec<Fault> = [
+        refused_login(&login).map(|why| Fault::at("#/login", why)),
+        password::refused(&password, &login).map(|why| Fault::at("#/password", why)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !faults.is_empty() {
+        return Err(Problem::faults(faults));
+    }
+    let password_phc = Some(sign_in.hash(Secret::new(password)).await?);
+    let user = NewUser { login, password_phc, open_id: None };
+    // It may have been used while the password was hashed.
+    let user = sign_in.ports.sign_ins.accept(&hash, user, &from).await.map_err(|error| match error {
+        StoreError::NotFound => no_such_invitation(),
+        error => error.into(),
+    })?;
+    sign_in.begin(&request, arrival, user.id, StatusCode::CREATED).await
+}
+
+fn no_such_invitation() -> Problem {
+    let detail = "the invitation is not known, was used or is over: ask for another";
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+fn refused_login(login: &str) -> Option<String> {
+    let length = login.chars().count();
+    if !(1..=LOGIN_MAX).contains(&length) {
+        return Some(format!("has {length} characters: between 1 and {LOGIN_MAX}"));
+    }
+    let bad = login.chars().any(char::is_control) || login.trim() != login;
+    bad.then(|| "has a control character, or a blank at its beginning or end".to_owned())
+}
+
+impl SignIn {
+    /// The hash of an invitation that waits, and whom it is for.
+    pub(super) async fn invited(&self, secret: &str) -> Result<Option<(SecretHash, String)>, Problem> {
+        let Some(secret) = secrets::plausible(secret) else { return Ok(None) };
+        let hash = SecretHash::of(&secret);
+        let invitation = self.ports.sign_ins.invitation(&hash, self.now()).await?;
+        Ok(invitation.map(|(login, _)| (hash, login)))
+    }
+}
+
+/// Its resources.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config.service(resource("/invitations/accept").route(web::post().to(accept)));
+}
