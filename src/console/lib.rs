@@ -5,6 +5,7 @@
 mod pointer;
 pub mod ports;
 pub mod problem;
+pub mod rest;
 pub mod sign_in;
 
 /// What the address of every resource begins with.

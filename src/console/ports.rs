@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use bellhop_connect::ports::Pending;
 use bellhop_tenancy::settings::{Mistake, TenantSettings};
@@ -11,6 +10,12 @@ use bellhop_tenancy::settings::{Mistake, TenantSettings};
 pub trait Judge: Send + Sync {
     /// Every mistake, by its path in the whole document.
     fn judge(&self, settings: &TenantSettings) -> Vec<Mistake>;
+}
+
+/// Explains why calls are refused.
+pub trait Reasons: Send + Sync {
+    /// A reason by its word: in a sentence, and what to do about it.
+    fn explain(&self, reason: &str) -> (String, String);
 }
 
 /// The calls of this node that are up.
@@ -39,10 +44,6 @@ pub struct LiveCall {
     pub call: String,
     /// The name of its tenant.
     pub tenant: String,
-    /// The phase it is in.
-    pub phase: String,
-    /// How long it is up.
-    pub lasts: Duration,
 }
 
 /// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time.

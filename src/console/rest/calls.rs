@@ -1,0 +1,251 @@
+//! `calls` and `session-history`: what calls were and are, and the conversations that agents are given.
+//!
+//! Invariant: a call of another tenant is not there, by whatever name; a call is named by its session or its name in the log, never by
+//! what a caller's side chose. What happens in a call is told to a bounded number of readers, for a bounded time.
+
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use bellhop_call::ports::{KeptCall, Wanted};
+use bellhop_connect::session_history_key::filed_under;
+use bellhop_tenancy::access::Role;
+use bellhop_tenancy::store::{AuditOutcome, NewAuditLine};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::Value as Json;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use super::asked::Asked;
+use super::given::Given;
+use super::route::{OF_TENANT, Outcome, Parameter, Route};
+use super::shown::{Moment, time};
+use crate::ports::{Events, LiveCall};
+use crate::problem::Problem;
+
+/// Readers of events at once.
+const READERS_MAX: usize = 32;
+/// How long one reads; who wants more asks again.
+const READ_MAX: Duration = Duration::from_secs(600);
+/// How often a reader who has nothing to read is told that the line is up.
+const STILL_THERE: Duration = Duration::from_secs(15);
+/// Calls that may begin in one millisecond where a page ends.
+const TIES_MAX: u32 = 64;
+/// When a reader may come who found too many.
+const COME_AGAIN: Duration = Duration::from_secs(10);
+
+static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
+
+const FROM: Parameter =
+    Parameter { name: "from", says: "Calls that began at this time (RFC 3339) or later.", required: false };
+const UNTIL: Parameter = Parameter { name: "until", says: "Calls that began before this time.", required: false };
+const CALLER: Parameter = Parameter { name: "caller", says: "Calls from this number.", required: false };
+const REASON: Parameter = Parameter { name: "reason", says: "Calls that ended so: `end_reason`.", required: false };
+
+/// A call that is over.
+#[derive(Serialize, ToSchema)]
+struct Call {
+    /// Its session: `global_session_id` of its record.
+    id: String,
+    /// Its name in the log.
+    call: String,
+    /// The name of its tenant.
+    tenant: String,
+    caller: String,
+    began_at: String,
+}
+
+/// A call with all that is kept of it.
+#[derive(Serialize, ToSchema)]
+struct Record {
+    #[serde(flatten)]
+    call: Call,
+    /// The call detail record.
+    #[schema(value_type = Object)]
+    details: Json,
+    /// What happened when.
+    #[schema(value_type = Vec<Object>)]
+    timeline: Json,
+}
+
+/// A call that is up on this server.
+#[derive(Serialize, ToSchema)]
+struct Live {
+    /// Its name in the log.
+    id: String,
+    /// The name of its tenant.
+    tenant: String,
+}
+
+/// A conversation as an agent is given it.
+#[derive(Serialize, ToSchema)]
+struct History {
+    /// The name of the tenant.
+    tenant: String,
+    /// The conversation.
+    #[schema(value_type = Object)]
+    conversation: Json,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/calls", Role::Viewer, "Lists calls that are over, the newest first", list)
+            .pages::<Call>()
+            .with(OF_TENANT)
+            .with(FROM)
+            .with(UNTIL)
+            .with(CALLER)
+            .with(REASON),
+        Route::get("/calls/live", Role::Viewer, "Lists calls that are up on this server", live)
+            .lists::<Live>()
+            .with(OF_TENANT),
+        Route::get("/calls/{call}", Role::Viewer, "Shows a call that is over", show).gives::<Record>(),
+        Route::get(
+            "/calls/{call}/events",
+            Role::Viewer,
+            "Tells what happens in a call that is up on this server",
+            events,
+        )
+        .gives_text("text/event-stream"),
+        Route::post("/calls/{call}/hang-up", Role::Admin, "Ends a call that is up on this server", hang_up),
+        Route::get("/session-history/{key}", Role::Agent, "Shows the conversation of a `SessionHistoryKey`", history)
+            .gives::<History>(),
+    ]
+}
+
+/// The name of the tenant whose calls are asked for; none for everybody's.
+async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
+    let scope = asked.scope().await?;
+    match scope.tenant() {
+        Some(tenant) => Ok(Some(asked.ports.store.tenant(&scope, tenant).await?.name)),
+        None => Ok(None),
+    }
+}
+
+impl Call {
+    fn of(kept: &KeptCall) -> Self {
+        Self {
+            id: kept.session.clone(),
+            call: kept.call.clone(),
+            tenant: kept.tenant.clone(),
+            caller: kept.caller.clone(),
+            began_at: time(kept.began_unix_ms),
+        }
+    }
+}
+
+/// `next` of a page: when its last call began, and which that was.
+fn cursor(kept: &KeptCall) -> String {
+    format!("{}.{}", kept.began_unix_ms, kept.session)
+}
+
+async fn list(asked: Asked) -> Outcome {
+    let (tenant, limit) = (tenant(&asked).await?, asked.limit()?);
+    let moment = |name: &str| Ok::<_, Problem>(asked.parameter::<Moment>(name)?.map(|Moment(at)| at));
+    let (from, until) = (moment("from")?, moment("until")?);
+    let unreadable = || Problem::parameter("after", "is not `next` of a page before");
+    let after = match asked.parameter_text("after") {
+        Some(text) => {
+            let (at, session) = text.split_once('.').ok_or_else(unreadable)?;
+            Some((at.parse::<i64>().map_err(|_| unreadable())?, session.to_owned()))
+        }
+        None => None,
+    };
+    let behind = after.as_ref().map(|(at, _)| at.saturating_add(1));
+    let wanted = Wanted {
+        tenant,
+        caller: asked.parameter_text("caller").map(str::to_owned),
+        reason: asked.parameter_text("reason").map(str::to_owned),
+        from_unix_ms: from,
+        until_unix_ms: [until, behind].into_iter().flatten().min(),
+    };
+    let found = asked.ports.records.latest(&wanted, limit + 1 + TIES_MAX).await.map_err(|error| unavailable(&error))?;
+    let rest = match &after {
+        Some((at, session)) => {
+            let last = found.iter().position(|kept| kept.session == *session);
+            let older = found.iter().position(|kept| kept.began_unix_ms < *at).unwrap_or(found.len());
+            &found[last.map_or(older, |last| last + 1)..]
+        }
+        None => &found[..],
+    };
+    let page = &rest[..rest.len().min(limit as usize)];
+    let next = page.last().filter(|_| rest.len() > page.len()).map(cursor);
+    Ok(Given::list(page.iter().map(Call::of).collect(), next))
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Problem {
+    tracing::warn!(%error, "call records cannot be read");
+    let detail = "the database does not answer: ask again";
+    Problem::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN)
+}
+
+async fn show(asked: Asked) -> Outcome {
+    let (tenant, name) = (tenant(&asked).await?, asked.name("call")?);
+    let found = asked.ports.records.find_call(name).await.map_err(|error| unavailable(&error))?;
+    let is_theirs = |kept: &KeptCall| tenant.as_ref().is_none_or(|tenant| kept.tenant == *tenant);
+    // A caller's side chooses its Call-ID: by it a call may be somebody else's.
+    let is_named = |kept: &KeptCall| kept.session == name || kept.call == name;
+    let kept = found.filter(|kept| is_named(kept) && is_theirs(kept)).ok_or_else(Problem::not_found)?;
+    let json = |text: &str| serde_json::from_str(text).unwrap_or(Json::Null);
+    Ok(Given::one(&Record { call: Call::of(&kept), details: json(&kept.details), timeline: json(&kept.timeline) }))
+}
+
+async fn live(asked: Asked) -> Outcome {
+    let tenant = tenant(&asked).await?;
+    let calls = asked.ports.calls.list(tenant.as_deref());
+    Ok(Given::list(calls.into_iter().map(|LiveCall { call, tenant }| Live { id: call, tenant }).collect(), None))
+}
+
+async fn hang_up(asked: Asked) -> Outcome {
+    let (tenant, call) = (tenant(&asked).await?, asked.name("call")?);
+    if !asked.ports.calls.hang_up(tenant.as_deref(), call) {
+        return Err(Problem::not_found());
+    }
+    let (action, on) = ("call.hang_up".to_owned(), Some(call.to_owned()));
+    let tenant = asked.by.signed_in.scope().tenant();
+    let line = NewAuditLine { action, tenant, on, outcome: AuditOutcome::Done };
+    if let Err(error) = asked.ports.store.note(&asked.by, line).await {
+        tracing::warn!(%error, "a call was hung up, and the audit could not be told");
+    }
+    Ok(Given::done())
+}
+
+/// Whoever reads what happens in a call.
+struct Reader {
+    events: Box<dyn Events>,
+    until: Instant,
+    _place: SemaphorePermit<'static>,
+}
+
+async fn events(asked: Asked) -> Outcome {
+    let (tenant, call) = (tenant(&asked).await?, asked.name("call")?);
+    let events = asked.ports.calls.events(tenant.as_deref(), call).ok_or_else(Problem::not_found)?;
+    let place = READERS.try_acquire().map_err(|_| {
+        let detail = "too many read what happens in calls";
+        Problem::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN)
+    })?;
+    let reader = Reader { events, until: Instant::now() + READ_MAX, _place: place };
+    let lines = stream::unfold(reader, |mut reader| async move {
+        let wait = (Instant::now() + STILL_THERE).min(reader.until);
+        let line = match timeout_at(wait, reader.events.next()).await {
+            Ok(Some(json)) => format!("data: {json}\n\n"),
+            Ok(None) => return None,
+            Err(_) if Instant::now() >= reader.until => return None,
+            Err(_) => ": still there\n\n".to_owned(),
+        };
+        Some((Ok(Bytes::from(line)), reader))
+    });
+    Ok(Given::events(lines.boxed_local()))
+}
+
+async fn history(asked: Asked) -> Outcome {
+    let tenant = tenant(&asked).await?;
+    let name = filed_under(asked.name("key")?).ok_or_else(Problem::not_found)?;
+    let found = asked.ports.histories.find_history(&name).await.map_err(|error| unavailable(&error))?;
+    let theirs = found.filter(|history| tenant.as_ref().is_none_or(|tenant| history.tenant == *tenant));
+    let history = theirs.ok_or_else(Problem::not_found)?;
+    let conversation = serde_json::from_str(&history.json).unwrap_or(Json::Null);
+    Ok(Given::one(&History { tenant: history.tenant, conversation }))
+}

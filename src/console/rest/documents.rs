@@ -1,0 +1,305 @@
+//! `assistants`, `services` and `integrations`: documents of settings, each with a name.
+//!
+//! Invariant: what a document says is judged before it is kept, with all that it is used with (`judging.rs`), in the words that the
+//! configuration's file is told; a secret goes in and never comes out: what is shown of one is where it stands and when it was set.
+
+use bellhop_connect::InstanceArn;
+use bellhop_tenancy::access::Role;
+use bellhop_tenancy::settings::patch::{changed, merge};
+use bellhop_tenancy::settings::{KEPT, SetApart, Table, Value, names_kept};
+use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, SecretHint};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::asked::Asked;
+use super::fields;
+use super::given::Given;
+use super::judging::{Judging, instance_of};
+use super::route::{FOR_TENANT, OF_TENANT, Outcome, Route};
+use super::shown::{Applied, time};
+use crate::problem::{Fault, Problem};
+
+/// Most characters of the name of a document.
+const NAME_CHARS_MAX: usize = 200;
+
+/// A document as it is shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Document {
+    id: String,
+    /// The tenant that it belongs to.
+    tenant: String,
+    /// What people call it; one of a kind has it.
+    name: String,
+    /// What it says, without its secrets.
+    #[schema(value_type = Object)]
+    settings: Table,
+    /// Its secrets, without what they are.
+    secrets: Vec<Secret>,
+    created_at: String,
+    changed_at: String,
+    revision: i64,
+}
+
+/// A secret of a document.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Secret {
+    /// Where in the settings it stands.
+    #[schema(example = "connect.secret_access_key")]
+    path: String,
+    /// The last four characters of an identifier like an access key id; null for a secret proper.
+    last_four: Option<String>,
+    set_at: String,
+}
+
+/// A document to be made.
+#[derive(ToSchema)]
+#[allow(dead_code)] // its shape is told; what is read of it stands in `NewSettings::read`
+pub(super) struct NewSettings {
+    /// What people call it; one of a kind has it.
+    #[schema(max_length = 200)]
+    name: String,
+    /// What it says: the keys are those of `docs/configuration.md`.
+    #[schema(value_type = Object)]
+    settings: Table,
+}
+
+/// What nodes say of an integration.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Serving {
+    applied: Applied,
+    /// What is the matter where it is not served as it is kept.
+    not_applied: Vec<Unserved>,
+}
+
+/// What one node says.
+#[derive(Serialize, ToSchema)]
+struct Unserved {
+    node: String,
+    why: Vec<String>,
+}
+
+/// A kind of document as resources know it.
+#[derive(Clone, Copy)]
+pub(super) struct Sort {
+    pub(super) kind: KeptKind,
+    /// Its list, below the prefix.
+    pub(super) path: &'static str,
+    pub(super) one: &'static str,
+    /// With its article.
+    pub(super) words: [&'static str; 5],
+}
+
+pub(super) const ASSISTANTS: Sort = Sort {
+    kind: KeptKind::Assistant,
+    path: "/assistants",
+    one: "/assistants/{id}",
+    words: [
+        "Lists assistants",
+        "Makes an assistant",
+        "Shows an assistant",
+        "Changes an assistant",
+        "Deletes an assistant that no integration uses",
+    ],
+};
+pub(super) const SERVICES: Sort = Sort {
+    kind: KeptKind::Service,
+    path: "/services",
+    one: "/services/{id}",
+    words: [
+        "Lists speech services",
+        "Makes a speech service",
+        "Shows a speech service",
+        "Changes a speech service",
+        "Deletes a speech service that no integration uses",
+    ],
+};
+pub(super) const INTEGRATIONS: Sort = Sort {
+    kind: KeptKind::Integration,
+    path: "/integrations",
+    one: "/integrations/{id}",
+    words: [
+        "Lists integrations",
+        "Makes an integration",
+        "Shows an integration",
+        "Changes an integration",
+        "Deletes an integration that has no number",
+    ],
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    let of = |sort: Sort| {
+        let [lists, makes, shows, changes, deletes] = sort.words;
+        [
+            Route::get(sort.path, Role::Viewer, lists, move |asked| list(asked, sort))
+                .pages::<Document>()
+                .with(OF_TENANT),
+            Route::post(sort.path, Role::Admin, makes, move |asked| add(asked, sort))
+                .takes::<NewSettings>()
+                .makes::<Document>()
+                .with(FOR_TENANT),
+            Route::get(sort.one, Role::Viewer, shows, move |asked| show(asked, sort)).gives::<Document>(),
+            Route::patch::<NewSettings, _, _>(sort.one, Role::Admin, changes, move |asked| change(asked, sort))
+                .gives::<Document>(),
+            Route::delete(sort.one, Role::Admin, deletes, move |asked| delete(asked, sort)),
+        ]
+    };
+    let serving = Route::get(
+        "/integrations/{id}/applied",
+        Role::Viewer,
+        "Tells which nodes serve an integration as it is kept",
+        serving,
+    );
+    [ASSISTANTS, SERVICES, INTEGRATIONS].into_iter().flat_map(of).chain([serving.gives::<Serving>()]).collect()
+}
+
+impl Document {
+    fn of(kept: Kept) -> Self {
+        let secret =
+            |hint: SecretHint| Secret { path: hint.path, last_four: hint.last_four, set_at: time(hint.set_unix_ms) };
+        Self {
+            id: kept.id.to_string(),
+            tenant: kept.tenant.to_string(),
+            name: kept.name,
+            settings: without_places(&kept.document),
+            secrets: kept.secrets.into_iter().map(secret).collect(),
+            created_at: time(kept.stamp.created_unix_ms),
+            changed_at: time(kept.stamp.changed_unix_ms),
+            revision: kept.stamp.revision,
+        }
+    }
+
+    fn given(kept: Kept) -> Given {
+        let revision = kept.stamp.revision;
+        Given::one(&Self::of(kept)).tagged(revision)
+    }
+}
+
+/// A document without the texts that say where a secret is kept.
+fn without_places(document: &Table) -> Table {
+    let shown = |value: &Value| match value {
+        Value::Text(text) if text.starts_with(KEPT) => None,
+        Value::Table(table) => Some(Value::Table(without_places(table))),
+        Value::List(list) => Some(Value::List(
+            list.iter()
+                .filter_map(|value| match value {
+                    Value::Table(table) => Some(Value::Table(without_places(table))),
+                    Value::Text(text) if text.starts_with(KEPT) => None,
+                    other => Some(other.clone()),
+                })
+                .collect(),
+        )),
+        other => Some(other.clone()),
+    };
+    document.iter().filter_map(|(key, value)| Some((key.to_owned(), shown(value)?))).collect()
+}
+
+/// Name and settings of a body.
+struct Said {
+    name: String,
+    settings: Table,
+}
+
+impl Said {
+    /// Every mistake of the body itself is told at once.
+    fn read(body: &Table) -> Result<Self, Problem> {
+        let settings = match body.get("settings") {
+            Some(Value::Table(table)) => Ok(table.clone()),
+            Some(_) => Err("is not a section of settings"),
+            None => Err("is missing: the settings, with the keys of a tenant's section in a configuration"),
+        };
+        let settings = settings.map_err(|why| Problem::faults(vec![Fault::at("#/settings", why)]))?;
+        let rest: Table = body
+            .iter()
+            .filter(|(key, _)| *key != "settings")
+            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .collect();
+        let name = fields::read(&rest, |fields| fields.line("name", NAME_CHARS_MAX))?;
+        Ok(Self { name, settings })
+    }
+}
+
+/// Nobody but the store says where secrets are kept.
+fn names_no_place(body: &Table) -> Result<(), Problem> {
+    let why = "says where the server keeps a secret, which the server alone does: leave the field out to keep the secret, or give it";
+    match names_kept(body) {
+        Some(path) => Err(Problem::faults(vec![Fault::at(crate::pointer::pointer(&path, body), why)])),
+        None => Ok(()),
+    }
+}
+
+async fn list(asked: Asked, sort: Sort) -> Outcome {
+    let listed = asked.ports.store.documents(&asked.scope().await?, sort.kind, asked.page()?).await?;
+    Ok(Given::page(listed, Document::of))
+}
+
+async fn find(asked: &Asked, sort: Sort) -> Result<Kept, Problem> {
+    Ok(asked.ports.store.document(&asked.by.signed_in.scope(), sort.kind, asked.id()?).await?)
+}
+
+async fn show(asked: Asked, sort: Sort) -> Outcome {
+    find(&asked, sort).await.map(Document::given)
+}
+
+async fn add(asked: Asked, sort: Sort) -> Outcome {
+    let tenant = asked.tenant_for_new().await?;
+    let body = asked.document();
+    names_no_place(&body)?;
+    let said = Said::read(&body)?;
+    let judging = Judging::of(&asked, tenant).await?;
+    let (apart, uses) = judging.judge(sort.kind, None, &said.settings).await?;
+    let new = new_document(sort, said.name, apart, uses);
+    let kept = asked.ports.store.add_document(&asked.by, tenant, new).await?;
+    let (id, revision) = (kept.id, kept.stamp.revision);
+    Ok(Given::made(sort.path, id, &Document::of(kept)).tagged(revision))
+}
+
+async fn change(asked: Asked, sort: Sort) -> Outcome {
+    let kept = find(&asked, sort).await?;
+    let seen = asked.expect(kept.stamp.revision)?;
+    let patch = asked.document();
+    names_no_place(&patch)?;
+    let before: Table = [
+        ("name".to_owned(), Value::Text(kept.name.clone())),
+        ("settings".to_owned(), Value::Table(kept.document.clone())),
+    ]
+    .into_iter()
+    .collect();
+    let said = Said::read(&merge(&before, &patch))?;
+    let judging = Judging::of(&asked, kept.tenant).await?;
+    let (apart, uses) = judging.judge(sort.kind, Some(kept.id), &said.settings).await?;
+    let mut fields: Vec<String> =
+        changed(&kept.document, &apart.document).into_iter().map(|path| format!("settings.{path}")).collect();
+    let set_anew = apart.secrets.iter().map(|(path, _)| format!("settings.{path}"));
+    fields.extend(set_anew.filter(|path| !fields.contains(path)).collect::<Vec<_>>());
+    if said.name != kept.name {
+        fields.push("name".to_owned());
+    }
+    let new = new_document(sort, said.name, apart, uses);
+    let changed = asked.ports.store.change_document(&asked.by, kept.id, seen, new, fields).await?;
+    Ok(Document::given(changed))
+}
+
+fn new_document(sort: Sort, name: String, apart: SetApart, uses: Vec<bellhop_tenancy::id::Id>) -> NewDocument {
+    let instance = if sort.kind == KeptKind::Integration { instance_of(&apart.document) } else { None };
+    let instance = instance.as_ref().map(InstanceArn::key);
+    NewDocument { kind: sort.kind, name, document: apart.document, secrets: apart.secrets, uses, instance }
+}
+
+async fn delete(asked: Asked, sort: Sort) -> Outcome {
+    let kept = find(&asked, sort).await?;
+    let seen = asked.expect(kept.stamp.revision)?;
+    asked.ports.store.delete_document(&asked.by, sort.kind, kept.id, seen).await?;
+    Ok(Given::done())
+}
+
+async fn serving(asked: Asked) -> Outcome {
+    let kept = find(&asked, INTEGRATIONS).await?;
+    let nodes = asked.ports.store.applied().await?;
+    let is_of = |not: &&NotApplied| not.integration == kept.id;
+    let unserved = nodes.iter().flat_map(|node| {
+        let not_applied = node.not_applied.iter().filter(is_of);
+        not_applied.map(|not| Unserved { node: node.node.clone(), why: not.why.clone() })
+    });
+    let not_applied: Vec<Unserved> = unserved.collect();
+    Ok(Given::one(&Serving { applied: Applied::of(&nodes, kept.stamp.change), not_applied }))
+}

@@ -1,0 +1,210 @@
+//! The way of every request: who asks, whether they may, what it says, what is answered.
+//!
+//! Invariant: no request reaches an answerer but by [`serve`], which asks in this order: is somebody signed in (401), may they (403), is
+//! there room (503), does the request say what its route asks for (400, 406, 408, 413, 415, 428). Of these nothing depends on whose
+//! the thing is that is asked for. An answer comes within [`ANSWER_WITHIN`].
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use bellhop_tenancy::access::Author;
+use tokio::sync::Semaphore;
+
+use super::asked::{Asked, Body, read_query};
+use super::idempotency;
+use super::route::{Gives, Outcome, Route, Takes};
+use super::{Ports, answers, body, conditions};
+use crate::problem::Problem;
+
+/// How long an answer may take, its body not counted.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Requests that are answered at once; who comes then is told to come again.
+pub(super) const REQUESTS_MAX: usize = 64;
+/// When to come again.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// Everything that requests are answered with.
+pub(super) struct House {
+    pub(super) ports: Arc<Ports>,
+    pub(super) routes: Vec<Route>,
+    room: Arc<Semaphore>,
+}
+
+impl House {
+    pub(super) fn new(ports: Arc<Ports>, routes: Vec<Route>) -> Self {
+        Self { ports, routes, room: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+    }
+
+    /// The methods of a path, as `Allow` lists them.
+    fn allowed(&self, path: &str) -> String {
+        let methods = self.routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str());
+        methods
+            .flat_map(|method| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] })
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// Answers a request under a path of the table.
+pub(super) async fn serve(
+    house: Arc<House>,
+    path: &'static str,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let began = std::time::Instant::now();
+    let id = answers::request_id();
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let Some(at) = house.routes.iter().position(|route| route.path == path && route.method == *method) else {
+        return answers::finish(Problem::method_not_allowed(&house.allowed(path)).error_response(), &id);
+    };
+    let (route, who) = (&house.routes[at], house.ports.door.who(&request).await);
+    let outcome = match &who {
+        Err(problem) => Err(problem.clone()),
+        Ok(by) => admitted(&house, route, by.clone(), &request, payload).await,
+    };
+    let response = outcome.map_or_else(|problem| problem.error_response(), |given| answers::answer(&request, given));
+    if !method.is_safe() {
+        tell(route, who.as_ref().ok(), &response, &id, began.elapsed());
+    }
+    answers::finish(response, &id)
+}
+
+/// One line for each request that may have changed something: who asked what, and what came of it. Never what it said.
+fn tell(route: &Route, who: Option<&Author>, response: &HttpResponse, id: &str, took: Duration) {
+    let user = who.and_then(|by| by.signed_in.user()).map(|user| user.to_string()).unwrap_or_default();
+    let tenant = who.and_then(|by| by.signed_in.scope().tenant()).map(|tenant| tenant.to_string()).unwrap_or_default();
+    tracing::info!(
+        request = id,
+        method = route.method.as_str(),
+        route = route.path,
+        status = response.status().as_u16(),
+        user,
+        tenant,
+        took_ms = took.as_millis() as u64,
+        "REST request"
+    );
+}
+
+/// The request of somebody who is signed in.
+async fn admitted(house: &House, route: &Route, by: Author, request: &HttpRequest, payload: Payload) -> Outcome {
+    if by.signed_in.role() < route.least {
+        return Err(Problem::forbidden("your role does not allow this"));
+    }
+    if route.in_person && by.signed_in.is_by_token() {
+        return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
+    }
+    let _room = house.room.clone().try_acquire_owned().map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(COME_AGAIN)
+    })?;
+    let headers = request.headers();
+    accepts(headers, route)?;
+    let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
+    let seen = if route.conditional { conditions::if_match(headers)? } else { vec![] };
+    let key = if route.takes_keys() { idempotency::key(headers)? } else { None };
+    let (body, fingerprint) = taken(route, headers, payload).await?;
+    let path = request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    let keyed = key.map(|key| {
+        let asked = format!("{} {}?{}", route.method, request.path(), request.query_string());
+        idempotency::request(&by, &asked, &key, &fingerprint, at_unix_ms)
+    });
+    let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
+    let answered = async {
+        match keyed {
+            Some(keyed) => idempotency::once(&house.ports.store, &by, route, &keyed, (route.answerer)(asked)).await,
+            None => (route.answerer)(asked).await,
+        }
+    };
+    tokio::time::timeout(ANSWER_WITHIN, answered).await.unwrap_or_else(|_| {
+        let detail = format!("no answer came within {} s: look what came of it", ANSWER_WITHIN.as_secs());
+        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN))
+    })
+}
+
+/// Whether the answer is in a form that the request accepts.
+fn accepts(headers: &HeaderMap, route: &Route) -> Result<(), Problem> {
+    let given = match route.gives {
+        Gives::Nothing => return Ok(()),
+        Gives::Text(media_type) => media_type.split(';').next().unwrap_or(media_type),
+        Gives::One(_) | Gives::Made(_) | Gives::Page(_) | Gives::All(_) => "application/json",
+    };
+    let mut asked = headers.get_all(ACCEPT).peekable();
+    if asked.peek().is_none() {
+        return Ok(());
+    }
+    let family = format!("{}/*", given.split('/').next().unwrap_or(given));
+    let fits = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|part| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0));
+        !refused && (range == given || range == family || range == "*/*")
+    };
+    if asked.any(|value| value.to_str().unwrap_or_default().split(',').any(fits)) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::NOT_ACCEPTABLE, format!("the answer is {given}")))
+}
+
+/// What a request says, and a mark of it.
+async fn taken(route: &Route, headers: &HeaderMap, mut payload: Payload) -> Result<(Body, Vec<u8>), Problem> {
+    let (media_type, bytes_max) = match route.takes {
+        Takes::Nothing => (None, 0),
+        Takes::Json(_) => (Some("application/json"), body::JSON_BYTES_MAX),
+        Takes::MergePatch(_) => (Some("application/merge-patch+json"), body::JSON_BYTES_MAX),
+        Takes::Csv => (Some("text/csv"), body::CSV_BYTES_MAX),
+    };
+    let Some(media_type) = media_type else {
+        let nothing = body::read(&mut payload, 0).await;
+        return nothing.map(|bytes| (Body::Nothing, bytes)).map_err(|problem| match problem.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no body is taken here"),
+            _ => problem,
+        });
+    };
+    let told = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = told.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let is_utf8 =
+        |part: String| part.is_empty() || !part.starts_with("charset") || part.replace('"', "") == "charset=utf-8";
+    if parts.next().as_deref() != Some(media_type) || !parts.all(is_utf8) {
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("send {media_type} in UTF-8"));
+        return Err(problem);
+    }
+    let long = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if long.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(body::too_large(bytes_max));
+    }
+    let bytes = body::read(&mut payload, bytes_max).await?;
+    let fingerprint = idempotency::digest(&bytes);
+    let body = if matches!(route.takes, Takes::Csv) { Body::Csv(bytes) } else { Body::Json(body::document(&bytes)?) };
+    Ok((body, fingerprint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rest::given::Given;
+    use actix_web::http::header::HeaderValue;
+    use bellhop_tenancy::access::Role;
+
+    #[test]
+    fn an_answer_comes_in_a_form_that_is_accepted_or_not_at_all() {
+        let json = Route::get("/x", Role::Viewer, "x", |_| async { Ok(Given::done()) }).gives::<String>();
+        for (accepted, good) in [
+            ("application/json", true),
+            ("*/*", true),
+            ("text/html, application/*;q=0.1", true),
+            ("application/JSON; charset=utf-8", true),
+            ("text/html", false),
+            ("application/json;q=0", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accepted));
+            assert_eq!(accepts(&headers, &json).is_ok(), good, "{accepted}");
+        }
+    }
+}

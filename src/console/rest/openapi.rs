@@ -1,0 +1,222 @@
+//! The OpenAPI 3.1 document, made of the table of routes.
+//!
+//! Invariant: each answer that the frame gives on behalf of a route (`door.rs`) is told of here by what its row says.
+
+use actix_web::http::{Method, StatusCode};
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter as Told, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Components, ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, Ref,
+    RefOr, Required, Response, ResponseBuilder, ResponsesBuilder,
+};
+
+use super::route::{Gives, Parameter, Route, Shape, Takes};
+use crate::API;
+use crate::problem::{MEDIA_TYPE, ProblemBody};
+
+/// The document of a table.
+pub(super) fn document(routes: &[Route]) -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Bellhop")
+        .version("1")
+        .description(Some("Tenants, and all that belongs to them: changed while calls run. How to: docs/rest.md."))
+        .build();
+    let mut components = ComponentsBuilder::new()
+        .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
+        .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-bellhop"))));
+    components = with_shape(components, Shape::of::<ProblemBody<'static>>());
+    let mut paths = PathsBuilder::new();
+    for route in routes.iter().filter(|route| route.documented) {
+        for shape in shapes(route) {
+            components = with_shape(components, shape);
+        }
+        paths = paths.path(format!("{API}{}", route.path), PathItem::new(method(route), operation(route)));
+    }
+    let none: [&str; 0] = [];
+    let security = ["token", "session"].map(|scheme| SecurityRequirement::new(scheme, none));
+    let components: Components = components.build();
+    OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).security(Some(security)).build()
+}
+
+fn with_shape(components: ComponentsBuilder, shape: Shape) -> ComponentsBuilder {
+    let mut parts = vec![((shape.name)().into_owned(), (shape.schema)())];
+    (shape.parts)(&mut parts);
+    parts.into_iter().fold(components, |components, (name, schema)| components.schema(name, schema))
+}
+
+fn shapes(route: &Route) -> Vec<Shape> {
+    let taken = match route.takes {
+        Takes::Json(shape) | Takes::MergePatch(shape) => Some(shape),
+        Takes::Nothing | Takes::Csv => None,
+    };
+    let given = match route.gives {
+        Gives::One(shape) | Gives::Made(shape) | Gives::Page(shape) | Gives::All(shape) => Some(shape),
+        Gives::Nothing | Gives::Text(_) => None,
+    };
+    taken.into_iter().chain(given).collect()
+}
+
+fn method(route: &Route) -> HttpMethod {
+    match route.method {
+        Method::POST => HttpMethod::Post,
+        Method::PATCH => HttpMethod::Patch,
+        Method::DELETE => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+
+fn operation(route: &Route) -> OperationBuilder {
+    let words = route.path.trim_matches('/').replace(['{', '}', '.', '-'], "_").replace('/', "_");
+    let tag = route.path.split('/').nth(1).unwrap_or_default();
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(format!("{}_{words}", route.method.as_str().to_ascii_lowercase())))
+        .tag(tag)
+        .summary(Some(route.summary))
+        .description(Some(format!("For the role *{}*, and those above it.", route.least)))
+        .request_body(request_body(route))
+        .responses(responses(route));
+    for parameter in parameters(route) {
+        operation = operation.parameter(parameter);
+    }
+    operation
+}
+
+fn text() -> Schema {
+    Schema::Object(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build())
+}
+
+fn parameters(route: &Route) -> Vec<Told> {
+    let told = |place: ParameterIn, name: &str, required: bool, says: &str| {
+        let required = if required { Required::True } else { Required::False };
+        let told = ParameterBuilder::new().name(name).parameter_in(place).required(required);
+        told.description(Some(says.to_owned())).schema(Some(text())).build()
+    };
+    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut all: Vec<Told> = in_path.map(|name| told(ParameterIn::Path, name, true, "Which.")).collect();
+    let in_query = |Parameter { name, says, required }: &Parameter| told(ParameterIn::Query, name, *required, says);
+    all.extend(route.query.iter().map(in_query));
+    if route.conditional {
+        all.push(told(ParameterIn::Header, "If-Match", true, "The `ETag` of what you have seen; never `*`."));
+    }
+    if matches!(route.gives, Gives::One(_)) && route.method == Method::GET {
+        all.push(told(ParameterIn::Header, "If-None-Match", false, "The `ETag` of what you have."));
+    }
+    if route.takes_keys() {
+        let says = "A text of your own: sent again with it within 24 hours, a request is not carried out twice.";
+        all.push(told(ParameterIn::Header, "Idempotency-Key", false, says));
+    }
+    all
+}
+
+fn request_body(route: &Route) -> Option<RequestBody> {
+    let (media_type, schema) = match route.takes {
+        Takes::Nothing => return None,
+        Takes::Json(shape) => ("application/json", reference(shape)),
+        Takes::MergePatch(shape) => ("application/merge-patch+json", patch_of(shape)),
+        Takes::Csv => ("text/csv", RefOr::T(text())),
+    };
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    Some(RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build())
+}
+
+fn reference(shape: Shape) -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name((shape.name)()))
+}
+
+/// A merge patch may leave out every field, and names no other.
+fn patch_of(shape: Shape) -> RefOr<Schema> {
+    match (shape.schema)() {
+        RefOr::T(Schema::Object(mut object)) => {
+            object.required.clear();
+            RefOr::T(Schema::Object(object))
+        }
+        other => other,
+    }
+}
+
+fn responses(route: &Route) -> ResponsesBuilder {
+    let mut all = ResponsesBuilder::new();
+    let (status, response) = success(route);
+    all = all.response(status.as_str(), response);
+    if matches!(route.gives, Gives::One(_)) && route.method == Method::GET {
+        all = all.response("304", Response::new("It is as you have seen it."));
+    }
+    for status in problems(route) {
+        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let told = ResponseBuilder::new().description(status.canonical_reason().unwrap_or_default());
+        all = all.response(status.as_str(), told.content(MEDIA_TYPE, content).build());
+    }
+    all
+}
+
+fn success(route: &Route) -> (StatusCode, Response) {
+    let told = |says: &str, schema: RefOr<Schema>| {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        ResponseBuilder::new().description(says).content("application/json", content)
+    };
+    let header = |says: &str| {
+        let mut header = Header::new(text());
+        header.description = Some(says.to_owned());
+        header
+    };
+    let etag = || header("Names the state that is shown, for `If-Match` and `If-None-Match`.");
+    match route.gives {
+        Gives::Nothing => (StatusCode::NO_CONTENT, Response::new("It was done.")),
+        Gives::One(shape) => (StatusCode::OK, told("Itself.", reference(shape)).header("ETag", etag()).build()),
+        Gives::Made(shape) => {
+            let made = told("What was made.", reference(shape)).header("ETag", etag());
+            (StatusCode::CREATED, made.header("Location", header("Its address.")).build())
+        }
+        Gives::Page(shape) | Gives::All(shape) => (StatusCode::OK, told("A list.", list_of(shape)).build()),
+        Gives::Text(media_type) => {
+            let content = ContentBuilder::new().schema(Some(text())).build();
+            (StatusCode::OK, ResponseBuilder::new().description("Itself.").content(media_type, content).build())
+        }
+    }
+}
+
+fn list_of(shape: Shape) -> RefOr<Schema> {
+    let next = ObjectBuilder::new()
+        .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+        .description(Some("`after` of the next page; null at the end."));
+    let object = ObjectBuilder::new()
+        .property("items", ArrayBuilder::new().items(reference(shape)).build())
+        .required("items")
+        .property("next", next.build())
+        .required("next");
+    RefOr::T(Schema::Object(object.build()))
+}
+
+/// What may be in the way of a route.
+fn problems(route: &Route) -> Vec<StatusCode> {
+    let mut all = vec![
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    if !matches!(route.gives, Gives::Nothing) {
+        all.push(StatusCode::NOT_ACCEPTABLE);
+    }
+    if !route.method.is_safe() {
+        all.extend([StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+    }
+    if !matches!(route.takes, Takes::Nothing) {
+        all.extend([StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY]);
+    }
+    if route.takes_keys() {
+        all.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    if route.conditional {
+        all.extend([StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED]);
+    }
+    all.sort_by_key(StatusCode::as_u16);
+    all.dedup();
+    all
+}

@@ -1,0 +1,284 @@
+//! REST over a real store in memory: who asks is told by the name in `Authorization`.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use actix_web::body::to_bytes;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::test::TestRequest;
+use actix_web::{App, HttpRequest, test};
+use bellhop_adapters::secrets::MasterKeySource;
+use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
+use bellhop_call::ports::{CallRecords, KeptCall, Wanted};
+use bellhop_connect::ports::{FiledHistories, History, Pending, StoreError};
+use bellhop_connect::session_history_key::FiledAs;
+use bellhop_tenancy::Secret;
+use bellhop_tenancy::access::{Author, Credential, CredentialKind, Role, SecretHash, SignedIn, Standing, TenantRole};
+use bellhop_tenancy::id::{Id, TenantId};
+use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use bellhop_tenancy::store::{NewTenant, Tenants};
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use super::route::{Route, Takes};
+use super::{Door, Ports, Rest};
+use crate::API;
+use crate::ports::{Events, Judge, LiveCall, LiveCalls, Reasons};
+use crate::problem::Problem;
+
+mod calls;
+mod documents;
+mod frame;
+mod isolation;
+mod numbers;
+mod people;
+
+/// A server, and everybody it knows.
+pub(super) struct House {
+    rest: Rest,
+    pub(super) store: SqlTenants,
+    pub(super) calls: Arc<StandIn>,
+    /// Two tenants: `acme`, and `other`.
+    pub(super) acme: TenantId,
+    pub(super) other: TenantId,
+}
+
+/// Everybody who may ask, by name.
+struct Known(HashMap<String, Author>);
+
+/// What was answered.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HashMap<String, String>,
+    pub(super) body: Value,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn etag(&self) -> &str {
+        &self.headers["etag"]
+    }
+
+    pub(super) fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
+    }
+
+    /// Where in the body mistakes are, each with its sentence.
+    pub(super) fn faults(&self) -> Vec<(String, String)> {
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        let text = |error: &Value, key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        errors.iter().map(|error| (text(error, "pointer"), text(error, "detail"))).collect()
+    }
+}
+
+impl Door for Known {
+    fn who<'a>(&'a self, request: &'a HttpRequest) -> LocalBoxFuture<'a, Result<Author, Problem>> {
+        let name = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let known = self.0.get(name).cloned().ok_or_else(|| Problem::unauthorized("nobody is called so"));
+        Box::pin(std::future::ready(known))
+    }
+}
+
+/// A server that lets no failover go anywhere.
+struct NoTransfers;
+
+impl Judge for NoTransfers {
+    fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
+        let target = settings.sip.failover.target.as_ref();
+        target.map(|_| Mistake::of_value("sip.failure_target", "goes nowhere here")).into_iter().collect()
+    }
+}
+
+/// Calls that are up and over, and their conversations, in memory.
+#[derive(Default)]
+pub(super) struct StandIn {
+    pub(super) up: Mutex<Vec<LiveCall>>,
+    pub(super) over: Mutex<Vec<KeptCall>>,
+    pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
+}
+
+impl LiveCalls for StandIn {
+    fn list(&self, tenant: Option<&str>) -> Vec<LiveCall> {
+        let up = self.up.lock().expect("no panic");
+        up.iter().filter(|call| tenant.is_none_or(|tenant| call.tenant == tenant)).cloned().collect()
+    }
+
+    fn hang_up(&self, tenant: Option<&str>, call: &str) -> bool {
+        let found = self.list(tenant).into_iter().any(|up| up.call == call);
+        self.up.lock().expect("no panic").retain(|up| !(found && up.call == call));
+        found
+    }
+
+    fn events(&self, tenant: Option<&str>, call: &str) -> Option<Box<dyn Events>> {
+        let found = self.list(tenant).into_iter().any(|up| up.call == call);
+        found.then(|| Box::new(Two(2)) as Box<dyn Events>)
+    }
+}
+
+/// Two events, and the end.
+struct Two(u32);
+
+impl Events for Two {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
+        let left = self.0;
+        self.0 = left.saturating_sub(1);
+        Box::pin(std::future::ready((left > 0).then(|| format!("{{\"left\":{left}}}"))))
+    }
+}
+
+impl CallRecords for StandIn {
+    fn find_call<'a>(&'a self, name: &'a str) -> bellhop_call::ports::Answer<'a, Option<KeptCall>> {
+        let over = self.over.lock().expect("no panic");
+        // By its Call-ID too, which stands in its details here.
+        let found = over.iter().find(|kept| [&kept.session, &kept.call, &kept.details].contains(&&name.to_owned()));
+        Box::pin(std::future::ready(Ok(found.cloned())))
+    }
+
+    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> bellhop_call::ports::Answer<'a, Vec<KeptCall>> {
+        let over = self.over.lock().expect("no panic");
+        let is_wanted = |kept: &&KeptCall| {
+            wanted.tenant.as_ref().is_none_or(|tenant| kept.tenant == *tenant)
+                && wanted.from_unix_ms.is_none_or(|from| kept.began_unix_ms >= from)
+                && wanted.until_unix_ms.is_none_or(|until| kept.began_unix_ms < until)
+        };
+        let mut found: Vec<KeptCall> = over.iter().filter(is_wanted).cloned().collect();
+        found.sort_by_key(|kept| std::cmp::Reverse(kept.began_unix_ms));
+        found.truncate(count as usize);
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl FiledHistories for StandIn {
+    fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
+        let all = self.conversations.lock().expect("no panic");
+        let found = all.iter().find(|(filed, _)| filed == name).map(|(_, history)| history.clone());
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl Reasons for StandIn {
+    fn explain(&self, reason: &str) -> (String, String) {
+        (format!("it is {reason}"), "do nothing".to_owned())
+    }
+}
+
+fn somebody(name: &str, standing: Standing, kind: CredentialKind) -> (String, Author) {
+    let secret = Secret::new("shown");
+    let (id, user, hash) = (Id::new(1, [1; 10]), Id::new(2, [2; 10]), SecretHash::of(&secret));
+    let credential = Credential { id, kind, hash, user, name: name.into(), standing, expires_unix_ms: i64::MAX };
+    let signed_in = credential.admit(&secret, 0).expect("its secret");
+    (name.to_owned(), Author { signed_in, from: "192.0.2.7".into() })
+}
+
+impl House {
+    pub(super) async fn new() -> Self {
+        let database = Database::open("sqlite::memory:", None).await.expect("in memory");
+        let keys = MasterKeys { current: MasterKeySource::Memory, previous: None };
+        let store = SqlTenants::open(database, &keys, None).await.expect("opens");
+        let by = Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() };
+        let mut made = vec![];
+        for name in ["acme", "other"] {
+            let new = NewTenant { name: name.into(), title: name.into(), plan: "plus".into() };
+            made.push(store.add_tenant(&by, new).await.expect("added").id);
+        }
+        let of = |tenant: TenantId, role| Standing::OfTenant(tenant, role);
+        let (acme, other) = (made[0], made[1]);
+        let (session, token) = (CredentialKind::Session, CredentialKind::Token);
+        let known = [
+            somebody("operator", Standing::Operator, session),
+            somebody("admin", of(acme, TenantRole::Admin), session),
+            somebody("viewer", of(acme, TenantRole::Viewer), session),
+            somebody("agent", of(acme, TenantRole::Agent), session),
+            somebody("program", of(acme, TenantRole::Admin), token),
+            somebody("stranger", of(other, TenantRole::Admin), session),
+        ];
+        let door = Arc::new(Known(known.into_iter().collect()));
+        let calls = Arc::new(StandIn::default());
+        let rest = Rest::new(Ports {
+            door,
+            store: Arc::new(store.clone()),
+            judge: Arc::new(NoTransfers),
+            calls: calls.clone(),
+            records: calls.clone(),
+            histories: calls.clone(),
+            reasons: calls.clone(),
+            public_url: "https://bellhop.example".to_owned(),
+            random: Box::new(|bytes| rand::fill(bytes)),
+        });
+        Self { rest, store, calls, acme, other }
+    }
+
+    pub(super) fn routes(&self) -> &[Route] {
+        &self.rest.0.routes
+    }
+
+    pub(super) async fn ask(&self, request: TestRequest) -> Answer {
+        let rest = self.rest.clone();
+        let app = test::init_service(App::new().configure(|config| rest.configure(config))).await;
+        let response = test::call_service(&app, request.to_request()).await;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
+        let headers: HashMap<_, _> = headers.collect();
+        assert_eq!(headers["cache-control"], "no-store");
+        assert!(headers.contains_key("x-request-id") && headers["x-content-type-options"] == "nosniff");
+        let body = to_bytes(response.into_body()).await.expect("a body");
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        let is_json = headers.get("content-type").is_some_and(|media_type| media_type.contains("json"));
+        let body = if is_json { serde_json::from_str(&text).expect("JSON") } else { Value::Null };
+        if status >= 400 {
+            assert_eq!(headers["content-type"], "application/problem+json", "{text}");
+            assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{text}");
+        }
+        Answer { status, headers, body, text }
+    }
+
+    pub(super) async fn get(&self, who: &str, path: &str) -> Answer {
+        self.ask(of(who, Method::GET, path)).await
+    }
+
+    pub(super) async fn post(&self, who: &str, path: &str, body: Value) -> Answer {
+        self.ask(of(who, Method::POST, path).set_json(body)).await
+    }
+
+    pub(super) async fn patch(&self, who: &str, path: &str, seen: &str, body: Value) -> Answer {
+        let request = of(who, Method::PATCH, path).insert_header(("If-Match", seen));
+        let request =
+            request.set_payload(body.to_string()).insert_header((CONTENT_TYPE, "application/merge-patch+json"));
+        self.ask(request).await
+    }
+
+    pub(super) async fn delete(&self, who: &str, path: &str, seen: &str) -> Answer {
+        self.ask(of(who, Method::DELETE, path).insert_header(("If-Match", seen))).await
+    }
+}
+
+pub(super) fn of(who: &str, method: Method, path: &str) -> TestRequest {
+    TestRequest::default().method(method).uri(&format!("{API}{path}")).insert_header((AUTHORIZATION, who))
+}
+
+/// A request that says all that a route asks for, about the things of these identifiers.
+pub(super) fn request_of(route: &Route, who: &str, id: &str) -> TestRequest {
+    let path: Vec<&str> = route.path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect();
+    let required = route.query.iter().filter(|parameter| parameter.required);
+    let query: Vec<String> = required.map(|parameter| format!("{}={id}", parameter.name)).collect();
+    let path = format!("{}?{}", path.join("/"), query.join("&"));
+    let mut request = of(who, route.method.clone(), path.trim_end_matches('?'));
+    if route.conditional {
+        request = request.insert_header(("If-Match", "\"1\""));
+    }
+    match route.takes {
+        Takes::Nothing => request,
+        Takes::Json(_) => request.set_json(json!({})),
+        Takes::MergePatch(_) => request.set_payload("{}").insert_header((CONTENT_TYPE, "application/merge-patch+json")),
+        Takes::Csv => request.set_payload("").insert_header((CONTENT_TYPE, "text/csv")),
+    }
+}
+
+/// Everybody of [`House::new`] with a role.
+pub(super) const WITH_ROLES: [(&str, Role); 4] =
+    [("agent", Role::Agent), ("viewer", Role::Viewer), ("admin", Role::Admin), ("operator", Role::Operator)];

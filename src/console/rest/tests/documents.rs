@@ -1,0 +1,148 @@
+//! Assistants, services and integrations.
+
+use super::*;
+
+pub(super) const SCRIPT: &str =
+    "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: hi}\n";
+const INSTANCE: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
+
+/// An integration with its parts: its answer.
+pub(super) async fn furnish(house: &House, who: &str, name: &str) -> Answer {
+    let (assistant, services) = parts(house, who, name).await;
+    let settings = json!({
+        "assistant": [assistant], "speech_to_text": [services[0]], "text_to_speech": [services[1]],
+        "connect": {"instance_arn": INSTANCE, "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "s3cret-key"},
+    });
+    let made = house.post(who, "/integrations", json!({"name": name, "settings": settings})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    made
+}
+
+async fn parts(house: &House, who: &str, name: &str) -> (String, [String; 2]) {
+    let settings = json!({"kind": "scripted", "script_text": SCRIPT});
+    let assistant = house.post(who, "/assistants", json!({"name": name, "settings": settings})).await;
+    assert_eq!(assistant.status, 201, "{assistant:?}");
+    let mut services = vec![];
+    for (port, kind) in [("speech_to_text", "counting"), ("text_to_speech", "flite")] {
+        let body = json!({"name": format!("{name} {port}"), "settings": {"port": port, "kind": kind}});
+        services.push(house.post(who, "/services", body).await.id());
+    }
+    (assistant.id(), [services[0].clone(), services[1].clone()])
+}
+
+#[actix_web::test]
+async fn a_secret_goes_in_and_never_comes_out() {
+    let house = House::new().await;
+    let made = furnish(&house, "admin", "phone").await;
+    let path = format!("/integrations/{}", made.id());
+    let shown = house.get("viewer", &path).await;
+    assert!(!shown.text.contains("s3cret") && !shown.text.contains("kept:"), "{}", shown.text);
+    let hints = shown.body["secrets"].as_array().expect("hints");
+    let told: Vec<(&str, &Value)> =
+        hints.iter().map(|hint| (hint["path"].as_str().expect("a path"), &hint["last_four"])).collect();
+    assert_eq!(told, [("connect.access_key_id", &json!("MPLE")), ("connect.secret_access_key", &Value::Null)]);
+    let renamed = house.patch("admin", &path, shown.etag(), json!({"name": "line"})).await;
+    assert_eq!((renamed.status, renamed.body["secrets"].as_array().map(Vec::len)), (200, Some(2)), "{renamed:?}");
+    let place = json!({"settings": {"connect": {"secret_access_key": "kept:connect.access_key_id"}}});
+    let refused = house.patch("admin", &path, renamed.etag(), place).await;
+    assert_eq!((refused.status, refused.faults()[0].0.as_str()), (422, "#/settings/connect/secret_access_key"));
+    let file = json!({"settings": {"connect": {"secret_access_key": "file:/etc/shadow"}}});
+    let refused = house.patch("admin", &path, renamed.etag(), file).await;
+    assert!(refused.status == 422 && refused.faults()[0].1.contains("a place on the server"), "{refused:?}");
+    let newer = json!({"settings": {"connect": {"secret_access_key": "n3wer-key"}}});
+    let changed = house.patch("admin", &path, renamed.etag(), newer).await;
+    assert!(changed.status == 200 && !changed.text.contains("n3wer"), "{changed:?}");
+    let without = json!({"settings": {"connect": null}});
+    let changed = house.patch("admin", &path, changed.etag(), without).await;
+    assert_eq!((changed.status, &changed.body["secrets"]), (200, &json!([])), "{changed:?}");
+}
+
+#[actix_web::test]
+async fn mistakes_are_told_at_once_by_pointer_and_in_the_words_of_the_file() {
+    let house = House::new().await;
+    let (assistant, services) = parts(&house, "admin", "phone").await;
+    let bad = json!({
+        "assistant": [assistant], "speech_to_text": [services[1]], "text_to_speech": ["nobody"],
+        "nam": 1, "max_calls": 7, "sip": {"sources": ["x"], "failure_target": "sip:a@b"},
+    });
+    let refused = house.post("admin", "/integrations", json!({"name": "x", "settings": bad})).await;
+    let faults = refused.faults();
+    let at =
+        |pointer: &str| faults.iter().find(|(at, _)| at == pointer).map(|(_, why)| why.as_str()).unwrap_or_default();
+    assert_eq!(refused.status, 422);
+    assert_eq!(at("#/settings/max_calls"), "is the plan's to say: leave it out");
+    assert_eq!(at("#/settings/speech_to_text/0"), "is a service of another port than speech_to_text");
+    assert_eq!(at("#/settings/text_to_speech/0"), "`nobody` is no service of this tenant");
+    assert_eq!(at("#/settings/sip/failure_target"), "goes nowhere here");
+    assert!(at("#/settings/nam").starts_with("is not a known key"), "{faults:?}");
+    let kind = house
+        .post("admin", "/services", json!({"name": "y", "settings": {"port": "text_to_speech", "kind": "siri"}}))
+        .await;
+    assert_eq!((kind.status, kind.faults()[0].0.as_str()), (422, "#/settings/kind"));
+    let none = house.post("admin", "/services", json!({"name": "y"})).await;
+    assert_eq!((none.status, none.faults()[0].0.as_str()), (422, "#/settings"));
+    let twice = house
+        .post("admin", "/assistants", json!({"name": "phone", "settings": {"kind": "scripted", "script_text": SCRIPT}}))
+        .await;
+    assert_eq!(twice.status, 409, "{twice:?}");
+}
+
+#[actix_web::test]
+async fn a_part_is_judged_with_each_integration_that_uses_it_and_stays_while_one_does() {
+    let house = House::new().await;
+    let integration = furnish(&house, "admin", "phone").await;
+    let speaks = integration.body["settings"]["text_to_speech"][0].as_str().expect("an id").to_owned();
+    let path = format!("/services/{speaks}");
+    let service = house.get("admin", &path).await;
+    let moved = json!({"settings": {"port": "speech_to_text", "kind": "counting"}});
+    let refused = house.patch("admin", &path, service.etag(), moved).await;
+    assert!(refused.status == 422 && refused.faults()[0].1.contains("in the integration `phone`"), "{refused:?}");
+    let used = house.delete("admin", &path, service.etag()).await;
+    assert_eq!(used.status, 409, "{used:?}");
+    let line = format!("/integrations/{}", integration.id());
+    assert_eq!(house.delete("admin", &line, integration.etag()).await.status, 204);
+    assert_eq!(house.delete("admin", &path, service.etag()).await.status, 204);
+}
+
+#[actix_web::test]
+async fn nothing_of_anothers_is_used_and_a_plan_without_contact_center_hands_nothing_over() {
+    let house = House::new().await;
+    let (assistant, services) = parts(&house, "stranger", "theirs").await;
+    let settings = json!({"assistant": [assistant], "speech_to_text": [services[0]], "text_to_speech": [services[1]]});
+    let refused = house.post("admin", "/integrations", json!({"name": "x", "settings": settings})).await;
+    assert_eq!((refused.status, refused.faults().len()), (422, 3), "{refused:?}");
+    let for_them = house.post("admin", &format!("/integrations?tenant={}", house.other), json!({})).await;
+    assert_eq!(for_them.status, 404);
+    let unnamed = house.post("operator", "/assistants", json!({"name": "x", "settings": {}})).await;
+    assert_eq!(unnamed.status, 400, "an operator says for whom");
+    let tenant = house.get("operator", &format!("/tenants/{}", house.acme)).await;
+    let path = format!("/tenants/{}", house.acme);
+    assert_eq!(house.patch("operator", &path, tenant.etag(), json!({"plan": "trial"})).await.status, 200);
+    let (assistant, services) = parts(&house, "admin", "phone").await;
+    let settings = json!({
+        "assistant": [assistant], "speech_to_text": [services[0]], "text_to_speech": [services[1]],
+        "connect": {"instance_arn": INSTANCE, "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "s3cret-key"},
+    });
+    let refused = house.post("admin", "/integrations", json!({"name": "x", "settings": settings})).await;
+    assert!(refused.status == 422 && refused.faults()[0].1.contains("has no contact center"), "{refused:?}");
+}
+
+#[actix_web::test]
+async fn which_nodes_serve_an_integration_is_told() {
+    use bellhop_tenancy::store::{AppliedBy, ChangeFeed, NotApplied};
+    let house = House::new().await;
+    let made = furnish(&house, "admin", "phone").await;
+    let path = format!("/integrations/{}/applied", made.id());
+    let change = house.store.newest_change().await.expect("a number");
+    let node = |node: &str, change, why: &[&str]| {
+        let integration = made.id().parse().expect("an id");
+        let not = NotApplied { integration, why: why.iter().map(|why| (*why).to_owned()).collect() };
+        AppliedBy { node: node.into(), change, not_applied: if why.is_empty() { vec![] } else { vec![not] } }
+    };
+    for applied in [node("a", change, &[]), node("b", change, &["no voice"]), node("c", change - 1, &[])] {
+        house.store.note_applied(applied).await.expect("noted");
+    }
+    let told = house.get("viewer", &path).await.body;
+    assert_eq!(told["applied"]["told"], "2 of 3 nodes");
+    assert_eq!(told["not_applied"], json!([{"node": "b", "why": ["no voice"]}]));
+}
