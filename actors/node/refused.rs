@@ -69,6 +69,28 @@ pub enum Why {
     NotAcceptable,
 }
 
+impl Why {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Draining,
+        Self::NobodysNumber,
+        Self::SeveralOwners,
+        Self::NotFromThere,
+        Self::OtherServerName,
+        Self::LoginNeedsTls,
+        Self::WrongLogin,
+        Self::KeyInTheClear,
+        Self::OtherInstance,
+        Self::NodeFull,
+        Self::TenantFull,
+        Self::TenantTooFast,
+        Self::Unacknowledged,
+        Self::NoPorts,
+        Self::TooManyTurnedAway,
+        Self::NotAcceptable,
+    ];
+}
+
 /// Everything of a reason in one place: its word, what happened, and what to do.
 struct Words(&'static str, &'static str, &'static str);
 

@@ -198,6 +198,22 @@ pub(crate) fn script_mistakes(BadScript(mistakes): BadScript) -> impl Iterator<I
     })
 }
 
+/// What is wrong with the scripts that stand in a document itself, by path.
+pub(crate) fn mistakes_of_scripts(settings: &TenantSettings) -> Vec<settings::Mistake> {
+    let of = |service: &Ranked<AssistantKind>| match &service.kind {
+        AssistantKind::Scripted { script: settings::Script::Text(text) } => {
+            let told = Script::parse(text).err().map(|bad| Found::ScriptText(bad).told(service)).unwrap_or_default();
+            let of_document = told.into_iter().filter_map(|mistake| match mistake {
+                EngineMistake::Of(mistake) => Some(mistake),
+                EngineMistake::Within { .. } => None,
+            });
+            of_document.collect()
+        }
+        _ => vec![],
+    };
+    settings.assistant.iter().flat_map(of).collect()
+}
+
 fn at_rest<S: ?Sized + Send + Sync + 'static>(services: &InOrder<S>) -> AtRest {
     let services = services.clone();
     Box::new(move || services.at_rest())

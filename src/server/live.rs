@@ -125,6 +125,16 @@ impl Live {
         Self { lines: broadcast::channel(LINES_MAX).0, refused: Arc::default() }
     }
 
+    /// Whoever hears every line from now on; one who is slow misses some.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<str>> {
+        self.lines.subscribe()
+    }
+
+    /// How the lines of a call begin.
+    pub fn beginning_of(call: CallId) -> String {
+        format!("{{\"call\":\"{call}\",")
+    }
+
     fn answer(&self, order: &str, hang_up: &HangUp) -> String {
         let answer = match serde_json::from_str(order) {
             Ok(Command::HangUp(call)) if call.parse().is_ok_and(|call| hang_up(call)) => Answer::HungUp,

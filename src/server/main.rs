@@ -1,11 +1,13 @@
 //! The command line: `serve`, `check`, `calls`, `voices`, `test-connection`, `demo`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use bellhop::cli::calls::Calls;
 use bellhop::config::{Mistakes, Reading};
+use bellhop::console::{self, Console, claim};
 use bellhop::http::{self, Shared};
 use bellhop::log;
 use bellhop::signals::{self, Patience, Signals};
@@ -131,6 +133,27 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// A server that has no operator invites one: whoever can read what it prints, or the file, may be it.
+async fn invite_first_operator(server: &Server, public_url: &str, configuration: &std::path::Path) {
+    let link = match console::claim_link(server, public_url).await {
+        Ok(Some(link)) => link,
+        Ok(None) => return,
+        Err(error) => {
+            return tracing::error!(%error, "nobody can be invited to be the first operator: restart once the store answers");
+        }
+    };
+    let told = format!("become the operator of this server, once and within 24 hours: {}", link.expose());
+    // Not into the log; and whoever reads no further ends no server.
+    let _ = writeln!(std::io::stdout(), "{told}");
+    let folder = configuration.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match claim::keep(&link, folder.unwrap_or(std::path::Path::new("."))) {
+        Ok(file) => tracing::info!(file = %file.display(), "the link by which somebody becomes operator is in a file"),
+        Err(error) => {
+            tracing::warn!(%error, "the link by which somebody becomes operator was printed, and is in no file")
+        }
+    }
+}
+
 async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let reading = Reading::of_file(path)?;
@@ -149,7 +172,10 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
         // There is no call yet.
         _ = signals.wish() => return Ok(()),
     };
-    let (address, metrics_address) = http::serve(page, apart, Shared { server: Arc::clone(&server), metrics })?;
+    let console = Some(Console::of(&server, &public_url)?);
+    invite_first_operator(&server, &public_url, path).await;
+    let shared = Shared { server: Arc::clone(&server), metrics, console };
+    let (address, metrics_address) = http::serve(page, apart, shared)?;
     for listen in &server.sip {
         tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");
     }

@@ -294,6 +294,8 @@ async fn delete(asked: Asked, sort: Sort) -> Outcome {
 
 async fn serving(asked: Asked) -> Outcome {
     let kept = find(&asked, INTEGRATIONS).await?;
+    // Its parts and numbers change too: who has the newest of everything has all of them.
+    let newest = asked.ports.store.newest_change().await?;
     let nodes = asked.ports.store.applied().await?;
     let is_of = |not: &&NotApplied| not.integration == kept.id;
     let unserved = nodes.iter().flat_map(|node| {
@@ -301,5 +303,5 @@ async fn serving(asked: Asked) -> Outcome {
         not_applied.map(|not| Unserved { node: node.node.clone(), why: not.why.clone() })
     });
     let not_applied: Vec<Unserved> = unserved.collect();
-    Ok(Given::one(&Serving { applied: Applied::of(&nodes, kept.stamp.change), not_applied }))
+    Ok(Given::one(&Serving { applied: Applied::of(&nodes, newest), not_applied }))
 }

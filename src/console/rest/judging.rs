@@ -119,8 +119,14 @@ impl<'a> Judging<'a> {
         let told =
             |mistakes: Vec<Mistake>| Problem::faults(mistakes.iter().map(|mistake| at(mistake, settings)).collect());
         let apart = apart.map_err(told)?;
-        let Some(id) = id else { return Ok((apart, vec![])) };
-        let mut faults: Vec<Fault> = vec![];
+        let (section, own) = (section_of(kind, settings), id.unwrap_or_else(|| Id::new(0, [0; 10])));
+        let alone: Table = [(section, Value::List(vec![Value::Text(own.to_string())]))].into_iter().collect();
+        let alone = self.mistakes(&self.composed(self.tenant.id.0, &alone, &[], Some((own, kind, settings))));
+        let mut faults: Vec<Fault> =
+            alone.iter().filter(|(of, _)| *of == own).map(|(_, mistake)| at(mistake, settings)).collect();
+        let Some(id) = id.filter(|_| faults.is_empty()) else {
+            return if faults.is_empty() { Ok((apart, vec![])) } else { Err(Problem::faults(faults)) };
+        };
         for integration in self.integrations.iter().filter(|kept| uses(&kept.document, id)) {
             let before = self.mistakes(&self.composed(integration.id, &integration.document, &[], None));
             let composed = self.composed(integration.id, &integration.document, &[], Some((id, kind, settings)));
@@ -161,6 +167,14 @@ impl<'a> Judging<'a> {
         further.extend(self.plan.judge(&read.settings).err());
         mistakes.extend(further.into_iter().map(|mistake| composed.whose(mistake)));
         mistakes
+    }
+}
+
+/// The list of an integration that a part stands in.
+fn section_of(kind: KeptKind, settings: &Table) -> String {
+    match (kind, settings.get("port")) {
+        (KeptKind::Service, Some(Value::Text(port))) => port.clone(),
+        _ => "assistant".to_owned(),
     }
 }
 

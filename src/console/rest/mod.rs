@@ -1,6 +1,6 @@
 //! REST: `/api/v1`, over the ports of `bellhop_tenancy::store` and of [`crate::ports`]. How to use it: `docs/rest.md`.
 //!
-//! Each resource is a file with its rows of the table of routes ([`Route`]); `door.rs` is the way of every request. Invariant: what
+//! Each resource is a file with its rows of the table of routes (`route.rs`); `door.rs` is the way of every request. Invariant: what
 //! is not in the table is not there, and what is in it asks who is signed in, may no less than its row says, and is in the OpenAPI
 //! document.
 

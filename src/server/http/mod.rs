@@ -14,6 +14,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, Data};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
 
+use crate::console::Console;
 use crate::series::Series;
 use crate::wiring::Server;
 
@@ -24,6 +25,8 @@ pub struct Shared {
     pub server: Arc<Server>,
     /// The series of all metrics.
     pub metrics: Series,
+    /// REST and the sign-in, if they are served.
+    pub console: Option<Console>,
 }
 
 /// Installs the recorder of all metrics; once per process.
@@ -59,7 +62,7 @@ pub fn serve(
 ) -> std::io::Result<(SocketAddr, Option<SocketAddr>)> {
     let address = pages.local_addr()?;
     let apart = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
-    let (data, beside) = (Data::new(shared.clone()), metrics.is_none());
+    let (data, beside, console) = (Data::new(shared.clone()), metrics.is_none(), shared.console.clone());
     let server = HttpServer::new(move || {
         let app = App::new()
             .app_data(data.clone())
@@ -67,6 +70,11 @@ pub fn serve(
             .service(resource("/readyz", health::readyz))
             .service(resource("/loadAgentAppFrame.html", agent_page::agent_page))
             .service(resource("/loadAgentApp.js", agent_page::load_agent_app));
+        let app = app.configure(|config| {
+            if let Some(console) = &console {
+                console.configure(config);
+            }
+        });
         if beside { app.service(resource("/metrics", health::metrics)) } else { app }
     });
     actix_rt::spawn(server.workers(1).disable_signals().listen(pages)?.run());

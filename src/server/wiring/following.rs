@@ -12,10 +12,9 @@ use bellhop_tenancy::store::{AppliedBy, Everything, NotApplied, StoreError, Tena
 use bellhop_tenancy::succession::{Absent, Change};
 
 use super::changing::{Came, Ending, Said, lock};
-use super::judging::Bench;
 use super::kept::{self, Around, KeptFound};
 use super::tenants::{Everybody, Origin};
-use super::{Reloading, Server};
+use super::{Bench, Reloading, Server};
 
 /// The pause after the store did not answer.
 const SILENCE_PAUSE: Duration = Duration::from_secs(2);
@@ -36,6 +35,11 @@ impl Following {
     pub(super) fn new(tenants: Arc<dyn TenantStore>) -> Self {
         let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self { tenants, node: format!("{host}:{}", std::process::id()), applied: tokio::sync::Mutex::default() }
+    }
+
+    /// The store.
+    pub(super) fn tenants(&self) -> Arc<dyn TenantStore> {
+        Arc::clone(&self.tenants)
     }
 }
 
@@ -108,7 +112,7 @@ impl Reloading {
     async fn serve_kept(&mut self, server: &Server, everything: Arc<Everything>) -> Result<Vec<NotApplied>, Ending> {
         let before = server.current.everybody();
         let change = everything.change;
-        let (shared, around) = (self.changing.shared(), self.around(&before));
+        let (shared, around) = (self.changing.shared(), Self::around(&before, server.bench()));
         // Engines are loaded, and packages may be missing: off this thread.
         let opened = tokio::task::spawn_blocking(move || kept::read(&everything, &around, &mut lock(&shared)));
         let KeptFound { found, bad, ids, limits } = opened.await.map_err(|_| Ending)?;
@@ -125,7 +129,7 @@ impl Reloading {
         Ok(not_applied.collect())
     }
 
-    fn around(&self, before: &Everybody) -> Around {
+    fn around(before: &Everybody, bench: Bench) -> Around {
         let (kept, of_file): (Vec<_>, Vec<_>) =
             before.directory.all().iter().partition(|served| served.origin == Origin::Store);
         let kept = kept.into_iter().map(|served| {
@@ -134,11 +138,7 @@ impl Reloading {
         });
         let skipped = before.skipped.iter().map(|(name, _)| name);
         let names = of_file.into_iter().map(|served| &served.settings.name).chain(skipped);
-        Around {
-            before: kept.collect(),
-            of_file: names.map(|name| name.to_ascii_lowercase()).collect(),
-            bench: Bench::of(&self.started),
-        }
+        Around { before: kept.collect(), of_file: names.map(|name| name.to_ascii_lowercase()).collect(), bench }
     }
 }
 

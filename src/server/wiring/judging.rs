@@ -7,6 +7,7 @@ use bellhop_tenancy::settings::{Mistake, TenantSettings};
 
 use super::targets;
 use crate::config::{Aws, Config, lack_of_tls, need_tls};
+use crate::engines::mistakes_of_scripts;
 
 /// What settings are judged by that only a restart changes.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ impl Bench {
     pub(crate) fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
         let mut mistakes = targets::mistakes(settings, &self.aws);
         mistakes.extend(need_tls(settings, self.lack_of_tls));
+        mistakes.extend(mistakes_of_scripts(settings));
         mistakes
     }
 }

@@ -29,17 +29,18 @@ use bellhop_actors::services::Observer;
 use bellhop_actors::signalling::transport::{Listen, SocketWire};
 use bellhop_actors::supervision::watchdog::Watchdog;
 use bellhop_adapters::log_webhook::LogWebhook;
-use bellhop_call::ports::Readiness;
+use bellhop_call::ports::{CallRecords, Readiness};
 use bellhop_connect::ports::FiledHistories;
 use bellhop_tenancy::Integration;
 use bellhop_tenancy::register::Register;
+use bellhop_tenancy::store::TenantStore;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
-use crate::live::Both;
+use crate::live::{Both, Live};
 use crate::process;
 use crate::records::{self, Books};
 use crate::series::Series;
@@ -48,6 +49,7 @@ use changing::Changing;
 pub(crate) use connections::connection;
 use following::Following;
 pub use following::follow_store;
+pub(crate) use judging::Bench;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -84,6 +86,10 @@ pub struct Server {
     pub readiness: Arc<dyn Readiness>,
     /// Whether new calls are welcome.
     pub open: Arc<AtomicBool>,
+    /// Calls that are over.
+    pub records: Arc<dyn CallRecords>,
+    live: Arc<Live>,
+    bench: Bench,
     reception: Addr<Reception>,
     wire: SocketWire,
     died: Arc<Notify>,
@@ -133,6 +139,12 @@ pub enum StartError {
     /// The system has no thread to give.
     #[error("a thread could not be started: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<store::CannotServe> for StartError {
+    fn from(error: store::CannotServe) -> Self {
+        Self::Storage { why: error.to_string() }
+    }
 }
 
 /// Everything that is wrong with a file and with what it names: scripts, voices, packages. Nothing is started or created.
@@ -190,14 +202,12 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { config, skipped, engines, shared, receivers } = prepared;
         let bound = starting::bind(&config).await?;
-        let opened = store::open(&config.storage).await;
-        let store::Opened { calls: store, tenants } =
-            opened.map_err(|error| StartError::Storage { why: error.to_string() })?;
+        let store::Opened { calls: store, tenants } = store::open(&config.storage).await?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = starting::serve_live(&config, &registry).await;
         let observer: Arc<dyn Observer> = match observer {
-            Some(observer) => Arc::new(Both(live, observer)),
-            None => live,
+            Some(observer) => Arc::new(Both(live.clone(), observer)),
+            None => live.clone(),
         };
         let books = Books::open(&store, receivers);
         let workshop = Workshop::of(&config, &store, &observer, &books);
@@ -215,19 +225,22 @@ impl Server {
         let endpoint = starting::endpoint(wire.clone(), &reception, trusted);
         let (watchdog, died) = starting::watch(&registry, &reception, endpoint.clone(), wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
-        let drain = config.sip.drain;
+        let (drain, bench, open) = (config.sip.drain, Bench::of(&config), Arc::new(AtomicBool::new(true)));
         let changing = Changing::new(shared, workshop, upkeep, register, series);
         let reloading = Reloading { started: config, changing };
         let server = Self {
             sip,
             registry,
             histories: store.clone(),
+            records: store.clone(),
+            live,
             readiness: store,
-            open: Arc::new(AtomicBool::new(true)),
+            open,
             reception,
             wire,
             died,
             drain,
+            bench,
             books,
             socket,
             current,
@@ -240,6 +253,21 @@ impl Server {
         server.catch_up_at_first().await;
         serving.start(&endpoint);
         Ok(server)
+    }
+
+    /// What is kept of tenants.
+    pub fn tenants(&self) -> Arc<dyn TenantStore> {
+        self.following.tenants()
+    }
+
+    /// What tells of calls as they happen.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// What settings of tenants are judged by.
+    pub(crate) fn bench(&self) -> Bench {
+        self.bench.clone()
     }
 
     /// The integrations of a tenant that are served.

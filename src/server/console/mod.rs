@@ -1,0 +1,92 @@
+//! What REST and the sign-in ask of this server, given to `src/console/` as ports.
+//!
+//! Invariant: nothing of the console holds a call up: it runs on the threads of HTTP, and asks registries and stores.
+
+mod live_calls;
+mod reasons;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use actix_web::web::{Data, ServiceConfig};
+use bellhop_console::ports::Judge;
+use bellhop_console::rest::{BySignIn, Ports, Rest};
+pub use bellhop_console::sign_in::claim;
+use bellhop_console::sign_in::{self, Clock, Random, Settings, SignIn};
+use bellhop_tenancy::Secret;
+use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use bellhop_tenancy::store::StoreError;
+
+use crate::wiring::{Bench, Server};
+use live_calls::Calls;
+use reasons::WhyCallsAreRefused;
+
+/// The console of a server; clones share it.
+#[derive(Clone)]
+pub struct Console {
+    rest: Rest,
+    sign_in: Data<SignIn>,
+}
+
+/// Why there is no console.
+#[derive(Debug, thiserror::Error)]
+pub enum NoConsole {
+    /// Cookies and links need an address.
+    #[error("http.public_url: {0}")]
+    PublicUrl(#[from] sign_in::settings::NoOrigin),
+    /// The system has no thread to give.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Console {
+    /// Of a server that browsers reach at a public address.
+    pub fn of(server: &Server, public_url: &str) -> Result<Self, NoConsole> {
+        let tenants = server.tenants();
+        let people = sign_in::Ports { sign_ins: tenants.clone(), people: tenants.clone(), audit: tenants.clone() };
+        let settings = Settings::at(public_url)?;
+        let began = Instant::now();
+        let clock = Clock { unix_ms: Box::new(unix_now_ms), monotonic: Box::new(move || began.elapsed()) };
+        let rest = Rest::new(Ports {
+            door: Arc::new(BySignIn),
+            store: tenants,
+            judge: Arc::new(server.bench()),
+            calls: Arc::new(Calls { registry: Arc::clone(&server.registry), live: server.live().clone() }),
+            records: Arc::clone(&server.records),
+            histories: Arc::clone(&server.histories),
+            reasons: Arc::new(WhyCallsAreRefused),
+            public_url: settings.public_url.clone(),
+            random: random(),
+        });
+        Ok(Self { rest, sign_in: Data::new(SignIn::new(people, settings, clock, random())?) })
+    }
+
+    /// Registers every resource.
+    pub(crate) fn configure(&self, config: &mut ServiceConfig) {
+        config.app_data(self.sign_in.clone());
+        sign_in::configure(config);
+        self.rest.configure(config);
+    }
+}
+
+/// The link by which somebody becomes the first operator; none if there is one, or one is invited.
+pub async fn claim_link(server: &Server, public_url: &str) -> Result<Option<Secret>, StoreError> {
+    let tenants = server.tenants();
+    let link = claim::Link::fresh(public_url, &random());
+    claim::first_operator(&*tenants, &*tenants, link, unix_now_ms()).await
+}
+
+impl Judge for Bench {
+    fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
+        Bench::judge(self, settings)
+    }
+}
+
+fn random() -> Random {
+    Box::new(|bytes| rand::fill(bytes))
+}
+
+fn unix_now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,183 @@
+//! REST of the real binary: from the link of its first start to a caller who is handed over to an agent.
+
+use std::time::{Duration, Instant};
+
+use bellhop_rehearsal::caller::{Ended, Line};
+use bellhop_rehearsal::flow::Stop;
+use bellhop_sip::hop::Transport;
+use serde_json::{Value, json};
+
+#[path = "support/callers.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod callers;
+#[path = "support/node.rs"]
+#[allow(dead_code)] // what other tests need of it
+mod node;
+#[path = "support/rest.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod rest;
+
+use callers::{Callers, plan};
+use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in};
+use rest::{Client, PASSWORD};
+
+const NUMBER: &str = "+18005550200";
+const KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
+
+fn start() -> (Node, String) {
+    let (connect, connect_at) = stand_in();
+    let folder = folder();
+    let path = config(&folder, connect_at, "counting", "");
+    (Node::serve(&path, folder, connect), format!("http://{connect_at}"))
+}
+
+/// A tenant with an integration and a number, and what they are called.
+struct Made {
+    tenant: String,
+    assistant: String,
+    integration: String,
+    number: String,
+}
+
+fn make(client: &Client, connect: &str, key: &str) -> Made {
+    let tenant = client.makes("/tenants", json!({"name": "guest", "plan": "plus"}));
+    let of = |path: &str| format!("{path}?tenant={tenant}");
+    let script = SCRIPT.replace("topic: loan", "topic: first");
+    let settings = json!({"kind": "scripted", "script_text": script});
+    let assistant = client.makes(&of("/assistants"), json!({"name": "script", "settings": settings}));
+    let service = |name: &str, port: &str, kind: &str| {
+        client.makes(&of("/services"), json!({"name": name, "settings": {"port": port, "kind": kind}}))
+    };
+    let (hears, speaks) = (service("ears", "speech_to_text", "counting"), service("voice", "text_to_speech", "flite"));
+    let settings = json!({
+        "assistant": [assistant], "speech_to_text": [hears], "text_to_speech": [speaks],
+        "connect": {
+            "instance_arn": INSTANCE, "endpoint_url": connect, "access_key_id": "AKIATEST", "secret_access_key": key,
+        },
+    });
+    let integration = client.makes(&of("/integrations"), json!({"name": "phone", "settings": settings}));
+    let number = client.makes(&of("/numbers"), json!({"number": NUMBER, "integration": integration}));
+    client.waits_for(&integration);
+    Made { tenant, assistant, integration, number }
+}
+
+/// What lands in the contact of a caller who asks for an agent.
+fn hand_off(node: &Node, contact: &str) -> std::collections::BTreeMap<String, String> {
+    let stop = node.connect.contact_arrives(contact, "+12065550100", NUMBER).expect("the flow runs");
+    let Stop::Transferring { user_to_user } = stop else { panic!("{stop:?}") };
+    let mut call = plan(node, Transport::Udp, NUMBER, 7);
+    call.headers = node.connect.headers(contact, &user_to_user);
+    call.lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())];
+    let ended = Callers::place(std::iter::once(call)).reports().remove(0).ended;
+    assert!(matches!(ended, Ended::ByGateway(_)), "{ended:?}");
+    node.connect.attributes(contact).into_iter().collect()
+}
+
+fn calls(node: &Node) -> Ended {
+    let mut call = plan(node, Transport::Udp, NUMBER, 7);
+    call.lines = vec![Line::AtOnce(Duration::ZERO), Line::HangUp];
+    Callers::place(std::iter::once(call)).reports().remove(0).ended
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < limit, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_deleted() {
+    let (node, connect) = start();
+    assert_eq!(Client::new(node.http).get("/tenants").status, 401);
+    let client = Client::operator(&node);
+    let made = make(&client, &connect, "secret");
+    let attributes = hand_off(&node, "c1");
+    assert_eq!(attributes["topic"], "first");
+    let conversation = client.get(&format!("/session-history/{}", attributes["SessionHistoryKey"]));
+    assert_eq!((conversation.status, &conversation.body["tenant"]), (200, &json!("guest")), "{conversation:?}");
+    let list = || client.get(&format!("/calls?tenant={}", made.tenant)).body["items"].clone();
+    wait_for("the call is listed", || list().as_array().is_some_and(|items| items.len() == 1));
+    let call = list()[0]["id"].as_str().expect("a name").to_owned();
+    let record = client.get(&format!("/calls/{call}"));
+    assert_eq!(record.body["details"]["call"]["end_reason"], "assistant_transfer", "{record:?}");
+
+    let script = SCRIPT.replace("topic: loan", "topic: second");
+    let path = format!("/assistants/{}", made.assistant);
+    assert_eq!(client.patches(&path, json!({"settings": {"script_text": script}})).status, 200);
+    client.waits_for(&made.integration);
+    assert_eq!(hand_off(&node, "c2")["topic"], "second");
+    let bad = client.patches(&path, json!({"settings": {"script_text": "start: nowhere"}}));
+    assert_eq!((bad.status, &bad.body["errors"][0]["pointer"]), (422, &json!("#/settings/script_text")), "{bad:?}");
+
+    let tenant = format!("/tenants/{}", made.tenant);
+    assert_eq!(client.patches(&tenant, json!({"state": "suspended"})).status, 200);
+    wait_for("it is suspended", || calls(&node) == Ended::Refused(403));
+    assert_eq!(client.patches(&tenant, json!({"state": "active"})).status, 200);
+    client.waits_for(&made.integration);
+    assert_eq!(calls(&node), Ended::ByCaller);
+    client.deletes(&tenant);
+    wait_for("it is gone", || calls(&node) == Ended::Refused(403));
+    for path in [tenant, path, format!("/numbers/{}", made.number)] {
+        assert_eq!(client.get(&path).status, 404, "{path}");
+    }
+    let audit = client.get("/audit").body;
+    let actions: Vec<&str> =
+        audit["items"].as_array().expect("lines").iter().filter_map(|line| line["action"].as_str()).collect();
+    assert!(actions.starts_with(&["tenant.delete"]) && actions.contains(&"token.add"), "{actions:?}");
+}
+
+#[test]
+fn the_link_is_good_once_and_a_second_start_prints_none() {
+    let (mut node, _) = start();
+    let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");
+    let client = Client::operator(&node);
+    let secret = link.trim().split_once('#').expect("a link").1;
+    let body = json!({"secret": secret, "login": "mallory", "password": PASSWORD});
+    assert_eq!(Client::new(node.http).post("/invitations/accept", body).status, 404);
+    let sign_in =
+        |password: &str| Client::new(node.http).post("/sign-in", json!({"login": "root", "password": password}));
+    assert_eq!((sign_in(PASSWORD).status, sign_in("something else entirely").status), (200, 401));
+    std::fs::remove_file(node.folder.join("operator-claim")).expect("it was there");
+    node.process.kill().expect("SIGKILL");
+    node.process.wait().expect("dead");
+    let (connect, _) = stand_in();
+    let (path, folder) = (node.folder.join("bellhop.toml"), node.folder.clone());
+    let again = Node::serve(&path, folder, connect);
+    assert!(!again.folder.join("operator-claim").exists(), "there is an operator");
+    let known = client.token().to_owned();
+    let shown =
+        Client::new(again.http).ask("GET", "/tenants", &[("Authorization", &format!("Bearer {known}"))], Value::Null);
+    assert_eq!(shown.status, 200, "a token outlives a restart");
+}
+
+/// Whatever a test sets as a secret is in no file of the server, in no log, in no list of processes and in no answer.
+#[test]
+fn no_secret_is_found_again() {
+    let (node, connect) = start();
+    let client = Client::operator(&node);
+    let made = make(&client, &connect, KEY);
+    let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");
+    let secret = link.trim().split_once('#').expect("a link").1.to_owned();
+    std::fs::remove_file(node.folder.join("operator-claim")).expect("it was there");
+    let mut found = vec![client.get(&format!("/integrations/{}", made.integration)).body.to_string()];
+    found.push(client.get("/audit").body.to_string());
+    found.push(client.get("/tokens").body.to_string());
+    let pid = node.process.id();
+    for of_process in ["cmdline", "environ"] {
+        found.push(
+            String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/{of_process}")).expect("ours")).into_owned(),
+        );
+    }
+    for file in std::fs::read_dir(&node.folder).expect("a folder") {
+        let path = file.expect("a file").path();
+        if path.is_file() {
+            found.push(String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).into_owned());
+        }
+    }
+    assert!(found.len() > 8 && found.iter().any(|text| text.contains("guest")), "the database is among them");
+    for (what, secret) in [("key", KEY), ("password", PASSWORD), ("token", client.token()), ("link", secret.as_str())] {
+        assert!(!found.iter().any(|text| text.contains(secret)), "the {what} is there");
+    }
+}
