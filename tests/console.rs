@@ -1,5 +1,7 @@
 //! REST of the real binary: from the link of its first start to a caller who is handed over to an agent.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bellhop_rehearsal::caller::{Ended, Line};
@@ -180,4 +182,69 @@ fn no_secret_is_found_again() {
     for (what, secret) in [("key", KEY), ("password", PASSWORD), ("token", client.token()), ("link", secret.as_str())] {
         assert!(!found.iter().any(|text| text.contains(secret)), "the {what} is there");
     }
+}
+
+/// What a command says beside a server that may be serving, and whether it is content.
+fn bellhop(configuration: &Path, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bellhop"));
+    let output = command.args(words).arg("--config").arg(configuration).output().expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+const ALL_OPEN: &str = "secrets that open: 2, that do not: 0\n";
+
+#[test]
+fn the_master_key_is_replaced_while_a_server_serves() {
+    let (mut node, connect) = start();
+    make(&Client::operator(&node), &connect, "secret");
+    let configuration = node.folder.join("bellhop.toml");
+    assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()));
+    node.process.kill().expect("SIGKILL");
+    node.process.wait().expect("dead");
+    std::fs::rename(node.folder.join("bellhop.db.key"), node.folder.join("old.key")).expect("renamed");
+    std::fs::write(node.folder.join("new.key"), "7a".repeat(32)).expect("written");
+    let text = std::fs::read_to_string(&configuration).expect("written");
+    let says = |keys: &str| {
+        std::fs::write(&configuration, text.replace("[storage]", &format!("[storage]\n{keys}"))).expect("written");
+    };
+    says("master_key = \"file:new.key\"\nprevious_master_key = \"file:old.key\"");
+    let again = Node::serve(&configuration, node.folder.clone(), stand_in().0);
+    assert_eq!(calls(&again), Ended::ByCaller, "it serves under both");
+    let (good, told) = bellhop(&configuration, &["secrets", "rotate"]);
+    assert!(good && told.contains("wrapped anew: 1, left as they were: 0"), "{told}");
+    says("master_key = \"file:new.key\"");
+    assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()), "without the old one");
+    says("master_key = \"file:old.key\"");
+    let (good, told) = bellhop(&configuration, &["secrets", "check"]);
+    assert!(!good && told.contains("is not the one that the secrets in the database were sealed under"), "{told}");
+}
+
+#[test]
+fn what_was_changed_in_the_database_is_named_and_an_operator_is_invited_from_the_machine() {
+    let (node, connect) = start();
+    make(&Client::operator(&node), &connect, "secret");
+    let configuration = node.folder.join("bellhop.toml");
+    let (good, link) = bellhop(&configuration, &["operator", "invite", "--login", "second"]);
+    let secret = link.trim().split_once("/claim#").expect("a link").1;
+    let body = json!({"secret": secret, "password": PASSWORD});
+    assert_eq!((good, Client::new(node.http).post("/invitations/accept", body).status), (true, 201));
+    let sqlite = |sql: &str| {
+        let program = "import sqlite3,sys; c = sqlite3.connect(sys.argv[1], 20); c.execute(sys.argv[2]); c.commit()";
+        let mut python = Command::new("python3");
+        python.args(["-c", program]).arg(node.folder.join("bellhop.db")).arg(sql);
+        assert!(python.status().expect("python3 runs").success(), "{sql}");
+    };
+    sqlite(
+        "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE path = 'connect.access_key_id')
+        WHERE path = 'connect.secret_access_key'",
+    );
+    let (good, told) = bellhop(&configuration, &["secrets", "check"]);
+    assert!(!good && told.contains("guest: connect.secret_access_key of "), "{told}");
+    assert!(told.contains("secrets that open: 1, that do not: 1"), "{told}");
+    let (good, told) = bellhop(&configuration, &["audit", "verify"]);
+    assert!(good && told.starts_with("lines that are as they were written: "), "{told}");
+    sqlite("UPDATE audit SET name = 'somebody else' WHERE number = 3");
+    let (good, told) = bellhop(&configuration, &["audit", "verify"]);
+    assert!(!good && told.contains("line 3 of the audit was changed"), "{told}");
 }

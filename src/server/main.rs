@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `calls`, `voices`, `test-connection`, `demo`.
+//! The command line: `serve`, `check`, `calls`, `secrets`, `audit`, `operator`, `voices`, `test-connection`, `demo`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bellhop::cli::calls::Calls;
+use bellhop::cli::tenants::{AuditTrail, Operator, Secrets};
 use bellhop::config::{Mistakes, Reading};
 use bellhop::console::{self, Console, claim};
 use bellhop::http::{self, Shared};
@@ -42,6 +43,15 @@ enum Command {
     /// See what calls are doing, and what became of them.
     #[command(subcommand)]
     Calls(Calls),
+    /// Look after the secrets that are kept in the database.
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// Look after the record of who changed what.
+    #[command(subcommand)]
+    Audit(AuditTrail),
+    /// Say who runs the server.
+    #[command(subcommand)]
+    Operator(Operator),
     /// List the models and voices that a tenant's speech services offer.
     Voices(OfTenant),
     /// Tell whether Amazon Connect would let a tenant's hand-offs through, and what to do if not; nothing is written.
@@ -89,6 +99,9 @@ fn main() -> ExitCode {
             actix_rt::System::new().block_on(voices(&of))
         }
         Command::Calls(command) => actix_rt::System::new().block_on(bellhop::cli::calls::run(command)),
+        Command::Secrets(command) => actix_rt::System::new().block_on(bellhop::cli::tenants::secrets(command)),
+        Command::Audit(command) => actix_rt::System::new().block_on(bellhop::cli::tenants::audit(command)),
+        Command::Operator(command) => actix_rt::System::new().block_on(bellhop::cli::tenants::operator(command)),
         Command::Demo(options) => {
             log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")));
             actix_rt::System::new().block_on(bellhop::demo::run(options))

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod connection;
+pub mod tenants;
 pub mod voices;
 
 use std::path::Path;

@@ -72,8 +72,12 @@ impl Console {
 /// The link by which somebody becomes the first operator; none if there is one, or one is invited.
 pub async fn claim_link(server: &Server, public_url: &str) -> Result<Option<Secret>, StoreError> {
     let tenants = server.tenants();
-    let link = claim::Link::fresh(public_url, &random());
-    claim::first_operator(&*tenants, &*tenants, link, unix_now_ms()).await
+    claim::first_operator(&*tenants, &*tenants, new_link(public_url), unix_now_ms()).await
+}
+
+/// A link of a new secret, to a server at a public address.
+pub(crate) fn new_link(public_url: &str) -> claim::Link {
+    claim::Link::fresh(public_url, &random())
 }
 
 impl Judge for Bench {
@@ -86,7 +90,8 @@ fn random() -> Random {
     Box::new(|bytes| rand::fill(bytes))
 }
 
-fn unix_now_ms() -> i64 {
+/// Milliseconds since 1970.
+pub(crate) fn unix_now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -38,6 +38,12 @@ pub(crate) async fn open_existing(url: &str, password: Option<&str>) -> Result<A
     Ok(Arc::new(SqlStore::open_existing(url, password).await?))
 }
 
+/// Opens what a server keeps of tenants, for a command beside it; a database that is not there is an error.
+pub(crate) async fn open_tenants(storage: &Storage) -> Result<SqlTenants, CannotServe> {
+    let password = storage.password.as_ref().map(Secret::expose);
+    tenants_of(&SqlStore::open_existing(&storage.url, password).await?, storage).await
+}
+
 async fn tenants_of(store: &SqlStore, storage: &Storage) -> Result<SqlTenants, CannotServe> {
     let listen_on = storage.listen_url.as_deref();
     let listen_on = listen_on.map(|url| ListenOn { url: Secret::new(url), password: storage.password.clone() });
