@@ -110,6 +110,8 @@ fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_delete
     assert_eq!(client.patches(&path, json!({"settings": {"script_text": script}})).status, 200);
     client.waits_for(&made.integration);
     assert_eq!(hand_off(&node, "c2")["topic"], "second");
+    let number = format!("/numbers/{}", made.number);
+    wait_for("its first call is noted", || client.get(&number).body["first_call_at"].is_string());
     let bad = client.patches(&path, json!({"settings": {"script_text": "start: nowhere"}}));
     assert_eq!((bad.status, &bad.body["errors"][0]["pointer"]), (422, &json!("#/settings/script_text")), "{bad:?}");
 
@@ -119,6 +121,7 @@ fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_delete
     assert_eq!(client.patches(&tenant, json!({"state": "active"})).status, 200);
     client.waits_for(&made.integration);
     assert_eq!(calls(&node), Ended::ByCaller);
+    refused_calls_are_told(&node, &client, &made);
     client.deletes(&tenant);
     wait_for("it is gone", || calls(&node) == Ended::Refused(403));
     for path in [tenant, path, format!("/numbers/{}", made.number)] {
@@ -128,6 +131,29 @@ fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_delete
     let actions: Vec<&str> =
         audit["items"].as_array().expect("lines").iter().filter_map(|line| line["action"].as_str()).collect();
     assert!(actions.starts_with(&["tenant.delete"]) && actions.contains(&"token.add"), "{actions:?}");
+}
+
+/// A call to a number of nobody's is the operator's to see, one that its tenant's settings refuse the tenant's too.
+fn refused_calls_are_told(node: &Node, client: &Client, made: &Made) {
+    let mut stranger = plan(node, Transport::Udp, "+18005559999", 7);
+    stranger.lines = vec![Line::AtOnce(Duration::ZERO), Line::HangUp];
+    for _ in 0..3 {
+        Callers::place(std::iter::once(stranger.clone())).reports();
+    }
+    let elsewhere = json!({"settings": {"sip": {"sources": ["192.0.2.0/24"]}}});
+    assert_eq!(client.patches(&format!("/integrations/{}", made.integration), elsewhere).status, 200);
+    client.waits_for(&made.integration);
+    assert_eq!(calls(node), Ended::Refused(403));
+    let told = |query: &str| client.get(&format!("/refusals{query}")).body["items"].clone();
+    let has = |items: &Value, reason: &str, count: u64| {
+        items.as_array().is_some_and(|items| items.iter().any(|one| one["reason"] == reason && one["count"] == count))
+    };
+    wait_for("three that are alike are one line", || has(&told(""), "nobodys_number", 3));
+    let of_tenant = format!("?tenant={}", made.tenant);
+    wait_for("the tenant is told", || has(&told(&of_tenant), "not_from_there", 1));
+    let items = told(&of_tenant);
+    assert_eq!(items.as_array().map(Vec::len), Some(1), "a number of nobody's is nobody's: {items}");
+    assert!(items[0]["what_to_do"].as_str().is_some_and(|told| told.contains("sip.sources")), "{items}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use bellhop_tenancy::succession::{Absent, Change};
 
 use super::changing::{Came, Ending, Said, lock};
 use super::kept::{self, Around, KeptFound};
+use super::noting::{Known, Noting};
 use super::tenants::{Everybody, Origin};
 use super::{Bench, Reloading, Server};
 
@@ -24,6 +25,7 @@ const FIRST_WITHIN: Duration = Duration::from_secs(30);
 /// A node and the store that it follows.
 pub(super) struct Following {
     tenants: Arc<dyn TenantStore>,
+    noting: Arc<Noting>,
     /// What this node is called in the store.
     node: String,
     /// What it serves by now; who changes that holds this.
@@ -32,9 +34,9 @@ pub(super) struct Following {
 
 impl Following {
     /// Nothing is applied yet.
-    pub(super) fn new(tenants: Arc<dyn TenantStore>) -> Self {
+    pub(super) fn new(tenants: Arc<dyn TenantStore>, noting: Arc<Noting>) -> Self {
         let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Self { tenants, node: format!("{host}:{}", std::process::id()), applied: tokio::sync::Mutex::default() }
+        Self { tenants, noting, node: format!("{host}:{}", std::process::id()), applied: tokio::sync::Mutex::default() }
     }
 
     /// The store.
@@ -89,7 +91,7 @@ impl Server {
 
     /// Serves what the store says, and tells it so.
     pub(super) async fn catch_up(&self, again: Again) -> Result<(), StoreError> {
-        let Following { tenants, node, applied } = &self.following;
+        let Following { tenants, noting, node, applied } = &self.following;
         let mut applied = applied.lock().await;
         let newest = tenants.newest_change().await?;
         let now = match applied.take() {
@@ -97,6 +99,7 @@ impl Server {
             _ => {
                 let everything = Arc::new(tenants.everything(&SignedIn::on_this_machine("server")).await?);
                 let change = everything.change;
+                noting.knows(Known::of(&everything));
                 let mut reloading = self.reloading.lock().await;
                 let Ok(not_applied) = reloading.serve_kept(self, everything).await else { return Ok(()) };
                 metrics::store_applied(change, not_applied.len());

@@ -9,6 +9,7 @@ mod connections;
 mod following;
 mod judging;
 mod kept;
+mod noting;
 mod reload;
 mod starting;
 pub(crate) mod store;
@@ -40,7 +41,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes, Reading};
 use crate::engines::{Engines, Purpose, Shared};
-use crate::live::{Both, Live};
+use crate::live::Live;
 use crate::process;
 use crate::records::{self, Books};
 use crate::series::Series;
@@ -50,6 +51,7 @@ pub(crate) use connections::connection;
 use following::Following;
 pub use following::follow_store;
 pub(crate) use judging::Bench;
+use noting::Noting;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -205,10 +207,8 @@ impl Server {
         let store::Opened { calls: store, tenants } = store::open(&config.storage).await?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = starting::serve_live(&config, &registry).await;
-        let observer: Arc<dyn Observer> = match observer {
-            Some(observer) => Arc::new(Both(live.clone(), observer)),
-            None => live.clone(),
-        };
+        let noting = Noting::start(tenants.clone());
+        let observer = starting::observers([Some(live.clone() as _), Some(noting.clone() as _), observer]);
         let books = Books::open(&store, receivers);
         let workshop = Workshop::of(&config, &store, &observer, &books);
         let mut register = Register::default();
@@ -245,7 +245,7 @@ impl Server {
             socket,
             current,
             reloading: tokio::sync::Mutex::new(reloading),
-            following: Following::new(tenants),
+            following: Following::new(tenants, noting),
             _watchdog: watchdog,
             _arbiters: arbiters,
         };

@@ -35,7 +35,7 @@ use super::tenants::{Origin, Ready, Workshop, WrittenContacts};
 use super::{Everybody, StartError};
 use crate::config::{self, Config, Mistakes};
 use crate::engines::{Engines, TenantEngines};
-use crate::live::{self, HangUp, Live};
+use crate::live::{self, Both, HangUp, Live};
 use crate::main_thread::MainBeat;
 use crate::series::Series;
 use crate::tls_identity;
@@ -168,6 +168,12 @@ pub(super) fn endpoint(wire: SocketWire, reception: &Addr<Reception>, trusted: V
             None => endpoint,
         }
     })
+}
+
+/// All who see calls, as one.
+pub(super) fn observers(all: [Option<Arc<dyn Observer>>; 3]) -> Arc<dyn Observer> {
+    let both = |one: Arc<dyn Observer>, other: Arc<dyn Observer>| Arc::new(Both(one, other)) as Arc<dyn Observer>;
+    all.into_iter().flatten().reduce(both).expect("one is always there")
 }
 
 /// The watchdog of calls, of the main thread and of the process; who waits for the [`Notify`] learns that Reception or the
