@@ -439,7 +439,7 @@ fn the_keys_of_a_tenants_document_are_read_in_settings_alone() {
         }
     }
     readers.sort();
-    let node = ["mod", "node", "reader", "serving", "sip"].map(|name| format!("src/server/config/{name}.rs"));
+    let node = ["mod", "node", "reader", "serving", "sip", "tls"].map(|name| format!("src/server/config/{name}.rs"));
     let sentence = "Keys of a tenant's document are read in src/tenancy/settings/ alone, so that every format knows the same: server/config reads those of the node.";
     assert_eq!(readers, node.map(std::path::PathBuf::from), "{sentence}");
     let config = std::fs::read_to_string(root.join("src/server/config/mod.rs")).expect("readable");

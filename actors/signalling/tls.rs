@@ -9,7 +9,8 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -96,12 +97,28 @@ impl TlsIdentity {
         Ok(())
     }
 
+    /// What other servers of TLS serve with: the certificate as it is at the time of each handshake, whatever name is asked for.
+    pub fn certificates(self: &Arc<Self>) -> Arc<dyn ResolvesServerCert> {
+        Arc::new(Newest(Arc::clone(self)))
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(super) fn connector(&self) -> TlsConnector {
         TlsConnector::from(Arc::clone(&self.connecting.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// The certificate as it is now.
+#[derive(Debug)]
+struct Newest(Arc<TlsIdentity>);
+
+impl ResolvesServerCert for Newest {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let serving = Arc::clone(&self.0.serving.lock().unwrap_or_else(PoisonError::into_inner));
+        serving.cert_resolver.resolve(hello)
     }
 }
 

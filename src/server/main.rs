@@ -9,10 +9,11 @@ use bellhop::cli::calls::Calls;
 use bellhop::cli::tenants::{AuditTrail, Operator, Secrets};
 use bellhop::config::{Mistakes, Reading};
 use bellhop::console::{self, Console, claim};
-use bellhop::http::{self, Shared};
+use bellhop::http::{self, Pages, Shared};
 use bellhop::log;
 use bellhop::signals::{self, Patience, Signals};
 use bellhop::terminal;
+use bellhop::tls_identity;
 use bellhop::wiring::{self, Server};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -173,9 +174,11 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
     // Models take a moment to load and packages may be missing: off this thread, and before any socket.
     let prepared = tokio::task::spawn_blocking(move || wiring::prepare(reading)).await??;
     prepared.config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-    let (page, public_url) =
-        (http::bind("http.listen", prepared.config.http.listen)?, prepared.config.http.public_url.clone());
-    let apart = prepared.config.metrics.listen.map(|address| http::bind("metrics.listen", address)).transpose()?;
+    let pages = prepared.config.http.clone();
+    let page = http::bind("http.listen", pages.listen)?;
+    let operations = prepared.config.operations.listen.map(|(key, address)| http::bind(key, address)).transpose()?;
+    let with_metrics = operations.is_none() && !prepared.config.hides_metrics();
+    let tls = pages.tls.as_ref().map(tls_identity::serve).transpose()?;
     let tenants = prepared.config.tenants.len();
     let metrics = http::install_metrics()?;
     let mut signals = Signals::listen()?;
@@ -185,10 +188,11 @@ async fn serve(path: &std::path::Path) -> anyhow::Result<()> {
         // There is no call yet.
         _ = signals.wish() => return Ok(()),
     };
-    let console = Some(Console::of(&server, &public_url)?);
-    invite_first_operator(&server, &public_url, path).await;
+    let public_url = pages.public_url.as_str();
+    let console = Some(Console::of(&server, &pages)?);
+    invite_first_operator(&server, public_url, path).await;
     let shared = Shared { server: Arc::clone(&server), metrics, console };
-    let (address, metrics_address) = http::serve(page, apart, shared)?;
+    let (address, metrics_address) = http::serve(Pages { listener: page, tls, with_metrics }, operations, shared)?;
     for listen in &server.sip {
         tracing::info!(transport = listen.protocol.label(), address = %listen.address, "SIP is heard");
     }

@@ -21,9 +21,11 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// What is wrong with one of the files.
 #[derive(Debug, thiserror::Error)]
-#[error("sip.tls.{key}: {why}")]
+#[error("{section}.{key}: {why}")]
 pub struct BadFile {
-    /// Which names it, below `sip.tls`.
+    /// Whose files they are: `sip.tls` or `http.tls`.
+    pub section: &'static str,
+    /// Which names it, below that.
     pub key: &'static str,
     /// A sentence with the file's name.
     pub why: String,
@@ -33,9 +35,13 @@ pub struct BadFile {
 pub fn serve(files: &Tls) -> Result<Arc<TlsIdentity>, BadFile> {
     let pem = read(files)?;
     let identity = Arc::new(TlsIdentity::new(&pem, authorities()).map_err(|error| bad(files, &error))?);
-    tell_expiry(&pem);
+    tell_expiry(files, &pem);
     let hang_up = signal(SignalKind::hangup());
-    let hang_up = hang_up.map_err(|error| BadFile { key: "certificate", why: format!("SIGHUP: {error}") })?;
+    let hang_up = hang_up.map_err(|error| BadFile {
+        section: files.section,
+        key: "certificate",
+        why: format!("SIGHUP: {error}"),
+    })?;
     actix_rt::spawn(watch(files.clone(), Arc::clone(&identity), hang_up));
     Ok(identity)
 }
@@ -66,16 +72,16 @@ async fn watch(files: Tls, identity: Arc<TlsIdentity>, mut hang_up: tokio::signa
 fn replace(files: &Tls, identity: &TlsIdentity) -> Result<(), BadFile> {
     let pem = read(files)?;
     if let Some(why) = out_of_date(files, &pem, Timestamp::now()) {
-        return Err(BadFile { key: "certificate", why });
+        return Err(BadFile { section: files.section, key: "certificate", why });
     }
     identity.replace(&pem).map_err(|error| bad(files, &error))?;
-    tell_expiry(&pem);
+    tell_expiry(files, &pem);
     Ok(())
 }
 
-/// When the first certificate that serves expires becomes a metric.
-fn tell_expiry(pem: &IdentityPem) {
-    if let Some(expiry) = validities(pem).map(|(_, until)| until).min() {
+/// When the first certificate that serves SIP expires becomes a metric.
+fn tell_expiry(files: &Tls, pem: &IdentityPem) {
+    if let ("sip.tls", Some(expiry)) = (files.section, validities(pem).map(|(_, until)| until).min()) {
         bellhop_actors::metrics::certificate_expires(expiry);
     }
 }
@@ -120,19 +126,23 @@ pub fn check(files: &Tls) -> Result<(), BadFile> {
 /// What serves, and should not be like that.
 pub fn warnings(files: &Tls) -> Vec<String> {
     let late = read(files).ok().and_then(|pem| out_of_date(files, &pem, Timestamp::now()));
-    let late = late.map(|why| format!("sip.tls.certificate: {why}"));
+    let late = late.map(|why| format!("{}.certificate: {why}", files.section));
     let mode =
         std::fs::metadata(&files.key).ok().filter(std::fs::Metadata::is_file).map(|key| key.permissions().mode());
     let open = mode.filter(|mode| mode & 0o004 != 0).map(|_| {
         let key = files.key.display();
-        format!("sip.tls.key: everybody on this machine may read {key}: let its owner alone (chmod 600)")
+        format!("{}.key: everybody on this machine may read {key}: let its owner alone (chmod 600)", files.section)
     });
     late.into_iter().chain(open).collect()
 }
 
 fn read(files: &Tls) -> Result<IdentityPem, BadFile> {
     let bytes = |key: &'static str, path: &Path| {
-        read_bytes(path, TEXT_MAX).map_err(|why| BadFile { key, why: format!("the file {} {why}", path.display()) })
+        read_bytes(path, TEXT_MAX).map_err(|why| BadFile {
+            section: files.section,
+            key,
+            why: format!("the file {} {why}", path.display()),
+        })
     };
     Ok(IdentityPem {
         certificate: bytes("certificate", &files.certificate)?,
@@ -165,5 +175,5 @@ fn bad(files: &Tls, error: &BadIdentity) -> BadFile {
         }
         BadIdentity::Unfit(error) => ("key", format!("{certificate} and {key} cannot be used: {error}")),
     };
-    BadFile { key: at, why }
+    BadFile { section: files.section, key: at, why }
 }

@@ -9,6 +9,9 @@ use bellhop_tenancy::settings::SipSettings;
 use crate::config::{Config, Sip, Tenant};
 use crate::tls_identity;
 
+/// What is said where metrics are told nowhere.
+const HIDDEN_METRICS: &str = "http.listen: others than this machine reach it, so /metrics, which names tenants, is not there: name a listener for it in operations.listen";
+
 impl Config {
     /// Every warning: key, what is so, and what to do.
     pub fn warnings(&self) -> Vec<String> {
@@ -17,8 +20,14 @@ impl Config {
 
     /// The same where SIP is heard by other listeners than the file's.
     pub(crate) fn warnings_heard_by(&self, sip: &Sip) -> Vec<String> {
-        let files = sip.tls.as_ref().map(tls_identity::warnings).unwrap_or_default();
-        files.into_iter().chain(self.open_tenants(sip)).chain(self.deprecated.iter().cloned()).collect()
+        let files = sip.tls.iter().chain(&self.http.tls).flat_map(tls_identity::warnings);
+        let hidden = self.hides_metrics().then(|| HIDDEN_METRICS.to_owned());
+        files.chain(hidden).chain(self.open_tenants(sip)).chain(self.deprecated.iter().cloned()).collect()
+    }
+
+    /// Metrics name tenants: they are nothing for a listener that everybody reaches.
+    pub fn hides_metrics(&self) -> bool {
+        self.operations.listen.is_none() && !self.http.listen.ip().to_canonical().is_loopback()
     }
 
     fn open_tenants(&self, sip: &Sip) -> Vec<String> {

@@ -43,9 +43,15 @@ impl Client {
 
     /// Whoever opens the link that the start of a node left becomes its operator, and makes a token.
     pub(crate) fn operator(node: &Node) -> Self {
+        Self::operator_by(node, &[])
+    }
+
+    /// The same by a proxy that says this.
+    pub(crate) fn operator_by(node: &Node, proxy: &[(&str, &str)]) -> Self {
         let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");
         let secret = link.trim().split_once("/claim#").expect("a link").1.to_owned();
         let mut client = Self::new(node.http);
+        client.headers = proxy.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let body = json!({"secret": secret, "login": "root", "password": PASSWORD});
         let signed_in = client.ask("POST", "/invitations/accept", &[], body);
         assert_eq!(signed_in.status, 201, "{signed_in:?}");
@@ -55,7 +61,7 @@ impl Client {
         let made = client.ask("POST", "/tokens", &session, json!({"name": "test"}));
         assert_eq!(made.status, 201, "{made:?}");
         let token = made.body["token"].as_str().expect("it is shown once");
-        client.headers = vec![("Authorization".into(), format!("Bearer {token}"))];
+        client.headers.insert(0, ("Authorization".into(), format!("Bearer {token}")));
         client
     }
 

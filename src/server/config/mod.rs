@@ -13,6 +13,7 @@ mod serving;
 mod sip;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,13 +28,14 @@ pub use files::{TEXT_MAX, read_text};
 pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
 pub(crate) use node::database_at;
-pub use node::{Aws, Http, Media, Metrics, Operations, Serve, Sounds, Storage};
+pub use node::{Aws, Http, Media, Operations, Serve, Sounds, Storage};
 pub use places::Places;
 pub use position::Position;
 pub(crate) use reader::secret_beside;
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
 pub(crate) use serving::{lack_of_tls, need_tls};
-pub use sip::{Sip, Tls};
+pub use sip::Sip;
+pub use tls::Tls;
 
 /// Everything the file says.
 #[derive(Debug, Clone)]
@@ -44,8 +46,6 @@ pub struct Config {
     pub media: Media,
     /// `[http]`
     pub http: Http,
-    /// `[metrics]`
-    pub metrics: Metrics,
     /// `[serve]`
     pub serve: Serve,
     /// `[storage]`
@@ -151,10 +151,9 @@ impl Reading {
             sip: sip::read_sip(&root.section("sip")),
             media: node::read_media(&root.section("media")),
             http: node::read_http(&root.section("http")),
-            metrics: node::read_metrics(&root.section("metrics")),
             serve: node::read_serve(&root.section("serve")),
             storage: node::read_storage(&root.section("storage")),
-            operations: node::read_operations(&root.section("operations")),
+            operations: node::read_operations(&root.section("operations"), &root.section("metrics")),
             sounds: node::read_sounds(&root.section("sounds")),
             aws: node::read_aws(&root.section("aws")),
             tenants: root.sections("tenants").iter().map(Tenant::read).collect(),
@@ -168,6 +167,10 @@ impl Reading {
         serving::check(&mut config, running, &root);
         root.finish();
         config.deprecated = gathered.take_deprecated();
+        if let Some((Operations::OLD_LISTEN, _)) = config.operations.listen {
+            let told = "metrics.listen is now called operations.listen: the next release knows the new name alone";
+            config.deprecated.push(told.to_owned());
+        }
         Ok(Self { config, mistakes: placed(gathered, &places) })
     }
 

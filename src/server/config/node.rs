@@ -1,4 +1,4 @@
-//! What the file says of this node: `[media]`, `[http]`, `[metrics]`, `[serve]`, `[storage]`, `[operations]`,
+//! What the file says of this node: `[media]`, `[http]`, `[serve]`, `[storage]`, `[operations]`,
 //! `[sounds]`, `[aws]`.
 
 use std::io::Read;
@@ -9,10 +9,13 @@ use std::time::Duration;
 use bellhop_actors::node::refused::Numbers;
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{self, MasterKeys};
+use bellhop_tenancy::networks;
 use bellhop_tenancy::secret::Secret;
 use bellhop_tenancy::settings::AwsKey;
+use ipnet::IpNet;
 
 use super::reader::Section;
+use super::tls::{Tls, read_tls};
 
 /// `[media]`
 #[derive(Debug, Clone)]
@@ -41,13 +44,10 @@ pub struct Http {
     pub listen: SocketAddr,
     /// `public_url`, without a slash at its end.
     pub public_url: String,
-}
-
-/// `[metrics]`
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    /// `listen`: a listener of their own; else they are beside the agent's page.
-    pub listen: Option<SocketAddr>,
+    /// `[http.tls]`
+    pub tls: Option<Tls>,
+    /// `behind`: proxies that are believed in what they say of who asks.
+    pub behind: Vec<IpNet>,
 }
 
 /// `[serve]`
@@ -97,6 +97,13 @@ pub struct Aws {
 pub struct Operations {
     /// `socket`: where `bellhop calls` reaches the server, if not beside the database.
     pub socket: Option<PathBuf>,
+    /// `listen`: where health and metrics are told, and the key that says so; else they are beside the agent's page.
+    pub listen: Option<(&'static str, SocketAddr)>,
+}
+
+impl Operations {
+    /// What `operations.listen` was called before.
+    pub(super) const OLD_LISTEN: &str = "metrics.listen";
 }
 
 const HTTP: [&str; 2] = ["http://", "https://"];
@@ -155,15 +162,14 @@ pub(super) fn read_reachable(section: &Section<'_>) -> Option<IpAddr> {
 pub(super) fn read_http(section: &Section<'_>) -> Http {
     let listen = read_listen(section, "127.0.0.1:8080");
     let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-    let public_url = section.url("public_url", &HTTP).unwrap_or_else(|| format!("http://{listen}"));
+    let tls = section.optional_section("tls");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let tls = tls.and_then(|section| read_tls("http.tls", &section));
+    let public_url = section.url("public_url", &HTTP).unwrap_or_else(|| format!("{scheme}://{listen}"));
+    let behind = section.list("behind", |text| networks::parse(text).map_err(|why| why.to_string()));
     section.finish();
-    Http { listen, public_url: public_url.trim_end_matches('/').to_owned() }
-}
-
-pub(super) fn read_metrics(section: &Section<'_>) -> Metrics {
-    let metrics = Metrics { listen: read_listen(section, "127.0.0.1:9090") };
-    section.finish();
-    metrics
+    let behind = behind.unwrap_or_default().into_iter().flatten().collect();
+    Http { listen, public_url: public_url.trim_end_matches('/').to_owned(), tls, behind }
 }
 
 pub(super) fn read_serve(section: &Section<'_>) -> Serve {
@@ -241,13 +247,22 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-pub(super) fn read_operations(section: &Section<'_>) -> Operations {
+/// `older` is the section that had a part of it.
+pub(super) fn read_operations(section: &Section<'_>, older: &Section<'_>) -> Operations {
+    let old = read_listen(older, "127.0.0.1:9090");
+    older.finish();
+    let new = read_listen(section, "127.0.0.1:9090");
+    if old.is_some() && new.is_some() {
+        older.mistake("listen", "is what operations.listen was called: leave it out");
+    }
+    let listen = new.map(|address| ("operations.listen", address));
+    let listen = listen.or(old.map(|address| (Operations::OLD_LISTEN, address)));
     let socket = section.text("socket").map(|path| section.relative(&path));
     if let Some(why) = socket.as_deref().and_then(|path| can_hold_socket(path).err()) {
         section.mistake("socket", &why);
     }
     section.finish();
-    Operations { socket }
+    Operations { socket, listen }
 }
 
 fn can_hold_socket(path: &Path) -> Result<(), String> {

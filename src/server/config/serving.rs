@@ -33,13 +33,13 @@ fn check_listeners(config: &Config, root: &Section<'_>) {
         }
     }
     let http = ("http.listen", config.http.listen);
-    let metrics = config.metrics.listen.map(|address| ("metrics.listen", address));
-    for (key, address) in std::iter::once(http).chain(metrics) {
+    let operations = config.operations.listen;
+    for (key, address) in std::iter::once(http).chain(operations) {
         if let Some(other) = sip.iter().find(|other| !is_udp(other) && overlap(address, other.address)) {
             root.mistake(key, &format!("{address} is a port of SIP: {}", told(other)));
         }
     }
-    if let Some((key, address)) = metrics.filter(|(_, address)| overlap(*address, config.http.listen)) {
+    if let Some((key, address)) = operations.filter(|(_, address)| overlap(*address, config.http.listen)) {
         root.mistake(key, &format!("{address} is the port of http.listen: leave it out to have the metrics there"));
     }
 }

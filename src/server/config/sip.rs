@@ -1,7 +1,6 @@
 //! What the file says about SIP: `[sip]` and `[sip.tls]`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
@@ -10,6 +9,7 @@ use ipnet::IpNet;
 
 use super::node;
 use super::reader::Section;
+use super::tls::{Tls, read_tls};
 
 /// `[sip]`
 #[derive(Debug, Clone)]
@@ -26,19 +26,8 @@ pub struct Sip {
     pub tls: Option<Tls>,
 }
 
-/// `[sip.tls]`: files in PEM, relative to the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// `certificate`: the chain.
-    pub certificate: PathBuf,
-    /// `key`
-    pub key: PathBuf,
-    /// `client_ca`: with it, clients must show a certificate of one of these.
-    pub client_ca: Option<PathBuf>,
-}
-
 pub(super) fn read_sip(section: &Section<'_>) -> Sip {
-    let tls = section.optional_section("tls").and_then(|section| read_tls(&section));
+    let tls = section.optional_section("tls").and_then(|section| read_tls("sip.tls", &section));
     let default = [
         "udp:0.0.0.0:5060",
         "tcp:0.0.0.0:5060",
@@ -60,17 +49,6 @@ pub(super) fn read_sip(section: &Section<'_>) -> Sip {
 }
 
 /// Files that are not named are not looked for.
-fn read_tls(section: &Section<'_>) -> Option<Tls> {
-    let before = section.mistakes();
-    let tls = Tls {
-        certificate: section.relative(&section.required_text("certificate")),
-        key: section.relative(&section.required_text("key")),
-        client_ca: section.text("client_ca").map(|file| section.relative(&file)),
-    };
-    section.finish();
-    (section.mistakes() == before).then_some(tls)
-}
-
 /// `tcp+tls:0.0.0.0:5061`, or `udp:0.0.0.0:5060 from 192.0.2.0/24, 198.51.100.7`.
 fn read_listen(text: &str) -> Result<Listen, String> {
     let (place, from) = text.split_once(" from").map_or((text, None), |(place, from)| (place, Some(from)));

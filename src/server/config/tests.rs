@@ -395,6 +395,12 @@ fn what_cannot_serve_is_told_before_it_serves() {
         ("[sip]\nadvertise = \"0.0.0.0\"\n", "sip.advertise: 0.0.0.0 is no address that others can reach"),
         ("[http]\nlisten = \"127.0.0.1:5060\"\n", "http.listen: 127.0.0.1:5060 is a port of SIP: tcp:0.0.0.0:5060"),
         ("[metrics]\nlisten = \"127.0.0.1:5061\"\n", "metrics.listen: 127.0.0.1:5061 is a port of SIP"),
+        (
+            "[operations]\nlisten = \"127.0.0.1:9090\"\n[metrics]\nlisten = \"127.0.0.1:9091\"\n",
+            "metrics.listen: is what operations.listen was called",
+        ),
+        ("[http]\nbehind = [\"10.0.0.0/8\", \"x\"]\n", "http.behind: `x` is not a network"),
+        ("[http.tls]\ncertificate = \"a.pem\"\n", "http.tls.key: is missing"),
         ("[metrics]\nlisten = \"0.0.0.0:8080\"\n", "metrics.listen: 0.0.0.0:8080 is the port of http.listen"),
         ("[media]\nports = \"5000-19999\"\n", "media.ports: 5000-19999 holds a port of SIP: udp:0.0.0.0:5060"),
         (

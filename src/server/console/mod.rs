@@ -17,6 +17,7 @@ use bellhop_tenancy::Secret;
 use bellhop_tenancy::settings::{Mistake, TenantSettings};
 use bellhop_tenancy::store::StoreError;
 
+use crate::config::Http;
 use crate::wiring::{Bench, Server};
 use live_calls::Calls;
 use reasons::WhyCallsAreRefused;
@@ -40,11 +41,12 @@ pub enum NoConsole {
 }
 
 impl Console {
-    /// Of a server that browsers reach at a public address.
-    pub fn of(server: &Server, public_url: &str) -> Result<Self, NoConsole> {
+    /// Of a server that browsers reach as its configuration says.
+    pub fn of(server: &Server, http: &Http) -> Result<Self, NoConsole> {
         let tenants = server.tenants();
         let people = sign_in::Ports { sign_ins: tenants.clone(), people: tenants.clone(), audit: tenants.clone() };
-        let settings = Settings::at(public_url)?;
+        let mut settings = Settings::at(&http.public_url)?;
+        (settings.tls, settings.behind) = (http.tls.is_some(), http.behind.clone());
         let began = Instant::now();
         let clock = Clock { unix_ms: Box::new(unix_now_ms), monotonic: Box::new(move || began.elapsed()) };
         let rest = Rest::new(Ports {

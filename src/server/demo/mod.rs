@@ -126,6 +126,7 @@ async fn set_up(folder: &Path, story: &Story, options: &Options) -> anyhow::Resu
     let page = http::bind("--http", prepared.config.http.listen)?;
     let metrics = http::install_metrics()?;
     let server = Arc::new(Server::start(prepared, Some(Arc::new(story.clone())), metrics.clone()).await?);
+    let page = http::Pages { listener: page, tls: None, with_metrics: true };
     let (http, _) = http::serve(page, None, Shared { server: Arc::clone(&server), metrics, console: None })?;
     let sip = server.sip.iter().find(|listen| listen.protocol == Protocol::Tcp).context("TCP is configured")?.address;
     story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));

@@ -14,6 +14,9 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, Data};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
 
+use bellhop_actors::signalling::tls::TlsIdentity;
+use rustls::ServerConfig;
+
 use crate::console::Console;
 use crate::series::Series;
 use crate::wiring::Server;
@@ -54,15 +57,25 @@ pub struct CannotBind {
     error: std::io::Error,
 }
 
-/// Serves on ports that are bound; returns where the pages are, and where the metrics if they are apart.
+/// Where pages, REST and the agent's page are served, and how.
+pub struct Pages {
+    /// The port.
+    pub listener: TcpListener,
+    /// `[http.tls]`
+    pub tls: Option<Arc<TlsIdentity>>,
+    /// Whether metrics are told there too.
+    pub with_metrics: bool,
+}
+
+/// Serves on ports that are bound; returns where the pages are, and where health and metrics if they are apart.
 pub fn serve(
-    pages: TcpListener,
-    metrics: Option<TcpListener>,
+    pages: Pages,
+    operations: Option<TcpListener>,
     shared: Shared,
 ) -> std::io::Result<(SocketAddr, Option<SocketAddr>)> {
-    let address = pages.local_addr()?;
-    let apart = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
-    let (data, beside, console) = (Data::new(shared.clone()), metrics.is_none(), shared.console.clone());
+    let address = pages.listener.local_addr()?;
+    let apart = operations.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (data, with_metrics, console) = (Data::new(shared.clone()), pages.with_metrics, shared.console.clone());
     let server = HttpServer::new(move || {
         let app = App::new()
             .app_data(data.clone())
@@ -75,18 +88,24 @@ pub fn serve(
                 console.configure(config);
             }
         });
-        if beside { app.service(resource("/metrics", health::metrics)) } else { app }
+        if with_metrics { app.service(resource("/metrics", health::metrics)) } else { app }
     });
-    actix_rt::spawn(server.workers(1).disable_signals().listen(pages)?.run());
-    if let Some(listener) = metrics {
+    let server = server.workers(1).max_connections(CONNECTIONS_MAX).disable_signals();
+    let server = match &pages.tls {
+        Some(identity) => server.listen_rustls_0_23(pages.listener, tls_of(identity)?)?,
+        None => server.listen(pages.listener)?,
+    };
+    actix_rt::spawn(server.run());
+    if let Some(listener) = operations {
         let data = Data::new(shared.clone());
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
                 .service(resource("/healthz", health::healthz))
+                .service(resource("/readyz", health::readyz))
                 .service(resource("/metrics", health::metrics))
         });
-        actix_rt::spawn(server.workers(1).disable_signals().listen(listener)?.run());
+        actix_rt::spawn(server.workers(1).max_connections(CONNECTIONS_MAX).disable_signals().listen(listener)?.run());
     }
     actix_rt::spawn(async move {
         loop {
@@ -97,6 +116,16 @@ pub fn serve(
     Ok((address, apart))
 }
 
+/// TLS 1.2 and 1.3 with the certificate as it is at the time of each handshake.
+fn tls_of(identity: &Arc<TlsIdentity>) -> std::io::Result<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions.map_err(std::io::Error::other)?.with_no_client_auth();
+    Ok(config.with_cert_resolver(identity.certificates()))
+}
+
+/// Connections of one listener at once: others wait to be taken.
+const CONNECTIONS_MAX: usize = 2_000;
 /// How often what histograms gathered is put into their buckets.
 const METRICS_TIDIED_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 

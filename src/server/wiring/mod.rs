@@ -185,8 +185,8 @@ fn indices(config: &Config) -> Vec<usize> {
 
 fn open(shared: &mut Shared, config: &Config, purpose: Purpose) -> (Engines, Vec<(String, LogWebhook)>, Mistakes) {
     let (engines, mut mistakes) = Engines::open(shared, config, purpose);
-    if let Some(Err(bad)) = config.sip.tls.as_ref().map(tls_identity::check) {
-        mistakes.extend([config.places.mistake(&format!("sip.tls.{}", bad.key), bad.why)]);
+    for bad in config.sip.tls.iter().chain(&config.http.tls).filter_map(|files| tls_identity::check(files).err()) {
+        mistakes.extend([config.places.mistake(&format!("{}.{}", bad.section, bad.key), bad.why)]);
     }
     let (receivers, found) = records::receivers(config);
     mistakes.extend(found);
