@@ -157,6 +157,34 @@ fn refused_calls_are_told(node: &Node, client: &Client, made: &Made) {
 }
 
 #[test]
+fn what_is_set_up_is_tried_out_before_anybody_calls() {
+    let (node, connect) = start();
+    let client = Client::operator(&node);
+    let made = make(&client, &connect, "secret");
+    let tested = client.post(&format!("/integrations/{}/test-connection", made.integration), Value::Null);
+    assert_eq!(
+        (tested.status, &tested.body["valid"], &tested.body["remedy"]),
+        (200, &json!(true), &Value::Null),
+        "{tested:?}"
+    );
+    let wrong = json!({"settings": {"connect": {"secret_access_key": "wrong"}}});
+    let path = format!("/integrations/{}", made.integration);
+    assert_eq!(client.patches(&path, wrong).status, 200);
+    let again = client.post(&format!("{path}/test-connection"), Value::Null).body;
+    assert!(
+        again["valid"] == false && again["remedy"].is_string() && again["revision"] != tested.body["revision"],
+        "{again}"
+    );
+    let replied = client.post(&format!("/assistants/{}/try", made.assistant), json!({})).body;
+    assert_eq!(replied["responses"][0]["text"], "Hello.", "{replied}");
+    let services = client.get(&format!("/services?tenant={}", made.tenant)).body;
+    for service in services["items"].as_array().expect("items") {
+        let tried = client.post(&format!("/services/{}/test", service["id"].as_str().expect("an id")), Value::Null);
+        assert_eq!((tried.status, &tried.body["good"]), (200, &json!(true)), "{tried:?}");
+    }
+}
+
+#[test]
 fn the_link_is_good_once_and_a_second_start_prints_none() {
     let (mut node, _) = start();
     let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::Pending;
 use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use serde_json::Value;
 
 /// Judges settings by what only those know who serve them: whether an ARN is one, where a transfer may go.
 pub trait Judge: Send + Sync {
@@ -46,16 +48,44 @@ pub struct LiveCall {
     pub tenant: String,
 }
 
-/// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time.
+/// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time, and costs no call anything.
 pub trait Trials: Send + Sync {
-    /// Speaks to the first recognizer or synthesizer of settings; a sentence of what came of it.
+    /// Speaks to the first recognizer or synthesizer of settings; a sentence of what came of it, good or bad.
     fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>>;
 
-    /// The models or voices that it offers.
-    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<String>, String>>;
+    /// The models or voices that it offers, or why it does not say.
+    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<Offer>, String>>;
 
-    /// Says something to the assistant; its responses as JSON.
-    fn assistant(&self, settings: TenantSettings, text: String) -> Pending<Result<Vec<String>, String>>;
+    /// Says something to the first assistant, or nothing as a call begins; what it replies.
+    fn assistant(
+        &self,
+        settings: TenantSettings,
+        said: Option<String>,
+        context: Value,
+    ) -> Pending<Result<Reply, String>>;
+
+    /// Tests the connection to Amazon Connect; the mistakes of settings that make none.
+    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;
+}
+
+/// A model or voice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// As it is configured.
+    pub name: String,
+    /// A BCP 47 tag.
+    pub language: String,
+    /// `female` or `male`, of a voice.
+    pub gender: Option<String>,
+}
+
+/// What an assistant replied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Its responses, as JSON.
+    pub responses: Vec<Value>,
+    /// To be given back with what is said next.
+    pub context: Value,
 }
 
 /// Which service of a document.

@@ -14,6 +14,7 @@ use bellhop_tenancy::settings::{Beside, Composed, Mistake, PartKind, SetApart, T
 use bellhop_tenancy::store::{Kept, KeptKind, KeptTenant, PAGE_MAX, Page};
 
 use super::asked::Asked;
+use super::shown::section_of;
 use crate::pointer::pointer;
 use crate::problem::{Fault, Problem};
 
@@ -167,14 +168,6 @@ impl<'a> Judging<'a> {
         further.extend(self.plan.judge(&read.settings).err());
         mistakes.extend(further.into_iter().map(|mistake| composed.whose(mistake)));
         mistakes
-    }
-}
-
-/// The list of an integration that a part stands in.
-fn section_of(kind: KeptKind, settings: &Table) -> String {
-    match (kind, settings.get("port")) {
-        (KeptKind::Service, Some(Value::Text(port))) => port.clone(),
-        _ => "assistant".to_owned(),
     }
 }
 

@@ -28,6 +28,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod told;
+mod trials;
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ use bellhop_tenancy::store::TenantStore;
 use futures_util::future::LocalBoxFuture;
 
 use crate::API;
-use crate::ports::{Judge, LiveCalls, Reasons};
+use crate::ports::{Judge, LiveCalls, Reasons, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
@@ -61,6 +62,8 @@ pub struct Ports {
     pub store: Arc<dyn TenantStore>,
     /// Judges settings by what only the server knows.
     pub judge: Arc<dyn Judge>,
+    /// Asks services.
+    pub trials: Arc<dyn Trials>,
     /// Calls that are up.
     pub calls: Arc<dyn LiveCalls>,
     /// Calls that are over.
@@ -117,6 +120,7 @@ fn routes() -> Vec<Route> {
         people::routes(),
         told::routes(),
         calls::routes(),
+        trials::routes(),
     ]
     .into_iter()
     .flatten()

@@ -213,6 +213,9 @@ fn problems(route: &Route) -> Vec<StatusCode> {
     if route.takes_keys() {
         all.push(StatusCode::UNPROCESSABLE_ENTITY);
     }
+    if route.path.ends_with("/try") || route.path.ends_with("/offers") {
+        all.push(StatusCode::BAD_GATEWAY);
+    }
     if route.conditional {
         all.extend([StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED]);
     }

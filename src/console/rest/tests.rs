@@ -13,12 +13,13 @@ use actix_web::{App, HttpRequest, test};
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
 use bellhop_call::ports::{CallRecords, KeptCall, Wanted};
+use bellhop_connect::connection_test::{ConnectionReport, InstanceSeen, Outcome};
 use bellhop_connect::ports::{FiledHistories, History, Pending, StoreError};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Author, Credential, CredentialKind, Role, SecretHash, SignedIn, Standing, TenantRole};
 use bellhop_tenancy::id::{Id, TenantId};
-use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use bellhop_tenancy::settings::{ConnectCredentials, Mistake, TenantSettings};
 use bellhop_tenancy::store::{NewTenant, Tenants};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
-use crate::ports::{Events, Judge, LiveCall, LiveCalls, Reasons};
+use crate::ports::{Events, Judge, LiveCall, LiveCalls, Offer, Port, Reasons, Reply, Trials};
 use crate::problem::Problem;
 
 mod calls;
@@ -35,6 +36,7 @@ mod frame;
 mod isolation;
 mod numbers;
 mod people;
+mod trials;
 
 /// A server, and everybody it knows.
 pub(super) struct House {
@@ -160,6 +162,41 @@ impl FiledHistories for StandIn {
     }
 }
 
+impl Trials for StandIn {
+    fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>> {
+        let heard = (settings.speech_to_text.len(), settings.text_to_speech.len());
+        let expected = if port == Port::SpeechToText { (1, 0) } else { (0, 1) };
+        Box::pin(std::future::ready(if heard == expected {
+            Ok("it answers".to_owned())
+        } else {
+            Err(format!("{heard:?}"))
+        }))
+    }
+
+    fn offers(&self, _: TenantSettings, _: Port) -> Pending<Result<Vec<Offer>, String>> {
+        Box::pin(std::future::ready(Err("it does not answer".to_owned())))
+    }
+
+    fn assistant(
+        &self,
+        settings: TenantSettings,
+        said: Option<String>,
+        context: Value,
+    ) -> Pending<Result<Reply, String>> {
+        let responses = vec![json!({"said": said, "assistants": settings.assistant.len()})];
+        Box::pin(std::future::ready(Ok(Reply { responses, context })))
+    }
+
+    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
+        let connect = settings.connect.expect("it was asked for");
+        let ConnectCredentials::Keys(key) = &connect.credentials else { panic!("keys") };
+        let good = key.secret_access_key.expose() == "s3cret-key";
+        let instance = if good { InstanceSeen::Active } else { InstanceSeen::NotAllowed };
+        let report = ConnectionReport { outcome: Outcome::Valid { instance }, requests: vec![] };
+        Box::pin(std::future::ready(Ok(report)))
+    }
+}
+
 impl Reasons for StandIn {
     fn explain(&self, reason: &str) -> (String, String) {
         (format!("it is {reason}"), "do nothing".to_owned())
@@ -203,6 +240,7 @@ impl House {
             store: Arc::new(store.clone()),
             judge: Arc::new(NoTransfers),
             calls: calls.clone(),
+            trials: calls.clone(),
             records: calls.clone(),
             histories: calls.clone(),
             reasons: calls.clone(),

@@ -4,6 +4,7 @@
 
 mod live_calls;
 mod reasons;
+mod trials;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +22,7 @@ use crate::config::Http;
 use crate::wiring::{Bench, Server};
 use live_calls::Calls;
 use reasons::WhyCallsAreRefused;
+use trials::TryOut;
 
 /// The console of a server; clones share it.
 #[derive(Clone)]
@@ -57,6 +59,7 @@ impl Console {
             records: Arc::clone(&server.records),
             histories: Arc::clone(&server.histories),
             reasons: Arc::new(WhyCallsAreRefused),
+            trials: Arc::new(TryOut::new(server.bench().aws().clone())),
             public_url: settings.public_url.clone(),
             random: random(),
         });

@@ -22,6 +22,11 @@ impl Bench {
         Self { aws: started.aws.clone(), lack_of_tls: lack_of_tls(&started.sip, true) }
     }
 
+    /// Who the node is at AWS.
+    pub(crate) fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
     /// Every mistake, by its path in the document.
     pub(crate) fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
         let mut mistakes = targets::mistakes(settings, &self.aws);

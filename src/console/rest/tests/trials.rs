@@ -1,0 +1,41 @@
+//! Trying out what is kept.
+
+use super::documents::furnish;
+use super::*;
+
+#[actix_web::test]
+async fn what_is_kept_is_tried_with_its_secrets_and_the_revision_is_told() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let part = |list: &str| line.body["settings"][list][0].as_str().expect("an id").to_owned();
+    let post = async |path: String, body: Value| house.post("admin", &path, body).await;
+    for list in ["speech_to_text", "text_to_speech"] {
+        let path = format!("/services/{}/test", part(list));
+        let tried = house.ask(of("admin", Method::POST, &path)).await;
+        assert_eq!((tried.status, &tried.body["good"], &tried.body["told"]), (200, &json!(true), &json!("it answers")));
+        assert_eq!(tried.body["revision"], 1);
+        assert_eq!(house.ask(of("viewer", Method::POST, &path)).await.status, 403);
+    }
+    let offers = house.get("admin", &format!("/services/{}/offers", part("text_to_speech"))).await;
+    assert_eq!((offers.status, &offers.body["detail"]), (502, &json!("it does not answer")));
+    let path = format!("/assistants/{}/try", part("assistant"));
+    let began = post(path.clone(), json!({})).await;
+    assert_eq!(began.body["responses"], json!([{"said": null, "assistants": 1}]), "{began:?}");
+    let went_on = post(path.clone(), json!({"text": "hello", "context": {"n": 1}})).await;
+    assert_eq!((&went_on.body["responses"][0]["said"], &went_on.body["context"]), (&json!("hello"), &json!({"n": 1})));
+    let bad = post(path, json!({"text": "x".repeat(2_001), "what": 1})).await;
+    assert_eq!((bad.status, bad.faults().len()), (422, 2), "{bad:?}");
+    let path = format!("/integrations/{}/test-connection", line.id());
+    let tested = house.ask(of("admin", Method::POST, &path)).await;
+    assert!(
+        tested.body["valid"] == true && tested.body["told"].as_str().expect("a sentence").contains("is active"),
+        "{tested:?}"
+    );
+    assert!(!tested.text.contains("s3cret"));
+    let audit = house.get("admin", "/audit").await.text;
+    assert!(audit.contains("secrets.open") || audit.contains("open"), "{audit}");
+    let without = json!({"settings": {"connect": null}});
+    let changed = house.patch("admin", &format!("/integrations/{}", line.id()), line.etag(), without).await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(house.ask(of("admin", Method::POST, &path)).await.status, 422, "there is nothing to test");
+}

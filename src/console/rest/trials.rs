@@ -1,0 +1,220 @@
+//! Trying out what is kept: a speech service, an assistant, the connection to Amazon Connect.
+//!
+//! Invariant: what is tried is what is kept, with its secrets, which are opened for it alone and noted in the audit; no answer repeats one.
+//! A result names the revision that was tried: with another it says nothing.
+
+use std::collections::BTreeMap;
+
+use bellhop_connect::connection_test::ConnectionReport;
+use bellhop_tenancy::access::Role;
+use bellhop_tenancy::id::Id;
+use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Table, TenantSettings, Value};
+use bellhop_tenancy::store::{Kept, KeptKind};
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+
+use super::asked::Asked;
+use super::fields;
+use super::given::Given;
+use super::route::{Outcome, Route};
+use super::shown::{section_of, time};
+use crate::pointer::pointer;
+use crate::ports::{Offer, Port};
+use crate::problem::{Fault, Problem};
+
+/// Most characters of what is said to an assistant.
+const SAID_CHARS_MAX: usize = 2_000;
+/// Most models or voices that are shown.
+const OFFERS_MAX: usize = 1_000;
+
+/// What came of a trial.
+#[derive(Serialize, ToSchema)]
+struct Trial {
+    /// Whether calls would be served.
+    good: bool,
+    /// What came of it, in a sentence.
+    told: String,
+    /// The revision that was tried.
+    revision: i64,
+    at: String,
+}
+
+/// A model or voice.
+#[derive(Serialize, ToSchema)]
+struct Offered {
+    /// As it is configured.
+    name: String,
+    language: String,
+    gender: Option<String>,
+}
+
+/// What is said to an assistant.
+#[derive(ToSchema)]
+#[allow(dead_code)] // its shape is told; it is read by its fields
+struct Said {
+    /// What the caller says; left out as a call begins.
+    #[schema(required = false, max_length = 2000)]
+    text: String,
+    /// `context` of the reply before.
+    #[schema(required = false, value_type = Object)]
+    context: Json,
+}
+
+/// What an assistant replied.
+#[derive(Serialize, ToSchema)]
+struct Replied {
+    /// Its responses.
+    #[schema(value_type = Vec<Object>)]
+    responses: Vec<Json>,
+    /// For what is said next.
+    #[schema(value_type = Object)]
+    context: Json,
+    /// The revision that replied.
+    revision: i64,
+}
+
+/// What a test of a connection found.
+#[derive(Serialize, ToSchema)]
+struct Connection {
+    /// Whether hand-offs would be let through.
+    valid: bool,
+    /// What came of it, in a sentence.
+    told: String,
+    /// What to do about it; null where nothing is to be done.
+    remedy: Option<String>,
+    /// What was asked for, in order.
+    requests: Vec<Request>,
+    /// The revision that was tried.
+    revision: i64,
+    at: String,
+}
+
+/// A request of a test.
+#[derive(Serialize, ToSchema)]
+struct Request {
+    #[schema(example = "UpdateContactAttributes")]
+    action: String,
+    /// Status and code.
+    answered: String,
+    milliseconds: u64,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>(),
+        Route::get(
+            "/services/{id}/offers",
+            Role::Admin,
+            "Lists the models or voices that a speech service offers",
+            offers,
+        )
+        .lists::<Offered>(),
+        Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
+            .takes::<Said>()
+            .gives::<Replied>(),
+        Route::post(
+            "/integrations/{id}/test-connection",
+            Role::Admin,
+            "Tells whether Amazon Connect would let hand-offs through; nothing is written",
+            connection,
+        )
+        .gives::<Connection>(),
+    ]
+}
+
+async fn find(asked: &Asked, kind: KeptKind) -> Result<Kept, Problem> {
+    Ok(asked.ports.store.document(&asked.by.signed_in.scope(), kind, asked.id()?).await?)
+}
+
+/// What a document says with its secrets, alone in settings.
+async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
+    let secrets = asked.ports.store.open_secrets(&asked.by, kept.kind, kept.id).await?;
+    let secrets: BTreeMap<(Id, String), _> =
+        secrets.into_iter().map(|(path, secret)| ((kept.id, path), Ok(secret))).collect();
+    let scope = asked.by.signed_in.scope().narrowed(kept.tenant).ok_or_else(Problem::not_found)?;
+    let tenant = asked.ports.store.tenant(&scope, kept.tenant).await?.name;
+    let beside = Beside { tenant: &tenant, numbers: &[], calls: 1, calls_per_second: None };
+    let composed = match kept.kind {
+        KeptKind::Integration => Composed::new(&beside, (kept.id, &kept.document), |_, _| None),
+        KeptKind::Assistant | KeptKind::Service => {
+            let list = Value::List(vec![Value::Text(kept.id.to_string())]);
+            let alone: Table = [(section_of(kept.kind, &kept.document), list)].into_iter().collect();
+            Composed::new(&beside, (kept.tenant.0, &alone), |_, id| (id == kept.id).then_some(&kept.document))
+        }
+    };
+    Ok(composed.read(&KeptSecrets(&secrets)).settings)
+}
+
+fn port_of(kept: &Kept) -> Port {
+    match section_of(kept.kind, &kept.document).as_str() {
+        "speech_to_text" => Port::SpeechToText,
+        _ => Port::TextToSpeech,
+    }
+}
+
+async fn test(asked: Asked) -> Outcome {
+    let kept = find(&asked, KeptKind::Service).await?;
+    let came = asked.ports.trials.service(opened(&asked, &kept).await?, port_of(&kept)).await;
+    let good = came.is_ok();
+    let told = came.unwrap_or_else(|why| why);
+    Ok(Given::one(&Trial { good, told, revision: kept.stamp.revision, at: time(asked.at_unix_ms) }))
+}
+
+async fn offers(asked: Asked) -> Outcome {
+    let kept = find(&asked, KeptKind::Service).await?;
+    let offers = asked.ports.trials.offers(opened(&asked, &kept).await?, port_of(&kept)).await;
+    let offers = offers.map_err(|why| Problem::new(actix_web::http::StatusCode::BAD_GATEWAY, why))?;
+    let shown = |Offer { name, language, gender }| Offered { name, language, gender };
+    Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))
+}
+
+async fn say(asked: Asked) -> Outcome {
+    let kept = find(&asked, KeptKind::Assistant).await?;
+    let body = asked.document();
+    let context = match body.get("context") {
+        None | Some(Value::Nothing) => Json::Object(serde_json::Map::new()),
+        Some(Value::Table(table)) => serde_json::to_value(table).map_err(|_| Problem::internal())?,
+        Some(_) => return Err(Problem::faults(vec![Fault::at("#/context", "is not `context` of a reply")])),
+    };
+    let rest: Table =
+        body.iter().filter(|(key, _)| *key != "context").map(|(key, value)| (key.to_owned(), value.clone())).collect();
+    let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
+    let said = Some(text).filter(|text| !text.is_empty());
+    let reply = asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await;
+    let reply = reply.map_err(|why| Problem::new(actix_web::http::StatusCode::BAD_GATEWAY, why))?;
+    let revision = kept.stamp.revision;
+    Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))
+}
+
+async fn connection(asked: Asked) -> Outcome {
+    let kept = find(&asked, KeptKind::Integration).await?;
+    let settings = opened(&asked, &kept).await?;
+    if settings.connect.is_none() {
+        let why = "the integration has no section `connect`: its calls do not come from Amazon Connect";
+        return Err(Problem::faults(vec![Fault::at("#/settings/connect", why)]));
+    }
+    let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| {
+        let at = |path: &str| format!("#/settings{}", pointer(path, &kept.document).trim_start_matches('#'));
+        Problem::faults(mistakes.iter().map(|mistake| Fault::at(at(&mistake.path), &mistake.why)).collect())
+    })?;
+    Ok(Given::one(&Connection::of(&report, kept.stamp.revision, asked.at_unix_ms)))
+}
+
+impl Connection {
+    fn of(report: &ConnectionReport, revision: i64, at_unix_ms: i64) -> Self {
+        let request = |request: &bellhop_connect::connection_test::Request| Request {
+            action: request.action.to_string(),
+            answered: request.answered.clone(),
+            milliseconds: u64::try_from(request.took.as_millis()).unwrap_or(u64::MAX),
+        };
+        Self {
+            valid: report.is_valid(),
+            told: report.outcome.to_string(),
+            remedy: report.outcome.remedy(),
+            requests: report.requests.iter().map(request).collect(),
+            revision,
+            at: time(at_unix_ms),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Asks services on behalf of who sets them up: whether they answer, what they offer, what an assistant says.
+//!
+//! Invariant: what is tried is opened apart from what serves calls, on threads of its own; few are tried at once, each for a bounded time, and an
+//! engine that breaks down costs its trial alone.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bellhop_amazon_connect::{Limiters, Tester};
+use bellhop_connect::connection_test::ConnectionReport;
+use bellhop_connect::ports::{ConnectionTester, Pending};
+use bellhop_console::ports::{Offer, Port, Reply, Trials};
+use bellhop_dialogue::ports::{
+    ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
+    TurnInput, TurnRequest,
+};
+use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::config::Aws;
+use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines};
+use crate::wiring::connection;
+
+/// Trials at once.
+const AT_ONCE: usize = 4;
+/// The longest that one may take, waiting for others included.
+const WITHIN: Duration = Duration::from_secs(20);
+/// How long a recognizer is listened to that was opened.
+const LISTENED_FOR: Duration = Duration::from_secs(1);
+/// What a synthesizer is given to say.
+const SENTENCE: &str = "One, two, three.";
+/// Samples per second of a telephone line.
+const LINE_RATE: u32 = 8000;
+/// Most responses of an assistant that are shown.
+const RESPONSES_MAX: usize = 50;
+
+/// Tries things out.
+pub(super) struct TryOut {
+    shared: Arc<Mutex<Shared>>,
+    room: Arc<Semaphore>,
+    aws: Aws,
+    tester: Arc<Tester>,
+}
+
+impl TryOut {
+    /// Of a node that is this at AWS.
+    pub(super) fn new(aws: Aws) -> Self {
+        let tester = Arc::new(Tester::new(&Limiters::default()));
+        Self { shared: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)), aws, tester }
+    }
+
+    /// Opens what settings name and does something with it.
+    fn tries<T, F>(
+        &self,
+        settings: TenantSettings,
+        work: impl FnOnce(TenantEngines) -> F + Send + 'static,
+    ) -> Pending<Result<T, String>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, String>> + Send,
+    {
+        let (shared, room) = (Arc::clone(&self.shared), Arc::clone(&self.room));
+        let tried = async move {
+            let _place = room.acquire_owned().await.map_err(|_| "the server is ending".to_owned())?;
+            let opening = tokio::task::spawn_blocking(move || {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                shared.look_again();
+                TenantEngines::open(&mut shared, &settings, Purpose::Check)
+            });
+            let opened =
+                opening.await.map_err(|_| "it broke down while it was opened: the log says more".to_owned())?;
+            let (engines, mistakes) = opened;
+            if let Some(mistake) = mistakes.into_iter().next() {
+                return Err(match mistake {
+                    EngineMistake::Of(mistake) => mistake.to_string(),
+                    EngineMistake::Within { why, .. } => why,
+                });
+            }
+            work(engines).await
+        };
+        let late = || format!("it did not answer within {} s", WITHIN.as_secs());
+        Box::pin(async move { timeout(WITHIN, tried).await.unwrap_or_else(|_| Err(late())) })
+    }
+}
+
+fn failed(failure: ServiceFailure) -> String {
+    failure.to_string()
+}
+
+fn nothing() -> String {
+    "it names no service".to_owned()
+}
+
+async fn speaks(engines: TenantEngines) -> Result<String, String> {
+    let (kind, voice): &(_, Arc<dyn Synthesizer>) = engines.choices.synthesizers.first().ok_or_else(nothing)?;
+    let speech = voice.synthesize(SpeechRequest::plain(SENTENCE, LINE_RATE)).await.map_err(failed)?;
+    let seconds = speech.samples.len() as f64 / f64::from(speech.sample_rate.max(1));
+    match speech.samples.iter().any(|sample| *sample != 0) {
+        true => Ok(format!("{kind} made {seconds:.1} s of speech at {} Hz", speech.sample_rate)),
+        false => Err(format!("{kind} answered, and what it made is silence")),
+    }
+}
+
+async fn hears(engines: TenantEngines) -> Result<String, String> {
+    let (kind, ears): &(_, Arc<dyn Recognizer>) = engines.choices.recognizers.first().ok_or_else(nothing)?;
+    let lost = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&lost);
+    let sink = Box::new(move |event| {
+        if matches!(event, RecognizerEvent::Lost(_) | RecognizerEvent::Reconnecting { .. }) {
+            told.store(true, Ordering::Relaxed);
+        }
+    });
+    let config = RecognizerConfig { line_rate: LINE_RATE, ..RecognizerConfig::default() };
+    let mut stream = ears.open(config, sink).await.map_err(failed)?;
+    let samples = vec![0; ears.sample_rate(LINE_RATE) as usize];
+    stream.hear(&samples);
+    sleep(LISTENED_FOR).await;
+    match lost.load(Ordering::Relaxed) {
+        true => Err(format!("{kind} was opened, and broke off")),
+        false => Ok(format!("{kind} listens")),
+    }
+}
+
+impl Trials for TryOut {
+    fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>> {
+        match port {
+            Port::SpeechToText => self.tries(settings, hears),
+            Port::TextToSpeech => self.tries(settings, speaks),
+        }
+    }
+
+    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<Offer>, String>> {
+        self.tries(settings, move |engines| async move {
+            let choices: Vec<ModelOrVoice> = match port {
+                Port::SpeechToText => engines.choices.recognizers.first().ok_or_else(nothing)?.1.models().await,
+                Port::TextToSpeech => engines.choices.synthesizers.first().ok_or_else(nothing)?.1.voices().await,
+            }
+            .map_err(failed)?;
+            let offer = |ModelOrVoice { name, language, gender, .. }| Offer { name, language, gender };
+            Ok(choices.into_iter().map(offer).collect())
+        })
+    }
+
+    fn assistant(
+        &self,
+        settings: TenantSettings,
+        said: Option<String>,
+        context: Value,
+    ) -> Pending<Result<Reply, String>> {
+        self.tries(settings, move |engines| async move {
+            let input = match said {
+                Some(text) => TurnInput::Speech { text, confidence: 1.0, result: None },
+                None => TurnInput::Start,
+            };
+            let number = u32::from(!matches!(input, TurnInput::Start));
+            let parts = Arc::new(Mutex::new(vec![]));
+            let sink = Arc::clone(&parts);
+            let part = Box::new(move |part| {
+                if let Part::Item(item) = part {
+                    let mut all = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                    if all.len() < RESPONSES_MAX {
+                        all.push(item);
+                    }
+                }
+            });
+            let reply = engines.assistant.turn(TurnRequest::new(number, input, context), part).await.map_err(failed)?;
+            let mut responses = std::mem::take(&mut *parts.lock().unwrap_or_else(PoisonError::into_inner));
+            responses.extend(reply.generic);
+            responses.truncate(RESPONSES_MAX);
+            Ok(Reply { responses, context: reply.context })
+        })
+    }
+
+    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
+        let (tester, aws) = (Arc::clone(&self.tester), self.aws.clone());
+        let tested = async move {
+            let Some(connect) = &settings.connect else { return Err(vec![]) };
+            let malformed = |why: String| vec![Mistake::of_value("connect.instance_arn", why)];
+            let arn = connect.instance_arn.parse();
+            let instance = arn.map_err(|error: bellhop_connect::arn::MalformedArn| malformed(error.to_string()))?;
+            let connection = connection(connect, instance, &settings.name, &aws)?;
+            Ok(tester.test(connection).await)
+        };
+        Box::pin(tested) as Pin<Box<_>>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellhop_tenancy::settings::{Alone, Reading, json};
+
+    use super::*;
+
+    fn settings(more: &str) -> TenantSettings {
+        let document = format!(r#"{{"name": "acme", "numbers": ["+18005550123"], {more}}}"#);
+        Reading::of(&json::read(&document).expect("JSON"), &Alone).settings
+    }
+
+    #[actix_rt::test]
+    async fn a_voice_speaks_ears_listen_and_an_assistant_replies() {
+        let trials = TryOut::new(Aws::default());
+        let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
+        let told = trials.service(voice(), Port::TextToSpeech).await.expect("it speaks");
+        assert!(told.starts_with("flite made ") && told.ends_with("Hz"), "{told}");
+        let offers = trials.offers(voice(), Port::TextToSpeech).await.expect("voices");
+        assert!(offers.iter().any(|offer| offer.name == "slt"), "{offers:?}");
+        let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#), Port::SpeechToText).await;
+        assert_eq!(told, Ok("counting listens".to_owned()));
+        assert_eq!(trials.service(voice(), Port::SpeechToText).await, Err(nothing()));
+        let script = "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: again}\n  again: {respond: [{response_type: text, text: Again.}], otherwise: again}\n";
+        let document = serde_json::json!({"kind": "scripted", "script_text": script});
+        let scripted = || settings(&format!("\"assistant\": {document}"));
+        let began = trials.assistant(scripted(), None, Value::Null).await.expect("it replies");
+        assert_eq!(began.responses[0]["text"], "Hi.");
+        let next = trials.assistant(scripted(), Some("what".into()), began.context).await.expect("it replies");
+        assert_eq!(next.responses[0]["text"], "Again.");
+    }
+
+    #[actix_rt::test]
+    async fn what_does_not_answer_is_told_in_a_sentence() {
+        let trials = TryOut::new(Aws::default());
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+        let webhook = format!(r#""assistant": {{"kind": "webhook", "url": "http://{nobody}/turn"}}"#);
+        let why = trials.assistant(settings(&webhook), None, Value::Null).await.expect_err("nobody is there");
+        assert!(!why.is_empty());
+        let connect = r#""connect": {"instance_arn": "arn", "access_key_id": "a", "secret_access_key": "b"}"#;
+        let mistakes = trials.connection(settings(connect)).await.expect_err("no ARN");
+        assert_eq!(mistakes[0].path, "connect.instance_arn");
+    }
+}
