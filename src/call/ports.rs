@@ -166,6 +166,47 @@ pub trait CallRecords: Send + Sync {
 
     /// The latest calls of those that are wanted, the newest first.
     fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<KeptCall>>;
+
+    /// How much was called by calls whose records were kept, whether they still are or not: the newest period first, in it by the
+    /// tenants' names.
+    fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> Answer<'a, Vec<Usage>>;
+}
+
+/// How much a tenant's callers called in a day or month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// The day (`2026-11-26`) or month (`2026-11`) in which calls began, in UTC.
+    pub period: String,
+    /// The name of the tenant.
+    pub tenant: String,
+    /// How many calls are over.
+    pub calls: u64,
+    /// How long they lasted together.
+    pub milliseconds: u64,
+}
+
+/// How long a period of [`Usage`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// A day.
+    Day,
+    /// A month of the calendar.
+    Month,
+}
+
+/// Which usage is wanted; `None` stands for all. Days are written like `2026-11-26`.
+#[derive(Debug, Clone)]
+pub struct WantedUsage {
+    /// By day or month.
+    pub per: Per,
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this day and later ones.
+    pub from: Option<String>,
+    /// Of the days before this one.
+    pub until: Option<String>,
+    /// What comes after this period and tenant.
+    pub after: Option<(String, String)>,
 }
 
 /// A record as it is kept.

@@ -13,6 +13,7 @@ mod lent;
 mod records;
 mod servers;
 mod under_way;
+mod usage;
 
 use std::future::Future;
 use std::pin::Pin;

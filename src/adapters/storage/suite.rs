@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bellhop_call::ports::{Change, Entry, Forgotten, NotClaimed, SPOOL_BYTES_MAX, Swept, Wanted};
+use bellhop_call::ports::{
+    Change, Entry, Forgotten, NotClaimed, Per, SPOOL_BYTES_MAX, Swept, Usage, Wanted, WantedUsage,
+};
 use bellhop_call::record::{CallRecord, EndReason, Opening};
 use bellhop_connect::SessionHistoryKey;
 use bellhop_connect::handoff::StoreFailed;
@@ -41,6 +43,8 @@ macro_rules! promises {
             a_write_that_was_in_flight_is_found_by_the_next_server_until_it_is_settled
             a_key_that_was_given_away_is_void_for_the_next_server_unless_it_was_earned
             a_store_has_one_server_and_the_second_is_told
+            a_call_is_counted_once_and_stays_counted_when_its_record_is_gone
+            periods_of_usage_are_told_page_by_page
         }
     };
     ($place:ty: $($promise:ident)+) => {
@@ -283,4 +287,67 @@ pub(super) async fn a_store_has_one_server_and_the_second_is_told(place: &impl P
     assert!(matches!(why, NotClaimed::Taken { .. } | NotClaimed::Shared), "{why}");
     drop(claim);
     assert!(other.claim().await.expect("it is free again").holds().await);
+}
+
+/// A call that lasted so long, of which a record is kept for a day.
+fn lasted(session: &str, tenant: &str, began_unix_ms: i64, milliseconds: u64) -> Entry {
+    let facts = CallFacts { caller: "+12065550100".into(), ..CallFacts::default() };
+    let (call, session, tenant) = (format!("c-{session}"), session.to_owned(), tenant.to_owned());
+    let opening = Opening { session, call, tenant, facts, began_unix_ms, ..Opening::default() };
+    let began = Instant::now();
+    let mut record = CallRecord::open(opening, began);
+    record.close(began + Duration::from_millis(milliseconds), EndReason::CallerHangup, None);
+    Entry::Call { record: Box::new(record), keep: DAY, told: false }
+}
+
+fn all_per(per: Per) -> WantedUsage {
+    WantedUsage { per, tenant: None, from: None, until: None, after: None }
+}
+
+fn usage(period: &str, tenant: &str, calls: u64, milliseconds: u64) -> Usage {
+    Usage { period: period.into(), tenant: tenant.into(), calls, milliseconds }
+}
+
+/// The last millisecond of June 2100, which no sweep of ours comes to.
+const END_OF_JUNE: i64 = 4_118_083_199_999;
+
+pub(super) async fn a_call_is_counted_once_and_stays_counted_when_its_record_is_gone(place: &impl Place) {
+    let store = place.open().await;
+    let twice = || [lasted("a", "acme", END_OF_JUNE, 1_500), lasted("old", "acme", 0, 7)];
+    store.write(&twice()).await.expect("written");
+    store.write(&twice()).await.expect("written");
+    store.write(&[lasted("b", "acme", END_OF_JUNE + 1, 500)]).await.expect("written");
+    let days =
+        [usage("2100-07-01", "acme", 1, 500), usage("2100-06-30", "acme", 1, 1_500), usage("1970-01-01", "acme", 1, 7)];
+    assert_eq!(store.usage(&all_per(Per::Day), 9).await.expect("answers"), days);
+    assert_eq!(store.forget("+12065550100", None).await.expect("answers").records, 3);
+    store.sweep().await.expect("sweeps");
+    assert_eq!(store.usage(&all_per(Per::Day), 9).await.expect("answers"), days[..2], "what is years old is gone");
+}
+
+pub(super) async fn periods_of_usage_are_told_page_by_page(place: &impl Place) {
+    let store = place.open().await;
+    let mut calls = vec![];
+    for (n, tenant) in ["acme", "other", "acme", "acme"].into_iter().enumerate() {
+        calls.push(lasted(&format!("june-{n}"), tenant, END_OF_JUNE - 86_400_000 * n as i64, 1_000));
+        calls.push(lasted(&format!("july-{n}"), tenant, END_OF_JUNE + 1, 10));
+    }
+    store.write(&calls).await.expect("written");
+    let all = [
+        usage("2100-07", "acme", 3, 30),
+        usage("2100-07", "other", 1, 10),
+        usage("2100-06", "acme", 3, 3_000),
+        usage("2100-06", "other", 1, 1_000),
+    ];
+    let mut wanted = all_per(Per::Month);
+    for expected in &all {
+        assert_eq!(store.usage(&wanted, 1).await.expect("answers"), std::slice::from_ref(expected));
+        wanted.after = Some((expected.period.clone(), expected.tenant.clone()));
+    }
+    assert_eq!(store.usage(&wanted, 1).await.expect("answers"), []);
+    let theirs = WantedUsage { tenant: Some("other".into()), ..all_per(Per::Month) };
+    assert_eq!(store.usage(&theirs, 9).await.expect("answers"), [all[1].clone(), all[3].clone()]);
+    let (from, until) = (Some("2100-06-29".into()), Some("2100-07-01".into()));
+    let two_days = store.usage(&WantedUsage { from, until, ..all_per(Per::Day) }, 9).await.expect("answers");
+    assert_eq!(two_days, [usage("2100-06-30", "acme", 1, 1_000), usage("2100-06-29", "other", 1, 1_000)]);
 }

@@ -116,7 +116,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// The name of the tenant whose calls are asked for; none for everybody's.
-async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
+pub(super) async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
     let scope = asked.scope().await?;
     match scope.tenant() {
         Some(tenant) => Ok(Some(asked.ports.store.tenant(&scope, tenant).await?.name)),
@@ -175,7 +175,8 @@ async fn list(asked: Asked) -> Outcome {
     Ok(Given::list(page.iter().map(Call::of).collect(), next))
 }
 
-fn unavailable(error: &dyn std::error::Error) -> Problem {
+/// Of a database that cannot be read: the caller may ask again.
+pub(super) fn unavailable(error: &dyn std::error::Error) -> Problem {
     tracing::warn!(%error, "call records cannot be read");
     let detail = "the database does not answer: ask again";
     Problem::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN)

@@ -29,6 +29,7 @@ mod tenants;
 mod tests;
 mod told;
 mod trials;
+mod usage;
 
 use std::sync::Arc;
 
@@ -119,6 +120,7 @@ fn routes() -> Vec<Route> {
         numbers::routes(),
         people::routes(),
         told::routes(),
+        usage::routes(),
         calls::routes(),
         trials::routes(),
     ]

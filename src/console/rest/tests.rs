@@ -12,7 +12,7 @@ use actix_web::test::TestRequest;
 use actix_web::{App, HttpRequest, test};
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
-use bellhop_call::ports::{CallRecords, KeptCall, Wanted};
+use bellhop_call::ports::{CallRecords, KeptCall, Usage, Wanted, WantedUsage};
 use bellhop_connect::connection_test::{ConnectionReport, InstanceSeen, Outcome};
 use bellhop_connect::ports::{FiledHistories, History, Pending, StoreError};
 use bellhop_connect::session_history_key::FiledAs;
@@ -37,6 +37,7 @@ mod isolation;
 mod numbers;
 mod people;
 mod trials;
+mod usage;
 
 /// A server, and everybody it knows.
 pub(super) struct House {
@@ -101,6 +102,10 @@ pub(super) struct StandIn {
     pub(super) up: Mutex<Vec<LiveCall>>,
     pub(super) over: Mutex<Vec<KeptCall>>,
     pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
+    /// How much was called, as it is told.
+    pub(super) used: Mutex<Vec<Usage>>,
+    /// Which of that was asked for at last.
+    pub(super) asked: Mutex<Option<WantedUsage>>,
 }
 
 impl LiveCalls for StandIn {
@@ -151,6 +156,18 @@ impl CallRecords for StandIn {
         found.sort_by_key(|kept| std::cmp::Reverse(kept.began_unix_ms));
         found.truncate(count as usize);
         Box::pin(std::future::ready(Ok(found)))
+    }
+
+    fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> bellhop_call::ports::Answer<'a, Vec<Usage>> {
+        *self.asked.lock().expect("no panic") = Some(wanted.clone());
+        let mut used = self.used.lock().expect("no panic").clone();
+        used.retain(|used| wanted.tenant.as_ref().is_none_or(|tenant| used.tenant == *tenant));
+        if let Some((period, tenant)) = &wanted.after {
+            let last = used.iter().position(|used| used.period == *period && used.tenant == *tenant);
+            used.drain(..last.map_or(0, |last| last + 1));
+        }
+        used.truncate(count as usize);
+        Box::pin(std::future::ready(Ok(used)))
     }
 }
 

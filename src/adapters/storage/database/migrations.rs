@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_lent_histories"),
     migration!(3, "0003_servers"),
     migration!(4, "0004_tenants"),
+    migration!(5, "0005_usage"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -8,7 +8,7 @@ use bellhop_call::ports::{Answer, Forgotten, Retention, Swept};
 use bellhop_connect::ports::NOTE_KEPT;
 
 use super::records::plain_number;
-use super::{SqlStore, Trouble, answer, args, servers, unix_now, within};
+use super::{SqlStore, Trouble, answer, args, servers, unix_now, usage, within};
 use crate::storage::database::{Argument, Row};
 
 /// Rows deleted in one transaction: nobody waits longer for their turn than for these.
@@ -106,6 +106,7 @@ impl Retention for SqlStore {
                 events: self.sweep_until(SWEEP_EVENTS, now).await?,
                 notes: self.sweep_until(SWEEP_NOTES, noted_until).await?,
             };
+            self.sweep_until(usage::SWEEP, &usage::first_kept()).await?;
             within(servers::forget(&self.database)).await?;
             self.database.shrink().await?;
             Ok(swept)
@@ -138,8 +139,8 @@ impl SqlStore {
         Ok(gone)
     }
 
-    async fn sweep_until(&self, sql: &'static str, until: i64) -> Result<u64, Trouble> {
-        let mut gone = 0;
+    async fn sweep_until<'a>(&self, sql: &'static str, until: impl Into<Argument<'a>>) -> Result<u64, Trouble> {
+        let (until, mut gone) = (until.into(), 0);
         loop {
             let some = within(self.database.again(|| async {
                 let mut transaction = self.database.begin().await?;

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use bellhop_call::ports::{Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, Wanted, Written};
+use bellhop_call::ports::{
+    Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, Usage, Wanted, WantedUsage, Written,
+};
 use bellhop_call::record::CallRecord;
 use serde_json::Value;
 
@@ -115,6 +117,10 @@ impl CallRecords for SqlStore {
             let which = args![tenant, caller.as_deref(), reason, from, until, unix_now(), count];
             self.database.fetch(LATEST, which).await?.iter().map(kept).collect()
         })
+    }
+
+    fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> Answer<'a, Vec<Usage>> {
+        answer(self.counted(wanted, count))
     }
 }
 

@@ -246,7 +246,7 @@ async fn every_text_is_understood() {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let all: [&[&'static str]; 9] = [
+    let all: [&[&'static str]; 10] = [
         &ALL,
         &events::ALL,
         &forgetting::ALL,
@@ -256,6 +256,7 @@ fn every_text() -> Vec<&'static str> {
         &records::ALL,
         &servers::ALL,
         &under_way::ALL,
+        &usage::ALL,
     ];
     all.into_iter().flatten().copied().collect()
 }

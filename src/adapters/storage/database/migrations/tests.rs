@@ -17,7 +17,7 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 4] = [
+const RELEASED: [(&str, &str); 5] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -33,6 +33,10 @@ const RELEASED: [(&str, &str); 4] = [
     (
         "eb7f71527a049e04f929d9b342820a50fdd18d27b6a38dc922d94290922ad790",
         "41660384dcd701ef6a4e4f89e7692ed423e2d402e8cce662697e26ced3d758b6",
+    ),
+    (
+        "7de43a955c894bb76d971f974dcad669082af0e001078d5a56b87cb228e69bd7",
+        "cc84cc3f230fa60e3e2140443b99c06517cb3a9d258bad4f6e083745c2dc72c8",
     ),
 ];
 
