@@ -1,14 +1,16 @@
 //! `numbers`: which integration a dialled number leads to; one by one, or all of an integration by CSV.
 //!
 //! Invariant: an import is previewed by the same request that carries it out (`commit=true`), which then changes all or nothing, and
-//! nothing if another was first.
+//! nothing if another was first. Whatever a CSV says, no more of it is held than what a tenant may have and [`BAD_LINES_MAX`] mistakes.
+
+use std::collections::{HashMap, HashSet};
 
 use bellhop_tenancy::Number;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::settings::patch::merge;
 use bellhop_tenancy::settings::{Table, Value};
-use bellhop_tenancy::store::{KeptKind, KeptNumber, NumberEntry, NumberList};
+use bellhop_tenancy::store::{KeptKind, KeptNumber, NUMBERS_MAX, NumberEntry, NumberList};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,6 +23,8 @@ use crate::problem::Problem;
 
 /// Most characters of what a number is for.
 const DESCRIPTION_CHARS_MAX: usize = 256;
+/// Most bytes of a number in a CSV, with blanks and dashes: what is longer is not repeated in a mistake.
+const NUMBER_BYTES_MAX: usize = 64;
 /// Bad lines that a preview tells.
 const BAD_LINES_MAX: usize = 100;
 /// Numbers of each sort that a preview shows.
@@ -220,24 +224,26 @@ async fn confirm(asked: Asked) -> Outcome {
     Ok(ShownNumber::given(changed))
 }
 
-async fn import(asked: Asked) -> Outcome {
+async fn import(mut asked: Asked) -> Outcome {
     let integration: Id =
         asked.parameter("integration")?.ok_or_else(|| Problem::parameter("integration", "is missing"))?;
     let scope = asked.by.signed_in.scope();
     let tenant = asked.ports.store.document(&scope, KeptKind::Integration, integration).await?.tenant;
     let (before, seen) = asked.ports.store.numbers_of(&scope, integration).await?;
-    let Body::Csv(bytes) = &asked.body else { return Err(Problem::internal()) };
-    let (numbers, bad) = read_csv(bytes);
-    let known: std::collections::HashSet<&Number> = before.iter().map(|kept| &kept.entry.number).collect();
-    let wanted: std::collections::HashSet<&Number> = numbers.iter().map(|(number, _)| number).collect();
+    let Body::Csv(bytes) = std::mem::take(&mut asked.body) else { return Err(Problem::internal()) };
+    // Megabytes take a while to read: not on a thread that others wait for.
+    let read = actix_web::web::block(move || Lines::read(&bytes)).await;
+    let Lines { numbers, bad, bad_count } = read.map_err(|_| Problem::internal())?;
+    let known: HashSet<&Number> = before.iter().map(|kept| &kept.entry.number).collect();
+    let wanted: HashSet<&Number> = numbers.iter().map(|(number, _)| number).collect();
     let mut import = Import {
         committed: false,
         seen,
         added: Counted::of(numbers.iter().map(|(number, _)| number).filter(|number| !known.contains(number))),
         kept: Counted::of(numbers.iter().map(|(number, _)| number).filter(|number| known.contains(number))),
         removed: Counted::of(before.iter().map(|kept| &kept.entry.number).filter(|number| !wanted.contains(number))),
-        bad_count: bad.len(),
-        bad: bad.into_iter().take(BAD_LINES_MAX).collect(),
+        bad,
+        bad_count,
     };
     let commits = asked.parameter::<bool>("commit")?.unwrap_or_default();
     let seen_before = asked.parameter::<i64>("seen")?;
@@ -265,45 +271,92 @@ impl Counted {
     }
 }
 
-/// The numbers of a CSV: a number, and behind a comma what it is for; a first line `number,description` is a head.
-fn read_csv(bytes: &[u8]) -> (Vec<(Number, String)>, Vec<BadLine>) {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
-    let (mut numbers, mut bad, mut lines) = (vec![], vec![], std::collections::HashMap::new());
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                bad.push(BadLine { line, why: "is no CSV in UTF-8".to_owned() });
+/// What the lines of a CSV say.
+#[derive(Default)]
+struct Lines {
+    /// Each with what it is for.
+    numbers: Vec<(Number, String)>,
+    /// The first of those that are bad.
+    bad: Vec<BadLine>,
+    bad_count: usize,
+}
+
+impl Lines {
+    /// A number in each, and behind a comma what it is for; a first line `number,description` is a head.
+    fn read(bytes: &[u8]) -> Self {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
+        let (mut lines, mut first_lines) = (Self::default(), HashMap::new());
+        for record in reader.records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    let line = error.position().map_or(0, csv::Position::line);
+                    lines.is_bad(line, "is no CSV in UTF-8".to_owned());
+                    continue;
+                }
+            };
+            let line = record.position().map_or(0, csv::Position::line);
+            if line == 1 && record.get(0).is_some_and(|head| head.eq_ignore_ascii_case("number")) {
                 continue;
             }
-        };
-        let line = record.position().map_or(0, csv::Position::line);
-        let number = record.get(0).unwrap_or_default();
-        if line == 1 && number.eq_ignore_ascii_case("number") {
-            continue;
+            let (number, description) = match read_line(&record) {
+                Ok(read) => read,
+                Err(why) => {
+                    lines.is_bad(line, why);
+                    continue;
+                }
+            };
+            if let Some(first) = first_lines.get(&number) {
+                lines.is_bad(line, format!("has the number of line {first}"));
+            } else if lines.numbers.len() as u64 >= NUMBERS_MAX {
+                lines.is_bad(line, format!("is one more than the {NUMBERS_MAX} numbers that a tenant may have"));
+            } else {
+                first_lines.insert(number.clone(), line);
+                lines.numbers.push((number, description));
+            }
         }
-        match read_line(&record) {
-            Ok((number, description)) => match lines.insert(number.clone(), line) {
-                Some(first) => bad.push(BadLine { line, why: format!("has the number of line {first}") }),
-                None => numbers.push((number, description)),
-            },
-            Err(why) => bad.push(BadLine { line, why }),
+        lines
+    }
+
+    fn is_bad(&mut self, line: u64, why: String) {
+        self.bad_count += 1;
+        if self.bad.len() < BAD_LINES_MAX {
+            self.bad.push(BadLine { line, why });
         }
     }
-    (numbers, bad)
 }
 
 fn read_line(record: &csv::StringRecord) -> Result<(Number, String), String> {
     if record.len() > 2 {
         return Err(format!("has {} fields: a number, and what it is for", record.len()));
     }
-    let number = Number::parse(record.get(0).unwrap_or_default()).map_err(|error| error.to_string())?;
+    let number = record.get(0).unwrap_or_default();
+    if number.len() > NUMBER_BYTES_MAX {
+        return Err(format!("has a number of more than {NUMBER_BYTES_MAX} bytes"));
+    }
+    let number = Number::parse(number).map_err(|error| error.to_string())?;
     let description = record.get(1).unwrap_or_default();
     if description.chars().count() > DESCRIPTION_CHARS_MAX || description.contains(char::is_control) {
         return Err(format!("has a description that is no line of at most {DESCRIPTION_CHARS_MAX} characters"));
     }
     Ok((number, description.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_a_list_is_held_than_may_be_kept_or_is_told() {
+        let all_bad = Lines::read("1\n".repeat(200_000).as_bytes());
+        assert_eq!((all_bad.bad_count, all_bad.bad.len(), all_bad.numbers.len()), (200_000, BAD_LINES_MAX, 0));
+        let many: String = (0..=NUMBERS_MAX).map(|n| format!("1{n:07}\n")).collect();
+        let many = Lines::read(many.as_bytes());
+        assert_eq!((many.numbers.len() as u64, many.bad_count), (NUMBERS_MAX, 1));
+        assert_eq!(many.bad[0].line, NUMBERS_MAX + 1);
+        let long = Lines::read("9".repeat(1_000_000).as_bytes());
+        assert!(long.bad_count == 1 && long.bad[0].why.len() < 100, "it is not repeated");
+    }
 }

@@ -1,5 +1,6 @@
 //! What is another tenant's is not there: by the table of routes.
 
+use bellhop_connect::session_history_key::SessionHistoryKey;
 use bellhop_tenancy::store::{Page, People};
 
 use super::documents::furnish;
@@ -20,10 +21,13 @@ async fn thing_of_other(house: &House, route: &Route) -> String {
         "assistants" => of_document(Assistant).await,
         "services" => of_document(Service).await,
         "integrations" => of_document(Integration).await,
+        // Of numbers that is named which theirs is: one number, or the integration whose they are.
+        "numbers" if !route.path.contains('{') => of_document(Integration).await,
         "numbers" => house.get("stranger", "/numbers").await.body["items"][0]["id"].as_str().expect("an id").to_owned(),
         "users" => house.store.users(&scope, first).await.expect("a list").items[0].id.to_string(),
         "invitations" => house.store.invitations(&scope, first).await.expect("a list").items[0].id.to_string(),
         "calls" => "c2".to_owned(),
+        "session-history" => SessionHistoryKey::from_random([7; 20]).filed_as().expose().to_owned(),
         resource => panic!("say what of `{resource}` belongs to somebody: {}", route.path),
     }
 }
@@ -41,16 +45,26 @@ async fn what_is_anothers_is_answered_like_what_never_was() {
     join(&house, "their admin", "admin", Some(house.other)).await;
     assert_eq!(house.post("stranger", "/invitations", json!({"login": "x", "role": "viewer"})).await.status, 201);
     *house.calls.up.lock().expect("no panic") = vec![LiveCall { call: "c2".into(), tenant: "other".into() }];
-    let nobodys = Id::new(9, [9; 10]).to_string();
-    let named = |route: &&Route| route.path.contains("{id}") || route.path.contains("{call}");
-    for route in house.routes().iter().filter(named) {
+    let key = SessionHistoryKey::from_random([7; 20]).filed_as();
+    let history = History { tenant: "other".into(), json: "{\"turns\":[]}".into() };
+    house.calls.conversations.lock().expect("no panic").push((key, history));
+    // Plans and the pages of the reference are everybody's.
+    let is_everybodys = |route: &Route| route.path.starts_with("/plans") || route.path.starts_with("/docs");
+    let names = |route: &Route| route.path.contains('{') || route.query.iter().any(|parameter| parameter.required);
+    for route in house.routes().iter().filter(|route| names(route) && !is_everybodys(route)) {
+        let nobodys = match route.path.contains("{key}") {
+            true => SessionHistoryKey::from_random([9; 20]).filed_as().expose().to_owned(),
+            false => Id::new(9, [9; 10]).to_string(),
+        };
         let thing = thing_of_other(&house, route).await;
         for who in ["admin", "viewer", "agent", "program"] {
             let told = format!("{} {} by {who}", route.method, route.path);
             let theirs = house.ask(request_of(route, who, &thing)).await;
             let nothing = house.ask(request_of(route, who, &nobodys)).await;
             assert_eq!((theirs.status, &theirs.body), (nothing.status, &nothing.body), "{told}");
-            assert!([403, 404].contains(&theirs.status), "{told}: {theirs:?}");
+            let role = WITH_ROLES.iter().find(|(name, _)| *name == who).map_or(Role::Admin, |(_, role)| *role);
+            let refused = role < route.least || (route.in_person && who == "program");
+            assert_eq!(theirs.status, if refused { 403 } else { 404 }, "{told}: {theirs:?}");
         }
     }
     let still = house.get("stranger", "/numbers").await.body;
