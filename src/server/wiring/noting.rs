@@ -64,11 +64,16 @@ pub(super) struct Noting {
 impl Noting {
     /// Starts whoever notes, on this thread's runtime. What it sees is of the store once it has been told what that holds.
     pub(super) fn start(tenants: Arc<dyn TenantStore>) -> Arc<Self> {
+        let (noting, writer, inbox) = Self::with_writer(tenants);
+        actix_rt::spawn(writer.write(inbox));
+        Arc::new(noting)
+    }
+
+    fn with_writer(tenants: Arc<dyn TenantStore>) -> (Self, Writer, mpsc::Receiver<Noted>) {
         let (orders, inbox) = mpsc::channel(WAITING_MAX);
         let (known, dropped) = (Arc::default(), Arc::default());
         let writer = Writer { tenants, known: Arc::clone(&known), dropped: Arc::clone(&dropped), is_silent: false };
-        actix_rt::spawn(writer.write(inbox));
-        Arc::new(Self { orders, known, dropped })
+        (Self { orders, known, dropped }, writer, inbox)
     }
 
     /// From now on the store holds this.
@@ -170,4 +175,121 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 fn unix_ms(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bellhop_actors::node::refused::Why;
+    use bellhop_adapters::secrets::MasterKeySource;
+    use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
+    use bellhop_call::record::Began;
+    use bellhop_sip::hop::Transport;
+    use bellhop_tenancy::access::{Author, SignedIn};
+    use bellhop_tenancy::settings::Table;
+    use bellhop_tenancy::store::{
+        ChangeFeed, Documents, KeptKind, NewDocument, NewTenant, NumberEntry, Numbers, Page, Refusals, Tenants,
+    };
+
+    use super::*;
+
+    async fn store() -> SqlTenants {
+        let database = Database::open("sqlite::memory:", None).await.expect("in memory");
+        let keys = MasterKeys { current: MasterKeySource::Memory, previous: None };
+        SqlTenants::open(database, &keys, None).await.expect("opens")
+    }
+
+    fn by() -> Author {
+        Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() }
+    }
+
+    /// What waits is noted, as much at once as there is.
+    async fn note_all(writer: &mut Writer, inbox: &mut mpsc::Receiver<Noted>) {
+        while !inbox.is_empty() {
+            let mut orders = vec![];
+            inbox.recv_many(&mut orders, AT_ONCE).await;
+            writer.note(orders).await.expect("noted");
+        }
+    }
+
+    /// Nobody reads the queue: whoever refuses calls goes on, and what had no place is counted.
+    #[actix_rt::test]
+    async fn a_flood_is_one_line_and_waits_for_nobody() {
+        let store = store().await;
+        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()));
+        let call = RefusedCall {
+            at: SystemTime::now(),
+            source: "[::ffff:192.0.2.1]:5060".parse().expect("an address"),
+            transport: Transport::Udp,
+            server_name: None,
+            sip_call_id: "chosen".into(),
+            dialled: "…".into(),
+            number: Number::parse("+18005550123").ok(),
+            tenants: vec!["a tenant of the file".into()],
+            status: 404,
+            why: Why::NobodysNumber,
+            sent_as_text: None,
+        };
+        for _ in 0..WAITING_MAX + 10 {
+            noting.refused(&call);
+        }
+        assert_eq!(noting.dropped.load(Ordering::Relaxed), 10);
+        note_all(&mut writer, &mut inbox).await;
+        let scope = by().signed_in.scope();
+        let kept = store.refusals(&scope, Page { after: None, count: 9 }).await.expect("answers").items;
+        let told: Vec<_> = kept.iter().map(|kept| (kept.count, kept.refusal.source.as_str())).collect();
+        assert_eq!(told, [(WAITING_MAX as u64, "192.0.2.1")]);
+        assert!(kept[0].refusal.tenants.is_empty(), "those of the file are not in the store");
+        noting.refused(&call);
+        assert_eq!(inbox.len(), 1, "there is place again");
+    }
+
+    #[actix_rt::test]
+    async fn a_first_call_is_noted_once_and_of_two_entries_none() {
+        let (store, by) = (store().await, by());
+        let new = NewTenant { name: "acme".into(), title: "Acme".into(), plan: "plus".into() };
+        let tenant = store.add_tenant(&by, new).await.expect("added").id;
+        let mut ids = vec![];
+        let instance = "111122223333/eu-west-2/0f0f0f0f-aaaa-bbbb-cccc-0123456789ab";
+        let entries = [
+            ("one", None, ["+18005550101", "+18005550102"]),
+            ("two", Some(instance), ["+18005550102", "+18005550103"]),
+        ];
+        for (name, instance, numbers) in entries {
+            let document = NewDocument {
+                kind: KeptKind::Integration,
+                name: name.into(),
+                document: Table::default(),
+                secrets: vec![],
+                uses: vec![],
+                instance: instance.map(str::to_owned),
+            };
+            let integration = store.add_document(&by, tenant, document).await.expect("added").id;
+            for number in numbers {
+                let number = Number::parse(number).expect("a number");
+                let entry = NumberEntry { number, description: String::new(), integration };
+                ids.push(store.add_number(&by, tenant, entry).await.expect("free").id);
+            }
+        }
+        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()));
+        noting.knows(Known::of(&store.everything(&by.signed_in).await.expect("answers")));
+        let calls = |dialled: &str| {
+            let (tenant, caller) = ("acme".to_owned(), "+12065550100".to_owned());
+            let (sip_call_id, session) = ("chosen".to_owned(), "s".to_owned());
+            let began = Began { tenant, caller, dialled: dialled.to_owned(), sip_call_id, session };
+            noting.saw(CallId(1), &Event { at_ms: 0, what: What::Began(Box::new(began)) });
+        };
+        for dialled in ["+18005550101", "+18005550101", "+18005550102", "+18005550199", "nobody"] {
+            calls(dialled);
+        }
+        assert_eq!(inbox.len(), 3, "what is no number that waits is nothing to be noted");
+        note_all(&mut writer, &mut inbox).await;
+        calls("+18005550101");
+        assert!(inbox.is_empty(), "it has had its first call");
+        let mut has_had_one = vec![];
+        for id in ids {
+            let number = store.number(&by.signed_in.scope(), id).await.expect("is there");
+            has_had_one.push(number.first_call_unix_ms.is_some());
+        }
+        assert_eq!(has_had_one, [true, false, false, false]);
+    }
 }
