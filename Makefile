@@ -25,7 +25,7 @@ SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 # libopus is linked; pkg-config finds it.
 BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
-TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 postgresql
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 
 define install
@@ -39,6 +39,15 @@ endef
 # Compiled without optimisation: it is built once and runs for two seconds.
 define cargo_deny
 @cargo deny --version >/dev/null 2>&1 || { echo "installing cargo-deny from crates.io"; CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --locked --quiet --debug; }
+endef
+
+# Asks REST what its own document says: a pinned package of PyPI, in a folder of its own beside what cargo builds.
+SCHEMATHESIS := 4.32.5
+define schemathesis
+@"$(TARGET)"/schemathesis/bin/schemathesis --version 2>/dev/null | grep -qF $(SCHEMATHESIS) || { \
+	echo "installing schemathesis $(SCHEMATHESIS) from PyPI into $(TARGET)/schemathesis"; \
+	rm -rf "$(TARGET)"/schemathesis && python3 -m venv "$(TARGET)"/schemathesis && \
+	"$(TARGET)"/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS); }
 endef
 
 .PHONY: demo test lint audit units docs bench frames signalling speech fuzz sipp
@@ -69,6 +78,7 @@ docs:
 units:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
+	$(call schemathesis)
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --doc --workspace --locked --quiet
 

@@ -6,6 +6,7 @@ mod pointer;
 pub mod ports;
 pub mod problem;
 pub mod rest;
+mod shape;
 pub mod sign_in;
 
 /// What the address of every resource begins with.

@@ -64,6 +64,9 @@ enum Command {
     Demo(bellhop::demo::Options),
 }
 
+/// What is logged if RUST_LOG says nothing. Of requests that are none the library tells as errors: any stranger could fill the log.
+const USUAL_LOG: &str = "info,actix_http::h1::dispatcher=off";
+
 /// One tenant of a file.
 #[derive(clap::Args)]
 struct OfTenant {
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
     });
     let result = match arguments.command {
         Command::Serve { config } => {
-            log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")));
+            log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL_LOG)));
             actix_rt::System::new().block_on(serve(&config))
         }
         Command::Check { config } => check(&config),

@@ -48,6 +48,15 @@ impl Client {
 
     /// The same by a proxy that says this.
     pub(crate) fn operator_by(node: &Node, proxy: &[(&str, &str)]) -> Self {
+        Self::signed_in_by(node, proxy).0
+    }
+
+    /// The same, and what its session shows.
+    pub(crate) fn operator_and_session(node: &Node) -> (Self, Vec<(String, String)>) {
+        Self::signed_in_by(node, &[])
+    }
+
+    fn signed_in_by(node: &Node, proxy: &[(&str, &str)]) -> (Self, Vec<(String, String)>) {
         let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");
         let secret = link.trim().split_once("/claim#").expect("a link").1.to_owned();
         let mut client = Self::new(node.http);
@@ -62,7 +71,7 @@ impl Client {
         assert_eq!(made.status, 201, "{made:?}");
         let token = made.body["token"].as_str().expect("it is shown once");
         client.headers.insert(0, ("Authorization".into(), format!("Bearer {token}")));
-        client
+        (client, session.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
     }
 
     /// The token that it shows.

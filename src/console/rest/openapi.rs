@@ -13,9 +13,11 @@ use utoipa::openapi::{
     RefOr, Required, Response, ResponseBuilder, ResponsesBuilder,
 };
 
-use super::route::{Gives, Parameter, Route, Shape, Takes};
+use super::route::{Gives, Parameter, Route, Takes};
 use crate::API;
 use crate::problem::{MEDIA_TYPE, ProblemBody};
+use crate::shape::Shape;
+use crate::sign_in::{self, SignInRoute};
 
 /// The document of a table.
 pub(super) fn document(routes: &[Route]) -> OpenApi {
@@ -35,10 +37,90 @@ pub(super) fn document(routes: &[Route]) -> OpenApi {
         }
         paths = paths.path(format!("{API}{}", route.path), PathItem::new(method(route), operation(route)));
     }
+    for route in &sign_in::ROUTES {
+        for shape in [route.takes, shape_of(route.gives)].into_iter().flatten() {
+            components = with_shape(components, shape);
+        }
+        paths = paths.path(format!("{API}{}", route.path), PathItem::new(method_of(route), operation_of(route)));
+    }
     let none: [&str; 0] = [];
     let security = ["token", "session"].map(|scheme| SecurityRequirement::new(scheme, none));
     let components: Components = components.build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).security(Some(security)).build()
+}
+
+fn shape_of(gives: sign_in::Gives) -> Option<Shape> {
+    match gives {
+        sign_in::Gives::Nothing => None,
+        sign_in::Gives::One(shape) | sign_in::Gives::Made(shape) | sign_in::Gives::Page(shape) => Some(shape),
+    }
+}
+
+fn method_of(route: &SignInRoute) -> HttpMethod {
+    match route.method {
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+
+/// What the sign-in may answer besides.
+const OF_SIGN_IN: [StatusCode; 13] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::CONFLICT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+fn operation_of(route: &SignInRoute) -> OperationBuilder {
+    let words = route.path.trim_matches('/').replace(['{', '}', '-'], "_").replace('/', "_");
+    let who = match (route.least, route.in_person) {
+        (None, _) => "For anybody.".to_owned(),
+        (Some(least), true) => format!("For the role *{least}* and those above it, in person: a token may not."),
+        (Some(least), false) => format!("For the role *{least}*, and those above it."),
+    };
+    let (status, response) = match route.gives {
+        sign_in::Gives::Nothing => (StatusCode::NO_CONTENT, Response::new("It was done.")),
+        sign_in::Gives::One(shape) => (StatusCode::OK, told("Itself.", reference(shape)).build()),
+        sign_in::Gives::Made(shape) => (StatusCode::CREATED, told("What was made.", reference(shape)).build()),
+        sign_in::Gives::Page(shape) => (StatusCode::OK, told("A list.", list_of(shape)).build()),
+    };
+    let responses = ResponsesBuilder::new().response(status.as_str(), response);
+    let responses = OF_SIGN_IN.into_iter().fold(responses, with_problem);
+    let body = route.takes.map(|shape| json_body("application/json", reference(shape)));
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(format!("{}_{words}", route.method.to_ascii_lowercase())))
+        .tag("sign-in")
+        .summary(Some(route.summary))
+        .description(Some(who))
+        .request_body(body)
+        .responses(responses);
+    if route.least.is_none() {
+        operation = operation.security(SecurityRequirement::default());
+    }
+    if route.path.contains("{id}") {
+        operation = operation.parameter(parameter(ParameterIn::Path, "id", true, "Which."));
+    }
+    if matches!(route.gives, sign_in::Gives::Page(_)) {
+        for (name, says) in [
+            ("limit", "How many at most: 1 to 200, 50 if it is left out."),
+            ("after", "`next` of the page before."),
+            ("everybody", "`true` for those of all whom one looks after."),
+        ] {
+            operation = operation.parameter(parameter(ParameterIn::Query, name, false, says));
+        }
+    }
+    operation
 }
 
 fn with_shape(components: ComponentsBuilder, shape: Shape) -> ComponentsBuilder {
@@ -88,12 +170,14 @@ fn text() -> Schema {
     Schema::Object(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build())
 }
 
+fn parameter(place: ParameterIn, name: &str, required: bool, says: &str) -> Told {
+    let required = if required { Required::True } else { Required::False };
+    let told = ParameterBuilder::new().name(name).parameter_in(place).required(required);
+    told.description(Some(says.to_owned())).schema(Some(text())).build()
+}
+
 fn parameters(route: &Route) -> Vec<Told> {
-    let told = |place: ParameterIn, name: &str, required: bool, says: &str| {
-        let required = if required { Required::True } else { Required::False };
-        let told = ParameterBuilder::new().name(name).parameter_in(place).required(required);
-        told.description(Some(says.to_owned())).schema(Some(text())).build()
-    };
+    let told = parameter;
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut all: Vec<Told> = in_path.map(|name| told(ParameterIn::Path, name, true, "Which.")).collect();
     let in_query = |Parameter { name, says, required }: &Parameter| told(ParameterIn::Query, name, *required, says);
@@ -118,8 +202,12 @@ fn request_body(route: &Route) -> Option<RequestBody> {
         Takes::MergePatch(shape) => ("application/merge-patch+json", patch_of(shape)),
         Takes::Csv => ("text/csv", RefOr::T(text())),
     };
+    Some(json_body(media_type, schema))
+}
+
+fn json_body(media_type: &str, schema: RefOr<Schema>) -> RequestBody {
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    Some(RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build())
+    RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build()
 }
 
 fn reference(shape: Shape) -> RefOr<Schema> {
@@ -144,20 +232,22 @@ fn responses(route: &Route) -> ResponsesBuilder {
     if matches!(route.gives, Gives::One(_)) && route.method == Method::GET {
         all = all.response("304", Response::new("It is as you have seen it."));
     }
-    for status in problems(route) {
-        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        let told = ResponseBuilder::new().description(status.canonical_reason().unwrap_or_default());
-        all = all.response(status.as_str(), told.content(MEDIA_TYPE, content).build());
-    }
-    all
+    problems(route).into_iter().fold(all, with_problem)
+}
+
+fn with_problem(all: ResponsesBuilder, status: StatusCode) -> ResponsesBuilder {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let told = ResponseBuilder::new().description(status.canonical_reason().unwrap_or_default());
+    all.response(status.as_str(), told.content(MEDIA_TYPE, content).build())
+}
+
+fn told(says: &str, schema: RefOr<Schema>) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(says).content("application/json", content)
 }
 
 fn success(route: &Route) -> (StatusCode, Response) {
-    let told = |says: &str, schema: RefOr<Schema>| {
-        let content = ContentBuilder::new().schema(Some(schema)).build();
-        ResponseBuilder::new().description(says).content("application/json", content)
-    };
     let header = |says: &str| {
         let mut header = Header::new(text());
         header.description = Some(says.to_owned());
@@ -198,6 +288,7 @@ fn problems(route: &Route) -> Vec<StatusCode> {
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
         StatusCode::NOT_FOUND,
+        StatusCode::TOO_MANY_REQUESTS,
         StatusCode::INTERNAL_SERVER_ERROR,
         StatusCode::SERVICE_UNAVAILABLE,
     ];

@@ -3,18 +3,17 @@
 //! Invariant: a route is one row; the resources of actix, the roles that are enforced and the OpenAPI document are all made of it, so
 //! that none of them knows a route that another does not (`tests/frame.rs`).
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::http::Method;
 use bellhop_tenancy::access::Role;
 use utoipa::ToSchema;
-use utoipa::openapi::{RefOr, schema::Schema};
 
 use super::asked::Asked;
 use super::given::Given;
 use crate::problem::Problem;
+use crate::shape::Shape;
 
 /// What a request comes to.
 pub(super) type Outcome = Result<Given, Problem>;
@@ -89,23 +88,6 @@ pub(super) struct Parameter {
     pub says: &'static str,
     /// Whether it may be left out.
     pub required: bool,
-}
-
-/// The shape of a body, for the OpenAPI document.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    /// What it is called.
-    pub name: fn() -> Cow<'static, str>,
-    /// Itself.
-    pub schema: fn() -> RefOr<Schema>,
-    /// What it is made of.
-    pub parts: fn(&mut Vec<(String, RefOr<Schema>)>),
-}
-
-impl Shape {
-    pub(super) fn of<T: ToSchema>() -> Self {
-        Self { name: T::name, schema: T::schema, parts: T::schemas }
-    }
 }
 
 /// `?tenant=` of a list.

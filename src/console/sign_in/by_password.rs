@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bellhop_tenancy::Secret;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::body::{Body, done};
 use super::hashing::Compared;
@@ -17,17 +18,17 @@ use super::{SignIn, csrf};
 use crate::problem::{Fault, Problem};
 
 /// The body of a sign-in.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInBody {
+pub(super) struct SignInBody {
     login: String,
     password: String,
 }
 
 /// The body of a change.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordBody {
+pub(super) struct PasswordBody {
     current_password: String,
     password: String,
 }
@@ -101,6 +102,6 @@ impl SignIn {
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/sign-in").route(web::post().to(sign_in)))
-        .service(resource("/session/password").route(web::put().to(change)));
+        .service(resource("/sign-in", "POST").route(web::post().to(sign_in)))
+        .service(resource("/session/password", "PUT").route(web::put().to(change)));
 }

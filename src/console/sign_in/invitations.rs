@@ -9,6 +9,7 @@ use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::SecretHash;
 use bellhop_tenancy::store::{NewUser, StoreError};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::body::Body;
 use super::resource::resource;
@@ -20,9 +21,9 @@ use crate::problem::{Fault, Problem};
 const LOGIN_MAX: usize = 256;
 
 /// The body of who accepts.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Acceptance {
+pub(super) struct Acceptance {
     /// What stood behind the `#` of the link.
     secret: String,
     /// How they want to be called; what the invitation proposes if it is left out.
@@ -92,5 +93,5 @@ impl SignIn {
 
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config.service(resource("/invitations/accept").route(web::post().to(accept)));
+    config.service(resource("/invitations/accept", "POST").route(web::post().to(accept)));
 }

@@ -16,6 +16,7 @@ mod listing;
 mod notes;
 pub mod password;
 mod resource;
+mod routes;
 mod secrets;
 mod sessions;
 pub mod settings;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use bellhop_tenancy::store::{Audit, People, SignIns};
 
-pub use resource::{ROUTES, SignInRoute};
+pub use routes::{Gives, ROUTES, SignInRoute};
 pub use secrets::Random;
 pub use settings::Settings;
 pub use visitor::Visitor;

@@ -11,6 +11,7 @@ use bellhop_tenancy::access::{CredentialKind, Role, SESSION_MAX, SecretHash};
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::store::{KeptCredential, NewSession, Owner};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::arrival::Arrival;
 use super::body::{answer, done};
@@ -25,7 +26,7 @@ use crate::problem::Problem;
 const BROWSER_SHOWN: usize = 200;
 
 /// Who is signed in, and how one may sign in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Session {
     /// Nobody, or who.
     signed_in: Option<Who>,
@@ -36,7 +37,7 @@ pub(super) struct Session {
 }
 
 /// Somebody who is signed in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Who {
     user: Option<String>,
     login: String,
@@ -48,14 +49,16 @@ struct Who {
 }
 
 /// Where they belong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TenantOfSession)]
 struct Tenant {
     id: String,
     name: String,
 }
 
 /// How one may sign in.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WayToSignIn)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Way {
     /// `POST /api/v1/sign-in`
@@ -63,8 +66,9 @@ pub(super) enum Way {
 }
 
 /// A session as it is listed.
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedSession)]
+pub(super) struct Listed {
     id: String,
     user: String,
     /// What the browser calls itself.
@@ -202,8 +206,8 @@ fn without_cookie(sign_in: &SignIn) -> HttpResponse {
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(read(resource("/session"), session))
-        .service(resource("/sign-out").route(web::post().to(sign_out)))
-        .service(read(resource("/sessions"), sessions))
-        .service(resource("/sessions/{id}").route(web::delete().to(end_session)));
+        .service(read(resource("/session", "GET, HEAD"), session))
+        .service(resource("/sign-out", "POST").route(web::post().to(sign_out)))
+        .service(read(resource("/sessions", "GET, HEAD"), sessions))
+        .service(resource("/sessions/{id}", "DELETE").route(web::delete().to(end_session)));
 }

@@ -13,6 +13,7 @@ use bellhop_tenancy::access::{CredentialKind, Role, SecretHash, Standing};
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{KeptCredential, NewToken, StoreError};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::{Body, answer, done};
 use super::listing::{Asked, List, time};
@@ -32,9 +33,10 @@ const NAME_MAX: usize = 100;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A token to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewToken)]
 #[serde(deny_unknown_fields)]
-struct TokenBody {
+pub(super) struct TokenBody {
     /// What it is for.
     name: String,
     /// What it may do: that of who makes it, or less.
@@ -46,8 +48,9 @@ struct TokenBody {
 }
 
 /// A token as it is listed.
-#[derive(Serialize)]
-struct Listed {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedToken)]
+pub(super) struct Listed {
     id: String,
     user: String,
     name: String,
@@ -60,8 +63,9 @@ struct Listed {
 }
 
 /// A token as it is shown once.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeToken)]
+pub(super) struct Made {
     /// What `Authorization: Bearer` takes. It is not shown again.
     token: String,
     #[serde(flatten)]
@@ -161,6 +165,6 @@ async fn revoke(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, 
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(read(resource("/tokens"), tokens).route(web::post().to(make)))
-        .service(resource("/tokens/{id}").route(web::delete().to(revoke)));
+        .service(read(resource("/tokens", "GET, HEAD, POST"), tokens).route(web::post().to(make)))
+        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(revoke)));
 }

@@ -10,6 +10,11 @@ async fn every_route_is_reachable_documented_and_for_its_least_role() {
     let house = House::new().await;
     let document = house.get("agent", "/openapi.json").await.body;
     assert_eq!(document["openapi"], "3.1.0");
+    for route in &crate::sign_in::ROUTES {
+        let operation = &document["paths"][format!("{API}{}", route.path)][route.method.to_ascii_lowercase()];
+        assert_eq!(operation["requestBody"].is_object(), route.takes.is_some(), "{route:?}");
+        assert_eq!(operation["security"] == json!([{}]), route.least.is_none(), "{route:?}: {operation}");
+    }
     let nobody = Id::new(9, [9; 10]).to_string();
     for route in house.routes() {
         let told = format!("{} {}", route.method, route.path);
