@@ -19,7 +19,7 @@ use bellhop_call::ending::Ending;
 pub use buckets::HISTOGRAMS;
 pub use node::{
     ConfigurationRead, Process, build, certificate_expires, configuration_read, draining, log_events_waiting,
-    node_limits, process, service_at_rest, store_applied, tenant_limit, tenant_skipped,
+    node_limits, process, service_at_rest, spooled, store_applied, tenant_limit, tenant_skipped,
 };
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";

@@ -1,5 +1,5 @@
-//! The real binary on PostgreSQL: what it keeps, what `bellhop calls` shows of it and orders, and what a dead server leaves to
-//! another that shares the database.
+//! The real binary on PostgreSQL: what it keeps, what `bellhop calls` shows of it and orders, what goes on while it is
+//! away, and what a dead server leaves to another that shares the database.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -73,25 +73,65 @@ fn calls_go_on_while_the_database_is_away_and_all_of_them_are_listed_afterwards(
     assert!(shows(&node, &before));
     assert!(node.get("/readyz").starts_with("HTTP/1.1 200"));
     cluster.stop();
-    assert_eq!(hand_off(&node, "away"), None, "no key leads nowhere");
-    assert!(node.get("/readyz").starts_with("HTTP/1.1 503"), "calls had better go elsewhere");
+    let away = hand_off(&node, "away").expect("an agent, with a key");
+    assert!(shows(&node, &away), "what only the spool has is shown");
+    let ready = node.get("/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("degraded: the database is away"), "{ready}");
+    assert_eq!(node.metric("bellhop_database_away"), 1.0);
+    let again = hand_off(&node, "away-again").expect("an agent, with a key");
+    assert!(node.get(&format!("/loadAgentAppFrame.html?session_history_key={before}")).starts_with("HTTP/1.1 503"));
     cluster.start();
-    wait_for("it is tried again", || node.get("/readyz").starts_with("HTTP/1.1 200"));
+    wait_for("it is tried again", || !node.get("/readyz").contains("degraded"));
+    assert_eq!((node.metric("bellhop_database_away"), node.metric("bellhop_spool_entries")), (0.0, 0.0));
     let after = hand_off(&node, "after").expect("an agent");
-    assert!(shows(&node, &after) && shows(&node, &before));
-    wait_for("every call is listed", || calls(&node, "list", &["--json"]).lines().count() == 3);
+    for key in [&before, &away, &again, &after] {
+        assert!(shows(&node, key));
+    }
+    wait_for("every call is listed", || calls(&node, "list", &["--json"]).lines().count() == 4);
+    let database = url.rsplit('/').next().expect("a name");
+    for (table, rows) in [("session_histories", "4"), ("calls_under_way", "0"), ("writes_in_flight", "0")] {
+        assert_eq!(cluster.psql(database, &format!("SELECT count(*) FROM {table}")), rows, "{table}");
+    }
     let listed = calls(&node, "list", &["--json", "--ended", "assistant_transfer", "--from", "+1 206 555 0100"]);
-    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert_eq!(listed.lines().count(), 4, "{listed}");
     let latest: serde_json::Value = serde_json::from_str(listed.lines().next().expect("a line")).expect("JSON");
     let story = calls(&node, "show", &[latest["call"].as_str().expect("a name")]);
     assert!(story.contains("Wait."), "{story}");
     assert_eq!(calls(&node, "refused", &[]), "no call was refused since the server started\n");
     assert!(calls(&node, "hang-up", &["0123"]).contains("no call is up under `0123`"));
     let gone = calls(&node, "forget", &["+12065550100"]);
-    assert!(gone.starts_with("deleted: 3 call records, 2 conversations"), "{gone}");
+    assert!(gone.starts_with("deleted: 4 call records, 4 conversations"), "{gone}");
     assert!(!shows(&node, &after));
     let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
-    assert!(log.contains("the database takes no writes") && !log.contains(PASSWORD), "{log}");
+    assert!(log.contains("the database is away") && !log.contains(PASSWORD), "{log}");
+}
+
+#[test]
+fn what_was_told_as_stored_while_the_database_was_away_outlives_a_kill() {
+    let cluster = Cluster::own("killed");
+    let url = cluster.database("calls");
+    cluster.demand_password(PASSWORD);
+    let mut node = start(&url);
+    cluster.stop();
+    let key = hand_off(&node, "away").expect("an agent, with a key");
+    // The call's beginning and end, its history, and the note of the write that was struck out.
+    wait_for("all of it is on the disk", || node.metric("bellhop_spool_entries") >= 5.0);
+    node.process.kill().expect("SIGKILL");
+    node.process.wait().expect("dead");
+    cluster.start();
+    let (connect, _) = stand_in();
+    let again = Node::serve(&node.folder.join("bellhop.toml"), node.folder.clone(), connect);
+    assert!(shows(&again, &key));
+    wait_for("it is replayed", || !again.get("/readyz").contains("degraded"));
+    assert!(shows(&again, &key));
+    let database = url.rsplit('/').next().expect("a name");
+    let tables =
+        [("session_histories", "1"), ("call_records", "1"), ("calls_under_way", "0"), ("writes_in_flight", "0")];
+    for (table, rows) in tables {
+        assert_eq!(cluster.psql(database, &format!("SELECT count(*) FROM {table}")), rows, "{table}");
+    }
+    let listed = calls(&again, "list", &["--json", "--ended", "assistant_transfer"]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
 }
 
 #[test]

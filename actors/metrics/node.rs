@@ -16,6 +16,9 @@ const LOG_EVENTS_AGE: &str = "bellhop_log_events_oldest_seconds";
 const CONFIGURATION_READINGS: &str = "bellhop_configuration_readings_total";
 const STORE_CHANGE: &str = "bellhop_store_change_applied";
 const INTEGRATIONS_NOT_APPLIED: &str = "bellhop_integrations_not_applied";
+const DATABASE_AWAY: &str = "bellhop_database_away";
+const SPOOLED: &str = "bellhop_spool_entries";
+const SPOOLED_BYTES: &str = "bellhop_spool_bytes";
 const SERVICE_AT_REST: &str = "bellhop_service_at_rest";
 
 const CPU: &str = "process_cpu_seconds_total";
@@ -51,6 +54,9 @@ pub(super) fn describe() {
     describe_gauge!(TENANT_CALLS_LIMIT, "Calls a tenant may have at once; 0 for one that is served no more.");
     describe_gauge!(STORE_CHANGE, "The newest change of the store of tenants that this node has applied.");
     describe_gauge!(INTEGRATIONS_NOT_APPLIED, "Integrations of the store that are not served as they are kept.");
+    describe_gauge!(DATABASE_AWAY, "1 while what is written goes into the spool, or waits there for the database.");
+    describe_gauge!(SPOOLED, "Writes that wait in the spool for the database.");
+    describe_gauge!(SPOOLED_BYTES, Unit::Bytes, "Bytes of the writes that wait in the spool.");
     describe_gauge!(PORTS, "RTP port pairs there are.");
     describe_gauge!(DRAINING, "1 while no new calls are taken.");
     describe_gauge!(TENANT_SKIPPED, "1 for a tenant that is not served for mistakes in its configuration, else 0.");
@@ -70,6 +76,7 @@ pub(super) fn describe() {
     describe_gauge!(STARTED, Unit::Seconds, "When the process started, in seconds since 1970.");
     describe_counter!(CONFIGURATION_READINGS, "Times the configuration was read again, by what came of it.");
     gauge!(DRAINING).set(0.0);
+    spooled(None);
     for came in ConfigurationRead::ALL {
         counter!(CONFIGURATION_READINGS, "result" => came.label()).absolute(0);
     }
@@ -114,6 +121,14 @@ pub fn configuration_read(came: ConfigurationRead) {
 pub fn store_applied(change: i64, not_applied: usize) {
     gauge!(STORE_CHANGE).set(change as f64);
     gauge!(INTEGRATIONS_NOT_APPLIED).set(not_applied as f64);
+}
+
+/// How many writes, and bytes of them, wait for a database that is away; none while it answers.
+pub fn spooled(waiting: Option<(u64, u64)>) {
+    gauge!(DATABASE_AWAY).set(f64::from(u8::from(waiting.is_some())));
+    let (entries, bytes) = waiting.unwrap_or_default();
+    gauge!(SPOOLED).set(entries as f64);
+    gauge!(SPOOLED_BYTES).set(bytes as f64);
 }
 
 /// Which build runs.

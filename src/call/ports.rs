@@ -24,6 +24,20 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 pub trait Readiness: Send + Sync {
     /// Whether the store answers, and took the last write. One that takes none is tried again here.
     fn is_ready(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+
+    /// What waits beside the store for a database that is away; none while that answers, or if nothing ever waits.
+    fn spooled(&self) -> Option<Spooled> {
+        None
+    }
+}
+
+/// Writes that are on the disk of this server, and not in the database yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spooled {
+    /// How many.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// One server at a time looks after what former ones left behind.

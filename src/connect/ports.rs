@@ -85,7 +85,7 @@ pub struct NotedWrite {
 }
 
 /// The key of a note in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub struct Note(pub i64);
 
 /// The ports of a tenant whose calls do not come from Amazon Connect: there is no contact to write to.

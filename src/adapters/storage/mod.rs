@@ -1,11 +1,13 @@
 //! What outlives a call: histories, records, events and notes.
 //!
 //! Whoever uses a store holds ports of `bellhop_connect` and `bellhop_call`; only who opens it knows which it is. What a
-//! store is made of stands in `database.rs`, what is kept in it in `sql.rs`.
+//! store is made of stands in `database.rs`, what is kept in it in `sql.rs`, and what is done while it is away in `spooled.rs`.
 
 mod database;
 #[cfg(test)]
 mod places;
+mod spool;
+mod spooled;
 mod sql;
 #[cfg(test)]
 mod suite;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, RecordWriter, Retention, SoleUse};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
 pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, can_be_read, file_of, is_postgres};
+pub use spool::SPOOL_BYTES;
+pub use spooled::SpooledStore;
 pub use sql::SqlStore;
 pub use tenants::{CannotUnlock, Left, ListenOn, MasterKeys, SqlTenants, Unopened};
 

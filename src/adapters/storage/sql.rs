@@ -5,12 +5,14 @@
 //! the database alone opens no conversation.
 
 mod claim;
+pub(super) mod deed;
 mod events;
 mod forgetting;
-mod histories;
-mod in_flight;
+pub(super) mod histories;
+pub(super) mod in_flight;
 mod lent;
 mod records;
+mod replay;
 mod servers;
 mod under_way;
 mod usage;
@@ -27,6 +29,7 @@ use super::Store;
 use super::database::{CannotOpen, Database, Trouble, args, unix_now, within};
 use histories::Histories;
 use in_flight::InFlight;
+pub(super) use replay::spooled_as;
 use servers::Alive;
 
 const READ: &str = "SELECT 1";
@@ -79,7 +82,18 @@ impl SqlStore {
         &self.database
     }
 
-    async fn probe(&self) -> Result<(), Trouble> {
+    /// The histories, as what they are made of.
+    pub(super) fn histories_kept(&self, time_to_live: Duration) -> Histories {
+        Histories::new(self.database.clone(), Arc::clone(&self.server), time_to_live)
+    }
+
+    /// The notes of a tenant, as what they are made of.
+    pub(super) fn notes_of(&self, tenant: &str) -> InFlight {
+        InFlight::new(self.database.clone(), Arc::clone(&self.server), tenant)
+    }
+
+    /// Writes something, and takes it back.
+    pub(super) async fn probe(&self) -> Result<(), Trouble> {
         let mut transaction = self.database.begin().await?;
         transaction.execute(WRITE, args![]).await?;
         transaction.execute(TAKE_BACK, args![]).await?;
@@ -89,11 +103,11 @@ impl SqlStore {
 
 impl Store for SqlStore {
     fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore> {
-        Arc::new(Histories::new(self.database.clone(), Arc::clone(&self.server), time_to_live))
+        Arc::new(self.histories_kept(time_to_live))
     }
 
     fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes> {
-        Arc::new(InFlight::new(self.database.clone(), Arc::clone(&self.server), tenant))
+        Arc::new(self.notes_of(tenant))
     }
 }
 
@@ -107,7 +121,7 @@ impl Readiness for SqlStore {
 }
 
 /// What a store answers through a port.
-fn answer<'a, T>(work: impl Future<Output = Result<T, Trouble>> + Send + 'a) -> Answer<'a, T> {
+pub(super) fn answer<'a, T>(work: impl Future<Output = Result<T, Trouble>> + Send + 'a) -> Answer<'a, T> {
     Box::pin(async move { work.await.map_err(StoreError::from) })
 }
 

@@ -75,6 +75,8 @@ pub struct Storage {
     pub password: Option<Secret>,
     /// `listen_url`: where a PostgreSQL behind a pooler tells of changes.
     pub listen_url: Option<String>,
+    /// `spool`: the file of what is written while a PostgreSQL is away; none beside a file.
+    pub spool: Option<PathBuf>,
     /// `master_key` and `previous_master_key`
     pub master_keys: MasterKeys,
     /// `history_hours`
@@ -206,8 +208,25 @@ pub(super) fn read_storage(section: &Section<'_>) -> Storage {
         section.mistake("listen_url", &why);
     }
     let master_keys = read_master_keys(section, &url);
+    let spool = read_spool(section, &url);
     section.finish();
-    Storage { url, password, listen_url, master_keys, time_to_live: Duration::from_secs(hours * 3600) }
+    Storage { url, password, listen_url, spool, master_keys, time_to_live: Duration::from_secs(hours * 3600) }
+}
+
+/// A file that may be written, also where it is not named: what is found out at the first outage is found out too late.
+fn read_spool(section: &Section<'_>, url: &str) -> Option<PathBuf> {
+    let named = section.text("spool");
+    if !storage::is_postgres(url) {
+        if named.is_some() {
+            section.mistake("spool", "belongs to a PostgreSQL database, which may be away: a file is not");
+        }
+        return None;
+    }
+    let path = section.relative(named.as_deref().unwrap_or("bellhop.spool"));
+    if let Err(why) = can_hold_database(&path) {
+        section.mistake("spool", &why);
+    }
+    Some(path)
 }
 
 fn why_not_heard(url: &str, listen: &str) -> Option<String> {

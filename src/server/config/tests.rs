@@ -419,6 +419,11 @@ fn what_cannot_serve_is_told_before_it_serves() {
         ("[storage]\nurl = \"mysql://me:hush@db/calls\"\n", "storage.url: does not begin with sqlite: or postgres:"),
         ("[storage]\nurl = \"postgres://me:hush@db\"\n", "storage.url: names no database"),
         ("[storage]\nurl = \"postgres://db/calls?sslmod=require\"\n", "`sslmod` is none of the options sslmode"),
+        ("[storage]\nspool = \"b.spool\"\n", "storage.spool: belongs to a PostgreSQL database, which may be away"),
+        (
+            "[storage]\nurl = \"postgres://db/calls\"\nspool = \"/no/such/folder/b.spool\"\n",
+            "storage.spool: the database's folder /no/such/folder is not there",
+        ),
         ("[storage]\npassword = \"hush\"\n", "storage.password: belongs to a database that asks for one"),
         ("[operations]\nsocket = \"/no/such/folder/b.sock\"\n", "operations.socket: the folder /no/such/folder is not"),
         ("[operations]\nsocket = \"/tmp\"\n", "operations.socket: /tmp is a folder where a socket is expected"),
@@ -573,6 +578,7 @@ fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_s
     assert_eq!(config.storage.url, url);
     assert_eq!(config.storage.password.as_ref().map(|password| password.expose()), Some("hush"));
     assert_eq!(config.operations.socket, Some(folder.join("b.sock")));
+    assert_eq!(config.storage.spool, Some(folder.join("bellhop.spool")));
     assert!(!format!("{config:?}").contains("hush"));
     let _ = std::fs::remove_dir_all(folder);
 }

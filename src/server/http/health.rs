@@ -1,4 +1,5 @@
-//! `/healthz`: the process lives. `/readyz`: it takes calls (and which tenants it was let to skip). `/metrics`: what it does.
+//! `/healthz`: the process lives. `/readyz`: it takes calls (and which tenants it was let to skip, and whether
+//! its database is away). `/metrics`: what it does.
 
 use std::sync::atomic::Ordering;
 
@@ -27,7 +28,11 @@ pub(super) async fn readyz(shared: Data<Shared>) -> impl Responder {
         [] => {
             let skipped = shared.server.skipped().into_iter();
             let told = skipped.map(|(name, mistakes)| format!("not served: tenant {name}, mistakes: {mistakes}\n"));
-            HttpResponse::Ok().content_type("text/plain").body("ready\n".to_owned() + &told.collect::<String>())
+            let spooled = shared.server.readiness.spooled().map_or_else(String::new, |spooled| {
+                format!("degraded: the database is away, and {} writes wait in the spool\n", spooled.entries)
+            });
+            let told: String = told.collect();
+            HttpResponse::Ok().content_type("text/plain").body(format!("ready\n{spooled}{told}"))
         }
         reasons => HttpResponse::ServiceUnavailable().content_type("text/plain").body(reasons.join("\n") + "\n"),
     }

@@ -283,6 +283,7 @@ impl Server {
     /// Brings up to date what is no event: who rests, and what the process takes.
     pub fn measure(&self) {
         self.current.everybody().measure();
+        bellhop_actors::metrics::spooled(self.readiness.spooled().map(|spooled| (spooled.entries, spooled.bytes)));
         // Whoever reads the configuration again does so himself.
         if let Ok(mut reloading) = self.reloading.try_lock() {
             reloading.changing.drop_series(&self.current.everybody());

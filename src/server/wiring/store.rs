@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellhop_adapters::storage::{CannotOpen, CannotUnlock, ListenOn, SqlStore, SqlTenants, Store};
+use bellhop_adapters::storage::{CannotOpen, CannotUnlock, ListenOn, SpooledStore, SqlStore, SqlTenants, Store};
 use bellhop_tenancy::secret::Secret;
 use bellhop_tenancy::store::TenantStore;
 
@@ -29,8 +29,12 @@ pub(crate) enum CannotServe {
 pub(crate) async fn open(storage: &Storage) -> Result<Opened, CannotServe> {
     let password = storage.password.as_ref().map(Secret::expose);
     let calls = SqlStore::open(&storage.url, password).await?;
-    let tenants = tenants_of(&calls, storage).await?;
-    Ok(Opened { calls: Arc::new(calls), tenants: Arc::new(tenants) })
+    let tenants = Arc::new(tenants_of(&calls, storage).await?);
+    let calls: Arc<dyn Store> = match &storage.spool {
+        Some(spool) => Arc::new(SpooledStore::open(calls, spool).await?),
+        None => Arc::new(calls),
+    };
+    Ok(Opened { calls, tenants })
 }
 
 /// Opens a server's store; one that is not there is an error.

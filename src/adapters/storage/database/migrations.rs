@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_servers"),
     migration!(4, "0004_tenants"),
     migration!(5, "0005_usage"),
+    migration!(6, "0006_spool"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

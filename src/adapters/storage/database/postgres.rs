@@ -152,7 +152,7 @@ impl Connections {
         if self.0.failing.swap(!good, Ordering::Relaxed) == good {
             match good {
                 true => tracing::info!("the database takes writes again"),
-                false => tracing::error!("the database takes no writes: no caller can be handed to an agent"),
+                false => tracing::error!("the database takes no writes"),
             }
         }
     }

@@ -74,6 +74,18 @@ pub(crate) enum Trouble {
         /// What it is.
         encoding: String,
     },
+    /// What waits for a database that is away has a bound.
+    #[error("the spool is full: the database is away for too long")]
+    SpoolFull,
+    /// What is deleted must not come again.
+    #[error("something may wait in the spool: ask again when the database is back")]
+    Spooled,
+    /// Somebody else has it.
+    #[error("another server uses it: give each server a `storage.spool` of its own")]
+    SpoolTaken,
+    /// It cannot be told whether somebody else has it.
+    #[error("its lock cannot be taken: {0}")]
+    Lock(Box<dyn std::error::Error + Send + Sync>),
     /// The database says no.
     #[error(transparent)]
     Database(#[from] sqlx::Error),

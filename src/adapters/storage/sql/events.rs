@@ -5,6 +5,7 @@
 use bellhop_call::ports::{Answer, Change, EVENT_KEPT, LogEvents, SPOOL_BYTES_MAX, SPOOL_EVENTS_MAX, Waiting};
 use serde_json::{Value, json};
 
+use super::deed::Deed;
 use super::{SqlStore, Trouble, answer, args, unix_now, within};
 use crate::storage::database::{Row, Transaction};
 
@@ -17,12 +18,10 @@ const POSTPONED: &str = "UPDATE log_events SET attempts = attempts + 1, due_unix
 const SPOOL: &str = "SELECT events, bytes FROM log_spools WHERE tenant = $1";
 const DROP_OLDEST: &str = "DELETE FROM log_events WHERE id =
     (SELECT id FROM log_events WHERE tenant = $1 ORDER BY rowid LIMIT 1) RETURNING octet_length(body)";
-const INSERT: &str = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 8] = [DUE, NEXT_DUE, BACKLOG, DELIVERED, POSTPONED, SPOOL, DROP_OLDEST, INSERT];
+pub(super) const ALL: [&str; 7] = [DUE, NEXT_DUE, BACKLOG, DELIVERED, POSTPONED, SPOOL, DROP_OLDEST];
 
 /// A body longer than this, in bytes, would push out all others.
 const BODY_MAX: usize = 4 << 20;
@@ -99,12 +98,8 @@ pub(super) struct Event<'a> {
 }
 
 impl Event<'_> {
-    pub(super) async fn insert(
-        self,
-        transaction: &mut Transaction,
-        name: &str,
-        payload: &Value,
-    ) -> Result<(), Trouble> {
+    /// The row of it; none if it is too long.
+    pub(super) fn told(self, name: &str, payload: &Value) -> Option<Deed> {
         let body = json!({"event": {"name": name, "id": self.id}, "payload": payload}).to_string();
         if body.len() > BODY_MAX {
             tracing::error!(
@@ -113,10 +108,16 @@ impl Event<'_> {
                 bytes = body.len(),
                 "a log event is too long and is dropped"
             );
-            return Ok(());
+            return None;
         }
-        let (due, expires) = (unix_now() * 1000, unix_now().saturating_add_unsigned(EVENT_KEPT.as_secs()));
-        let event = args![&self.id, self.tenant, self.session, self.caller, &body, due, expires];
-        transaction.execute(INSERT, event).await.map(drop)
+        Some(Deed::Event {
+            id: self.id,
+            tenant: self.tenant.to_owned(),
+            session: self.session.to_owned(),
+            caller: self.caller.to_owned(),
+            body,
+            due_unix_ms: unix_now() * 1000,
+            expires_unix: unix_now().saturating_add_unsigned(EVENT_KEPT.as_secs()),
+        })
     }
 }

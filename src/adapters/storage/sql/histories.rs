@@ -11,16 +11,16 @@ use bellhop_connect::ports::{FiledHistories, History, HistoryStore, Pending, Sto
 use bellhop_connect::session_history_key::FiledAs;
 use sha2::{Digest, Sha256};
 
+use super::deed::Deed;
 use super::{Database, SqlStore, Trouble, answer, args, lent, unix_now, within};
 
 const FIND: &str = "SELECT tenant, json FROM session_histories WHERE filed_as = $1 AND expires_unix > $2";
 const INSERT: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES ($1, $2, $3, $4)";
 const IS_THERE: &str = "SELECT 1 FROM session_histories WHERE filed_as = $1";
-const DELETE: &str = "DELETE FROM session_histories WHERE filed_as = $1";
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 4] = [FIND, INSERT, IS_THERE, DELETE];
+pub(super) const ALL: [&str; 3] = [FIND, INSERT, IS_THERE];
 
 impl FiledHistories for SqlStore {
     fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
@@ -34,7 +34,7 @@ impl FiledHistories for SqlStore {
 
 /// Stores histories that are kept for so long.
 #[derive(Debug, Clone)]
-pub(super) struct Histories {
+pub(in crate::storage) struct Histories {
     database: Database,
     server: Arc<str>,
     time_to_live: Duration,
@@ -45,66 +45,81 @@ impl Histories {
         Self { database, server, time_to_live }
     }
 
-    async fn insert(&self, name: &FiledAs, history: &History, given: Given) -> Result<(), Trouble> {
-        let filed_as = hashed(name);
+    /// Stores a history under the hash of its name, and looks whether it is there.
+    pub(in crate::storage) async fn insert(
+        &self,
+        filed_as: &str,
+        history: &History,
+        given: Given,
+    ) -> Result<(), Trouble> {
         let mut transaction = self.database.begin().await?;
         if given == Given::Lent {
-            lent::note(&mut transaction, &filed_as, &self.server).await?;
+            lent::note(&mut transaction, filed_as, &self.server).await?;
         }
-        let expires = unix_now().saturating_add_unsigned(self.time_to_live.as_secs());
-        transaction.execute(INSERT, args![&filed_as, &history.tenant, &history.json, expires]).await?;
+        transaction.execute(INSERT, args![filed_as, &history.tenant, &history.json, self.expires()]).await?;
         transaction.commit().await?;
         // The page reads by another connection: what that one does not see, no agent would.
-        match self.database.fetch_optional(IS_THERE, args![&filed_as]).await? {
+        match self.database.fetch_optional(IS_THERE, args![filed_as]).await? {
             Some(_) => Ok(()),
             None => Err(Trouble::NotReadBack),
         }
     }
 
-    async fn delete(&self, name: &FiledAs) -> Result<(), Trouble> {
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(DELETE, args![&hashed(name)]).await?;
-        transaction.commit().await
+    /// When what is stored now expires, in seconds since 1970.
+    pub(in crate::storage) fn expires(&self) -> i64 {
+        unix_now().saturating_add_unsigned(self.time_to_live.as_secs())
+    }
+
+    /// The server whose notes these are.
+    pub(in crate::storage) fn server(&self) -> &str {
+        &self.server
     }
 }
 
 impl HistoryStore for Histories {
     fn store(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move { within(this.insert(&name, &history, Given::Kept)).await.map_err(told("stored")) })
+        Box::pin(
+            async move { within(this.insert(&hashed(&name), &history, Given::Kept)).await.map_err(told("stored")) },
+        )
     }
 
     fn lend(&self, name: FiledAs, history: History) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move { within(this.insert(&name, &history, Given::Lent)).await.map_err(told("stored")) })
+        Box::pin(
+            async move { within(this.insert(&hashed(&name), &history, Given::Lent)).await.map_err(told("stored")) },
+        )
     }
 
     fn earned(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        let strike_out = async move { within(lent::strike_out(&this.database, &hashed(&name))).await };
-        Box::pin(async move { strike_out.await.map_err(told("kept for good")) })
+        let earned = Deed::Earned { filed_as: hashed(&name) };
+        Box::pin(async move { within(earned.alone(&this.database)).await.map_err(told("kept for good")) })
     }
 
     fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move { within(this.delete(&name)).await.map_err(told("made void")) })
+        let void = Deed::Void { filed_as: hashed(&name) };
+        Box::pin(async move { within(void.alone(&this.database)).await.map_err(told("made void")) })
     }
 }
 
 /// Whether a key waits in here for its hand-off, or goes out before it is known what comes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
+pub(in crate::storage) enum Given {
+    /// It waits.
     Kept,
+    /// It goes out.
     Lent,
 }
 
-fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {
+pub(in crate::storage) fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {
     move |error| {
         tracing::error!(%error, "a session history could not be {what}");
         StoreFailed
     }
 }
 
-pub(super) fn hashed(name: &FiledAs) -> String {
+pub(in crate::storage) fn hashed(name: &FiledAs) -> String {
     Sha256::digest(name.expose()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

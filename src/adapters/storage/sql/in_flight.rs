@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bellhop_connect::handoff::StoreFailed;
 use bellhop_connect::ports::{HandoffsLeftBehind, NOTE_KEPT, Note, NotedWrite, Pending, StoreError, WriteNotes};
 
+use super::deed::Deed;
 use super::servers::{lease, left_behind};
 use super::{Database, SqlStore, Trouble, answer, args, unix_now, within};
-use crate::storage::database::{Argument, Row};
+use crate::storage::database::Row;
 
 const LEFT_BEHIND: &str = concat!(
     "SELECT contact_id, names FROM writes_in_flight WHERE ",
@@ -18,12 +19,10 @@ const LEFT_BEHIND: &str = concat!(
 );
 const INSERT: &str = "INSERT INTO writes_in_flight (server, tenant, contact_id, names, noted_unix)
     VALUES ($1, $2, $3, $4, $5) RETURNING id";
-const NOTHING_WRITTEN: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND id = $2";
-const SETTLED: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND contact_id = $2";
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 4] = [LEFT_BEHIND, INSERT, NOTHING_WRITTEN, SETTLED];
+pub(super) const ALL: [&str; 2] = [LEFT_BEHIND, INSERT];
 
 impl HandoffsLeftBehind for SqlStore {
     fn writes_in_flight(&self, tenant: &str) -> Pending<Result<Vec<NotedWrite>, StoreError>> {
@@ -47,7 +46,7 @@ impl HandoffsLeftBehind for SqlStore {
 
 /// One tenant's notes.
 #[derive(Debug, Clone)]
-pub(super) struct InFlight {
+pub(in crate::storage) struct InFlight {
     database: Database,
     server: Arc<str>,
     tenant: Arc<str>,
@@ -58,43 +57,69 @@ impl InFlight {
         Self { database, server, tenant: tenant.into() }
     }
 
-    async fn insert(self, NotedWrite { contact_id, names }: NotedWrite) -> Result<Note, Trouble> {
+    /// Notes a write.
+    pub(in crate::storage) async fn insert(
+        &self,
+        NotedWrite { contact_id, names }: &NotedWrite,
+    ) -> Result<Note, Trouble> {
         let mut transaction = self.database.begin().await?;
-        // A name is of letters, digits, - and _.
-        let names = names.join("\n");
-        let note = args![&*self.server, &*self.tenant, &contact_id, &names, unix_now()];
+        let names = joined(names);
+        let note = args![&*self.server, &*self.tenant, contact_id, &names, unix_now()];
         let row = transaction.fetch_optional(INSERT, note).await?;
         transaction.commit().await?;
         Ok(Note(row.ok_or(Trouble::NotReadBack)?.integer(0)?))
     }
 
-    async fn delete(self, sql: &'static str, of: Argument<'_>) -> Result<(), Trouble> {
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(sql, args![&*self.tenant, of]).await?;
-        transaction.commit().await
+    /// The same note as what is done later.
+    pub(in crate::storage) fn noted(&self, NotedWrite { contact_id, names }: &NotedWrite) -> Deed {
+        Deed::Noted {
+            server: self.server.to_string(),
+            tenant: self.tenant.to_string(),
+            contact_id: contact_id.clone(),
+            names: joined(names),
+            noted_unix: unix_now(),
+        }
     }
+
+    /// Nothing was written of what a note of this database says.
+    pub(in crate::storage) fn struck(&self, id: i64) -> Deed {
+        Deed::Struck { tenant: self.tenant.to_string(), id }
+    }
+
+    /// Nothing was written of what a note says that came, or will come, by a spool.
+    pub(in crate::storage) fn struck_spooled(&self, spooled_as: String) -> Deed {
+        Deed::StruckSpooled { tenant: self.tenant.to_string(), spooled_as }
+    }
+
+    /// What a contact holds is known.
+    pub(in crate::storage) fn settled_of(&self, contact_id: String) -> Deed {
+        Deed::Settled { tenant: self.tenant.to_string(), contact_id }
+    }
+}
+
+/// A name is of letters, digits, - and _.
+fn joined(names: &[String]) -> String {
+    names.join("\n")
 }
 
 impl WriteNotes for InFlight {
     fn note(&self, write: NotedWrite) -> Pending<Result<Note, StoreFailed>> {
         let this = self.clone();
-        Box::pin(async move { within(this.insert(write)).await.map_err(told("noted")) })
+        Box::pin(async move { within(this.insert(&write)).await.map_err(told("noted")) })
     }
 
     fn nothing_written(&self, Note(id): Note) -> Pending<Result<(), StoreFailed>> {
-        let this = self.clone();
-        Box::pin(async move { within(this.delete(NOTHING_WRITTEN, id.into())).await.map_err(told("struck out")) })
+        let (struck, this) = (self.struck(id), self.clone());
+        Box::pin(async move { within(struck.alone(&this.database)).await.map_err(told("struck out")) })
     }
 
     fn settled(&self, contact_id: String) -> Pending<Result<(), StoreFailed>> {
-        let this = self.clone();
-        Box::pin(
-            async move { within(this.delete(SETTLED, contact_id.as_str().into())).await.map_err(told("struck out")) },
-        )
+        let (settled, this) = (self.settled_of(contact_id), self.clone());
+        Box::pin(async move { within(settled.alone(&this.database)).await.map_err(told("struck out")) })
     }
 }
 
-fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {
+pub(in crate::storage) fn told(what: &'static str) -> impl FnOnce(Trouble) -> StoreFailed {
     move |error| {
         tracing::error!(%error, "a write of contact attributes could not be {what}");
         StoreFailed

@@ -5,11 +5,10 @@
 //! come about.
 
 use super::servers::{lease, left_behind};
-use super::{Database, SqlStore, Trouble, args};
+use super::{SqlStore, Trouble, args};
 use crate::storage::database::Transaction;
 
 const NOTE: &str = "INSERT INTO lent_histories (filed_as, server) VALUES ($1, $2)";
-const STRIKE_OUT: &str = "DELETE FROM lent_histories WHERE filed_as = $1";
 /// The notes go with their histories, by a trigger.
 const VOID: &str = concat!(
     "DELETE FROM session_histories WHERE filed_as IN (SELECT filed_as FROM lent_histories WHERE ",
@@ -20,16 +19,10 @@ const IS_THERE: &str = concat!("SELECT 1 FROM lent_histories WHERE ", left_behin
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 4] = [NOTE, STRIKE_OUT, VOID, IS_THERE];
+pub(super) const ALL: [&str; 3] = [NOTE, VOID, IS_THERE];
 
 pub(super) async fn note(transaction: &mut Transaction, filed_as: &str, server: &str) -> Result<(), Trouble> {
     transaction.execute(NOTE, args![filed_as, server]).await.map(drop)
-}
-
-pub(super) async fn strike_out(database: &Database, filed_as: &str) -> Result<(), Trouble> {
-    let mut transaction = database.begin().await?;
-    transaction.execute(STRIKE_OUT, args![filed_as]).await?;
-    transaction.commit().await
 }
 
 impl SqlStore {

@@ -11,15 +11,11 @@ use bellhop_call::ports::{
 use bellhop_call::record::CallRecord;
 use serde_json::Value;
 
+use super::deed::Deed;
 use super::events::{Event, make_place};
 use super::{SqlStore, Trouble, answer, args, unix_now, within};
 use crate::storage::database::{Row, Transaction};
 
-const RECORDED: &str = "INSERT INTO recorded_calls (call, tenant, caller) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-const OVER: &str = "DELETE FROM calls_under_way WHERE session = $1";
-const INSERT: &str = "INSERT INTO call_records
-    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
 const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
     WHERE (session = $1 OR call = $1 OR sip_call_id = $1) AND expires_unix > $2
     ORDER BY began_unix_ms DESC LIMIT 1";
@@ -32,7 +28,7 @@ const LATEST: &str = "SELECT session, call, tenant, caller, began_unix_ms, detai
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 5] = [RECORDED, OVER, INSERT, FIND, LATEST];
+pub(super) const ALL: [&str; 2] = [FIND, LATEST];
 
 impl RecordWriter for SqlStore {
     fn write<'a>(&'a self, entries: &'a [Entry]) -> Answer<'a, Written> {
@@ -44,58 +40,47 @@ impl RecordWriter for SqlStore {
 }
 
 impl SqlStore {
-    async fn write_all(&self, entries: &[Entry]) -> Result<Written, Trouble> {
+    pub(in crate::storage) async fn write_all(&self, entries: &[Entry]) -> Result<Written, Trouble> {
         let mut transaction = self.database.begin().await?;
         let mut written = Written::default();
         // What waits for a tenant is counted in a row: who takes these in their order is in nobody's way for ever.
         let mut entries: Vec<&Entry> = entries.iter().collect();
         entries.sort_by_key(|entry| entry.tenant());
         for entry in entries {
-            if let Some(tenant) = self.put(&mut transaction, entry).await? {
-                written.waiting.push(tenant);
+            let (deeds, waiting) = self.deeds_of(entry);
+            for deed in &deeds {
+                deed.carry_out(&mut transaction).await?;
             }
+            written.waiting.extend(waiting.map(str::to_owned));
         }
-        written.waiting.sort();
-        written.waiting.dedup();
-        for tenant in &written.waiting {
-            match make_place(&mut transaction, tenant).await? {
-                0 => {}
-                events => written.dropped.push(Dropped { tenant: tenant.clone(), events }),
-            }
-        }
+        make_places(&mut transaction, &mut written).await?;
         transaction.commit().await?;
         Ok(written)
     }
 
-    /// Writes one entry; returns the tenant for whom an event waits now.
-    async fn put(&self, transaction: &mut Transaction, entry: &Entry) -> Result<Option<String>, Trouble> {
+    /// What an entry writes, and the tenant for whom an event waits then.
+    pub(in crate::storage) fn deeds_of<'a>(&self, entry: &'a Entry) -> (Vec<Deed>, Option<&'a str>) {
         match entry {
             Entry::Began { opening, recorded } => {
-                self.began(transaction, opening).await?;
-                if *recorded {
-                    let call = args![&opening.call, &opening.tenant, &opening.facts.caller];
-                    transaction.execute(RECORDED, call).await?;
-                }
-                Ok(None)
+                let began = Deed::Began { server: self.server.to_string(), opening: opening.clone() };
+                let (call, tenant, caller) =
+                    (opening.call.clone(), opening.tenant.clone(), opening.facts.caller.clone());
+                let recorded = recorded.then_some(Deed::Recorded { call, tenant, caller });
+                ([Some(began), recorded].into_iter().flatten().collect(), None)
             }
             Entry::Call { record, keep, told } => {
                 let (opening, details) = (record.opening(), record.details());
-                transaction.execute(OVER, args![&opening.session]).await?;
-                if !keep.is_zero() {
-                    insert_call(transaction, record, &details, *keep).await?;
-                }
-                if !told {
-                    return Ok(None);
-                }
+                let over = Deed::Over { session: opening.session.clone() };
+                let kept = (!keep.is_zero()).then(|| call_record(record, &details, *keep));
                 let id = format!("{}:cdr", opening.session);
-                let (tenant, session, caller) = (&opening.tenant, &opening.session, &opening.facts.caller);
-                Event { id, tenant, session, caller }.insert(transaction, "cdr_logged", &details).await?;
-                Ok(Some(tenant.clone()))
+                let (tenant, session, caller) = (&*opening.tenant, &*opening.session, &*opening.facts.caller);
+                let event = told.then(|| Event { id, tenant, session, caller }.told("cdr_logged", &details)).flatten();
+                ([Some(over), kept, event].into_iter().flatten().collect(), told.then_some(tenant))
             }
             Entry::Turn { tenant, session, caller, log } => {
                 let id = format!("{session}:turn:{}", log["turn"]);
-                Event { id, tenant, session, caller }.insert(transaction, "message_logged", log).await?;
-                Ok(Some(tenant.clone()))
+                let event = Event { id, tenant, session, caller }.told("message_logged", log);
+                (event.into_iter().collect(), Some(tenant))
             }
         }
     }
@@ -143,17 +128,30 @@ fn kept(row: &Row) -> Result<KeptCall, Trouble> {
     })
 }
 
-async fn insert_call(
-    transaction: &mut Transaction,
-    record: &CallRecord,
-    details: &Value,
-    keep: Duration,
-) -> Result<(), Trouble> {
+/// Those for whom events wait, once each, keep no more than they may.
+pub(super) async fn make_places(transaction: &mut Transaction, written: &mut Written) -> Result<(), Trouble> {
+    written.waiting.sort();
+    written.waiting.dedup();
+    for tenant in &written.waiting {
+        match make_place(transaction, tenant).await? {
+            0 => {}
+            events => written.dropped.push(Dropped { tenant: tenant.clone(), events }),
+        }
+    }
+    Ok(())
+}
+
+fn call_record(record: &CallRecord, details: &Value, keep: Duration) -> Deed {
     let opening = record.opening();
-    let expires = unix_now().saturating_add_unsigned(keep.as_secs());
-    let (details, timeline) = (details.to_string(), record.timeline());
-    let (call, sip_call_id, caller) = (&opening.call, &opening.facts.sip_call_id, &opening.facts.caller);
-    let began = opening.began_unix_ms;
-    let all = args![&opening.session, call, sip_call_id, &opening.tenant, caller, began, expires, &details, &timeline];
-    transaction.execute(INSERT, all).await.map(drop)
+    Deed::Record {
+        session: opening.session.clone(),
+        call: opening.call.clone(),
+        sip_call_id: opening.facts.sip_call_id.clone(),
+        tenant: opening.tenant.clone(),
+        caller: opening.facts.caller.clone(),
+        began_unix_ms: opening.began_unix_ms,
+        expires_unix: unix_now().saturating_add_unsigned(keep.as_secs()),
+        details: details.to_string(),
+        timeline: record.timeline(),
+    }
 }

@@ -238,7 +238,7 @@ async fn every_text_is_understood() {
     let place = Folder::new("prepared");
     let _database = place.database().await;
     let mut stranger = place.stranger().await;
-    for sql in every_text() {
+    for sql in every_text().into_iter().chain(crate::storage::spool::ALL) {
         if let Err(why) = stranger.prepare(sqlx::SqlStr::from_static(sql)).await {
             panic!("{sql}: {why}");
         }
@@ -246,14 +246,16 @@ async fn every_text_is_understood() {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let all: [&[&'static str]; 10] = [
+    let all: [&[&'static str]; 12] = [
         &ALL,
+        &deed::ALL,
         &events::ALL,
         &forgetting::ALL,
         &histories::ALL,
         &in_flight::ALL,
         &lent::ALL,
         &records::ALL,
+        &replay::ALL,
         &servers::ALL,
         &under_way::ALL,
         &usage::ALL,

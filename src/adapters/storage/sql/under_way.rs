@@ -9,10 +9,8 @@ use bellhop_dialogue::call_facts::CallFacts;
 
 use super::servers::{lease, left_behind};
 use super::{SqlStore, Trouble, answer, args};
-use crate::storage::database::{Row, Transaction};
+use crate::storage::database::Row;
 
-const INSERT: &str = "INSERT INTO calls_under_way (session, server, call, sip_call_id, tenant, caller, opening)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 const FIND: &str = "SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way
     WHERE session = $1 OR call = $1 OR sip_call_id = $1 ORDER BY rowid DESC LIMIT 1";
 const LEFT_BEHIND: &str =
@@ -20,17 +18,7 @@ const LEFT_BEHIND: &str =
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 3] = [INSERT, FIND, LEFT_BEHIND];
-
-impl SqlStore {
-    pub(super) async fn began(&self, transaction: &mut Transaction, opening: &Opening) -> Result<(), Trouble> {
-        let facts = &opening.facts;
-        let whole = serde_json::to_string(opening).expect("an opening is plain data");
-        let names = (&opening.session, &opening.call, &facts.sip_call_id);
-        let call = args![names.0, &*self.server, names.1, names.2, &opening.tenant, &facts.caller, &whole];
-        transaction.execute(INSERT, call).await.map(drop)
-    }
-}
+pub(super) const ALL: [&str; 2] = [FIND, LEFT_BEHIND];
 
 impl CallsUnderWay for SqlStore {
     fn under_way<'a>(&'a self, name: &'a str) -> Answer<'a, Option<UnderWay>> {

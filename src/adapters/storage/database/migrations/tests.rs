@@ -17,7 +17,7 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 5] = [
+const RELEASED: [(&str, &str); 6] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -37,6 +37,10 @@ const RELEASED: [(&str, &str); 5] = [
     (
         "7de43a955c894bb76d971f974dcad669082af0e001078d5a56b87cb228e69bd7",
         "cc84cc3f230fa60e3e2140443b99c06517cb3a9d258bad4f6e083745c2dc72c8",
+    ),
+    (
+        "c0c4333dc5c6c5ea45bfb713720eb7be54e82bcf10ca0c1e6f1617327f98b3f1",
+        "1dfbf0846313836a6ed1109170a1c6cbd56d1dd28e2649e310e116c5a9d210ff",
     ),
 ];
 

@@ -1,0 +1,196 @@
+//! What a write does to the tables, as a value: carried out at once, or kept in a spool and carried out later.
+//!
+//! Invariant: its times and names are settled when it is made, so that it does not matter when it is carried out.
+
+use bellhop_call::record::Opening;
+use serde::{Deserialize, Serialize};
+
+use super::{Database, Trouble, args};
+use crate::storage::database::Transaction;
+
+const BEGAN: &str = "INSERT INTO calls_under_way (session, server, call, sip_call_id, tenant, caller, opening)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const RECORDED: &str = "INSERT INTO recorded_calls (call, tenant, caller) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const OVER: &str = "DELETE FROM calls_under_way WHERE session = $1";
+const RECORD: &str = "INSERT INTO call_records
+    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+/// Another server took the call for lost meanwhile: its own knows better.
+const INSTEAD: &str = "INSERT INTO call_records
+    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (session) DO UPDATE SET call = excluded.call,
+        sip_call_id = excluded.sip_call_id, tenant = excluded.tenant, caller = excluded.caller,
+        began_unix_ms = excluded.began_unix_ms, expires_unix = excluded.expires_unix, details = excluded.details,
+        timeline = excluded.timeline";
+const EVENT: &str = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+const HISTORY: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING";
+const LENT: &str = "INSERT INTO lent_histories (filed_as, server) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const EARNED: &str = "DELETE FROM lent_histories WHERE filed_as = $1";
+const VOID: &str = "DELETE FROM session_histories WHERE filed_as = $1";
+const NOTED: &str = "INSERT INTO writes_in_flight (server, tenant, contact_id, names, noted_unix, spooled_as)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const STRUCK: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND id = $2";
+const STRUCK_SPOOLED: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND spooled_as = $2";
+const SETTLED: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND contact_id = $2";
+
+/// Every text of this file.
+#[cfg(test)]
+pub(super) const ALL: [&str; 14] = [
+    BEGAN,
+    RECORDED,
+    OVER,
+    RECORD,
+    INSTEAD,
+    EVENT,
+    HISTORY,
+    LENT,
+    EARNED,
+    VOID,
+    NOTED,
+    STRUCK,
+    STRUCK_SPOOLED,
+    SETTLED,
+];
+
+/// One change of the tables. It never prints itself: it holds what callers say.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::storage) enum Deed {
+    /// A call is up.
+    Began {
+        /// Whose it is.
+        server: String,
+        /// What is known of it.
+        opening: Box<Opening>,
+    },
+    /// It has a recording.
+    Recorded { call: String, tenant: String, caller: String },
+    /// It is up no more.
+    Over { session: String },
+    /// Its record.
+    Record {
+        session: String,
+        call: String,
+        sip_call_id: String,
+        tenant: String,
+        caller: String,
+        began_unix_ms: i64,
+        expires_unix: i64,
+        details: String,
+        timeline: String,
+    },
+    /// An event waits for its receiver.
+    Event {
+        id: String,
+        tenant: String,
+        session: String,
+        caller: String,
+        body: String,
+        due_unix_ms: i64,
+        expires_unix: i64,
+    },
+    /// A history is stored, and perhaps its key given away by a server.
+    History { filed_as: String, tenant: String, json: String, expires_unix: i64, lent_by: Option<String> },
+    /// What the key was given away for has come about.
+    Earned { filed_as: String },
+    /// The key opens nothing any more.
+    Void { filed_as: String },
+    /// A contact is written to.
+    Noted { server: String, tenant: String, contact_id: String, names: String, noted_unix: i64 },
+    /// Nothing was written of what a note says.
+    Struck { tenant: String, id: i64 },
+    /// The same for a note that came by a spool.
+    StruckSpooled { tenant: String, spooled_as: String },
+    /// What a contact holds is known.
+    Settled { tenant: String, contact_id: String },
+}
+
+/// A write that was kept in a spool.
+pub(in crate::storage) struct Kept {
+    /// Its number there.
+    pub(in crate::storage) id: i64,
+    /// What it does.
+    pub(in crate::storage) deeds: Vec<Deed>,
+    /// The bytes that it takes there.
+    pub(in crate::storage) bytes: u64,
+}
+
+impl Deed {
+    /// Does it as a part of a transaction.
+    pub(in crate::storage) async fn carry_out(&self, transaction: &mut Transaction) -> Result<(), Trouble> {
+        self.carry_out_as(transaction, None).await
+    }
+
+    /// The same for what came by a spool, in which it has a name.
+    pub(in crate::storage) async fn carry_out_as(
+        &self,
+        transaction: &mut Transaction,
+        spooled_as: Option<&str>,
+    ) -> Result<(), Trouble> {
+        match self {
+            Self::Began { server, opening } => {
+                let whole = serde_json::to_string(opening).expect("an opening is plain data");
+                let (session, call, facts) = (&opening.session, &opening.call, &opening.facts);
+                let names = args![session, server, call, &facts.sip_call_id, &opening.tenant, &facts.caller, &whole];
+                transaction.execute(BEGAN, names).await?
+            }
+            Self::Recorded { call, tenant, caller } => {
+                transaction.execute(RECORDED, args![call, tenant, caller]).await?
+            }
+            Self::Over { session } => transaction.execute(OVER, args![session]).await?,
+            Self::Record {
+                session,
+                call,
+                sip_call_id,
+                tenant,
+                caller,
+                began_unix_ms: began,
+                expires_unix: expires,
+                details,
+                timeline,
+            } => {
+                let row = args![session, call, sip_call_id, tenant, caller, *began, *expires, details, timeline];
+                // A row that is replaced is counted no second time.
+                transaction.execute(if spooled_as.is_some() { INSTEAD } else { RECORD }, row).await?
+            }
+            Self::Event { id, tenant, session, caller, body, due_unix_ms, expires_unix } => {
+                let row = args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix];
+                transaction.execute(EVENT, row).await?
+            }
+            Self::History { filed_as, tenant, json, expires_unix, lent_by } => {
+                if let Some(server) = lent_by {
+                    transaction.execute(LENT, args![filed_as, server]).await?;
+                }
+                transaction.execute(HISTORY, args![filed_as, tenant, json, *expires_unix]).await?
+            }
+            Self::Earned { filed_as } => transaction.execute(EARNED, args![filed_as]).await?,
+            Self::Void { filed_as } => transaction.execute(VOID, args![filed_as]).await?,
+            Self::Noted { server, tenant, contact_id, names, noted_unix } => {
+                let row = args![server, tenant, contact_id, names, *noted_unix, spooled_as];
+                transaction.execute(NOTED, row).await?
+            }
+            Self::Struck { tenant, id } => transaction.execute(STRUCK, args![tenant, *id]).await?,
+            Self::StruckSpooled { tenant, spooled_as } => {
+                transaction.execute(STRUCK_SPOOLED, args![tenant, spooled_as]).await?
+            }
+            Self::Settled { tenant, contact_id } => transaction.execute(SETTLED, args![tenant, contact_id]).await?,
+        };
+        Ok(())
+    }
+
+    /// Does it in a transaction of its own.
+    pub(in crate::storage) async fn alone(&self, database: &Database) -> Result<(), Trouble> {
+        let mut transaction = database.begin().await?;
+        self.carry_out(&mut transaction).await?;
+        transaction.commit().await
+    }
+
+    /// The tenant whose receiver waits for it.
+    pub(in crate::storage) fn told_to(&self) -> Option<&str> {
+        match self {
+            Self::Event { tenant, .. } => Some(tenant),
+            _ => None,
+        }
+    }
+}
