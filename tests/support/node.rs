@@ -154,8 +154,10 @@ impl Node {
             .expect("the binary runs");
         let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines();
         let (mut udp, mut tcp, mut http, mut metrics) = (None, None, None, None);
+        let mut start = std::fs::File::create(folder.join("log-of-start")).expect("a log file");
         while http.is_none() {
             let line = lines.next().expect("the server says where it listens").expect("text");
+            writeln!(start, "{line}").expect("written");
             let address = |key: &str| {
                 let rest = line.split(&format!("\"{key}\":\"")).nth(1)?;
                 rest.split('"').next()?.parse::<SocketAddr>().ok()

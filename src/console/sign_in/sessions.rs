@@ -188,6 +188,7 @@ fn show(kept: KeptCredential, current: Option<Id>) -> Listed {
 /// `DELETE /sessions/{id}`: one's own, or of somebody whom one looks after.
 async fn end_session(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
     let (sign_in, id) = (SignIn::of(&request)?, identifier(&request)?);
+    visitor.may_end(id)?;
     sign_in.ports.people.revoke(&visitor.author(), CredentialKind::Session, reach(&visitor), id).await?;
     Ok(if visitor.signed_in().credential() == Some(id) { without_cookie(&sign_in) } else { done() })
 }

@@ -158,6 +158,7 @@ fn standing(maker: &Visitor, role: Option<&str>, tenant: Option<&str>) -> Result
 /// `DELETE /tokens/{id}`: one's own, or of somebody whom one looks after.
 async fn revoke(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
     let (sign_in, id) = (SignIn::of(&request)?, identifier(&request)?);
+    visitor.may_end(id)?;
     sign_in.ports.people.revoke(&visitor.author(), CredentialKind::Token, reach(&visitor), id).await?;
     Ok(done())
 }

@@ -14,6 +14,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Author, CredentialKind, Role, Scope, SecretHash, SignedIn};
+use bellhop_tenancy::id::Id;
 
 use crate::problem::Problem;
 
@@ -74,6 +75,14 @@ impl Visitor {
     pub fn in_person(&self) -> Result<(), Problem> {
         if self.signed_in.is_by_token() {
             return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a token the end of another token or of a session: it may be one that may less than whose they are.
+    pub fn may_end(&self, id: Id) -> Result<(), Problem> {
+        if self.signed_in.is_by_token() && self.signed_in.credential() != Some(id) {
+            return Err(Problem::forbidden("a token ends itself alone: sign in with a browser"));
         }
         Ok(())
     }

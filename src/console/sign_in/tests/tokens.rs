@@ -17,8 +17,15 @@ async fn a_token_is_shown_once_may_no_more_than_its_maker_and_makes_no_other() {
     assert_eq!(house.ask(bearer(get("/sessions"))).await.status, 200);
     assert_eq!(house.ask(bearer(post("/tokens", json!({"name": "more"})))).await.status, 403);
     assert_eq!(house.ask(bearer(TestRequest::post().uri(&at("/sign-out")))).await.status, 403);
-    let delete = TestRequest::delete().uri(&at(&format!("/tokens/{}", made.body["id"].as_str().expect("an id"))));
-    assert_eq!(house.ask(of(&browser, delete)).await.status, 204);
+    let ends = |path: &str, one: &Value| {
+        TestRequest::delete().uri(&at(&format!("{path}/{}", one["id"].as_str().expect("an id"))))
+    };
+    let other = house.ask(of(&browser, post("/tokens", json!({"name": "other"})))).await.body;
+    let session = house.ask(of(&browser, get("/sessions"))).await.body["items"][0].clone();
+    assert_eq!(house.ask(bearer(ends("/tokens", &other))).await.status, 403, "it may be one that may less");
+    assert_eq!(house.ask(bearer(ends("/sessions", &session))).await.status, 403);
+    assert_eq!(house.ask(of(&browser, ends("/tokens", &other))).await.status, 204);
+    assert_eq!(house.ask(bearer(ends("/tokens", &made.body))).await.status, 204, "itself");
     assert_eq!(house.ask(bearer(get("/sessions"))).await.status, 401);
 }
 

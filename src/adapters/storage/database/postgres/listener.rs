@@ -9,7 +9,17 @@ use super::{CONNECTED_WITHIN, Connections, Trouble, place, within};
 
 /// A connection of its own that hears one channel.
 #[derive(Debug)]
-pub(crate) struct Listener(PgListener);
+pub(crate) struct Listener(Option<PgListener>);
+
+/// The library says goodbye by a task, and panics where there is no runtime any more: at the end of a process, whose connections end
+/// with it.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            std::mem::forget(self.0.take());
+        }
+    }
+}
 
 impl Connections {
     /// Hears a channel, by the way to the database or by another.
@@ -26,7 +36,7 @@ impl Connections {
         within(async {
             let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
             listener.listen(channel).await?;
-            Ok(Listener(listener))
+            Ok(Listener(Some(listener)))
         })
         .await
     }
@@ -35,9 +45,10 @@ impl Connections {
 impl Listener {
     /// Waits until something is told, or until something may have been missed. What waits besides is told with it.
     pub(crate) async fn told(&mut self) -> Result<(), Trouble> {
+        let Some(listener) = &mut self.0 else { return Ok(()) };
         // Nothing: the connection was lost, and is made anew by the next that asks.
-        self.0.try_recv().await?;
-        while self.0.next_buffered().is_some() {}
+        listener.try_recv().await?;
+        while listener.next_buffered().is_some() {}
         Ok(())
     }
 }

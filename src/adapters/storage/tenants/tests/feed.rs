@@ -126,3 +126,19 @@ async fn a_listener_that_was_cut_off_looks_at_once() {
     let (woken, _) = tokio::join!(apart.wait(), tenant(&other, "bravo"));
     assert_eq!(woken.expect("answers"), Woken::Told);
 }
+
+/// A process drops what is left when its runtime is gone: a panic then would make a good end a bad one.
+#[test]
+fn a_store_that_listens_is_dropped_after_its_runtime() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let home = Postgres(Tables::new("tenants-after-all"), Folder::new("tenants-keys-after-all"));
+    let serving = runtime();
+    let store = serving.block_on(async {
+        let store = home.store().await;
+        assert_eq!(store.wait().await.expect("answers"), Woken::Told, "it has begun to listen");
+        store
+    });
+    drop(serving);
+    drop(store);
+}
