@@ -50,11 +50,11 @@ pub struct LiveCall {
 
 /// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time, and costs no call anything.
 pub trait Trials: Send + Sync {
-    /// Speaks to the first recognizer or synthesizer of settings; a sentence of what came of it, good or bad.
-    fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>>;
+    /// Speaks to the first recognizer of settings, or, without one, the first synthesizer; a sentence of what came of it, good or bad.
+    fn service(&self, settings: TenantSettings) -> Pending<Result<String, String>>;
 
     /// The models or voices that it offers, or why it does not say.
-    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<Offer>, String>>;
+    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, String>>;
 
     /// Says something to the first assistant, or nothing as a call begins; what it replies.
     fn assistant(
@@ -86,13 +86,4 @@ pub struct Reply {
     pub responses: Vec<Value>,
     /// To be given back with what is said next.
     pub context: Value,
-}
-
-/// Which service of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Port {
-    /// `speech_to_text`
-    SpeechToText,
-    /// `text_to_speech`
-    TextToSpeech,
 }

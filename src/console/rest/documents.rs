@@ -6,7 +6,7 @@
 use bellhop_connect::InstanceArn;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::patch::{changed, merge};
-use bellhop_tenancy::settings::{KEPT, SetApart, Table, Value, names_kept};
+use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept};
 use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, SecretHint};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::asked::Asked;
 use super::fields;
 use super::given::Given;
-use super::judging::{Judging, instance_of};
+use super::judging::{Good, Judging};
 use super::route::{FOR_TENANT, OF_TENANT, Outcome, Route};
 use super::shown::{Applied, time};
 use crate::problem::{Fault, Problem};
@@ -246,8 +246,7 @@ async fn add(asked: Asked, sort: Sort) -> Outcome {
     names_no_place(&body)?;
     let said = Said::read(&body)?;
     let judging = Judging::of(&asked, tenant).await?;
-    let (apart, uses) = judging.judge(sort.kind, None, &said.settings).await?;
-    let new = new_document(sort, said.name, apart, uses);
+    let new = new_document(sort, said.name, judging.judge(sort.kind, None, &said.settings).await?);
     let kept = asked.ports.store.add_document(&asked.by, tenant, new).await?;
     let (id, revision) = (kept.id, kept.stamp.revision);
     Ok(Given::made(sort.path, id, &Document::of(kept)).tagged(revision))
@@ -266,21 +265,20 @@ async fn change(asked: Asked, sort: Sort) -> Outcome {
     .collect();
     let said = Said::read(&merge(&before, &patch))?;
     let judging = Judging::of(&asked, kept.tenant).await?;
-    let (apart, uses) = judging.judge(sort.kind, Some(kept.id), &said.settings).await?;
+    let good = judging.judge(sort.kind, Some(kept.id), &said.settings).await?;
     let mut fields: Vec<String> =
-        changed(&kept.document, &apart.document).into_iter().map(|path| format!("settings.{path}")).collect();
-    let set_anew = apart.secrets.iter().map(|(path, _)| format!("settings.{path}"));
+        changed(&kept.document, &good.apart.document).into_iter().map(|path| format!("settings.{path}")).collect();
+    let set_anew = good.apart.secrets.iter().map(|(path, _)| format!("settings.{path}"));
     fields.extend(set_anew.filter(|path| !fields.contains(path)).collect::<Vec<_>>());
     if said.name != kept.name {
         fields.push("name".to_owned());
     }
-    let new = new_document(sort, said.name, apart, uses);
+    let new = new_document(sort, said.name, good);
     let changed = asked.ports.store.change_document(&asked.by, kept.id, seen, new, fields).await?;
     Ok(Document::given(changed))
 }
 
-fn new_document(sort: Sort, name: String, apart: SetApart, uses: Vec<bellhop_tenancy::id::Id>) -> NewDocument {
-    let instance = if sort.kind == KeptKind::Integration { instance_of(&apart.document) } else { None };
+fn new_document(sort: Sort, name: String, Good { apart, uses, instance }: Good) -> NewDocument {
     let instance = instance.as_ref().map(InstanceArn::key);
     NewDocument { kind: sort.kind, name, document: apart.document, secrets: apart.secrets, uses, instance }
 }

@@ -10,11 +10,12 @@ use bellhop_tenancy::Number;
 use bellhop_tenancy::access::Scope;
 use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::plan::Plan;
-use bellhop_tenancy::settings::{Beside, Composed, Mistake, PartKind, SetApart, Table, Unopened, Value, read_part};
+use bellhop_tenancy::settings::{
+    Beside, Composed, ComposedReading, Mistake, PartKind, SetApart, Table, Unopened, read_part,
+};
 use bellhop_tenancy::store::{Kept, KeptKind, KeptTenant, PAGE_MAX, Page};
 
 use super::asked::Asked;
-use super::shown::section_of;
 use crate::pointer::pointer;
 use crate::problem::{Fault, Problem};
 
@@ -29,15 +30,13 @@ pub(super) struct Judging<'a> {
     scope: Scope,
 }
 
-/// The instance that an integration names.
-pub(super) fn instance_of(document: &Table) -> Option<InstanceArn> {
-    match document.get("connect") {
-        Some(Value::Table(connect)) => match connect.get("instance_arn") {
-            Some(Value::Text(arn)) => arn.parse().ok(),
-            _ => None,
-        },
-        _ => None,
-    }
+/// What is good, and may be kept.
+pub(super) struct Good {
+    pub(super) apart: SetApart,
+    /// The documents that it names.
+    pub(super) uses: Vec<Id>,
+    /// The Amazon Connect instance of an integration, if it has one.
+    pub(super) instance: Option<InstanceArn>,
 }
 
 impl<'a> Judging<'a> {
@@ -47,13 +46,7 @@ impl<'a> Judging<'a> {
         let scope = asked.by.signed_in.scope().narrowed(tenant).ok_or_else(Problem::not_found)?;
         let tenant = store.tenant(&scope, tenant).await?;
         let plan = store.plans().await?.into_iter().find(|plan| plan.name == tenant.plan);
-        let plan = plan.ok_or_else(Problem::internal)?;
-        let plan = Plan {
-            name: plan.name,
-            calls: plan.calls,
-            calls_per_second: plan.calls_per_second,
-            contact_center: plan.contact_center,
-        };
+        let plan = plan.ok_or_else(Problem::internal)?.plan();
         let (mut parts, mut integrations) = (BTreeMap::new(), vec![]);
         for kind in [KeptKind::Assistant, KeptKind::Service, KeptKind::Integration] {
             let mut after = None;
@@ -72,102 +65,82 @@ impl<'a> Judging<'a> {
         Ok(Self { asked, tenant, plan, parts, integrations, scope })
     }
 
-    /// Judges settings that are to be kept, those of a document that there is or of a new one; without its secrets, and with what it
-    /// uses.
-    pub(super) async fn judge(
-        &self,
-        kind: KeptKind,
-        id: Option<Id>,
-        settings: &Table,
-    ) -> Result<(SetApart, Vec<Id>), Problem> {
-        match kind {
-            KeptKind::Integration => self.integration(id, settings).await,
-            KeptKind::Assistant => self.part(PartKind::Assistant, kind, id, settings),
-            KeptKind::Service => self.part(PartKind::Service, kind, id, settings),
+    /// Judges settings that are to be kept, those of a document that there is or of a new one.
+    pub(super) async fn judge(&self, kind: KeptKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+        match kind.part() {
+            Some(part) => self.part(part, id, settings),
+            None => self.integration(id, settings).await,
         }
     }
 
-    async fn integration(&self, id: Option<Id>, settings: &Table) -> Result<(SetApart, Vec<Id>), Problem> {
+    async fn integration(&self, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
         let numbers = match id {
             Some(id) => self.asked.ports.store.numbers_of(&self.scope, id).await?.0,
             None => vec![],
         };
         let numbers: Vec<Number> = numbers.into_iter().map(|kept| kept.entry.number).collect();
-        // A document that is new has no name yet, and is none of its parts.
-        let id = id.unwrap_or(self.tenant.id.0);
-        let composed = self.composed(id, settings, &numbers, None);
-        let mistakes = self.mistakes(&composed);
-        if mistakes.is_empty() {
-            let uses = composed.parts().collect();
-            let apart = composed.read(&Unopened).set_apart();
-            return apart.map(|apart| (apart, uses)).map_err(|_| Problem::internal());
-        }
+        let composed = Composed::new(&self.beside(&numbers), (id.unwrap_or(nobody()), settings), |kind, id| {
+            self.parts.get(&id)?.as_part(kind)
+        });
+        let read = self.judged(&composed);
+        let instance = read.settings.connect.as_ref().and_then(|connect| connect.instance_arn.parse().ok());
         let fault = |(of, mistake): (Id, Mistake)| match self.parts.get(&of) {
-            Some(part) if of != id => Fault::at("#/settings", format!("{}: {mistake}", called(part))),
-            _ => at(&mistake, settings),
+            Some(part) => Fault::at("#/settings", format!("{}: {mistake}", part.called())),
+            None => at(&mistake, settings),
         };
-        Err(Problem::faults(mistakes.into_iter().map(fault).collect()))
-    }
-
-    fn part(
-        &self,
-        part: PartKind,
-        kind: KeptKind,
-        id: Option<Id>,
-        settings: &Table,
-    ) -> Result<(SetApart, Vec<Id>), Problem> {
-        let apart = read_part(part, settings, &Unopened).set_apart();
-        let told =
-            |mistakes: Vec<Mistake>| Problem::faults(mistakes.iter().map(|mistake| at(mistake, settings)).collect());
-        let apart = apart.map_err(told)?;
-        let (section, own) = (section_of(kind, settings), id.unwrap_or_else(|| Id::new(0, [0; 10])));
-        let alone: Table = [(section, Value::List(vec![Value::Text(own.to_string())]))].into_iter().collect();
-        let alone = self.mistakes(&self.composed(self.tenant.id.0, &alone, &[], Some((own, kind, settings))));
-        let mut faults: Vec<Fault> =
-            alone.iter().filter(|(of, _)| *of == own).map(|(_, mistake)| at(mistake, settings)).collect();
-        let Some(id) = id.filter(|_| faults.is_empty()) else {
-            return if faults.is_empty() { Ok((apart, vec![])) } else { Err(Problem::faults(faults)) };
-        };
-        for integration in self.integrations.iter().filter(|kept| uses(&kept.document, id)) {
-            let before = self.mistakes(&self.composed(integration.id, &integration.document, &[], None));
-            let composed = self.composed(integration.id, &integration.document, &[], Some((id, kind, settings)));
-            // What was wrong before is not this change's.
-            for (of, mistake) in self.mistakes(&composed).into_iter().filter(|one| !before.contains(one)) {
-                faults.push(match of == id {
-                    true => at(&mistake, settings),
-                    false => Fault::at("#/settings", format!("in the integration `{}`: {mistake}", integration.name)),
-                });
-            }
+        match read.set_apart() {
+            Ok(apart) => Ok(Good { apart, uses: composed.parts().collect(), instance }),
+            Err(mistakes) => Err(Problem::faults(mistakes.into_iter().map(fault).collect())),
         }
-        if faults.is_empty() { Ok((apart, vec![])) } else { Err(Problem::faults(faults)) }
     }
 
-    /// An integration with its parts, of which one may say something else than what is kept.
-    fn composed(
-        &self,
-        id: Id,
-        settings: &Table,
-        numbers: &[Number],
-        instead: Option<(Id, KeptKind, &Table)>,
-    ) -> Composed {
+    fn part(&self, kind: PartKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+        let faults = |mistakes: Vec<Mistake>| mistakes.iter().map(|mistake| at(mistake, settings)).collect();
+        let apart = read_part(kind, settings, &Unopened).set_apart();
+        let apart = apart.map_err(|mistakes| Problem::faults(faults(mistakes)))?;
+        let own = id.unwrap_or(self.tenant.id.0);
+        let alone = Composed::alone(&self.beside(&[]), nobody(), kind, (own, settings));
+        let of_own = self.judged(&alone).mistakes.into_iter().filter(|(of, _)| *of == own);
+        let mut all: Vec<Fault> = faults(of_own.map(|(_, mistake)| mistake).collect());
+        if let (Some(id), true) = (id, all.is_empty()) {
+            all =
+                self.integrations.iter().flat_map(|integration| self.within(integration, kind, id, settings)).collect();
+        }
+        if all.is_empty() { Ok(Good { apart, uses: vec![], instance: None }) } else { Err(Problem::faults(all)) }
+    }
+
+    /// What is wrong with an integration once a part says something else, and was not before.
+    fn within(&self, integration: &Kept, kind: PartKind, id: Id, settings: &Table) -> Vec<Fault> {
+        let (beside, whole) = (self.beside(&[]), (integration.id, &integration.document));
+        let before = Composed::new(&beside, whole, |kind, id| self.parts.get(&id)?.as_part(kind));
+        if !before.parts().any(|part| part == id) {
+            return vec![];
+        }
+        let after = Composed::new(&beside, whole, |asked, wanted| match wanted == id {
+            true => (asked == kind).then_some(settings),
+            false => self.parts.get(&wanted)?.as_part(asked),
+        });
+        let before = self.judged(&before).mistakes;
+        let newer = self.judged(&after).mistakes.into_iter().filter(|mistake| !before.contains(mistake));
+        newer
+            .map(|(of, mistake)| match of == id {
+                true => at(&mistake, settings),
+                false => Fault::at("#/settings", format!("in the {}: {mistake}", integration.called())),
+            })
+            .collect()
+    }
+
+    fn beside<'b>(&'b self, numbers: &'b [Number]) -> Beside<'b> {
         let (calls, calls_per_second) = (self.plan.calls, self.plan.calls_per_second);
-        let beside = Beside { tenant: &self.tenant.name, numbers, calls, calls_per_second };
-        Composed::new(&beside, (id, settings), |section, wanted| {
-            let kind = if section == "assistant" { KeptKind::Assistant } else { KeptKind::Service };
-            match instead {
-                Some((of, is, document)) if of == wanted => (is == kind).then_some(document),
-                _ => self.parts.get(&wanted).filter(|part| part.kind == kind).map(|part| &part.document),
-            }
-        })
+        Beside { tenant: &self.tenant.name, numbers, calls, calls_per_second }
     }
 
-    fn mistakes(&self, composed: &Composed) -> Vec<(Id, Mistake)> {
-        let mut read = composed.read(&Unopened);
-        let mut mistakes = std::mem::take(&mut read.mistakes);
-        let mut further = self.asked.ports.judge.judge(&read.settings);
-        further.extend(self.plan.judge(&read.settings).err());
-        mistakes.extend(further.into_iter().map(|mistake| composed.whose(mistake)));
-        mistakes
+    fn judged(&self, composed: &Composed) -> ComposedReading {
+        composed.judged(&Unopened, |settings| {
+            let mut mistakes = self.asked.ports.judge.judge(settings);
+            mistakes.extend(self.plan.judge(settings).err());
+            mistakes
+        })
     }
 }
 
@@ -177,16 +150,7 @@ fn at(mistake: &Mistake, settings: &Table) -> Fault {
     Fault::at(format!("#/settings{}", pointer.trim_start_matches('#')), &mistake.why)
 }
 
-fn called(part: &Kept) -> String {
-    let sort = if part.kind == KeptKind::Assistant { "assistant" } else { "service" };
-    format!("the {sort} `{}`", part.name)
-}
-
-/// Whether an integration names a document in one of its lists.
-fn uses(integration: &Table, id: Id) -> bool {
-    let id = id.to_string();
-    integration.iter().any(|(_, value)| match value {
-        Value::List(list) => list.iter().any(|value| matches!(value, Value::Text(text) if *text == id)),
-        _ => false,
-    })
+/// What no document is called.
+fn nobody() -> Id {
+    Id::new(0, [0; 10])
 }

@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use bellhop_tenancy::settings::{Table, Value};
-use bellhop_tenancy::store::{AppliedBy, KeptKind};
+use bellhop_tenancy::store::AppliedBy;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,14 +10,6 @@ use utoipa::ToSchema;
 /// A time in milliseconds since 1970 as RFC 3339 writes it.
 pub(super) fn time(unix_ms: i64) -> String {
     Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_string()
-}
-
-/// The list of an integration that a part stands in.
-pub(super) fn section_of(kind: KeptKind, settings: &Table) -> String {
-    match (kind, settings.get("port")) {
-        (KeptKind::Service, Some(Value::Text(port))) => port.clone(),
-        _ => "assistant".to_owned(),
-    }
 }
 
 /// A moment of RFC 3339, as a parameter gives it.

@@ -18,9 +18,9 @@ use super::asked::Asked;
 use super::fields;
 use super::given::Given;
 use super::route::{Outcome, Route};
-use super::shown::{section_of, time};
+use super::shown::time;
 use crate::pointer::pointer;
-use crate::ports::{Offer, Port};
+use crate::ports::Offer;
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
@@ -135,27 +135,16 @@ async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
     let scope = asked.by.signed_in.scope().narrowed(kept.tenant).ok_or_else(Problem::not_found)?;
     let tenant = asked.ports.store.tenant(&scope, kept.tenant).await?.name;
     let beside = Beside { tenant: &tenant, numbers: &[], calls: 1, calls_per_second: None };
-    let composed = match kept.kind {
-        KeptKind::Integration => Composed::new(&beside, (kept.id, &kept.document), |_, _| None),
-        KeptKind::Assistant | KeptKind::Service => {
-            let list = Value::List(vec![Value::Text(kept.id.to_string())]);
-            let alone: Table = [(section_of(kept.kind, &kept.document), list)].into_iter().collect();
-            Composed::new(&beside, (kept.tenant.0, &alone), |_, id| (id == kept.id).then_some(&kept.document))
-        }
+    let composed = match kept.kind.part() {
+        Some(part) => Composed::alone(&beside, kept.tenant.0, part, (kept.id, &kept.document)),
+        None => Composed::new(&beside, (kept.id, &kept.document), |_, _| None),
     };
     Ok(composed.read(&KeptSecrets(&secrets)).settings)
 }
 
-fn port_of(kept: &Kept) -> Port {
-    match section_of(kept.kind, &kept.document).as_str() {
-        "speech_to_text" => Port::SpeechToText,
-        _ => Port::TextToSpeech,
-    }
-}
-
 async fn test(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
-    let came = asked.ports.trials.service(opened(&asked, &kept).await?, port_of(&kept)).await;
+    let came = asked.ports.trials.service(opened(&asked, &kept).await?).await;
     let good = came.is_ok();
     let told = came.unwrap_or_else(|why| why);
     Ok(Given::one(&Trial { good, told, revision: kept.stamp.revision, at: time(asked.at_unix_ms) }))
@@ -163,7 +152,7 @@ async fn test(asked: Asked) -> Outcome {
 
 async fn offers(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
-    let offers = asked.ports.trials.offers(opened(&asked, &kept).await?, port_of(&kept)).await;
+    let offers = asked.ports.trials.offers(opened(&asked, &kept).await?).await;
     let offers = offers.map_err(|why| Problem::new(actix_web::http::StatusCode::BAD_GATEWAY, why))?;
     let shown = |Offer { name, language, gender }| Offered { name, language, gender };
     Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))

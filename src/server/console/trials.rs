@@ -12,7 +12,7 @@ use std::time::Duration;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
-use bellhop_console::ports::{Offer, Port, Reply, Trials};
+use bellhop_console::ports::{Offer, Reply, Trials};
 use bellhop_dialogue::ports::{
     ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
     TurnInput, TurnRequest,
@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Aws;
-use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines};
+use crate::engines::{Choices, EngineMistake, Purpose, Shared, TenantEngines};
 use crate::wiring::connection;
 
 /// Trials at once.
@@ -96,8 +96,7 @@ fn nothing() -> String {
     "it names no service".to_owned()
 }
 
-async fn speaks(engines: TenantEngines) -> Result<String, String> {
-    let (kind, voice): &(_, Arc<dyn Synthesizer>) = engines.choices.synthesizers.first().ok_or_else(nothing)?;
+async fn speaks(kind: &str, voice: &dyn Synthesizer) -> Result<String, String> {
     let speech = voice.synthesize(SpeechRequest::plain(SENTENCE, LINE_RATE)).await.map_err(failed)?;
     let seconds = speech.samples.len() as f64 / f64::from(speech.sample_rate.max(1));
     match speech.samples.iter().any(|sample| *sample != 0) {
@@ -106,8 +105,7 @@ async fn speaks(engines: TenantEngines) -> Result<String, String> {
     }
 }
 
-async fn hears(engines: TenantEngines) -> Result<String, String> {
-    let (kind, ears): &(_, Arc<dyn Recognizer>) = engines.choices.recognizers.first().ok_or_else(nothing)?;
+async fn hears(kind: &str, ears: &dyn Recognizer) -> Result<String, String> {
     let lost = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&lost);
     let sink = Box::new(move |event| {
@@ -127,22 +125,27 @@ async fn hears(engines: TenantEngines) -> Result<String, String> {
 }
 
 impl Trials for TryOut {
-    fn service(&self, settings: TenantSettings, port: Port) -> Pending<Result<String, String>> {
-        match port {
-            Port::SpeechToText => self.tries(settings, hears),
-            Port::TextToSpeech => self.tries(settings, speaks),
-        }
+    fn service(&self, settings: TenantSettings) -> Pending<Result<String, String>> {
+        self.tries(settings, |engines| async move {
+            let Choices { recognizers, synthesizers } = &engines.choices;
+            match (recognizers.first(), synthesizers.first()) {
+                (Some((kind, ears)), _) => hears(kind, &**ears).await,
+                (None, Some((kind, voice))) => speaks(kind, &**voice).await,
+                (None, None) => Err(nothing()),
+            }
+        })
     }
 
-    fn offers(&self, settings: TenantSettings, port: Port) -> Pending<Result<Vec<Offer>, String>> {
-        self.tries(settings, move |engines| async move {
-            let choices: Vec<ModelOrVoice> = match port {
-                Port::SpeechToText => engines.choices.recognizers.first().ok_or_else(nothing)?.1.models().await,
-                Port::TextToSpeech => engines.choices.synthesizers.first().ok_or_else(nothing)?.1.voices().await,
-            }
-            .map_err(failed)?;
+    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, String>> {
+        self.tries(settings, |engines| async move {
+            let Choices { recognizers, synthesizers } = &engines.choices;
+            let choices = match (recognizers.first(), synthesizers.first()) {
+                (Some((_, ears)), _) => ears.models().await,
+                (None, Some((_, voice))) => voice.voices().await,
+                (None, None) => return Err(nothing()),
+            };
             let offer = |ModelOrVoice { name, language, gender, .. }| Offer { name, language, gender };
-            Ok(choices.into_iter().map(offer).collect())
+            Ok(choices.map_err(failed)?.into_iter().map(offer).collect())
         })
     }
 
@@ -205,13 +208,13 @@ mod tests {
     async fn a_voice_speaks_ears_listen_and_an_assistant_replies() {
         let trials = TryOut::new(Aws::default());
         let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
-        let told = trials.service(voice(), Port::TextToSpeech).await.expect("it speaks");
+        let told = trials.service(voice()).await.expect("it speaks");
         assert!(told.starts_with("flite made ") && told.ends_with("Hz"), "{told}");
-        let offers = trials.offers(voice(), Port::TextToSpeech).await.expect("voices");
+        let offers = trials.offers(voice()).await.expect("voices");
         assert!(offers.iter().any(|offer| offer.name == "slt"), "{offers:?}");
-        let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#), Port::SpeechToText).await;
+        let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#)).await;
         assert_eq!(told, Ok("counting listens".to_owned()));
-        assert_eq!(trials.service(voice(), Port::SpeechToText).await, Err(nothing()));
+        assert_eq!(trials.service(settings(r#""language": "en-US""#)).await, Err(nothing()));
         let script = "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: again}\n  again: {respond: [{response_type: text, text: Again.}], otherwise: again}\n";
         let document = serde_json::json!({"kind": "scripted", "script_text": script});
         let scripted = || settings(&format!("\"assistant\": {document}"));

@@ -9,8 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::integration::{OwnNumber, Right};
 use bellhop_tenancy::plan::Plan;
-use bellhop_tenancy::settings::{Beside, Composed, ComposedReading, KeptSecrets, Mistake, RecordsWebhook};
-use bellhop_tenancy::store::{Everything, KeptIntegration, KeptKind, KeptNumber, KeptPlan, KeptTenant, TenantState};
+use bellhop_tenancy::settings::{
+    Beside, Composed, ComposedReading, KeptSecrets, Mistake, RecordsWebhook, TenantSettings,
+};
+use bellhop_tenancy::store::{Everything, KeptIntegration, KeptNumber, KeptPlan, KeptTenant, TenantState};
 use bellhop_tenancy::tenant::Limits;
 
 use super::changing::Found;
@@ -50,7 +52,9 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
     let mut all = KeptFound::default();
     let mut webhooks: BTreeMap<&str, RecordsWebhook> = BTreeMap::new();
     for tenant in everything.tenants.iter().filter(|tenant| tenant.state == TenantState::Active) {
-        let Some(plan) = everything.plans.iter().find(|plan| plan.name == tenant.plan).map(plan_of) else { continue };
+        let Some(plan) = everything.plans.iter().find(|plan| plan.name == tenant.plan).map(KeptPlan::plan) else {
+            continue;
+        };
         all.limits.insert(tenant.name.clone(), plan.limits());
         for kept in everything.integrations.iter().filter(|kept| kept.tenant == tenant.id) {
             let id = served_as(tenant, kept.integration.id);
@@ -62,7 +66,7 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
             let numbers = numbers(&kept.numbers);
             let is_same = |mark| around.before.get(&id).is_some_and(|before| *before == (mark, numbers.clone()));
             let found = match judged {
-                Ok(Judged { mark, .. }) if is_same(mark) => Ok(Found::Same(id.clone())),
+                Ok(judged) if is_same(judged.read.mark) => Ok(Found::Same(id.clone())),
                 Ok(judged) => {
                     let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, shared));
                     catch_unwind(opened).unwrap_or_else(|_| Err(vec![BROKEN.to_owned()]))
@@ -83,11 +87,6 @@ fn served_as(tenant: &KeptTenant, integration: Id) -> String {
     format!("{}/{integration}", tenant.name)
 }
 
-fn plan_of(kept: &KeptPlan) -> Plan {
-    let KeptPlan { name, calls, calls_per_second, contact_center, .. } = kept.clone();
-    Plan { name, calls, calls_per_second, contact_center }
-}
-
 fn numbers(kept: &[KeptNumber]) -> Vec<OwnNumber> {
     let right = |confirmed| if confirmed { Right::Confirmed } else { Right::Claimed };
     kept.iter().map(|kept| OwnNumber { number: kept.entry.number.clone(), right: right(kept.confirmed) }).collect()
@@ -97,7 +96,6 @@ fn numbers(kept: &[KeptNumber]) -> Vec<OwnNumber> {
 struct Judged {
     composed: Composed,
     read: ComposedReading,
-    mark: Mark,
 }
 
 fn judge<'a>(
@@ -110,30 +108,28 @@ fn judge<'a>(
     let numbers: Vec<_> = kept.numbers.iter().map(|number| number.entry.number.clone()).collect();
     let (calls, calls_per_second) = (plan.calls, plan.calls_per_second);
     let beside = Beside { tenant: &tenant.name, numbers: &numbers, calls, calls_per_second };
-    let composed = Composed::new(&beside, (kept.integration.id, &kept.integration.document), |section, id| {
-        let kind = if section == "assistant" { KeptKind::Assistant } else { KeptKind::Service };
-        kept.parts.get(&id).filter(|part| part.kind == kind).map(|part| &part.document)
+    let composed = Composed::new(&beside, (kept.integration.id, &kept.integration.document), |kind, id| {
+        kept.parts.get(&id)?.as_part(kind)
     });
-    let mut read = composed.read(&KeptSecrets(&kept.secrets));
-    let mut mistakes = std::mem::take(&mut read.mistakes);
-    let mut further = bench.judge(&read.settings);
-    further.extend(plan.judge(&read.settings).err());
-    further.extend(one_receiver(&tenant.name, &read, webhooks).err());
-    mistakes.extend(further.into_iter().map(|mistake| composed.whose(mistake)));
-    if mistakes.is_empty() {
-        let mark = read.mark;
-        return Ok(Judged { composed, read, mark });
+    let read = composed.judged(&KeptSecrets(&kept.secrets), |settings| {
+        let mut mistakes = bench.judge(settings);
+        mistakes.extend(plan.judge(settings).err());
+        mistakes.extend(one_receiver(&tenant.name, settings, webhooks).err());
+        mistakes
+    });
+    match read.mistakes.is_empty() {
+        true => Ok(Judged { composed, read }),
+        false => Err(read.mistakes.iter().map(|(of, mistake)| told(kept, *of, mistake)).collect()),
     }
-    Err(mistakes.iter().map(|(of, mistake)| told(kept, *of, mistake)).collect())
 }
 
 /// Events of a tenant go to one receiver: its integrations may not name several.
 fn one_receiver<'a>(
     tenant: &'a str,
-    read: &ComposedReading,
+    settings: &TenantSettings,
     webhooks: &mut BTreeMap<&'a str, RecordsWebhook>,
 ) -> Result<(), Mistake> {
-    let Some(webhook) = &read.settings.records.webhook else { return Ok(()) };
+    let Some(webhook) = &settings.records.webhook else { return Ok(()) };
     let first = webhooks.entry(tenant).or_insert_with(|| webhook.clone());
     let same = (&first.url, &first.secret, &first.headers) == (&webhook.url, &webhook.secret, &webhook.headers);
     let why = "is another receiver than that of an integration of this tenant: all name the same, or one names one";
@@ -142,12 +138,12 @@ fn one_receiver<'a>(
 
 fn open(
     id: &str,
-    Judged { composed, read, mark }: Judged,
+    Judged { composed, read }: Judged,
     kept: &KeptIntegration,
     numbers: Vec<OwnNumber>,
     shared: &mut Shared,
 ) -> Result<Found, Vec<String>> {
-    let settings = read.settings;
+    let (settings, mark) = (read.settings, read.mark);
     let (engines, mistakes) = TenantEngines::open(shared, &settings, Purpose::Serve);
     let line = |mistake: EngineMistake| match mistake {
         EngineMistake::Of(mistake) => {
@@ -171,8 +167,7 @@ fn open(
 /// A mistake as a line: of a part with what the part is called.
 fn told(kept: &KeptIntegration, of: Id, mistake: &Mistake) -> String {
     match kept.parts.get(&of) {
-        Some(part) if part.kind == KeptKind::Assistant => format!("assistant `{}`: {mistake}", part.name),
-        Some(part) => format!("service `{}`: {mistake}", part.name),
+        Some(part) => format!("{}: {mistake}", part.called()),
         None => mistake.to_string(),
     }
 }

@@ -27,6 +27,22 @@ pub enum PartKind {
     Service,
 }
 
+impl PartKind {
+    /// Of what a section of an integration lists.
+    fn of_section(section: &str) -> Self {
+        if section == ASSISTANT { Self::Assistant } else { Self::Service }
+    }
+
+    /// The section of an integration that lists a part of this kind which says this; none for a service that does not say its port.
+    pub fn section(self, part: &Table) -> Option<&str> {
+        match (self, part.get(PORT)) {
+            (Self::Assistant, _) => Some(ASSISTANT),
+            (Self::Service, Some(Value::Text(port))) => Some(port),
+            (Self::Service, _) => None,
+        }
+    }
+}
+
 /// What came of reading a part by itself.
 #[derive(Debug)]
 pub struct PartReading {
@@ -116,8 +132,10 @@ pub struct ComposedReading {
     secrets: Vec<String>,
 }
 
+/// The section of a tenant's document that is its assistant.
+const ASSISTANT: &str = "assistant";
 /// The sections that are lists of identifiers in an integration.
-const LISTS: [&str; 3] = ["assistant", PORTS[0], PORTS[1]];
+const LISTS: [&str; 3] = [ASSISTANT, PORTS[0], PORTS[1]];
 /// Keys of a tenant's document that stand elsewhere than in an integration, and where.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("name", "is the tenant's name: leave it out"),
@@ -129,11 +147,18 @@ const ELSEWHERE: [(&str, &str); 4] = [
 const RANKED_MAX: usize = 8;
 
 impl Composed {
-    /// Puts an integration together. `part` finds a document that it may name in a list.
+    /// A part as the only one of an integration that says nothing else: what an integration lacks is a mistake of `nobody`.
+    pub fn alone(beside: &Beside<'_>, nobody: Id, kind: PartKind, (id, part): (Id, &Table)) -> Self {
+        let listed = Value::List(vec![Value::Text(id.to_string())]);
+        let document = kind.section(part).map(|section| (section.to_owned(), listed)).into_iter().collect();
+        Self::new(beside, (nobody, &document), |_, wanted| (wanted == id).then_some(part))
+    }
+
+    /// Puts an integration together. `part` finds a document of a kind that it may name in a list.
     pub fn new<'a>(
         beside: &Beside<'_>,
         (integration, document): (Id, &Table),
-        part: impl Fn(&str, Id) -> Option<&'a Table>,
+        part: impl Fn(PartKind, Id) -> Option<&'a Table>,
     ) -> Self {
         let (mut mistakes, mut parts) = (vec![], vec![]);
         let mut whole = document.clone();
@@ -165,6 +190,18 @@ impl Composed {
         let mistakes = of_lists.chain(read.map(|mistake| self.whose(mistake))).collect();
         let secrets = reading.secrets.into_iter().filter(|path| self.part_at(path).is_none()).collect();
         ComposedReading { settings: reading.settings, mark: reading.mark, mistakes, own: self.own.clone(), secrets }
+    }
+
+    /// Reads it, and has its settings judged by what others know of them, each mistake by its path in the whole.
+    pub fn judged(
+        &self,
+        around: &dyn Surroundings,
+        others: impl FnOnce(&TenantSettings) -> Vec<Mistake>,
+    ) -> ComposedReading {
+        let mut reading = self.read(around);
+        let further = others(&reading.settings);
+        reading.mistakes.extend(further.into_iter().map(|mistake| self.whose(mistake)));
+        reading
     }
 
     /// The documents that it names.
@@ -210,7 +247,7 @@ fn in_list(list: &str, other: &str) -> bool {
 fn find<'a>(
     section: &'static str,
     listed: &Value,
-    part: &impl Fn(&str, Id) -> Option<&'a Table>,
+    part: &impl Fn(PartKind, Id) -> Option<&'a Table>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(Id, Table)> {
     let Value::List(all) = listed else {
@@ -222,6 +259,7 @@ fn find<'a>(
         mistakes.push(Mistake::of_value(section, why));
         return vec![];
     }
+    let kind = PartKind::of_section(section);
     let mut found: Vec<(Id, Table)> = vec![];
     for (n, text) in all.iter().enumerate() {
         let at = format!("{section}[{n}]");
@@ -229,13 +267,16 @@ fn find<'a>(
             mistakes.push(Mistake::of_value(at, "is not an identifier"));
             continue;
         };
-        let known = text.parse::<Id>().ok().and_then(|id| Some((id, part(section, id)?.clone())));
+        let known = text.parse::<Id>().ok().and_then(|id| Some((id, part(kind, id)?.clone())));
         let Some((id, mut document)) = known else {
-            let sort = if section == LISTS[0] { "assistant" } else { "service" };
+            let sort = match kind {
+                PartKind::Assistant => "assistant",
+                PartKind::Service => "service",
+            };
             mistakes.push(Mistake::of_value(at, format!("`{text}` is no {sort} of this tenant")));
             continue;
         };
-        if section != LISTS[0] && document.take(PORT) != Some(Value::Text(section.to_owned())) {
+        if kind == PartKind::Service && document.take(PORT) != Some(Value::Text(section.to_owned())) {
             mistakes.push(Mistake::of_value(at, format!("is a service of another port than {section}")));
             continue;
         }

@@ -6,7 +6,7 @@
 use crate::Secret;
 use crate::access::{Author, Scope};
 use crate::id::{Id, TenantId};
-use crate::settings::Table;
+use crate::settings::{PartKind, Table};
 
 use super::{Answer, Listed, Page, Revision, Stamp};
 
@@ -19,6 +19,17 @@ pub enum KeptKind {
     Service,
     /// The rest of it, with the identifiers of its assistants and services.
     Integration,
+}
+
+impl KeptKind {
+    /// What an integration may name in a list; nothing for an integration.
+    pub fn part(self) -> Option<PartKind> {
+        match self {
+            Self::Assistant => Some(PartKind::Assistant),
+            Self::Service => Some(PartKind::Service),
+            Self::Integration => None,
+        }
+    }
 }
 
 /// A document as it is kept.
@@ -38,6 +49,23 @@ pub struct Kept {
     pub secrets: Vec<SecretHint>,
     /// When, and which revision.
     pub stamp: Stamp,
+}
+
+impl Kept {
+    /// What it is called among others, with its kind.
+    pub fn called(&self) -> String {
+        let sort = match self.kind {
+            KeptKind::Assistant => "assistant",
+            KeptKind::Service => "service",
+            KeptKind::Integration => "integration",
+        };
+        format!("{sort} `{}`", self.name)
+    }
+
+    /// What it says, if it is a part of this kind.
+    pub fn as_part(&self, kind: PartKind) -> Option<&Table> {
+        (self.kind.part() == Some(kind)).then_some(&self.document)
+    }
 }
 
 /// What may be shown of a secret.

@@ -1,6 +1,7 @@
 //! Plans: what a tenant may have.
 
 use crate::access::Author;
+use crate::plan::Plan;
 
 use super::{Answer, Revision, Stamp};
 
@@ -19,6 +20,14 @@ pub struct KeptPlan {
     pub built_in: bool,
     /// When, and which revision.
     pub stamp: Stamp,
+}
+
+impl KeptPlan {
+    /// What it says.
+    pub fn plan(&self) -> Plan {
+        let Self { name, calls, calls_per_second, contact_center, .. } = self.clone();
+        Plan { name, calls, calls_per_second, contact_center }
+    }
 }
 
 /// Keeps plans. Everybody sees them; only an operator changes them.
