@@ -33,7 +33,7 @@ pub use places::Places;
 pub use position::Position;
 pub(crate) use reader::secret_beside;
 use reader::{BesideFile, Gathered, Section, document, fault_injection, marks_of_node, placed};
-pub(crate) use serving::{lack_of_tls, need_tls};
+pub(crate) use serving::{Listeners, need_tls};
 pub use sip::Sip;
 pub use tls::Tls;
 

@@ -81,26 +81,40 @@ fn check_families(config: &Config, root: &Section<'_>) {
 }
 
 fn check_tls(config: &Config, running: Option<&Sip>, root: &Section<'_>) {
-    let lack = lack_of_tls(running.unwrap_or(&config.sip), running.is_some());
+    let listeners = running.map_or(Listeners::OfFile(&config.sip), Listeners::Running);
     for tenant in &config.tenants {
-        for Mistake { path, why, .. } in need_tls(&tenant.settings, lack) {
+        for Mistake { path, why, .. } in need_tls(&tenant.settings, listeners) {
             root.mistake(&tenant.path(&path), &why);
         }
     }
 }
 
-/// That nothing listens for TLS, as a part of a sentence; `running` tells that the file can change it no more.
-pub(crate) fn lack_of_tls(sip: &Sip, running: bool) -> Option<&'static str> {
-    let speaks_tls = sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either));
-    (!speaks_tls).then_some(match running {
-        false => "sip.listen has no tls: or tcp+tls:",
-        true => "the listeners that the server was started with have no tls: or tcp+tls: (others need a restart)",
-    })
+/// By what SIP is heard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Listeners<'a> {
+    /// By what a file says, which can be changed there.
+    OfFile(&'a Sip),
+    /// By what a server was started with.
+    Running(&'a Sip),
+}
+
+impl Listeners<'_> {
+    /// That none of them speaks TLS, as a part of a sentence.
+    fn lack_of_tls(self) -> Option<&'static str> {
+        let (sip, lack) = match self {
+            Self::OfFile(sip) => (sip, "sip.listen has no tls: or tcp+tls:"),
+            Self::Running(sip) => {
+                (sip, "the listeners that the server was started with have no tls: or tcp+tls: (others need a restart)")
+            }
+        };
+        let speaks_tls = sip.listen.iter().any(|one| matches!(one.protocol, Protocol::Tls | Protocol::Either));
+        (!speaks_tls).then_some(lack)
+    }
 }
 
 /// Passwords are asked for, and the keys of SRTP taken, over TLS alone: who wants them without it shuts everybody out.
-pub(crate) fn need_tls(settings: &TenantSettings, lack: Option<&str>) -> Vec<Mistake> {
-    let Some(lack) = lack else { return vec![] };
+pub(crate) fn need_tls(settings: &TenantSettings, listeners: Listeners<'_>) -> Vec<Mistake> {
+    let Some(lack) = listeners.lack_of_tls() else { return vec![] };
     let login = settings.sip.login.is_some().then_some(("sip.user", "a login counts"));
     let keys = (settings.media.srtp == Srtp::Required).then_some(("media.srtp", "the keys of SRTP are taken"));
     let told = |(path, what)| Mistake::of_value(path, format!("{what} over TLS alone, and {lack}: nobody could call"));

@@ -19,7 +19,7 @@ use bellhop_tenancy::settings::{Mistake, TenantSettings};
 use bellhop_tenancy::store::StoreError;
 
 use crate::config::Http;
-use crate::wiring::{Bench, Server};
+use crate::wiring::{Running, Server};
 use live_calls::Calls;
 use reasons::WhyCallsAreRefused;
 use trials::TryOut;
@@ -54,12 +54,12 @@ impl Console {
         let rest = Rest::new(Ports {
             door: Arc::new(BySignIn),
             store: tenants,
-            judge: Arc::new(server.bench()),
+            judge: Arc::new(server.running()),
             calls: Arc::new(Calls { registry: Arc::clone(&server.registry), live: server.live().clone() }),
             records: Arc::clone(&server.records),
             histories: Arc::clone(&server.histories),
             reasons: Arc::new(WhyCallsAreRefused),
-            trials: Arc::new(TryOut::new(server.bench().aws().clone())),
+            trials: Arc::new(TryOut::new(server.running().aws.clone())),
             public_url: settings.public_url.clone(),
             random: random(),
         });
@@ -85,9 +85,9 @@ pub(crate) fn new_link(public_url: &str) -> claim::Link {
     claim::Link::fresh(public_url, &random())
 }
 
-impl Judge for Bench {
+impl Judge for Running {
     fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
-        Bench::judge(self, settings)
+        Running::judge(self, settings)
     }
 }
 

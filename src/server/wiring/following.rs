@@ -15,7 +15,7 @@ use super::changing::{Came, Ending, Said, lock};
 use super::kept::{self, Around, KeptFound};
 use super::noting::{Known, Noting};
 use super::tenants::{Everybody, Origin};
-use super::{Bench, Reloading, Server};
+use super::{Reloading, Running, Server};
 
 /// The pause after the store did not answer.
 const SILENCE_PAUSE: Duration = Duration::from_secs(2);
@@ -115,7 +115,7 @@ impl Reloading {
     async fn serve_kept(&mut self, server: &Server, everything: Arc<Everything>) -> Result<Vec<NotApplied>, Ending> {
         let before = server.current.everybody();
         let change = everything.change;
-        let (shared, around) = (self.changing.shared(), Self::around(&before, server.bench()));
+        let (shared, around) = (self.changing.shared(), Self::around(&before, server.running()));
         // Engines are loaded, and packages may be missing: off this thread.
         let opened = tokio::task::spawn_blocking(move || kept::read(&everything, &around, &mut lock(&shared)));
         let KeptFound { found, bad, ids, limits } = opened.await.map_err(|_| Ending)?;
@@ -132,7 +132,7 @@ impl Reloading {
         Ok(not_applied.collect())
     }
 
-    fn around(before: &Everybody, bench: Bench) -> Around {
+    fn around(before: &Everybody, running: Running) -> Around {
         let (kept, of_file): (Vec<_>, Vec<_>) =
             before.directory.all().iter().partition(|served| served.origin == Origin::Store);
         let kept = kept.into_iter().map(|served| {
@@ -141,7 +141,7 @@ impl Reloading {
         });
         let skipped = before.skipped.iter().map(|(name, _)| name);
         let names = of_file.into_iter().map(|served| &served.settings.name).chain(skipped);
-        Around { before: kept.collect(), of_file: names.map(|name| name.to_ascii_lowercase()).collect(), bench }
+        Around { before: kept.collect(), of_file: names.map(|name| name.to_ascii_lowercase()).collect(), running }
     }
 }
 

@@ -16,7 +16,7 @@ use bellhop_tenancy::store::{Everything, KeptIntegration, KeptNumber, KeptPlan, 
 use bellhop_tenancy::tenant::Limits;
 
 use super::changing::Found;
-use super::judging::Bench;
+use super::judging::Running;
 use super::tenants::{Origin, Ready};
 use crate::config::Mark;
 use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines};
@@ -40,7 +40,7 @@ pub(super) struct Around {
     pub(super) before: BTreeMap<String, (Mark, Vec<OwnNumber>)>,
     /// The names of the file's tenants, in lower case.
     pub(super) of_file: BTreeSet<String>,
-    pub(super) bench: Bench,
+    pub(super) running: Running,
 }
 
 /// What is said of an engine that broke down.
@@ -61,7 +61,7 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
             all.ids.insert(id.clone(), kept.integration.id);
             let judged = match around.of_file.contains(&tenant.name.to_ascii_lowercase()) {
                 true => Err(vec![format!("the configuration's file has a tenant `{}` too", tenant.name)]),
-                false => judge(tenant, &plan, kept, &around.bench, &mut webhooks),
+                false => judge(tenant, &plan, kept, &around.running, &mut webhooks),
             };
             let numbers = numbers(&kept.numbers);
             let is_same = |mark| around.before.get(&id).is_some_and(|before| *before == (mark, numbers.clone()));
@@ -102,7 +102,7 @@ fn judge<'a>(
     tenant: &'a KeptTenant,
     plan: &Plan,
     kept: &KeptIntegration,
-    bench: &Bench,
+    running: &Running,
     webhooks: &mut BTreeMap<&'a str, RecordsWebhook>,
 ) -> Result<Judged, Vec<String>> {
     let numbers: Vec<_> = kept.numbers.iter().map(|number| number.entry.number.clone()).collect();
@@ -112,7 +112,7 @@ fn judge<'a>(
         kept.parts.get(&id)?.as_part(kind)
     });
     let read = composed.judged(&KeptSecrets(&kept.secrets), |settings| {
-        let mut mistakes = bench.judge(settings);
+        let mut mistakes = running.judge(settings);
         mistakes.extend(plan.judge(settings).err());
         mistakes.extend(one_receiver(&tenant.name, settings, webhooks).err());
         mistakes

@@ -50,7 +50,7 @@ use changing::Changing;
 pub(crate) use connections::connection;
 use following::Following;
 pub use following::follow_store;
-pub(crate) use judging::Bench;
+pub(crate) use judging::Running;
 use noting::Noting;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
@@ -91,7 +91,7 @@ pub struct Server {
     /// Calls that are over.
     pub records: Arc<dyn CallRecords>,
     live: Arc<Live>,
-    bench: Bench,
+    running: Running,
     reception: Addr<Reception>,
     wire: SocketWire,
     died: Arc<Notify>,
@@ -208,7 +208,7 @@ impl Server {
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = starting::serve_live(&config, &registry).await;
         let noting = Noting::start(tenants.clone());
-        let observer = starting::observers([Some(live.clone() as _), Some(noting.clone() as _), observer]);
+        let observer = starting::observers(live.clone(), noting.clone(), observer);
         let books = Books::open(&store, receivers);
         let workshop = Workshop::of(&config, &store, &observer, &books);
         let mut register = Register::default();
@@ -225,7 +225,7 @@ impl Server {
         let endpoint = starting::endpoint(wire.clone(), &reception, trusted);
         let (watchdog, died) = starting::watch(&registry, &reception, endpoint.clone(), wire.clone())?;
         let upkeep = upkeep::start(&store, Arc::clone(&current), written).await;
-        let (drain, bench, open) = (config.sip.drain, Bench::of(&config), Arc::new(AtomicBool::new(true)));
+        let (drain, running, open) = (config.sip.drain, Running::of(&config), Arc::new(AtomicBool::new(true)));
         let changing = Changing::new(shared, workshop, upkeep, register, series);
         let reloading = Reloading { started: config, changing };
         let server = Self {
@@ -240,7 +240,7 @@ impl Server {
             wire,
             died,
             drain,
-            bench,
+            running,
             books,
             socket,
             current,
@@ -266,8 +266,8 @@ impl Server {
     }
 
     /// What settings of tenants are judged by.
-    pub(crate) fn bench(&self) -> Bench {
-        self.bench.clone()
+    pub(crate) fn running(&self) -> Running {
+        self.running.clone()
     }
 
     /// The integrations of a tenant that are served.

@@ -13,16 +13,11 @@ use tokio::signal::unix::Signal;
 
 use super::changing::{Came, Ending, Found, Said, lock};
 use super::following::Again;
+use super::judging::Running;
 use super::tenants::{Everybody, Origin, Ready};
 use super::{Reloading, Server, open};
-use crate::config::{self, Aws, Config, Mark, Mistake, Mistakes, Reading, Sip};
+use crate::config::{self, Config, Mark, Mistake, Mistakes, Reading};
 use crate::engines::{Purpose, Shared};
-
-/// What tenants are judged by that only a restart changes.
-struct Running {
-    sip: Sip,
-    aws: Aws,
-}
 
 /// What a file says, with the services of those of its tenants that changed.
 struct Opened {
@@ -55,7 +50,7 @@ impl Server {
         let (shared, file) = (reloading.changing.shared(), path.to_owned());
         let of_file = before.directory.all().iter().filter(|served| served.origin == Origin::File);
         let marks = of_file.map(|served| (served.settings.name.clone(), served.mark)).collect();
-        let running = Running { sip: reloading.started.sip.clone(), aws: reloading.started.aws.clone() };
+        let running = self.running.clone();
         let opening = tokio::task::spawn_blocking(move || read(&file, &running, &marks, &mut lock(&shared)));
         match opening.await {
             Ok(Ok(opened)) => reloading.apply(self, &before, opened).await,

@@ -31,6 +31,7 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::noting::Noting;
 use super::tenants::{Origin, Ready, Workshop, WrittenContacts};
 use super::{Everybody, StartError};
 use crate::config::{self, Config, Mistakes};
@@ -171,9 +172,12 @@ pub(super) fn endpoint(wire: SocketWire, reception: &Addr<Reception>, trusted: V
 }
 
 /// All who see calls, as one.
-pub(super) fn observers(all: [Option<Arc<dyn Observer>>; 3]) -> Arc<dyn Observer> {
-    let both = |one: Arc<dyn Observer>, other: Arc<dyn Observer>| Arc::new(Both(one, other)) as Arc<dyn Observer>;
-    all.into_iter().flatten().reduce(both).expect("one is always there")
+pub(super) fn observers(live: Arc<Live>, noting: Arc<Noting>, another: Option<Arc<dyn Observer>>) -> Arc<dyn Observer> {
+    let ours = Arc::new(Both(live, noting));
+    match another {
+        Some(another) => Arc::new(Both(ours, another)),
+        None => ours,
+    }
 }
 
 /// The watchdog of calls, of the main thread and of the process; who waits for the [`Notify`] learns that Reception or the
