@@ -3,6 +3,8 @@
 //! Invariant: a call of another tenant is not there, by whatever name; a call is named by its session or its name in the log, never by
 //! what a caller's side chose. What happens in a call is told to a bounded number of readers, for a bounded time.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -136,24 +138,47 @@ impl Call {
     }
 }
 
-/// `next` of a page: when its last call began, and which that was.
-fn cursor(kept: &KeptCall) -> String {
-    format!("{}.{}", kept.began_unix_ms, kept.session)
+/// Where a page ended: when its last call began, and which that was.
+struct After {
+    began_unix_ms: i64,
+    session: String,
+}
+
+impl After {
+    fn of(kept: &KeptCall) -> Self {
+        Self { began_unix_ms: kept.began_unix_ms, session: kept.session.clone() }
+    }
+
+    /// What comes after it, of calls that begin with the newest.
+    fn of_these<'a>(&self, found: &'a [KeptCall]) -> &'a [KeptCall] {
+        let itself = found.iter().position(|kept| kept.session == self.session);
+        let older = || found.iter().position(|kept| kept.began_unix_ms < self.began_unix_ms);
+        let from = itself.map(|at| at + 1).or_else(older).unwrap_or(found.len());
+        &found[from..]
+    }
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.began_unix_ms, self.session)
+    }
+}
+
+impl FromStr for After {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (began, session) = text.split_once('.').ok_or(())?;
+        Ok(Self { began_unix_ms: began.parse().map_err(|_| ())?, session: session.to_owned() })
+    }
 }
 
 async fn list(asked: Asked) -> Outcome {
     let (tenant, limit) = (tenant(&asked).await?, asked.limit()?);
     let moment = |name: &str| Ok::<_, Problem>(asked.parameter::<Moment>(name)?.map(|Moment(at)| at));
     let (from, until) = (moment("from")?, moment("until")?);
-    let unreadable = || Problem::parameter("after", "is not `next` of a page before");
-    let after = match asked.parameter_text("after") {
-        Some(text) => {
-            let (at, session) = text.split_once('.').ok_or_else(unreadable)?;
-            Some((at.parse::<i64>().map_err(|_| unreadable())?, session.to_owned()))
-        }
-        None => None,
-    };
-    let behind = after.as_ref().map(|(at, _)| at.saturating_add(1));
+    let after = asked.cursor::<After>()?;
+    let behind = after.as_ref().map(|after| after.began_unix_ms.saturating_add(1));
     let wanted = Wanted {
         tenant,
         caller: asked.parameter_text("caller").map(str::to_owned),
@@ -162,16 +187,9 @@ async fn list(asked: Asked) -> Outcome {
         until_unix_ms: [until, behind].into_iter().flatten().min(),
     };
     let found = asked.ports.records.latest(&wanted, limit + 1 + TIES_MAX).await.map_err(|error| unavailable(&error))?;
-    let rest = match &after {
-        Some((at, session)) => {
-            let last = found.iter().position(|kept| kept.session == *session);
-            let older = found.iter().position(|kept| kept.began_unix_ms < *at).unwrap_or(found.len());
-            &found[last.map_or(older, |last| last + 1)..]
-        }
-        None => &found[..],
-    };
+    let rest = after.as_ref().map_or(&found[..], |after| after.of_these(&found));
     let page = &rest[..rest.len().min(limit as usize)];
-    let next = page.last().filter(|_| rest.len() > page.len()).map(cursor);
+    let next = page.last().filter(|_| rest.len() > page.len()).map(|last| After::of(last).to_string());
     Ok(Given::list(page.iter().map(Call::of).collect(), next))
 }
 
@@ -182,6 +200,15 @@ pub(super) fn unavailable(error: &dyn std::error::Error) -> Problem {
     Problem::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN)
 }
 
+/// What a store has kept as JSON.
+fn as_json(text: &str) -> Result<Json, Problem> {
+    serde_json::from_str(text).map_err(|error| {
+        // Its text would quote what was kept.
+        tracing::error!(line = error.line(), column = error.column(), "what is kept of a call is damaged");
+        Problem::internal()
+    })
+}
+
 async fn show(asked: Asked) -> Outcome {
     let (tenant, name) = (tenant(&asked).await?, asked.name("call")?);
     let found = asked.ports.records.find_call(name).await.map_err(|error| unavailable(&error))?;
@@ -189,8 +216,8 @@ async fn show(asked: Asked) -> Outcome {
     // A caller's side chooses its Call-ID: by it a call may be somebody else's.
     let is_named = |kept: &KeptCall| kept.session == name || kept.call == name;
     let kept = found.filter(|kept| is_named(kept) && is_theirs(kept)).ok_or_else(Problem::not_found)?;
-    let json = |text: &str| serde_json::from_str(text).unwrap_or(Json::Null);
-    Ok(Given::one(&Record { call: Call::of(&kept), details: json(&kept.details), timeline: json(&kept.timeline) }))
+    let (details, timeline) = (as_json(&kept.details)?, as_json(&kept.timeline)?);
+    Ok(Given::one(&Record { call: Call::of(&kept), details, timeline }))
 }
 
 async fn live(asked: Asked) -> Outcome {
@@ -247,6 +274,6 @@ async fn history(asked: Asked) -> Outcome {
     let found = asked.ports.histories.find_history(&name).await.map_err(|error| unavailable(&error))?;
     let theirs = found.filter(|history| tenant.as_ref().is_none_or(|tenant| history.tenant == *tenant));
     let history = theirs.ok_or_else(Problem::not_found)?;
-    let conversation = serde_json::from_str(&history.json).unwrap_or(Json::Null);
+    let conversation = as_json(&history.json)?;
     Ok(Given::one(&History { tenant: history.tenant, conversation }))
 }

@@ -22,7 +22,7 @@ fn kept(session: &str, tenant: &str, began_unix_ms: i64) -> KeptCall {
 async fn a_call_is_found_by_our_names_alone_and_by_its_tenant() {
     let house = House::new().await;
     let mut chosen = kept("s1", "acme", 1_000);
-    chosen.details = "a-call-id-of-theirs".into();
+    chosen.details = "\"a-call-id-of-theirs\"".into();
     *house.calls.over.lock().expect("no panic") = vec![chosen, kept("s2", "other", 2_000)];
     let shown = house.get("viewer", "/calls/s1").await;
     assert_eq!((shown.status, &shown.body["tenant"], &shown.body["call"]), (200, &json!("acme"), &json!("log-s1")));
