@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::body::{Body, done};
 use super::hashing::Compared;
 use super::password;
-use super::resource::resource;
+use super::resource::Served;
 use super::visitor::{Visitor, must_be_private};
 use super::{SignIn, csrf};
 use crate::problem::{Fault, Problem};
@@ -102,6 +102,6 @@ impl SignIn {
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/sign-in", "POST").route(web::post().to(sign_in)))
-        .service(resource("/session/password", "PUT").route(web::put().to(change)));
+        .service(Served::at("/sign-in").post(sign_in).whole())
+        .service(Served::at("/session/password").put(change).whole());
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::resource::resource;
+use super::resource::Served;
 use super::visitor::must_be_private;
 use super::{SignIn, csrf, password, secrets};
 use crate::problem::{Fault, Problem};
@@ -93,5 +93,5 @@ impl SignIn {
 
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config.service(resource("/invitations/accept", "POST").route(web::post().to(accept)));
+    config.service(Served::at("/invitations/accept").post(accept).whole());
 }

@@ -7,22 +7,76 @@ use bellhop_tenancy::id::Id;
 use crate::API;
 use crate::problem::Problem;
 
-/// A path with what is served under it.
-pub(super) fn resource(path: &'static str, allowed: &'static str) -> Resource {
-    web::resource(format!("{API}{path}")).default_service(web::to(move || {
-        let refused = Problem::method_not_allowed(allowed);
-        async move { Err::<HttpResponse, _>(refused) }
-    }))
+/// A path with what is served under it; whatever else it is asked is answered by what may be.
+pub(super) struct Served {
+    resource: Resource,
+    methods: Vec<Method>,
 }
 
-/// What may be read is read by HEAD too.
-pub(super) fn read<F, Args>(resource: Resource, read: F) -> Resource
-where
-    F: Handler<Args> + Clone,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    resource.route(web::get().to(read.clone())).route(web::method(Method::HEAD).to(read))
+impl Served {
+    /// Nothing yet, under a path below [`API`].
+    pub(super) fn at(path: &'static str) -> Self {
+        Self { resource: web::resource(format!("{API}{path}")), methods: vec![] }
+    }
+
+    /// By GET, and by HEAD.
+    pub(super) fn get<F, Args>(self, answer: F) -> Self
+    where
+        F: Handler<Args> + Clone,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.by(Method::GET, answer.clone()).by(Method::HEAD, answer)
+    }
+
+    /// By POST.
+    pub(super) fn post<F, Args>(self, answer: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.by(Method::POST, answer)
+    }
+
+    /// By PUT.
+    pub(super) fn put<F, Args>(self, answer: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.by(Method::PUT, answer)
+    }
+
+    /// By DELETE.
+    pub(super) fn delete<F, Args>(self, answer: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.by(Method::DELETE, answer)
+    }
+
+    fn by<F, Args>(mut self, method: Method, answer: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.methods.push(method.clone());
+        Self { resource: self.resource.route(web::method(method).to(answer)), ..self }
+    }
+
+    /// All of it.
+    pub(super) fn whole(self) -> Resource {
+        let allowed = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        self.resource.default_service(web::to(move || {
+            let refused = Problem::method_not_allowed(&allowed);
+            async move { Err::<HttpResponse, _>(refused) }
+        }))
+    }
 }
 
 /// `{id}` of a path; what is none names nothing.

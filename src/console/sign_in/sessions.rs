@@ -17,7 +17,7 @@ use super::arrival::Arrival;
 use super::body::{answer, done};
 use super::cookie::Cookie;
 use super::listing::{Asked, List, time};
-use super::resource::{identifier, read, resource};
+use super::resource::{Served, identifier};
 use super::visitor::{self, Visitor};
 use super::{SignIn, csrf, secrets};
 use crate::problem::Problem;
@@ -207,8 +207,8 @@ fn without_cookie(sign_in: &SignIn) -> HttpResponse {
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(read(resource("/session", "GET, HEAD"), session))
-        .service(resource("/sign-out", "POST").route(web::post().to(sign_out)))
-        .service(read(resource("/sessions", "GET, HEAD"), sessions))
-        .service(resource("/sessions/{id}", "DELETE").route(web::delete().to(end_session)));
+        .service(Served::at("/session").get(session).whole())
+        .service(Served::at("/sign-out").post(sign_out).whole())
+        .service(Served::at("/sessions").get(sessions).whole())
+        .service(Served::at("/sessions/{id}").delete(end_session).whole());
 }

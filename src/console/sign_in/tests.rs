@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::to_bytes;
-use actix_web::http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
+use actix_web::http::header::{ALLOW, COOKIE, RETRY_AFTER, SET_COOKIE};
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
 use actix_web::{App, test};
@@ -38,6 +38,7 @@ struct Answer {
     cookie: Option<String>,
     retry_after: Option<String>,
     location: Option<String>,
+    allow: Option<String>,
     body: Value,
 }
 
@@ -72,7 +73,7 @@ impl House {
         let body = to_bytes(response.into_body()).await.expect("a body");
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
         let location = text(actix_web::http::header::LOCATION);
-        Answer { status, cookie, retry_after: text(RETRY_AFTER), location, body }
+        Answer { status, cookie, retry_after: text(RETRY_AFTER), location, allow: text(ALLOW), body }
     }
 
     async fn sign_in(&self, login: &str, password: &str) -> Answer {
@@ -124,6 +125,10 @@ async fn every_route_of_the_table_is_served_and_says_what_else_may_be_asked() {
         let stranger = house.ask(request(route.method)).await.status;
         let refused = if route.least.is_some() { [401, 415] } else { [known; 2] };
         assert!(refused.contains(&stranger), "{route:?}: {stranger}");
-        assert_eq!(house.ask(of(&house.kept.browser(user), request("PATCH"))).await.status, 405, "{route:?}");
+        let other = house.ask(of(&house.kept.browser(user), request("PATCH"))).await;
+        let of_path = super::ROUTES.iter().filter(|other| other.path == route.path).map(|route| route.method);
+        let allowed: Vec<&str> =
+            of_path.flat_map(|method| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] }).collect();
+        assert_eq!((other.status, other.allow), (405, Some(allowed.join(", "))), "{route:?}");
     }
 }

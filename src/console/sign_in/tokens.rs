@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::body::{Body, answer, done};
 use super::listing::{Asked, List, time};
-use super::resource::{identifier, read, resource};
+use super::resource::{Served, identifier};
 use super::sessions::reach;
 use super::visitor::Visitor;
 use super::{SignIn, secrets};
@@ -166,6 +166,6 @@ async fn revoke(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, 
 /// Its resources.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(read(resource("/tokens", "GET, HEAD, POST"), tokens).route(web::post().to(make)))
-        .service(resource("/tokens/{id}", "DELETE").route(web::delete().to(revoke)));
+        .service(Served::at("/tokens").get(tokens).post(make).whole())
+        .service(Served::at("/tokens/{id}").delete(revoke).whole());
 }

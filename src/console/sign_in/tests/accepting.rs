@@ -1,3 +1,5 @@
+//! Accepting an invitation.
+
 use super::*;
 
 async fn invited(house: &House, login: &str, standing: Standing) -> String {

@@ -1,3 +1,5 @@
+//! Signing in by a password, and changing it.
+
 use super::*;
 
 /// The answers to a known name and to an unknown one are the same, and so is the work.

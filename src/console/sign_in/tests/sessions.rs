@@ -1,3 +1,5 @@
+//! Sessions: how one begins, is listed, held up and ended.
+
 use super::*;
 
 #[actix_web::test]

@@ -1,3 +1,5 @@
+//! Tokens: what one may, and how long.
+
 use super::*;
 
 #[actix_web::test]
