@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use bellhop_tenancy::access::Role;
 use utoipa::ToSchema;
 
@@ -39,6 +39,8 @@ pub(super) struct Route {
     pub query: Vec<Parameter>,
     /// Whether it changes something whose state has to be named.
     pub conditional: bool,
+    /// Problems that only some routes have.
+    pub problems: Vec<StatusCode>,
     /// Whether its answer shows something once, which is not kept for a request that is sent again.
     pub shown_once: bool,
     /// Whether a token may not, whatever its role.
@@ -99,9 +101,11 @@ pub(super) const FOR_TENANT: Parameter = Parameter {
     says: "The identifier of the tenant that it is made for. Operators name one; for others it is their own.",
     required: false,
 };
-const LIMIT: Parameter =
+/// `?limit=` of a list.
+pub(super) const LIMIT: Parameter =
     Parameter { name: "limit", says: "How many at most: 1 to 200, 50 if it is left out.", required: false };
-const AFTER: Parameter = Parameter { name: "after", says: "`next` of the page before.", required: false };
+/// `?after=` of a list.
+pub(super) const AFTER: Parameter = Parameter { name: "after", says: "`next` of the page before.", required: false };
 
 impl Route {
     fn new<F, A>(method: Method, path: &'static str, least: Role, summary: &'static str, answerer: A) -> Self
@@ -118,6 +122,7 @@ impl Route {
             gives: Gives::Nothing,
             query: vec![],
             conditional: false,
+            problems: vec![],
             shown_once: false,
             in_person: false,
             documented: true,
@@ -221,6 +226,12 @@ impl Route {
     /// What it acts on has no states: nothing has to be said of them.
     pub(super) fn unconditional(mut self) -> Self {
         self.conditional = false;
+        self
+    }
+
+    /// It may have this problem.
+    pub(super) fn may(mut self, status: StatusCode) -> Self {
+        self.problems.push(status);
         self
     }
 

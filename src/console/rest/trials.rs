@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
@@ -27,6 +28,9 @@ use crate::problem::{Fault, Problem};
 const SAID_CHARS_MAX: usize = 2_000;
 /// Most models or voices that are shown.
 const OFFERS_MAX: usize = 1_000;
+
+/// Somebody's service did not do what it was asked.
+const NOT_ANSWERED: StatusCode = StatusCode::BAD_GATEWAY;
 
 /// What came of a trial.
 #[derive(Serialize, ToSchema)]
@@ -109,10 +113,12 @@ pub(super) fn routes() -> Vec<Route> {
             "Lists the models or voices that a speech service offers",
             offers,
         )
-        .lists::<Offered>(),
+        .lists::<Offered>()
+        .may(NOT_ANSWERED),
         Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
             .takes::<Said>()
-            .gives::<Replied>(),
+            .gives::<Replied>()
+            .may(NOT_ANSWERED),
         Route::post(
             "/integrations/{id}/test-connection",
             Role::Admin,
@@ -153,7 +159,7 @@ async fn test(asked: Asked) -> Outcome {
 async fn offers(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let offers = asked.ports.trials.offers(opened(&asked, &kept).await?).await;
-    let offers = offers.map_err(|why| Problem::new(actix_web::http::StatusCode::BAD_GATEWAY, why))?;
+    let offers = offers.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let shown = |Offer { name, language, gender }| Offered { name, language, gender };
     Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))
 }
@@ -171,7 +177,7 @@ async fn say(asked: Asked) -> Outcome {
     let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
     let said = Some(text).filter(|text| !text.is_empty());
     let reply = asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await;
-    let reply = reply.map_err(|why| Problem::new(actix_web::http::StatusCode::BAD_GATEWAY, why))?;
+    let reply = reply.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let revision = kept.stamp.revision;
     Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))
 }

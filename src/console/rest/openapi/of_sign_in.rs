@@ -1,0 +1,67 @@
+//! What the document tells of a route of the sign-in.
+
+use actix_web::http::StatusCode;
+use utoipa::openapi::path::{HttpMethod, ParameterIn};
+
+use super::operation::{Operation, answer, body, done, list_of, parameter, reference};
+use crate::rest::route::{AFTER, LIMIT, Parameter};
+use crate::shape::Shape;
+use crate::sign_in::{Gives, SignInRoute};
+
+const JSON: &str = "application/json";
+const EVERYBODY: Parameter =
+    Parameter { name: "everybody", says: "`true` for those of all whom one looks after.", required: false };
+
+/// What may be in the way of each.
+const PROBLEMS: [StatusCode; 13] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::CONFLICT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+pub(super) fn operation(route: &SignInRoute) -> Operation {
+    let (status, response, given, query): (_, _, Option<Shape>, &[Parameter]) = match route.gives {
+        Gives::Nothing => (StatusCode::NO_CONTENT, done(), None, &[]),
+        Gives::One(shape) => (StatusCode::OK, answer("Itself.", JSON, reference(shape)).build(), Some(shape), &[]),
+        Gives::Made(shape) => {
+            (StatusCode::CREATED, answer("What was made.", JSON, reference(shape)).build(), Some(shape), &[])
+        }
+        Gives::Page(shape) => {
+            let list = answer("A list.", JSON, list_of(shape)).build();
+            (StatusCode::OK, list, Some(shape), &[LIMIT, AFTER, EVERYBODY])
+        }
+    };
+    let in_query = |one: &Parameter| parameter(ParameterIn::Query, one.name, one.required, one.says);
+    Operation {
+        method: method(route),
+        path: route.path,
+        tag: "sign-in",
+        summary: route.summary,
+        least: route.least,
+        in_person: route.in_person,
+        shapes: route.takes.into_iter().chain(given).collect(),
+        body: route.takes.map(|shape| body(JSON, reference(shape))),
+        parameters: query.iter().map(in_query).collect(),
+        answers: vec![(status, response)],
+        problems: PROBLEMS.to_vec(),
+    }
+}
+
+fn method(route: &SignInRoute) -> HttpMethod {
+    match route.method {
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
