@@ -13,6 +13,7 @@ pub use http::{IDLE_CONNECTIONS_MAX, authorities};
 pub mod iam;
 pub mod log_webhook;
 pub mod noted_writes;
+pub mod openid_connect;
 pub mod recording;
 pub mod secrets;
 pub mod sounds;

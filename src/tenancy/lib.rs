@@ -8,6 +8,7 @@ pub mod access;
 pub mod call_rate;
 pub mod directory;
 pub mod id;
+pub mod identity_provider;
 pub mod integration;
 pub mod likely;
 pub mod networks;

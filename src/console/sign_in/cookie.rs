@@ -18,6 +18,8 @@ use actix_web::http::header::{COOKIE, HeaderValue};
 pub(super) enum Cookie {
     /// The secret of a session.
     Session,
+    /// A sign-in by an identity provider that has begun.
+    Authorization,
 }
 
 /// A cookie that came more than once: somebody else has put one beside ours.
@@ -30,6 +32,8 @@ impl Cookie {
         match (self, secure) {
             (Self::Session, true) => "__Host-bellhop",
             (Self::Session, false) => "bellhop",
+            (Self::Authorization, true) => "__Host-bellhop-authorization",
+            (Self::Authorization, false) => "bellhop-authorization",
         }
     }
 
@@ -45,7 +49,7 @@ impl Cookie {
         }
     }
 
-    /// Gives it to a browser for a while. The value is base64url of ours.
+    /// Gives it to a browser for a while. The value is base64url of ours, and full stops.
     pub(super) fn given(self, value: &str, lasts: Duration, secure: bool) -> HeaderValue {
         let (name, seconds) = (self.name(secure), lasts.as_secs());
         let only_tls = if secure { "; Secure" } else { "" };

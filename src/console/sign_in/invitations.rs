@@ -7,10 +7,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::SecretHash;
-use bellhop_tenancy::store::{NewUser, StoreError};
+use bellhop_tenancy::store::{KeptUser, NewUser, StoreError};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::arrival::Arrival;
 use super::body::Body;
 use super::resource::Served;
 use super::visitor::must_be_private;
@@ -40,12 +41,8 @@ async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResp
     if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
         return Err(Problem::forbidden(why));
     }
-    sign_in.limits.invitation(arrival.address)?;
-    let (from, Acceptance { secret, login, password }) = (arrival.address.to_string(), body.0);
-    let Some((hash, proposed)) = sign_in.invited(&secret).await? else {
-        sign_in.failed("", &from).await;
-        return Err(no_such_invitation());
-    };
+    let Acceptance { secret, login, password } = body.0;
+    let (hash, proposed) = sign_in.shown_invitation(&secret, arrival).await?;
     let login = login.unwrap_or(proposed);
     let faults: Vec<Fault> = [
         refused_login(&login).map(|why| Fault::at("#/login", why)),
@@ -59,11 +56,7 @@ async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResp
     }
     let password_phc = Some(sign_in.hash(Secret::new(password)).await?);
     let user = NewUser { login, password_phc, open_id: None };
-    // It may have been used while the password was hashed.
-    let user = sign_in.ports.sign_ins.accept(&hash, user, &from).await.map_err(|error| match error {
-        StoreError::NotFound => no_such_invitation(),
-        error => error.into(),
-    })?;
+    let user = sign_in.accepted(&hash, user, &arrival.address.to_string()).await?;
     sign_in.begin(&request, arrival, user.id, StatusCode::CREATED).await
 }
 
@@ -72,7 +65,8 @@ fn no_such_invitation() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
-fn refused_login(login: &str) -> Option<String> {
+/// Why somebody cannot be called so.
+pub(super) fn refused_login(login: &str) -> Option<String> {
     let length = login.chars().count();
     if !(1..=LOGIN_MAX).contains(&length) {
         return Some(format!("has {length} characters: between 1 and {LOGIN_MAX}"));
@@ -82,8 +76,32 @@ fn refused_login(login: &str) -> Option<String> {
 }
 
 impl SignIn {
+    /// Somebody shows an invitation: its hash, and what it proposes to call them.
+    pub(super) async fn shown_invitation(
+        &self,
+        secret: &str,
+        arrival: Arrival,
+    ) -> Result<(SecretHash, String), Problem> {
+        self.limits.invitation(arrival.address)?;
+        match self.invited(secret).await? {
+            Some(invited) => Ok(invited),
+            None => {
+                self.failed("", &arrival.address.to_string()).await;
+                Err(no_such_invitation())
+            }
+        }
+    }
+
+    /// Makes a user of an invitation; it may have been used since it was shown.
+    pub(super) async fn accepted(&self, hash: &SecretHash, user: NewUser, from: &str) -> Result<KeptUser, Problem> {
+        self.ports.sign_ins.accept(hash, user, from).await.map_err(|error| match error {
+            StoreError::NotFound => no_such_invitation(),
+            error => error.into(),
+        })
+    }
+
     /// The hash of an invitation that waits, and whom it is for.
-    pub(super) async fn invited(&self, secret: &str) -> Result<Option<(SecretHash, String)>, Problem> {
+    async fn invited(&self, secret: &str) -> Result<Option<(SecretHash, String)>, Problem> {
         let Some(secret) = secrets::plausible(secret) else { return Ok(None) };
         let hash = SecretHash::of(&secret);
         let invitation = self.ports.sign_ins.invitation(&hash, self.now()).await?;

@@ -42,6 +42,8 @@ const fn rate(burst: u32, one_per: Duration) -> Rate {
 
 /// Passwords from one address: an office signs in in the morning.
 const PASSWORDS_OF_ADDRESS: Rate = rate(20, Duration::from_secs(5));
+/// Sign-ins by an identity provider from one address, beginnings and returns: each asks the provider something.
+const PROVIDER_OF_ADDRESS: Rate = rate(40, Duration::from_secs(2));
 /// Passwords for one login, from wherever: 3,000 guesses a day of a password of twelve characters.
 const PASSWORDS_OF_LOGIN: Rate = rate(10, Duration::from_secs(30));
 /// Secrets of invitations from one address.
@@ -57,6 +59,7 @@ const SHOWN_OF_ADDRESS: Rate = rate(1_000, Duration::from_millis(5));
 pub(super) struct Limits {
     passwords_of_address: Limit,
     passwords_of_login: Limit,
+    provider_of_address: Limit,
     invitations_of_address: Limit,
     of_credential: Limit,
     of_stranger: Limit,
@@ -69,6 +72,7 @@ impl Limits {
         Self {
             passwords_of_address: limit(PASSWORDS_OF_ADDRESS),
             passwords_of_login: limit(PASSWORDS_OF_LOGIN),
+            provider_of_address: limit(PROVIDER_OF_ADDRESS),
             invitations_of_address: limit(INVITATIONS_OF_ADDRESS),
             of_credential: limit(OF_CREDENTIAL),
             of_stranger: limit(OF_STRANGER),
@@ -80,6 +84,11 @@ impl Limits {
     pub(super) fn password(&self, from: IpAddr, login: &str) -> Result<(), Problem> {
         self.passwords_of_address.take(network(from))?;
         self.passwords_of_login.take(login.to_lowercase())
+    }
+
+    /// Somebody begins to sign in by an identity provider, or comes back from it.
+    pub(super) fn provider(&self, from: IpAddr) -> Result<(), Problem> {
+        self.provider_of_address.take(network(from))
     }
 
     /// Somebody shows an invitation.

@@ -4,8 +4,10 @@
 //! cookie of a browser does so from our own pages. `visitor.rs` holds the tests.
 
 mod arrival;
+mod authorization;
 mod body;
 mod by_password;
+mod by_provider;
 pub mod claim;
 mod cookie;
 pub mod csrf;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use bellhop_tenancy::identity_provider::IdentityProvider;
 use bellhop_tenancy::store::{Audit, People, SignIns};
 
 pub use routes::{Gives, ROUTES, SignInRoute};
@@ -46,6 +49,8 @@ pub struct Ports {
     pub people: Arc<dyn People>,
     /// What was done.
     pub audit: Arc<dyn Audit>,
+    /// Who else says who somebody is, if there is one.
+    pub provider: Option<Arc<dyn IdentityProvider>>,
 }
 
 /// The time, as the sign-in is told it.
@@ -83,6 +88,7 @@ impl SignIn {
 /// The resources of the sign-in.
 pub fn configure(config: &mut ServiceConfig) {
     by_password::configure(config);
+    by_provider::configure(config);
     sessions::configure(config);
     invitations::configure(config);
     tokens::configure(config);
@@ -90,5 +96,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 #[cfg(test)]
 pub(crate) mod stand_in;
+#[cfg(test)]
+pub(crate) mod stand_in_provider;
 #[cfg(test)]
 mod tests;

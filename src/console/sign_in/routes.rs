@@ -5,6 +5,7 @@
 use bellhop_tenancy::access::Role;
 
 use super::by_password::{PasswordBody, SignInBody};
+use super::by_provider::{BeginBody, SentAway};
 use super::invitations::Acceptance;
 use super::{sessions, tokens};
 use crate::shape::Shape;
@@ -39,6 +40,8 @@ pub enum Gives {
     Made(Shape),
     /// A page of a list.
     Page(Shape),
+    /// That the browser goes elsewhere.
+    Elsewhere,
 }
 
 const fn of_nobody(method: &'static str, path: &'static str, gives: Gives, summary: &'static str) -> SignInRoute {
@@ -60,13 +63,26 @@ impl SignInRoute {
 }
 
 /// All of them.
-pub const ROUTES: [SignInRoute; 10] = {
-    use Gives::{Made, Nothing, One, Page};
+pub const ROUTES: [SignInRoute; 12] = {
+    use Gives::{Elsewhere, Made, Nothing, One, Page};
     let session = Shape::of::<sessions::Session>();
     let (sessions, tokens) = (Shape::of::<sessions::Listed>(), Shape::of::<tokens::Listed>());
     let of_all = "One's own, or with `everybody=true` those of all whom one looks after";
     [
         of_nobody("POST", "/sign-in", One(session), "Sign in by a password").takes(Shape::of::<SignInBody>()),
+        of_nobody(
+            "POST",
+            "/sign-in/openid-connect",
+            One(Shape::of::<SentAway>()),
+            "Begin to sign in by the identity provider",
+        )
+        .takes(Shape::of::<BeginBody>()),
+        of_nobody(
+            "GET",
+            "/sign-in/openid-connect/callback",
+            Elsewhere,
+            "Where the identity provider sends a browser back to",
+        ),
         of_nobody("GET", "/session", One(session), "Who is signed in, and how one may sign in"),
         of_anybody("POST", "/sign-out", Nothing, "Sign out").in_person(),
         of_anybody("PUT", "/session/password", Nothing, "Change one's password; other sessions end")

@@ -4,7 +4,7 @@
 //! somebody planted is never one that signs in.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{SET_COOKIE, USER_AGENT};
+use actix_web::http::header::{HeaderValue, SET_COOKIE, USER_AGENT};
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
 use bellhop_tenancy::access::{CredentialKind, Role, SESSION_MAX, SecretHash};
@@ -63,6 +63,11 @@ struct Tenant {
 pub(super) enum Way {
     /// `POST /api/v1/sign-in`
     Password,
+    /// `POST /api/v1/sign-in/openid-connect`
+    OpenIdConnect {
+        /// What people call the identity provider.
+        name: String,
+    },
 }
 
 /// A session as it is listed.
@@ -90,6 +95,19 @@ impl SignIn {
         user: Id,
         status: StatusCode,
     ) -> Result<HttpResponse, Problem> {
+        let (visitor, cookie) = self.begin_session(request, arrival, user).await?;
+        let mut response = answer(status, &self.shown(Some(&visitor)).await?);
+        response.headers_mut().append(SET_COOKIE, cookie);
+        Ok(response)
+    }
+
+    /// Begins a session of a user: who they are, and the cookie that says so.
+    pub(super) async fn begin_session(
+        &self,
+        request: &HttpRequest,
+        arrival: Arrival,
+        user: Id,
+    ) -> Result<(Visitor, HeaderValue), Problem> {
         let secret = secrets::fresh(&self.random);
         let browser =
             request.headers().get(USER_AGENT).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
@@ -104,10 +122,8 @@ impl SignIn {
         self.end_that_of(request).await?;
         let signed_in = self.admit(CredentialKind::Session, &secret).await?.ok_or_else(Problem::internal)?;
         let visitor = Visitor::new(signed_in, arrival.address, Some(csrf::token(&secret)));
-        let mut response = answer(status, &self.shown(Some(&visitor)).await?);
         let cookie = Cookie::Session.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
-        response.headers_mut().append(SET_COOKIE, cookie);
-        Ok(response)
+        Ok((visitor, cookie))
     }
 
     /// Ends the session that a browser had before.
@@ -123,7 +139,8 @@ impl SignIn {
 
     /// What is shown of who is signed in.
     pub(super) async fn shown(&self, visitor: Option<&Visitor>) -> Result<Session, Problem> {
-        let ways = vec![Way::Password];
+        let provider = self.ports.provider.as_ref().map(|provider| provider.name().to_owned());
+        let ways = [Way::Password].into_iter().chain(provider.map(|name| Way::OpenIdConnect { name })).collect();
         let Some(visitor) = visitor else { return Ok(Session { signed_in: None, csrf_token: None, ways }) };
         let who = visitor.signed_in();
         let tenant = match who.standing().tenant() {

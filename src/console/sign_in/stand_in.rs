@@ -143,7 +143,7 @@ impl Kept {
     }
 
     pub(crate) fn ports(self: &Arc<Self>) -> Ports {
-        Ports { sign_ins: self.clone(), people: self.clone(), audit: self.clone() }
+        Ports { sign_ins: self.clone(), people: self.clone(), audit: self.clone(), provider: None }
     }
 
     pub(crate) fn clock(self: &Arc<Self>) -> Clock {

@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 
 use super::password::{self, Cost};
 use super::stand_in::{BEGIN, Browser, CHEAP, Kept, PUBLIC_URL, of_tenant};
-use super::{SignIn, claim, configure, csrf};
+use super::stand_in_provider::Provider;
+use super::{Ports, Settings, SignIn, claim, configure, csrf};
 
 mod accepting;
 mod passwords;
+mod providers;
 mod sessions;
 mod tokens;
 
@@ -35,7 +37,10 @@ struct House {
 #[derive(Debug)]
 struct Answer {
     status: u16,
+    /// The session that is given.
     cookie: Option<String>,
+    /// Name and value of all that are.
+    cookies: Vec<String>,
     retry_after: Option<String>,
     location: Option<String>,
     allow: Option<String>,
@@ -46,6 +51,15 @@ impl House {
     fn new() -> Self {
         let kept = Kept::new();
         Self { sign_in: kept.sign_in(), kept }
+    }
+
+    /// With an identity provider.
+    fn with_provider() -> Self {
+        let kept = Kept::new();
+        let settings = Settings { cost: CHEAP, ..Settings::at(PUBLIC_URL).expect("an address") };
+        let ports = Ports { provider: Some(Arc::new(Provider::default())), ..kept.ports() };
+        let sign_in = SignIn::new(ports, settings, kept.clock(), kept.random()).expect("threads");
+        Self { sign_in: Data::new(sign_in), kept }
     }
 
     /// Somebody with a password, hashed at a cost.
@@ -67,13 +81,15 @@ impl House {
         let (head, status) = (response.headers().clone(), response.status().as_u16());
         let text = |name| head.get(name).map(|value| value.to_str().expect("text").to_owned());
         assert_eq!(text(actix_web::http::header::CACHE_CONTROL).as_deref(), Some("no-store"));
-        let cookies: Vec<_> = head.get_all(SET_COOKIE).collect();
-        assert!(cookies.len() <= 1, "{cookies:?}");
-        let cookie = text(SET_COOKIE).map(|cookie| cookie.split(';').next().unwrap_or_default().to_owned());
+        let pair = |line: &str| line.split(';').next().unwrap_or_default().to_owned();
+        let cookies: Vec<_> = head.get_all(SET_COOKIE).map(|line| pair(line.to_str().expect("text"))).collect();
+        let mut sessions = cookies.iter().filter(|pair| pair.starts_with("__Host-bellhop="));
+        let cookie = sessions.next().cloned();
+        assert!(sessions.next().is_none(), "{cookies:?}");
         let body = to_bytes(response.into_body()).await.expect("a body");
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
         let location = text(actix_web::http::header::LOCATION);
-        Answer { status, cookie, retry_after: text(RETRY_AFTER), location, allow: text(ALLOW), body }
+        Answer { status, cookie, cookies, retry_after: text(RETRY_AFTER), location, allow: text(ALLOW), body }
     }
 
     async fn sign_in(&self, login: &str, password: &str) -> Answer {
@@ -111,7 +127,7 @@ fn signed_in(answer: &Answer) -> Browser {
 /// What is in the table is served, by no other method, and to nobody where somebody has to be signed in.
 #[actix_web::test]
 async fn every_route_of_the_table_is_served_and_says_what_else_may_be_asked() {
-    let house = House::new();
+    let house = House::with_provider();
     let user = house.person("root", Standing::Operator, CHEAP);
     for route in &super::ROUTES {
         let path = at(&route.path.replace("{id}", "x"));

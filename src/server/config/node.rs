@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellhop_actors::node::refused::Numbers;
+use bellhop_adapters::openid_connect::OpenIdConnectConfig;
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{self, MasterKeys};
 use bellhop_tenancy::networks;
@@ -48,6 +49,8 @@ pub struct Http {
     pub tls: Option<Tls>,
     /// `behind`: proxies that are believed in what they say of who asks.
     pub behind: Vec<IpNet>,
+    /// `[http.openid_connect]`
+    pub openid_connect: Option<OpenIdConnectConfig>,
 }
 
 /// `[serve]`
@@ -169,9 +172,24 @@ pub(super) fn read_http(section: &Section<'_>) -> Http {
     let tls = tls.and_then(|section| read_tls("http.tls", &section));
     let public_url = section.url("public_url", &HTTP).unwrap_or_else(|| format!("{scheme}://{listen}"));
     let behind = section.list("behind", |text| networks::parse(text).map_err(|why| why.to_string()));
+    let openid_connect = section.optional_section("openid_connect").map(|section| read_openid_connect(&section));
     section.finish();
     let behind = behind.unwrap_or_default().into_iter().flatten().collect();
-    Http { listen, public_url: public_url.trim_end_matches('/').to_owned(), tls, behind }
+    Http { listen, public_url: public_url.trim_end_matches('/').to_owned(), tls, behind, openid_connect }
+}
+
+fn read_openid_connect(section: &Section<'_>) -> OpenIdConnectConfig {
+    let config = OpenIdConnectConfig {
+        name: section.text("name").unwrap_or_else(|| "OpenID Connect".to_owned()),
+        issuer: section.required_text("issuer"),
+        client_id: section.required_text("client_id"),
+        client_secret: section.has("client_secret").then(|| section.secret("client_secret")),
+    };
+    if let Some(why) = config.issuer_url().err().filter(|_| !config.issuer.is_empty()) {
+        section.mistake("issuer", &why.to_string());
+    }
+    section.finish();
+    config
 }
 
 pub(super) fn read_serve(section: &Section<'_>) -> Serve {

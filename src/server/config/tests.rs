@@ -400,6 +400,15 @@ fn what_cannot_serve_is_told_before_it_serves() {
             "metrics.listen: is what operations.listen was called",
         ),
         ("[http]\nbehind = [\"10.0.0.0/8\", \"x\"]\n", "http.behind: `x` is not a network"),
+        ("[http.openid_connect]\nclient_id = \"bellhop\"\n", "http.openid_connect.issuer: is missing"),
+        (
+            "[http.openid_connect]\nissuer = \"http://id.example\"\nclient_id = \"bellhop\"\n",
+            "http.openid_connect.issuer: is not an URL like `https://id.example`",
+        ),
+        (
+            "[http.openid_connect]\nissuer = \"https://id.example?a\"\nclient_id = \"bellhop\"\n",
+            "http.openid_connect.issuer: is not an URL",
+        ),
         ("[http.tls]\ncertificate = \"a.pem\"\n", "http.tls.key: is missing"),
         ("[metrics]\nlisten = \"0.0.0.0:8080\"\n", "metrics.listen: 0.0.0.0:8080 is the port of http.listen"),
         ("[media]\nports = \"5000-19999\"\n", "media.ports: 5000-19999 holds a port of SIP: udp:0.0.0.0:5060"),

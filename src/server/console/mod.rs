@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::web::{Data, ServiceConfig};
+use bellhop_adapters::openid_connect::{NoIssuer, OpenIdConnect};
 use bellhop_console::ports::Judge;
 use bellhop_console::rest::{BySignIn, Ports, Rest};
 pub use bellhop_console::sign_in::claim;
 use bellhop_console::sign_in::{self, Clock, Random, Settings, SignIn};
 use bellhop_tenancy::Secret;
+use bellhop_tenancy::identity_provider::IdentityProvider;
 use bellhop_tenancy::settings::{Mistake, TenantSettings};
 use bellhop_tenancy::store::StoreError;
 
@@ -37,6 +39,9 @@ pub enum NoConsole {
     /// Cookies and links need an address.
     #[error("http.public_url: {0}")]
     PublicUrl(#[from] sign_in::settings::NoOrigin),
+    /// The identity provider cannot be one.
+    #[error("http.openid_connect.issuer: {0}")]
+    Issuer(#[from] NoIssuer),
     /// The system has no thread to give.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -46,7 +51,10 @@ impl Console {
     /// Of a server that browsers reach as its configuration says.
     pub fn of(server: &Server, http: &Http) -> Result<Self, NoConsole> {
         let tenants = server.tenants();
-        let people = sign_in::Ports { sign_ins: tenants.clone(), people: tenants.clone(), audit: tenants.clone() };
+        let provider = http.openid_connect.clone().map(OpenIdConnect::new).transpose()?;
+        let provider = provider.map(|provider| Arc::new(provider) as Arc<dyn IdentityProvider>);
+        let people =
+            sign_in::Ports { sign_ins: tenants.clone(), people: tenants.clone(), audit: tenants.clone(), provider };
         let mut settings = Settings::at(&http.public_url)?;
         (settings.tls, settings.behind) = (http.tls.is_some(), http.behind.clone());
         let began = Instant::now();

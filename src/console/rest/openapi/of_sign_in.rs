@@ -1,9 +1,10 @@
 //! What the document tells of a route of the sign-in.
 
 use actix_web::http::StatusCode;
+use utoipa::openapi::ResponseBuilder;
 use utoipa::openapi::path::{HttpMethod, ParameterIn};
 
-use super::operation::{Operation, answer, body, done, list_of, parameter, reference};
+use super::operation::{Operation, answer, body, done, header, list_of, parameter, reference};
 use crate::rest::route::{AFTER, LIMIT, Parameter};
 use crate::shape::Shape;
 use crate::sign_in::{Gives, SignInRoute};
@@ -11,6 +12,14 @@ use crate::sign_in::{Gives, SignInRoute};
 const JSON: &str = "application/json";
 const EVERYBODY: Parameter =
     Parameter { name: "everybody", says: "`true` for those of all whom one looks after.", required: false };
+
+/// RFC 6749 section 4.1.2 and RFC 9207.
+const CAME_BACK: [Parameter; 4] = [
+    Parameter { name: "state", says: "What binds it to the browser that began.", required: false },
+    Parameter { name: "code", says: "What the provider tells for, once, who somebody is.", required: false },
+    Parameter { name: "error", says: "Why the provider does not.", required: false },
+    Parameter { name: "iss", says: "Which provider it is.", required: false },
+];
 
 /// What may be in the way of each.
 const PROBLEMS: [StatusCode; 13] = [
@@ -35,6 +44,10 @@ pub(super) fn operation(route: &SignInRoute) -> Operation {
         Gives::One(shape) => (StatusCode::OK, answer("Itself.", JSON, reference(shape)).build(), Some(shape), &[]),
         Gives::Made(shape) => {
             (StatusCode::CREATED, answer("What was made.", JSON, reference(shape)).build(), Some(shape), &[])
+        }
+        Gives::Elsewhere => {
+            let there = ResponseBuilder::new().description("The browser is signed in, and goes on.");
+            (StatusCode::SEE_OTHER, there.header("Location", header("Where to.")).build(), None, &CAME_BACK)
         }
         Gives::Page(shape) => {
             let list = answer("A list.", JSON, list_of(shape)).build();

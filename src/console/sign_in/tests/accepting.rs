@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn invited(house: &House, login: &str, standing: Standing) -> String {
+pub(super) async fn invited(house: &House, login: &str, standing: Standing) -> String {
     let link = claim::Link::fresh(PUBLIC_URL, &house.kept.random());
     let by = bellhop_tenancy::access::Author {
         signed_in: bellhop_tenancy::access::SignedIn::on_this_machine("test"),
