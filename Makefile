@@ -50,6 +50,19 @@ define schemathesis
 	"$(TARGET)"/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS); }
 endef
 
+# The identity provider that tests sign in by: npm's packages as its lock file has them, in a folder of their own too. Whoever has
+# an npm of their own keeps it: Debian's cannot be installed beside it.
+IDENTITY_PROVIDER := tests/identity_provider
+define identity_provider
+@npm --version >/dev/null 2>&1 || { echo "installing from Debian: nodejs npm"; \
+	$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
+@cmp -s $(IDENTITY_PROVIDER)/package-lock.json "$(TARGET)"/identity_provider/installed || { \
+	echo "installing oidc-provider from npm into $(TARGET)/identity_provider"; \
+	mkdir -p "$(TARGET)"/identity_provider && cp $(IDENTITY_PROVIDER)/package*.json "$(TARGET)"/identity_provider/ && \
+	(cd "$(TARGET)"/identity_provider && npm ci --silent --no-audit --no-fund --ignore-scripts) && \
+	cp $(IDENTITY_PROVIDER)/package-lock.json "$(TARGET)"/identity_provider/installed; }
+endef
+
 .PHONY: demo test lint audit units docs bench frames signalling speech fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
@@ -79,6 +92,7 @@ units:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
 	$(call schemathesis)
+	$(call identity_provider)
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --doc --workspace --locked --quiet
 

@@ -29,6 +29,17 @@ impl Answer {
         Self { headers: format!("{headers}\r\n"), ..self }
     }
 
+    async fn write(self, stream: &mut TcpStream) {
+        let head = format!(
+            "HTTP/1.1 {} X\r\nContent-Type: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            self.status,
+            self.content_type,
+            self.headers,
+            self.body.len()
+        );
+        let _ = stream.write_all(&[head.as_bytes(), &self.body].concat()).await;
+    }
+
     pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self::new(status, "application/json", body.to_string())
     }
@@ -45,17 +56,24 @@ pub(crate) async fn serve(answers: Vec<Answer>) -> (String, Arc<Mutex<Vec<String
             let (mut stream, _) = listener.accept().await.expect("a client");
             let request = read_request(&mut stream).await;
             kept.lock().expect("alone").push(request);
-            let head = format!(
-                "HTTP/1.1 {} X\r\nContent-Type: {}\r\n{}Content-Length: {}\r\nConnection: close\r\n\r\n",
-                answer.status,
-                answer.content_type,
-                answer.headers,
-                answer.body.len()
-            );
-            let _ = stream.write_all(&[head.as_bytes(), &answer.body].concat()).await;
+            answer.write(&mut stream).await;
         }
     });
     (url, requests)
+}
+
+/// Serves what each request is answered, given its own URL and the request, as long as the test runs.
+pub(crate) async fn serve_each(answer: impl Fn(&str, &str) -> Answer + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let own = url.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = read_request(&mut stream).await;
+            answer(&own, &request).write(&mut stream).await;
+        }
+    });
+    url
 }
 
 async fn read_request(stream: &mut TcpStream) -> String {

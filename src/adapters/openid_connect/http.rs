@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bellhop_dialogue::ports::ServiceFailure;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
 /// The longest that one request may take.
@@ -41,12 +42,19 @@ impl Http {
         let (parts, body) = request.into_parts();
         self.may(parts.uri.scheme_str().unwrap_or_default())?;
         let request = self.client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
-        let response = request.send().await.map_err(|error| NotAnswered(crate::http::failure(&error).to_string()))?;
+        let response = request.send().await.map_err(|error| not_answered(crate::http::failure(&error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = crate::http::body(response, BYTES_MAX).await.map_err(|failure| NotAnswered(failure.to_string()))?;
+        let body = crate::http::body(response, BYTES_MAX).await.map_err(not_answered)?;
         let mut answer = http::Response::new(body);
         (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
         Ok(answer)
+    }
+}
+
+fn not_answered(failure: ServiceFailure) -> NotAnswered {
+    match failure {
+        ServiceFailure::Unavailable { why } | ServiceFailure::NotNow { why, .. } => NotAnswered(why),
+        failure => NotAnswered(failure.to_string()),
     }
 }
 

@@ -8,7 +8,7 @@
 mod http;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::identity_provider::{AuthorizationRequest, Identified, Identity, IdentityProvider, NotIdentified};
@@ -21,6 +21,7 @@ use openidconnect::{
     RequestTokenError, SignatureVerificationError, TokenResponse,
 };
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use http::{Http, NotAnswered};
 
@@ -260,3 +261,6 @@ fn why_not_believed(error: &ClaimsVerificationError) -> &'static str {
         _ => "its token cannot be read",
     }
 }
+
+#[cfg(test)]
+mod tests;
