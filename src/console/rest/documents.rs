@@ -35,6 +35,8 @@ pub(super) struct Document {
     settings: Table,
     /// Its secrets, without what they are.
     secrets: Vec<Secret>,
+    /// What came of the last test of it as it is; null if there was none, or what was tested has changed. It is no part of the revision.
+    tested: Option<Tested>,
     created_at: String,
     changed_at: String,
     revision: i64,
@@ -49,6 +51,18 @@ pub(super) struct Secret {
     /// The last four characters of an identifier like an access key id; null for a secret proper.
     last_four: Option<String>,
     set_at: String,
+}
+
+/// What came of a test.
+#[derive(Serialize, ToSchema)]
+struct Tested {
+    at: String,
+    /// Whether calls would be served.
+    good: bool,
+    /// What came of it, in a sentence.
+    told: String,
+    /// What to do about it; null where nothing is to be done.
+    remedy: Option<String>,
 }
 
 /// A document to be made.
@@ -156,7 +170,14 @@ impl Document {
     fn of(kept: Kept) -> Self {
         let secret =
             |hint: SecretHint| Secret { path: hint.path, last_four: hint.last_four, set_at: time(hint.set_unix_ms) };
+        let tested = kept.tested().cloned().map(|test| Tested {
+            at: time(test.at_unix_ms),
+            good: test.good,
+            told: test.told,
+            remedy: test.remedy,
+        });
         Self {
+            tested,
             id: kept.id.to_string(),
             tenant: kept.tenant.to_string(),
             name: kept.name,

@@ -1,7 +1,7 @@
 //! Trying out what is kept: a speech service, an assistant, the connection to Amazon Connect.
 //!
 //! Invariant: what is tried is what is kept, with its secrets, which are opened for it alone and noted in the audit; no answer repeats one.
-//! A result names the revision that was tried: with another it says nothing.
+//! A result names the revision that was tried, and stays with the document as long as what was tested is as it was.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Table, TenantSettings, Value};
-use bellhop_tenancy::store::{Kept, KeptKind};
+use bellhop_tenancy::store::{Kept, KeptKind, LastTest};
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -148,11 +148,25 @@ async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
     Ok(composed.read(&KeptSecrets(&secrets)).settings)
 }
 
+/// What came of a test.
+struct Came {
+    good: bool,
+    told: String,
+    remedy: Option<String>,
+}
+
+/// Keeps what came of a test, for whoever looks at the document later. If it has changed meanwhile, what was tested is not what it says.
+async fn keep(asked: &Asked, kept: &Kept, Came { good, told, remedy }: Came) -> Result<(), Problem> {
+    let test = LastTest { fingerprint: kept.fingerprint(), at_unix_ms: asked.at_unix_ms, good, told, remedy };
+    Ok(asked.ports.store.keep_test(&asked.by, kept.kind, kept.id, test).await?)
+}
+
 async fn test(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let came = asked.ports.trials.service(opened(&asked, &kept).await?).await;
     let good = came.is_ok();
     let told = came.unwrap_or_else(|why| why);
+    keep(&asked, &kept, Came { good, told: told.clone(), remedy: None }).await?;
     Ok(Given::one(&Trial { good, told, revision: kept.stamp.revision, at: time(asked.at_unix_ms) }))
 }
 
@@ -177,6 +191,8 @@ async fn say(asked: Asked) -> Outcome {
     let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
     let said = Some(text).filter(|text| !text.is_empty());
     let reply = asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await;
+    let told = reply.as_ref().map_or_else(Clone::clone, |_| "it replies".to_owned());
+    keep(&asked, &kept, Came { good: reply.is_ok(), told, remedy: None }).await?;
     let reply = reply.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let revision = kept.stamp.revision;
     Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))
@@ -193,7 +209,10 @@ async fn connection(asked: Asked) -> Outcome {
         let at = |path: &str| format!("#/settings{}", pointer(path, &kept.document).trim_start_matches('#'));
         Problem::faults(mistakes.iter().map(|mistake| Fault::at(at(&mistake.path), &mistake.why)).collect())
     })?;
-    Ok(Given::one(&Connection::of(&report, kept.stamp.revision, asked.at_unix_ms)))
+    let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
+    let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());
+    keep(&asked, &kept, Came { good, told, remedy }).await?;
+    Ok(Given::one(&came))
 }
 
 impl Connection {

@@ -6,9 +6,14 @@
 use crate::Secret;
 use crate::access::{Author, Scope};
 use crate::id::{Id, TenantId};
-use crate::settings::{PartKind, Table};
+use crate::settings::{PartKind, Table, json};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Answer, Listed, Page, Revision, Stamp};
+
+/// The section of an integration that its test looks at.
+const CONNECT: &str = "connect";
 
 /// What a document is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,8 +52,25 @@ pub struct Kept {
     pub document: Table,
     /// Its secrets, without what they are.
     pub secrets: Vec<SecretHint>,
+    /// What came of its last test; it may have been of what the document said before.
+    pub last_test: Option<LastTest>,
     /// When, and which revision.
     pub stamp: Stamp,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastTest {
+    /// [`Kept::fingerprint`] of what was tested.
+    pub fingerprint: String,
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: i64,
+    /// Whether calls would be served.
+    pub good: bool,
+    /// What came of it, in a sentence.
+    pub told: String,
+    /// What to do about it, if anything is to be done.
+    pub remedy: Option<String>,
 }
 
 impl Kept {
@@ -60,6 +82,31 @@ impl Kept {
             KeptKind::Integration => "integration",
         };
         format!("{sort} `{}`", self.name)
+    }
+
+    /// What came of the last test of it as it is.
+    pub fn tested(&self) -> Option<&LastTest> {
+        self.last_test.as_ref().filter(|test| test.fingerprint == self.fingerprint())
+    }
+
+    /// Of what a test looks at: of an integration its section `connect`, of others all; with the times at which secrets were set. SHA-256 in
+    /// hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let looked_at = |key: &str| self.kind != KeptKind::Integration || key == CONNECT;
+        let document: Table = self
+            .document
+            .iter()
+            .filter(|(key, _)| looked_at(key))
+            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .collect();
+        let mut hash = Sha256::new();
+        hash.update(json::write(&document));
+        for SecretHint { path, set_unix_ms, .. } in &self.secrets {
+            if looked_at(path.split('.').next().unwrap_or_default()) {
+                hash.update(format!("\n{path} {set_unix_ms}"));
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What it says, if it is a part of this kind.
@@ -121,6 +168,9 @@ pub trait Documents: Send + Sync {
 
     /// Deletes one that nothing uses.
     fn delete_document<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, seen: Revision) -> Answer<'a, ()>;
+
+    /// Keeps what came of a test of one; no revision and no change is made of it.
+    fn keep_test<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, test: LastTest) -> Answer<'a, ()>;
 
     /// The secrets of one, opened: for who asks its service on behalf of the author, which the audit is told.
     fn open_secrets<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id) -> Answer<'a, Vec<(String, Secret)>>;

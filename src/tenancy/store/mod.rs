@@ -23,7 +23,7 @@ use std::pin::Pin;
 use crate::id::Id;
 
 pub use audit::{Audit, AuditLine, AuditOutcome, ChainBroken, NewAuditLine};
-pub use documents::{Documents, Kept, KeptKind, NewDocument, SecretHint};
+pub use documents::{Documents, Kept, KeptKind, LastTest, NewDocument, SecretHint};
 pub use feed::{AppliedBy, ChangeFeed, Everything, KeptIntegration, NotApplied, Woken};
 pub use idempotency::{ANSWER_KEPT, Begun, Idempotency, KEYS_OF_A_USER_MAX, KeptAnswer, KeyedRequest};
 pub use numbers::{KeptNumber, NumberEntry, NumberList, Numbers};

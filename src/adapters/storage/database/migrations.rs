@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_tenants"),
     migration!(5, "0005_usage"),
     migration!(6, "0006_spool"),
+    migration!(7, "0007_last_tests"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

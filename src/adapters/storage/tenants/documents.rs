@@ -10,8 +10,8 @@ use bellhop_tenancy::access::{Author, Scope};
 use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::settings::{Table, json};
 use bellhop_tenancy::store::{
-    Answer, Documents, Kept, KeptKind, Listed, NewDocument, OF_A_TENANT_MAX, Page, Revision, SecretHint, Stamp,
-    StoreError,
+    Answer, Documents, Kept, KeptKind, LastTest, Listed, NewDocument, OF_A_TENANT_MAX, Page, Revision, SecretHint,
+    Stamp, StoreError,
 };
 
 use super::change::{Change, Noted};
@@ -26,13 +26,13 @@ const DOCUMENT_BYTES_MAX: usize = 256 << 10;
 const USES_MAX: usize = 64;
 
 const LIST: &str =
-    "SELECT id, tenant, kind, name, document, created_unix_ms, changed_unix_ms, revision, change, instance
+    "SELECT id, tenant, kind, name, document, created_unix_ms, changed_unix_ms, revision, change, instance, last_test
     FROM documents WHERE kind = $1 AND (tenant = $2 OR $2 IS NULL) AND id > $3 ORDER BY id LIMIT $4";
 const HINTS: &str =
     "SELECT s.owner, s.path, s.last_four, s.set_unix_ms FROM secrets s JOIN documents d ON d.id = s.owner
     WHERE d.kind = $1 AND (d.tenant = $2 OR $2 IS NULL) AND d.id >= $3 AND d.id <= $4 ORDER BY s.owner, s.path";
 const ONE: &str =
-    "SELECT id, tenant, kind, name, document, created_unix_ms, changed_unix_ms, revision, change, instance
+    "SELECT id, tenant, kind, name, document, created_unix_ms, changed_unix_ms, revision, change, instance, last_test
     FROM documents WHERE id = $1 AND kind = $2 AND (tenant = $3 OR $3 IS NULL)";
 const TENANT: &str = "SELECT id FROM tenants WHERE id = $1 AND deleted_unix_ms IS NULL AND (id = $2 OR $2 IS NULL)";
 const COUNT: &str = "SELECT count(*) FROM documents WHERE tenant = $1 AND kind = $2";
@@ -48,12 +48,13 @@ const FORGET_USES: &str = "DELETE FROM document_uses WHERE document = $1";
 const USE: &str = "INSERT INTO document_uses (document, uses) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const USERS: &str = "SELECT d.name FROM documents d JOIN document_uses u ON u.document = d.id WHERE u.uses = $1
     ORDER BY d.name LIMIT 4";
+const TESTED: &str = "UPDATE documents SET last_test = $4 WHERE id = $1 AND kind = $2 AND (tenant = $3 OR $3 IS NULL)";
 const DELETE: &str = "DELETE FROM documents WHERE id = $1";
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 13] =
-    [LIST, HINTS, ONE, TENANT, COUNT, OF_NAME, INSERT, UPDATE, USED, FORGET_USES, USE, USERS, DELETE];
+pub(super) const ALL: [&str; 14] =
+    [LIST, HINTS, ONE, TENANT, COUNT, OF_NAME, INSERT, UPDATE, USED, FORGET_USES, USE, USERS, TESTED, DELETE];
 
 /// A document as it is written down.
 struct Written {
@@ -69,7 +70,7 @@ impl Documents for SqlTenants {
             let after = after(page);
             let which = args![word(kind), tenant.as_deref(), &after, wanted(page)];
             let rows = self.fetch(LIST, which).await?;
-            let mut page = listed(&rows, page, kept, |document| document.id)?;
+            let mut page = listed(&rows, page, kept_and_tested, |document| document.id)?;
             let (Some(first), Some(last)) = (page.items.first(), page.items.last()) else { return Ok(page) };
             let (first, last) = (first.id.to_string(), last.id.to_string());
             let mut hints = BTreeMap::<Id, Vec<SecretHint>>::new();
@@ -86,7 +87,7 @@ impl Documents for SqlTenants {
     fn document<'a>(&'a self, scope: &'a Scope, kind: KeptKind, id: Id) -> Answer<'a, Kept> {
         answer(async move {
             let (tenant, id) = (within(scope), id.to_string());
-            let mut document = kept(&self.find(ONE, args![&id, word(kind), tenant.as_deref()]).await?)?;
+            let mut document = kept_and_tested(&self.find(ONE, args![&id, word(kind), tenant.as_deref()]).await?)?;
             let hints = self.fetch(HINTS, args![word(kind), tenant.as_deref(), &id, &id]).await?;
             document.secrets = hints.iter().map(hint).collect::<Result<_, _>>()?;
             Ok(document)
@@ -134,6 +135,17 @@ impl Documents for SqlTenants {
             let mut change = self.begin().await?;
             let deleted = delete(&mut change, by, kind, id, seen).await;
             self.end(change, deleted).await
+        })
+    }
+
+    fn keep_test<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, test: LastTest) -> Answer<'a, ()> {
+        answer(async move {
+            let json = serde_json::to_string(&test).map_err(|_| Trouble::Unexpected { column: 10 })?;
+            let (id, scope) = (id.to_string(), within(&by.signed_in.scope()));
+            let mut transaction = self.0.database.begin().await?;
+            let kept = transaction.execute(TESTED, args![&id, word(kind), scope.as_deref(), &json]).await?;
+            transaction.commit().await?;
+            if kept == 0 { Err(StoreError::NotFound) } else { Ok(()) }
         })
     }
 
@@ -190,7 +202,7 @@ async fn add(
     let secrets = secrets.write(change, tenant, id).await?;
     let NewDocument { name, document, .. } = document;
     note(change, by, "add", kind, (tenant, id), vec![]).await?;
-    Ok(Kept { id, tenant, kind, name, document, secrets, stamp })
+    Ok(Kept { id, tenant, kind, name, document, secrets, last_test: None, stamp })
 }
 
 async fn alter(
@@ -202,9 +214,9 @@ async fn alter(
     let Given { id, seen, document, changed } = given;
     let (text, kind, scope) = (id.to_string(), document.kind, within(&by.signed_in.scope()));
     let row = change.find(ONE, args![&text, word(kind), scope.as_deref()]).await?;
-    let (before, instance) = (kept(&row)?, optional_text(&row, 9)?);
+    let (before, instance) = (kept_and_tested(&row)?, optional_text(&row, 9)?);
     newest_is(before.stamp.revision, seen)?;
-    let tenant = before.tenant;
+    let (tenant, last_test) = (before.tenant, before.last_test);
     let written = check(change, (id, tenant), &document).await?;
     let stamp = change.next_stamp(before.stamp);
     let Stamp { changed_unix_ms, revision, change: number, .. } = stamp;
@@ -219,7 +231,7 @@ async fn alter(
     let secrets = secrets.write(change, tenant, id).await?;
     let NewDocument { name, document, .. } = document;
     note(change, by, "change", kind, (tenant, id), changed).await?;
-    Ok(Kept { id, tenant, kind, name, document, secrets, stamp })
+    Ok(Kept { id, tenant, kind, name, document, secrets, last_test, stamp })
 }
 
 async fn delete(change: &mut Change, by: &Author, kind: KeptKind, id: Id, seen: Revision) -> Result<(), StoreError> {
@@ -307,8 +319,16 @@ pub(super) fn kept(row: &Row) -> Result<Kept, Trouble> {
         name: text(row, 3)?,
         document: table(row, 4)?,
         secrets: vec![],
+        last_test: None,
         stamp: stamp(row, 5)?,
     })
+}
+
+/// The same with its last test, from a row that has it behind all else.
+fn kept_and_tested(row: &Row) -> Result<Kept, Trouble> {
+    let column = 10;
+    let last_test = row.optional_text(column)?.map(serde_json::from_str).transpose();
+    Ok(Kept { last_test: last_test.map_err(|_| Trouble::Unexpected { column })?, ..kept(row)? })
 }
 
 fn table(row: &Row, column: usize) -> Result<Table, Trouble> {

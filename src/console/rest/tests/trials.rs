@@ -32,6 +32,19 @@ async fn what_is_kept_is_tried_with_its_secrets_and_the_revision_is_told() {
         "{tested:?}"
     );
     assert!(!tested.text.contains("s3cret"));
+    let shown = house.get("viewer", &format!("/integrations/{}", line.id())).await;
+    let last = &shown.body["tested"];
+    assert_eq!((&last["good"], &last["told"], &last["at"]), (&json!(true), &tested.body["told"], &tested.body["at"]));
+    assert_eq!(shown.etag(), line.etag());
+    for (list, good) in [("speech_to_text", true), ("assistant", true)] {
+        let kind = if list == "assistant" { "assistants" } else { "services" };
+        let shown = house.get("viewer", &format!("/{kind}/{}", part(list))).await;
+        assert_eq!(shown.body["tested"]["good"], good, "{list}");
+    }
+    let named = json!({"settings": {"connect": {"secret_access_key": "s3cret-other"}}});
+    let changed = house.patch("admin", &format!("/integrations/{}", line.id()), line.etag(), named).await;
+    assert_eq!((changed.status, &changed.body["tested"]), (200, &Value::Null), "a test of another key");
+    let line = changed;
     let audit = house.get("admin", "/audit").await.text;
     assert!(audit.contains("secrets.open") || audit.contains("open"), "{audit}");
     let without = json!({"settings": {"connect": null}});

@@ -17,7 +17,7 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 6] = [
+const RELEASED: [(&str, &str); 7] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -41,6 +41,10 @@ const RELEASED: [(&str, &str); 6] = [
     (
         "c0c4333dc5c6c5ea45bfb713720eb7be54e82bcf10ca0c1e6f1617327f98b3f1",
         "1dfbf0846313836a6ed1109170a1c6cbd56d1dd28e2649e310e116c5a9d210ff",
+    ),
+    (
+        "2b5eb7e687ccbac2449285335f4898fe33809eb9eea58a329eaa6953d92efdbc",
+        "1087a46e428895824e82146e682f0300b1d5feb9bdc533b1abfb94db56699fd4",
     ),
 ];
 

@@ -8,6 +8,48 @@ promises! {
     what_is_used_stays
     an_old_revision_of_a_document_changes_nothing
     an_integration_that_moves_takes_its_numbers_along
+    a_test_is_of_what_was_tested
+}
+
+pub(super) async fn a_test_is_of_what_was_tested(home: &impl Home) {
+    let store = home.store().await;
+    let (a, b) = (furnish(&store, "acme", "+18005550101").await, furnish(&store, "globex", "+18005550102").await);
+    let test = |of: &Kept, good: bool| LastTest {
+        fingerprint: of.fingerprint(),
+        at_unix_ms: 7,
+        good,
+        told: "it answers".into(),
+        remedy: None,
+    };
+    let keep = async |by: &Author, of: &Kept| store.keep_test(by, of.kind, of.id, test(of, true)).await;
+    let seen = async |of: &Kept| store.document(&a.scope(), of.kind, of.id).await.expect("there");
+    keep(&a.admin, &a.assistant).await.expect("kept");
+    keep(&a.admin, &a.integration).await.expect("kept");
+    assert!(not_found(keep(&b.admin, &a.assistant).await), "it is another's");
+    let found = seen(&a.assistant).await;
+    assert_eq!(
+        (found.tested(), found.stamp),
+        (Some(&test(&found, true)), a.assistant.stamp),
+        "no revision is made of it"
+    );
+    let listed = store.documents(&a.scope(), KeptKind::Assistant, FIRST).await.expect("answers").items.remove(0);
+    assert_eq!(listed.last_test, found.last_test);
+    // Of an integration its connection was tested.
+    let other = |json: &str| NewDocument {
+        uses: vec![a.assistant.id, a.service.id],
+        ..document(KeptKind::Integration, "other", json)
+    };
+    let connect = r#"{"connect": {"access_key_id": "kept:connect.access_key_id"}, "language": "de"}"#;
+    let changed = store.change_document(&a.admin, a.integration.id, 1, other(connect), vec![]).await.expect("changed");
+    assert!(changed.tested().is_some() && seen(&changed).await.tested().is_some());
+    let mut anew = other(connect);
+    anew.secrets = vec![secret("connect.access_key_id", "AKIAANOTHER")];
+    let changed = store.change_document(&a.admin, a.integration.id, 2, anew, vec![]).await.expect("changed");
+    assert!(changed.tested().is_none() && seen(&changed).await.tested().is_none(), "a key is another one");
+    // Of an assistant all was.
+    let url = document(KeptKind::Assistant, "helper", r#"{"kind": "webhook", "url": "y", "secret": "kept:secret"}"#);
+    let changed = store.change_document(&a.admin, a.assistant.id, 1, url, vec![]).await.expect("changed");
+    assert!(changed.tested().is_none());
 }
 
 pub(super) async fn a_document_is_kept_without_its_secrets(home: &impl Home) {
