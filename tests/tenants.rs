@@ -1,7 +1,7 @@
 //! Tenants of the store: they come, change and go by another process while a real server has calls. A PostgreSQL tells the
 //! server of each change, a SQLite is looked at.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_rehearsal::caller::{CallPlan, Ended, Line};
@@ -23,14 +23,22 @@ mod node;
 #[path = "support/postgres.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod postgres;
+#[path = "support/rest.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod rest;
 
 use callers::{Callers, plan};
 use kept::{KeptTenants, assistant, operator};
 use node::{Node, config, folder, stand_in};
 use postgres::Cluster;
+use rest::Client;
 
+/// The number of a tenant of the store.
+const GUEST: &str = "+18005560001";
 const CALLS: usize = 20;
 const CHANGES: usize = 200;
+/// How long the database is away.
+const AWAY: Duration = Duration::from_secs(60);
 /// A pause that callers hear; what a busy machine makes is less.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -76,10 +84,7 @@ fn asks_for_an_agent(node: &Node, contact: &str, number: &str, n: usize) -> Call
 fn twenty_calls_talk_while_tenants_of_the_store_are_added_changed_and_deleted_two_hundred_times() {
     let cluster = Cluster::shared();
     let url = cluster.database("tenants");
-    let (mut node, connect) = start_with(|text| {
-        let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
-        text.replace(sqlite, &format!("url = \"{url}\""))
-    });
+    let (mut node, connect) = start_with(|text| on_database(&text, &url));
     let key = MasterKeySource::File(node.folder.join("bellhop.key"));
     let (kept, by) = (KeptTenants::open(&url, key), operator());
     let patient = |n: usize| CallPlan {
@@ -132,6 +137,90 @@ fn twenty_calls_talk_while_tenants_of_the_store_are_added_changed_and_deleted_tw
         assert!(report.longest_gap < PAUSE, "a pause of {:?}", report.longest_gap);
     }
     assert!(node.process.wait().expect("it ends").success());
+}
+
+/// The database is gone for a minute while callers of a tenant of its talk, come, and are handed over.
+#[test]
+fn a_database_that_is_away_for_a_minute_costs_no_call_no_hand_off_and_no_record() {
+    let cluster = Cluster::own("tenants-away");
+    let url = cluster.database("tenants");
+    let (mut node, connect) = start_with(|text| on_database(&text, &url));
+    let kept = KeptTenants::open(&url, MasterKeySource::File(node.folder.join("bellhop.key")));
+    let guest = kept.furnish(&connect, "guest", GUEST, "before");
+    assert_eq!(kept.applied(), []);
+    let client = Client::operator(&node);
+    let patient = |n: usize| CallPlan {
+        limit: Duration::from_secs(400),
+        ..plan(&node, [Transport::Udp, Transport::Tcp][n % 2], GUEST, n)
+    };
+    let callers = Callers::place((0..CALLS).map(patient));
+    node.wait_for("bellhop_call_setup_seconds_count", CALLS as f64);
+    cluster.stop();
+    let (limit, mut keys) = (Instant::now() + AWAY, vec![]);
+    while Instant::now() < limit {
+        keys.push(is_handed_over(&node, &format!("away-{}", keys.len()), "before"));
+        assert_eq!(client.get("/tenants").status, 503, "nobody can be known");
+        let ready = node.get("/readyz");
+        assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("degraded"), "{ready}");
+    }
+    assert_eq!(calls(&node, "+18005560002"), Ended::Refused(403), "a number of nobody is that still");
+    cluster.start();
+    wait_for("all is replayed", || !node.get("/readyz").contains("degraded"));
+    assert_eq!((node.metric("bellhop_database_away"), node.metric("bellhop_spool_entries")), (0.0, 0.0));
+    let path = format!("/assistants/{}", guest.assistant.id);
+    let script = node::SCRIPT.replace("topic: loan", "topic: after");
+    let settings = serde_json::json!({"settings": {"script_text": script}});
+    assert_eq!(client.patches(&path, settings).status, 200);
+    client.waits_for(&guest.integration.id.to_string());
+    keys.push(is_handed_over(&node, "after", "after"));
+    keys.iter().for_each(|key| assert!(shows(&node, key), "{key}"));
+    assert_eq!(node.metric("bellhop_calls_active{tenant=\"guest\"}"), CALLS as f64, "nobody was hung up on");
+    assert_eq!(node.metric("bellhop_calls_hung_total"), 0.0);
+    kill(Pid::from_raw(node.process.id() as i32), Signal::SIGTERM).expect("the process is there");
+    for report in callers.reports() {
+        assert_eq!(report.ended, Ended::ByGateway("SIP;cause=503;text=\"node draining\"".into()));
+        assert!(report.longest_gap < PAUSE, "a pause of {:?}", report.longest_gap);
+    }
+    assert!(node.process.wait().expect("it ends").success());
+    let (database, all) = (url.rsplit('/').next().expect("a name"), keys.len());
+    for (what, of, rows) in [
+        ("count(*)", "session_histories", all),
+        ("count(*)", "call_records", all + CALLS),
+        ("count(DISTINCT call)", "call_records", all + CALLS),
+        ("sum(calls)", "usage_days WHERE tenant = 'guest'", all + CALLS),
+        ("count(*)", "calls_under_way", 0),
+        ("count(*)", "writes_in_flight", 0),
+    ] {
+        assert_eq!(cluster.psql(database, &format!("SELECT {what} FROM {of}")), rows.to_string(), "{what} {of}");
+    }
+}
+
+fn on_database(text: &str, url: &str) -> String {
+    let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
+    text.replace(sqlite, &format!("url = \"{url}\""))
+}
+
+/// A caller of the guest's asks for an agent, who reads what was said; the key of that.
+fn is_handed_over(node: &Node, contact: &str, topic: &str) -> String {
+    let call = asks_for_an_agent(node, contact, GUEST, 7);
+    let ended = Callers::place(std::iter::once(call)).reports().remove(0).ended;
+    let mut told = node.connect.attributes(contact);
+    assert_eq!(told.remove("topic").as_deref(), Some(topic), "{contact}: {ended:?}");
+    let key = told.remove("SessionHistoryKey").expect("a key");
+    assert!(shows(node, &key), "{contact}");
+    key
+}
+
+fn shows(node: &Node, key: &str) -> bool {
+    node.get(&format!("/loadAgentAppFrame.html?session_history_key={key}")).starts_with("HTTP/1.1 200")
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !is_there() {
+        assert!(Instant::now() < limit, "{what}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
