@@ -77,8 +77,13 @@ fn metrics_are_where_strangers_do_not_come() {
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("name a listener for it in operations.listen"), "{told}");
     let public = "[http]\nlisten = \"0.0.0.0:0\"\npublic_url = \"https://bellhop.example\"\n";
-    let node = start(public, "[operations]\nlisten = \"127.0.0.1:0\"\n");
+    // A tenant whose number is another's is skipped, and named where the metrics are alone.
+    let skipped = "[[tenants]]\nname = \"bad\"\nnumbers = [\"+18005550123\"]\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\n";
+    let more = format!("{skipped}[serve]\nskip_bad_tenants = true\n[operations]\nlisten = \"127.0.0.1:0\"\n");
+    let node = start(public, &more);
     assert!(node.get("/metrics").starts_with("HTTP/1.1 404"));
+    let ready = node.get("/readyz");
+    assert!(ready.ends_with("ready\ntenants not served: 1\n") && !ready.contains("bad"), "{ready}");
     let apart = node.metrics.expect("the server says where");
     for path in ["/metrics", "/healthz", "/readyz"] {
         let told = curl(&node.folder.join("certificate.pem"), &format!("http://{apart}{path}"));

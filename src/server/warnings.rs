@@ -2,6 +2,8 @@
 //!
 //! Invariant: a warning stops nothing; `check` prints each, `serve` logs each.
 
+use std::net::IpAddr;
+
 use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks::restricts;
 use bellhop_tenancy::settings::SipSettings;
@@ -11,6 +13,9 @@ use crate::tls_identity;
 
 /// What is said where metrics are told nowhere.
 const HIDDEN_METRICS: &str = "http.listen: others than this machine reach it, so /metrics, which names tenants, is not there: name a listener for it in operations.listen";
+
+/// What is said where whoever reaches this machine reads them.
+const OPEN_METRICS: &str = "operations.listen: an address that is not private, and /metrics, which names tenants, asks nobody who they are: keep strangers from that port, or name a private address";
 
 impl Config {
     /// Every warning: key, what is so, and what to do.
@@ -22,12 +27,20 @@ impl Config {
     pub(crate) fn warnings_heard_by(&self, sip: &Sip) -> Vec<String> {
         let files = sip.tls.iter().chain(&self.http.tls).flat_map(tls_identity::warnings);
         let hidden = self.hides_metrics().then(|| HIDDEN_METRICS.to_owned());
-        files.chain(hidden).chain(self.open_tenants(sip)).chain(self.deprecated.iter().cloned()).collect()
+        let open = self.tells_everybody_metrics().then(|| OPEN_METRICS.to_owned());
+        files.chain(hidden).chain(open).chain(self.open_tenants(sip)).chain(self.deprecated.iter().cloned()).collect()
     }
 
     /// Metrics name tenants: they are nothing for a listener that everybody reaches.
     pub fn hides_metrics(&self) -> bool {
         self.operations.listen.is_none() && !self.http.listen.ip().to_canonical().is_loopback()
+    }
+
+    fn tells_everybody_metrics(&self) -> bool {
+        self.operations.listen.is_some_and(|(_, listen)| match listen.ip().to_canonical() {
+            IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_private() && !ip.is_link_local(),
+            IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unique_local() && !ip.is_unicast_link_local(),
+        })
     }
 
     fn open_tenants(&self, sip: &Sip) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! there room (503), does the request say what its route asks for (400, 406, 408, 413, 415, 428). Of these nothing depends on whose
 //! the thing is that is asked for. An answer comes within [`ANSWER_WITHIN`].
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,8 @@ use crate::problem::Problem;
 
 /// How long an answer may take, its body not counted.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long what has begun under a key may take, whoever waits for it: more than the longest that a store may.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 /// Requests that are answered at once; who comes then is told to come again.
 pub(super) const REQUESTS_MAX: usize = 64;
 /// When to come again.
@@ -65,7 +68,7 @@ pub(super) async fn serve(
     let (route, who) = (&house.routes[at], house.ports.door.who(&request).await);
     let outcome = match &who {
         Err(problem) => Err(problem.clone()),
-        Ok(by) => admitted(&house, route, by.clone(), &request, payload).await,
+        Ok(by) => admitted(&house, at, by.clone(), &request, payload).await,
     };
     let response = outcome.map_or_else(|problem| problem.error_response(), |given| answers::answer(&request, given));
     if !method.is_safe() {
@@ -91,14 +94,15 @@ fn tell(route: &Route, who: Option<&Author>, response: &HttpResponse, id: &str, 
 }
 
 /// The request of somebody who is signed in.
-async fn admitted(house: &House, route: &Route, by: Author, request: &HttpRequest, payload: Payload) -> Outcome {
+async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpRequest, payload: Payload) -> Outcome {
+    let route = &house.routes[at];
     if by.signed_in.role() < route.least {
         return Err(Problem::forbidden("your role does not allow this"));
     }
     if route.in_person && by.signed_in.is_by_token() {
         return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
     }
-    let _room = house.room.clone().try_acquire_owned().map_err(|_| {
+    let room = house.room.clone().try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(COME_AGAIN)
     })?;
     let headers = request.headers();
@@ -114,14 +118,21 @@ async fn admitted(house: &House, route: &Route, by: Author, request: &HttpReques
         idempotency::request(&by, &asked, &key, &fingerprint, at_unix_ms)
     });
     let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
-    let answered = async {
-        match keyed {
-            Some(keyed) => idempotency::once(&house.ports.store, &by, route, &keyed, (route.answerer)(asked)).await,
-            None => (route.answerer)(asked).await,
-        }
-    };
-    tokio::time::timeout(ANSWER_WITHIN, answered).await.unwrap_or_else(|_| {
-        let detail = format!("no answer came within {} s: look what came of it", ANSWER_WITHIN.as_secs());
+    let Some(keyed) = keyed else { return within(ANSWER_WITHIN, (route.answerer)(asked)).await };
+    // What has begun under a key is settled, though whoever asked went away or was told that no answer came.
+    let house = Arc::clone(house);
+    let settled = actix_web::rt::spawn(async move {
+        let (_room, route) = (room, &house.routes[at]);
+        let carried_out = within(SETTLED_WITHIN, (route.answerer)(asked));
+        idempotency::once(&house.ports.store, &by, route, &keyed, carried_out).await
+    });
+    within(ANSWER_WITHIN, async { settled.await.unwrap_or_else(|_| Err(Problem::internal())) }).await
+}
+
+/// An outcome that comes in time.
+async fn within(limit: Duration, outcome: impl Future<Output = Outcome>) -> Outcome {
+    tokio::time::timeout(limit, outcome).await.unwrap_or_else(|_| {
+        let detail = format!("no answer came within {} s: look what came of it", limit.as_secs());
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN))
     })
 }

@@ -23,6 +23,7 @@ use bellhop_tenancy::settings::{ConnectCredentials, Mistake, TenantSettings};
 use bellhop_tenancy::store::{NewTenant, Tenants};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
@@ -99,6 +100,9 @@ impl Judge for NoTransfers {
 /// Calls that are up and over, and their conversations, in memory.
 #[derive(Default)]
 pub(super) struct StandIn {
+    /// An assistant that is told to wait has begun, and goes on.
+    pub(super) began: Arc<Notify>,
+    pub(super) goes_on: Arc<Notify>,
     pub(super) up: Mutex<Vec<LiveCall>>,
     pub(super) over: Mutex<Vec<KeptCall>>,
     pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
@@ -196,8 +200,15 @@ impl Trials for StandIn {
         said: Option<String>,
         context: Value,
     ) -> Pending<Result<Reply, String>> {
+        let waits = (said.as_deref() == Some("wait")).then(|| (self.began.clone(), self.goes_on.clone()));
         let responses = vec![json!({"said": said, "assistants": settings.assistant.len()})];
-        Box::pin(std::future::ready(Ok(Reply { responses, context })))
+        Box::pin(async move {
+            if let Some((began, goes_on)) = waits {
+                began.notify_one();
+                goes_on.notified().await;
+            }
+            Ok(Reply { responses, context })
+        })
     }
 
     fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {

@@ -160,6 +160,21 @@ fn a_connect_tenant_that_anybody_can_call_is_told() {
 }
 
 #[test]
+fn metrics_that_everybody_may_read_are_warned_of() {
+    for (listen, warned) in [
+        ("127.0.0.1:9090", false),
+        ("10.1.2.3:9090", false),
+        ("[fd00::1]:9090", false),
+        ("0.0.0.0:9090", true),
+        ("203.0.113.7:9090", true),
+        ("[::]:9090", true),
+    ] {
+        let warnings = read(&format!("[operations]\nlisten = \"{listen}\"\n{GOOD}")).expect("good").warnings();
+        assert_eq!(warnings.iter().any(|told| told.starts_with("operations.listen: ")), warned, "{listen}");
+    }
+}
+
+#[test]
 fn transfer_targets_are_hosts_numbers_or_anywhere() {
     let with = |list: &str| {
         GOOD.replace("[tenants.connect]", &format!("[tenants.sip]\ntransfer_targets = {list}\n[tenants.connect]"))

@@ -15,6 +15,8 @@ use actix_web::web::{self, Data};
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder};
 
 use bellhop_actors::signalling::tls::TlsIdentity;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use rustls::ServerConfig;
 
 use crate::console::Console;
@@ -43,10 +45,15 @@ pub fn install_metrics() -> anyhow::Result<Series> {
 pub fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotBind> {
     let listener = TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
+        // Connections have it of their listener. Whoever asks and asks, and never reads, holds one no longer than this.
+        setsockopt(&listener, TcpUserTimeout, &READ_WITHIN_MS)?;
         Ok(listener)
     });
     listener.map_err(|error| CannotBind { key, address, error })
 }
+
+/// The longest that a client may read nothing of what it is sent, in milliseconds (RFC 5482).
+const READ_WITHIN_MS: u32 = 30_000;
 
 /// A port is taken or not ours.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +87,6 @@ pub fn serve(
         let app = App::new()
             .app_data(data.clone())
             .service(resource("/healthz", health::healthz))
-            .service(resource("/readyz", health::readyz))
             .service(resource("/loadAgentAppFrame.html", agent_page::agent_page))
             .service(resource("/loadAgentApp.js", agent_page::load_agent_app));
         let app = app.configure(|config| {
@@ -88,7 +94,11 @@ pub fn serve(
                 console.configure(config);
             }
         });
-        if with_metrics { app.service(resource("/metrics", health::metrics)) } else { app }
+        if with_metrics {
+            app.service(resource("/readyz", health::readyz)).service(resource("/metrics", health::metrics))
+        } else {
+            app.service(resource("/readyz", health::readyz_without_names))
+        }
     });
     let server = server.workers(1).max_connections(CONNECTIONS_MAX).disable_signals();
     let server = match &pages.tls {
@@ -139,4 +149,21 @@ where
     web::resource(path).route(web::get().to(read.clone())).route(web::head().to(read)).default_service(web::to(
         || async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::getsockopt;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_not_held_by_who_never_reads() {
+        let listener = bind("http.listen", SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        listener.set_nonblocking(false).expect("a socket");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (connection, _) = listener.accept().expect("a client");
+        assert_eq!(getsockopt(&connection, TcpUserTimeout).expect("known"), READ_WITHIN_MS);
+        drop(client);
+    }
 }

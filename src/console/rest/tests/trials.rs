@@ -52,3 +52,31 @@ async fn what_is_kept_is_tried_with_its_secrets_and_the_revision_is_told() {
     assert_eq!(changed.status, 200);
     assert_eq!(house.ask(of("admin", Method::POST, &path)).await.status, 422, "there is nothing to test");
 }
+
+/// The network, or the patience of who asked, ended before the answer came.
+#[actix_web::test]
+async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
+    let say = || {
+        of("admin", Method::POST, &path).set_json(json!({"text": "wait"})).insert_header(("Idempotency-Key", "\"k\""))
+    };
+    let asked = Box::pin(house.ask(say()));
+    let began = Box::pin(house.calls.began.notified());
+    let gone = futures_util::future::select(asked, began).await;
+    assert!(matches!(gone, futures_util::future::Either::Right(_)), "no answer came yet");
+    drop(gone);
+    let early = house.ask(say()).await;
+    assert_eq!(early.status, 409, "it is under way: {early:?}");
+    house.calls.goes_on.notify_one();
+    for _ in 0..10_000 {
+        let again = house.ask(say()).await;
+        if again.status != 409 {
+            assert_eq!((again.status, &again.body["responses"][0]["said"]), (200, &json!("wait")), "{again:?}");
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("what became of it is never known");
+}
