@@ -1,6 +1,7 @@
 //! Who may call, in virtual time: logins, networks, and what a scanner sees.
 
 use bellhop_sip::message::{Message, Method};
+use bellhop_tests::services::Behaviour;
 use bellhop_tests::stage::{Choices, INVITE, play};
 use sha2::{Digest, Sha256};
 
@@ -24,6 +25,24 @@ fn over_a_plain_line_a_login_is_never_asked_for_the_tenant() {
             stage.carrier.sends(&with);
             stage.pass(1000).await;
             assert_eq!(stage.carrier.statuses(), [403, 403], "{number}: both look the same");
+        });
+    }
+}
+
+/// Whether a call is taken is decided by what the node has in memory: a database that is asked then would make callers wait for it.
+#[test]
+fn no_store_is_asked_whether_a_call_is_taken() {
+    let (known, unknown) = (INVITE.to_owned(), INVITE.replace("+18005550123", "+18005550777"));
+    for (invite, status) in [(known, 200), (unknown, 403)] {
+        play(Choices::default(), move |stage| async move {
+            stage.services.store(Behaviour::Panics);
+            stage.services.notes(Behaviour::Panics, Behaviour::Panics);
+            stage.carrier.sends(&invite);
+            stage.pass(2000).await;
+            assert_eq!(stage.carrier.statuses().last(), Some(&status));
+            assert!(stage.carrier.requests(&Method::Bye).is_empty(), "it is up");
+            stage.services.store(Behaviour::Good);
+            stage.services.notes(Behaviour::Good, Behaviour::Good);
         });
     }
 }

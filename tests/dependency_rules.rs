@@ -100,6 +100,18 @@ fn actors_know_no_adapters_and_no_json() {
     );
 }
 
+/// A call is admitted, and lives, by what it began with: who keeps tenants tells the node of them, and is asked nothing.
+#[test]
+fn actors_ask_no_store_of_tenants_and_read_no_records() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("actors");
+    for file in rust_files(&root) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for asked in ["tenancy::store", "TenantStore", "CallRecords", "CallsUnderWay", "FiledHistories"] {
+            assert!(!text.contains(asked), "{}: {asked}: a database is asked of by the server alone", file.display());
+        }
+    }
+}
+
 #[test]
 fn only_actors_server_tests_and_stand_ins_know_actix() {
     let mut known: Vec<String> = dependencies()

@@ -32,6 +32,8 @@ pub enum Behaviour {
     Refuses,
     /// It carries the order out and nobody learns of it.
     Uncertain,
+    /// Nobody may ask it.
+    Panics,
 }
 
 /// All services of the stage; clones share their state.
@@ -263,6 +265,7 @@ async fn behave<T>(behaviour: Behaviour, good: T, bad: T) -> T {
         }
         Behaviour::Refuses | Behaviour::Uncertain => bad,
         Behaviour::Silent => std::future::pending().await,
+        Behaviour::Panics => panic!("it was asked"),
     }
 }
 
