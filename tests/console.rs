@@ -1,6 +1,6 @@
 //! REST of the real binary: from the link of its first start to a caller who is handed over to an agent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,32 @@ mod callers;
 #[path = "support/node.rs"]
 #[allow(dead_code)] // what other tests need of it
 mod node;
+#[path = "support/postgres.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod postgres;
 #[path = "support/rest.rs"]
 #[allow(dead_code)] // each binary uses its part
 mod rest;
 
 use callers::{Callers, plan};
 use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in};
+use postgres::Cluster;
 use rest::{Client, PASSWORD};
 
 const NUMBER: &str = "+18005550200";
 const KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 
 fn start() -> (Node, String) {
+    start_with(|text| text)
+}
+
+/// The same with another configuration.
+fn start_with(change: impl FnOnce(String) -> String) -> (Node, String) {
     let (connect, connect_at) = stand_in();
     let folder = folder();
     let path = config(&folder, connect_at, "counting", "");
+    let text = std::fs::read_to_string(&path).expect("written");
+    std::fs::write(&path, change(text)).expect("written");
     (Node::serve(&path, folder, connect), format!("http://{connect_at}"))
 }
 
@@ -248,57 +259,87 @@ fn bellhop(configuration: &Path, words: &[&str]) -> (bool, String) {
 
 const ALL_OPEN: &str = "secrets that open: 2, that do not: 0\n";
 
+/// A server beside which the command line works on a database.
+struct Beside {
+    node: Node,
+    connect: String,
+    /// Where its master key was made.
+    key: PathBuf,
+    /// Does what no program of ours would.
+    change: Box<dyn Fn(&str)>,
+}
+
+fn on_sqlite() -> Beside {
+    let (node, connect) = start();
+    let database = node.folder.join("bellhop.db");
+    let change = move |sql: &str| {
+        let program = "import sqlite3,sys; c = sqlite3.connect(sys.argv[1], 20); c.execute(sys.argv[2]); c.commit()";
+        let mut python = Command::new("python3");
+        python.args(["-c", program]).arg(&database).arg(sql);
+        assert!(python.status().expect("python3 runs").success(), "{sql}");
+    };
+    Beside { key: node.folder.join("bellhop.db.key"), change: Box::new(change), node, connect }
+}
+
+fn on_postgres() -> Beside {
+    let cluster = Cluster::shared();
+    let url = cluster.database("console");
+    let (node, connect) = start_with(|text| {
+        let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
+        text.replace(sqlite, &format!("url = \"{url}\""))
+    });
+    let name = url.rsplit('/').next().expect("a name").to_owned();
+    let change = move |sql: &str| drop(cluster.psql(&name, sql));
+    Beside { key: node.folder.join("bellhop.key"), change: Box::new(change), node, connect }
+}
+
 #[test]
 fn the_master_key_is_replaced_while_a_server_serves() {
-    let (mut node, connect) = start();
-    make(&Client::operator(&node), &connect, "secret");
-    let configuration = node.folder.join("bellhop.toml");
-    assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()));
-    node.process.kill().expect("SIGKILL");
-    node.process.wait().expect("dead");
-    std::fs::rename(node.folder.join("bellhop.db.key"), node.folder.join("old.key")).expect("renamed");
-    std::fs::write(node.folder.join("new.key"), "7a".repeat(32)).expect("written");
-    let text = std::fs::read_to_string(&configuration).expect("written");
-    let says = |keys: &str| {
-        std::fs::write(&configuration, text.replace("[storage]", &format!("[storage]\n{keys}"))).expect("written");
-    };
-    says("master_key = \"file:new.key\"\nprevious_master_key = \"file:old.key\"");
-    let again = Node::serve(&configuration, node.folder.clone(), stand_in().0);
-    assert_eq!(calls(&again), Ended::ByCaller, "it serves under both");
-    let (good, told) = bellhop(&configuration, &["secrets", "rotate"]);
-    assert!(good && told.contains("wrapped anew: 1, left as they were: 0"), "{told}");
-    says("master_key = \"file:new.key\"");
-    assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()), "without the old one");
-    says("master_key = \"file:old.key\"");
-    let (good, told) = bellhop(&configuration, &["secrets", "check"]);
-    assert!(!good && told.contains("is not the one that the secrets in the database were sealed under"), "{told}");
+    for Beside { mut node, connect, key, .. } in [on_sqlite(), on_postgres()] {
+        make(&Client::operator(&node), &connect, "secret");
+        let configuration = node.folder.join("bellhop.toml");
+        assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()));
+        node.process.kill().expect("SIGKILL");
+        node.process.wait().expect("dead");
+        std::fs::rename(key, node.folder.join("old.key")).expect("renamed");
+        std::fs::write(node.folder.join("new.key"), "7a".repeat(32)).expect("written");
+        let text = std::fs::read_to_string(&configuration).expect("written");
+        let says = |keys: &str| {
+            std::fs::write(&configuration, text.replace("[storage]", &format!("[storage]\n{keys}"))).expect("written");
+        };
+        says("master_key = \"file:new.key\"\nprevious_master_key = \"file:old.key\"");
+        let again = Node::serve(&configuration, node.folder.clone(), stand_in().0);
+        assert_eq!(calls(&again), Ended::ByCaller, "it serves under both");
+        let (good, told) = bellhop(&configuration, &["secrets", "rotate"]);
+        assert!(good && told.contains("wrapped anew: 1, left as they were: 0"), "{told}");
+        says("master_key = \"file:new.key\"");
+        assert_eq!(bellhop(&configuration, &["secrets", "check"]), (true, ALL_OPEN.into()), "without the old one");
+        says("master_key = \"file:old.key\"");
+        let (good, told) = bellhop(&configuration, &["secrets", "check"]);
+        assert!(!good && told.contains("is not the one that the secrets in the database were sealed under"), "{told}");
+    }
 }
 
 #[test]
 fn what_was_changed_in_the_database_is_named_and_an_operator_is_invited_from_the_machine() {
-    let (node, connect) = start();
-    make(&Client::operator(&node), &connect, "secret");
-    let configuration = node.folder.join("bellhop.toml");
-    let (good, link) = bellhop(&configuration, &["operator", "invite", "--login", "second"]);
-    let secret = link.trim().split_once("/claim#").expect("a link").1;
-    let body = json!({"secret": secret, "password": PASSWORD});
-    assert_eq!((good, Client::new(node.http).post("/invitations/accept", body).status), (true, 201));
-    let sqlite = |sql: &str| {
-        let program = "import sqlite3,sys; c = sqlite3.connect(sys.argv[1], 20); c.execute(sys.argv[2]); c.commit()";
-        let mut python = Command::new("python3");
-        python.args(["-c", program]).arg(node.folder.join("bellhop.db")).arg(sql);
-        assert!(python.status().expect("python3 runs").success(), "{sql}");
-    };
-    sqlite(
-        "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE path = 'connect.access_key_id')
-        WHERE path = 'connect.secret_access_key'",
-    );
-    let (good, told) = bellhop(&configuration, &["secrets", "check"]);
-    assert!(!good && told.contains("guest: connect.secret_access_key of "), "{told}");
-    assert!(told.contains("secrets that open: 1, that do not: 1"), "{told}");
-    let (good, told) = bellhop(&configuration, &["audit", "verify"]);
-    assert!(good && told.starts_with("lines that are as they were written: "), "{told}");
-    sqlite("UPDATE audit SET name = 'somebody else' WHERE number = 3");
-    let (good, told) = bellhop(&configuration, &["audit", "verify"]);
-    assert!(!good && told.contains("line 3 of the audit was changed"), "{told}");
+    for Beside { node, connect, change, .. } in [on_sqlite(), on_postgres()] {
+        make(&Client::operator(&node), &connect, "secret");
+        let configuration = node.folder.join("bellhop.toml");
+        let (good, link) = bellhop(&configuration, &["operator", "invite", "--login", "second"]);
+        let secret = link.trim().split_once("/claim#").expect("a link").1;
+        let body = json!({"secret": secret, "password": PASSWORD});
+        assert_eq!((good, Client::new(node.http).post("/invitations/accept", body).status), (true, 201));
+        change(
+            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE path = 'connect.access_key_id')
+            WHERE path = 'connect.secret_access_key'",
+        );
+        let (good, told) = bellhop(&configuration, &["secrets", "check"]);
+        assert!(!good && told.contains("guest: connect.secret_access_key of "), "{told}");
+        assert!(told.contains("secrets that open: 1, that do not: 1"), "{told}");
+        let (good, told) = bellhop(&configuration, &["audit", "verify"]);
+        assert!(good && told.starts_with("lines that are as they were written: "), "{told}");
+        change("UPDATE audit SET name = 'somebody else' WHERE number = 3");
+        let (good, told) = bellhop(&configuration, &["audit", "verify"]);
+        assert!(!good && told.contains("line 3 of the audit was changed"), "{told}");
+    }
 }
