@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellhop_rehearsal::caller::{Ended, Line};
 use bellhop_rehearsal::flow::Stop;
@@ -23,7 +23,7 @@ mod postgres;
 mod rest;
 
 use callers::{Callers, plan};
-use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in};
+use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in, until};
 use postgres::Cluster;
 use rest::{Client, PASSWORD};
 
@@ -92,14 +92,6 @@ fn calls(node: &Node) -> Ended {
     Callers::place(std::iter::once(call)).reports().remove(0).ended
 }
 
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_deleted() {
     let (node, connect) = start();
@@ -111,7 +103,7 @@ fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_delete
     let conversation = client.get(&format!("/session-history/{}", attributes["SessionHistoryKey"]));
     assert_eq!((conversation.status, &conversation.body["tenant"]), (200, &json!("guest")), "{conversation:?}");
     let list = || client.get(&format!("/calls?tenant={}", made.tenant)).body["items"].clone();
-    wait_for("the call is listed", || list().as_array().is_some_and(|items| items.len() == 1));
+    until("the call is listed", || list().as_array().is_some_and(|items| items.len() == 1));
     let call = list()[0]["id"].as_str().expect("a name").to_owned();
     let record = client.get(&format!("/calls/{call}"));
     assert_eq!(record.body["details"]["call"]["end_reason"], "assistant_transfer", "{record:?}");
@@ -122,19 +114,19 @@ fn from_the_link_of_the_first_start_a_tenant_is_set_up_called_changed_and_delete
     client.waits_for(&made.integration);
     assert_eq!(hand_off(&node, "c2")["topic"], "second");
     let number = format!("/numbers/{}", made.number);
-    wait_for("its first call is noted", || client.get(&number).body["first_call_at"].is_string());
+    until("its first call is noted", || client.get(&number).body["first_call_at"].is_string());
     let bad = client.patches(&path, json!({"settings": {"script_text": "start: nowhere"}}));
     assert_eq!((bad.status, &bad.body["errors"][0]["pointer"]), (422, &json!("#/settings/script_text")), "{bad:?}");
 
     let tenant = format!("/tenants/{}", made.tenant);
     assert_eq!(client.patches(&tenant, json!({"state": "suspended"})).status, 200);
-    wait_for("it is suspended", || calls(&node) == Ended::Refused(403));
+    until("it is suspended", || calls(&node) == Ended::Refused(403));
     assert_eq!(client.patches(&tenant, json!({"state": "active"})).status, 200);
     client.waits_for(&made.integration);
     assert_eq!(calls(&node), Ended::ByCaller);
     refused_calls_are_told(&node, &client, &made);
     client.deletes(&tenant);
-    wait_for("it is gone", || calls(&node) == Ended::Refused(403));
+    until("it is gone", || calls(&node) == Ended::Refused(403));
     for path in [tenant, path, format!("/numbers/{}", made.number)] {
         assert_eq!(client.get(&path).status, 404, "{path}");
     }
@@ -159,9 +151,9 @@ fn refused_calls_are_told(node: &Node, client: &Client, made: &Made) {
     let has = |items: &Value, reason: &str, count: u64| {
         items.as_array().is_some_and(|items| items.iter().any(|one| one["reason"] == reason && one["count"] == count))
     };
-    wait_for("three that are alike are one line", || has(&told(""), "nobodys_number", 3));
+    until("three that are alike are one line", || has(&told(""), "nobodys_number", 3));
     let of_tenant = format!("?tenant={}", made.tenant);
-    wait_for("the tenant is told", || has(&told(&of_tenant), "not_from_there", 1));
+    until("the tenant is told", || has(&told(&of_tenant), "not_from_there", 1));
     let items = told(&of_tenant);
     assert_eq!(items.as_array().map(Vec::len), Some(1), "a number of nobody's is nobody's: {items}");
     assert!(items[0]["what_to_do"].as_str().is_some_and(|told| told.contains("sip.sources")), "{items}");

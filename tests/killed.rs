@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellhop_rehearsal::caller::Line;
 use bellhop_rehearsal::connect::Misbehaviour;
@@ -13,17 +13,9 @@ use bellhop_rehearsal::connect::Misbehaviour;
 #[allow(dead_code)] // each binary uses its part
 mod node;
 
-use node::{Node, folder};
+use node::{Node, folder, until};
 
 const CASES: &str = include_str!("cases/signalling.yaml");
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(30);
-    while !is_there() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::yield_now();
-    }
-}
 
 fn calls(node: &Node, command: &str, rest: &[&str]) -> Output {
     let mut bellhop = Command::new(env!("CARGO_BIN_EXE_bellhop"));
@@ -50,17 +42,17 @@ fn calls_that_were_up_when_the_process_was_killed() {
         let database = node.folder.join("bellhop.db-wal");
         std::fs::read(database).is_ok_and(|bytes| bytes.windows(12).any(|text| text == b"+12065550100"))
     };
-    wait_for("the call is written down while it is up", || under_way(&node));
+    until("the call is written down while it is up", || under_way(&node));
     let part = |node: &Node| {
         let files = std::fs::read_dir(node.folder.join("recordings")).into_iter().flatten().flatten();
         files.filter(|file| file.path().extension().is_some_and(|extension| extension == "part")).count()
     };
-    wait_for("it is recorded", || part(&node) == 1);
+    until("it is recorded", || part(&node) == 1);
     assert!(said(&calls(&node, "list", &["--json"])).is_empty(), "it is not over");
     kill(&mut node);
     let again = Node::serve(&node.folder.join("bellhop.toml"), folder(), node.connect.clone());
     let listed = || said(&calls(&node, "list", &["--json", "--ended", "failed", "--from", "+1 206-555-0100"]));
-    wait_for("the next start lists it", || !listed().is_empty());
+    until("the next start lists it", || !listed().is_empty());
     let line: serde_json::Value = serde_json::from_str(&listed()).expect("one line of JSON");
     assert_eq!((&line["tenant"], &line["to"]), (&"acme".into(), &"+18005550123".into()));
     let story = said(&calls(&node, "show", &[line["call"].as_str().expect("a name")]));
@@ -78,11 +70,11 @@ fn a_key_that_was_in_flight_when_the_process_was_killed_is_taken_back_with_its_c
     node.connect.misbehave(Misbehaviour::CarryOutAndHang);
     node.begin_call("c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
     let written = || node.connect.attributes("c1").get("topic").is_some_and(|topic| topic == "loan");
-    wait_for("the attributes are there", written);
+    until("the attributes are there", written);
     kill(&mut node);
     assert_eq!(node.connect.attributes("c1")["topic"], "loan", "and nobody lives who knows");
     let _again = Node::serve(&node.folder.join("bellhop.toml"), folder(), node.connect.clone());
-    wait_for("the next start takes them back", || {
+    until("the next start takes them back", || {
         let attributes = node.connect.attributes("c1");
         ["SessionHistoryKey", "topic"].iter().all(|name| attributes.get(*name).is_none_or(String::is_empty))
     });
@@ -110,11 +102,11 @@ fn a_key_that_went_along_with_a_transfer_is_void_when_the_process_was_killed_mea
     std::fs::write(folder.join("script.yaml"), script).expect("written");
     let mut node = Node::serve(&path, folder, connect);
     node.begin_call("c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
-    wait_for("the conversation is stored", || histories(&node) == "1");
+    until("the conversation is stored", || histories(&node) == "1");
     kill(&mut node);
     assert_eq!(histories(&node), "1", "and nobody lives who knows");
     let _again = Node::serve(&path, node::folder(), node.connect.clone());
-    wait_for("the next start makes the key void", || histories(&node) == "0");
+    until("the next start makes the key void", || histories(&node) == "0");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,7 +14,7 @@ mod node;
 #[allow(dead_code)] // each binary uses its part
 mod rest;
 
-use node::{Node, config, folder, stand_in, write_certificate};
+use node::{Node, config, folder, stand_in, until, write_certificate};
 use rest::Client;
 
 /// A node whose section `[http]` says this.
@@ -49,17 +48,12 @@ fn pages_speak_tls_and_their_certificate_is_replaced_while_they_serve() {
     write_certificate(&node.folder);
     std::fs::copy(file("certificate.pem"), file("second.pem")).expect("copied");
     kill(Pid::from_raw(node.process.id() as i32), Signal::SIGHUP).expect("the process is there");
-    let limit = Instant::now() + Duration::from_secs(30);
-    while curl(&file("second.pem"), &url("/healthz")).is_none() {
-        assert!(Instant::now() < limit, "the new certificate never served");
-    }
+    until("the new certificate serves", || curl(&file("second.pem"), &url("/healthz")).is_some());
     assert_eq!(curl(&file("first.pem"), &url("/healthz")), None);
     std::fs::write(file("certificate.pem"), "nonsense").expect("written");
     kill(Pid::from_raw(node.process.id() as i32), Signal::SIGHUP).expect("the process is there");
-    let limit = Instant::now() + Duration::from_secs(30);
-    while !std::fs::read_to_string(file("log")).expect("a log").contains("http.tls.certificate: ") {
-        assert!(Instant::now() < limit, "a bad certificate is told by its key");
-    }
+    let log = || std::fs::read_to_string(file("log")).expect("a log");
+    until("a bad certificate is told by its key", || log().contains("http.tls.certificate: "));
     assert_eq!(curl(&file("second.pem"), &url("/healthz")), Some("200".into()), "the one before goes on");
 }
 

@@ -2,7 +2,7 @@
 //! away, and what a dead server leaves to another that shares the database.
 
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bellhop_rehearsal::caller::Line;
 use bellhop_sip::hop::Transport;
@@ -14,7 +14,7 @@ mod node;
 #[allow(dead_code, unreachable_pub)]
 mod postgres;
 
-use node::{Node, config, folder, stand_in};
+use node::{Node, config, folder, stand_in, until};
 use postgres::Cluster;
 
 const PASSWORD: &str = "hush-7f3a";
@@ -41,14 +41,6 @@ fn calls(node: &Node, command: &str, rest: &[&str]) -> String {
     bellhop.args(["calls", command, "--config"]).arg(node.folder.join("bellhop.toml")).args(rest);
     let Output { stdout, stderr, .. } = bellhop.output().expect("the binary runs");
     String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr)
-}
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while !is_there() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 /// A call that asks for an agent; the key that the agent gets.
@@ -81,13 +73,13 @@ fn calls_go_on_while_the_database_is_away_and_all_of_them_are_listed_afterwards(
     let again = hand_off(&node, "away-again").expect("an agent, with a key");
     assert!(node.get(&format!("/loadAgentAppFrame.html?session_history_key={before}")).starts_with("HTTP/1.1 503"));
     cluster.start();
-    wait_for("it is tried again", || !node.get("/readyz").contains("degraded"));
+    until("it is tried again", || !node.get("/readyz").contains("degraded"));
     assert_eq!((node.metric("bellhop_database_away"), node.metric("bellhop_spool_entries")), (0.0, 0.0));
     let after = hand_off(&node, "after").expect("an agent");
     for key in [&before, &away, &again, &after] {
         assert!(shows(&node, key));
     }
-    wait_for("every call is listed", || calls(&node, "list", &["--json"]).lines().count() == 4);
+    until("every call is listed", || calls(&node, "list", &["--json"]).lines().count() == 4);
     let database = url.rsplit('/').next().expect("a name");
     for (table, rows) in [("session_histories", "4"), ("calls_under_way", "0"), ("writes_in_flight", "0")] {
         assert_eq!(cluster.psql(database, &format!("SELECT count(*) FROM {table}")), rows, "{table}");
@@ -115,14 +107,14 @@ fn what_was_told_as_stored_while_the_database_was_away_outlives_a_kill() {
     cluster.stop();
     let key = hand_off(&node, "away").expect("an agent, with a key");
     // The call's beginning and end, its history, and the note of the write that was struck out.
-    wait_for("all of it is on the disk", || node.metric("bellhop_spool_entries") >= 5.0);
+    until("all of it is on the disk", || node.metric("bellhop_spool_entries") >= 5.0);
     node.process.kill().expect("SIGKILL");
     node.process.wait().expect("dead");
     cluster.start();
     let (connect, _) = stand_in();
     let again = Node::serve(&node.folder.join("bellhop.toml"), node.folder.clone(), connect);
     assert!(shows(&again, &key));
-    wait_for("it is replayed", || !again.get("/readyz").contains("degraded"));
+    until("it is replayed", || !again.get("/readyz").contains("degraded"));
     assert!(shows(&again, &key));
     let database = url.rsplit('/').next().expect("a name");
     let tables =
@@ -143,7 +135,7 @@ fn a_call_of_a_server_that_was_killed_is_listed_by_another_that_shares_the_datab
     let database = url.rsplit('/').next().expect("a name");
     one.begin_call("c1", vec![]);
     let under_way = || cluster.psql(database, "SELECT count(*) FROM calls_under_way") == "1";
-    wait_for("the call is written down while it is up", under_way);
+    until("the call is written down while it is up", under_way);
     one.process.kill().expect("SIGKILL");
     one.process.wait().expect("dead");
     // A lease passes in which the one is silent and the other is not.
@@ -151,7 +143,7 @@ fn a_call_of_a_server_that_was_killed_is_listed_by_another_that_shares_the_datab
         WHERE name IN (SELECT server FROM calls_under_way)";
     cluster.psql(database, later);
     let lost = || calls(&other, "list", &["--json", "--ended", "failed"]);
-    wait_for("the other one lists it", || lost().contains("+18005550123"));
+    until("the other one lists it", || lost().contains("+18005550123"));
     let line: serde_json::Value = serde_json::from_str(&lost()).expect("one line of JSON");
     let story = calls(&other, "show", &[line["call"].as_str().expect("a name")]);
     assert!(story.contains("lost: the server ended while the call was up"), "{story}");

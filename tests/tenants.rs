@@ -29,7 +29,7 @@ mod rest;
 
 use callers::{Callers, plan};
 use kept::{KeptTenants, assistant, operator};
-use node::{Node, config, folder, stand_in};
+use node::{Node, config, folder, stand_in, until};
 use postgres::Cluster;
 use rest::Client;
 
@@ -165,7 +165,7 @@ fn a_database_that_is_away_for_a_minute_costs_no_call_no_hand_off_and_no_record(
     }
     assert_eq!(calls(&node, "+18005560002"), Ended::Refused(403), "a number of nobody is that still");
     cluster.start();
-    wait_for("all is replayed", || !node.get("/readyz").contains("degraded"));
+    until("all is replayed", || !node.get("/readyz").contains("degraded"));
     assert_eq!((node.metric("bellhop_database_away"), node.metric("bellhop_spool_entries")), (0.0, 0.0));
     let path = format!("/assistants/{}", guest.assistant.id);
     let script = node::SCRIPT.replace("topic: loan", "topic: after");
@@ -213,14 +213,6 @@ fn is_handed_over(node: &Node, contact: &str, topic: &str) -> String {
 
 fn shows(node: &Node, key: &str) -> bool {
     node.get(&format!("/loadAgentAppFrame.html?session_history_key={key}")).starts_with("HTTP/1.1 200")
-}
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while !is_there() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

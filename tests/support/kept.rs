@@ -1,7 +1,5 @@
 //! The store of tenants beside a node: changed by another process than the one that serves, as the command line changes it.
 
-use std::time::{Duration, Instant};
-
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
 use bellhop_connect::InstanceArn;
@@ -11,7 +9,7 @@ use bellhop_tenancy::settings::{Table, json};
 use bellhop_tenancy::store::*;
 use tokio::runtime::Runtime;
 
-use crate::node::{INSTANCE, Node, SCRIPT};
+use crate::node::{INSTANCE, Node, SCRIPT, told_by};
 
 /// The store of a node.
 pub(crate) struct KeptTenants {
@@ -105,15 +103,8 @@ impl KeptTenants {
     /// Waits until a node serves as of the newest change; what it could not apply.
     pub(crate) fn applied(&self) -> Vec<NotApplied> {
         let newest = self.does(self.store.newest_change());
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let nodes = self.does(self.store.applied());
-            if let Some(node) = nodes.into_iter().find(|node| node.change >= newest) {
-                return node.not_applied;
-            }
-            assert!(Instant::now() < deadline, "change {newest} was never applied");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let nodes = || self.does(self.store.applied()).into_iter();
+        told_by("the newest change is applied", || nodes().find(|node| node.change >= newest)).not_applied
     }
 }
 

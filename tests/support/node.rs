@@ -89,6 +89,23 @@ pub(crate) fn stand_in() -> (StandIn, SocketAddr) {
     (connect, connect_at)
 }
 
+/// Waits until something is so; `what` is said if it never is.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    told_by(what, || is_so().then_some(()));
+}
+
+/// Waits until something is told.
+pub(crate) fn told_by<T>(what: &str, mut told: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(told) = told() {
+            return told;
+        }
+        assert!(Instant::now() < limit, "it never came: {what}");
+        std::thread::yield_now();
+    }
+}
+
 impl Node {
     /// One whose tenant has these services instead of the embedded ones; `before` stands before all of its configuration.
     pub(crate) fn with_services(before: &str, services: &str) -> Self {
@@ -211,17 +228,13 @@ impl Node {
     /// Waits until a metric's series, summed over its labels, has a value. Who asks in the moment in which a process runs again
     /// that stood still may be turned away: the clock of the HTTP server ticks twice a second, and by it the request is late.
     pub(crate) fn wait_for(&self, family: &str, value: f64) {
-        let deadline = Instant::now() + Duration::from_secs(30);
         let sum = || {
             let Ok(text) = self.try_get("/metrics") else { return f64::NEG_INFINITY };
             let of_family =
                 |line: &&str| line.starts_with(&format!("{family}{{")) || line.starts_with(&format!("{family} "));
             text.lines().filter(of_family).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>()
         };
-        while sum() < value {
-            assert!(Instant::now() < deadline, "{family} never came to {value}");
-            std::thread::yield_now();
-        }
+        until(&format!("{family} of {value}"), || sum() >= value);
     }
 
     pub(crate) fn wait_until_idle(&self) {

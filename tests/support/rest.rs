@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::node::Node;
+use crate::node::{Node, until};
 
 /// What a server answered.
 #[derive(Debug)]
@@ -142,15 +142,10 @@ impl Client {
 
     /// Waits until every node serves an integration as it is kept.
     pub(crate) fn waits_for(&self, integration: &str) {
-        let limit = Instant::now() + Duration::from_secs(60);
-        loop {
+        until("every node serves it", || {
             let told = self.get(&format!("/integrations/{integration}/applied")).body;
             let (by, of) = (&told["applied"]["by"], &told["applied"]["of"]);
-            if by == of && *of != json!(0) && told["not_applied"] == json!([]) {
-                return;
-            }
-            assert!(Instant::now() < limit, "{told}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            by == of && *of != json!(0) && told["not_applied"] == json!([])
+        });
     }
 }
