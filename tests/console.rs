@@ -23,7 +23,7 @@ mod postgres;
 mod rest;
 
 use callers::{Callers, plan};
-use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in, until};
+use node::{INSTANCE, Node, SCRIPT, on_database, stand_in, until};
 use postgres::Cluster;
 use rest::{Client, PASSWORD};
 
@@ -31,17 +31,7 @@ const NUMBER: &str = "+18005550200";
 const KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 
 fn start() -> (Node, String) {
-    start_with(|text| text)
-}
-
-/// The same with another configuration.
-fn start_with(change: impl FnOnce(String) -> String) -> (Node, String) {
-    let (connect, connect_at) = stand_in();
-    let folder = folder();
-    let path = config(&folder, connect_at, "counting", "");
-    let text = std::fs::read_to_string(&path).expect("written");
-    std::fs::write(&path, change(text)).expect("written");
-    (Node::serve(&path, folder, connect), format!("http://{connect_at}"))
+    Node::changed(|text| text)
 }
 
 /// A tenant with an integration and a number, and what they are called.
@@ -276,10 +266,7 @@ fn on_sqlite() -> Beside {
 fn on_postgres() -> Beside {
     let cluster = Cluster::shared();
     let url = cluster.database("console");
-    let (node, connect) = start_with(|text| {
-        let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
-        text.replace(sqlite, &format!("url = \"{url}\""))
-    });
+    let (node, connect) = Node::changed(|text| on_database(&text, &url));
     let name = url.rsplit('/').next().expect("a name").to_owned();
     let change = move |sql: &str| drop(cluster.psql(&name, sql));
     Beside { key: node.folder.join("bellhop.key"), change: Box::new(change), node, connect }

@@ -18,7 +18,7 @@ mod callers;
 mod node;
 
 use callers::{Callers, plan};
-use node::{Node, SCRIPT, config, folder, stand_in};
+use node::{Node, SCRIPT, config, folder, stand_in, with_many_ports};
 
 const CALLS: usize = 20;
 const CHANGES: usize = 200;
@@ -47,11 +47,7 @@ impl Reloaded {
         let folder = folder();
         let path = config(&folder, connect_at, "counting", "");
         let text = std::fs::read_to_string(&path).expect("written");
-        // A pair of ports rests after its call: as many as there are calls.
-        let first = text.split("ports = \"").nth(1).and_then(|rest| rest.split('-').next()).expect("a range");
-        let first: u16 = first.parse().expect("a port");
-        let text = text.replace(&format!("\"{first}-{}\"", first + 99), &format!("\"{first}-{}\"", first + 999));
-        let text = change(text);
+        let text = change(with_many_ports(&text));
         std::fs::write(&path, &text).expect("written");
         let (head, acme) = text.split_once("[[tenants]]").expect("a tenant");
         let (head, acme) = (head.to_owned(), format!("[[tenants]]{acme}"));

@@ -29,7 +29,7 @@ mod rest;
 
 use callers::{Callers, plan};
 use kept::{KeptTenants, assistant, operator};
-use node::{Node, config, folder, stand_in, until};
+use node::{Node, on_database, until, with_many_ports};
 use postgres::Cluster;
 use rest::Client;
 
@@ -44,21 +44,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A node with a tenant of its file, with ports for many, and where its Amazon Connect is.
 fn start() -> (Node, String) {
-    start_with(|text| text)
+    Node::changed(|text| with_many_ports(&text))
 }
 
-/// The same with another database.
-fn start_with(change: impl FnOnce(String) -> String) -> (Node, String) {
-    let (connect, connect_at) = stand_in();
-    let folder = folder();
-    let path = config(&folder, connect_at, "counting", "");
-    let text = std::fs::read_to_string(&path).expect("written");
-    let first = text.split("ports = \"").nth(1).and_then(|rest| rest.split('-').next()).expect("a range");
-    let first: u16 = first.parse().expect("a port");
-    // A pair of ports rests after its call: as many as there are calls.
-    let text = text.replace(&format!("\"{first}-{}\"", first + 99), &format!("\"{first}-{}\"", first + 999));
-    std::fs::write(&path, change(text)).expect("written");
-    (Node::serve(&path, folder, connect), format!("http://{connect_at}"))
+/// The same with a PostgreSQL.
+fn start_on(url: &str) -> (Node, String) {
+    Node::changed(|text| on_database(&with_many_ports(&text), url))
 }
 
 /// How a call to a number ends.
@@ -84,7 +75,7 @@ fn asks_for_an_agent(node: &Node, contact: &str, number: &str, n: usize) -> Call
 fn twenty_calls_talk_while_tenants_of_the_store_are_added_changed_and_deleted_two_hundred_times() {
     let cluster = Cluster::shared();
     let url = cluster.database("tenants");
-    let (mut node, connect) = start_with(|text| on_database(&text, &url));
+    let (mut node, connect) = start_on(&url);
     let key = MasterKeySource::File(node.folder.join("bellhop.key"));
     let (kept, by) = (KeptTenants::open(&url, key), operator());
     let patient = |n: usize| CallPlan {
@@ -144,7 +135,7 @@ fn twenty_calls_talk_while_tenants_of_the_store_are_added_changed_and_deleted_tw
 fn a_database_that_is_away_for_a_minute_costs_no_call_no_hand_off_and_no_record() {
     let cluster = Cluster::own("tenants-away");
     let url = cluster.database("tenants");
-    let (mut node, connect) = start_with(|text| on_database(&text, &url));
+    let (mut node, connect) = start_on(&url);
     let kept = KeptTenants::open(&url, MasterKeySource::File(node.folder.join("bellhop.key")));
     let guest = kept.furnish(&connect, "guest", GUEST, "before");
     assert_eq!(kept.applied(), []);
@@ -193,11 +184,6 @@ fn a_database_that_is_away_for_a_minute_costs_no_call_no_hand_off_and_no_record(
     ] {
         assert_eq!(cluster.psql(database, &format!("SELECT {what} FROM {of}")), rows.to_string(), "{what} {of}");
     }
-}
-
-fn on_database(text: &str, url: &str) -> String {
-    let sqlite = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
-    text.replace(sqlite, &format!("url = \"{url}\""))
 }
 
 /// A caller of the guest's asks for an agent, who reads what was said; the key of that.

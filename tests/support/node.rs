@@ -74,6 +74,19 @@ pub(crate) fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra
     path
 }
 
+/// A configuration with ports for ten times as many calls: a pair of them rests after its call.
+pub(crate) fn with_many_ports(text: &str) -> String {
+    let first = text.split("ports = \"").nth(1).and_then(|rest| rest.split('-').next()).expect("a range");
+    let first: u16 = first.parse().expect("a port");
+    text.replace(&format!("\"{first}-{}\"", first + 99), &format!("\"{first}-{}\"", first + 999))
+}
+
+/// A configuration with another database.
+pub(crate) fn on_database(text: &str, url: &str) -> String {
+    let before = text.lines().find(|line| line.starts_with("url = ")).expect("a database");
+    text.replace(before, &format!("url = \"{url}\""))
+}
+
 /// A certificate for `localhost`, of its own making.
 pub(crate) fn write_certificate(folder: &Path) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
@@ -129,6 +142,16 @@ impl Node {
 
     pub(crate) fn serve(path: &Path, folder: PathBuf, connect: StandIn) -> Self {
         Self::serve_by(Command::new(env!("CARGO_BIN_EXE_bellhop")), path, folder, connect)
+    }
+
+    /// One whose configuration is changed before it reads it, and the URL of its Amazon Connect.
+    pub(crate) fn changed(change: impl FnOnce(String) -> String) -> (Self, String) {
+        let (connect, connect_at) = stand_in();
+        let folder = folder();
+        let path = config(&folder, connect_at, "counting", "");
+        let text = std::fs::read_to_string(&path).expect("written");
+        std::fs::write(&path, change(text)).expect("written");
+        (Self::serve(&path, folder, connect), format!("http://{connect_at}"))
     }
 
     /// The same; nobody reads its log once it serves.
