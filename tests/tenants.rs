@@ -146,13 +146,15 @@ fn a_database_that_is_away_for_a_minute_costs_no_call_no_hand_off_and_no_record(
     };
     let callers = Callers::place((0..CALLS).map(patient));
     node.wait_for("bellhop_call_setup_seconds_count", CALLS as f64);
+    let mut keys = vec![is_handed_over(&node, "before", "before")];
     cluster.stop();
-    let (limit, mut keys) = (Instant::now() + AWAY, vec![]);
+    let limit = Instant::now() + AWAY;
     while Instant::now() < limit {
         keys.push(is_handed_over(&node, &format!("away-{}", keys.len()), "before"));
         assert_eq!(client.get("/tenants").status, 503, "nobody can be known");
         let ready = node.get("/readyz");
         assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("degraded"), "{ready}");
+        assert!(shows(&node, &keys[0]), "what was stored a moment before");
     }
     assert_eq!(calls(&node, "+18005560002"), Ended::Refused(403), "a number of nobody is that still");
     cluster.start();

@@ -12,6 +12,7 @@
 //! it was written, once: nothing is written past what waits. A spool that is full or fails makes a store that is away fail.
 
 mod handoffs;
+mod recent;
 mod records;
 mod replaying;
 
@@ -33,6 +34,7 @@ use super::sql::deed::Deed;
 use super::{SqlStore, Store};
 use crate::task;
 use handoffs::{Histories, Notes};
+use recent::Recent;
 
 /// The longest that a caller waits for a database that may be away: then it is, and nobody waits for it any more.
 const DIRECT_WITHIN: Duration = Duration::from_millis(1500);
@@ -44,6 +46,7 @@ pub struct SpooledStore(Arc<Inner>);
 struct Inner {
     primary: SqlStore,
     spool: Spool,
+    recent: Recent,
     away: AtomicBool,
     /// Who puts something into the spool has it; who ends the use of the spool has it alone.
     turn: RwLock<()>,
@@ -72,6 +75,7 @@ impl SpooledStore {
         let inner = Arc::new(Inner {
             primary,
             spool,
+            recent: Recent::default(),
             away,
             turn: RwLock::default(),
             told: Mutex::default(),

@@ -33,7 +33,9 @@ impl FiledHistories for SpooledStore {
                 }
             }
             let found = tokio::time::timeout(super::DIRECT_WITHIN, in_database).await;
-            found.unwrap_or_else(|_| Err(Trouble::Overdue.into()))
+            let found = found.unwrap_or_else(|_| Err(Trouble::Overdue.into()));
+            // Of what is not there the database alone can tell.
+            found.or_else(|error| this.0.recent.find(&filed_as).map(Some).ok_or(error))
         })
     }
 }
@@ -71,7 +73,10 @@ impl Histories {
         };
         let direct = self.direct.insert(&filed_as, &history, given);
         let is_kept = self.store.write_or_keep(async { direct.await.map(|()| false) }, || vec![vec![deed()]], |_| true);
-        if is_kept.await? && matches!(self.store.0.spool.find(&filed_as).await?, Known::Nothing) {
+        let is_kept = is_kept.await?;
+        if !is_kept {
+            self.store.0.recent.keep(&filed_as, &history);
+        } else if matches!(self.store.0.spool.find(&filed_as).await?, Known::Nothing) {
             // It may be in the database by now.
             let found = self.store.0.primary.find_history(&name).await;
             return found.ok().flatten().map(drop).ok_or(Trouble::NotReadBack);
@@ -110,6 +115,7 @@ impl HistoryStore for Histories {
 
     fn void(&self, name: FiledAs) -> Pending<Result<(), StoreFailed>> {
         let (this, void) = (self.clone(), Deed::Void { filed_as: hashed(&name) });
+        this.store.0.recent.forget(&hashed(&name));
         Box::pin(async move { this.change(void).await.map_err(histories::told("made void")) })
     }
 }

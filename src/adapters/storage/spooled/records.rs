@@ -83,6 +83,8 @@ impl Retention for SpooledStore {
         if self.0.is_away() {
             return answer(std::future::ready(Err(Trouble::Spooled)));
         }
+        // Nobody knows here whose they are.
+        self.0.recent.forget_all();
         self.0.primary.forget(caller, tenant)
     }
 

@@ -94,9 +94,12 @@ async fn events(store: &SpooledStore) -> Vec<String> {
 #[tokio::test]
 async fn what_is_written_while_the_database_is_away_is_found_and_is_there_once_when_it_is_back() {
     let place = Beside::apart("outage");
-    let store = place.store("").await;
+    let (store, other) = (place.store("").await, place.store("other").await);
     let histories = store.histories(DAY);
-    histories.lend(name(1), history()).await.expect("stored");
+    for n in [1, 7] {
+        histories.lend(name(n), history()).await.expect("stored");
+    }
+    other.histories(DAY).store(name(6), history()).await.expect("stored");
     store.write(&[turn("a", 0)]).await.expect("written");
     assert!(store.is_ready().await && store.spooled().is_none());
     place.tables.cluster.stop();
@@ -108,17 +111,19 @@ async fn what_is_written_while_the_database_is_away_is_found_and_is_there_once_w
     }
     histories.store(name(5), history()).await.expect("stored");
     histories.earned(name(2)).await.expect("noted");
-    histories.void(name(3)).await.expect("void");
-    for (n, is_there) in [(2, true), (3, false), (4, true), (5, true)] {
+    for n in [3, 7] {
+        histories.void(name(n)).await.expect("void");
+    }
+    for (n, is_there) in [(1, true), (2, true), (3, false), (4, true), (5, true), (7, false)] {
         assert_eq!(store.find_history(&name(n)).await.expect("answers").is_some(), is_there, "{n}");
     }
-    assert!(store.find_history(&name(1)).await.is_err(), "it is in the database, and nobody says that it is not there");
+    assert!(store.find_history(&name(6)).await.is_err(), "it is in the database, and nobody says that it is not there");
     store.write(&[turn("a", 1), turn("a", 2), call("a", "+12065550100", DAY)]).await.expect("written");
     assert!(store.forget("+12065550100", None).await.is_err(), "what waits would come again");
-    assert!(store.spooled().is_some_and(|spooled| spooled.entries == 10 && spooled.bytes > 0), "{:?}", store.spooled());
+    assert!(store.spooled().is_some_and(|spooled| spooled.entries == 11 && spooled.bytes > 0), "{:?}", store.spooled());
     place.tables.cluster.start();
     is_back(&store).await;
-    for (n, is_there) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+    for (n, is_there) in [(1, true), (2, true), (3, false), (4, true), (5, true), (6, true), (7, false)] {
         assert_eq!(store.find_history(&name(n)).await.expect("answers").is_some(), is_there, "{n}");
     }
     assert_eq!(place.number("SELECT count(*) FROM lent_histories").await, 1);
