@@ -9,12 +9,12 @@ use bellhop_tenancy::Secret;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::SignIn;
 use super::body::{Body, done};
 use super::hashing::Compared;
 use super::password;
 use super::resource::Served;
-use super::visitor::{Visitor, must_be_private};
-use super::{SignIn, csrf};
+use super::visitor::Visitor;
 use crate::problem::{Fault, Problem};
 
 /// The body of a sign-in.
@@ -36,11 +36,7 @@ pub(super) struct PasswordBody {
 /// `POST /sign-in`
 async fn sign_in(request: HttpRequest, body: Body<SignInBody>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival(&request)?;
-    must_be_private(arrival)?;
-    if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
-        return Err(Problem::forbidden(why));
-    }
+    let arrival = sign_in.arrival_of_nobody(&request)?;
     let SignInBody { login, password } = body.0;
     let (shown, from) = (Secret::new(password), arrival.address.to_string());
     sign_in.limits.password(arrival.address, &login)?;

@@ -20,7 +20,7 @@ use super::body::{Body, answer};
 use super::cookie::Cookie;
 use super::resource::Served;
 use super::visitor::must_be_private;
-use super::{SignIn, csrf, invitations};
+use super::{SignIn, invitations};
 use crate::API;
 use crate::problem::{Fault, Problem};
 
@@ -62,11 +62,7 @@ struct CameBack {
 /// `POST /sign-in/openid-connect`
 async fn begin(request: HttpRequest, body: Body<BeginBody>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival(&request)?;
-    must_be_private(arrival)?;
-    if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
-        return Err(Problem::forbidden(why));
-    }
+    let arrival = sign_in.arrival_of_nobody(&request)?;
     let provider = sign_in.provider()?;
     sign_in.limits.provider(arrival.address)?;
     let wanted = sign_in.wanted(body.0, arrival).await?;

@@ -14,8 +14,7 @@ use utoipa::ToSchema;
 use super::arrival::Arrival;
 use super::body::Body;
 use super::resource::Served;
-use super::visitor::must_be_private;
-use super::{SignIn, csrf, password, secrets};
+use super::{SignIn, password, secrets};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of a login.
@@ -36,11 +35,7 @@ pub(super) struct Acceptance {
 /// `POST /invitations/accept`
 async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival(&request)?;
-    must_be_private(arrival)?;
-    if let Some(why) = csrf::refused_of_nobody(&request, &sign_in.settings.origin) {
-        return Err(Problem::forbidden(why));
-    }
+    let arrival = sign_in.arrival_of_nobody(&request)?;
     let Acceptance { secret, login, password } = body.0;
     let (hash, proposed) = sign_in.shown_invitation(&secret, arrival).await?;
     let login = login.unwrap_or(proposed);

@@ -202,6 +202,16 @@ impl SignIn {
         })
     }
 
+    /// The same of somebody who is nobody yet and wants to be somebody: nobody else can read what they send, and it comes of our own pages.
+    pub(super) fn arrival_of_nobody(&self, request: &HttpRequest) -> Result<Arrival, Problem> {
+        let arrival = self.arrival(request)?;
+        must_be_private(arrival)?;
+        match csrf::refused_of_nobody(request, &self.settings.origin) {
+            Some(why) => Err(Problem::forbidden(why)),
+            None => Ok(arrival),
+        }
+    }
+
     /// Who a secret is of; nobody if the store knows nobody by it.
     pub(super) async fn admit(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
         let (now, hash) = (self.now(), SecretHash::of(secret));
