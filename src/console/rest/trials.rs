@@ -190,9 +190,13 @@ async fn say(asked: Asked) -> Outcome {
         body.iter().filter(|(key, _)| *key != "context").map(|(key, value)| (key.to_owned(), value.clone())).collect();
     let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
     let said = Some(text).filter(|text| !text.is_empty());
+    let begins = said.is_none() && body.get("context").is_none();
     let reply = asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await;
     let told = reply.as_ref().map_or_else(Clone::clone, |_| "it replies".to_owned());
-    keep(&asked, &kept, Came { good: reply.is_ok(), told, remedy: None }).await?;
+    // What a reply is to depends on what was said: that a conversation begins does not.
+    if begins {
+        keep(&asked, &kept, Came { good: reply.is_ok(), told, remedy: None }).await?;
+    }
     let reply = reply.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let revision = kept.stamp.revision;
     Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))

@@ -91,9 +91,10 @@ async fn come_back(request: HttpRequest) -> Result<HttpResponse, Problem> {
             "this sign-in was not begun in this browser, or it was begun too long ago: begin it again",
         ));
     };
-    // It is over, whatever comes of it.
+    // It is over, but where nobody could be asked: then the code may be good, and the same page is loaded again.
     let mut response = match sign_in.arrived(&request, arrival, &began, came).await {
         Ok(response) => response,
+        Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(problem),
         Err(problem) => problem.error_response(),
     };
     let taken_back = Cookie::Authorization.taken_back(sign_in.settings.is_secure());
@@ -177,13 +178,20 @@ impl SignIn {
             return Err(refused(&format!("`{}`", plain.take(ERROR_SHOWN).collect::<String>())));
         }
         let code = came.code.filter(|code| !code.is_empty()).ok_or_else(|| refused("it gave no code"))?;
+        // Before the code is shown: it is good once.
+        let invited = match &began.wanted.invitation {
+            Some((secret, login)) => {
+                let (hash, _) = self.invited(secret).await?.ok_or_else(invitations::no_such_invitation)?;
+                Some((hash, login.clone()))
+            }
+            None => None,
+        };
         let asked = began.request(self.callback());
         let identity = provider.identify(&asked, &Secret::new(code)).await;
         let identity = identity.map_err(|why| self.not_identified(&why))?;
-        if let Some((secret, login)) = &began.wanted.invitation {
-            let (hash, _) = self.shown_invitation(secret, arrival).await?;
+        if let Some((hash, login)) = invited {
             let open_id = Some((identity.issuer, identity.subject));
-            let user = NewUser { login: login.clone(), password_phc: None, open_id };
+            let user = NewUser { login, password_phc: None, open_id };
             let user = self.accepted(&hash, user, &arrival.address.to_string()).await?;
             return Ok((user.id, user.login));
         }

@@ -18,7 +18,7 @@ use super::{SignIn, password, secrets};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of a login.
-const LOGIN_MAX: usize = 256;
+const LOGIN_MAX: usize = 200;
 
 /// The body of who accepts.
 #[derive(Deserialize, ToSchema)]
@@ -55,7 +55,7 @@ async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResp
     sign_in.begin(&request, arrival, user.id, StatusCode::CREATED).await
 }
 
-fn no_such_invitation() -> Problem {
+pub(super) fn no_such_invitation() -> Problem {
     let detail = "the invitation is not known, was used or is over: ask for another";
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
@@ -96,7 +96,7 @@ impl SignIn {
     }
 
     /// The hash of an invitation that waits, and whom it is for.
-    async fn invited(&self, secret: &str) -> Result<Option<(SecretHash, String)>, Problem> {
+    pub(super) async fn invited(&self, secret: &str) -> Result<Option<(SecretHash, String)>, Problem> {
         let Some(secret) = secrets::plausible(secret) else { return Ok(None) };
         let hash = SecretHash::of(&secret);
         let invitation = self.ports.sign_ins.invitation(&hash, self.now()).await?;

@@ -118,8 +118,8 @@ impl SignIn {
             from: arrival.address.to_string(),
             expires_unix_ms: self.now().saturating_add(i64::try_from(SESSION_MAX.as_millis()).unwrap_or(i64::MAX)),
         };
-        self.ports.sign_ins.add_session(session).await?;
         self.end_that_of(request).await?;
+        self.ports.sign_ins.add_session(session).await?;
         let signed_in = self.admit(CredentialKind::Session, &secret).await?.ok_or_else(Problem::internal)?;
         let visitor = Visitor::new(signed_in, arrival.address, Some(csrf::token(&secret)));
         let cookie = Cookie::Session.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
@@ -130,7 +130,7 @@ impl SignIn {
     async fn end_that_of(&self, request: &HttpRequest) -> Result<(), Problem> {
         let before = Cookie::Session.read(request, self.settings.is_secure()).ok().flatten();
         let Some(secret) = before.and_then(|text| secrets::plausible(&text)) else { return Ok(()) };
-        let known = self.admit(CredentialKind::Session, &secret).await?;
+        let known = self.known(CredentialKind::Session, &secret).await?;
         if let Some(session) = known.and_then(|signed_in| signed_in.credential()) {
             self.ports.sign_ins.end_session(session).await?;
         }

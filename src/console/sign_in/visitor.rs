@@ -214,13 +214,18 @@ impl SignIn {
 
     /// Who a secret is of; nobody if the store knows nobody by it.
     pub(super) async fn admit(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
-        let (now, hash) = (self.now(), SecretHash::of(secret));
-        let credential = self.ports.sign_ins.credential(kind, &hash, now).await?;
-        let signed_in = credential.filter(|kept| kept.kind == kind).and_then(|kept| kept.admit(secret, now).ok());
+        let signed_in = self.known(kind, secret).await?;
         if signed_in.is_some() {
-            self.limits.known(&hash)?;
+            self.limits.known(&SecretHash::of(secret))?;
         }
         Ok(signed_in)
+    }
+
+    /// The same, however often they asked: to end what they have.
+    pub(super) async fn known(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
+        let (now, hash) = (self.now(), SecretHash::of(secret));
+        let credential = self.ports.sign_ins.credential(kind, &hash, now).await?;
+        Ok(credential.filter(|kept| kept.kind == kind).and_then(|kept| kept.admit(secret, now).ok()))
     }
 }
 
