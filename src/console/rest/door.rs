@@ -8,15 +8,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use bellhop_tenancy::access::Author;
-use tokio::sync::Semaphore;
 
 use super::asked::{Asked, Body, read_query};
 use super::idempotency;
+use super::room::Room;
 use super::route::{Gives, Outcome, Route, Takes};
 use super::{Ports, answers, body, conditions};
 use crate::problem::Problem;
@@ -25,8 +25,6 @@ use crate::problem::Problem;
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long what has begun under a key may take, whoever waits for it: more than the longest that a store may.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
-/// Requests that are answered at once; who comes then is told to come again.
-pub(super) const REQUESTS_MAX: usize = 64;
 /// When to come again.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
@@ -34,12 +32,12 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct House {
     pub(super) ports: Arc<Ports>,
     pub(super) routes: Vec<Route>,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 impl House {
     pub(super) fn new(ports: Arc<Ports>, routes: Vec<Route>) -> Self {
-        Self { ports, routes, room: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        Self { ports, routes, room: Room::new() }
     }
 
     /// The methods of a path, as `Allow` lists them.
@@ -102,7 +100,7 @@ async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpReque
     if route.in_person && by.signed_in.is_by_token() {
         return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
     }
-    let room = house.room.clone().try_acquire_owned().map_err(|_| {
+    let room = house.room.place(by.signed_in.scope().tenant()).ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(COME_AGAIN)
     })?;
     let headers = request.headers();
@@ -170,6 +168,11 @@ async fn taken(route: &Route, headers: &HeaderMap, mut payload: Payload) -> Resu
         Takes::Csv => (Some("text/csv"), body::CSV_BYTES_MAX),
     };
     let Some(media_type) = media_type else {
+        // Nobody waits for one that is not taken.
+        let told = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+        if told || headers.contains_key(TRANSFER_ENCODING) {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no body is taken here"));
+        }
         let nothing = body::read(&mut payload, 0).await;
         return nothing.map(|bytes| (Body::Nothing, bytes)).map_err(|problem| match problem.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "no body is taken here"),

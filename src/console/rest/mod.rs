@@ -22,6 +22,7 @@ mod openapi;
 mod people;
 mod plans;
 mod reference;
+mod room;
 mod route;
 mod shown;
 mod tenants;
