@@ -13,7 +13,8 @@ use std::time::Duration;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::identity_provider::{AuthorizationRequest, Identified, Identity, IdentityProvider, NotIdentified};
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenVerifier,
+    CoreJwsSigningAlgorithm, CoreProviderMetadata,
 };
 use openidconnect::{
     AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, DiscoveryError,
@@ -146,7 +147,7 @@ impl OpenIdConnect {
     }
 
     async fn exchanged(&self, request: &AuthorizationRequest, code: &Secret) -> Result<Identity, NotIdentified> {
-        let mut metadata = self.metadata().await?;
+        let metadata = self.metadata().await?;
         let client = self.client(&metadata, &request.redirect_uri)?;
         let token = client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
@@ -160,22 +161,27 @@ impl OpenIdConnect {
                 _ => refused("its answer cannot be read"),
             })?;
         let id_token = token.id_token().ok_or_else(|| refused("it gave no ID token"))?;
-        let nonce = Nonce::new(request.nonce.clone());
-        for asked_anew in [false, true] {
-            let client = self.client(&metadata, &request.redirect_uri)?;
-            let told = metadata.id_token_signing_alg_values_supported();
-            let believed = ALGORITHMS.into_iter().filter(|algorithm| told.contains(algorithm));
-            let verifier = client.id_token_verifier().set_allowed_algs(believed);
-            match id_token.claims(&verifier, &nonce) {
-                Ok(claims) => {
-                    let (issuer, subject) = (claims.issuer().to_string(), claims.subject().to_string());
-                    return Ok(Identity { issuer, subject });
-                }
-                Err(error) if !asked_anew && is_of_an_unknown_key(&error) => metadata = self.metadata_anew().await?,
-                Err(error) => return Err(refused(why_not_believed(&error))),
-            }
-        }
-        Err(refused("its token is signed by a key that it does not publish"))
+        let identity = match self.named(&metadata, request, id_token) {
+            Err(error) if is_of_an_unknown_key(&error) => self.named(&*self.metadata_anew().await?, request, id_token),
+            named => named,
+        };
+        identity.map_err(|error| refused(why_not_believed(&error)))
+    }
+
+    /// Whom a token names, by the keys that the provider tells of itself.
+    fn named(
+        &self,
+        metadata: &CoreProviderMetadata,
+        request: &AuthorizationRequest,
+        token: &CoreIdToken,
+    ) -> Result<Identity, ClaimsVerificationError> {
+        let id = ClientId::new(self.config.client_id.clone());
+        let told = metadata.id_token_signing_alg_values_supported();
+        let believed = ALGORITHMS.into_iter().filter(|algorithm| told.contains(algorithm));
+        // No algorithm that is believed needs the client's secret.
+        let verifier = CoreIdTokenVerifier::new_public_client(id, self.issuer.clone(), metadata.jwks().clone());
+        let claims = token.claims(&verifier.set_allowed_algs(believed), &Nonce::new(request.nonce.clone()))?;
+        Ok(Identity { issuer: claims.issuer().to_string(), subject: claims.subject().to_string() })
     }
 }
 
