@@ -143,7 +143,7 @@ impl SignIn {
         came: CameBack,
     ) -> Result<HttpResponse, Problem> {
         let from = arrival.address.to_string();
-        match self.identified(arrival, began, came).await {
+        match self.identified(&from, began, came).await {
             Ok((user, login)) => {
                 let (_, cookie) = self.begin_session(request, arrival, user).await?;
                 self.notes.succeeded(&self.ports, &login, &from).await;
@@ -162,12 +162,7 @@ impl SignIn {
     }
 
     /// Which user the provider names: its identifier and login.
-    async fn identified(
-        &self,
-        arrival: Arrival,
-        began: &Authorization,
-        came: CameBack,
-    ) -> Result<(Id, String), Problem> {
+    async fn identified(&self, from: &str, began: &Authorization, came: CameBack) -> Result<(Id, String), Problem> {
         let provider = self.provider()?;
         let refused = |why: &str| self.not_identified(&NotIdentified::Refused(why.to_owned()));
         if came.iss.is_some_and(|issuer| issuer != provider.issuer()) {
@@ -192,7 +187,7 @@ impl SignIn {
         if let Some((hash, login)) = invited {
             let open_id = Some((identity.issuer, identity.subject));
             let user = NewUser { login, password_phc: None, open_id };
-            let user = self.accepted(&hash, user, &arrival.address.to_string()).await?;
+            let user = self.accepted(&hash, user, from).await?;
             return Ok((user.id, user.login));
         }
         let known = self.ports.sign_ins.open_id_user(&identity.issuer, &identity.subject).await?;
