@@ -68,7 +68,7 @@ impl Beside {
 async fn is_back(store: &SpooledStore) {
     let back = async {
         while store.spooled().is_some() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), back).await.expect("it is tried again");
