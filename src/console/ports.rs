@@ -2,16 +2,41 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::Pending;
-use bellhop_tenancy::settings::{Mistake, TenantSettings};
+use bellhop_tenancy::settings::{Mistake, TenantSettings, Written};
 use serde_json::Value;
 
 /// Judges settings by what only those know who serve them: whether an ARN is one, where a transfer may go.
 pub trait Judge: Send + Sync {
     /// Every mistake, by its path in the whole document.
     fn judge(&self, settings: &TenantSettings) -> Vec<Mistake>;
+}
+
+/// What the configuration's file says of tenants, as this node serves it.
+pub trait File: Send + Sync {
+    /// Its tenants, in any order.
+    fn tenants(&self) -> Vec<FileTenant>;
+}
+
+/// A tenant of the file.
+#[derive(Clone)]
+pub struct FileTenant {
+    /// What it is called.
+    pub name: String,
+    /// What is served of it; nothing where it has mistakes.
+    pub integration: Option<Arc<dyn FileIntegration>>,
+}
+
+/// The one integration of a tenant of the file.
+pub trait FileIntegration: Send + Sync {
+    /// As it is written.
+    fn written(&self) -> &Written;
+
+    /// What that means.
+    fn settings(&self) -> &TenantSettings;
 }
 
 /// Explains why calls are refused.
@@ -48,13 +73,22 @@ pub struct LiveCall {
     pub tenant: String,
 }
 
+/// Why a trial came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failed {
+    /// What was tried is not what it should be: in a sentence.
+    Tried(String),
+    /// It was not tried, which is this server's doing: in a sentence.
+    Untried(&'static str),
+}
+
 /// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time, and costs no call anything.
 pub trait Trials: Send + Sync {
     /// Speaks to the first recognizer of settings, or, without one, the first synthesizer; a sentence of what came of it, good or bad.
-    fn service(&self, settings: TenantSettings) -> Pending<Result<String, String>>;
+    fn service(&self, settings: TenantSettings) -> Pending<Result<String, Failed>>;
 
     /// The models or voices that it offers, or why it does not say.
-    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, String>>;
+    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>>;
 
     /// Says something to the first assistant, or nothing as a call begins; what it replies.
     fn assistant(
@@ -62,7 +96,7 @@ pub trait Trials: Send + Sync {
         settings: TenantSettings,
         said: Option<String>,
         context: Value,
-    ) -> Pending<Result<Reply, String>>;
+    ) -> Pending<Result<Reply, Failed>>;
 
     /// Tests the connection to Amazon Connect; the mistakes of settings that make none.
     fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;

@@ -1,11 +1,12 @@
 //! Identifiers of what a store holds.
 //!
 //! Invariant: identifiers sort by when they were made (UUID version 7, RFC 9562 section 5.7), so a list in their order is in
-//! the order of making, and a cursor is the last one that was shown.
+//! the order of making, and a cursor is the last one that was shown. What nobody made, as it stands in a file, comes before all.
 
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 /// An identifier: a UUID of version 7, written in lower case with its dashes.
@@ -21,6 +22,23 @@ impl Id {
     /// One that is made at a time in milliseconds since 1970, with ten random bytes.
     pub fn new(unix_ms: i64, random: [u8; 10]) -> Self {
         Self(Builder::from_unix_timestamp_millis(unix_ms.max(0).unsigned_abs(), &random).into_uuid())
+    }
+
+    /// That of what stands in a configuration's file: the same on every node and after every start, as it is made of these texts.
+    pub fn of_file<'a>(what: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut digest = Sha256::new();
+        for text in what {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+        let mut random = [0; 10];
+        random.copy_from_slice(&digest.finalize()[..10]);
+        Self::new(0, random)
+    }
+
+    /// Whether it is such a one.
+    pub fn is_of_file(&self) -> bool {
+        self.0.as_bytes()[..6] == [0; 6]
     }
 }
 
@@ -43,6 +61,13 @@ impl FromStr for Id {
 /// Whose something is: names a tenant, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(pub Id);
+
+impl TenantId {
+    /// That of a tenant of a configuration's file, by its name.
+    pub fn of_file(name: &str) -> Self {
+        Self(Id::of_file(["tenant", name]))
+    }
+}
 
 impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,5 +95,16 @@ mod tests {
         for other in [first.to_string().to_uppercase(), first.to_string().replace('-', ""), "x".into(), String::new()] {
             assert_eq!(other.parse::<Id>(), Err(MalformedId), "{other}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_file_is_called_the_same_everywhere_and_comes_first() {
+        let acme = TenantId::of_file("acme");
+        assert_eq!(acme.to_string(), "00000000-0000-79ca-89cb-e95c43de2a95", "as every release before has called it");
+        assert_eq!(acme.to_string().parse(), Ok(acme));
+        assert_ne!(acme, TenantId::of_file("Acme"));
+        assert_ne!(Id::of_file(["number", "ab", "c"]), Id::of_file(["number", "a", "bc"]));
+        let made = Id::new(1_700_000_000_000, [0; 10]);
+        assert!(acme.0 < made && acme.0.is_of_file() && !made.is_of_file());
     }
 }

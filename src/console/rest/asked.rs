@@ -103,7 +103,9 @@ impl Asked {
         let Some(text) = self.parameter_text("tenant") else { return Ok(scope) };
         let tenant: TenantId = text.parse().map_err(|_| Problem::not_found())?;
         let narrowed = scope.narrowed(tenant).ok_or_else(Problem::not_found)?;
-        self.ports.store.tenant(&narrowed, tenant).await?;
+        if self.tenant_of_file(tenant).is_none() {
+            self.ports.store.tenant(&narrowed, tenant).await?;
+        }
         Ok(narrowed)
     }
 

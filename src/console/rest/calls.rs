@@ -121,7 +121,10 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
     let scope = asked.scope().await?;
     match scope.tenant() {
-        Some(tenant) => Ok(Some(asked.ports.store.tenant(&scope, tenant).await?.name)),
+        Some(tenant) => Ok(Some(match asked.tenant_of_file(tenant) {
+            Some(of_file) => of_file.name,
+            None => asked.ports.store.tenant(&scope, tenant).await?.name,
+        })),
         None => Ok(None),
     }
 }

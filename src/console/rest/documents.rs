@@ -6,7 +6,7 @@
 use bellhop_connect::InstanceArn;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::patch::{changed, merge};
-use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept};
+use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept, without_user};
 use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, SecretHint};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use super::asked::Asked;
 use super::fields;
 use super::given::Given;
 use super::judging::{Good, Judging};
+use super::of_file::{self, Integration};
 use super::route::{FOR_TENANT, OF_TENANT, Outcome, Route};
 use super::shown::{Applied, time};
 use crate::problem::{Fault, Problem};
@@ -37,8 +38,13 @@ pub(super) struct Document {
     secrets: Vec<Secret>,
     /// What came of the last test of it as it is; null if there was none, or what was tested has changed. It is no part of the revision.
     tested: Option<Tested>,
-    created_at: String,
-    changed_at: String,
+    /// Whether it comes from the configuration's file of the server that is asked: it is changed there alone.
+    from_file: bool,
+    /// Null for one of the file.
+    created_at: Option<String>,
+    /// Null for one of the file.
+    changed_at: Option<String>,
+    /// 0 for one of the file.
     revision: i64,
 }
 
@@ -50,7 +56,8 @@ pub(super) struct Secret {
     path: String,
     /// The last four characters of an identifier like an access key id; null for a secret proper.
     last_four: Option<String>,
-    set_at: String,
+    /// Null for one that stands in the file.
+    set_at: Option<String>,
 }
 
 /// What came of a test.
@@ -168,8 +175,10 @@ pub(super) fn routes() -> Vec<Route> {
 
 impl Document {
     fn of(kept: Kept) -> Self {
-        let secret =
-            |hint: SecretHint| Secret { path: hint.path, last_four: hint.last_four, set_at: time(hint.set_unix_ms) };
+        let secret = |SecretHint { path, last_four, set_unix_ms }: SecretHint| {
+            let set_at = Some(time(set_unix_ms));
+            Secret { path, last_four, set_at }
+        };
         let tested = kept.tested().cloned().map(|test| Tested {
             at: time(test.at_unix_ms),
             good: test.good,
@@ -183,9 +192,34 @@ impl Document {
             name: kept.name,
             settings: without_places(&kept.document),
             secrets: kept.secrets.into_iter().map(secret).collect(),
-            created_at: time(kept.stamp.created_unix_ms),
-            changed_at: time(kept.stamp.changed_unix_ms),
+            from_file: false,
+            created_at: Some(time(kept.stamp.created_unix_ms)),
+            changed_at: Some(time(kept.stamp.changed_unix_ms)),
             revision: kept.stamp.revision,
+        }
+    }
+
+    fn of_file(one: Integration) -> Self {
+        let written = one.says.written();
+        // They have resources of their own.
+        let elsewhere = |key: &str| ["name", "numbers"].contains(&key);
+        let settings = without_places(&written.document);
+        let secret = |path: &String| Secret { path: path.clone(), last_four: None, set_at: None };
+        Self {
+            id: one.id.to_string(),
+            tenant: one.tenant.to_string(),
+            settings: settings
+                .iter()
+                .filter(|(key, _)| !elsewhere(key))
+                .map(|(key, value)| (key.to_owned(), value.clone()))
+                .collect(),
+            secrets: written.secrets.iter().map(secret).collect(),
+            name: one.name,
+            tested: None,
+            from_file: true,
+            created_at: None,
+            changed_at: None,
+            revision: 0,
         }
     }
 
@@ -195,22 +229,17 @@ impl Document {
     }
 }
 
-/// A document without the texts that say where a secret is kept.
+/// A document without the texts that say where a secret is kept, and without who URLs name as a user: a password may stand there.
 fn without_places(document: &Table) -> Table {
-    let shown = |value: &Value| match value {
-        Value::Text(text) if text.starts_with(KEPT) => None,
-        Value::Table(table) => Some(Value::Table(without_places(table))),
-        Value::List(list) => Some(Value::List(
-            list.iter()
-                .filter_map(|value| match value {
-                    Value::Table(table) => Some(Value::Table(without_places(table))),
-                    Value::Text(text) if text.starts_with(KEPT) => None,
-                    other => Some(other.clone()),
-                })
-                .collect(),
-        )),
-        other => Some(other.clone()),
-    };
+    fn shown(value: &Value) -> Option<Value> {
+        match value {
+            Value::Text(text) if text.starts_with(KEPT) => None,
+            Value::Text(text) => Some(Value::Text(without_user(text))),
+            Value::Table(table) => Some(Value::Table(without_places(table))),
+            Value::List(list) => Some(Value::List(list.iter().filter_map(shown).collect())),
+            other => Some(other.clone()),
+        }
+    }
     document.iter().filter_map(|(key, value)| Some((key.to_owned(), shown(value)?))).collect()
 }
 
@@ -249,8 +278,12 @@ fn names_no_place(body: &Table) -> Result<(), Problem> {
 }
 
 async fn list(asked: Asked, sort: Sort) -> Outcome {
-    let listed = asked.ports.store.documents(&asked.scope().await?, sort.kind, asked.page()?).await?;
-    Ok(Given::page(listed, Document::of))
+    let scope = asked.scope().await?;
+    let of_file = asked.integrations_of_file(&scope).filter(|_| sort.kind == KeptKind::Integration);
+    let of_file = of_file.map(|one| (one.id, Document::of_file(one)));
+    let kept = |page| asked.ports.store.documents(&scope, sort.kind, page);
+    let listed = of_file::page(of_file, asked.page()?, kept, Document::of).await?;
+    Ok(Given::page(listed, |shown| shown))
 }
 
 async fn find(asked: &Asked, sort: Sort) -> Result<Kept, Problem> {
@@ -258,7 +291,10 @@ async fn find(asked: &Asked, sort: Sort) -> Result<Kept, Problem> {
 }
 
 async fn show(asked: Asked, sort: Sort) -> Outcome {
-    find(&asked, sort).await.map(Document::given)
+    match asked.integration_of_file()?.filter(|_| sort.kind == KeptKind::Integration) {
+        Some(of_file) => Ok(Given::one(&Document::of_file(of_file))),
+        None => find(&asked, sort).await.map(Document::given),
+    }
 }
 
 async fn add(asked: Asked, sort: Sort) -> Outcome {
@@ -312,6 +348,9 @@ async fn delete(asked: Asked, sort: Sort) -> Outcome {
 }
 
 async fn serving(asked: Asked) -> Outcome {
+    if asked.integration_of_file()?.is_some() {
+        return Ok(Given::one(&Serving { applied: Applied::here(true), not_applied: vec![] }));
+    }
     let kept = find(&asked, INTEGRATIONS).await?;
     // Its parts and numbers change too: who has the newest of everything has all of them.
     let newest = asked.ports.store.newest_change().await?;

@@ -18,7 +18,7 @@ use super::asked::{Asked, Body, read_query};
 use super::idempotency;
 use super::room::Room;
 use super::route::{Gives, Outcome, Route, Takes};
-use super::{Ports, answers, body, conditions};
+use super::{Ports, answers, body, conditions, of_file};
 use crate::problem::Problem;
 
 /// How long an answer may take, its body not counted.
@@ -33,11 +33,13 @@ pub(super) struct House {
     pub(super) ports: Arc<Ports>,
     pub(super) routes: Vec<Route>,
     room: Room,
+    /// For what waits for somebody's service.
+    trials: Room,
 }
 
 impl House {
     pub(super) fn new(ports: Arc<Ports>, routes: Vec<Route>) -> Self {
-        Self { ports, routes, room: Room::new() }
+        Self { ports, routes, room: Room::for_requests(), trials: Room::for_trials() }
     }
 
     /// The methods of a path, as `Allow` lists them.
@@ -100,9 +102,13 @@ async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpReque
     if route.in_person && by.signed_in.is_by_token() {
         return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
     }
-    let room = house.room.place(by.signed_in.scope().tenant()).ok_or_else(|| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(COME_AGAIN)
-    })?;
+    let place = |room: &Room, why| {
+        let full = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(COME_AGAIN);
+        room.place(by.signed_in.scope().tenant()).ok_or_else(full)
+    };
+    let of_request = place(&house.room, "too many requests are being answered")?;
+    let of_trial = route.is_trial.then(|| place(&house.trials, "too many services are being tried")).transpose()?;
+    let room = (of_request, of_trial);
     let headers = request.headers();
     accepts(headers, route)?;
     let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
@@ -116,6 +122,9 @@ async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpReque
         idempotency::request(&by, &asked, &key, &fingerprint, at_unix_ms)
     });
     let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
+    if !route.method.is_safe() && !route.is_trial && asked.is_of_file() {
+        return Err(of_file::refused());
+    }
     let Some(keyed) = keyed else { return within(ANSWER_WITHIN, (route.answerer)(asked)).await };
     // What has begun under a key is settled, though whoever asked went away or was told that no answer came.
     let house = Arc::clone(house);

@@ -18,6 +18,7 @@ mod idempotency;
 mod judging;
 mod names;
 mod numbers;
+mod of_file;
 mod openapi;
 mod people;
 mod plans;
@@ -43,7 +44,7 @@ use bellhop_tenancy::store::TenantStore;
 use futures_util::future::LocalBoxFuture;
 
 use crate::API;
-use crate::ports::{Judge, LiveCalls, Reasons, Trials};
+use crate::ports::{File, Judge, LiveCalls, Reasons, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
@@ -62,6 +63,8 @@ pub struct Ports {
     pub door: Arc<dyn Door>,
     /// Everything that is kept of tenants.
     pub store: Arc<dyn TenantStore>,
+    /// What the configuration's file says of tenants.
+    pub file: Arc<dyn File>,
     /// Judges settings by what only the server knows.
     pub judge: Arc<dyn Judge>,
     /// Asks services.

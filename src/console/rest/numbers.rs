@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::asked::{Asked, Body};
 use super::fields::{self, Fields};
 use super::given::Given;
+use super::of_file::{self, Entry};
 use super::route::{FOR_TENANT, OF_TENANT, Outcome, Parameter, Route};
 use super::shown::time;
 use crate::problem::Problem;
@@ -56,10 +57,15 @@ struct ShownNumber {
     integration: String,
     /// Whether an operator has said that calls which name no instance are this entry's.
     confirmed: bool,
-    /// When the first call to it came; null while it waits for the first call.
+    /// When the first call to it came; null while it waits for the first call, and for one of the file.
     first_call_at: Option<String>,
-    created_at: String,
-    changed_at: String,
+    /// Whether it comes from the configuration's file of the server that is asked: it is changed there alone, and nobody else can have it.
+    from_file: bool,
+    /// Null for one of the file.
+    created_at: Option<String>,
+    /// Null for one of the file.
+    changed_at: Option<String>,
+    /// 0 for one of the file.
     revision: i64,
 }
 
@@ -149,9 +155,26 @@ impl ShownNumber {
             integration: integration.to_string(),
             confirmed: kept.confirmed,
             first_call_at: kept.first_call_unix_ms.map(time),
-            created_at: time(kept.stamp.created_unix_ms),
-            changed_at: time(kept.stamp.changed_unix_ms),
+            from_file: false,
+            created_at: Some(time(kept.stamp.created_unix_ms)),
+            changed_at: Some(time(kept.stamp.changed_unix_ms)),
             revision: kept.stamp.revision,
+        }
+    }
+
+    fn of_file(entry: Entry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            tenant: entry.tenant.to_string(),
+            number: entry.number.e164(),
+            description: String::new(),
+            integration: entry.integration.to_string(),
+            confirmed: true,
+            first_call_at: None,
+            from_file: true,
+            created_at: None,
+            changed_at: None,
+            revision: 0,
         }
     }
 
@@ -181,8 +204,11 @@ fn said(entry: &NumberEntry) -> Table {
 }
 
 async fn list(asked: Asked) -> Outcome {
-    let listed = asked.ports.store.numbers(&asked.scope().await?, asked.page()?).await?;
-    Ok(Given::page(listed, ShownNumber::of))
+    let scope = asked.scope().await?;
+    let of_file = asked.numbers_of_file(&scope).map(|entry| (entry.id, ShownNumber::of_file(entry)));
+    let kept = |page| asked.ports.store.numbers(&scope, page);
+    let listed = of_file::page(of_file, asked.page()?, kept, ShownNumber::of).await?;
+    Ok(Given::page(listed, |shown| shown))
 }
 
 async fn find(asked: &Asked) -> Result<KeptNumber, Problem> {
@@ -190,7 +216,10 @@ async fn find(asked: &Asked) -> Result<KeptNumber, Problem> {
 }
 
 async fn show(asked: Asked) -> Outcome {
-    find(&asked).await.map(ShownNumber::given)
+    match asked.number_of_file()? {
+        Some(of_file) => Ok(Given::one(&ShownNumber::of_file(of_file))),
+        None => find(&asked).await.map(ShownNumber::given),
+    }
 }
 
 async fn add(asked: Asked) -> Outcome {

@@ -1,7 +1,6 @@
 //! Room for requests that are being answered.
 //!
-//! Invariant: a tenant has [`OF_TENANT_MAX`] places of the [`REQUESTS_MAX`], and operators together have as many: who sends slowly, or asks what is slow,
-//! holds up their own.
+//! Invariant: a tenant has a part of all places, and operators together have as many: who sends slowly, or asks what is slow, holds up their own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +8,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bellhop_tenancy::id::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Requests that are answered at once; who comes then is told to come again.
-pub(super) const REQUESTS_MAX: usize = 64;
-/// Of these, requests of one tenant.
-const OF_TENANT_MAX: usize = 24;
+/// Requests that are answered at once, and of these those of one tenant; who comes then is told to come again.
+const REQUESTS: Places = Places { all: 64, of_tenant: 24 };
+/// The same of those that wait for somebody's service.
+const TRIALS: Places = Places { all: 16, of_tenant: 4 };
+
+/// How many places there are.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    all: usize,
+    of_tenant: usize,
+}
 
 /// All of it.
 pub(super) struct Room {
     all: Arc<Semaphore>,
+    of_tenant_max: usize,
     of_tenants: Mutex<HashMap<Option<TenantId>, Arc<Semaphore>>>,
 }
 
@@ -27,14 +34,25 @@ pub(super) struct Place {
 }
 
 impl Room {
-    pub(super) fn new() -> Self {
-        Self { all: Arc::new(Semaphore::new(REQUESTS_MAX)), of_tenants: Mutex::default() }
+    /// For whatever is asked.
+    pub(super) fn for_requests() -> Self {
+        Self::with(REQUESTS)
+    }
+
+    /// For trials, which have a place of a request besides.
+    pub(super) fn for_trials() -> Self {
+        Self::with(TRIALS)
+    }
+
+    fn with(places: Places) -> Self {
+        let all = Arc::new(Semaphore::new(places.all));
+        Self { all, of_tenant_max: places.of_tenant, of_tenants: Mutex::default() }
     }
 
     /// A place for a tenant's request, or an operator's; none if there is no room.
     pub(super) fn place(&self, of: Option<TenantId>) -> Option<Place> {
         let mut of_tenants = self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = of_tenants.entry(of).or_insert_with(|| Arc::new(Semaphore::new(OF_TENANT_MAX)));
+        let own = of_tenants.entry(of).or_insert_with(|| Arc::new(Semaphore::new(self.of_tenant_max)));
         let _of_tenant = Arc::clone(own).try_acquire_owned().ok()?;
         Some(Place { _of_tenant, _of_all: Arc::clone(&self.all).try_acquire_owned().ok()? })
     }
@@ -52,8 +70,8 @@ mod tests {
 
     #[test]
     fn who_has_all_places_of_a_tenant_holds_up_no_other() {
-        let room = Room::new();
-        let held: Vec<Place> = (0..OF_TENANT_MAX).map(|_| room.place(tenant(1)).expect("room")).collect();
+        let room = Room::for_requests();
+        let held: Vec<Place> = (0..REQUESTS.of_tenant).map(|_| room.place(tenant(1)).expect("room")).collect();
         assert!(room.place(tenant(1)).is_none() && room.place(tenant(2)).is_some() && room.place(None).is_some());
         drop(held);
         assert!(room.place(tenant(1)).is_some());
@@ -61,8 +79,9 @@ mod tests {
 
     #[test]
     fn all_together_have_no_more_than_there_are() {
-        let room = Room::new();
-        let held: Vec<Place> = (0..200).filter_map(|n| room.place(tenant(n % 10))).collect();
-        assert_eq!((held.len(), room.place(None).is_none()), (REQUESTS_MAX, true));
+        for (room, places) in [(Room::for_requests(), REQUESTS), (Room::for_trials(), TRIALS)] {
+            let held: Vec<Place> = (0..200).filter_map(|n| room.place(tenant(n % 10))).collect();
+            assert_eq!((held.len(), room.place(None).is_none()), (places.all, true));
+        }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Route {
     pub shown_once: bool,
     /// Whether a token may not, whatever its role.
     pub in_person: bool,
+    /// Whether it asks somebody's service, and leaves what it names as it is whatever its method.
+    pub is_trial: bool,
     /// Whether the OpenAPI document tells of it: of all but the pages that show that document.
     pub documented: bool,
     /// Who answers.
@@ -125,6 +127,7 @@ impl Route {
             problems: vec![],
             shown_once: false,
             in_person: false,
+            is_trial: false,
             documented: true,
             answerer: Box::new(move |asked| Box::pin(answerer(asked))),
         }
@@ -244,6 +247,12 @@ impl Route {
     /// A token may not.
     pub(super) fn in_person(mut self) -> Self {
         self.in_person = true;
+        self
+    }
+
+    /// It asks somebody's service, and leaves what it names as it is.
+    pub(super) fn is_trial(mut self) -> Self {
+        self.is_trial = true;
         self
     }
 

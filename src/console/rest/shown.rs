@@ -47,6 +47,12 @@ impl Applied {
         let by = nodes.iter().filter(|node| node.change >= change).count();
         Self { told: format!("{by} of {} nodes", nodes.len()), by, of: nodes.len() }
     }
+
+    /// Of what the node that is asked has from its own file.
+    pub(super) fn here(is: bool) -> Self {
+        let by = usize::from(is);
+        Self { told: format!("{by} of 1 nodes"), by, of: 1 }
+    }
 }
 
 #[cfg(test)]

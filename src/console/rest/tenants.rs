@@ -1,4 +1,5 @@
-//! `tenants`: who there is. Operators make and delete them; each of a tenant's people sees their own.
+//! `tenants`: who there is. Operators make and delete them; each of a tenant's people sees their own. Those of the file are shown beside
+//! them (`of_file.rs`).
 
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::TenantId;
@@ -12,8 +13,10 @@ use super::asked::Asked;
 use super::fields::{self, Fields};
 use super::given::Given;
 use super::names;
+use super::of_file;
 use super::route::{Outcome, Route};
 use super::shown::{Applied, time};
+use crate::ports::FileTenant;
 
 /// Most characters of a title.
 const TITLE_CHARS_MAX: usize = 200;
@@ -30,14 +33,19 @@ struct Tenant {
     name: String,
     /// What people call it.
     title: String,
-    /// The name of its plan.
-    plan: String,
+    /// The name of its plan; null for one of the file, which has limits of its own there.
+    plan: Option<String>,
     /// `active`, or `suspended`: its calls are refused, and everything is kept.
     state: &'static str,
-    created_at: String,
-    changed_at: String,
+    /// Whether it comes from the configuration's file of the server that is asked: it is changed there alone.
+    from_file: bool,
+    /// Null for one of the file.
+    created_at: Option<String>,
+    /// Null for one of the file.
+    changed_at: Option<String>,
+    /// 0 for one of the file.
     revision: i64,
-    /// Which nodes serve it as it is shown.
+    /// Which nodes serve it as it is shown; of the file, whether the one that is asked does.
     applied: Applied,
 }
 
@@ -84,12 +92,28 @@ impl Tenant {
             id: id.to_string(),
             name,
             title,
-            plan,
+            plan: Some(plan),
             state: word(state),
-            created_at: time(stamp.created_unix_ms),
-            changed_at: time(stamp.changed_unix_ms),
+            from_file: false,
+            created_at: Some(time(stamp.created_unix_ms)),
+            changed_at: Some(time(stamp.changed_unix_ms)),
             revision: stamp.revision,
             applied: Applied::of(nodes, stamp.change),
+        }
+    }
+
+    fn of_file(tenant: FileTenant) -> Self {
+        Self {
+            id: TenantId::of_file(&tenant.name).to_string(),
+            title: tenant.name.clone(),
+            name: tenant.name,
+            plan: None,
+            state: word(TenantState::Active),
+            from_file: true,
+            created_at: None,
+            changed_at: None,
+            revision: 0,
+            applied: Applied::here(tenant.integration.is_some()),
         }
     }
 }
@@ -126,12 +150,18 @@ async fn given(asked: &Asked, kept: KeptTenant) -> Outcome {
 }
 
 async fn list(asked: Asked) -> Outcome {
-    let listed = asked.ports.store.tenants(&asked.by.signed_in.scope(), asked.page()?).await?;
-    let nodes = asked.ports.store.applied().await?;
-    Ok(Given::page(listed, |kept| Tenant::of(kept, &nodes)))
+    let (scope, nodes) = (asked.by.signed_in.scope(), asked.ports.store.applied().await?);
+    let of_file = asked.tenants_of_file(&scope).into_iter();
+    let of_file = of_file.map(|one| (TenantId::of_file(&one.name).0, Tenant::of_file(one)));
+    let kept = |page| asked.ports.store.tenants(&scope, page);
+    let listed = of_file::page(of_file, asked.page()?, kept, |kept| Tenant::of(kept, &nodes)).await?;
+    Ok(Given::page(listed, |shown| shown))
 }
 
 async fn show(asked: Asked) -> Outcome {
+    if let Some(of_file) = asked.tenant_of_file(TenantId(asked.id()?)) {
+        return Ok(Given::one(&Tenant::of_file(of_file)));
+    }
     let kept = asked.ports.store.tenant(&asked.by.signed_in.scope(), TenantId(asked.id()?)).await?;
     given(&asked, kept).await
 }

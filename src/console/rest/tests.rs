@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::body::to_bytes;
@@ -28,7 +29,7 @@ use tokio::sync::Notify;
 use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
-use crate::ports::{Events, Judge, LiveCall, LiveCalls, Offer, Reasons, Reply, Trials};
+use crate::ports::{Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reasons, Reply, Trials};
 use crate::problem::Problem;
 
 mod calls;
@@ -36,6 +37,7 @@ mod documents;
 mod frame;
 mod isolation;
 mod numbers;
+mod of_file;
 mod people;
 mod trials;
 mod usage;
@@ -103,7 +105,11 @@ pub(super) struct StandIn {
     /// An assistant that is told to wait has begun, and goes on.
     pub(super) began: Arc<Notify>,
     pub(super) goes_on: Arc<Notify>,
+    /// Nothing can be tried.
+    pub(super) is_busy: AtomicBool,
     pub(super) up: Mutex<Vec<LiveCall>>,
+    /// Tenants of the configuration's file.
+    pub(super) of_file: Mutex<Vec<FileTenant>>,
     pub(super) over: Mutex<Vec<KeptCall>>,
     pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
     /// How much was called, as it is told.
@@ -176,6 +182,12 @@ impl CallRecords for StandIn {
     }
 }
 
+impl File for StandIn {
+    fn tenants(&self) -> Vec<FileTenant> {
+        self.of_file.lock().expect("no panic").clone()
+    }
+}
+
 impl FiledHistories for StandIn {
     fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
         let all = self.conversations.lock().expect("no panic");
@@ -185,13 +197,17 @@ impl FiledHistories for StandIn {
 }
 
 impl Trials for StandIn {
-    fn service(&self, settings: TenantSettings) -> Pending<Result<String, String>> {
+    fn service(&self, settings: TenantSettings) -> Pending<Result<String, Failed>> {
         let heard = settings.speech_to_text.len() + settings.text_to_speech.len();
-        Box::pin(std::future::ready(if heard == 1 { Ok("it answers".to_owned()) } else { Err(heard.to_string()) }))
+        Box::pin(std::future::ready(match (heard, self.is_busy.load(Ordering::Relaxed)) {
+            (1, false) => Ok("it answers".to_owned()),
+            (1, true) => Err(Failed::Untried("this server is busy")),
+            _ => Err(Failed::Tried(heard.to_string())),
+        }))
     }
 
-    fn offers(&self, _: TenantSettings) -> Pending<Result<Vec<Offer>, String>> {
-        Box::pin(std::future::ready(Err("it does not answer".to_owned())))
+    fn offers(&self, _: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>> {
+        Box::pin(std::future::ready(Err(Failed::Tried("it does not answer".to_owned()))))
     }
 
     fn assistant(
@@ -199,7 +215,7 @@ impl Trials for StandIn {
         settings: TenantSettings,
         said: Option<String>,
         context: Value,
-    ) -> Pending<Result<Reply, String>> {
+    ) -> Pending<Result<Reply, Failed>> {
         let waits = (said.as_deref() == Some("wait")).then(|| (self.began.clone(), self.goes_on.clone()));
         let responses = vec![json!({"said": said, "assistants": settings.assistant.len()})];
         Box::pin(async move {
@@ -214,6 +230,10 @@ impl Trials for StandIn {
     fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
         let connect = settings.connect.expect("it was asked for");
         let ConnectCredentials::Keys(key) = &connect.credentials else { panic!("keys") };
+        if key.access_key_id.expose() == "unusable" {
+            let mistake = Mistake::of_value("connect.access_key_id", "cannot be used here");
+            return Box::pin(std::future::ready(Err(vec![mistake])));
+        }
         let good = key.secret_access_key.expose() == "s3cret-key";
         let instance = if good { InstanceSeen::Active } else { InstanceSeen::NotAllowed };
         let report = ConnectionReport { outcome: Outcome::Valid { instance }, requests: vec![] };
@@ -262,6 +282,7 @@ impl House {
         let rest = Rest::new(Ports {
             door,
             store: Arc::new(store.clone()),
+            file: calls.clone(),
             judge: Arc::new(NoTransfers),
             calls: calls.clone(),
             trials: calls.clone(),

@@ -4,12 +4,13 @@
 //! A result names the revision that was tried, and stays with the document as long as what was tested is as it was.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
-use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Table, TenantSettings, Value};
+use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Mistake, Table, TenantSettings, Value};
 use bellhop_tenancy::store::{Kept, KeptKind, LastTest};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -21,7 +22,7 @@ use super::given::Given;
 use super::route::{Outcome, Route};
 use super::shown::time;
 use crate::pointer::pointer;
-use crate::ports::Offer;
+use crate::ports::{Failed, Offer};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
@@ -106,7 +107,7 @@ struct Request {
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>(),
+        Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>().is_trial(),
         Route::get(
             "/services/{id}/offers",
             Role::Admin,
@@ -114,18 +115,21 @@ pub(super) fn routes() -> Vec<Route> {
             offers,
         )
         .lists::<Offered>()
-        .may(NOT_ANSWERED),
+        .may(NOT_ANSWERED)
+        .is_trial(),
         Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
             .takes::<Said>()
             .gives::<Replied>()
-            .may(NOT_ANSWERED),
+            .may(NOT_ANSWERED)
+            .is_trial(),
         Route::post(
             "/integrations/{id}/test-connection",
             Role::Admin,
             "Tells whether Amazon Connect would let hand-offs through; nothing is written",
             connection,
         )
-        .gives::<Connection>(),
+        .gives::<Connection>()
+        .is_trial(),
     ]
 }
 
@@ -155,6 +159,17 @@ struct Came {
     remedy: Option<String>,
 }
 
+/// What a trial came to, good or bad. One that did not take place is no result.
+fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, String>, Problem> {
+    match came {
+        Ok(good) => Ok(Ok(good)),
+        Err(Failed::Tried(why)) => Ok(Err(why)),
+        Err(Failed::Untried(why)) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(Duration::from_secs(1)))
+        }
+    }
+}
+
 /// Keeps what came of a test, for whoever looks at the document later. If it has changed meanwhile, what was tested is not what it says.
 async fn keep(asked: &Asked, kept: &Kept, Came { good, told, remedy }: Came) -> Result<(), Problem> {
     let test = LastTest { fingerprint: kept.fingerprint(), at_unix_ms: asked.at_unix_ms, good, told, remedy };
@@ -163,7 +178,7 @@ async fn keep(asked: &Asked, kept: &Kept, Came { good, told, remedy }: Came) -> 
 
 async fn test(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
-    let came = asked.ports.trials.service(opened(&asked, &kept).await?).await;
+    let came = took_place(asked.ports.trials.service(opened(&asked, &kept).await?).await)?;
     let good = came.is_ok();
     let told = came.unwrap_or_else(|why| why);
     keep(&asked, &kept, Came { good, told: told.clone(), remedy: None }).await?;
@@ -173,7 +188,7 @@ async fn test(asked: Asked) -> Outcome {
 async fn offers(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let offers = asked.ports.trials.offers(opened(&asked, &kept).await?).await;
-    let offers = offers.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
+    let offers = took_place(offers)?.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let shown = |Offer { name, language, gender }| Offered { name, language, gender };
     Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))
 }
@@ -191,7 +206,7 @@ async fn say(asked: Asked) -> Outcome {
     let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
     let said = Some(text).filter(|text| !text.is_empty());
     let begins = said.is_none() && body.get("context").is_none();
-    let reply = asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await;
+    let reply = took_place(asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await)?;
     let told = reply.as_ref().map_or_else(Clone::clone, |_| "it replies".to_owned());
     // What a reply is to depends on what was said: that a conversation begins does not.
     if begins {
@@ -203,20 +218,40 @@ async fn say(asked: Asked) -> Outcome {
 }
 
 async fn connection(asked: Asked) -> Outcome {
+    if let Some(of_file) = asked.integration_of_file()? {
+        let (settings, written) = (of_file.says.settings().clone(), &of_file.says.written().document);
+        has_connection(&settings)?;
+        let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| faults(&mistakes, written))?;
+        return Ok(Given::one(&Connection::of(&report, 0, asked.at_unix_ms)));
+    }
     let kept = find(&asked, KeptKind::Integration).await?;
     let settings = opened(&asked, &kept).await?;
-    if settings.connect.is_none() {
-        let why = "the integration has no section `connect`: its calls do not come from Amazon Connect";
-        return Err(Problem::faults(vec![Fault::at("#/settings/connect", why)]));
+    has_connection(&settings)?;
+    match asked.ports.trials.connection(settings).await {
+        Ok(report) => {
+            let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
+            let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());
+            keep(&asked, &kept, Came { good, told, remedy }).await?;
+            Ok(Given::one(&came))
+        }
+        Err(mistakes) => {
+            let told = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            keep(&asked, &kept, Came { good: false, told, remedy: None }).await?;
+            Err(faults(&mistakes, &kept.document))
+        }
     }
-    let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| {
-        let at = |path: &str| format!("#/settings{}", pointer(path, &kept.document).trim_start_matches('#'));
-        Problem::faults(mistakes.iter().map(|mistake| Fault::at(at(&mistake.path), &mistake.why)).collect())
-    })?;
-    let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
-    let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());
-    keep(&asked, &kept, Came { good, told, remedy }).await?;
-    Ok(Given::one(&came))
+}
+
+fn has_connection(settings: &TenantSettings) -> Result<(), Problem> {
+    let why = "the integration has no section `connect`: its calls do not come from Amazon Connect";
+    let lacks = || Problem::faults(vec![Fault::at("#/settings/connect", why)]);
+    settings.connect.as_ref().map(|_| ()).ok_or_else(lacks)
+}
+
+/// Mistakes of settings that make no connection.
+fn faults(mistakes: &[Mistake], document: &Table) -> Problem {
+    let at = |path: &str| format!("#/settings{}", pointer(path, document).trim_start_matches('#'));
+    Problem::faults(mistakes.iter().map(|mistake| Fault::at(at(&mistake.path), &mistake.why)).collect())
 }
 
 impl Connection {

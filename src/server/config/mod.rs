@@ -18,9 +18,10 @@ mod tls;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use bellhop_call::fault_injection::FaultInjection;
-use bellhop_tenancy::settings::TenantSettings;
+use bellhop_tenancy::settings::{TenantSettings, Written};
 use toml::de::DeTable;
 
 pub(crate) use bellhop_tenancy::settings::Mark;
@@ -77,12 +78,15 @@ pub struct Tenant {
     pub(crate) mark: Mark,
     /// What it says.
     pub settings: TenantSettings,
+    /// As it is written, for who may look at it.
+    pub(crate) written: Arc<Written>,
 }
 
 impl Tenant {
     fn read(section: &Section<'_>) -> Self {
         let (settings, mark) = TenantSettings::read(section);
-        Self { index: section.index().unwrap_or_default(), mark, settings }
+        let written = Arc::new(section.written());
+        Self { index: section.index().unwrap_or_default(), mark, settings, written }
     }
 
     /// The path of one of its keys.

@@ -62,6 +62,7 @@ impl Console {
         let rest = Rest::new(Ports {
             door: Arc::new(BySignIn),
             store: tenants,
+            file: Arc::new(server.of_file()),
             judge: Arc::new(server.running()),
             calls: Arc::new(Calls { registry: Arc::clone(&server.registry), live: server.live().clone() }),
             records: Arc::clone(&server.records),

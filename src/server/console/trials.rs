@@ -1,7 +1,8 @@
 //! Asks services on behalf of who sets them up: whether they answer, what they offer, what an assistant says.
 //!
-//! Invariant: what is tried is opened apart from what serves calls, on threads of its own; few are tried at once, each for a bounded time, and an
-//! engine that breaks down costs its trial alone.
+//! Invariant: what is tried is opened apart from what serves calls, on threads of its own, few at once; each is tried for a bounded time, and an
+//! engine that breaks down costs its trial alone. What is told of a service is its own doing: whoever waited too long for this server is told so.
+//! How many are tried at once, and of whom, is said where they are asked for.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
-use bellhop_console::ports::{Offer, Reply, Trials};
+use bellhop_console::ports::{Failed, Offer, Reply, Trials};
 use bellhop_dialogue::ports::{
     ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
     TurnInput, TurnRequest,
@@ -26,9 +27,11 @@ use crate::config::Aws;
 use crate::engines::{Choices, EngineMistake, Purpose, Shared, TenantEngines};
 use crate::wiring::connection;
 
-/// Trials at once.
-const AT_ONCE: usize = 4;
-/// The longest that one may take, waiting for others included.
+/// Sets of services that are opened at once.
+const OPENED_AT_ONCE: usize = 4;
+/// How long it may take to open them, waiting for others included.
+const OPENED_WITHIN: Duration = Duration::from_secs(8);
+/// How long what was opened may take.
 const WITHIN: Duration = Duration::from_secs(20);
 /// How long a recognizer is listened to that was opened.
 const LISTENED_FOR: Duration = Duration::from_secs(1);
@@ -42,7 +45,7 @@ const RESPONSES_MAX: usize = 50;
 /// Tries things out.
 pub(super) struct TryOut {
     shared: Arc<Mutex<Shared>>,
-    room: Arc<Semaphore>,
+    opening: Arc<Semaphore>,
     aws: Aws,
     tester: Arc<Tester>,
 }
@@ -51,7 +54,7 @@ impl TryOut {
     /// Of a node that is this at AWS.
     pub(super) fn new(aws: Aws) -> Self {
         let tester = Arc::new(Tester::new(&Limiters::default()));
-        Self { shared: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)), aws, tester }
+        Self { shared: Arc::default(), opening: Arc::new(Semaphore::new(OPENED_AT_ONCE)), aws, tester }
     }
 
     /// Opens what settings name and does something with it.
@@ -59,33 +62,44 @@ impl TryOut {
         &self,
         settings: TenantSettings,
         work: impl FnOnce(TenantEngines) -> F + Send + 'static,
-    ) -> Pending<Result<T, String>>
+    ) -> Pending<Result<T, Failed>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, String>> + Send,
     {
-        let (shared, room) = (Arc::clone(&self.shared), Arc::clone(&self.room));
-        let tried = async move {
-            let _place = room.acquire_owned().await.map_err(|_| "the server is ending".to_owned())?;
-            let opening = tokio::task::spawn_blocking(move || {
-                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                shared.look_again();
-                TenantEngines::open(&mut shared, &settings, Purpose::Check)
-            });
-            let opened =
-                opening.await.map_err(|_| "it broke down while it was opened: the log says more".to_owned())?;
-            let (engines, mistakes) = opened;
+        let opened = open(Arc::clone(&self.opening), Arc::clone(&self.shared), settings);
+        Box::pin(async move {
+            let opened = timeout(OPENED_WITHIN, opened).await.unwrap_or(Err(NOT_OPENED));
+            let (engines, mistakes) = opened.map_err(Failed::Untried)?;
             if let Some(mistake) = mistakes.into_iter().next() {
-                return Err(match mistake {
+                return Err(Failed::Tried(match mistake {
                     EngineMistake::Of(mistake) => mistake.to_string(),
                     EngineMistake::Within { why, .. } => why,
-                });
+                }));
             }
-            work(engines).await
-        };
-        let late = || format!("it did not answer within {} s", WITHIN.as_secs());
-        Box::pin(async move { timeout(WITHIN, tried).await.unwrap_or_else(|_| Err(late())) })
+            let late = |_| Err(format!("it did not answer within {} s", WITHIN.as_secs()));
+            timeout(WITHIN, work(engines)).await.unwrap_or_else(late).map_err(Failed::Tried)
+        })
     }
+}
+
+const NOT_OPENED: &str = "this server is busy: what is to be tried could not be opened, ask again";
+const BROKEN: &str = "it could not be tried: it broke down while it was opened, as the log of the server tells";
+
+/// Opens the services of settings. Who goes away does not make room for another before its thread has ended.
+async fn open(
+    opening: Arc<Semaphore>,
+    shared: Arc<Mutex<Shared>>,
+    settings: TenantSettings,
+) -> Result<(TenantEngines, Vec<EngineMistake>), &'static str> {
+    let place = opening.acquire_owned().await.map_err(|_| NOT_OPENED)?;
+    let opened = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.look_again();
+        TenantEngines::open(&mut shared, &settings, Purpose::Check)
+    });
+    opened.await.map_err(|_| BROKEN)
 }
 
 fn failed(failure: ServiceFailure) -> String {
@@ -125,7 +139,7 @@ async fn hears(kind: &str, ears: &dyn Recognizer) -> Result<String, String> {
 }
 
 impl Trials for TryOut {
-    fn service(&self, settings: TenantSettings) -> Pending<Result<String, String>> {
+    fn service(&self, settings: TenantSettings) -> Pending<Result<String, Failed>> {
         self.tries(settings, |engines| async move {
             let Choices { recognizers, synthesizers } = &engines.choices;
             match (recognizers.first(), synthesizers.first()) {
@@ -136,7 +150,7 @@ impl Trials for TryOut {
         })
     }
 
-    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, String>> {
+    fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>> {
         self.tries(settings, |engines| async move {
             let Choices { recognizers, synthesizers } = &engines.choices;
             let choices = match (recognizers.first(), synthesizers.first()) {
@@ -154,7 +168,7 @@ impl Trials for TryOut {
         settings: TenantSettings,
         said: Option<String>,
         context: Value,
-    ) -> Pending<Result<Reply, String>> {
+    ) -> Pending<Result<Reply, Failed>> {
         self.tries(settings, move |engines| async move {
             let input = match said {
                 Some(text) => TurnInput::Speech { text, confidence: 1.0, result: None },
@@ -214,7 +228,7 @@ mod tests {
         assert!(offers.iter().any(|offer| offer.name == "slt"), "{offers:?}");
         let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#)).await;
         assert_eq!(told, Ok("counting listens".to_owned()));
-        assert_eq!(trials.service(settings(r#""language": "en-US""#)).await, Err(nothing()));
+        assert_eq!(trials.service(settings(r#""language": "en-US""#)).await, Err(Failed::Tried(nothing())));
         let script = "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: again}\n  again: {respond: [{response_type: text, text: Again.}], otherwise: again}\n";
         let document = serde_json::json!({"kind": "scripted", "script_text": script});
         let scripted = || settings(&format!("\"assistant\": {document}"));
@@ -224,13 +238,25 @@ mod tests {
         assert_eq!(next.responses[0]["text"], "Again.");
     }
 
+    /// Others are being opened, and do not end.
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_opened_is_not_said_to_be_bad() {
+        let trials = TryOut::new(Aws::default());
+        let all = u32::try_from(OPENED_AT_ONCE).expect("few");
+        let others = Arc::clone(&trials.opening).acquire_many_owned(all).await.expect("free");
+        let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
+        assert_eq!(trials.service(voice()).await, Err(Failed::Untried(NOT_OPENED)));
+        drop(others);
+        assert!(trials.service(voice()).await.is_ok());
+    }
+
     #[actix_rt::test]
     async fn what_does_not_answer_is_told_in_a_sentence() {
         let trials = TryOut::new(Aws::default());
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
         let webhook = format!(r#""assistant": {{"kind": "webhook", "url": "http://{nobody}/turn"}}"#);
         let why = trials.assistant(settings(&webhook), None, Value::Null).await.expect_err("nobody is there");
-        assert!(!why.is_empty());
+        assert!(matches!(why, Failed::Tried(_)), "{why:?}");
         let connect = r#""connect": {"instance_arn": "arn", "access_key_id": "a", "secret_access_key": "b"}"#;
         let mistakes = trials.connection(settings(connect)).await.expect_err("no ARN");
         assert_eq!(mistakes[0].path, "connect.instance_arn");

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::integration::{OwnNumber, Right};
@@ -160,8 +161,8 @@ fn open(
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let (name, origin, numbers) = (id.to_owned(), Origin::Store, Some(numbers));
-    Ok(Found::Newer(Box::new(Ready { name, settings, mark, origin, numbers, engines, receiver })))
+    let (name, origin, written, numbers) = (id.to_owned(), Origin::Store, Arc::default(), Some(numbers));
+    Ok(Found::Newer(Box::new(Ready { name, settings, mark, origin, written, numbers, engines, receiver })))
 }
 
 /// A mistake as a line: of a part with what the part is called.

@@ -10,6 +10,7 @@ mod following;
 mod judging;
 mod kept;
 mod noting;
+mod of_file;
 mod reload;
 mod starting;
 pub(crate) mod store;
@@ -52,6 +53,7 @@ use following::Following;
 pub use following::follow_store;
 pub(crate) use judging::Running;
 use noting::Noting;
+pub(crate) use of_file::OfFile;
 pub use reload::reload_on_hang_up;
 pub use targets::Targets;
 pub(crate) use targets::judge;
@@ -263,6 +265,11 @@ impl Server {
     /// What tells of calls as they happen.
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// What the configuration's file says of tenants.
+    pub(crate) fn of_file(&self) -> OfFile {
+        OfFile(Arc::clone(&self.current))
     }
 
     /// What settings of tenants are judged by.

@@ -101,7 +101,8 @@ impl Observer for Noting {
     fn refused(&self, call: &RefusedCall) {
         let tenants = {
             let known = lock(&self.known);
-            call.tenants.iter().filter_map(|name| known.tenants.get(name).copied()).collect()
+            let id = |name: &String| known.tenants.get(name).copied().unwrap_or_else(|| TenantId::of_file(name));
+            call.tenants.iter().map(id).collect()
         };
         self.order(Noted::Refused(Box::new(NewRefusal {
             tenants,
@@ -238,7 +239,7 @@ mod tests {
         let kept = store.refusals(&scope, Page { after: None, count: 9 }).await.expect("answers").items;
         let told: Vec<_> = kept.iter().map(|kept| (kept.count, kept.refusal.source.as_str())).collect();
         assert_eq!(told, [(WAITING_MAX as u64, "192.0.2.1")]);
-        assert!(kept[0].refusal.tenants.is_empty(), "those of the file are not in the store");
+        assert_eq!(kept[0].refusal.tenants, [TenantId::of_file("a tenant of the file")], "it is asked for by that");
         noting.refused(&call);
         assert_eq!(inbox.len(), 1, "there is place again");
     }

@@ -100,10 +100,10 @@ fn read(
         match engines {
             _ if name.is_empty() || bad.contains_key(&name) => Found::Bad(name),
             Some(engines) => {
-                let config::Tenant { settings, mark, .. } = tenant;
+                let config::Tenant { settings, mark, written, .. } = tenant;
                 let receiver = receivers.remove(&name);
                 let (origin, numbers) = (Origin::File, None);
-                Found::Newer(Box::new(Ready { name, settings, mark, origin, numbers, engines, receiver }))
+                Found::Newer(Box::new(Ready { name, settings, mark, origin, written, numbers, engines, receiver }))
             }
             None => Found::Same(name),
         }

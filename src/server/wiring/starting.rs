@@ -70,8 +70,9 @@ pub(super) fn open_tenants(
     let serve = |(one, engines): (&config::Tenant, TenantEngines)| {
         let (settings, mark, origin) = (one.settings.clone(), one.mark, Origin::File);
         let tenant = register.enrol(&settings.name, settings.limits());
-        let name = settings.name.clone();
-        workshop.serve(Ready { name, settings, mark, origin, numbers: None, engines, receiver: None }, tenant)
+        let (name, written) = (settings.name.clone(), Arc::clone(&one.written));
+        let ready = Ready { name, settings, mark, origin, written, numbers: None, engines, receiver: None };
+        workshop.serve(ready, tenant)
     };
     let (served, written): (Vec<_>, Vec<_>) = made.map(serve).unzip();
     let directory = Directory::new(served.into_iter().map(Arc::new)).map_err(|number| taken(config, &number))?;

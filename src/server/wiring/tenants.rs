@@ -18,7 +18,7 @@ use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::integration::OwnNumber;
-use bellhop_tenancy::settings::{ConnectSettings, TenantSettings};
+use bellhop_tenancy::settings::{ConnectSettings, TenantSettings, Written};
 use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
 
@@ -36,6 +36,8 @@ pub(crate) struct Served {
     pub(crate) mark: Mark,
     /// Where that stands.
     pub(crate) origin: Origin,
+    /// As it is written in the file; nothing of one that stands in the store.
+    pub(super) written: Arc<Written>,
     services: Arc<Services>,
     at_rest: [(&'static str, AtRest); 3],
 }
@@ -56,6 +58,8 @@ pub(super) struct Ready {
     pub(super) settings: TenantSettings,
     pub(super) mark: Mark,
     pub(super) origin: Origin,
+    /// [`Served`] says what that is.
+    pub(super) written: Arc<Written>,
     /// Its numbers, where each has a right of its own.
     pub(super) numbers: Option<Vec<OwnNumber>>,
     pub(super) engines: TenantEngines,
@@ -199,7 +203,7 @@ impl Workshop {
     /// Makes an integration's services of its engines; must be called on an actix system. What comes with it is for what a
     /// former process left in flight.
     pub(super) fn serve(&self, ready: Ready, tenant: Arc<Tenant>) -> (Served, Option<WrittenContacts>) {
-        let Ready { name: integration, settings, mark, origin, numbers, engines, .. } = ready;
+        let Ready { name: integration, settings, mark, origin, written, numbers, engines, .. } = ready;
         // Their mistakes have been told with the reading: nobody who has some is served.
         let name = tenant.name.clone();
         let (mut targets, _) = Targets::of(&settings, tenant);
@@ -231,7 +235,8 @@ impl Workshop {
             observer: Some(Arc::clone(&self.observer)),
         };
         let services = Arc::new(services);
-        (Served { settings, mark, origin, services, at_rest: engines.at_rest }, contacts.written)
+        let served = Served { settings, mark, origin, written, services, at_rest: engines.at_rest };
+        (served, contacts.written)
     }
 }
 

@@ -35,6 +35,15 @@ pub struct SetApart {
     pub secrets: Vec<(String, Secret)>,
 }
 
+/// A tenant's section of a file, for whoever may look at it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// As [`SetApart::document`].
+    pub document: Table,
+    /// The paths of the secrets that stand in it.
+    pub secrets: Vec<String>,
+}
+
 /// What the place of a secret that was set apart begins with. Whoever keeps secrets says in its [`Surroundings`] that
 /// such a text refers to one; elsewhere it is a secret like any other.
 pub const KEPT: &str = "kept:";

@@ -211,7 +211,7 @@ impl Section<'_> {
             Some(_) => None,
         };
         if let Some(why) = &why {
-            self.mistake(key, &format!("`{}` {why}", without_user(url)));
+            self.mistake(key, &format!("`{}` {why}", without_what_may_be_a_user(url)));
         }
         why.is_none()
     }
@@ -242,11 +242,21 @@ impl Section<'_> {
     }
 }
 
-/// A URL as it is shown: what stands before an `@` in it may be a password.
-fn without_user(url: &str) -> String {
+/// What is no URL as it is told: what stands before an `@` in it may be a password.
+fn without_what_may_be_a_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     match rest.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://…@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+/// A text as it is shown: one that is a URL, without the user (RFC 3986 section 3.2.1), who may come with a password.
+pub fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://…{}", &rest[user.len()..]),
         None => url.to_owned(),
     }
 }

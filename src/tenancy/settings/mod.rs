@@ -33,8 +33,9 @@ mod value;
 
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
-pub use document::{KEPT, Reading, SetApart, validate};
+pub use document::{KEPT, Reading, SetApart, Written, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
+pub use keys::without_user;
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
 pub use parts::{

@@ -2,10 +2,21 @@
 //!
 //! Invariant: what is told of a secret names its place and never what it is.
 
+use super::document::{SetApart, Written};
 use super::section::Section;
 use crate::secret::Secret;
 
 impl Section<'_> {
+    /// What is written in the section, without the secrets that stand in it. Which those are is known once it has been read; where
+    /// that found mistakes, one may have been overlooked.
+    pub fn written(&self) -> Written {
+        let within = self.path_of("");
+        let own = |path: String| path.strip_prefix(&within).map(str::to_owned);
+        let secrets = self.gathered.literal_secrets().into_iter().filter_map(own);
+        let SetApart { document, secrets } = SetApart::of(self.table().cloned().unwrap_or_default(), secrets.collect());
+        Written { document, secrets: secrets.into_iter().map(|(path, _)| path).collect() }
+    }
+
     /// A secret that must be there: itself, `env:NAME`, or `file:/path`. Empty if it is not, which has been told then.
     pub fn secret(&self, key: &str) -> Secret {
         let text = self.required_text(key);

@@ -202,6 +202,11 @@ impl<'a> Section<'a> {
         self.get(key).filter(|value| !value.is_blank())
     }
 
+    /// All that it says.
+    pub(super) fn table(&self) -> Option<&'a Table> {
+        self.table
+    }
+
     pub(super) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

@@ -53,6 +53,54 @@ async fn what_is_kept_is_tried_with_its_secrets_and_the_revision_is_told() {
     assert_eq!(house.ask(of("admin", Method::POST, &path)).await.status, 422, "there is nothing to test");
 }
 
+#[actix_web::test]
+async fn what_was_not_tried_is_no_result_and_what_cannot_be_tested_is_a_bad_one() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let service = format!("/services/{}", line.body["settings"]["speech_to_text"][0].as_str().expect("an id"));
+    house.calls.is_busy.store(true, Ordering::Relaxed);
+    let tried = house.ask(of("admin", Method::POST, &format!("{service}/test"))).await;
+    assert_eq!((tried.status, &tried.body["detail"]), (503, &json!("this server is busy")));
+    assert!(tried.headers.contains_key("retry-after"));
+    assert_eq!(house.get("viewer", &service).await.body["tested"], Value::Null);
+    let path = format!("/integrations/{}", line.id());
+    let unusable = json!({"settings": {"connect": {"access_key_id": "unusable"}}});
+    assert_eq!(house.patch("admin", &path, line.etag(), unusable).await.status, 200);
+    let tested = house.ask(of("admin", Method::POST, &format!("{path}/test-connection"))).await;
+    assert_eq!((tested.status, tested.faults()[0].0.as_str()), (422, "#/settings/connect/access_key_id"));
+    let last = &house.get("viewer", &path).await.body["tested"];
+    assert_eq!((&last["good"], &last["told"]), (&json!(false), &json!("connect.access_key_id: cannot be used here")));
+}
+
+/// One tenant's services do not answer; another's do.
+#[actix_web::test]
+async fn who_waits_for_slow_services_holds_up_their_own_trials_alone() {
+    let house = House::new().await;
+    let slow = furnish(&house, "admin", "phone").await;
+    let other = furnish(&house, "stranger", "theirs").await;
+    let path = |line: &Answer| {
+        let assistant = line.body["settings"]["assistant"][0].as_str().expect("an id");
+        format!("/assistants/{assistant}/try")
+    };
+    let say = |who: &str, line: &Answer, text: &str| {
+        house.ask(of(who, Method::POST, &path(line)).set_json(json!({"text": text})))
+    };
+    let mut waiting = vec![];
+    for _ in 0..4 {
+        let asked = Box::pin(say("admin", &slow, "wait"));
+        let began = Box::pin(house.calls.began.notified());
+        match futures_util::future::select(asked, began).await {
+            futures_util::future::Either::Right((_, asked)) => waiting.push(asked),
+            futures_util::future::Either::Left((answer, _)) => panic!("it does not wait: {answer:?}"),
+        }
+    }
+    assert_eq!(say("admin", &slow, "hello").await.status, 503);
+    assert_eq!(say("stranger", &other, "hello").await.status, 200);
+    assert_eq!(house.get("admin", "/assistants").await.status, 200, "there is room for all but trials");
+    drop(waiting);
+    assert_eq!(say("admin", &slow, "hello").await.status, 200);
+}
+
 /// The network, or the patience of who asked, ended before the answer came.
 #[actix_web::test]
 async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {

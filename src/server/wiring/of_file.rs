@@ -1,0 +1,34 @@
+//! Tenants of the configuration's file for who may look at them: those that are served, and those that are not for their mistakes.
+
+use std::sync::Arc;
+
+use bellhop_console::ports::{File, FileIntegration, FileTenant};
+use bellhop_tenancy::settings::{TenantSettings, Written};
+
+use super::tenants::{Current, Origin, Served};
+
+/// What the file says by now.
+pub(crate) struct OfFile(pub(super) Arc<Current>);
+
+impl File for OfFile {
+    fn tenants(&self) -> Vec<FileTenant> {
+        let everybody = self.0.everybody();
+        let served = everybody.directory.all().iter().filter(|served| served.origin == Origin::File);
+        let served = served.map(|served| FileTenant {
+            name: served.settings.name.clone(),
+            integration: Some(Arc::clone(served) as Arc<dyn FileIntegration>),
+        });
+        let skipped = everybody.skipped.iter().map(|(name, _)| FileTenant { name: name.clone(), integration: None });
+        served.chain(skipped).collect()
+    }
+}
+
+impl FileIntegration for Served {
+    fn written(&self) -> &Written {
+        &self.written
+    }
+
+    fn settings(&self) -> &TenantSettings {
+        &self.settings
+    }
+}
