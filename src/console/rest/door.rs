@@ -6,17 +6,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use bellhop_tenancy::access::Author;
+use bellhop_tenancy::access::{Author, SignedIn};
+use bellhop_tenancy::store::KeyedRequest;
 
 use super::asked::{Asked, Body, read_query};
 use super::idempotency;
-use super::room::Room;
+use super::room::{Place, Room};
 use super::route::{Gives, Outcome, Route, Takes};
 use super::{Ports, answers, body, conditions, of_file};
 use crate::problem::Problem;
@@ -59,42 +60,103 @@ pub(super) async fn serve(
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let began = std::time::Instant::now();
     let id = answers::request_id();
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let Some(at) = house.routes.iter().position(|route| route.path == path && route.method == *method) else {
         return answers::finish(Problem::method_not_allowed(&house.allowed(path)).error_response(), &id);
     };
-    let (route, who) = (&house.routes[at], house.ports.door.who(&request).await);
-    let outcome = match &who {
-        Err(problem) => Err(problem.clone()),
-        Ok(by) => admitted(&house, at, by.clone(), &request, payload).await,
+    let who = house.ports.door.who(&request).await;
+    let line = Line::of(&house.routes[at], who.as_ref().ok(), &id);
+    let outcome = match who {
+        Err(problem) => line.ends(Err(problem)),
+        Ok(by) => match admitted(&house, at, &by, &request, payload).await {
+            Err(problem) => line.ends(Err(problem)),
+            Ok(admitted) => carried_out(house, at, admitted, line).await,
+        },
     };
     let response = outcome.map_or_else(|problem| problem.error_response(), |given| answers::answer(&request, given));
-    if !method.is_safe() {
-        tell(route, who.as_ref().ok(), &response, &id, began.elapsed());
-    }
     answers::finish(response, &id)
 }
 
-/// One line for each request that may have changed something: who asked what, and what came of it. Never what it said.
-fn tell(route: &Route, who: Option<&Author>, response: &HttpResponse, id: &str, took: Duration) {
-    let user = who.and_then(|by| by.signed_in.user()).map(|user| user.to_string()).unwrap_or_default();
-    let tenant = who.and_then(|by| by.signed_in.scope().tenant()).map(|tenant| tenant.to_string()).unwrap_or_default();
-    tracing::info!(
-        request = id,
-        method = route.method.as_str(),
-        route = route.path,
-        status = response.status().as_u16(),
-        user,
-        tenant,
-        took_ms = took.as_millis() as u64,
-        "REST request"
-    );
+/// One line in the log for each request that may have changed something: who asked what, and what came of it. Never what it said.
+struct Line {
+    is_written: bool,
+    request: String,
+    method: Method,
+    route: &'static str,
+    user: String,
+    tenant: String,
+    began: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Line {
+    fn of(route: &Route, who: Option<&Author>, id: &str) -> Self {
+        let signed_in = who.map(|by| &by.signed_in);
+        let user = signed_in.and_then(SignedIn::user).map(|user| user.to_string()).unwrap_or_default();
+        let tenant = signed_in.and_then(|who| who.scope().tenant());
+        Self {
+            is_written: !route.method.is_safe(),
+            request: id.to_owned(),
+            method: route.method.clone(),
+            route: route.path,
+            user,
+            tenant: tenant.map(|tenant| tenant.to_string()).unwrap_or_default(),
+            began: Instant::now(),
+            status: None,
+        }
+    }
+
+    /// This came of it.
+    fn ends(mut self, outcome: Outcome) -> Outcome {
+        self.status = Some(match &outcome {
+            Ok(given) => given.status,
+            Err(problem) => problem.status(),
+        });
+        outcome
+    }
+}
+
+/// Whoever asks may go away at any moment: then the line says that.
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_written {
+            return;
+        }
+        let Self { request, route, user, tenant, .. } = self;
+        let (method, took_ms) = (self.method.as_str(), self.began.elapsed().as_millis() as u64);
+        match self.status.map(|status| status.as_u16()) {
+            Some(status) => tracing::info!(request, method, route, status, user, tenant, took_ms, "REST request"),
+            None => tracing::info!(
+                request,
+                method,
+                route,
+                user,
+                tenant,
+                took_ms,
+                "REST request: whoever sent it went away before it was answered"
+            ),
+        }
+    }
+}
+
+/// A request that may be carried out.
+struct Admitted {
+    asked: Asked,
+    /// Its `Idempotency-Key`, if it has one.
+    keyed: Option<KeyedRequest>,
+    /// For itself, and for a trial.
+    room: (Place, Option<Place>),
 }
 
 /// The request of somebody who is signed in.
-async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpRequest, payload: Payload) -> Outcome {
+async fn admitted(
+    house: &House,
+    at: usize,
+    by: &Author,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Admitted, Problem> {
     let route = &house.routes[at];
     if by.signed_in.role() < route.least {
         return Err(Problem::forbidden("your role does not allow this"));
@@ -108,7 +170,6 @@ async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpReque
     };
     let of_request = place(&house.room, "too many requests are being answered")?;
     let of_trial = route.is_trial.then(|| place(&house.trials, "too many services are being tried")).transpose()?;
-    let room = (of_request, of_trial);
     let headers = request.headers();
     accepts(headers, route)?;
     let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
@@ -119,19 +180,25 @@ async fn admitted(house: &Arc<House>, at: usize, by: Author, request: &HttpReque
     let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
     let keyed = key.map(|key| {
         let asked = format!("{} {}?{}", route.method, request.path(), request.query_string());
-        idempotency::request(&by, &asked, &key, &fingerprint, at_unix_ms)
+        idempotency::request(by, &asked, &key, &fingerprint, at_unix_ms)
     });
     let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
     if !route.method.is_safe() && !route.is_trial && asked.is_of_file() {
         return Err(of_file::refused());
     }
-    let Some(keyed) = keyed else { return within(ANSWER_WITHIN, (route.answerer)(asked)).await };
+    Ok(Admitted { asked, keyed, room: (of_request, of_trial) })
+}
+
+async fn carried_out(house: Arc<House>, at: usize, admitted: Admitted, line: Line) -> Outcome {
+    let Admitted { asked, keyed, room } = admitted;
+    let Some(keyed) = keyed else {
+        return line.ends(within(ANSWER_WITHIN, (house.routes[at].answerer)(asked)).await);
+    };
     // What has begun under a key is settled, though whoever asked went away or was told that no answer came.
-    let house = Arc::clone(house);
     let settled = actix_web::rt::spawn(async move {
-        let (_room, route) = (room, &house.routes[at]);
+        let (_room, route, by) = (room, &house.routes[at], asked.by.clone());
         let carried_out = within(SETTLED_WITHIN, (route.answerer)(asked));
-        idempotency::once(&house.ports.store, &by, route, &keyed, carried_out).await
+        line.ends(idempotency::once(&house.ports.store, &by, route, &keyed, carried_out).await)
     });
     within(ANSWER_WITHIN, async { settled.await.unwrap_or_else(|_| Err(Problem::internal())) }).await
 }

@@ -1,7 +1,8 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a POST that may be sent twice.
 //!
 //! Invariant: of requests of one user under one key and route the first alone is carried out, and what it was answered is kept only
-//! if all went well: what was refused may be sent again. An answer that shows something once is not kept at all.
+//! if all went well: what was refused may be sent again. Of what failed it is not known whether it was done: it stays begun. An answer that
+//! shows something once is not kept at all.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -73,8 +74,12 @@ pub(super) async fn once(
     match store.begin(by, request).await? {
         Begun::First => {
             let outcome = carried_out.await;
-            let kept = outcome.as_ref().ok().map(|given| kept(route, given));
-            if let Err(error) = store.settle(&request.name, kept).await {
+            let answer = match &outcome {
+                Ok(given) => Some(kept(route, given)),
+                Err(problem) if problem.status().is_client_error() || route.is_trial => None,
+                Err(_) => return outcome,
+            };
+            if let Err(error) = store.settle(&request.name, answer).await {
                 // It was done, or was not: who sends it again is told that this is not known.
                 tracing::warn!(%error, "the answer of a request with a key is not kept");
             }

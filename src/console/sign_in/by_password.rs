@@ -54,9 +54,8 @@ async fn sign_in(request: HttpRequest, body: Body<SignInBody>) -> Result<HttpRes
             tracing::warn!(%error, "a password could not be hashed anew");
         }
     }
-    let response = sign_in.begin(&request, arrival, row.user, StatusCode::OK).await?;
-    sign_in.notes.succeeded(&sign_in.ports, &login, &from).await;
-    Ok(response)
+    let began = sign_in.begin(&request, arrival, row.user, StatusCode::OK).await;
+    sign_in.noted(&login, &from, began).await
 }
 
 /// `PUT /session/password`: other sessions of theirs end.
@@ -87,6 +86,15 @@ impl SignIn {
         let mut salt = [0; password::SALT_BYTES];
         (self.random)(&mut salt);
         self.hashing.hash(password, salt).await
+    }
+
+    /// Notes whether the session of somebody who is who they say began.
+    pub(super) async fn noted<T>(&self, login: &str, from: &str, began: Result<T, Problem>) -> Result<T, Problem> {
+        match began {
+            Ok(_) => self.notes.succeeded(&self.ports, login, from).await,
+            Err(_) => self.failed(login, from).await,
+        }
+        began
     }
 
     /// Somebody did not sign in.

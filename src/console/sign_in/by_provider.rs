@@ -102,6 +102,19 @@ async fn come_back(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(response)
 }
 
+/// Nobody is signed in, and why.
+struct Unknown {
+    /// The login of who may not; empty where nobody is known.
+    login: String,
+    problem: Problem,
+}
+
+impl From<Problem> for Unknown {
+    fn from(problem: Problem) -> Self {
+        Self { login: String::new(), problem }
+    }
+}
+
 impl SignIn {
     fn provider(&self) -> Result<&dyn IdentityProvider, Problem> {
         self.ports.provider.as_deref().ok_or_else(|| {
@@ -145,16 +158,16 @@ impl SignIn {
         let from = arrival.address.to_string();
         match self.identified(&from, began, came).await {
             Ok((user, login)) => {
-                let (_, cookie) = self.begin_session(request, arrival, user).await?;
-                self.notes.succeeded(&self.ports, &login, &from).await;
+                let session = self.begin_session(request, arrival, user).await;
+                let (_, cookie) = self.noted(&login, &from, session).await?;
                 let to = format!("{}{}", self.settings.public_url, began.wanted.return_to);
                 let mut response = HttpResponse::SeeOther();
                 response.insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store"));
                 Ok(response.append_header((SET_COOKIE, cookie)).finish())
             }
-            Err(problem) => {
+            Err(Unknown { login, problem }) => {
                 if problem.status().is_client_error() {
-                    self.failed("", &from).await;
+                    self.failed(&login, &from).await;
                 }
                 Err(problem)
             }
@@ -162,15 +175,15 @@ impl SignIn {
     }
 
     /// Which user the provider names: its identifier and login.
-    async fn identified(&self, from: &str, began: &Authorization, came: CameBack) -> Result<(Id, String), Problem> {
+    async fn identified(&self, from: &str, began: &Authorization, came: CameBack) -> Result<(Id, String), Unknown> {
         let provider = self.provider()?;
         let refused = |why: &str| self.not_identified(&NotIdentified::Refused(why.to_owned()));
         if came.iss.is_some_and(|issuer| issuer != provider.issuer()) {
-            return Err(refused("another one answered"));
+            return Err(refused("another one answered").into());
         }
         if let Some(error) = came.error {
             let plain = error.chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c));
-            return Err(refused(&format!("`{}`", plain.take(ERROR_SHOWN).collect::<String>())));
+            return Err(refused(&format!("`{}`", plain.take(ERROR_SHOWN).collect::<String>())).into());
         }
         let code = came.code.filter(|code| !code.is_empty()).ok_or_else(|| refused("it gave no code"))?;
         // Before the code is shown: it is good once.
@@ -190,11 +203,17 @@ impl SignIn {
             let user = self.accepted(&hash, user, from).await?;
             return Ok((user.id, user.login));
         }
-        let known = self.ports.sign_ins.open_id_user(&identity.issuer, &identity.subject).await?;
-        let known = known.filter(|user| user.enabled).ok_or_else(|| {
-            Problem::forbidden("nobody here is who the identity provider names: open the link of an invitation first")
-        })?;
-        Ok((known.id, known.login))
+        let known =
+            self.ports.sign_ins.open_id_user(&identity.issuer, &identity.subject).await.map_err(Problem::from)?;
+        match known {
+            Some(user) if user.enabled => Ok((user.id, user.login)),
+            // Who may not sign in is told no more than who is nobody.
+            other => {
+                let why = "nobody here is who the identity provider names: open the link of an invitation first";
+                let login = other.map(|user| user.login).unwrap_or_default();
+                Err(Unknown { login, problem: Problem::forbidden(why) })
+            }
+        }
     }
 
     /// Nobody is signed in; a server that cannot ask says so in its log too.

@@ -196,7 +196,7 @@ impl SignIns for Kept {
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>> {
         let state = self.state();
         let shown = Some((issuer.to_owned(), subject.to_owned()));
-        answer(Ok(state.users.iter().find(|user| user.enabled && user.open_id == shown).map(kept_user)))
+        answer(Ok(state.users.iter().find(|user| user.open_id == shown).map(kept_user)))
     }
 
     fn credential<'a>(

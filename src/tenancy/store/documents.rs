@@ -169,7 +169,8 @@ pub trait Documents: Send + Sync {
     /// Deletes one that nothing uses.
     fn delete_document<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, seen: Revision) -> Answer<'a, ()>;
 
-    /// Keeps what came of a test of one; no revision and no change is made of it.
+    /// Keeps what came of a test of one, if it is of what the document says and began after the last that is kept; no revision and no
+    /// change is made of it.
     fn keep_test<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, test: LastTest) -> Answer<'a, ()>;
 
     /// The secrets of one, opened: for who asks its service on behalf of the author, which the audit is told.

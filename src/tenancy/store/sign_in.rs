@@ -42,7 +42,7 @@ pub trait SignIns: Send + Sync {
     /// Keeps a newer hash of the same password, if the hash is still the one that it was made instead of; no session ends.
     fn keep_rehashed<'a>(&'a self, user: Id, was: &'a str, phc: &'a str) -> Answer<'a, ()>;
 
-    /// The user that a provider calls so, if they may sign in.
+    /// The user that a provider calls so, whether or not they may sign in.
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>>;
 
     /// The session or token with this hash, of somebody who may sign in. Notes that it was shown, once in a minute. A session that was

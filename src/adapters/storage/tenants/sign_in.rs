@@ -29,7 +29,7 @@ const REHASH: &str = "UPDATE users SET password = $3 WHERE id = $1 AND password 
 const END_OTHERS: &str = "DELETE FROM credentials WHERE user_id = $1 AND kind = 'session' AND id <> $2";
 const OF_IDENTITY: &str = "SELECT u.id, u.login, u.tenant, u.role, u.password, u.enabled, u.created_unix_ms,
     u.changed_unix_ms, u.revision FROM users u JOIN identities i ON i.user_id = u.id
-    WHERE i.issuer = $1 AND i.subject = $2 AND u.enabled = 1";
+    WHERE i.issuer = $1 AND i.subject = $2";
 const CREDENTIAL: &str = "SELECT c.id, c.hash, u.id, u.login, c.tenant, c.role, u.tenant, u.role, c.seen_unix_ms,
     c.expires_unix_ms FROM credentials c JOIN users u ON u.id = c.user_id
     WHERE c.hash = $1 AND c.kind = $2 AND u.enabled = 1 AND c.expires_unix_ms > $3";

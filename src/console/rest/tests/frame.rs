@@ -3,6 +3,10 @@
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::*;
+use crate::rest::given::Given;
+use crate::rest::idempotency;
+use actix_web::http::StatusCode;
+use bellhop_tenancy::store::TenantStore;
 
 /// A route that is in the table is served, documented, and asks for its least role.
 #[actix_web::test]
@@ -106,6 +110,31 @@ async fn a_request_with_a_key_is_carried_out_once() {
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert!(statuses == [201, 201] || statuses == [201, 409], "{statuses:?}");
+}
+
+/// A database that is away when it should say that it has written may have written.
+#[actix_web::test]
+async fn what_failed_may_have_been_done_and_is_not_carried_out_again() {
+    let store: Arc<dyn TenantStore> = Arc::new(House::new().await.store);
+    let by = Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() };
+    let post = || Route::post("/x", Role::Admin, "x", |_| async { Ok(Given::done()) });
+    for (status, route, again) in [
+        (503, post(), Some(409)),
+        (500, post(), Some(409)),
+        (409, post(), None),
+        (422, post(), None),
+        (502, post().is_trial(), None),
+        (503, post().is_trial(), None),
+    ] {
+        let key = format!("{status} {}", route.is_trial);
+        let request = idempotency::request(&by, "POST /x", &key, &[], 1);
+        let status = StatusCode::from_u16(status).expect("a status");
+        let failed = std::future::ready(Err(Problem::new(status, "x")));
+        let first = idempotency::once(&store, &by, &route, &request, failed).await.err().expect("it failed");
+        assert_eq!(first.status(), status);
+        let second = idempotency::once(&store, &by, &route, &request, std::future::ready(Ok(Given::done()))).await;
+        assert_eq!(second.err().map(|problem| problem.status().as_u16()), again, "{key}");
+    }
 }
 
 #[actix_web::test]

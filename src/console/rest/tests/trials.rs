@@ -101,11 +101,66 @@ async fn who_waits_for_slow_services_holds_up_their_own_trials_alone() {
     assert_eq!(say("admin", &slow, "hello").await.status, 200);
 }
 
+/// Lines that were logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().expect("no panic").clone();
+        String::from_utf8(bytes)
+            .expect("text")
+            .lines()
+            .filter(|line| line.contains("REST request"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[actix_web::test]
+async fn a_request_that_nobody_waits_for_has_its_line_too() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let log = Log::default();
+    let read = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let _reading = tracing::subscriber::set_default(read);
+    let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
+    let asked = Box::pin(house.post("admin", &path, json!({"text": "wait"})));
+    let began = Box::pin(house.calls.began.notified());
+    drop(futures_util::future::select(asked, began).await);
+    let [told] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    assert!(told.contains("went away before it was answered") && told.contains("/assistants/{id}/try"), "{told}");
+    assert_eq!(house.get("admin", "/plans").await.status, 200);
+    assert_eq!(log.lines().len(), 1, "what changes nothing has none");
+}
+
 /// The network, or the patience of who asked, ended before the answer came.
 #[actix_web::test]
 async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {
     let house = House::new().await;
     let line = furnish(&house, "admin", "phone").await;
+    let log = Log::default();
+    let read = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let _reading = tracing::subscriber::set_default(read);
     let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
     let say = || {
         of("admin", Method::POST, &path).set_json(json!({"text": "wait"})).insert_header(("Idempotency-Key", "\"k\""))
@@ -122,6 +177,9 @@ async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {
         let again = house.ask(say()).await;
         if again.status != 409 {
             assert_eq!((again.status, &again.body["responses"][0]["said"]), (200, &json!("wait")), "{again:?}");
+            let lines = log.lines();
+            let done = lines.iter().filter(|line| line.contains("status=200")).count();
+            assert_eq!(done, 2, "the first, which nobody waited for, and the last: {lines:?}");
             return;
         }
         tokio::task::yield_now().await;

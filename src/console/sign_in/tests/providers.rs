@@ -92,6 +92,10 @@ async fn what_comes_back_wrong_signs_nobody_in() {
         assert_eq!(answer.cookies.len(), usize::from(![400, 503].contains(&status)), "the sign-in is over: {query}");
         let noted = house.kept.state().notes.len() - before;
         assert_eq!(noted, usize::from([401, 403].contains(&status)), "{query}");
+        if query.contains(&code("43", &browser.nonce)) {
+            let note = house.kept.state().notes.last().cloned();
+            assert_eq!(note, Some(("gone".to_owned(), "127.0.0.1".to_owned(), false)), "whose account it was");
+        }
         house.kept.pass(Duration::from_secs(10));
     }
     let another = back(&house, &other.cookie, &format!("state={}", other.state)).await;

@@ -34,6 +34,13 @@ pub(super) async fn a_test_is_of_what_was_tested(home: &impl Home) {
     );
     let listed = store.documents(&a.scope(), KeptKind::Assistant, FIRST).await.expect("answers").items.remove(0);
     assert_eq!(listed.last_test, found.last_test);
+    for (late, what) in [
+        (LastTest { at_unix_ms: 6, ..test(&found, false) }, "one that began before and took longer"),
+        (LastTest { fingerprint: "0".repeat(64), at_unix_ms: 8, ..test(&found, false) }, "one of what it said before"),
+    ] {
+        store.keep_test(&a.admin, found.kind, found.id, late).await.expect("answers");
+        assert_eq!(seen(&a.assistant).await.last_test, found.last_test, "{what}");
+    }
     // Of an integration its connection was tested.
     let other = |json: &str| NewDocument {
         uses: vec![a.assistant.id, a.service.id],

@@ -212,18 +212,24 @@ pub(super) async fn a_session_that_nobody_shows_is_over(home: &impl Home) {
 pub(super) async fn who_signs_in_by_a_provider_is_known_by_what_it_says(home: &impl Home) {
     let (store, by) = (home.store().await, operator());
     let expires_unix_ms = unix_now_ms() + DAY_MS;
-    let invite = async |name: &str| {
+    let invite = async |name: &str, subject: &str| {
         let new = Invitation { login: name.into(), standing: Standing::Operator, hash: hash(name), expires_unix_ms };
         store.invite(&by, new).await.expect("invited");
-        let open_id = Some(("https://id.example".to_owned(), "42".to_owned()));
+        let open_id = Some(("https://id.example".to_owned(), subject.to_owned()));
         store.accept(&hash(name), NewUser { login: name.into(), password_phc: None, open_id }, FROM).await
     };
-    let made = invite("a").await.expect("accepted");
+    let made = invite("a", "42").await.expect("accepted");
     let way = SignInWay::OpenId { issuer: "https://id.example".into(), subject: "42".into() };
     assert_eq!(made.ways, [way]);
     let found = store.open_id_user("https://id.example", "42").await.expect("answers");
     assert_eq!(found, Some(made.clone()));
     assert_eq!(store.open_id_user("https://id.example", "43").await.expect("answers"), None);
-    assert_eq!(told(invite("b").await), "whom the provider names is a user already");
-    assert_eq!(store.users(&by.signed_in.scope(), FIRST).await.expect("answers").items, [made]);
+    assert_eq!(told(invite("b", "42").await), "whom the provider names is a user already");
+    assert_eq!(store.users(&by.signed_in.scope(), FIRST).await.expect("answers").items, [made.clone()]);
+    invite("c", "44").await.expect("an operator who stays");
+    let off = UserChange { enabled: Some(false), ..UserChange::default() };
+    store.change_user(&by, made.id, made.stamp.revision, off).await.expect("changed");
+    let found =
+        store.open_id_user("https://id.example", "42").await.expect("answers").expect("it is known whose it is");
+    assert!(!found.enabled);
 }
