@@ -10,15 +10,20 @@ use bellhop_rehearsal::flow::Stop;
 use bellhop_sip::hop::Transport;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 #[path = "support/callers.rs"]
 mod callers;
 #[path = "support/node.rs"]
 #[allow(dead_code)] // what other tests need of it
 mod node;
+#[path = "support/rest.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod rest;
 
 use callers::{Callers, plan};
 use node::{Node, SCRIPT, config, folder, stand_in, with_many_ports};
+use rest::Client;
 
 const CALLS: usize = 20;
 const CHANGES: usize = 200;
@@ -205,6 +210,50 @@ fn what_is_refused_stays_as_it_was_and_is_told_by_name() {
     assert!(!reloaded.node.get("/readyz").contains("not served"));
     reloaded.loses("bellhop_tenant_skipped{tenant=\"taker\"}");
     reloaded.ends(callers);
+}
+
+/// REST shows the file as it is served by now, and changes nothing of it.
+#[test]
+fn what_the_file_says_is_listed_as_it_is_served_and_changed_in_the_file_alone() {
+    let mut reloaded = Reloaded::start();
+    let client = Client::operator(&reloaded.node);
+    let items = |path: &str| {
+        let listed = client.get(path);
+        listed.body["items"].as_array().unwrap_or_else(|| panic!("{listed:?}")).clone()
+    };
+    let names = || -> Vec<(Value, Value)> {
+        let mut all: Vec<(Value, Value)> =
+            items("/tenants").iter().map(|one| (one["name"].clone(), one["applied"]["told"].clone())).collect();
+        all.sort_by_key(|(name, _)| name.to_string());
+        all
+    };
+    assert_eq!(names(), [(json!("acme"), json!("1 of 1 nodes"))]);
+    let tenant = items("/tenants").remove(0);
+    let (integration, number) = (items("/integrations").remove(0), items("/numbers").remove(0));
+    assert!([&tenant, &integration, &number].iter().all(|one| one["from_file"] == true));
+    assert_eq!((&number["number"], &number["integration"]), (&json!("+18005550123"), &integration["id"]));
+    assert_eq!(integration["settings"]["assistant"]["script"], "script.yaml");
+    let connect = &integration["settings"]["connect"];
+    assert_eq!((&connect["instance_arn"], &connect["secret_access_key"]), (&json!(node::INSTANCE), &Value::Null));
+    let path = format!("/integrations/{}", integration["id"].as_str().expect("an id"));
+    let tested = client.post(&format!("{path}/test-connection"), Value::Null);
+    assert_eq!((tested.status, &tested.body["valid"]), (200, &json!(true)), "{tested:?}");
+    let seen = [("If-Match", "\"0\""), ("Content-Type", "application/merge-patch+json")];
+    let refused = client.ask("PATCH", &path, &seen, json!({"name": "other"}));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    let other = format!("/assistants?tenant={}", tenant["id"].as_str().expect("an id"));
+    assert_eq!(client.post(&other, json!({"name": "x", "settings": {}})).status, 409);
+
+    let (guest, head, acme) =
+        (reloaded.tenant("guest", "+18005550124", SCRIPT), reloaded.head.clone(), reloaded.acme.clone());
+    let bad = guest.replace("kind = \"flite\"", "kind = \"nobody\"");
+    assert_eq!(reloaded.reads(&format!("{head}{acme}{bad}")), "in_part");
+    assert_eq!(names()[1], (json!("guest"), json!("0 of 1 nodes")), "it is not served for its mistakes");
+    assert_eq!(items("/integrations").len(), 1);
+    assert_eq!(reloaded.reads(&format!("{head}{guest}")), "applied");
+    assert_eq!(names(), [(json!("guest"), json!("1 of 1 nodes"))]);
+    assert_eq!(items("/numbers")[0]["number"], "+18005550124");
+    assert_eq!(client.get(&path).status, 404, "it is gone");
 }
 
 #[test]

@@ -244,10 +244,10 @@ mod tests {
         let trials = TryOut::new(Aws::default());
         let all = u32::try_from(OPENED_AT_ONCE).expect("few");
         let others = Arc::clone(&trials.opening).acquire_many_owned(all).await.expect("free");
-        let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
-        assert_eq!(trials.service(voice()).await, Err(Failed::Untried(NOT_OPENED)));
+        let ears = || settings(r#""speech_to_text": {"kind": "counting"}"#);
+        assert_eq!(trials.service(ears()).await, Err(Failed::Untried(NOT_OPENED)));
         drop(others);
-        assert!(trials.service(voice()).await.is_ok());
+        assert_eq!(trials.service(ears()).await, Ok("counting listens".to_owned()));
     }
 
     #[actix_rt::test]

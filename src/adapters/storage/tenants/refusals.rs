@@ -105,7 +105,8 @@ async fn note(change: &mut Change, refusals: Vec<NewRefusal>) -> Result<(), Stor
         }
         let mut there = vec![];
         for tenant in std::mem::take(&mut refusal.tenants) {
-            if change.look(THERE, args![&tenant.to_string()]).await?.is_some() {
+            // Whose it is that stands in a file is not for the store to know.
+            if tenant.0.is_of_file() || change.look(THERE, args![&tenant.to_string()]).await?.is_some() {
                 there.push(tenant.to_string());
             }
         }
