@@ -251,7 +251,7 @@ impl Route {
     }
 
     /// It asks somebody's service, and leaves what it names as it is.
-    pub(super) fn is_trial(mut self) -> Self {
+    pub(super) fn tries(mut self) -> Self {
         self.is_trial = true;
         self
     }

@@ -107,7 +107,7 @@ struct Request {
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>().is_trial(),
+        Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>().tries(),
         Route::get(
             "/services/{id}/offers",
             Role::Admin,
@@ -116,12 +116,12 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .lists::<Offered>()
         .may(NOT_ANSWERED)
-        .is_trial(),
+        .tries(),
         Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
             .takes::<Said>()
             .gives::<Replied>()
             .may(NOT_ANSWERED)
-            .is_trial(),
+            .tries(),
         Route::post(
             "/integrations/{id}/test-connection",
             Role::Admin,
@@ -129,7 +129,7 @@ pub(super) fn routes() -> Vec<Route> {
             connection,
         )
         .gives::<Connection>()
-        .is_trial(),
+        .tries(),
     ]
 }
 

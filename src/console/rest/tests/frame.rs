@@ -123,8 +123,8 @@ async fn what_failed_may_have_been_done_and_is_not_carried_out_again() {
         (500, post(), Some(409)),
         (409, post(), None),
         (422, post(), None),
-        (502, post().is_trial(), None),
-        (503, post().is_trial(), None),
+        (502, post().tries(), None),
+        (503, post().tries(), None),
     ] {
         let key = format!("{status} {}", route.is_trial);
         let request = idempotency::request(&by, "POST /x", &key, &[], 1);
