@@ -1,4 +1,4 @@
-//! `assistants`, `services` and `integrations`: documents of settings, each with a name.
+//! `assistants`, `services`, `integrations` and `drafts` of these: documents of settings, each with a name.
 //!
 //! Invariant: what a document says is judged before it is kept, with all that it is used with (`judging.rs`), in the words that the
 //! configuration's file is told; a secret goes in and never comes out: what is shown of one is where it stands and when it was set.
@@ -147,6 +147,19 @@ pub(super) const INTEGRATIONS: Sort = Sort {
     ],
 };
 
+pub(super) const DRAFTS: Sort = Sort {
+    kind: KeptKind::Draft,
+    path: "/drafts",
+    one: "/drafts/{id}",
+    words: [
+        "Lists integrations that are not complete",
+        "Begins an integration: what it says is judged, what it lacks is not",
+        "Shows a draft",
+        "Changes a draft",
+        "Deletes a draft",
+    ],
+};
+
 pub(super) fn routes() -> Vec<Route> {
     let of = |sort: Sort| {
         let [lists, makes, shows, changes, deletes] = sort.words;
@@ -170,7 +183,9 @@ pub(super) fn routes() -> Vec<Route> {
         "Tells which nodes serve an integration as it is kept",
         serving,
     );
-    [ASSISTANTS, SERVICES, INTEGRATIONS].into_iter().flat_map(of).chain([serving.gives::<Serving>()]).collect()
+    let complete = Route::post("/drafts/{id}/complete", Role::Admin, "Makes an integration of a draft", complete);
+    let more = [serving.gives::<Serving>(), complete.gives::<Document>().conditional()];
+    [ASSISTANTS, SERVICES, INTEGRATIONS, DRAFTS].into_iter().flat_map(of).chain(more).collect()
 }
 
 impl Document {
@@ -338,6 +353,18 @@ async fn change(asked: Asked, sort: Sort) -> Outcome {
 fn new_document(sort: Sort, name: String, Good { apart, uses, instance }: Good) -> NewDocument {
     let instance = instance.as_ref().map(InstanceArn::key);
     NewDocument { kind: sort.kind, name, document: apart.document, secrets: apart.secrets, uses, instance }
+}
+
+/// What a draft says becomes an integration, whole, or stays as it is.
+async fn complete(asked: Asked) -> Outcome {
+    let kept = find(&asked, DRAFTS).await?;
+    let seen = asked.expect(kept.stamp.revision)?;
+    let judging = Judging::of(&asked, kept.tenant).await?;
+    // No number leads to it yet.
+    let good = judging.judge(KeptKind::Integration, None, &kept.document).await?;
+    let new = new_document(INTEGRATIONS, kept.name, good);
+    let made = asked.ports.store.complete_draft(&asked.by, kept.id, seen, new).await?;
+    Ok(Document::given(made))
 }
 
 async fn delete(asked: Asked, sort: Sort) -> Outcome {

@@ -79,7 +79,7 @@ pub(super) async fn serve(
 }
 
 /// One line in the log for each request that may have changed something: who asked what, and what came of it. Never what it said.
-struct Line {
+pub(super) struct Line {
     is_written: bool,
     request: String,
     method: Method,
@@ -91,7 +91,7 @@ struct Line {
 }
 
 impl Line {
-    fn of(route: &Route, who: Option<&Author>, id: &str) -> Self {
+    pub(super) fn of(route: &Route, who: Option<&Author>, id: &str) -> Self {
         let signed_in = who.map(|by| &by.signed_in);
         let user = signed_in.and_then(SignedIn::user).map(|user| user.to_string()).unwrap_or_default();
         let tenant = signed_in.and_then(|who| who.scope().tenant());
@@ -108,7 +108,7 @@ impl Line {
     }
 
     /// This came of it.
-    fn ends(mut self, outcome: Outcome) -> Outcome {
+    pub(super) fn ends(mut self, outcome: Outcome) -> Outcome {
         self.status = Some(match &outcome {
             Ok(given) => given.status,
             Err(problem) => problem.status(),
@@ -140,24 +140,19 @@ impl Drop for Line {
     }
 }
 
+/// Room for a request, and for a trial if it is one.
+type Places = (Place, Option<Place>);
+
 /// A request that may be carried out.
 struct Admitted {
     asked: Asked,
     /// Its `Idempotency-Key`, if it has one.
     keyed: Option<KeyedRequest>,
-    /// For itself, and for a trial.
-    room: (Place, Option<Place>),
+    room: Places,
 }
 
-/// The request of somebody who is signed in.
-async fn admitted(
-    house: &House,
-    at: usize,
-    by: &Author,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<Admitted, Problem> {
-    let route = &house.routes[at];
+/// Room for a request of somebody who may ask it.
+pub(super) fn entered(house: &House, route: &Route, by: &Author) -> Result<Places, Problem> {
     if by.signed_in.role() < route.least {
         return Err(Problem::forbidden("your role does not allow this"));
     }
@@ -170,6 +165,32 @@ async fn admitted(
     };
     let of_request = place(&house.room, "too many requests are being answered")?;
     let of_trial = route.is_trial.then(|| place(&house.trials, "too many services are being tried")).transpose()?;
+    Ok((of_request, of_trial))
+}
+
+/// A request that has been read, unless it would change what the file says.
+pub(super) fn not_of_file(route: &Route, asked: Asked) -> Result<Asked, Problem> {
+    match !route.method.is_safe() && !route.is_trial && asked.is_of_file() {
+        true => Err(of_file::refused()),
+        false => Ok(asked),
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn unix_now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// The request of somebody who is signed in.
+async fn admitted(
+    house: &House,
+    at: usize,
+    by: &Author,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Admitted, Problem> {
+    let route = &house.routes[at];
+    let room = entered(house, route, by)?;
     let headers = request.headers();
     accepts(headers, route)?;
     let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
@@ -177,16 +198,13 @@ async fn admitted(
     let key = if route.takes_keys() { idempotency::key(headers)? } else { None };
     let (body, fingerprint) = taken(route, headers, payload).await?;
     let path = request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let at_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    let at_unix_ms = unix_now_ms();
     let keyed = key.map(|key| {
         let asked = format!("{} {}?{}", route.method, request.path(), request.query_string());
         idempotency::request(by, &asked, &key, &fingerprint, at_unix_ms)
     });
     let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
-    if !route.method.is_safe() && !route.is_trial && asked.is_of_file() {
-        return Err(of_file::refused());
-    }
-    Ok(Admitted { asked, keyed, room: (of_request, of_trial) })
+    Ok(Admitted { asked: not_of_file(route, asked)?, keyed, room })
 }
 
 async fn carried_out(house: Arc<House>, at: usize, admitted: Admitted, line: Line) -> Outcome {
@@ -204,7 +222,7 @@ async fn carried_out(house: Arc<House>, at: usize, admitted: Admitted, line: Lin
 }
 
 /// An outcome that comes in time.
-async fn within(limit: Duration, outcome: impl Future<Output = Outcome>) -> Outcome {
+pub(super) async fn within(limit: Duration, outcome: impl Future<Output = Outcome>) -> Outcome {
     tokio::time::timeout(limit, outcome).await.unwrap_or_else(|_| {
         let detail = format!("no answer came within {} s: look what came of it", limit.as_secs());
         Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN))

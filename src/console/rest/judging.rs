@@ -1,7 +1,7 @@
 //! Whether settings could be served, with all that they would be served with.
 //!
-//! Invariant: an integration is judged whole, with its parts, its plan and what the server knows; a part is judged by itself, and in
-//! every integration that uses it. A mistake has the words of the one reader, and its place in the body where it stands there.
+//! Invariant: an integration is judged whole, with its parts, its plan and what the server knows; of a draft what it says and not what it lacks; a
+//! part is judged by itself, and in every integration that uses it. A mistake has the words of the one reader, and its place in the body where it stands there.
 
 use std::collections::BTreeMap;
 
@@ -65,15 +65,25 @@ impl<'a> Judging<'a> {
         Ok(Self { asked, tenant, plan, parts, integrations, scope })
     }
 
-    /// Judges settings that are to be kept, those of a document that there is or of a new one.
+    /// Judges settings that are to be kept, those of a document of this kind that there is or of a new one.
     pub(super) async fn judge(&self, kind: KeptKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
-        match kind.part() {
-            Some(part) => self.part(part, id, settings),
-            None => self.integration(id, settings).await,
+        match (kind.part(), kind) {
+            (Some(part), _) => self.part(part, id, settings),
+            (None, KeptKind::Draft) => {
+                let Good { apart, .. } =
+                    self.integration(None, settings, |mistake| !settings.says(&mistake.path)).await?;
+                Ok(Good { apart, uses: vec![], instance: None })
+            }
+            (None, _) => self.integration(id, settings, |_| false).await,
         }
     }
 
-    async fn integration(&self, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+    async fn integration(
+        &self,
+        id: Option<Id>,
+        settings: &Table,
+        forgiven: impl Fn(&Mistake) -> bool,
+    ) -> Result<Good, Problem> {
         let numbers = match id {
             Some(id) => self.asked.ports.store.numbers_of(&self.scope, id).await?.0,
             None => vec![],
@@ -82,7 +92,7 @@ impl<'a> Judging<'a> {
         let composed = Composed::new(&self.beside(&numbers), (id.unwrap_or(nobody()), settings), |kind, id| {
             self.parts.get(&id)?.as_part(kind)
         });
-        let read = self.judged(&composed);
+        let read = self.judged(&composed).forgiving(forgiven);
         let instance = read.settings.connect.as_ref().and_then(|connect| connect.instance_arn.parse().ok());
         let fault = |(of, mistake): (Id, Mistake)| match self.parts.get(&of) {
             Some(part) => Fault::at("#/settings", format!("{}: {mistake}", part.called())),

@@ -15,6 +15,7 @@ mod door;
 mod fields;
 mod given;
 mod idempotency;
+mod inquiry;
 mod judging;
 mod names;
 mod numbers;
@@ -49,6 +50,7 @@ use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
 use door::House;
+pub use inquiry::Inquiry;
 use route::Route;
 
 /// Finds out who asks: 401 if nobody is signed in, 403 if it may have been another site that had a browser ask.

@@ -130,6 +130,14 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .gives::<Connection>()
         .tries(),
+        Route::post(
+            "/drafts/{id}/test-connection",
+            Role::Admin,
+            "Tells the same of a draft; nothing is written",
+            connection_of_draft,
+        )
+        .gives::<Connection>()
+        .tries(),
     ]
 }
 
@@ -224,7 +232,15 @@ async fn connection(asked: Asked) -> Outcome {
         let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| faults(&mistakes, written))?;
         return Ok(Given::one(&Connection::of(&report, 0, asked.at_unix_ms)));
     }
-    let kept = find(&asked, KeptKind::Integration).await?;
+    tested(asked, KeptKind::Integration).await
+}
+
+async fn connection_of_draft(asked: Asked) -> Outcome {
+    tested(asked, KeptKind::Draft).await
+}
+
+async fn tested(asked: Asked, kind: KeptKind) -> Outcome {
+    let kept = find(&asked, kind).await?;
     let settings = opened(&asked, &kept).await?;
     has_connection(&settings)?;
     match asked.ports.trials.connection(settings).await {

@@ -232,6 +232,12 @@ impl Composed {
 }
 
 impl ComposedReading {
+    /// Without mistakes that somebody does not mind.
+    pub fn forgiving(mut self, forgiven: impl Fn(&Mistake) -> bool) -> Self {
+        self.mistakes.retain(|(_, mistake)| !forgiven(mistake));
+        self
+    }
+
     /// The integration's own document without its secrets, as it is kept.
     pub fn set_apart(self) -> Result<SetApart, Vec<(Id, Mistake)>> {
         if self.mistakes.is_empty() { Ok(SetApart::of(self.own, self.secrets)) } else { Err(self.mistakes) }

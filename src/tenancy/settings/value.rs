@@ -53,6 +53,11 @@ impl Table {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Whether anything stands at a path.
+    pub fn says(&self, path: &str) -> bool {
+        self.clone().at_mut(path).is_some()
+    }
+
     /// What stands at a path like `sip.sources[2]`, to be changed.
     pub fn at_mut(&mut self, path: &str) -> Option<&mut Value> {
         // A key may hold a dot (the name of a header does now and then): the longest that fits is meant.

@@ -24,15 +24,17 @@ pub enum KeptKind {
     Service,
     /// The rest of it, with the identifiers of its assistants and services.
     Integration,
+    /// An integration as far as somebody has said it: nobody serves it, and it uses nothing.
+    Draft,
 }
 
 impl KeptKind {
-    /// What an integration may name in a list; nothing for an integration.
+    /// What an integration may name in a list; nothing for an integration, whole or not.
     pub fn part(self) -> Option<PartKind> {
         match self {
             Self::Assistant => Some(PartKind::Assistant),
             Self::Service => Some(PartKind::Service),
-            Self::Integration => None,
+            Self::Integration | Self::Draft => None,
         }
     }
 }
@@ -80,6 +82,7 @@ impl Kept {
             KeptKind::Assistant => "assistant",
             KeptKind::Service => "service",
             KeptKind::Integration => "integration",
+            KeptKind::Draft => "draft",
         };
         format!("{sort} `{}`", self.name)
     }
@@ -89,10 +92,10 @@ impl Kept {
         self.last_test.as_ref().filter(|test| test.fingerprint == self.fingerprint())
     }
 
-    /// Of what a test looks at: of an integration its section `connect`, of others all; with the times at which secrets were set. SHA-256 in
+    /// Of what a test looks at: of an integration, whole or not, its section `connect`, of others all; with the times at which secrets were set. SHA-256 in
     /// hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        let looked_at = |key: &str| self.kind != KeptKind::Integration || key == CONNECT;
+        let looked_at = |key: &str| self.kind.part().is_some() || key == CONNECT;
         let document: Table = self
             .document
             .iter()
@@ -164,6 +167,15 @@ pub trait Documents: Send + Sync {
         seen: Revision,
         document: NewDocument,
         changed: Vec<String>,
+    ) -> Answer<'a, Kept>;
+
+    /// Makes an integration of a draft whose revision is this: it keeps identifier, secrets and test.
+    fn complete_draft<'a>(
+        &'a self,
+        by: &'a Author,
+        id: Id,
+        seen: Revision,
+        integration: NewDocument,
     ) -> Answer<'a, Kept>;
 
     /// Deletes one that nothing uses.

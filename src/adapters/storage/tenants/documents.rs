@@ -42,7 +42,7 @@ const INSERT: &str =
     changed_unix_ms, revision, change) VALUES ($1, $2, $3, $4, $5, $6, $10, $7, $8, $9, $10)";
 const UPDATE: &str =
     "UPDATE documents SET name = $2, document = $3, instance = $4, changed_unix_ms = $5, revision = $6,
-    change = $7 WHERE id = $1";
+    change = $7, kind = $8 WHERE id = $1";
 const USED: &str = "SELECT id FROM documents WHERE id = $1 AND tenant = $2 AND kind <> 'integration'";
 const FORGET_USES: &str = "DELETE FROM document_uses WHERE document = $1";
 const USE: &str = "INSERT INTO document_uses (document, uses) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -115,19 +115,19 @@ impl Documents for SqlTenants {
         document: NewDocument,
         changed: Vec<String>,
     ) -> Answer<'a, Kept> {
-        Box::pin(async move {
-            let secrets = NewSecrets::of(&document)?;
-            let scope = by.signed_in.scope();
-            let before = self.document(&scope, document.kind, id).await?;
-            let key = self.key_for(&scope, before.tenant, &secrets).await?;
-            let altered = async move {
-                let mut change = self.begin().await?;
-                let given = Given { id, seen, document, changed };
-                let altered = alter(&mut change, by, given, &secrets.sealed_by(key.as_deref())).await;
-                self.end(change, altered).await
-            };
-            answer(altered).await
-        })
+        let before = document.kind;
+        Box::pin(self.alter_document(by, Given { id, before, seen, document, changed }))
+    }
+
+    fn complete_draft<'a>(
+        &'a self,
+        by: &'a Author,
+        id: Id,
+        seen: Revision,
+        integration: NewDocument,
+    ) -> Answer<'a, Kept> {
+        let given = Given { id, before: KeptKind::Draft, seen, document: integration, changed: vec![] };
+        Box::pin(self.alter_document(by, given))
     }
 
     fn delete_document<'a>(&'a self, by: &'a Author, kind: KeptKind, id: Id, seen: Revision) -> Answer<'a, ()> {
@@ -159,9 +159,26 @@ impl Documents for SqlTenants {
     }
 }
 
+impl SqlTenants {
+    async fn alter_document(&self, by: &Author, given: Given) -> Result<Kept, StoreError> {
+        let secrets = NewSecrets::of(&given.document)?;
+        let scope = by.signed_in.scope();
+        let before = self.document(&scope, given.before, given.id).await?;
+        let key = self.key_for(&scope, before.tenant, &secrets).await?;
+        let altered = async move {
+            let mut change = self.begin().await?;
+            let altered = alter(&mut change, by, given, &secrets.sealed_by(key.as_deref())).await;
+            self.end(change, altered).await
+        };
+        answer(altered).await
+    }
+}
+
 /// What is said of a document that changes.
 struct Given {
     id: Id,
+    /// What it was of until now.
+    before: KeptKind,
     seen: Revision,
     document: NewDocument,
     changed: Vec<String>,
@@ -208,17 +225,22 @@ async fn alter(
     given: Given,
     secrets: &sealed::Sealed<'_>,
 ) -> Result<Kept, StoreError> {
-    let Given { id, seen, document, changed } = given;
+    let Given { id, before, seen, document, changed } = given;
     let (text, kind, scope) = (id.to_string(), document.kind, within(&by.signed_in.scope()));
-    let row = change.find(ONE, args![&text, word(kind), scope.as_deref()]).await?;
+    let is_another = before != kind;
+    let row = change.find(ONE, args![&text, word(before), scope.as_deref()]).await?;
     let (before, instance) = (kept_and_tested(&row)?, optional_text(&row, 9)?);
     newest_is(before.stamp.revision, seen)?;
     let (tenant, last_test) = (before.tenant, before.last_test);
     let written = check(change, (id, tenant), &document).await?;
+    if is_another {
+        let count = change.count(COUNT, args![&tenant.to_string(), word(kind)]).await?;
+        checks::room(count, OF_A_TENANT_MAX)?;
+    }
     let stamp = change.next_stamp(before.stamp);
     let Stamp { changed_unix_ms, revision, change: number, .. } = stamp;
     let new_instance = written.instance.as_deref();
-    let all = args![&text, &document.name, &written.json, new_instance, changed_unix_ms, revision, number];
+    let all = args![&text, &document.name, &written.json, new_instance, changed_unix_ms, revision, number, word(kind)];
     change.execute(UPDATE, all).await?;
     if written.instance != instance {
         integrations::move_numbers(change, id, new_instance).await?;
@@ -227,7 +249,7 @@ async fn alter(
     write_uses(change, &text, &written.uses).await?;
     let secrets = secrets.write(change, tenant, id).await?;
     let NewDocument { name, document, .. } = document;
-    note(change, by, "change", kind, (tenant, id), changed).await?;
+    note(change, by, if is_another { "add" } else { "change" }, kind, (tenant, id), changed).await?;
     Ok(Kept { id, tenant, kind, name, document, secrets, last_test, stamp })
 }
 
@@ -357,6 +379,7 @@ fn kind(row: &Row, column: usize) -> Result<KeptKind, Trouble> {
         "assistant" => KeptKind::Assistant,
         "service" => KeptKind::Service,
         "integration" => KeptKind::Integration,
+        "draft" => KeptKind::Draft,
         _ => return Err(Trouble::Unexpected { column }),
     })
 }
@@ -366,6 +389,7 @@ pub(super) fn word(kind: KeptKind) -> &'static str {
         KeptKind::Assistant => "assistant",
         KeptKind::Service => "service",
         KeptKind::Integration => "integration",
+        KeptKind::Draft => "draft",
     }
 }
 
@@ -374,5 +398,6 @@ fn article(kind: KeptKind) -> &'static str {
         KeptKind::Assistant => "an assistant",
         KeptKind::Service => "a service",
         KeptKind::Integration => "an integration",
+        KeptKind::Draft => "a draft",
     }
 }

@@ -57,6 +57,47 @@ async fn a_secret_goes_in_and_never_comes_out() {
     assert_eq!((changed.status, &changed.body["secrets"]), (200, &json!([])), "{changed:?}");
 }
 
+/// What somebody sets up step by step, with a night between two.
+#[actix_web::test]
+async fn a_draft_is_judged_by_what_it_says_and_completed_whole_or_not_at_all() {
+    let house = House::new().await;
+    let (assistant, services) = parts(&house, "admin", "phone").await;
+    let draft = house.post("admin", "/drafts", json!({"name": "line", "settings": {}})).await;
+    assert_eq!(draft.status, 201, "{draft:?}");
+    let path = format!("/drafts/{}", draft.id());
+    let bad = json!({"settings": {"sip": {"sources": ["x"]}, "connect": {}, "assistant": ["nobody"], "nam": 1}});
+    let refused = house.patch("admin", &path, draft.etag(), bad).await;
+    let mut pointers: Vec<_> = refused.faults().into_iter().map(|(pointer, _)| pointer).collect();
+    pointers.sort();
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert_eq!(pointers, ["#/settings/assistant/0", "#/settings/nam", "#/settings/sip/sources/0"]);
+    let connect = json!({"instance_arn": INSTANCE, "access_key_id": "AKIAIOSFODNN7EXAMPLE"});
+    let said = json!({"settings": {"assistant": [assistant], "connect": connect}});
+    let half = house.patch("admin", &path, draft.etag(), said).await;
+    assert_eq!((half.status, &half.body["secrets"][0]["last_four"]), (200, &json!("MPLE")), "{half:?}");
+    assert_eq!(house.get("admin", "/integrations").await.body["items"], json!([]), "it is none");
+    let complete = async |seen: &str| {
+        let asked = of("admin", Method::POST, &format!("{path}/complete")).insert_header(("If-Match", seen));
+        house.ask(asked).await
+    };
+    let lacks = complete(half.etag()).await;
+    assert!(lacks.status == 422 && lacks.text.contains("secret_access_key"), "{lacks:?}");
+    assert!(lacks.text.contains("text_to_speech"), "everything that it lacks is told at once: {lacks:?}");
+    let key = json!({"settings": {"connect": {"secret_access_key": "s3cret-key"}, "speech_to_text": [services[0]], "text_to_speech": [services[1]]}});
+    let whole = house.patch("admin", &path, half.etag(), key).await;
+    assert_eq!(whole.status, 200, "{whole:?}");
+    let tested = house.ask(of("admin", Method::POST, &format!("{path}/test-connection"))).await;
+    assert_eq!((tested.status, &tested.body["valid"]), (200, &json!(true)), "{tested:?}");
+    assert_eq!(complete(half.etag()).await.status, 412, "somebody else was first");
+    let made = complete(whole.etag()).await;
+    assert_eq!((made.status, made.id()), (200, draft.id()), "{made:?}");
+    let shown = house.get("viewer", &format!("/integrations/{}", made.id())).await;
+    assert_eq!((&shown.body["tested"]["good"], &shown.body["name"]), (&json!(true), &json!("line")), "{shown:?}");
+    assert!(!shown.text.contains("s3cret"));
+    assert_eq!(house.get("admin", &path).await.status, 404, "it is a draft no more");
+    assert_eq!(complete(whole.etag()).await.status, 404);
+}
+
 #[actix_web::test]
 async fn mistakes_are_told_at_once_by_pointer_and_in_the_words_of_the_file() {
     let house = House::new().await;

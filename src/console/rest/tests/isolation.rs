@@ -15,12 +15,13 @@ async fn thing_of_other(house: &House, route: &Route) -> String {
         use bellhop_tenancy::store::Documents;
         house.store.documents(&scope, kind, first).await.expect("a list").items[0].id.to_string()
     };
-    use bellhop_tenancy::store::KeptKind::{Assistant, Integration, Service};
+    use bellhop_tenancy::store::KeptKind::{Assistant, Draft, Integration, Service};
     match route.path.split('/').nth(1).expect("a resource") {
         "tenants" => house.other.to_string(),
         "assistants" => of_document(Assistant).await,
         "services" => of_document(Service).await,
         "integrations" => of_document(Integration).await,
+        "drafts" => of_document(Draft).await,
         // Of numbers that is named which theirs is: one number, or the integration whose they are.
         "numbers" if !route.path.contains('{') => of_document(Integration).await,
         "numbers" => house.get("stranger", "/numbers").await.body["items"][0]["id"].as_str().expect("an id").to_owned(),
@@ -42,6 +43,7 @@ async fn what_is_anothers_is_answered_like_what_never_was() {
         house.post("stranger", "/numbers", json!({"number": "+18005550199", "integration": line})).await.status,
         201
     );
+    assert_eq!(house.post("stranger", "/drafts", json!({"name": "theirs", "settings": {}})).await.status, 201);
     join(&house, "their admin", "admin", Some(house.other)).await;
     assert_eq!(house.post("stranger", "/invitations", json!({"login": "x", "role": "viewer"})).await.status, 201);
     *house.calls.up.lock().expect("no panic") = vec![LiveCall { call: "c2".into(), tenant: "other".into() }];

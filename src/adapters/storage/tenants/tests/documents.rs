@@ -9,6 +9,34 @@ promises! {
     an_old_revision_of_a_document_changes_nothing
     an_integration_that_moves_takes_its_numbers_along
     a_test_is_of_what_was_tested
+    a_draft_becomes_an_integration_with_all_that_it_has
+}
+
+pub(super) async fn a_draft_becomes_an_integration_with_all_that_it_has(home: &impl Home) {
+    let store = home.store().await;
+    let (a, b) = (furnish(&store, "acme", "+18005550101").await, furnish(&store, "globex", "+18005550102").await);
+    let json = r#"{"connect": {"secret_access_key": "kept:connect.secret_access_key"}}"#;
+    let mut new = document(KeptKind::Draft, "line", json);
+    new.secrets = vec![secret("connect.secret_access_key", "s3cret")];
+    let draft = store.add_document(&a.admin, a.tenant.id, new).await.expect("kept");
+    let everything = store.everything(&SignedIn::on_this_machine("test")).await.expect("answers");
+    assert_eq!(everything.integrations.len(), 2, "nobody serves it");
+    let whole = || NewDocument { uses: vec![a.assistant.id], ..document(KeptKind::Integration, "line", json) };
+    assert!(not_found(store.complete_draft(&b.admin, draft.id, 1, whole()).await), "it is another's");
+    assert!(not_found(store.complete_draft(&a.admin, a.integration.id, 1, whole()).await), "it is no draft");
+    assert!(matches!(
+        store.complete_draft(&a.admin, draft.id, 2, whole()).await,
+        Err(StoreError::Changed { newest: 1 })
+    ));
+    let made = store.complete_draft(&a.admin, draft.id, 1, whole()).await.expect("completed");
+    assert_eq!((made.id, made.kind, made.stamp.revision), (draft.id, KeptKind::Integration, 2));
+    let opened = store.open_secrets(&a.admin, KeptKind::Integration, made.id).await.expect("opens");
+    assert_eq!(opened, [secret("connect.secret_access_key", "s3cret")]);
+    assert!(not_found(store.document(&a.scope(), KeptKind::Draft, draft.id).await), "it is a draft no more");
+    let everything = store.everything(&SignedIn::on_this_machine("test")).await.expect("answers");
+    assert_eq!(everything.integrations.len(), 3);
+    let line = &store.audit(&a.scope(), Page { after: None, count: 9 }).await.expect("answers").items;
+    assert!(line.iter().any(|line| line.action == "integration.add" && line.on == Some(made.id.to_string())));
 }
 
 pub(super) async fn a_test_is_of_what_was_tested(home: &impl Home) {
