@@ -256,6 +256,33 @@ fn what_the_file_says_is_listed_as_it_is_served_and_changed_in_the_file_alone() 
     assert_eq!(client.get(&path).status, 404, "it is gone");
 }
 
+/// Calls and records know a tenant by its name, so a name is one tenant's: of the store or of the file, whoever has it.
+#[test]
+fn a_name_that_file_and_store_both_want_is_whose_it_is() {
+    let mut reloaded = Reloaded::start();
+    let client = Client::operator(&reloaded.node);
+    let taken = client.post("/tenants", json!({"name": "Acme", "plan": "plus"}));
+    assert_eq!(taken.status, 409, "{taken:?}");
+    // One that nobody serves yet: it has no integration.
+    client.makes("/tenants", json!({"name": "guest", "plan": "plus"}));
+    node::until("the server knows it", || {
+        let listed = client.get("/tenants").body;
+        let guest = listed["items"].as_array().expect("a list").iter().find(|one| one["name"] == "guest");
+        guest.is_some_and(|guest| guest["applied"]["by"] == 1)
+    });
+    let (head, acme, guest) =
+        (reloaded.head.clone(), reloaded.acme.clone(), reloaded.tenant("guest", "+18005550124", SCRIPT));
+    assert_eq!(reloaded.reads(&format!("{head}{acme}{guest}")), "in_part");
+    reloaded.told(&["a tenant of the store is called `guest` too"]);
+    assert!(matches!(reloaded.calls("+18005550124"), Ended::Refused(..)), "it is not served");
+    let twice = format!("{head}{acme}{acme}");
+    assert_eq!(reloaded.reads(&twice.replacen("+18005550123", "+18005550125", 1)), "in_part");
+    let listed = client.get("/tenants").body;
+    let named =
+        |name: &str| listed["items"].as_array().expect("a list").iter().filter(|one| one["name"] == name).count();
+    assert_eq!((named("acme"), named("guest")), (1, 1), "{listed}");
+}
+
 #[test]
 fn a_file_that_may_lack_somebody_takes_nobody_away() {
     let mut reloaded = Reloaded::start();

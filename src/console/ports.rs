@@ -28,6 +28,8 @@ pub struct FileTenant {
     pub name: String,
     /// What is served of it; nothing where it has mistakes.
     pub integration: Option<Arc<dyn FileIntegration>>,
+    /// Whether it is not served because a tenant of the store has its name.
+    pub is_taken: bool,
 }
 
 /// The one integration of a tenant of the file.

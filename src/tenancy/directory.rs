@@ -70,6 +70,19 @@ impl fmt::Display for NumberTaken {
     }
 }
 
+impl NumberTaken {
+    /// The same for those who want the number: whose it is concerns nobody but who runs the server.
+    pub fn told_to_tenant(&self) -> String {
+        match self.first == self.second {
+            true => self.to_string(),
+            false => {
+                let why = "is somebody else's on this server: take it out, or ask whoever runs it";
+                format!("number {} {why}", self.number)
+            }
+        }
+    }
+}
+
 impl std::error::Error for NumberTaken {}
 
 impl<S> Default for Directory<S> {
@@ -197,6 +210,8 @@ mod tests {
         let told = Some(format!("number {NUMBER} belongs to tenant `a` already and cannot belong to `b` too"));
         assert_eq!(taken((None, Sole), (None, Sole)), told);
         assert_eq!(taken((Some("i"), Sole), (Some("j"), Sole)), told, "the file gives a number to one");
+        let both = directory(vec![with("a", None, Sole), with("b", None, Sole)]).expect_err("taken").told_to_tenant();
+        assert!(both.starts_with(&format!("number {NUMBER} is somebody else's")) && !both.contains("`a`"), "{both}");
         assert_eq!(taken((Some("i"), Claimed), (Some("j"), Sole)), told);
         assert_eq!(taken((Some("i"), Sole), (None, Confirmed)), told);
         assert_eq!(taken((Some("i"), Claimed), (Some("i"), Confirmed)), told, "one instance");

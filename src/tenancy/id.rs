@@ -63,9 +63,9 @@ impl FromStr for Id {
 pub struct TenantId(pub Id);
 
 impl TenantId {
-    /// That of a tenant of a configuration's file, by its name.
+    /// That of a tenant of a configuration's file, by its name, in which upper and lower case are one.
     pub fn of_file(name: &str) -> Self {
-        Self(Id::of_file(["tenant", name]))
+        Self(Id::of_file(["tenant", &name.to_ascii_lowercase()]))
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
         let acme = TenantId::of_file("acme");
         assert_eq!(acme.to_string(), "00000000-0000-79ca-89cb-e95c43de2a95", "as every release before has called it");
         assert_eq!(acme.to_string().parse(), Ok(acme));
-        assert_ne!(acme, TenantId::of_file("Acme"));
+        assert_eq!(acme, TenantId::of_file("Acme"));
         assert_ne!(Id::of_file(["number", "ab", "c"]), Id::of_file(["number", "a", "bc"]));
         let made = Id::new(1_700_000_000_000, [0; 10]);
         assert!(acme.0 < made && acme.0.is_of_file() && !made.is_of_file());

@@ -10,7 +10,8 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use bellhop_call::ports::{KeptCall, Wanted};
 use bellhop_connect::session_history_key::filed_under;
-use bellhop_tenancy::access::Role;
+use bellhop_tenancy::access::{Role, Scope};
+use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{AuditOutcome, NewAuditLine};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -121,11 +122,22 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
     let scope = asked.scope().await?;
     match scope.tenant() {
-        Some(tenant) => Ok(Some(match asked.tenant_of_file(tenant) {
-            Some(of_file) => of_file.name,
-            None => asked.ports.store.tenant(&scope, tenant).await?.name,
-        })),
+        Some(tenant) => match asked.tenant_of_file(tenant) {
+            Some(of_file) => Ok(Some(of_file.name)),
+            None => kept_name(asked, &scope, tenant).await.map(Some),
+        },
         None => Ok(None),
+    }
+}
+
+/// Calls know their tenant by its name: where the file has one of that name, they are that one's.
+async fn kept_name(asked: &Asked, scope: &Scope, tenant: TenantId) -> Result<String, Problem> {
+    let name = asked.ports.store.tenant(scope, tenant).await?.name;
+    match asked.has_name_of_file(&name) {
+        true => Err(Problem::forbidden(
+            "whoever runs this server has another tenant of this name in its configuration, whose calls these are: ask them to rename one",
+        )),
+        false => Ok(name),
     }
 }
 

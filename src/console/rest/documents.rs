@@ -6,7 +6,7 @@
 use bellhop_connect::InstanceArn;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::patch::{changed, merge};
-use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept, without_user};
+use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept};
 use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, SecretHint};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -218,12 +218,15 @@ impl Document {
         let written = one.says.written();
         // They have resources of their own.
         let elsewhere = |key: &str| ["name", "numbers"].contains(&key);
-        let settings = without_places(&written.document);
-        let secret = |path: &String| Secret { path: path.clone(), last_four: None, set_at: None };
+        let secret = |(path, last_four): &(String, Option<String>)| {
+            let (path, last_four) = (path.clone(), last_four.clone());
+            Secret { path, last_four, set_at: None }
+        };
         Self {
             id: one.id.to_string(),
             tenant: one.tenant.to_string(),
-            settings: settings
+            settings: written
+                .document
                 .iter()
                 .filter(|(key, _)| !elsewhere(key))
                 .map(|(key, value)| (key.to_owned(), value.clone()))
@@ -244,12 +247,11 @@ impl Document {
     }
 }
 
-/// A document without the texts that say where a secret is kept, and without who URLs name as a user: a password may stand there.
+/// A document without the texts that say where a secret is kept.
 fn without_places(document: &Table) -> Table {
     fn shown(value: &Value) -> Option<Value> {
         match value {
             Value::Text(text) if text.starts_with(KEPT) => None,
-            Value::Text(text) => Some(Value::Text(without_user(text))),
             Value::Table(table) => Some(Value::Table(without_places(table))),
             Value::List(list) => Some(Value::List(list.iter().filter_map(shown).collect())),
             other => Some(other.clone()),

@@ -117,7 +117,7 @@ impl Line {
     }
 }
 
-/// Whoever asks may go away at any moment: then the line says that.
+/// Whoever asks may go away at any moment: then the line says so.
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.is_written {
@@ -134,7 +134,7 @@ impl Drop for Line {
                 user,
                 tenant,
                 took_ms,
-                "REST request: whoever sent it went away before it was answered"
+                "REST request: it ended without an answer, as whoever sent it went away, or it broke down"
             ),
         }
     }
@@ -152,25 +152,30 @@ struct Admitted {
 }
 
 /// Room for a request of somebody who may ask it.
-pub(super) fn entered(house: &House, route: &Route, by: &Author) -> Result<Places, Problem> {
+pub(super) fn entered(house: &House, route: &Route, by: &Author) -> Result<Place, Problem> {
     if by.signed_in.role() < route.least {
         return Err(Problem::forbidden("your role does not allow this"));
     }
     if route.in_person && by.signed_in.is_by_token() {
         return Err(Problem::forbidden("a token cannot do this: sign in with a browser"));
     }
-    let place = |room: &Room, why| {
-        let full = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(COME_AGAIN);
-        room.place(by.signed_in.scope().tenant()).ok_or_else(full)
-    };
-    let of_request = place(&house.room, "too many requests are being answered")?;
-    let of_trial = route.is_trial.then(|| place(&house.trials, "too many services are being tried")).transpose()?;
-    Ok((of_request, of_trial))
+    place(&house.room, by, "too many requests are being answered")
+}
+
+/// Room for a trial, if a request that has been read is one.
+pub(super) fn tried(house: &House, route: &Route, by: &Author) -> Result<Option<Place>, Problem> {
+    route.is_trial.then(|| place(&house.trials, by, "too many services are being tried")).transpose()
+}
+
+fn place(room: &Room, by: &Author, why: &str) -> Result<Place, Problem> {
+    let full = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(COME_AGAIN);
+    room.place(by.signed_in.scope().tenant()).ok_or_else(full)
 }
 
 /// A request that has been read, unless it would change what the file says.
 pub(super) fn not_of_file(route: &Route, asked: Asked) -> Result<Asked, Problem> {
-    match !route.method.is_safe() && !route.is_trial && asked.is_of_file() {
+    let resource = route.path.split('/').nth(1).unwrap_or_default();
+    match !route.method.is_safe() && !route.is_trial && asked.is_of_file(resource) {
         true => Err(of_file::refused()),
         false => Ok(asked),
     }
@@ -190,21 +195,24 @@ async fn admitted(
     payload: Payload,
 ) -> Result<Admitted, Problem> {
     let route = &house.routes[at];
-    let room = entered(house, route, by)?;
+    let of_request = entered(house, route, by)?;
     let headers = request.headers();
     accepts(headers, route)?;
     let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
+    let path = request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let (ports, at_unix_ms) = (house.ports.clone(), unix_now_ms());
+    let unread = Asked { ports, by: by.clone(), at_unix_ms, path, query, seen: vec![], body: Body::Nothing };
+    // What nobody changes has no state to name.
+    let asked = not_of_file(route, unread)?;
     let seen = if route.conditional { conditions::if_match(headers)? } else { vec![] };
     let key = if route.takes_keys() { idempotency::key(headers)? } else { None };
     let (body, fingerprint) = taken(route, headers, payload).await?;
-    let path = request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let at_unix_ms = unix_now_ms();
+    let of_trial = tried(house, route, by)?;
     let keyed = key.map(|key| {
         let asked = format!("{} {}?{}", route.method, request.path(), request.query_string());
         idempotency::request(by, &asked, &key, &fingerprint, at_unix_ms)
     });
-    let asked = Asked { ports: house.ports.clone(), by: by.clone(), at_unix_ms, path, query, seen, body };
-    Ok(Admitted { asked: not_of_file(route, asked)?, keyed, room })
+    Ok(Admitted { asked: Asked { seen, body, ..asked }, keyed, room: (of_request, of_trial) })
 }
 
 async fn carried_out(house: Arc<House>, at: usize, admitted: Admitted, line: Line) -> Outcome {

@@ -8,13 +8,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, LOCATION};
 use bellhop_tenancy::access::Author;
 use bellhop_tenancy::store::{Begun, KeptAnswer, KeyedRequest, TenantStore};
 use sha2::{Digest, Sha256};
 
 use super::given::{Given, Said};
 use super::route::{Outcome, Route};
+use crate::API;
 use crate::problem::Problem;
 
 /// Most characters of a key.
@@ -108,8 +109,12 @@ fn kept(route: &Route, given: &Given) -> KeptAnswer {
 
 fn again(answer: KeptAnswer) -> Outcome {
     let Some(body) = answer.body else {
-        let why = "this was done before, and what was answered is not kept: it is shown once";
-        return Err(Problem::new(StatusCode::CONFLICT, why));
+        let why = "this was done before, and what was answered is not kept: it is shown once, or was too long";
+        let problem = Problem::new(StatusCode::CONFLICT, why);
+        return Err(match &answer.location {
+            Some(location) => problem.with(LOCATION, &format!("{API}{location}")),
+            None => problem,
+        });
     };
     let body = if body.is_empty() { Said::Nothing } else { Said::Json(body) };
     let status = StatusCode::from_u16(answer.status).map_err(|_| Problem::internal())?;

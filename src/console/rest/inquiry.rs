@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Rest;
 use super::asked::{Asked, Body, read_query};
-use super::door::{ANSWER_WITHIN, House, Line, entered, not_of_file, unix_now_ms, within};
+use super::door::{ANSWER_WITHIN, House, Line, entered, not_of_file, tried, unix_now_ms, within};
 use super::given::Said;
 use super::{answers, body};
 use crate::problem::Problem;
@@ -76,11 +76,12 @@ impl Rest {
         let route = &self.0.routes[at];
         let line = Line::of(route, Some(by), &answers::request_id());
         let read = || {
-            let room = entered(&self.0, route, by)?;
+            let of_request = entered(&self.0, route, by)?;
             let query = read_query(query, route.query.iter().map(|parameter| parameter.name))?;
-            let (ports, by, seen) = (self.0.ports.clone(), by.clone(), seen.into_iter().collect());
-            let asked = Asked { ports, by, at_unix_ms: unix_now_ms(), path, query, seen, body: said(says)? };
-            Ok((not_of_file(route, asked)?, room))
+            let (ports, seen) = (self.0.ports.clone(), seen.into_iter().collect());
+            let asked =
+                Asked { ports, by: by.clone(), at_unix_ms: unix_now_ms(), path, query, seen, body: said(says)? };
+            Ok((not_of_file(route, asked)?, (of_request, tried(&self.0, route, by)?)))
         };
         let (asked, _room) = match read() {
             Ok(read) => read,

@@ -17,10 +17,10 @@ use utoipa::ToSchema;
 use super::asked::{Asked, Body};
 use super::fields::{self, Fields};
 use super::given::Given;
-use super::of_file::{self, Entry};
+use super::of_file::{self, ALONE, Entry};
 use super::route::{FOR_TENANT, OF_TENANT, Outcome, Parameter, Route};
 use super::shown::time;
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 
 /// Most characters of what a number is for.
 const DESCRIPTION_CHARS_MAX: usize = 256;
@@ -132,7 +132,8 @@ pub(super) fn routes() -> Vec<Route> {
             .gives::<Import>()
             .with(INTEGRATION)
             .with(COMMIT)
-            .with(SEEN),
+            .with(SEEN)
+            .may(actix_web::http::StatusCode::PRECONDITION_FAILED),
         Route::get("/numbers/{id}", Role::Viewer, "Shows a number", show).gives::<ShownNumber>(),
         Route::patch::<NewNumber, _, _>("/numbers/{id}", Role::Admin, "Changes a number", change)
             .gives::<ShownNumber>(),
@@ -196,6 +197,13 @@ fn read_entry(document: &Table) -> Result<NumberEntry, Problem> {
     }
 }
 
+fn may_be_had(asked: &Asked, entry: &NumberEntry) -> Result<(), Problem> {
+    match asked.all_numbers_of_file().contains(&entry.number) {
+        true => Err(Problem::faults(vec![Fault::at("#/number", ALONE)])),
+        false => Ok(()),
+    }
+}
+
 fn said(entry: &NumberEntry) -> Table {
     let integration = entry.integration.to_string();
     let all =
@@ -225,6 +233,7 @@ async fn show(asked: Asked) -> Outcome {
 async fn add(asked: Asked) -> Outcome {
     let tenant = asked.tenant_for_new().await?;
     let entry = read_entry(&asked.document())?;
+    may_be_had(&asked, &entry)?;
     let kept = asked.ports.store.add_number(&asked.by, tenant, entry).await?;
     let (id, revision) = (kept.id, kept.stamp.revision);
     Ok(Given::made("/numbers", id, &ShownNumber::of(kept)).tagged(revision))
@@ -234,6 +243,7 @@ async fn change(asked: Asked) -> Outcome {
     let kept = find(&asked).await?;
     let seen = asked.expect(kept.stamp.revision)?;
     let entry = read_entry(&merge(&said(&kept.entry), &asked.document()))?;
+    may_be_had(&asked, &entry)?;
     let changed = asked.ports.store.change_number(&asked.by, kept.id, seen, entry).await?;
     Ok(ShownNumber::given(changed))
 }
@@ -261,7 +271,8 @@ async fn import(mut asked: Asked) -> Outcome {
     let (before, seen) = asked.ports.store.numbers_of(&scope, integration).await?;
     let Body::Csv(bytes) = std::mem::take(&mut asked.body) else { return Err(Problem::internal()) };
     // Megabytes take a while to read: not on a thread that others wait for.
-    let read = actix_web::web::block(move || Lines::read(&bytes)).await;
+    let of_file = asked.all_numbers_of_file();
+    let read = actix_web::web::block(move || Lines::read(&bytes, &of_file)).await;
     let Lines { numbers, bad, bad_count } = read.map_err(|_| Problem::internal())?;
     let known: HashSet<&Number> = before.iter().map(|kept| &kept.entry.number).collect();
     let wanted: HashSet<&Number> = numbers.iter().map(|(number, _)| number).collect();
@@ -312,7 +323,7 @@ struct Lines {
 
 impl Lines {
     /// A number in each, and behind a comma what it is for; a first line `number,description` is a head.
-    fn read(bytes: &[u8]) -> Self {
+    fn read(bytes: &[u8], of_file: &HashSet<Number>) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(bytes);
@@ -337,7 +348,9 @@ impl Lines {
                     continue;
                 }
             };
-            if let Some(first) = first_lines.get(&number) {
+            if of_file.contains(&number) {
+                lines.is_bad(line, ALONE.to_owned());
+            } else if let Some(first) = first_lines.get(&number) {
                 lines.is_bad(line, format!("has the number of line {first}"));
             } else if lines.numbers.len() as u64 >= NUMBERS_MAX {
                 lines.is_bad(line, format!("is one more than the {NUMBERS_MAX} numbers that a tenant may have"));
@@ -379,13 +392,13 @@ mod tests {
 
     #[test]
     fn no_more_of_a_list_is_held_than_may_be_kept_or_is_told() {
-        let all_bad = Lines::read("1\n".repeat(200_000).as_bytes());
+        let all_bad = Lines::read("1\n".repeat(200_000).as_bytes(), &HashSet::new());
         assert_eq!((all_bad.bad_count, all_bad.bad.len(), all_bad.numbers.len()), (200_000, BAD_LINES_MAX, 0));
         let many: String = (0..=NUMBERS_MAX).map(|n| format!("1{n:07}\n")).collect();
-        let many = Lines::read(many.as_bytes());
+        let many = Lines::read(many.as_bytes(), &HashSet::new());
         assert_eq!((many.numbers.len() as u64, many.bad_count), (NUMBERS_MAX, 1));
         assert_eq!(many.bad[0].line, NUMBERS_MAX + 1);
-        let long = Lines::read("9".repeat(1_000_000).as_bytes());
+        let long = Lines::read("9".repeat(1_000_000).as_bytes(), &HashSet::new());
         assert!(long.bad_count == 1 && long.bad[0].why.len() < 100, "it is not repeated");
     }
 }

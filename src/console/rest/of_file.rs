@@ -3,6 +3,7 @@
 //! Invariant: who reaches everybody sees them, and nobody else; nobody changes them (`door.rs` asks [`Asked::is_of_file`]). They come
 //! first in every list, as their identifiers do.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -34,8 +35,8 @@ pub(super) struct Entry {
 
 impl Integration {
     fn of(tenant: FileTenant) -> Option<Self> {
-        let FileTenant { name, integration } = tenant;
-        let id = Id::of_file(["integration", &name]);
+        let FileTenant { name, integration, is_taken: _ } = tenant;
+        let id = Id::of_file(["integration", &name.to_ascii_lowercase()]);
         Some(Self { id, tenant: TenantId::of_file(&name), name, says: integration? })
     }
 
@@ -43,7 +44,7 @@ impl Integration {
         let Self { id: integration, tenant, name, says } = self;
         let numbers = says.settings().numbers.clone();
         numbers.into_iter().map(move |number| {
-            let id = Id::of_file(["number", &name, &number.e164()]);
+            let id = Id::of_file(["number", &name.to_ascii_lowercase(), &number.e164()]);
             Entry { id, tenant, integration, number }
         })
     }
@@ -86,17 +87,37 @@ impl Asked {
         Ok(self.numbers_of_file(&self.by.signed_in.scope()).find(|one| one.id == id))
     }
 
-    /// Whether a path or query names something of the file that whoever asks reaches.
-    pub(super) fn is_of_file(&self) -> bool {
-        let texts = self.path.iter().chain(&self.query).map(|(_, value)| value.as_str());
-        let named: Vec<Id> = texts.filter_map(|text| text.parse().ok()).filter(Id::is_of_file).collect();
+    /// Whether a path of this resource, or a query, names something of the file that whoever asks reaches.
+    pub(super) fn is_of_file(&self, resource: &str) -> bool {
         let scope = self.by.signed_in.scope();
-        !named.is_empty()
-            && (self.tenants_of_file(&scope).iter().any(|one| named.contains(&TenantId::of_file(&one.name).0))
-                || self.integrations_of_file(&scope).any(|one| named.contains(&one.id))
-                || self.numbers_of_file(&scope).any(|one| named.contains(&one.id)))
+        let named = |(name, value): &(String, String)| {
+            let Some(id) = value.parse().ok().filter(Id::is_of_file) else { return false };
+            match (name.as_str(), resource) {
+                ("tenant", _) | ("id", "tenants") => self.tenant_of_file(TenantId(id)).is_some(),
+                ("integration", _) | ("id", "integrations") => {
+                    self.integrations_of_file(&scope).any(|one| one.id == id)
+                }
+                ("id", "numbers") => self.numbers_of_file(&scope).any(|one| one.id == id),
+                _ => false,
+            }
+        };
+        self.path.iter().chain(&self.query).any(named)
+    }
+
+    /// Whether a tenant of the store has the name of one of the file, who has the calls by that name.
+    pub(super) fn has_name_of_file(&self, name: &str) -> bool {
+        self.ports.file.tenants().iter().any(|of_file| !of_file.is_taken && of_file.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The numbers of all who are in the file: whoever asks is told at most that they cannot have one.
+    pub(super) fn all_numbers_of_file(&self) -> HashSet<Number> {
+        let served = self.ports.file.tenants().into_iter().filter_map(|tenant| tenant.integration);
+        served.flat_map(|one| one.settings().numbers.clone()).collect()
     }
 }
+
+/// Said to anybody: of whose number it is nothing is told.
+pub(super) const ALONE: &str = "is a number that whoever runs this server has given to somebody else alone";
 
 /// What is said to who would change it.
 pub(super) fn refused() -> Problem {

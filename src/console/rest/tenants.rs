@@ -1,6 +1,7 @@
 //! `tenants`: who there is. Operators make and delete them; each of a tenant's people sees their own. Those of the file are shown beside
 //! them (`of_file.rs`).
 
+use actix_web::http::StatusCode;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::settings::patch::merge;
@@ -17,6 +18,7 @@ use super::of_file;
 use super::route::{Outcome, Route};
 use super::shown::{Applied, time};
 use crate::ports::FileTenant;
+use crate::problem::Problem;
 
 /// Most characters of a title.
 const TITLE_CHARS_MAX: usize = 200;
@@ -173,6 +175,10 @@ async fn add(asked: Asked) -> Outcome {
         plan: fields.line("plan", PLAN_CHARS_MAX),
     };
     let NewTenant { name, title, plan } = fields::read(&asked.document(), read)?;
+    if asked.has_name_of_file(&name) {
+        let why = "the configuration's file has a tenant of this name: take another";
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
     let title = if title.trim().is_empty() { name.clone() } else { title };
     let kept = asked.ports.store.add_tenant(&asked.by, New { name, title, plan }).await?;
     let nodes = asked.ports.store.applied().await?;

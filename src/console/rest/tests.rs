@@ -47,6 +47,8 @@ pub(super) struct House {
     rest: Rest,
     pub(super) store: SqlTenants,
     pub(super) calls: Arc<StandIn>,
+    /// Somebody of `acme`.
+    pub(super) viewer: Author,
     /// Two tenants: `acme`, and `other`.
     pub(super) acme: TenantId,
     pub(super) other: TenantId,
@@ -277,6 +279,7 @@ impl House {
             somebody("program", of(acme, TenantRole::Admin), token),
             somebody("stranger", of(other, TenantRole::Admin), session),
         ];
+        let viewer = known[2].1.clone();
         let door = Arc::new(Known(known.into_iter().collect()));
         let calls = Arc::new(StandIn::default());
         let rest = Rest::new(Ports {
@@ -292,7 +295,7 @@ impl House {
             public_url: "https://bellhop.example".to_owned(),
             random: Box::new(|bytes| rand::fill(bytes)),
         });
-        Self { rest, store, calls, acme, other }
+        Self { rest, store, calls, viewer, acme, other }
     }
 
     pub(super) fn routes(&self) -> &[Route] {
@@ -346,14 +349,17 @@ pub(super) fn of(who: &str, method: Method, path: &str) -> TestRequest {
 
 /// A request that says all that a route asks for, about the things of these identifiers.
 pub(super) fn request_of(route: &Route, who: &str, id: &str) -> TestRequest {
+    let request = blind_request_of(route, who, id);
+    if route.conditional { request.insert_header(("If-Match", "\"1\"")) } else { request }
+}
+
+/// The same of who does not say what they have seen.
+pub(super) fn blind_request_of(route: &Route, who: &str, id: &str) -> TestRequest {
     let path: Vec<&str> = route.path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect();
     let required = route.query.iter().filter(|parameter| parameter.required);
     let query: Vec<String> = required.map(|parameter| format!("{}={id}", parameter.name)).collect();
     let path = format!("{}?{}", path.join("/"), query.join("&"));
-    let mut request = of(who, route.method.clone(), path.trim_end_matches('?'));
-    if route.conditional {
-        request = request.insert_header(("If-Match", "\"1\""));
-    }
+    let request = of(who, route.method.clone(), path.trim_end_matches('?'));
     match route.takes {
         Takes::Nothing => request,
         Takes::Json(_) => request.set_json(json!({})),

@@ -11,7 +11,7 @@ use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Mistake, Table, TenantSettings, Value};
-use bellhop_tenancy::store::{Kept, KeptKind, LastTest};
+use bellhop_tenancy::store::{AuditOutcome, Kept, KeptKind, LastTest, NewAuditLine};
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -229,6 +229,9 @@ async fn connection(asked: Asked) -> Outcome {
     if let Some(of_file) = asked.integration_of_file()? {
         let (settings, written) = (of_file.says.settings().clone(), &of_file.says.written().document);
         has_connection(&settings)?;
+        let (action, on) = ("integration.open_secrets".to_owned(), Some(of_file.id.to_string()));
+        let line = NewAuditLine { action, tenant: None, on, outcome: AuditOutcome::Done };
+        asked.ports.store.note(&asked.by, line).await?;
         let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| faults(&mistakes, written))?;
         return Ok(Given::one(&Connection::of(&report, 0, asked.at_unix_ms)));
     }

@@ -96,6 +96,8 @@ async fn open(
     let opened = tokio::task::spawn_blocking(move || {
         let _place = place;
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever tried something before is not waited for.
+        shared.keep_for(|_| false);
         shared.look_again();
         TenantEngines::open(&mut shared, &settings, Purpose::Check)
     });

@@ -43,6 +43,8 @@ pub(super) struct Said {
     pub(super) bad: BTreeMap<String, Vec<String>>,
     /// What becomes of those of this origin that are not found.
     pub(super) absent: Absent,
+    /// [`Everybody::taken`]; none where it stays as it was.
+    pub(super) taken: Option<BTreeSet<String>>,
 }
 
 /// One integration.
@@ -89,13 +91,15 @@ impl Changing {
     /// Serves what is said, as far as that can be; must be called on an actix system. Once it returns each new call gets the
     /// newest.
     pub(super) async fn apply(&mut self, server: &Server, before: &Everybody, said: Said) -> Result<Came, Ending> {
-        let Said { origin, found, bad: mut refused, absent } = said;
+        let Said { origin, found, bad: mut refused, absent, taken: is_taken } = said;
         let Made { mut wanted, receivers, left_behind } = self.make(found);
         let others = before.directory.all().iter().filter(|served| served.origin != origin);
         wanted.extend(others.map(|served| Wanted::Same(served.integration().id.clone())));
         let Succession { directory, change, refused: taken } = succeed(&before.directory, &wanted, absent);
         for taken in taken {
-            refused.entry(taken.integration.clone()).or_default().push(taken.to_string());
+            tracing::warn!(integration = taken.integration, why = %taken, "a number is somebody else's");
+            let told = if origin == Origin::Store { taken.told_to_tenant() } else { taken.to_string() };
+            refused.entry(taken.integration).or_default().push(told);
         }
         let skipped = match origin {
             Origin::Store => before.skipped.clone(),
@@ -104,7 +108,8 @@ impl Changing {
                 not_served.map(|(name, why)| (name.clone(), why.len())).collect()
             }
         };
-        let now = Everybody { directory, skipped };
+        let taken = is_taken.unwrap_or_else(|| before.taken.clone());
+        let now = Everybody { directory, skipped, taken };
         let Ok(services) = now.services() else { return Err(Ending) };
         self.describe(before, &now, &change);
         // Between two INVITEs; once this is answered, each new call gets the newest.

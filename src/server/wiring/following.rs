@@ -3,6 +3,7 @@
 //! Invariant: calls are served by what was applied last while the store does not answer; a change that came while another was
 //! applied is applied next. What the store says: `kept.rs`; what comes of it: `changing.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,11 @@ impl Following {
     pub(super) fn new(tenants: Arc<dyn TenantStore>, noting: Arc<Noting>) -> Self {
         let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self { tenants, noting, node: format!("{host}:{}", std::process::id()), applied: tokio::sync::Mutex::default() }
+    }
+
+    /// The names of all tenants of the store, in lower case.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.noting.names()
     }
 
     /// The store.
@@ -120,7 +126,7 @@ impl Reloading {
         let opened = tokio::task::spawn_blocking(move || kept::read(&everything, &around, &mut lock(&shared)));
         let KeptFound { found, bad, ids, limits } = opened.await.map_err(|_| Ending)?;
         self.changing.limit(limits);
-        let said = Said { origin: Origin::Store, found, bad, absent: Absent::Remove };
+        let said = Said { origin: Origin::Store, found, bad, absent: Absent::Remove, taken: None };
         let came = self.changing.apply(server, &before, said).await?;
         tell(change, &came);
         let not_applied = came.refused.into_iter().filter_map(|(integration, why)| {
@@ -139,7 +145,8 @@ impl Reloading {
             let integration = served.integration();
             (integration.id.clone(), (served.mark, integration.numbers.clone()))
         });
-        let skipped = before.skipped.iter().map(|(name, _)| name);
+        let is_taken = |name: &&String| before.taken.contains(&name.to_ascii_lowercase());
+        let skipped = before.skipped.iter().map(|(name, _)| name).filter(|name| !is_taken(name));
         let names = of_file.into_iter().map(|served| &served.settings.name).chain(skipped);
         Around { before: kept.collect(), of_file: names.map(|name| name.to_ascii_lowercase()).collect(), running }
     }

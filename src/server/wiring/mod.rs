@@ -209,14 +209,14 @@ impl Server {
         let store::Opened { calls: store, tenants } = store::open(&config.storage).await?;
         let registry = Arc::new(CallRegistry::new(Instant::now()));
         let (live, socket) = starting::serve_live(&config, &registry).await;
-        let noting = Noting::start(tenants.clone());
+        let current = Arc::new(Current::default());
+        let noting = Noting::start(tenants.clone(), Arc::clone(&current));
         let observer = starting::observers(live.clone(), noting.clone(), observer);
         let books = Books::open(&store, receivers);
         let workshop = Workshop::of(&config, &store, &observer, &books);
         let mut register = Register::default();
         let (everybody, written) = starting::open_tenants(&workshop, &config, engines, &skipped, &mut register)?;
         let directory = Arc::new(everybody.services().map_err(|taken| starting::taken(&config, &taken))?);
-        let current = Arc::new(Current::default());
         current.becomes(everybody);
         starting::describe(&config, &skipped, &series);
         let trusted: Vec<IpNet> =

@@ -3,7 +3,7 @@
 //! Invariant: no call waits for it: what does not fit into the queue is dropped and counted, and a store that is away costs what was to be
 //! noted meanwhile, or is asked anew with the next call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,6 +16,8 @@ use bellhop_tenancy::Number;
 use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::store::{Everything, NewRefusal, StoreError, TenantStore};
 use tokio::sync::mpsc;
+
+use super::tenants::Current;
 
 /// What may wait to be noted.
 const WAITING_MAX: usize = 1024;
@@ -59,21 +61,28 @@ pub(super) struct Noting {
     orders: mpsc::Sender<Noted>,
     known: Arc<Mutex<Known>>,
     dropped: Arc<AtomicU64>,
+    /// Who is served, and whether by the file.
+    current: Arc<Current>,
 }
 
 impl Noting {
     /// Starts whoever notes, on this thread's runtime. What it sees is of the store once it has been told what that holds.
-    pub(super) fn start(tenants: Arc<dyn TenantStore>) -> Arc<Self> {
-        let (noting, writer, inbox) = Self::with_writer(tenants);
+    pub(super) fn start(tenants: Arc<dyn TenantStore>, current: Arc<Current>) -> Arc<Self> {
+        let (noting, writer, inbox) = Self::with_writer(tenants, current);
         actix_rt::spawn(writer.write(inbox));
         Arc::new(noting)
     }
 
-    fn with_writer(tenants: Arc<dyn TenantStore>) -> (Self, Writer, mpsc::Receiver<Noted>) {
+    fn with_writer(tenants: Arc<dyn TenantStore>, current: Arc<Current>) -> (Self, Writer, mpsc::Receiver<Noted>) {
         let (orders, inbox) = mpsc::channel(WAITING_MAX);
         let (known, dropped) = (Arc::default(), Arc::default());
         let writer = Writer { tenants, known: Arc::clone(&known), dropped: Arc::clone(&dropped), is_silent: false };
-        (Self { orders, known, dropped }, writer, inbox)
+        (Self { orders, known, dropped, current }, writer, inbox)
+    }
+
+    /// The names of all tenants of the store, in lower case.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        lock(&self.known).tenants.keys().map(|name| name.to_ascii_lowercase()).collect()
     }
 
     /// From now on the store holds this.
@@ -101,8 +110,12 @@ impl Observer for Noting {
     fn refused(&self, call: &RefusedCall) {
         let tenants = {
             let known = lock(&self.known);
-            let id = |name: &String| known.tenants.get(name).copied().unwrap_or_else(|| TenantId::of_file(name));
-            call.tenants.iter().map(id).collect()
+            let everybody = self.current.everybody();
+            let id = |name: &String| match everybody.is_of_file(name) {
+                true => Some(TenantId::of_file(name)),
+                false => known.tenants.get(name).copied(),
+            };
+            call.tenants.iter().filter_map(id).collect()
         };
         self.order(Noted::Refused(Box::new(NewRefusal {
             tenants,
@@ -216,7 +229,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_flood_is_one_line_and_waits_for_nobody() {
         let store = store().await;
-        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()));
+        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()), Arc::default());
         let call = RefusedCall {
             at: SystemTime::now(),
             source: "[::ffff:192.0.2.1]:5060".parse().expect("an address"),
@@ -239,7 +252,7 @@ mod tests {
         let kept = store.refusals(&scope, Page { after: None, count: 9 }).await.expect("answers").items;
         let told: Vec<_> = kept.iter().map(|kept| (kept.count, kept.refusal.source.as_str())).collect();
         assert_eq!(told, [(WAITING_MAX as u64, "192.0.2.1")]);
-        assert_eq!(kept[0].refusal.tenants, [TenantId::of_file("a tenant of the file")], "it is asked for by that");
+        assert!(kept[0].refusal.tenants.is_empty(), "nobody is called so");
         noting.refused(&call);
         assert_eq!(inbox.len(), 1, "there is place again");
     }
@@ -271,7 +284,7 @@ mod tests {
                 ids.push(store.add_number(&by, tenant, entry).await.expect("free").id);
             }
         }
-        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()));
+        let (noting, mut writer, mut inbox) = Noting::with_writer(Arc::new(store.clone()), Arc::default());
         noting.knows(Known::of(&store.everything(&by.signed_in).await.expect("answers")));
         let calls = |dialled: &str| {
             let (tenant, caller) = ("acme".to_owned(), "+12065550100".to_owned());

@@ -1,5 +1,6 @@
 //! Tenants of the configuration's file for who may look at them: those that are served, and those that are not for their mistakes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellhop_console::ports::{File, FileIntegration, FileTenant};
@@ -17,9 +18,16 @@ impl File for OfFile {
         let served = served.map(|served| FileTenant {
             name: served.settings.name.clone(),
             integration: Some(Arc::clone(served) as Arc<dyn FileIntegration>),
+            is_taken: false,
         });
-        let skipped = everybody.skipped.iter().map(|(name, _)| FileTenant { name: name.clone(), integration: None });
-        served.chain(skipped).collect()
+        let skipped = everybody.skipped.iter().map(|(name, _)| FileTenant {
+            name: name.clone(),
+            integration: None,
+            is_taken: everybody.taken.contains(&name.to_ascii_lowercase()),
+        });
+        // A name that stands twice is one tenant's: of the one that is served, if one is.
+        let mut known = BTreeSet::new();
+        served.chain(skipped).filter(|tenant| known.insert(tenant.name.to_ascii_lowercase())).collect()
     }
 }
 

@@ -116,10 +116,12 @@ fn read(
 impl Reloading {
     async fn apply(&mut self, server: &Server, before: &Everybody, opened: Opened) -> ConfigurationRead {
         let Opened { config, mut tenants, mut bad, mistakes } = opened;
-        let kept = before.directory.all().iter().filter(|served| served.origin == Origin::Store);
-        refuse_names(&kept.map(|served| served.settings.name.to_ascii_lowercase()).collect(), &mut tenants, &mut bad);
+        let mut names = server.following.names();
+        // Whoever is served by the file has the name, whoever came to the store with it since.
+        names.retain(|name| !before.is_of_file(name));
+        let taken = Some(refuse_names(&names, &mut tenants, &mut bad));
         let absent = if mistakes.is_empty() { Absent::Remove } else { Absent::Keep };
-        let said = Said { origin: Origin::File, found: tenants, bad, absent };
+        let said = Said { origin: Origin::File, found: tenants, bad, absent, taken };
         let came = match self.changing.apply(server, before, said).await {
             Ok(came) => came,
             Err(Ending) => return refuse(&["the server is ending".to_owned()]),
@@ -151,17 +153,24 @@ impl Reloading {
     }
 }
 
-/// A name is a tenant's of the store already: calls and records of two would be one's.
-fn refuse_names(taken: &BTreeSet<String>, found: &mut Vec<Found>, bad: &mut BTreeMap<String, Vec<String>>) {
+/// A name is a tenant's of the store already: calls and records of two would be one's. Those that are refused, in lower case.
+fn refuse_names(
+    taken: &BTreeSet<String>,
+    found: &mut Vec<Found>,
+    bad: &mut BTreeMap<String, Vec<String>>,
+) -> BTreeSet<String> {
+    let mut refused = BTreeSet::new();
     for one in found {
         if let Found::Newer(ready) = one
             && taken.contains(&ready.name.to_ascii_lowercase())
         {
             let why = format!("a tenant of the store is called `{}` too: give this one another name", ready.name);
+            refused.insert(ready.name.to_ascii_lowercase());
             bad.entry(ready.name.clone()).or_default().push(why);
             *one = Found::Bad(ready.name.clone());
         }
     }
+    refused
 }
 
 fn tell_tenants(now: &Everybody, Came { change: Change { added, changed, removed }, refused }: &Came) {

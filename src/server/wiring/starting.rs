@@ -77,7 +77,7 @@ pub(super) fn open_tenants(
     let (served, written): (Vec<_>, Vec<_>) = made.map(serve).unzip();
     let directory = Directory::new(served.into_iter().map(Arc::new)).map_err(|number| taken(config, &number))?;
     let skipped = skipped.iter().map(|(name, mistakes)| (name.clone(), mistakes.list().len())).collect();
-    let everybody = Everybody { directory, skipped };
+    let everybody = Everybody { directory, skipped, ..Everybody::default() };
     register.serve(everybody.limits());
     Ok((everybody, written.into_iter().flatten().collect()))
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: who is served is one value that is swapped whole ([`Current`]); whoever has taken it out keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -80,6 +80,8 @@ pub(crate) struct Everybody {
     pub(crate) directory: Directory<Served>,
     /// Tenants that are not served for their mistakes, and how many those are.
     pub(crate) skipped: Vec<(String, usize)>,
+    /// Those of them whose names tenants of the store have, in lower case: calls by these names are those tenants'.
+    pub(crate) taken: BTreeSet<String>,
 }
 
 /// Everybody who is served now.
@@ -130,6 +132,12 @@ impl Everybody {
     /// Whether a tenant of this name is served, or is not for its mistakes.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.of_tenant(name).next().is_some() || self.skipped.iter().any(|(skipped, _)| skipped == name)
+    }
+
+    /// Whether calls of a tenant of this name are those of the file's.
+    pub(super) fn is_of_file(&self, name: &str) -> bool {
+        let all = self.directory.all().iter().filter(|served| served.origin == Origin::File);
+        all.map(|served| &served.settings.name).any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// The integrations of a tenant.

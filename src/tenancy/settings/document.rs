@@ -38,10 +38,23 @@ pub struct SetApart {
 /// A tenant's section of a file, for whoever may look at it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
-    /// As [`SetApart::document`].
+    /// Itself, with nothing where a secret stood.
     pub document: Table,
-    /// The paths of the secrets that stand in it.
-    pub secrets: Vec<String>,
+    /// The paths of the secrets that stand in it, each with [what may be shown](shown_of) of it.
+    pub secrets: Vec<(String, Option<String>)>,
+}
+
+/// Keys whose values are secret and say who somebody is: their ends may be shown.
+const IDENTIFIERS: [&str; 1] = ["access_key_id"];
+/// What is shorter would be given away by its end.
+const IDENTIFIER_MIN: usize = 16;
+
+/// The last four characters of an identifier like an access key id, by the path of its key; none of a secret proper.
+pub fn shown_of(path: &str, secret: &Secret) -> Option<String> {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    let text = secret.expose();
+    let shown = IDENTIFIERS.contains(&last) && text.len() >= IDENTIFIER_MIN && text.is_ascii();
+    shown.then(|| text[text.len() - 4..].to_owned())
 }
 
 /// What the place of a secret that was set apart begins with. Whoever keeps secrets says in its [`Surroundings`] that

@@ -206,12 +206,11 @@ impl Section<'_> {
         let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
         let why = match rest {
             None => Some(format!("does not begin with {}", schemes.join(" or "))),
-            Some(rest) if rest.is_empty() || rest.starts_with(['/', ':', '?', '#']) => Some("names no host".to_owned()),
             Some(_) if url.contains(|c: char| c.is_whitespace() || c.is_control()) => Some("holds a blank".to_owned()),
-            Some(_) => None,
+            Some(rest) => refused_authority(rest.split(['/', '?', '#']).next().unwrap_or_default()),
         };
         if let Some(why) = &why {
-            self.mistake(key, &format!("`{}` {why}", without_what_may_be_a_user(url)));
+            self.mistake(key, &format!("`{}` {why}", without_user(url)));
         }
         why.is_none()
     }
@@ -243,7 +242,7 @@ impl Section<'_> {
 }
 
 /// What is no URL as it is told: what stands before an `@` in it may be a password.
-fn without_what_may_be_a_user(url: &str) -> String {
+fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     match rest.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://…@{host}"),
@@ -251,14 +250,25 @@ fn without_what_may_be_a_user(url: &str) -> String {
     }
 }
 
-/// A text as it is shown: one that is a URL, without the user (RFC 3986 section 3.2.1), who may come with a password.
-pub fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://…{}", &rest[user.len()..]),
-        None => url.to_owned(),
+/// Why host and port of an URL (RFC 3986 section 3.2) are none. A URL is shown and logged: nobody hides a password in it.
+fn refused_authority(authority: &str) -> Option<String> {
+    if authority.contains('@') {
+        let why = "names a user: a URL is shown and logged, so what is secret has keys of its own";
+        return Some(why.to_owned());
     }
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
+            ("::", rest.strip_prefix(':').or(Some(rest)))
+        }
+        Some(_) => ("", None),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    let plain = |c: char| c.is_alphanumeric() || "-._~:%!$&'()*+,;=".contains(c);
+    if host.is_empty() || !host.chars().all(plain) {
+        return Some("names no host".to_owned());
+    }
+    let good = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0));
+    (!good).then(|| "has a port that is none".to_owned())
 }
 
 fn json(value: &Value) -> Json {
@@ -274,5 +284,35 @@ fn json(value: &Value) -> Json {
         Value::Flag(flag) => (*flag).into(),
         Value::List(list) => list.iter().map(json).collect(),
         Value::Table(table) => Json::Object(table.iter().map(|(key, value)| (key.to_owned(), json(value))).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_host_and_a_port_and_no_user() {
+        for (authority, why) in [
+            ("bot.example", None),
+            ("bot.example:8443", None),
+            ("bücher.example", None),
+            ("127.0.0.1:1", None),
+            ("[2001:db8::1]:8080", None),
+            ("[::1]", None),
+            ("bot.example:", None),
+            ("", Some("names no host")),
+            (":80", Some("names no host")),
+            ("[::zz]", Some("names no host")),
+            ("a\\b", Some("names no host")),
+            ("bot.example:99999", Some("has a port that is none")),
+            ("u:PW", Some("has a port that is none")),
+            ("[::1]x", Some("has a port that is none")),
+        ] {
+            assert_eq!(refused_authority(authority).as_deref(), why, "{authority}");
+        }
+        let why = refused_authority("u:pw@bot.example").expect("a user");
+        assert!(why.starts_with("names a user") && !why.contains("pw"), "{why}");
+        assert_eq!(without_user("https://u:p/w@bot.example"), "https://…@bot.example");
     }
 }

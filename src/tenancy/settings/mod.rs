@@ -33,9 +33,8 @@ mod value;
 
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
-pub use document::{KEPT, Reading, SetApart, Written, validate};
+pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
-pub use keys::without_user;
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
 pub use parts::{

@@ -2,8 +2,9 @@
 //!
 //! Invariant: what is told of a secret names its place and never what it is.
 
-use super::document::{SetApart, Written};
+use super::document::{SetApart, Written, shown_of};
 use super::section::Section;
+use super::value::Value;
 use crate::secret::Secret;
 
 impl Section<'_> {
@@ -13,8 +14,18 @@ impl Section<'_> {
         let within = self.path_of("");
         let own = |path: String| path.strip_prefix(&within).map(str::to_owned);
         let secrets = self.gathered.literal_secrets().into_iter().filter_map(own);
-        let SetApart { document, secrets } = SetApart::of(self.table().cloned().unwrap_or_default(), secrets.collect());
-        Written { document, secrets: secrets.into_iter().map(|(path, _)| path).collect() }
+        let apart = SetApart::of(self.table().cloned().unwrap_or_default(), secrets.collect());
+        let mut document = apart.document;
+        for (path, _) in &apart.secrets {
+            if let Some(place) = document.at_mut(path) {
+                *place = Value::Nothing;
+            }
+        }
+        let shown = |(path, secret): (String, Secret)| {
+            let shown = shown_of(&path, &secret);
+            (path, shown)
+        };
+        Written { document, secrets: apart.secrets.into_iter().map(shown).collect() }
     }
 
     /// A secret that must be there: itself, `env:NAME`, or `file:/path`. Empty if it is not, which has been told then.

@@ -67,11 +67,23 @@ pub(super) fn read(section: &Section<'_>) -> SipSettings {
         transfer_failure_message: message("transfer_failure_message", TRANSFER_FAILURE_MESSAGE),
         failover: Failover {
             message: message("failure_message", FAILURE_MESSAGE),
-            target: section.text("failure_target"),
+            target: read_failure_target(section),
         },
     };
     section.finish();
     settings
+}
+
+/// What it is else is judged by who refers callers to it.
+fn read_failure_target(section: &Section<'_>) -> Option<String> {
+    let target = section.text("failure_target")?;
+    // RFC 3261 section 19.1.1 advises against it, and this goes in clear text to the caller's side.
+    let user = target.split_once(':').and_then(|(_, rest)| rest.split_once('@')).map_or("", |(user, _)| user);
+    if user.contains(':') {
+        section.mistake("failure_target", "names a password, which would be shown and sent to the caller's side");
+        return None;
+    }
+    Some(target)
 }
 
 fn read_login(section: &Section<'_>) -> Option<Login> {

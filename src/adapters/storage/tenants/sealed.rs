@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::Scope;
 use bellhop_tenancy::id::{Id, TenantId};
-use bellhop_tenancy::settings::{KEPT, Table, Value};
+use bellhop_tenancy::settings::{KEPT, Table, Value, shown_of};
 use bellhop_tenancy::store::{NewDocument, SecretHint, StoreError};
 
 use super::change::Change;
@@ -26,10 +26,6 @@ const SECRET_BYTES_MAX: usize = 16 << 10;
 const SECRETS_MAX: usize = 200;
 /// Most bytes of a path.
 const PATH_BYTES_MAX: usize = 512;
-/// The last part of the paths of what is an identifier, and no secret proper: its end may be shown.
-const IDENTIFIERS: [&str; 1] = ["access_key_id"];
-/// What is shorter would be given away by its end.
-const IDENTIFIER_MIN: usize = 16;
 
 const DATA_KEY: &str = "SELECT data_key FROM tenants
     WHERE id = $1 AND deleted_unix_ms IS NULL AND (id = $2 OR $2 IS NULL)";
@@ -117,7 +113,7 @@ impl Sealed<'_> {
         for (path, secret) in &self.secrets.given {
             let Some(key) = self.key else { break };
             let sealed = key.seal(&Place { tenant, owner, path }, secret);
-            let hint = last_four(path, secret);
+            let hint = shown_of(path, secret);
             change.execute(SET, args![&of, path, &by, &sealed, hint.as_deref(), change.now_ms]).await?;
             missing.remove(path);
         }
@@ -179,11 +175,4 @@ impl SqlTenants {
 
 fn closed(owner: Id, path: &str, why: &dyn std::error::Error) -> StoreError {
     StoreError::Sealed { owner, field: path.to_owned(), why: why.to_string() }
-}
-
-fn last_four(path: &str, secret: &Secret) -> Option<String> {
-    let last = path.rsplit('.').next().unwrap_or_default();
-    let text = secret.expose();
-    let shown = IDENTIFIERS.contains(&last) && text.len() >= IDENTIFIER_MIN && text.is_ascii();
-    shown.then(|| text[text.len() - 4..].to_owned())
 }

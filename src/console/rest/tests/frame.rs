@@ -4,7 +4,8 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::*;
 use crate::rest::given::Given;
-use crate::rest::idempotency;
+use crate::rest::route::Gives;
+use crate::rest::{Inquiry, idempotency};
 use actix_web::http::StatusCode;
 use bellhop_tenancy::store::TenantStore;
 
@@ -110,6 +111,40 @@ async fn a_request_with_a_key_is_carried_out_once() {
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert!(statuses == [201, 201] || statuses == [201, 409], "{statuses:?}");
+}
+
+/// Pages ask so: the same answers as by HTTP, for the same people.
+#[actix_web::test]
+async fn what_is_asked_without_a_socket_is_answered_like_a_request() {
+    let house = House::new().await;
+    let nobody = Id::new(9, [9; 10]).to_string();
+    for route in house.routes().iter().filter(|route| route.documented && !matches!(route.gives, Gives::Text(_))) {
+        let request = request_of(route, "viewer", &nobody);
+        let (of_http, told) = (house.ask(request).await, format!("{} {}", route.method, route.path));
+        let target = request_of(route, "viewer", &nobody).to_request().uri().to_string();
+        let target = target.strip_prefix(API).expect("below it");
+        let inquiry = match (&route.method, route.takes) {
+            (&Method::GET, _) => Inquiry::get(target),
+            (&Method::DELETE, _) => Inquiry::delete(target, 1),
+            (&Method::PATCH, _) => Inquiry::patch(target, 1, json!({})),
+            (_, Takes::Json(_)) => Inquiry::post_json(target, json!({})),
+            (_, Takes::Csv) => Inquiry::post_csv(target, vec![]),
+            _ => Inquiry::post(target),
+        };
+        let asked = house.rest.ask(&house.viewer, inquiry).await;
+        match asked {
+            Ok(body) => assert_eq!((of_http.status / 100, &body), (2, &of_http.body), "{told}"),
+            Err(problem) => assert_eq!(
+                (problem.status().as_u16(), problem.detail()),
+                (of_http.status, of_http.body["detail"].as_str().expect("a sentence")),
+                "{told}"
+            ),
+        }
+    }
+    let unknown = house.rest.ask(&house.viewer, Inquiry::get("/nothing")).await.expect_err("not there");
+    assert_eq!(unknown.status(), 404);
+    let import = house.rest.ask(&house.viewer, Inquiry::get("/calls/live")).await.expect("it is no call named so");
+    assert_eq!(import["items"], json!([]));
 }
 
 /// A database that is away when it should say that it has written may have written.

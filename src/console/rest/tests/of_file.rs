@@ -2,6 +2,9 @@
 
 use bellhop_tenancy::settings::{Alone, Gathered, Section, TenantSettings, Written, json as json_document};
 
+use actix_web::http::header::CONTENT_TYPE;
+use bellhop_connect::session_history_key::SessionHistoryKey;
+
 use super::documents::furnish;
 use super::*;
 use crate::ports::FileIntegration;
@@ -26,11 +29,11 @@ impl FileIntegration for Said {
 fn with_file(house: &House) {
     let section = json!({
         "name": "filed", "numbers": ["+18005550100", "+18005550101"], "max_calls": 7,
-        "assistant": {"kind": "webhook", "url": "https://user:s3cret-user@bot.example/turn", "secret": "s3cret-hook"},
+        "assistant": {"kind": "webhook", "url": "https://bot.example/turn", "secret": "s3cret-hook"},
         "speech_to_text": {"kind": "counting"}, "text_to_speech": {"kind": "flite"},
         "connect": {
             "instance_arn": "arn:aws:connect:eu-central-1:123456789012:instance/12345678-1234-1234-1234-123456789012",
-            "access_key_id": "AKIAFILE", "secret_access_key": "s3cret-key",
+            "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "s3cret-key",
         },
     });
     let document = json_document::read(&section.to_string()).expect("JSON");
@@ -38,9 +41,9 @@ fn with_file(house: &House) {
     let section = Section::root(&document, &gathered);
     let (settings, written) = (TenantSettings::read(&section).0, section.written());
     assert_eq!(gathered.into_mistakes(), []);
-    let filed = FileTenant { name: "filed".into(), integration: Some(Arc::new(Said { settings, written })) };
-    *house.calls.of_file.lock().expect("no panic") =
-        vec![filed, FileTenant { name: "broken".into(), integration: None }];
+    let of_file = |name: &str, integration| FileTenant { name: name.into(), integration, is_taken: false };
+    let filed = of_file("filed", Some(Arc::new(Said { settings, written }) as Arc<dyn FileIntegration>));
+    *house.calls.of_file.lock().expect("no panic") = vec![filed, of_file("broken", None)];
 }
 
 async fn items(house: &House, who: &str, path: &str) -> Vec<Value> {
@@ -71,9 +74,10 @@ async fn what_the_file_says_is_shown_beside_what_is_kept() {
         (&settings["max_calls"], &settings["name"], &settings["numbers"]),
         (&json!(7), &Value::Null, &Value::Null)
     );
-    assert_eq!(settings["assistant"]["url"], "https://…@bot.example/turn");
+    assert_eq!(settings["assistant"], json!({"kind": "webhook", "url": "https://bot.example/turn", "secret": null}));
     let paths: Vec<_> = integration["secrets"].as_array().expect("a list").iter().map(|one| &one["path"]).collect();
     assert_eq!(paths, ["assistant.secret", "connect.access_key_id", "connect.secret_access_key"]);
+    assert_eq!(integration["secrets"][1]["last_four"], "MPLE");
     assert!(!json!(integrations).to_string().contains("s3cret"), "{integrations:?}");
     assert_eq!(items(&house, "operator", &format!("/assistants?{of_filed}")).await, [Value::Null; 0]);
 
@@ -92,6 +96,40 @@ async fn what_the_file_says_is_shown_beside_what_is_kept() {
     assert_eq!(house.get("operator", &format!("{path}/applied")).await.body["applied"]["told"], "1 of 1 nodes");
     let tested = house.ask(of("operator", Method::POST, &format!("{path}/test-connection"))).await;
     assert_eq!((tested.status, &tested.body["valid"]), (200, &json!(true)), "{tested:?}");
+    let lines = items(&house, "operator", "/audit").await;
+    assert!(lines.iter().any(|line| line["on"] == integration["id"] && line["action"] == "integration.open_secrets"));
+}
+
+/// Calls, records and conversations know a tenant by its name.
+#[actix_web::test]
+async fn a_name_is_one_tenants_and_a_number_of_the_file_is_nobody_elses() {
+    let house = House::new().await;
+    with_file(&house);
+    let line = furnish(&house, "admin", "phone").await;
+    let made = house.post("operator", "/tenants", json!({"name": "Filed", "plan": "plus"})).await;
+    assert_eq!(made.status, 409, "{made:?}");
+    let number = house.post("admin", "/numbers", json!({"number": "+18005550100", "integration": line.id()})).await;
+    assert_eq!((number.status, number.faults()[0].0.as_str()), (422, "#/number"));
+    assert!(!number.text.contains("filed"), "whose it is concerns nobody: {number:?}");
+    let import = format!("/numbers/import?integration={}", line.id());
+    let rows = of("admin", Method::POST, &import).set_payload("+18005550199\n+18005550101\n");
+    let previewed = house.ask(rows.insert_header((CONTENT_TYPE, "text/csv"))).await;
+    assert_eq!((&previewed.body["bad_count"], &previewed.body["bad"][0]["line"]), (&json!(1), &json!(2)));
+    // The file came to have a name that the store has for long.
+    house.calls.of_file.lock().expect("no panic").push(FileTenant {
+        name: "ACME".into(),
+        integration: None,
+        is_taken: false,
+    });
+    *house.calls.up.lock().expect("no panic") = vec![LiveCall { call: "c".into(), tenant: "acme".into() }];
+    let key = SessionHistoryKey::from_random([7; 20]).filed_as().expose().to_owned();
+    for path in ["/calls", "/calls/live", "/calls/c", "/calls/c/events", "/usage", &format!("/session-history/{key}")] {
+        assert_eq!(house.get("admin", path).await.status, 403, "{path}");
+    }
+    assert_eq!(house.ask(of("admin", Method::POST, "/calls/c/hang-up")).await.status, 403);
+    assert_eq!(house.get("stranger", "/calls/live").await.status, 200);
+    house.calls.of_file.lock().expect("no panic").last_mut().expect("there").is_taken = true;
+    assert_eq!(house.get("admin", "/calls/live").await.body["items"].as_array().map(Vec::len), Some(1), "it is theirs");
 }
 
 #[actix_web::test]
@@ -133,6 +171,10 @@ async fn nothing_of_the_file_is_changed_and_nobody_else_sees_it() {
         let told = format!("{} {}", route.method, route.path);
         let is_read = route.method == Method::GET || route.path.ends_with("/test-connection");
         let asked = house.ask(request_of(route, "operator", thing)).await;
+        if route.conditional {
+            let blind = house.ask(blind_request_of(route, "operator", thing)).await;
+            assert_eq!(blind.status, 409, "{told}: there is no state to name");
+        }
         assert_eq!(asked.status, if is_read { 200 } else { 409 }, "{told}: {asked:?}");
         if asked.status == 409 {
             assert!(asked.body["detail"].as_str().expect("told").contains("configuration's file"), "{asked:?}");

@@ -148,7 +148,7 @@ async fn a_request_that_nobody_waits_for_has_its_line_too() {
     let began = Box::pin(house.calls.began.notified());
     drop(futures_util::future::select(asked, began).await);
     let [told] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
-    assert!(told.contains("went away before it was answered") && told.contains("/assistants/{id}/try"), "{told}");
+    assert!(told.contains("ended without an answer") && told.contains("/assistants/{id}/try"), "{told}");
     assert_eq!(house.get("admin", "/plans").await.status, 200);
     assert_eq!(log.lines().len(), 1, "what changes nothing has none");
 }
