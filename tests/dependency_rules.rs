@@ -464,6 +464,25 @@ fn the_keys_of_a_tenants_document_are_read_in_settings_alone() {
 }
 
 #[test]
+fn pages_ask_rest_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let sentence =
+        "A page asks REST on behalf of its reader: what it shows and changes is what they may see and change.";
+    let mut asks = 0;
+    for file in rust_files(&root.join("src/console/pages")) {
+        if file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for named in ["bellhop_tenancy::store", "crate::ports", "bellhop_call", "bellhop_connect", "TenantStore"] {
+            assert!(!text.contains(named), "{}: {named}. {sentence}", file.display());
+        }
+        asks += text.matches(".rest.ask(").count();
+    }
+    assert_eq!(asks, 1, "there is one way, `Visit::ask`. {sentence}");
+}
+
+#[test]
 fn a_database_is_named_in_wiring_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut named = vec![];

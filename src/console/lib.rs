@@ -1,7 +1,8 @@
-//! What people and programs set Bellhop up by: who they are (sign-in), and what they may see and change (REST).
+//! What people and programs set Bellhop up by: who they are (sign-in), what they may see and change (REST), and where they see it (pages).
 //!
 //! It sees pure crates and ports, never actors, SIP or media: `src/server/` gives it what it asks through [`ports`].
 
+pub mod pages;
 mod pointer;
 pub mod ports;
 pub mod problem;

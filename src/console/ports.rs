@@ -41,6 +41,25 @@ pub trait FileIntegration: Send + Sync {
     fn settings(&self) -> &TenantSettings;
 }
 
+/// Where callers' sides send calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipAddress {
+    /// The name that they call; none if this server does not know how others call it.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: u16,
+    /// As a Voice Connector calls it: `TCP`, by which it speaks TLS too where its encryption is on.
+    pub protocol: &'static str,
+    /// What is to be known of it, in sentences.
+    pub told: Vec<String>,
+}
+
+/// What this server is to callers' sides.
+pub trait Reached: Send + Sync {
+    /// Where they send calls.
+    fn sip_address(&self) -> SipAddress;
+}
+
 /// Explains why calls are refused.
 pub trait Reasons: Send + Sync {
     /// A reason by its word: in a sentence, and what to do about it.

@@ -125,6 +125,16 @@ impl Problem {
         self
     }
 
+    /// What is wrong with each field.
+    pub fn errors(&self) -> &[Fault] {
+        &self.errors
+    }
+
+    /// The headers that it is answered with besides those of every problem.
+    pub fn headers(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.headers.iter()
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -12,6 +12,7 @@ use bellhop_actors::signalling::tls::{BadIdentity, IdentityPem, TlsIdentity};
 use bellhop_adapters::authorities;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
+use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 
 use crate::config::{TEXT_MAX, Tls, read_bytes};
@@ -116,6 +117,21 @@ fn changed(files: &Tls) -> Vec<Option<SystemTime>> {
         .flatten()
         .map(|f| at(f))
         .collect()
+}
+
+/// The names that the certificate is for, in lower case, and whether it vouches for itself; nothing where it cannot be read.
+pub fn named(files: &Tls) -> (Vec<String>, bool) {
+    let Ok(pem) = read(files) else { return (vec![], false) };
+    let first = Pem::iter_from_buffer(&pem.certificate).flatten().next();
+    let Some(first) = first else { return (vec![], false) };
+    let Ok(certificate) = first.parse_x509() else { return (vec![], false) };
+    let names = certificate.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    let names = names.into_iter().flatten().filter_map(name).collect();
+    (names, certificate.subject() == certificate.issuer())
 }
 
 /// Reads the files without serving them.

@@ -61,6 +61,11 @@ impl Inquiry {
         Self { seen: Some(seen), ..Self::new(Method::PATCH, target, Says::Json(patch)) }
     }
 
+    /// What it is asked of is meant as it is in this revision.
+    pub fn of_revision(self, seen: Revision) -> Self {
+        Self { seen: Some(seen), ..self }
+    }
+
     /// Deletes something.
     pub fn delete(target: impl Into<String>, seen: Revision) -> Self {
         Self { seen: Some(seen), ..Self::new(Method::DELETE, target, Says::Nothing) }

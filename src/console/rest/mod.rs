@@ -23,13 +23,14 @@ mod of_file;
 mod openapi;
 mod people;
 mod plans;
+mod reached;
 mod reference;
 mod room;
 mod route;
 mod shown;
 mod tenants;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod told;
 mod trials;
 mod usage;
@@ -45,7 +46,7 @@ use bellhop_tenancy::store::TenantStore;
 use futures_util::future::LocalBoxFuture;
 
 use crate::API;
-use crate::ports::{File, Judge, LiveCalls, Reasons, Trials};
+use crate::ports::{File, Judge, LiveCalls, Reached, Reasons, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
@@ -67,6 +68,8 @@ pub struct Ports {
     pub store: Arc<dyn TenantStore>,
     /// What the configuration's file says of tenants.
     pub file: Arc<dyn File>,
+    /// Where callers' sides reach this server.
+    pub reached: Arc<dyn Reached>,
     /// Judges settings by what only the server knows.
     pub judge: Arc<dyn Judge>,
     /// Asks services.
@@ -129,6 +132,7 @@ fn routes() -> Vec<Route> {
         usage::routes(),
         calls::routes(),
         trials::routes(),
+        reached::routes(),
     ]
     .into_iter()
     .flatten()

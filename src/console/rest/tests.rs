@@ -29,7 +29,9 @@ use tokio::sync::Notify;
 use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
-use crate::ports::{Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reasons, Reply, Trials};
+use crate::ports::{
+    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reached, Reasons, Reply, SipAddress, Trials,
+};
 use crate::problem::Problem;
 
 mod calls;
@@ -103,9 +105,9 @@ impl Judge for NoTransfers {
 
 /// Calls that are up and over, and their conversations, in memory.
 #[derive(Default)]
-pub(super) struct StandIn {
+pub(crate) struct StandIn {
     /// An assistant that is told to wait has begun, and goes on.
-    pub(super) began: Arc<Notify>,
+    pub(crate) began: Arc<Notify>,
     pub(super) goes_on: Arc<Notify>,
     /// Nothing can be tried.
     pub(super) is_busy: AtomicBool,
@@ -190,6 +192,12 @@ impl File for StandIn {
     }
 }
 
+impl Reached for StandIn {
+    fn sip_address(&self) -> SipAddress {
+        SipAddress { host: Some("sip.bellhop.example".into()), port: 5061, protocol: "TCP", told: vec![] }
+    }
+}
+
 impl FiledHistories for StandIn {
     fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
         let all = self.conversations.lock().expect("no panic");
@@ -257,11 +265,34 @@ fn somebody(name: &str, standing: Standing, kind: CredentialKind) -> (String, Au
     (name.to_owned(), Author { signed_in, from: "192.0.2.7".into() })
 }
 
+/// A store in memory.
+pub(crate) async fn store() -> SqlTenants {
+    let database = Database::open("sqlite::memory:", None).await.expect("in memory");
+    let keys = MasterKeys { current: MasterKeySource::Memory, previous: None };
+    SqlTenants::open(database, &keys, None).await.expect("opens")
+}
+
+/// REST over these.
+pub(crate) fn rest_over(door: Arc<dyn Door>, store: &SqlTenants, calls: &Arc<StandIn>) -> Rest {
+    Rest::new(Ports {
+        door,
+        store: Arc::new(store.clone()),
+        file: calls.clone(),
+        reached: calls.clone(),
+        judge: Arc::new(NoTransfers),
+        calls: calls.clone(),
+        trials: calls.clone(),
+        records: calls.clone(),
+        histories: calls.clone(),
+        reasons: calls.clone(),
+        public_url: "https://bellhop.example".to_owned(),
+        random: Box::new(|bytes| rand::fill(bytes)),
+    })
+}
+
 impl House {
     pub(super) async fn new() -> Self {
-        let database = Database::open("sqlite::memory:", None).await.expect("in memory");
-        let keys = MasterKeys { current: MasterKeySource::Memory, previous: None };
-        let store = SqlTenants::open(database, &keys, None).await.expect("opens");
+        let store = store().await;
         let by = Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() };
         let mut made = vec![];
         for name in ["acme", "other"] {
@@ -282,19 +313,7 @@ impl House {
         let viewer = known[2].1.clone();
         let door = Arc::new(Known(known.into_iter().collect()));
         let calls = Arc::new(StandIn::default());
-        let rest = Rest::new(Ports {
-            door,
-            store: Arc::new(store.clone()),
-            file: calls.clone(),
-            judge: Arc::new(NoTransfers),
-            calls: calls.clone(),
-            trials: calls.clone(),
-            records: calls.clone(),
-            histories: calls.clone(),
-            reasons: calls.clone(),
-            public_url: "https://bellhop.example".to_owned(),
-            random: Box::new(|bytes| rand::fill(bytes)),
-        });
+        let rest = rest_over(door, &store, &calls);
         Self { rest, store, calls, viewer, acme, other }
     }
 

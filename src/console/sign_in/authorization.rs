@@ -96,7 +96,7 @@ impl Authorization {
 }
 
 /// Why a browser is not sent to a path: what browsers read as another host, or not as they are shown it.
-pub(super) fn refused_path(path: &str) -> Option<String> {
+pub(crate) fn refused_path(path: &str) -> Option<String> {
     if path.len() > PATH_BYTES_MAX {
         return Some(format!("has more than {PATH_BYTES_MAX} bytes"));
     }

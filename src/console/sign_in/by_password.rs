@@ -14,6 +14,7 @@ use super::body::{Body, done};
 use super::hashing::Compared;
 use super::password;
 use super::resource::Served;
+use super::sessions::Began;
 use super::visitor::Visitor;
 use crate::problem::{Fault, Problem};
 
@@ -36,26 +37,9 @@ pub(super) struct PasswordBody {
 /// `POST /sign-in`
 async fn sign_in(request: HttpRequest, body: Body<SignInBody>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival_of_nobody(&request)?;
     let SignInBody { login, password } = body.0;
-    let (shown, from) = (Secret::new(password), arrival.address.to_string());
-    sign_in.limits.password(arrival.address, &login)?;
-    let kept = sign_in.ports.sign_ins.password(&login).await?;
-    let compared = sign_in.hashing.compare(kept.as_ref().map(|row| row.phc.clone()), shown.clone()).await?;
-    let (Some(row), Compared::Right { weaker }) = (kept, compared) else {
-        sign_in.failed(&login, &from).await;
-        return Err(Problem::unauthorized("the login or the password is wrong"));
-    };
-    if weaker {
-        // The old hash is good for another day if this does not succeed.
-        if let Ok(phc) = sign_in.hash(shown).await
-            && let Err(error) = sign_in.ports.sign_ins.keep_rehashed(row.user, &row.phc, &phc).await
-        {
-            tracing::warn!(%error, "a password could not be hashed anew");
-        }
-    }
-    let began = sign_in.begin(&request, arrival, row.user, StatusCode::OK).await;
-    sign_in.noted(&login, &from, began).await
+    let began = sign_in.by_password(&request, &login, Secret::new(password)).await?;
+    sign_in.told(began, StatusCode::OK).await
 }
 
 /// `PUT /session/password`: other sessions of theirs end.
@@ -81,6 +65,34 @@ async fn change(request: HttpRequest, visitor: Visitor, body: Body<PasswordBody>
 }
 
 impl SignIn {
+    /// Somebody who knows the password of a login begins a session.
+    pub(crate) async fn by_password(
+        &self,
+        request: &HttpRequest,
+        login: &str,
+        password: Secret,
+    ) -> Result<Began, Problem> {
+        let arrival = self.arrival_of_nobody(request)?;
+        let from = arrival.address.to_string();
+        self.limits.password(arrival.address, login)?;
+        let kept = self.ports.sign_ins.password(login).await?;
+        let compared = self.hashing.compare(kept.as_ref().map(|row| row.phc.clone()), password.clone()).await?;
+        let (Some(row), Compared::Right { weaker }) = (kept, compared) else {
+            self.failed(login, &from).await;
+            return Err(Problem::unauthorized("the login or the password is wrong"));
+        };
+        if weaker {
+            // The old hash is good for another day if this does not succeed.
+            if let Ok(phc) = self.hash(password).await
+                && let Err(error) = self.ports.sign_ins.keep_rehashed(row.user, &row.phc, &phc).await
+            {
+                tracing::warn!(%error, "a password could not be hashed anew");
+            }
+        }
+        let began = self.begin_session(request, arrival, row.user).await;
+        self.noted(login, &from, began).await
+    }
+
     /// The hash of a password with a salt of its own.
     pub(super) async fn hash(&self, password: Secret) -> Result<String, Problem> {
         let mut salt = [0; password::SALT_BYTES];

@@ -4,7 +4,7 @@
 //! but with an invitation. What came back is looked at in the browser alone that began, and its code is shown to the provider once.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION, SET_COOKIE};
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bellhop_tenancy::Secret;
@@ -19,6 +19,7 @@ use super::authorization::{Authorization, Wanted, refused_path};
 use super::body::{Body, answer};
 use super::cookie::Cookie;
 use super::resource::Served;
+use super::sessions::Began;
 use super::visitor::must_be_private;
 use super::{SignIn, invitations};
 use crate::API;
@@ -26,28 +27,28 @@ use crate::problem::{Fault, Problem};
 
 /// Where a browser comes back to, below [`API`].
 const CALLBACK: &str = "/sign-in/openid-connect/callback";
-/// Where a browser goes afterwards that wants nothing else: it sees who it is.
-const RETURN_TO: &str = "/api/v1/session";
+/// Where a browser goes afterwards that wants nothing else.
+const RETURN_TO: &str = "/";
 /// Most characters of what a provider calls the reason of a refusal.
 const ERROR_SHOWN: usize = 60;
 
 /// What somebody wants who begins.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct BeginBody {
-    /// The path, below `http.public_url`, that the browser goes to afterwards; `/api/v1/session` if it is left out.
-    return_to: Option<String>,
+pub(crate) struct BeginBody {
+    /// The path, below `http.public_url`, that the browser goes to afterwards; the first page if it is left out.
+    pub(crate) return_to: Option<String>,
     /// What stood behind the `#` of the link, for who accepts an invitation.
-    invitation: Option<String>,
+    pub(crate) invitation: Option<String>,
     /// With an invitation: how they want to be called; what it proposes if it is left out.
-    login: Option<String>,
+    pub(crate) login: Option<String>,
 }
 
 /// Where the browser has to go.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SentAway {
+pub(crate) struct SentAway {
     /// A page of the provider.
-    location: String,
+    pub(crate) location: String,
 }
 
 /// What came back (RFC 6749 section 4.1.2, RFC 9207); others of a provider are not looked at.
@@ -62,44 +63,39 @@ struct CameBack {
 /// `POST /sign-in/openid-connect`
 async fn begin(request: HttpRequest, body: Body<BeginBody>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival_of_nobody(&request)?;
-    let provider = sign_in.provider()?;
-    sign_in.limits.provider(arrival.address)?;
-    let wanted = sign_in.wanted(body.0, arrival).await?;
-    let began = Authorization::begin(&sign_in, wanted);
-    let location = provider.authorization_url(&began.request(sign_in.callback())).await;
-    let location = location.map_err(|why| sign_in.not_identified(&why))?;
-    let mut response = answer(StatusCode::OK, &SentAway { location });
-    response.headers_mut().append(SET_COOKIE, began.cookie(&sign_in));
+    let (sent_away, cookie) = sign_in.sends_away(&request, body.0).await?;
+    let mut response = answer(StatusCode::OK, &sent_away);
+    response.headers_mut().append(SET_COOKIE, cookie);
     Ok(response)
 }
 
 /// `GET /sign-in/openid-connect/callback`: whoever comes back is signed in and sent on.
 async fn come_back(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival(&request)?;
-    must_be_private(arrival)?;
-    sign_in.provider()?;
-    sign_in.limits.provider(arrival.address)?;
-    let unreadable =
-        |_| Problem::new(StatusCode::BAD_REQUEST, "what came back from the identity provider cannot be read");
-    let came = Query::<CameBack>::from_query(request.query_string()).map_err(unreadable)?.into_inner();
-    let began = Authorization::of(&sign_in, &request);
-    let Some(began) = began.filter(|began| came.state.as_deref().is_some_and(|state| began.is_of(state))) else {
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "this sign-in was not begun in this browser, or it was begun too long ago: begin it again",
-        ));
+    let began = match sign_in.came_back(&request) {
+        Ok((arrival, began, came)) => sign_in.arrived(&request, arrival, &began, came).await,
+        Err(problem) => return Ok(refused(&sign_in, &request, &problem)),
     };
     // It is over, but where nobody could be asked: then the code may be good, and the same page is loaded again.
-    let mut response = match sign_in.arrived(&request, arrival, &began, came).await {
+    let mut response = match began {
         Ok(response) => response,
-        Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(problem),
-        Err(problem) => problem.error_response(),
+        Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
+            return Ok(refused(&sign_in, &request, &problem));
+        }
+        Err(problem) => refused(&sign_in, &request, &problem),
     };
     let taken_back = Cookie::Authorization.taken_back(sign_in.settings.is_secure());
     response.headers_mut().append(SET_COOKIE, taken_back);
     Ok(response)
+}
+
+/// What whoever came back in vain is told.
+fn refused(sign_in: &SignIn, request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match sign_in.settings.page_of_problem.filter(|_| accepts.contains("text/html")) {
+        Some(page) => page(&sign_in.settings, problem),
+        None => problem.error_response(),
+    }
 }
 
 /// Nobody is signed in, and why.
@@ -122,6 +118,41 @@ impl SignIn {
                 "this server has no identity provider: sign in by a password, or configure `http.openid_connect`";
             Problem::new(StatusCode::NOT_FOUND, detail)
         })
+    }
+
+    /// Sends a browser to the provider: where, and the cookie by which it comes back.
+    pub(crate) async fn sends_away(
+        &self,
+        request: &HttpRequest,
+        body: BeginBody,
+    ) -> Result<(SentAway, HeaderValue), Problem> {
+        let arrival = self.arrival_of_nobody(request)?;
+        let provider = self.provider()?;
+        self.limits.provider(arrival.address)?;
+        let wanted = self.wanted(body, arrival).await?;
+        let began = Authorization::begin(self, wanted);
+        let location = provider.authorization_url(&began.request(self.callback())).await;
+        let location = location.map_err(|why| self.not_identified(&why))?;
+        Ok((SentAway { location }, began.cookie(self)))
+    }
+
+    /// What a browser brings back, if it is the one that began.
+    fn came_back(&self, request: &HttpRequest) -> Result<(Arrival, Authorization, CameBack), Problem> {
+        let arrival = self.arrival(request)?;
+        must_be_private(arrival)?;
+        self.provider()?;
+        self.limits.provider(arrival.address)?;
+        let unreadable =
+            |_| Problem::new(StatusCode::BAD_REQUEST, "what came back from the identity provider cannot be read");
+        let came = Query::<CameBack>::from_query(request.query_string()).map_err(unreadable)?.into_inner();
+        let began = Authorization::of(self, request);
+        match began.filter(|began| came.state.as_deref().is_some_and(|state| began.is_of(state))) {
+            Some(began) => Ok((arrival, began, came)),
+            None => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "this sign-in was not begun in this browser, or it was begun too long ago: begin it again",
+            )),
+        }
     }
 
     fn callback(&self) -> String {
@@ -159,7 +190,7 @@ impl SignIn {
         match self.identified(&from, began, came).await {
             Ok((user, login)) => {
                 let session = self.begin_session(request, arrival, user).await;
-                let (_, cookie) = self.noted(&login, &from, session).await?;
+                let Began { cookie, .. } = self.noted(&login, &from, session).await?;
                 let to = format!("{}{}", self.settings.public_url, began.wanted.return_to);
                 let mut response = HttpResponse::SeeOther();
                 response.insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store"));

@@ -14,7 +14,7 @@ use bellhop_tenancy::Secret;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::settings::Origin;
+use super::settings::{Origin, Settings};
 
 /// The header with the token.
 pub const TOKEN_HEADER: &str = "X-CSRF-Token";
@@ -33,7 +33,13 @@ pub(super) fn token(session: &Secret) -> String {
 }
 
 /// Why a request with the cookie of a session is not believed to be of our pages.
-pub(super) fn refused_of_session(request: &HttpRequest, ours: &Origin, session: &Secret) -> Option<&'static str> {
+/// `in_form` is the token that a form without a script sends in its body; else it stands in a header.
+pub(super) fn refused_of_session(
+    request: &HttpRequest,
+    ours: &Origin,
+    session: &Secret,
+    in_form: Option<&str>,
+) -> Option<&'static str> {
     let site = match one(request, "Sec-Fetch-Site") {
         Ok(site) => site,
         Err(why) => return Some(why),
@@ -42,7 +48,7 @@ pub(super) fn refused_of_session(request: &HttpRequest, ours: &Origin, session: 
         Ok(None) if site != Some("same-origin") => {
             Some("the request says neither its Origin nor that it is of the same origin: send Origin")
         }
-        _ => refused_of_nobody(request, ours).or_else(|| refused_by_token(request, session)),
+        _ => refused_of_nobody(request, ours).or_else(|| refused_by_token(request, session, in_form)),
     }
 }
 
@@ -62,8 +68,13 @@ pub(super) fn refused_of_nobody(request: &HttpRequest, ours: &Origin) -> Option<
     }
 }
 
-fn refused_by_token(request: &HttpRequest, session: &Secret) -> Option<&'static str> {
-    let shown = match one(request, TOKEN_HEADER) {
+/// Why what a form sends is not believed to be of our pages, whoever is signed in.
+pub(crate) fn refused_of_others(request: &HttpRequest, settings: &Settings) -> Option<&'static str> {
+    refused_of_nobody(request, &settings.origin)
+}
+
+fn refused_by_token(request: &HttpRequest, session: &Secret, in_form: Option<&str>) -> Option<&'static str> {
+    let shown = match one(request, TOKEN_HEADER).map(|shown| shown.or(in_form)) {
         Ok(Some(shown)) => shown,
         Ok(None) => return Some("X-CSRF-Token is missing: GET /api/v1/session tells it"),
         Err(why) => return Some(why),
@@ -131,7 +142,7 @@ mod tests {
             for site in sites {
                 for token in tokens {
                     let request = request(origin, site, token);
-                    if refused_of_session(&request, &ours, &session).is_none() {
+                    if refused_of_session(&request, &ours, &session, None).is_none() {
                         believed.push((origin.is_some(), site, token == Some(right.as_str())));
                     }
                 }
@@ -173,7 +184,7 @@ mod tests {
                 .append_header(("Sec-Fetch-Site", "same-origin"))
                 .append_header((TOKEN_HEADER, right.as_str()))
                 .append_header((name, value));
-            assert!(refused_of_session(&request.to_http_request(), &ours, &session).is_some(), "{name}");
+            assert!(refused_of_session(&request.to_http_request(), &ours, &session, None).is_some(), "{name}");
         }
     }
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::arrival::Arrival;
 use super::body::Body;
 use super::resource::Served;
+use super::sessions::Began;
 use super::{SignIn, password, secrets};
 use crate::problem::{Fault, Problem};
 
@@ -23,36 +24,20 @@ const LOGIN_MAX: usize = 200;
 /// The body of who accepts.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Acceptance {
+pub(crate) struct Acceptance {
     /// What stood behind the `#` of the link.
-    secret: String,
+    pub(crate) secret: String,
     /// How they want to be called; what the invitation proposes if it is left out.
-    login: Option<String>,
+    pub(crate) login: Option<String>,
     /// Their password.
-    password: String,
+    pub(crate) password: String,
 }
 
 /// `POST /invitations/accept`
 async fn accept(request: HttpRequest, body: Body<Acceptance>) -> Result<HttpResponse, Problem> {
     let sign_in = SignIn::of(&request)?;
-    let arrival = sign_in.arrival_of_nobody(&request)?;
-    let Acceptance { secret, login, password } = body.0;
-    let (hash, proposed) = sign_in.shown_invitation(&secret, arrival).await?;
-    let login = login.unwrap_or(proposed);
-    let faults: Vec<Fault> = [
-        refused_login(&login).map(|why| Fault::at("#/login", why)),
-        password::refused(&password, &login).map(|why| Fault::at("#/password", why)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if !faults.is_empty() {
-        return Err(Problem::faults(faults));
-    }
-    let password_phc = Some(sign_in.hash(Secret::new(password)).await?);
-    let user = NewUser { login, password_phc, open_id: None };
-    let user = sign_in.accepted(&hash, user, &arrival.address.to_string()).await?;
-    sign_in.begin(&request, arrival, user.id, StatusCode::CREATED).await
+    let began = sign_in.joins(&request, body.0).await?;
+    sign_in.told(began, StatusCode::CREATED).await
 }
 
 pub(super) fn no_such_invitation() -> Problem {
@@ -71,6 +56,28 @@ pub(super) fn refused_login(login: &str) -> Option<String> {
 }
 
 impl SignIn {
+    /// Somebody who is invited becomes a user with a password, and begins a session.
+    pub(crate) async fn joins(&self, request: &HttpRequest, acceptance: Acceptance) -> Result<Began, Problem> {
+        let arrival = self.arrival_of_nobody(request)?;
+        let Acceptance { secret, login, password } = acceptance;
+        let (hash, proposed) = self.shown_invitation(&secret, arrival).await?;
+        let login = login.unwrap_or(proposed);
+        let faults: Vec<Fault> = [
+            refused_login(&login).map(|why| Fault::at("#/login", why)),
+            password::refused(&password, &login).map(|why| Fault::at("#/password", why)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !faults.is_empty() {
+            return Err(Problem::faults(faults));
+        }
+        let password_phc = Some(self.hash(Secret::new(password)).await?);
+        let user = NewUser { login, password_phc, open_id: None };
+        let user = self.accepted(&hash, user, &arrival.address.to_string()).await?;
+        self.begin_session(request, arrival, user.id).await
+    }
+
     /// Somebody shows an invitation: its hash, and what it proposes to call them.
     pub(super) async fn shown_invitation(
         &self,

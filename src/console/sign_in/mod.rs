@@ -32,8 +32,12 @@ use actix_web::web::ServiceConfig;
 use bellhop_tenancy::identity_provider::IdentityProvider;
 use bellhop_tenancy::store::{Audit, People, SignIns};
 
+pub(crate) use authorization::refused_path;
+pub(crate) use by_provider::BeginBody;
+pub(crate) use invitations::Acceptance;
 pub use routes::{Gives, ROUTES, SignInRoute};
 pub use secrets::Random;
+pub(crate) use sessions::Began;
 pub use settings::Settings;
 pub use visitor::Visitor;
 
@@ -78,6 +82,16 @@ impl SignIn {
         let clock = Arc::new(clock);
         let (limits, hashing) = (Limits::new(&clock), Hashing::new(settings.cost)?);
         Ok(Self { ports, settings, clock, random, limits, hashing, notes: Notes::default() })
+    }
+
+    /// Where it is.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What people call the identity provider, if there is one.
+    pub(crate) fn provider_name(&self) -> Option<&str> {
+        self.ports.provider.as_deref().map(IdentityProvider::name)
     }
 
     fn now(&self) -> i64 {

@@ -86,16 +86,21 @@ pub(super) struct Listed {
     current: bool,
 }
 
+/// A session that began.
+pub(crate) struct Began {
+    /// Whose.
+    pub(crate) visitor: Visitor,
+    /// What the browser is given.
+    pub(crate) cookie: HeaderValue,
+}
+
 impl SignIn {
-    /// Begins a session of a user: what the browser is answered.
-    pub(super) async fn begin(
+    /// What a program is answered whose session began.
+    pub(super) async fn told(
         &self,
-        request: &HttpRequest,
-        arrival: Arrival,
-        user: Id,
+        Began { visitor, cookie }: Began,
         status: StatusCode,
     ) -> Result<HttpResponse, Problem> {
-        let (visitor, cookie) = self.begin_session(request, arrival, user).await?;
         let mut response = answer(status, &self.shown(Some(&visitor)).await?);
         response.headers_mut().append(SET_COOKIE, cookie);
         Ok(response)
@@ -107,7 +112,7 @@ impl SignIn {
         request: &HttpRequest,
         arrival: Arrival,
         user: Id,
-    ) -> Result<(Visitor, HeaderValue), Problem> {
+    ) -> Result<Began, Problem> {
         let secret = secrets::fresh(&self.random);
         let browser =
             request.headers().get(USER_AGENT).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
@@ -123,7 +128,7 @@ impl SignIn {
         let signed_in = self.admit(CredentialKind::Session, &secret).await?.ok_or_else(Problem::internal)?;
         let visitor = Visitor::new(signed_in, arrival.address, Some(csrf::token(&secret)));
         let cookie = Cookie::Session.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
-        Ok((visitor, cookie))
+        Ok(Began { visitor, cookie })
     }
 
     /// Ends the session that a browser had before.
@@ -135,6 +140,20 @@ impl SignIn {
             self.ports.sign_ins.end_session(session).await?;
         }
         Ok(())
+    }
+
+    /// Ends the session that somebody asks by, in person; its cookie is to be [taken back](Self::no_cookie).
+    pub(crate) async fn ends(&self, visitor: &Visitor) -> Result<(), Problem> {
+        visitor.in_person()?;
+        if let Some(session) = visitor.signed_in().credential() {
+            self.ports.sign_ins.end_session(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the cookie of a session back.
+    pub(crate) fn no_cookie(&self) -> HeaderValue {
+        Cookie::Session.taken_back(self.settings.is_secure())
     }
 
     /// What is shown of who is signed in.
@@ -172,11 +191,8 @@ async fn session(request: HttpRequest) -> Result<HttpResponse, Problem> {
 
 /// `POST /sign-out`
 async fn sign_out(request: HttpRequest, visitor: Visitor) -> Result<HttpResponse, Problem> {
-    visitor.in_person()?;
     let sign_in = SignIn::of(&request)?;
-    if let Some(session) = visitor.signed_in().credential() {
-        sign_in.ports.sign_ins.end_session(session).await?;
-    }
+    sign_in.ends(&visitor).await?;
     Ok(without_cookie(&sign_in))
 }
 
@@ -217,7 +233,7 @@ pub(super) fn reach(visitor: &Visitor) -> Owner {
 
 fn without_cookie(sign_in: &SignIn) -> HttpResponse {
     let mut response = done();
-    response.headers_mut().append(SET_COOKIE, Cookie::Session.taken_back(sign_in.settings.is_secure()));
+    response.headers_mut().append(SET_COOKIE, sign_in.no_cookie());
     response
 }
 

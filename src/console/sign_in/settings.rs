@@ -2,9 +2,11 @@
 //!
 //! Invariant: an origin is written as browsers write it (RFC 6454 section 6.2), so that two are the same if their texts are.
 
+use actix_web::HttpResponse;
 use ipnet::IpNet;
 
 use super::password::Cost;
+use crate::problem::Problem;
 
 /// Where we are, and who stands before us.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Settings {
     pub behind: Vec<IpNet>,
     /// How much work the hash of a password is.
     pub cost: Cost,
+    /// What a browser is shown that came back from an identity provider in vain; programs are told the problem itself.
+    pub page_of_problem: Option<fn(&Settings, &Problem) -> HttpResponse>,
 }
 
 /// Scheme, host and port.
@@ -35,7 +39,14 @@ impl Settings {
     pub fn at(public_url: &str) -> Result<Self, NoOrigin> {
         let public_url = public_url.trim_end_matches('/').to_owned();
         let origin = Origin::parse(&public_url)?;
-        Ok(Self { public_url, origin, tls: false, behind: vec![], cost: Cost::RECOMMENDED })
+        let (cost, behind) = (Cost::RECOMMENDED, vec![]);
+        Ok(Self { public_url, origin, tls: false, behind, cost, page_of_problem: None })
+    }
+
+    /// The path of `http.public_url`: what the path of every page begins with, without a slash at its end.
+    pub fn root(&self) -> &str {
+        let authority = self.public_url.split_once("://").map_or("", |(_, rest)| rest);
+        authority.find('/').map_or("", |at| &authority[at..])
     }
 
     /// Whether browsers reach us by https: cookies are for it alone then.

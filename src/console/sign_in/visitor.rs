@@ -92,17 +92,31 @@ impl Visitor {
     }
 
     /// Whoever sends a request, or why it is nobody.
-    pub(super) async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        Self::read(request, None).await
+    }
+
+    /// The same of who sends a form, with the token that stands in it.
+    pub(crate) async fn of_form(request: &HttpRequest, csrf_token: &str) -> Result<Self, Problem> {
+        Self::read(request, Some(csrf_token)).await
+    }
+
+    async fn read(request: &HttpRequest, in_form: Option<&str>) -> Result<Self, Problem> {
         let sign_in = SignIn::of(request)?;
         let arrival = sign_in.arrival(request)?;
-        let visitor = Self::known(request, &sign_in, arrival).await;
+        let visitor = Self::known(request, &sign_in, arrival, in_form).await;
         if visitor.as_ref().is_err_and(|problem| problem.status() == StatusCode::UNAUTHORIZED) {
             sign_in.limits.stranger(arrival.address)?;
         }
         visitor
     }
 
-    async fn known(request: &HttpRequest, sign_in: &SignIn, arrival: Arrival) -> Result<Self, Problem> {
+    async fn known(
+        request: &HttpRequest,
+        sign_in: &SignIn,
+        arrival: Arrival,
+        in_form: Option<&str>,
+    ) -> Result<Self, Problem> {
         let shown = Shown::of(request, sign_in)?;
         if !matches!(shown, Shown::Nothing) {
             must_be_private(arrival)?;
@@ -119,7 +133,7 @@ impl Visitor {
                 let signed_in = sign_in.admit(CredentialKind::Session, &secret).await?;
                 let signed_in = signed_in.ok_or_else(|| Problem::unauthorized("the session is over: sign in again"))?;
                 if !csrf::is_safe(request.method())
-                    && let Some(why) = csrf::refused_of_session(request, &sign_in.settings.origin, &secret)
+                    && let Some(why) = csrf::refused_of_session(request, &sign_in.settings.origin, &secret, in_form)
                 {
                     return Err(Problem::forbidden(why));
                 }
@@ -188,7 +202,7 @@ pub(super) fn must_be_private(arrival: Arrival) -> Result<(), Problem> {
 
 impl SignIn {
     /// That of the server which a request came to.
-    pub(super) fn of(request: &HttpRequest) -> Result<Data<Self>, Problem> {
+    pub(crate) fn of(request: &HttpRequest) -> Result<Data<Self>, Problem> {
         let missing = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this server has no sign-in");
         request.app_data::<Data<Self>>().cloned().ok_or_else(missing)
     }

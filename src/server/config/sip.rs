@@ -18,6 +18,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// `advertise`
     pub advertise: Option<IpAddr>,
+    /// `public_name`: what callers' sides call this server.
+    pub public_name: Option<String>,
     /// `max_calls`
     pub max_calls: usize,
     /// `drain_seconds`
@@ -37,6 +39,7 @@ pub(super) fn read_sip(section: &Section<'_>) -> Sip {
     let sip = Sip {
         listen: section.list("listen", read_listen).unwrap_or_else(usual),
         advertise: node::read_reachable(section),
+        public_name: read_public_name(section),
         max_calls: section.number("max_calls", 1..=100_000).unwrap_or(1000),
         drain: Duration::from_secs(section.number("drain_seconds", 0..=86_400).unwrap_or(30) as u64),
         tls,
@@ -46,6 +49,20 @@ pub(super) fn read_sip(section: &Section<'_>) -> Sip {
     }
     section.finish();
     sip
+}
+
+/// A host name (RFC 1123 section 2.1), as a Voice Connector's route takes it.
+fn read_public_name(section: &Section<'_>) -> Option<String> {
+    let name = section.text("public_name")?;
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if name.len() > 253 || !name.split('.').all(label) || !name.contains('.') {
+        section.mistake("public_name", &format!("`{name}` is not a host name like \"sip.example.com\""));
+        return None;
+    }
+    Some(name.to_ascii_lowercase())
 }
 
 /// Files that are not named are not looked for.

@@ -3,6 +3,7 @@
 //! Invariant: nothing of the console holds a call up: it runs on the threads of HTTP, and asks registries and stores.
 
 mod live_calls;
+mod reached;
 mod reasons;
 mod trials;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::web::{Data, ServiceConfig};
 use bellhop_adapters::openid_connect::{NoIssuer, OpenIdConnect};
+use bellhop_console::pages::{Pages, page_of_problem};
 use bellhop_console::ports::Judge;
 use bellhop_console::rest::{BySignIn, Ports, Rest};
 pub use bellhop_console::sign_in::claim;
@@ -23,6 +25,7 @@ use bellhop_tenancy::store::StoreError;
 use crate::config::Http;
 use crate::wiring::{Running, Server};
 use live_calls::Calls;
+use reached::ReachedAt;
 use reasons::WhyCallsAreRefused;
 use trials::TryOut;
 
@@ -30,6 +33,7 @@ use trials::TryOut;
 #[derive(Clone)]
 pub struct Console {
     rest: Rest,
+    pages: Pages,
     sign_in: Data<SignIn>,
 }
 
@@ -57,12 +61,14 @@ impl Console {
             sign_in::Ports { sign_ins: tenants.clone(), people: tenants.clone(), audit: tenants.clone(), provider };
         let mut settings = Settings::at(&http.public_url)?;
         (settings.tls, settings.behind) = (http.tls.is_some(), http.behind.clone());
+        settings.page_of_problem = Some(page_of_problem);
         let began = Instant::now();
         let clock = Clock { unix_ms: Box::new(unix_now_ms), monotonic: Box::new(move || began.elapsed()) };
         let rest = Rest::new(Ports {
             door: Arc::new(BySignIn),
             store: tenants,
             file: Arc::new(server.of_file()),
+            reached: Arc::new(ReachedAt::new(server.running().sip.clone(), server.sip.clone())),
             judge: Arc::new(server.running()),
             calls: Arc::new(Calls { registry: Arc::clone(&server.registry), live: server.live().clone() }),
             records: Arc::clone(&server.records),
@@ -72,7 +78,8 @@ impl Console {
             public_url: settings.public_url.clone(),
             random: random(),
         });
-        Ok(Self { rest, sign_in: Data::new(SignIn::new(people, settings, clock, random())?) })
+        let pages = Pages::new(rest.clone());
+        Ok(Self { rest, pages, sign_in: Data::new(SignIn::new(people, settings, clock, random())?) })
     }
 
     /// Registers every resource.
@@ -80,6 +87,7 @@ impl Console {
         config.app_data(self.sign_in.clone());
         sign_in::configure(config);
         self.rest.configure(config);
+        self.pages.configure(config);
     }
 }
 

@@ -106,6 +106,13 @@ async fn who_waits_for_slow_services_holds_up_their_own_trials_alone() {
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// What is logged on this thread from now on, as long as the second is there.
+    fn read() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let read = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        (log, tracing::subscriber::set_default(read))
+    }
+
     fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().expect("no panic").clone();
         String::from_utf8(bytes)
@@ -140,9 +147,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
 async fn a_request_that_nobody_waits_for_has_its_line_too() {
     let house = House::new().await;
     let line = furnish(&house, "admin", "phone").await;
-    let log = Log::default();
-    let read = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    let _reading = tracing::subscriber::set_default(read);
+    let (log, _reading) = Log::read();
     let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
     let asked = Box::pin(house.post("admin", &path, json!({"text": "wait"})));
     let began = Box::pin(house.calls.began.notified());
@@ -158,9 +163,7 @@ async fn a_request_that_nobody_waits_for_has_its_line_too() {
 async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {
     let house = House::new().await;
     let line = furnish(&house, "admin", "phone").await;
-    let log = Log::default();
-    let read = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    let _reading = tracing::subscriber::set_default(read);
+    let (log, _reading) = Log::read();
     let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
     let say = || {
         of("admin", Method::POST, &path).set_json(json!({"text": "wait"})).insert_header(("Idempotency-Key", "\"k\""))

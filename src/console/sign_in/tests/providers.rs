@@ -60,7 +60,7 @@ async fn whom_the_provider_names_is_signed_in_once_and_goes_where_they_wanted_to
     let there = sent(&house, json!({})).await;
     let query = format!("state={}&code={}", there.state, code("42", &there.nonce));
     let answer = back(&house, &there.cookie, &query).await;
-    assert_eq!(answer.location.as_deref(), Some("https://bellhop.example/api/v1/session"));
+    assert_eq!(answer.location.as_deref(), Some("https://bellhop.example/"));
 }
 
 #[actix_web::test]

@@ -1,0 +1,117 @@
+//! A tenant's integrations: the tile to add one, and each that is there with its state.
+
+use actix_web::http::StatusCode;
+use askama::Template;
+use bellhop_tenancy::access::Role;
+use serde_json::Value;
+
+use super::Outcome;
+use super::frame::{Frame, shown};
+use super::tenants::{list_of, text};
+use super::told::Told;
+use super::visit::{Page, Visit};
+use crate::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "integrations.html")]
+struct IntegrationsPage {
+    frame: Frame,
+    tenant: Tenant,
+    told: Option<Told>,
+    /// Why none can be added.
+    cannot: Option<String>,
+    lines: Vec<Line>,
+}
+
+/// Whose they are.
+pub(super) struct Tenant {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) from_file: bool,
+    /// Why its calls cannot go to a contact center.
+    pub(super) no_contact_center: Option<String>,
+}
+
+struct Line {
+    name: String,
+    state: &'static str,
+    why: Vec<String>,
+    numbers: usize,
+    next: Option<(&'static str, String)>,
+}
+
+pub(super) fn pages() -> Vec<Page> {
+    vec![Page::new("/tenants/{tenant}/integrations", Role::Viewer, list)]
+}
+
+impl Tenant {
+    /// The one that the path names.
+    pub(super) async fn of(visit: &Visit) -> Result<Self, Problem> {
+        let tenant = visit.get(format!("/tenants/{}", visit.name("tenant"))).await?;
+        let from_file = tenant["from_file"] == true;
+        let no_contact_center = match tenant["plan"].as_str() {
+            Some(plan) => {
+                let plan = visit.get(format!("/plans/{plan}")).await?;
+                let why = || {
+                    let name = text(&plan, "name");
+                    format!(
+                        "The plan `{name}` has no contact center: an operator of this server can give you another plan."
+                    )
+                };
+                (plan["contact_center"] != true).then(why)
+            }
+            None => None,
+        };
+        Ok(Self { id: text(&tenant, "id"), title: text(&tenant, "title"), from_file, no_contact_center })
+    }
+}
+
+async fn list(visit: Visit) -> Outcome {
+    let tenant = Tenant::of(&visit).await?;
+    let of = format!("?tenant={}&limit=200", tenant.id);
+    let (drafts, all) = (visit.get(format!("/drafts{of}")).await?, visit.get(format!("/integrations{of}")).await?);
+    let numbers = visit.get(format!("/numbers{of}")).await?;
+    let mut lines = vec![];
+    for draft in list_of(&drafts) {
+        let next = visit.may(Role::Admin).then(|| {
+            let path = format!("/tenants/{}/drafts/{}/phone", tenant.id, text(draft, "id"));
+            ("Go on", path)
+        });
+        lines.push(Line { name: text(draft, "name"), state: "draft", why: vec![], numbers: 0, next });
+    }
+    for integration in list_of(&all) {
+        lines.push(Line::of(&visit, &tenant, integration, list_of(&numbers)).await?);
+    }
+    let cannot = match (tenant.from_file, visit.may(Role::Admin)) {
+        (true, _) => Some("It comes from the configuration's file: add to that.".to_owned()),
+        (false, false) => Some("An admin of your tenant can add one.".to_owned()),
+        (false, true) => None,
+    };
+    let page = IntegrationsPage { frame: visit.frame(), tenant, told: None, cannot, lines };
+    Ok(shown(StatusCode::OK, &page))
+}
+
+impl Line {
+    async fn of(visit: &Visit, tenant: &Tenant, integration: &Value, numbers: &[Value]) -> Result<Self, Problem> {
+        let id = text(integration, "id");
+        let own: Vec<&Value> = numbers.iter().filter(|number| number["integration"] == integration["id"]).collect();
+        let serving = visit.get(format!("/integrations/{id}/applied")).await?;
+        let not_applied = serving["not_applied"].as_array().map_or(&[][..], Vec::as_slice);
+        let why: Vec<String> = not_applied
+            .iter()
+            .flat_map(|node| node["why"].as_array().into_iter().flatten())
+            .filter_map(|why| why.as_str().map(str::to_owned))
+            .collect();
+        let called = own.iter().any(|number| number["first_call_at"].is_string());
+        let (state, next) = match (tenant.from_file, why.is_empty(), own.is_empty(), called) {
+            (true, ..) => ("served, from the file", None),
+            (_, false, ..) => ("not served as it is kept", None),
+            (_, _, true, _) => ("without a number", Some("Give it a number")),
+            (_, _, _, false) => ("waiting for the first call", Some("See what it waits for")),
+            (_, _, _, true) => ("working", Some("Numbers")),
+        };
+        let path = format!("/tenants/{}/integrations/{id}/numbers", tenant.id);
+        let next = next.map(|told| (told, path));
+        Ok(Self { name: text(integration, "name"), state, why, numbers: own.len(), next })
+    }
+}

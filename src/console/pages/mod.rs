@@ -1,0 +1,67 @@
+//! Pages: what people see and do in a browser. Each is made on the server of what REST answers to the same person.
+//!
+//! Invariant: a page asks [`Rest`] and nothing else, so it shows and changes what its reader may see and change; every page is a row of
+//! [`table`], and every row but those of the sign-in needs somebody who is signed in (`visit.rs`). Pages load nothing from elsewhere and run no
+//! script but the files of `assets/`.
+
+mod assets;
+mod form;
+mod frame;
+mod integrations;
+mod kinds;
+mod numbers;
+mod sign_in;
+mod tenants;
+mod told;
+mod visit;
+mod wizard;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::problem::Problem;
+use crate::rest::Rest;
+pub use sign_in::page_of_problem;
+use visit::Page;
+
+/// The pages of a server; one for all its threads.
+#[derive(Clone)]
+pub struct Pages(Arc<House>);
+
+/// What pages are made with.
+struct House {
+    rest: Rest,
+    pages: Vec<Page>,
+}
+
+/// What comes of a visit.
+type Outcome = Result<HttpResponse, Problem>;
+
+impl Pages {
+    /// Over what REST answers.
+    pub fn new(rest: Rest) -> Self {
+        Self(Arc::new(House { rest, pages: table() }))
+    }
+
+    /// Registers every page; the sign-in has to be `Data` of the application.
+    pub fn configure(&self, config: &mut ServiceConfig) {
+        sign_in::configure(config);
+        assets::configure(config);
+        for (at, page) in self.0.pages.iter().enumerate() {
+            let pages = self.clone();
+            let answered =
+                move |request: HttpRequest, payload: Payload| visit::serve(pages.clone(), at, request, payload);
+            config.service(web::resource(page.path).to(answered));
+        }
+    }
+}
+
+/// Every page that somebody who is signed in may open.
+fn table() -> Vec<Page> {
+    [tenants::pages(), integrations::pages(), wizard::pages(), numbers::pages()].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! *Phone number*: the numbers of an integration, one by one or by a list that replaces all of them.
+//!
+//! Invariant: a list changes nothing before it was looked at: what is sent is shown with its bad lines first, and carried out by a second
+//! press of a button, if nobody was first.
+
+use askama::Template;
+use bellhop_tenancy::access::Role;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::frame::{Frame, shown};
+use super::integrations::Tenant;
+use super::tenants::{list_of, status_of, text};
+use super::told::Told;
+use super::visit::{Page, Visit, led_on};
+use crate::problem::Problem;
+use crate::rest::Inquiry;
+
+#[derive(Template)]
+#[template(path = "numbers.html")]
+struct NumbersPage {
+    frame: Frame,
+    told: Option<Told>,
+    tenant: Tenant,
+    name: String,
+    may_change: bool,
+    numbers: Vec<Number>,
+    has_more: bool,
+    /// What was typed.
+    number: String,
+    description: String,
+    rows: String,
+    preview: Option<Preview>,
+}
+
+struct Number {
+    id: String,
+    revision: String,
+    number: String,
+    description: String,
+    state: &'static str,
+}
+
+/// What a list would change.
+struct Preview {
+    seen: String,
+    told: Vec<String>,
+    bad: Vec<String>,
+    more_bad: u64,
+}
+
+pub(super) fn pages() -> Vec<Page> {
+    vec![Page::new("/tenants/{tenant}/integrations/{integration}/numbers", Role::Viewer, show).sends(send)]
+}
+
+async fn show(visit: Visit) -> Outcome {
+    page(&visit, None, None).await
+}
+
+async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>) -> Outcome {
+    let tenant = Tenant::of(visit).await?;
+    let integration = visit.get(format!("/integrations/{}", visit.name("integration"))).await?;
+    if integration["tenant"] != json!(tenant.id) {
+        return Err(Problem::not_found());
+    }
+    let listed = visit.get(format!("/numbers?tenant={}&limit=200", tenant.id)).await?;
+    let own = list_of(&listed).iter().filter(|number| number["integration"] == integration["id"]);
+    let (form, is_sent) = (&visit.form, problem.is_some());
+    let typed = |field: &str| if is_sent { form.text(field).to_owned() } else { String::new() };
+    let page = NumbersPage {
+        frame: visit.frame(),
+        told: problem.map(Told::from),
+        may_change: visit.may(Role::Admin) && !tenant.from_file,
+        numbers: own.map(Number::of).collect(),
+        has_more: listed["next"].is_string(),
+        number: typed("number"),
+        description: typed("description"),
+        rows: if is_sent || preview.is_some() { form.text("rows").to_owned() } else { String::new() },
+        name: text(&integration, "name"),
+        preview,
+        tenant,
+    };
+    Ok(shown(status_of(problem), &page))
+}
+
+impl Number {
+    fn of(number: &Value) -> Self {
+        let state = match (number["from_file"] == true, number["first_call_at"].is_string()) {
+            (true, _) => "from the file",
+            (_, true) => "working",
+            (_, false) => "waiting for the first call",
+        };
+        Self {
+            id: text(number, "id"),
+            revision: number["revision"].to_string(),
+            number: text(number, "number"),
+            description: text(number, "description"),
+            state,
+        }
+    }
+}
+
+impl Preview {
+    fn of(import: &Value) -> Self {
+        let counted = |key: &str, word: &str| {
+            let first: Vec<&str> =
+                import[key]["first"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let named = if first.is_empty() { String::new() } else { format!(": {}", first.join(", ")) };
+            format!("{} {word}{named}", import[key]["count"])
+        };
+        let bad = import["bad"].as_array().into_iter().flatten();
+        let bad: Vec<String> = bad.map(|line| format!("line {} {}", line["line"], text(line, "why"))).collect();
+        Self {
+            seen: import["seen"].to_string(),
+            told: vec![counted("added", "are added"), counted("kept", "stay"), counted("removed", "are removed")],
+            more_bad: import["bad_count"].as_u64().unwrap_or_default().saturating_sub(bad.len() as u64),
+            bad,
+        }
+    }
+}
+
+async fn send(visit: Visit) -> Outcome {
+    let form = &visit.form;
+    let here = visit.path_below_root();
+    let integration = visit.name("integration").to_owned();
+    let import = |more: &str| {
+        Inquiry::post_csv(
+            format!("/numbers/import?integration={integration}{more}"),
+            form.text("rows").as_bytes().to_vec(),
+        )
+    };
+    let sent = match form.text("do") {
+        "preview" => match visit.ask(import("")).await {
+            Ok(previewed) => return page(&visit, None, Some(Preview::of(&previewed))).await,
+            Err(problem) => Err(problem),
+        },
+        "replace" => {
+            let seen: i64 = form.line("seen").parse().unwrap_or_default();
+            visit.ask(import(&format!("&commit=true&seen={seen}"))).await
+        }
+        "delete" => {
+            let seen = form.line("revision").parse().unwrap_or_default();
+            visit.ask(Inquiry::delete(format!("/numbers/{}", form.line("id")), seen)).await
+        }
+        _ => {
+            let body = json!({
+                "number": form.line("number"), "description": form.line("description"), "integration": integration,
+            });
+            visit.ask(Inquiry::post_json(format!("/numbers?tenant={}", visit.name("tenant")), body)).await
+        }
+    };
+    let sent = sent.map(|_| here);
+    led_on(&visit, sent, |visit, problem| async move { page(visit, Some(&problem), None).await }).await
+}

@@ -1,0 +1,173 @@
+//! The wizard, and the numbers of what it made.
+
+use super::*;
+
+const ARN: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
+
+/// An admin of a tenant on a plan, and where its integrations are.
+async fn admin_of(house: &House, plan: &str) -> (Browser, String) {
+    let mut root = house.browser_of("root", Standing::Operator).await;
+    root.sends(house, "/tenants", &[("name", "acme"), ("title", "Acme"), ("plan", plan)]).await;
+    let integrations = root.path.clone();
+    let tenant: TenantId = integrations.split('/').nth(2).expect("a tenant").parse().expect("an id");
+    (house.browser_of("admin", of(tenant, TenantRole::Admin)).await, integrations)
+}
+
+/// Sends the form of the page that is shown.
+async fn sends(browser: &mut Browser, house: &House, typed: &[(&str, &str)]) {
+    let path = browser.path.clone();
+    browser.sends(house, &path, typed).await;
+}
+
+/// The value of the first field of a name that is chosen from.
+fn offered(browser: &Browser, name: &str) -> String {
+    let field = format!("name=\"{name}\" value=\"");
+    let rest = browser.text.split(&field).nth(1).unwrap_or_else(|| panic!("{name} in {}", browser.text));
+    rest.split('"').next().expect("a value").to_owned()
+}
+
+#[actix_web::test]
+async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "plus").await;
+    assert_eq!(browser.path, integrations);
+    browser.opens(&house, &format!("{integrations}/new")).await;
+    sends(&mut browser, &house, &[("kind", "contact_center"), ("name", "Main line")]).await;
+    assert!(browser.path.ends_with("/phone"), "{} {}", browser.path, browser.text);
+    sends(&mut browser, &house, &[("do", "next"), ("language", "en-US")]).await;
+    assert!(browser.status == 422 && browser.text.contains("choose an assistant"), "{}", browser.text);
+    let broken = [("make", "scripted"), ("called", "Desk"), ("script_text", "start: nowhere\nsteps: {}\n")];
+    sends(&mut browser, &house, &broken).await;
+    assert!(browser.status == 200 || browser.text.contains("start: nowhere"), "what was typed is shown again");
+    let script = include_str!("../wizard/starter.yaml");
+    sends(&mut browser, &house, &[("make", "scripted"), ("called", "Front desk"), ("script_text", script)]).await;
+    assert_eq!(browser.status, 200, "{}", browser.text);
+    let assistant = offered(&browser, "assistant");
+    sends(&mut browser, &house, &[("do", "next"), ("language", "en-US"), ("assistant", &assistant)]).await;
+    assert!(browser.path.ends_with("/account"), "{} {}", browser.path, browser.text);
+
+    let account = browser.path.clone();
+    connects(&house, &mut browser).await;
+    sends(&mut browser, &house, &[]).await;
+    speaks_and_hears(&house, &mut browser).await;
+
+    assert!(browser.path.ends_with("/numbers"), "{} {}", browser.path, browser.text);
+    browser.opens(&house, &integrations).await;
+    assert!(browser.text.contains("Main line") && browser.text.contains("without a number"), "{}", browser.text);
+    browser.opens(&house, &account).await;
+    assert_eq!(browser.status, 404, "it is no draft any more");
+}
+
+/// The account, by keys that are not whole, cannot be used, and are good, and then of another instance; and the address to copy.
+async fn connects(house: &House, browser: &mut Browser) {
+    let account = browser.path.clone();
+    let key = |secret: &'static str| {
+        vec![
+            ("do", "test"),
+            ("by", "key"),
+            ("instance_arn", ARN),
+            ("access_key_id", "AKIAIOSFODNN7EXAMPLE"),
+            ("secret_access_key", secret),
+        ]
+    };
+    sends(browser, house, &key("")).await;
+    assert!(browser.status == 422 && browser.text.contains("enter both"), "{}", browser.text);
+    sends(browser, house, &[("do", "next"), ("by", "key"), ("instance_arn", ARN)]).await;
+    assert!(browser.status == 422 && browser.text.contains("test the connection first"), "{}", browser.text);
+    let unusable = [("access_key_id", "unusable"), ("secret_access_key", "s3cret-key")];
+    let unusable: Vec<_> = key("").into_iter().take(3).chain(unusable).collect();
+    sends(browser, house, &unusable).await;
+    assert!(browser.status == 422 && browser.text.contains("cannot be used here"), "{}", browser.text);
+    browser.opens(house, &account).await;
+    assert!(browser.text.contains("Invalid") && browser.text.contains("enter each again"), "{}", browser.text);
+    sends(browser, house, &key("s3cret-key")).await;
+    assert!(browser.status == 200 && browser.text.contains("<strong>Valid</strong>"), "{}", browser.text);
+    assert!(browser.text.contains(&format!("{ARN}/contact/*")), "the policy is filled in");
+    // A change takes it away.
+    let other = ARN.replace("abc", "abd");
+    let moved =
+        [("do", "test"), ("by", "key"), ("instance_arn", &*other), ("access_key_id", ""), ("secret_access_key", "")];
+    sends(browser, house, &moved).await;
+    assert!(browser.text.contains(&other) && browser.text.contains("kept"), "{}", browser.text);
+    sends(browser, house, &[("do", "next")]).await;
+    assert!(browser.path.ends_with("/sip-address"), "{} {}", browser.path, browser.text);
+    for value in ["sip.bellhop.example", "5061", "TCP"] {
+        assert!(browser.text.contains(&format!("value=\"{value}\"")), "{value}");
+    }
+}
+
+/// The last two steps, with Back in between.
+async fn speaks_and_hears(house: &House, browser: &mut Browser) {
+    assert!(browser.path.ends_with("/speech-to-text"), "{} {}", browser.path, browser.text);
+    let made = [("make", "watson"), ("called", "Ears"), ("url", "https://user:pw@ears.example"), ("api_key", "s3cret")];
+    sends(browser, house, &made).await;
+    assert!(browser.status == 422 && browser.text.contains("names a user"), "{}", browser.text);
+    assert!(browser.text.contains("value=\"Ears\""), "what was typed is there, but for secrets: {}", browser.text);
+    sends(browser, house, &[("make", "pocketsphinx"), ("called", "Ears")]).await;
+    assert!(browser.status == 200 && browser.text.contains("it answers"), "it was tried: {}", browser.text);
+    let ears = offered(browser, "service");
+    sends(browser, house, &[("do", "next"), ("service", &ears)]).await;
+    assert!(browser.path.ends_with("/text-to-speech"), "{} {}", browser.path, browser.text);
+    sends(browser, house, &[("do", "next")]).await;
+    assert!(browser.status == 422 && browser.text.contains("choose a service"), "{}", browser.text);
+    sends(browser, house, &[("make", "flite"), ("called", "Voice")]).await;
+    assert!(browser.text.contains("it does not answer"), "the offers are not told, and it is said: {}", browser.text);
+    let (voice, last) = (offered(browser, "service"), browser.path.clone());
+    let back = last.replace("text-to-speech", "speech-to-text");
+    browser.opens(house, &back).await;
+    assert!(browser.text.contains("checked"), "nothing is lost by going back: {}", browser.text);
+    browser.opens(house, &last).await;
+    sends(browser, house, &[("do", "next"), ("service", &voice)]).await;
+}
+
+#[actix_web::test]
+async fn a_plan_without_a_contact_center_says_so_and_offers_a_trunk() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "trial").await;
+    browser.opens(&house, &format!("{integrations}/new")).await;
+    assert!(browser.text.contains("The plan `trial` has no contact center"), "{}", browser.text);
+    sends(&mut browser, &house, &[("kind", "sip_trunk"), ("name", "Trunk")]).await;
+    assert!(browser.path.ends_with("/phone") && !browser.text.contains("Amazon Connect account"), "{}", browser.text);
+    let delete = browser.links().into_iter().find(|link| link.ends_with("/delete")).expect("a way out");
+    browser.opens(&house, &delete).await;
+    sends(&mut browser, &house, &[("do", "delete")]).await;
+    assert!(browser.path == integrations && !browser.text.contains("Trunk"), "{}", browser.text);
+}
+
+#[actix_web::test]
+async fn numbers_are_added_one_by_one_and_replaced_after_a_look() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "plus").await;
+    browser.opens(&house, &format!("{integrations}/new")).await;
+    sends(&mut browser, &house, &[("kind", "sip_trunk"), ("name", "Trunk")]).await;
+    let script = include_str!("../wizard/starter.yaml");
+    sends(&mut browser, &house, &[("make", "scripted"), ("called", "Desk"), ("script_text", script)]).await;
+    let assistant = offered(&browser, "assistant");
+    sends(&mut browser, &house, &[("do", "next"), ("language", "en-US"), ("assistant", &assistant)]).await;
+    sends(&mut browser, &house, &[("do", "next")]).await;
+    speaks_and_hears(&house, &mut browser).await;
+    let numbers = browser.path.clone();
+    assert!(numbers.ends_with("/numbers"), "{numbers} {}", browser.text);
+    sends(&mut browser, &house, &[("do", "add"), ("number", "12"), ("description", "Main")]).await;
+    assert!(browser.status == 422 && browser.text.contains("value=\"12\""), "{}", browser.text);
+    sends(&mut browser, &house, &[("do", "add"), ("number", "+1 (800) 555-0123"), ("description", "Main")]).await;
+    assert!(browser.text.contains("+18005550123") && browser.text.contains("waiting for the first call"));
+    let rows = "number,description\n+18005550124,Sales\n1\n+18005550124,again\n";
+    sends(&mut browser, &house, &[("do", "preview"), ("rows", rows)]).await;
+    assert!(
+        browser.text.contains("line 3 ") && browser.text.contains("line 4 has the number of line 2"),
+        "{}",
+        browser.text
+    );
+    assert!(browser.text.contains("1 are removed: +18005550123") && !browser.text.contains("Replace all</button>"));
+    let rows = "+18005550124,Sales\n";
+    sends(&mut browser, &house, &[("do", "preview"), ("rows", rows)]).await;
+    let seen = browser.hidden("seen").expect("it can be carried out");
+    sends(&mut browser, &house, &[("do", "replace"), ("rows", rows), ("seen", &seen)]).await;
+    assert!(browser.text.contains("+18005550124") && !browser.text.contains("+18005550123"), "{}", browser.text);
+    sends(&mut browser, &house, &[("do", "replace"), ("rows", rows), ("seen", "0")]).await;
+    assert_eq!(browser.status, 412, "somebody was first: {}", browser.text);
+    let (id, revision) = (browser.hidden("id").expect("one"), browser.hidden("revision").expect("one"));
+    sends(&mut browser, &house, &[("do", "delete"), ("id", &id), ("revision", &revision)]).await;
+    assert!(browser.text.contains("There is none"), "{}", browser.text);
+}

@@ -1,0 +1,228 @@
+//! *Speech to Text* and *Text to Speech*: a service that is there or a new one, tried here, and its model or voice.
+
+use actix_web::http::StatusCode;
+use askama::Template;
+use bellhop_tenancy::access::Role;
+use serde_json::{Value, json};
+
+use super::super::Outcome;
+use super::super::frame::{Frame, shown};
+use super::super::kinds::{Choice, Kind, RECOGNIZERS, SYNTHESIZERS};
+use super::super::tenants::{list_of, status_of, text};
+use super::super::told::Told;
+use super::super::visit::{Visit, led_on};
+use super::{Draft, Listed, Step};
+use crate::problem::Problem;
+use crate::rest::Inquiry;
+
+#[derive(Template)]
+#[template(path = "wizard/speech.html")]
+struct SpeechPage {
+    frame: Frame,
+    told: Option<Told>,
+    steps: Vec<Listed>,
+    back: String,
+    title: &'static str,
+    is_last: bool,
+    services: Vec<Service>,
+    choices: Vec<Choice>,
+    offers: Option<Offers>,
+    /// Which service these offers are of.
+    kept: String,
+    draft: Draft,
+}
+
+struct Service {
+    id: String,
+    name: String,
+    kind: String,
+    tested: String,
+    is_chosen: bool,
+}
+
+/// What the chosen service offers.
+struct Offers {
+    label: &'static str,
+    filter: &'static str,
+    is_filtered: bool,
+    language: String,
+    /// Why there are none.
+    why: Option<String>,
+    all: Vec<Offer>,
+}
+
+struct Offer {
+    name: String,
+    told: String,
+    is_chosen: bool,
+}
+
+/// What is set up here.
+struct Port {
+    word: &'static str,
+    kinds: &'static [Kind],
+    label: &'static str,
+    filter: &'static str,
+}
+
+fn port(step: Step) -> Port {
+    match step {
+        Step::TextToSpeech => Port {
+            word: "text_to_speech",
+            kinds: &SYNTHESIZERS,
+            label: "Choose your Text to Speech voice",
+            filter: "Filter voices based on assistant language",
+        },
+        _ => Port {
+            word: "speech_to_text",
+            kinds: &RECOGNIZERS,
+            label: "Choose your Speech to Text language model",
+            filter: "Filter models based on assistant language",
+        },
+    }
+}
+
+pub(super) async fn show(visit: Visit, step: Step) -> Outcome {
+    page(&visit, step, None).await
+}
+
+async fn page(visit: &Visit, step: Step, problem: Option<&Problem>) -> Outcome {
+    let (draft, port) = (Draft::of(visit).await?, port(step));
+    let listed = visit.get(format!("/services?tenant={}&limit=200", draft.tenant.id)).await?;
+    let chosen = if visit.form.has("service") { visit.form.line("service") } else { draft.first(port.word) };
+    let own = list_of(&listed).iter().filter(|one| one["settings"]["port"] == port.word);
+    let services: Vec<Service> = own.clone().map(|one| Service::of(one, &chosen)).collect();
+    let kept = draft.first(port.word);
+    let offers = match own.clone().find(|one| one["id"] == json!(kept)) {
+        Some(service) if visit.may(Role::Admin) => Some(Offers::of(visit, &draft, service, &port).await?),
+        _ => None,
+    };
+    let page = SpeechPage {
+        frame: visit.frame(),
+        told: problem.map(Told::from),
+        steps: draft.steps(step),
+        back: draft.beside(step).0,
+        title: step.name(),
+        is_last: step == Step::TextToSpeech,
+        services,
+        choices: Choice::all(port.kinds, &visit.form, |_| String::new()),
+        offers,
+        kept,
+        draft,
+    };
+    Ok(shown(status_of(problem), &page))
+}
+
+impl Service {
+    fn of(one: &Value, chosen: &str) -> Self {
+        let id = text(one, "id");
+        let tested = match &one["tested"] {
+            Value::Object(test) => test["told"].as_str().unwrap_or_default().to_owned(),
+            _ => "not tested as it is".to_owned(),
+        };
+        Self { is_chosen: id == chosen, name: text(one, "name"), kind: text(&one["settings"], "kind"), tested, id }
+    }
+}
+
+/// Where the settings of a service say which model or voice it uses.
+fn place_of(service: &Value) -> (&'static str, Option<&'static str>) {
+    match (service["settings"]["port"].as_str(), service["settings"]["kind"].as_str()) {
+        (Some("speech_to_text"), _) => ("model", Some("parameters")),
+        (_, Some("watson")) => ("voice", Some("parameters")),
+        _ => ("voice", None),
+    }
+}
+
+impl Offers {
+    async fn of(visit: &Visit, draft: &Draft, service: &Value, port: &Port) -> Result<Self, Problem> {
+        let language = draft.settings["language"].as_str().unwrap_or("en-US").to_owned();
+        let (key, section) = place_of(service);
+        let settings = &service["settings"];
+        let chosen = section.map_or(&settings[key], |section| &settings[section][key]).as_str().unwrap_or_default();
+        let is_filtered = visit.query("filter") != "off";
+        let (why, all) = match visit.get(format!("/services/{}/offers", text(service, "id"))).await {
+            Ok(listed) => (None, list_of(&listed).to_vec()),
+            Err(problem) if problem.status() == StatusCode::BAD_GATEWAY => (Some(problem.detail().to_owned()), vec![]),
+            Err(problem) => return Err(problem),
+        };
+        let primary = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let fits = |one: &&Value| !is_filtered || primary(&text(one, "language")) == primary(&language);
+        let offer = |one: &Value| {
+            let (name, gender) = (text(one, "name"), text(one, "gender"));
+            let told = [text(one, "language"), gender].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+            Offer { is_chosen: name == chosen, told: told.join(", "), name }
+        };
+        let all = all.iter().filter(fits).map(offer).collect();
+        Ok(Self { label: port.label, filter: port.filter, is_filtered, language, why, all })
+    }
+}
+
+pub(super) async fn send(visit: Visit, step: Step) -> Outcome {
+    let came = sent(&visit, step).await;
+    led_on(&visit, came, |visit, problem| async move { page(visit, step, Some(&problem)).await }).await
+}
+
+async fn sent(visit: &Visit, step: Step) -> Result<String, Problem> {
+    let (draft, port, form) = (Draft::of(visit).await?, port(step), &visit.form);
+    if let Some(kind) = port.kinds.iter().find(|kind| kind.kind == form.text("make")) {
+        let mut settings = kind.settings(form);
+        settings["port"] = port.word.into();
+        let body = json!({"name": form.line("called"), "settings": settings});
+        let made = visit.ask(Inquiry::post_json(format!("/services?tenant={}", draft.tenant.id), body)).await?;
+        let id = text(&made, "id");
+        let draft = draft.says(visit, json!({port.word: [id]})).await?;
+        visit.ask(Inquiry::post(format!("/services/{id}/test"))).await?;
+        return Ok(draft.path(step));
+    }
+    let service = form.line("service");
+    if service.is_empty() {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "choose a service, or create a new instance"));
+    }
+    let draft = draft.says(visit, json!({port.word: [service]})).await?;
+    match form.text("do") {
+        "test" => {
+            visit.ask(Inquiry::post(format!("/services/{service}/test"))).await?;
+            Ok(draft.path(step))
+        }
+        "select" => Ok(draft.path(step)),
+        _ => {
+            choose(visit, &service).await?;
+            goes_on(visit, draft, step).await
+        }
+    }
+}
+
+/// The model or voice that was chosen becomes the service's.
+async fn choose(visit: &Visit, id: &str) -> Result<(), Problem> {
+    let chosen = visit.form.line("offer");
+    // What was shown was offered by another service.
+    if chosen.is_empty() || visit.form.text("offered_by") != id {
+        return Ok(());
+    }
+    let service = visit.get(format!("/services/{id}")).await?;
+    let (key, section) = place_of(&service);
+    let kept = section.map_or(&service["settings"][key], |section| &service["settings"][section][key]);
+    if kept.as_str() == Some(&chosen) {
+        return Ok(());
+    }
+    let settings = match section {
+        Some(section) => json!({section: {key: chosen}}),
+        None => json!({key: chosen}),
+    };
+    let revision = service["revision"].as_i64().unwrap_or_default();
+    visit.ask(Inquiry::patch(format!("/services/{id}"), revision, json!({"settings": settings}))).await.map(drop)
+}
+
+/// To the next step; after the last one the integration is made.
+async fn goes_on(visit: &Visit, draft: Draft, step: Step) -> Result<String, Problem> {
+    if let Some(next) = draft.beside(step).1 {
+        return Ok(next);
+    }
+    if draft.has_contact_center() && !draft.is_valid() {
+        let why = "the connection to Amazon Connect is not tested and valid as it is: go back to that step";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+    }
+    let complete = Inquiry::post(format!("/drafts/{}/complete", draft.id)).of_revision(draft.revision);
+    let made = visit.ask(complete).await?;
+    Ok(format!("/tenants/{}/integrations/{}/numbers", draft.tenant.id, text(&made, "id")))
+}

@@ -1,0 +1,33 @@
+//! `sip-address`: where callers' sides send calls.
+
+use bellhop_tenancy::access::Role;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::asked::Asked;
+use super::given::Given;
+use super::route::{Outcome, Route};
+use crate::ports::SipAddress;
+
+/// Where callers' sides send calls.
+#[derive(Serialize, ToSchema)]
+struct Address {
+    /// The name or address that they call; null if this server does not know how others call it.
+    host: Option<String>,
+    #[schema(example = 5061)]
+    port: u16,
+    /// As a Voice Connector calls it.
+    #[schema(example = "TCP")]
+    protocol: &'static str,
+    /// What is to be known of it, in sentences.
+    told: Vec<String>,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::get("/sip-address", Role::Viewer, "Tells where callers' sides send calls", show).gives::<Address>()]
+}
+
+async fn show(asked: Asked) -> Outcome {
+    let SipAddress { host, port, protocol, told } = asked.ports.reached.sip_address();
+    Ok(Given::one(&Address { host, port, protocol, told }))
+}
