@@ -2,6 +2,7 @@
 #   make demo [ONCE=1] [SIP=address:port] [HTTP=address:port]
 #                                 a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
+#   make browser                  a tenant sets a line up in a real browser; pictures of every page in the folder that cargo builds into
 #   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
@@ -25,7 +26,7 @@ SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 # libopus is linked; pkg-config finds it.
 BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
-TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 
 define install
@@ -50,20 +51,19 @@ define schemathesis
 	"$(TARGET)"/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS); }
 endef
 
-# The identity provider that tests sign in by: npm's packages as its lock file has them, in a folder of their own too. Whoever has
-# an npm of their own keeps it: Debian's cannot be installed beside it.
-IDENTITY_PROVIDER := tests/identity_provider
-define identity_provider
+# Packages of npm that tests use, as a lock file has them, in a folder of their own too. Whoever has an npm of their own keeps it:
+# Debian's cannot be installed beside it.
+define npm
 @npm --version >/dev/null 2>&1 || { echo "installing from Debian: nodejs npm"; \
 	$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
-@cmp -s $(IDENTITY_PROVIDER)/package-lock.json "$(TARGET)"/identity_provider/installed || { \
-	echo "installing oidc-provider from npm into $(TARGET)/identity_provider"; \
-	mkdir -p "$(TARGET)"/identity_provider && cp $(IDENTITY_PROVIDER)/package*.json "$(TARGET)"/identity_provider/ && \
-	(cd "$(TARGET)"/identity_provider && npm ci --silent --no-audit --no-fund --ignore-scripts) && \
-	cp $(IDENTITY_PROVIDER)/package-lock.json "$(TARGET)"/identity_provider/installed; }
+@cmp -s tests/$(1)/package-lock.json "$(TARGET)"/$(1)/installed || { \
+	echo "installing $(2) from npm into $(TARGET)/$(1)"; \
+	mkdir -p "$(TARGET)"/$(1) && cp tests/$(1)/package*.json "$(TARGET)"/$(1)/ && \
+	(cd "$(TARGET)"/$(1) && npm ci --silent --no-audit --no-fund --ignore-scripts) && \
+	cp tests/$(1)/package-lock.json "$(TARGET)"/$(1)/installed; }
 endef
 
-.PHONY: demo test lint audit units docs bench frames signalling speech fuzz sipp
+.PHONY: demo test lint audit units browser docs bench frames signalling speech fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
@@ -92,9 +92,18 @@ units:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
 	$(call schemathesis)
-	$(call identity_provider)
+	$(call npm,identity_provider,oidc-provider)
+	$(call npm,browser,playwright-core and axe-core)
 	cargo nextest run --workspace --locked --no-fail-fast
 	cargo test --doc --workspace --locked --quiet
+
+# The pages in Debian's chromium: a part of `make test`.
+browser:
+	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
+	$(call npm,browser,playwright-core and axe-core)
+	cargo nextest run --workspace --locked -E 'binary(browser)'
+	@echo "pictures: $(TARGET)/browser/pictures"
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

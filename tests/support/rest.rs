@@ -58,20 +58,36 @@ impl Client {
 
     fn signed_in_by(node: &Node, proxy: &[(&str, &str)]) -> (Self, Vec<(String, String)>) {
         let link = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link");
+        Self::by_link(node, &link, "root", proxy)
+    }
+
+    fn by_link(node: &Node, link: &str, login: &str, proxy: &[(&str, &str)]) -> (Self, Vec<(String, String)>) {
+        let origin = link.trim().split("/claim#").next().expect("an address").to_owned();
         let secret = link.trim().split_once("/claim#").expect("a link").1.to_owned();
         let mut client = Self::new(node.http);
         client.headers = proxy.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let body = json!({"secret": secret, "login": "root", "password": PASSWORD});
+        let body = json!({"secret": secret, "login": login, "password": PASSWORD});
         let signed_in = client.ask("POST", "/invitations/accept", &[], body);
         assert_eq!(signed_in.status, 201, "{signed_in:?}");
         let cookie = signed_in.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie");
         let csrf_token = signed_in.body["csrf_token"].as_str().expect("a token");
-        let session = [("Cookie", cookie), ("X-CSRF-Token", csrf_token), ("Origin", "http://127.0.0.1:0")];
+        let session = [("Cookie", cookie), ("X-CSRF-Token", csrf_token), ("Origin", origin.as_str())];
         let made = client.ask("POST", "/tokens", &session, json!({"name": "test"}));
         assert_eq!(made.status, 201, "{made:?}");
         let token = made.body["token"].as_str().expect("it is shown once");
         client.headers.insert(0, ("Authorization".into(), format!("Bearer {token}")));
         (client, session.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+
+    /// Another operator, by a link that `bellhop operator invite` prints.
+    pub(crate) fn invited(node: &Node) -> Self {
+        let invite = std::process::Command::new(env!("CARGO_BIN_EXE_bellhop"))
+            .args(["operator", "invite", "--config"])
+            .arg(node.folder.join("bellhop.toml"))
+            .output()
+            .expect("it runs");
+        let link = String::from_utf8(invite.stdout).expect("text");
+        Self::by_link(node, &link, "second", &[]).0
     }
 
     /// The token that it shows.

@@ -7,9 +7,10 @@ use actix_web::{HttpResponse, web};
 type File = (&'static str, &'static str, &'static [u8], bool);
 
 /// All of them.
-const FILES: [File; 4] = [
+const FILES: [File; 5] = [
     ("pico-2.1.1.min.css", "text/css; charset=utf-8", include_bytes!("../assets/pico-2.1.1.min.css"), true),
     ("htmx-2.0.11.min.js", "text/javascript; charset=utf-8", include_bytes!("../assets/htmx-2.0.11.min.js"), true),
+    ("bellhop.svg", "image/svg+xml", include_bytes!("../assets/bellhop.svg"), false),
     ("bellhop.css", "text/css; charset=utf-8", include_bytes!("../assets/bellhop.css"), false),
     ("bellhop.js", "text/javascript; charset=utf-8", include_bytes!("../assets/bellhop.js"), false),
 ];

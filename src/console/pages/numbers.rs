@@ -24,6 +24,8 @@ struct NumbersPage {
     tenant: Tenant,
     name: String,
     may_change: bool,
+    /// The path of this page.
+    here: String,
     numbers: Vec<Number>,
     has_more: bool,
     /// What was typed.
@@ -39,7 +41,14 @@ struct Number {
     number: String,
     description: String,
     state: &'static str,
+    /// Whether the page asks again by itself: of those that wait, the first few.
+    is_watched: bool,
 }
+
+const WAITING: &str = "waiting for the first call";
+
+/// Most numbers that a page watches.
+const WATCHED_MAX: usize = 3;
 
 /// What a list would change.
 struct Preview {
@@ -67,11 +76,18 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
     let own = list_of(&listed).iter().filter(|number| number["integration"] == integration["id"]);
     let (form, is_sent) = (&visit.form, problem.is_some());
     let typed = |field: &str| if is_sent { form.text(field).to_owned() } else { String::new() };
+    let mut numbers: Vec<Number> = own.map(Number::of).collect();
+    numbers
+        .iter_mut()
+        .filter(|number| number.is_watched)
+        .skip(WATCHED_MAX)
+        .for_each(|number| number.is_watched = false);
     let page = NumbersPage {
+        here: visit.path_below_root(),
         frame: visit.frame(),
         told: problem.map(Told::from),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
-        numbers: own.map(Number::of).collect(),
+        numbers,
         has_more: listed["next"].is_string(),
         number: typed("number"),
         description: typed("description"),
@@ -88,13 +104,14 @@ impl Number {
         let state = match (number["from_file"] == true, number["first_call_at"].is_string()) {
             (true, _) => "from the file",
             (_, true) => "working",
-            (_, false) => "waiting for the first call",
+            (_, false) => WAITING,
         };
         Self {
             id: text(number, "id"),
             revision: number["revision"].to_string(),
             number: text(number, "number"),
             description: text(number, "description"),
+            is_watched: state == WAITING,
             state,
         }
     }

@@ -1,0 +1,120 @@
+//! A tenant sets a line up in a real browser, by the keyboard alone, and a real call turns the page.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bellhop_rehearsal::caller::{Ended, Line};
+use bellhop_sip::hop::Transport;
+use serde_json::{Value, json};
+
+#[path = "support/callers.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod callers;
+#[path = "support/node.rs"]
+#[allow(dead_code)] // what other tests need of it
+mod node;
+#[path = "support/rest.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod rest;
+
+use callers::{Callers, plan};
+use node::{INSTANCE, Node};
+use rest::Client;
+
+/// A browser and who drives it; both end with this.
+struct Browser {
+    process: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    let built = std::env::current_exe().expect("a test has a file");
+    built.ancestors().nth(3).expect("the folder that cargo builds into").to_owned()
+}
+
+impl Browser {
+    fn start(claim: &str) -> Self {
+        let packages = target().join("browser");
+        assert!(packages.join("node_modules").exists(), "{} is not there: `make test` installs it", packages.display());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/browser/wizard.mjs");
+        let mut process = Command::new("node")
+            .arg(script)
+            .arg(&packages)
+            .arg(claim)
+            .arg(packages.join("pictures"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node runs");
+        let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        Self { process, lines }
+    }
+
+    /// What it asks for, or that it is done.
+    fn asks(&mut self) -> (String, Value) {
+        let line = self.lines.next().expect("it goes on").expect("text");
+        let (word, about) = line.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+        (word.to_owned(), serde_json::from_str(about).unwrap_or_else(|error| panic!("{line}: {error}")))
+    }
+
+    fn answers(&mut self, answer: &Value) {
+        let stdin = self.process.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{answer}").expect("it reads");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A node whose pages are opened by the address that they know themselves by.
+fn start() -> (Node, String) {
+    // Of the system, and given back at once: nobody else asks for one by this number.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    Node::changed(|text| {
+        let text = text.replace("[http]\nlisten = \"127.0.0.1:0\"", &format!("[http]\nlisten = \"{port}\""));
+        text.replacen("[sip]\n", "[sip]\npublic_name = \"sip.bellhop.example\"\n", 1)
+    })
+}
+
+#[test]
+fn a_line_is_set_up_in_a_browser_by_the_keyboard_alone() {
+    let (node, connect) = start();
+    let claim = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link").trim().to_owned();
+    let mut browser = Browser::start(&claim);
+    let mut draft = String::new();
+    let (wrong, pages) = loop {
+        let (word, about) = browser.asks();
+        let answer = match word.as_str() {
+            "draft" => {
+                draft = about["draft"].as_str().expect("an id").to_owned();
+                json!({})
+            }
+            "key" => {
+                // The account of the test is not Amazon's: who runs the server says so.
+                let operator = Client::invited(&node);
+                let path = format!("/drafts/{draft}");
+                let changed = operator.patches(&path, json!({"settings": {"connect": {"endpoint_url": connect}}}));
+                assert_eq!(changed.status, 200, "{changed:?}");
+                json!({"arn": INSTANCE, "id": "AKIATEST", "secret": "secret"})
+            }
+            "call" => {
+                let mut call = plan(&node, Transport::Udp, about["number"].as_str().expect("a number"), 7);
+                call.lines = vec![Line::AtOnce(Duration::ZERO), Line::HangUp];
+                let ended = Callers::place(std::iter::once(call)).reports().remove(0).ended;
+                assert_eq!(ended, Ended::ByCaller);
+                json!({})
+            }
+            _ => break (about["wrong"].clone(), about["pages"].clone()),
+        };
+        browser.answers(&answer);
+    };
+    assert_eq!(wrong, json!([]), "{pages}");
+    assert!(pages.as_array().is_some_and(|pages| pages.len() >= 12), "{pages}");
+}

@@ -1,0 +1,214 @@
+// Sets a line up in a real browser, by the keyboard alone: node wizard.mjs PACKAGES CLAIM_LINK PICTURES
+// It asks who started it for what a browser cannot do: a line on standard output (a word and JSON), answered by one on standard input.
+// Every page is looked at by axe-core, in light and dark, at 400 and 1,280 px; what is wrong is told in the last line.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { mkdirSync, readFileSync } from "node:fs";
+
+const [packages, claim, pictures] = process.argv.slice(2);
+const require = createRequire(`${packages}/node_modules/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const root = new URL(claim).origin;
+const wrong = [];
+const seen = new Set();
+mkdirSync(pictures, { recursive: true });
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function asks(word, about) {
+  console.log(`${word} ${JSON.stringify(about)}`);
+  return JSON.parse((await answers.next()).value);
+}
+
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, permissions: ["clipboard-read", "clipboard-write"] });
+const page = await context.newPage();
+page.setDefaultTimeout(20_000);
+page.on("console", (line) => {
+  // Of a form that is refused the browser tells the status by itself.
+  const told = line.text();
+  if (["error", "warning"].includes(line.type()) && !told.includes("status of 422")) wrong.push(`console: ${told}`);
+});
+page.on("pageerror", (error) => wrong.push(`script: ${error}`));
+page.on("request", (request) => {
+  if (!request.url().startsWith(root) && !request.url().startsWith("data:")) wrong.push(`asks elsewhere: ${request.url()}`);
+});
+
+/** What has the focus is called, as far as a person who does not see it is told. */
+const focused = () =>
+  page.evaluate(() => {
+    const it = document.activeElement;
+    if (!it || it === document.body) return "";
+    const label = it.labels?.[0]?.textContent ?? it.getAttribute("aria-label") ?? it.textContent;
+    return label.replace(/\s+/g, " ").trim();
+  });
+
+/** Goes on by Tab until something that is called so has the focus, which has to be seen. */
+async function to(name) {
+  const passed = [];
+  for (let n = 0; n < 120; n++) {
+    await page.keyboard.press("Tab");
+    const called = await focused();
+    if (called === name || called.startsWith(`${name} `) || (name instanceof RegExp && name.test(called))) {
+      const outline = await page.evaluate(() => {
+        const style = getComputedStyle(document.activeElement);
+        return style.outlineStyle !== "none" || style.boxShadow !== "none";
+      });
+      if (!outline) wrong.push(`${page.url()}: the focus on ${name} is not seen`);
+      return;
+    }
+    passed.push(called);
+  }
+  throw new Error(`${page.url()}: no Tab leads to ${name}; it led to ${passed.join(" | ")}`);
+}
+
+async function types(name, text) {
+  await to(name);
+  await page.keyboard.press("Control+A");
+  await page.keyboard.insertText(text);
+}
+
+/** Presses what has the focus, and waits for the page that comes of it. */
+async function presses(name, key = "Enter") {
+  await to(name);
+  await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.keyboard.press(key)]);
+  await looks();
+}
+
+/** Of radio buttons one is in the order of Tab, and arrows go on from there. */
+async function picks(name) {
+  await to(name);
+  await page.keyboard.press("Space");
+}
+
+async function looks(state = "") {
+  const path = new URL(page.url()).pathname.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "x").replaceAll("/", "_").slice(1) || "first";
+  const heading = await page.locator("h1").first().textContent();
+  const told = await page.locator("#told").count();
+  const name = `${path}${state}${told ? "_told" : ""}`;
+  if (seen.has(name)) return;
+  seen.add(name);
+  if (!heading) wrong.push(`${name}: no heading`);
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 400, 360]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (wide > width) wrong.push(`${name}: ${wide} px wide at ${width}`);
+      if (width !== 360) await page.screenshot({ path: `${pictures}/${name}_${colorScheme}_${width}.png`, fullPage: true });
+    }
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+    for (const { id, impact, nodes } of found.violations) {
+      if (["serious", "critical"].includes(impact)) wrong.push(`${name} ${colorScheme}: ${id} (${impact}) ${nodes[0].html.slice(0, 200)}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+async function expects(text) {
+  const all = await page.locator("main").textContent();
+  if (!all.replace(/\s+/g, " ").includes(text)) throw new Error(`${page.url()}: no "${text}" in ${all.replace(/\s+/g, " ")}`);
+}
+
+async function run() {
+  await page.goto(claim);
+  await looks();
+  if (new URL(page.url()).hash) wrong.push("the secret of the link stays in the address");
+  await types("Login", "root");
+  await types("Password", "nobody expects this one");
+  await presses("Accept");
+  await types("Name", "guest");
+  await types("Called", "Guests & Co");
+  await presses("Make");
+  await presses("Add a phone integration");
+  await presses("Next");
+  const draft = page.url().match(/drafts\/([0-9a-f-]+)/)[1];
+  await asks("draft", { draft });
+  await presses("Next");
+  await expects("choose an assistant");
+  await to("A script");
+  await page.keyboard.press("Enter");
+  await presses("Create");
+  await picks(/^A script/);
+  await presses("Next");
+
+  // A key that is none, with a reload and a second tab in between; then a good one.
+  const { arn, id, secret } = await asks("key", {});
+  const account = page.url();
+  const enters = async (secret) => {
+    await types("Amazon Connect Instance ARN", arn);
+    await types("Access Key ID", id);
+    await types("Access Key secret", secret);
+    await presses("Test connection");
+  };
+  await enters("not the secret");
+  await expects("Invalid");
+  await page.reload();
+  await expects("Invalid");
+  const other = await context.newPage();
+  await other.goto(account);
+  if (!(await other.locator("main").textContent()).includes("Invalid")) wrong.push("a second tab shows something else");
+  await other.close();
+  await enters(secret);
+  await expects("Valid");
+  if ((await page.content()).includes(`="${secret}"`)) wrong.push("the secret is shown");
+  await presses("Next");
+
+  await to("Copy Host");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.textContent === "Copied");
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  if (copied !== "sip.bellhop.example") wrong.push(`copied: ${copied}`);
+  await presses("Next");
+
+  await to("On this server");
+  await page.keyboard.press("Enter");
+  await presses("Create");
+  await expects("listens");
+  await presses("Next");
+  await to("On this server, English");
+  await page.keyboard.press("Enter");
+  await presses("Create");
+  await expects("made");
+  // Of the voices those of the assistant's language are offered, or all.
+  const offered = () => page.locator("select[name=offer] option").count();
+  const filtered = await offered();
+  await picks(/^Filter voices/);
+  await presses("Apply");
+  if ((await offered()) < filtered) wrong.push("without the filter there are fewer voices");
+  await presses("Back");
+  await presses("Next");
+  await presses("Save");
+
+  await types("Number", "12");
+  await presses("Add");
+  await types("Number", "+1 800 555 0200");
+  await types("What it is for", "Main line");
+  await presses("Add");
+  await expects("waiting for the first call");
+  await asks("call", { number: "+18005550200" });
+  await page.locator("td", { hasText: /^working$/ }).waitFor();
+  await types("Numbers", "1\n+18005550201,Sales\n+18005550201\n");
+  await presses("Look what it changes");
+  await expects("Nothing is changed while a line is bad");
+  await types("Numbers", "+18005550200,Main line\n+18005550201,Sales\n");
+  await presses("Look what it changes");
+  await presses("Replace all");
+  await expects("+18005550201");
+  await presses("To the integrations");
+  await expects("working");
+  await presses("Sign out");
+  await looks();
+}
+
+try {
+  await run();
+} catch (error) {
+  wrong.push(String(error.stack ?? error));
+  await page.screenshot({ path: `${pictures}/failed.png`, fullPage: true }).catch(() => {});
+}
+await browser.close();
+console.log(`done ${JSON.stringify({ wrong, pages: [...seen] })}`);
+process.exit(0);
