@@ -108,6 +108,9 @@ pub trait Trials: Send + Sync {
     /// Speaks to the first recognizer of settings, or, without one, the first synthesizer; a sentence of what came of it, good or bad.
     fn service(&self, settings: TenantSettings) -> Pending<Result<String, Failed>>;
 
+    /// Has the first synthesizer say something; a WAV file of one channel.
+    fn speech(&self, settings: TenantSettings, text: String) -> Pending<Result<Vec<u8>, Failed>>;
+
     /// The models or voices that it offers, or why it does not say.
     fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>>;
 

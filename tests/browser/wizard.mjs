@@ -181,6 +181,8 @@ async function run() {
   await presses("Back");
   await presses("Next");
   await presses("Save");
+  await expects("Create an Amazon Chime Voice Connector");
+  await presses("Phone number");
 
   await types("Number", "12");
   await presses("Add");

@@ -54,6 +54,16 @@ pub(super) fn shown(status: StatusCode, page: &impl Template) -> HttpResponse {
         .body(text)
 }
 
+/// Sound, as a WAV file.
+pub(super) fn sound(wav: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "audio/wav"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(wav)
+}
+
 /// To another page, which is read.
 pub(super) fn see_other(root: &str, path: &str) -> HttpResponse {
     HttpResponse::SeeOther()

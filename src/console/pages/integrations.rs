@@ -37,6 +37,8 @@ struct Line {
     state: &'static str,
     why: Vec<String>,
     numbers: usize,
+    /// Where the other side is set up, if that is Amazon's.
+    amazon: Option<String>,
     next: Option<(&'static str, String)>,
 }
 
@@ -77,7 +79,7 @@ async fn list(visit: Visit) -> Outcome {
             let path = format!("/tenants/{}/drafts/{}/phone", tenant.id, text(draft, "id"));
             ("Go on", path)
         });
-        lines.push(Line { name: text(draft, "name"), state: "draft", why: vec![], numbers: 0, next });
+        lines.push(Line { name: text(draft, "name"), state: "draft", why: vec![], numbers: 0, amazon: None, next });
     }
     for integration in list_of(&all) {
         lines.push(Line::of(&visit, &tenant, integration, list_of(&numbers)).await?);
@@ -112,6 +114,8 @@ impl Line {
         };
         let path = format!("/tenants/{}/integrations/{id}/numbers", tenant.id);
         let next = next.map(|told| (told, path));
-        Ok(Self { name: text(integration, "name"), state, why, numbers: own.len(), next })
+        let is_connect = integration["settings"]["connect"].is_object();
+        let amazon = is_connect.then(|| format!("/tenants/{}/integrations/{id}/amazon", tenant.id));
+        Ok(Self { name: text(integration, "name"), state, why, numbers: own.len(), amazon, next })
     }
 }

@@ -4,6 +4,7 @@
 //! [`table`], and every row but those of the sign-in needs somebody who is signed in (`visit.rs`). Pages load nothing from elsewhere and run no
 //! script but the files of `assets/`.
 
+mod amazon_side;
 mod assets;
 mod form;
 mod frame;
@@ -60,7 +61,10 @@ impl Pages {
 
 /// Every page that somebody who is signed in may open.
 fn table() -> Vec<Page> {
-    [tenants::pages(), integrations::pages(), wizard::pages(), numbers::pages()].into_iter().flatten().collect()
+    [tenants::pages(), integrations::pages(), wizard::pages(), amazon_side::pages(), numbers::pages()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]

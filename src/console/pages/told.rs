@@ -16,6 +16,8 @@ impl From<&Problem> for Told {
             let place = place.trim_start_matches("#/").trim_start_matches("settings/").replace('/', " › ");
             if place.is_empty() { fault.detail.clone() } else { format!("{place}: {}", fault.detail) }
         };
-        Self { detail: problem.detail().to_owned(), faults: problem.errors().iter().map(fault).collect() }
+        // What REST says of the body of a request is said of a form in other words.
+        let detail = if problem.errors().is_empty() { problem.detail() } else { "Nothing was changed:" };
+        Self { detail: detail.to_owned(), faults: problem.errors().iter().map(fault).collect() }
     }
 }

@@ -63,6 +63,7 @@ pub(super) struct Visit {
     pub(super) by: Author,
     csrf_token: String,
     root: String,
+    public_url: String,
     /// The path of the page, below the root.
     pub(super) path: String,
     names: Vec<(String, String)>,
@@ -75,6 +76,11 @@ impl Visit {
     /// Asks REST on behalf of who is here.
     pub(super) async fn ask(&self, inquiry: Inquiry) -> Result<Value, Problem> {
         self.pages.0.rest.ask(&self.by, inquiry).await
+    }
+
+    /// The same of what is no JSON.
+    pub(super) async fn fetch(&self, inquiry: Inquiry) -> Result<Vec<u8>, Problem> {
+        self.pages.0.rest.fetch(&self.by, inquiry).await
     }
 
     /// Reads.
@@ -95,6 +101,11 @@ impl Visit {
     /// Whether who is here may do what a role may.
     pub(super) fn may(&self, role: Role) -> bool {
         self.by.signed_in.role() >= role
+    }
+
+    /// `http.public_url`, without a slash at its end.
+    pub(super) fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// What stands around a page.
@@ -212,6 +223,7 @@ impl Visit {
             by: visitor.author(),
             csrf_token: visitor.csrf_token().unwrap_or_default().to_owned(),
             root,
+            public_url: SignIn::of(request).map(|sign_in| sign_in.settings().public_url.clone()).unwrap_or_default(),
             path: request.path().to_owned(),
             names,
             query: form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect(),

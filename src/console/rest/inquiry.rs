@@ -75,6 +75,22 @@ impl Inquiry {
 impl Rest {
     /// Asks on behalf of somebody; what is answered, as JSON.
     pub async fn ask(&self, by: &Author, inquiry: Inquiry) -> Result<Value, Problem> {
+        match self.said(by, inquiry).await? {
+            Said::Nothing => Ok(Value::Null),
+            Said::Json(text) => serde_json::from_str(&text).map_err(|_| Problem::internal()),
+            Said::Text(_) | Said::Events(_) => Err(Problem::internal()),
+        }
+    }
+
+    /// The same of what is no JSON: its bytes.
+    pub async fn fetch(&self, by: &Author, inquiry: Inquiry) -> Result<Vec<u8>, Problem> {
+        match self.said(by, inquiry).await? {
+            Said::Text(text) => Ok(text.bytes),
+            Said::Nothing | Said::Json(_) | Said::Events(_) => Err(Problem::internal()),
+        }
+    }
+
+    async fn said(&self, by: &Author, inquiry: Inquiry) -> Result<Said, Problem> {
         let Inquiry { method, target, seen, says } = inquiry;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let (at, path) = self.0.found(&method, path).ok_or_else(Problem::not_found)?;
@@ -90,14 +106,9 @@ impl Rest {
         };
         let (asked, _room) = match read() {
             Ok(read) => read,
-            Err(problem) => return line.ends(Err(problem)).map(|_| Value::Null),
+            Err(problem) => return line.ends(Err(problem)).map(|_| Said::Nothing),
         };
-        let given = line.ends(within(ANSWER_WITHIN, (route.answerer)(asked)).await)?;
-        match given.body {
-            Said::Nothing => Ok(Value::Null),
-            Said::Json(text) => serde_json::from_str(&text).map_err(|_| Problem::internal()),
-            Said::Text(_) | Said::Events(_) => Err(Problem::internal()),
-        }
+        line.ends(within(ANSWER_WITHIN, (route.answerer)(asked)).await).map(|given| given.body)
     }
 }
 

@@ -216,6 +216,12 @@ impl Trials for StandIn {
         }))
     }
 
+    fn speech(&self, _: TenantSettings, text: String) -> Pending<Result<Vec<u8>, Failed>> {
+        let speech =
+            if text == "nothing" { Err(Failed::Tried("it is mute".to_owned())) } else { Ok(text.into_bytes()) };
+        Box::pin(std::future::ready(speech))
+    }
+
     fn offers(&self, _: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>> {
         Box::pin(std::future::ready(Err(Failed::Tried("it does not answer".to_owned()))))
     }

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::asked::Asked;
 use super::fields;
-use super::given::Given;
+use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use super::shown::time;
 use crate::pointer::pointer;
@@ -27,6 +27,10 @@ use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
 const SAID_CHARS_MAX: usize = 2_000;
+/// Most characters that a voice is given to say.
+const SENTENCE_CHARS_MAX: usize = 300;
+/// What speech is given as.
+const WAV: &str = "audio/wav";
 /// Most models or voices that are shown.
 const OFFERS_MAX: usize = 1_000;
 
@@ -52,6 +56,14 @@ struct Offered {
     name: String,
     language: String,
     gender: Option<String>,
+}
+
+/// What a voice says.
+#[derive(ToSchema)]
+#[allow(dead_code)] // its shape is told; it is read by its field
+struct Sentence {
+    #[schema(max_length = 300)]
+    text: String,
 }
 
 /// What is said to an assistant.
@@ -117,6 +129,11 @@ pub(super) fn routes() -> Vec<Route> {
         .lists::<Offered>()
         .may(NOT_ANSWERED)
         .tries(),
+        Route::post("/services/{id}/listen", Role::Admin, "Has a voice say something", listen)
+            .takes::<Sentence>()
+            .gives_text(WAV)
+            .may(NOT_ANSWERED)
+            .tries(),
         Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
             .takes::<Said>()
             .gives::<Replied>()
@@ -199,6 +216,14 @@ async fn offers(asked: Asked) -> Outcome {
     let offers = took_place(offers)?.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let shown = |Offer { name, language, gender }| Offered { name, language, gender };
     Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))
+}
+
+async fn listen(asked: Asked) -> Outcome {
+    let kept = find(&asked, KeptKind::Service).await?;
+    let text = fields::read(&asked.document(), |fields| fields.line("text", SENTENCE_CHARS_MAX))?;
+    let speech = asked.ports.trials.speech(opened(&asked, &kept).await?, text).await;
+    let bytes = took_place(speech)?.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
+    Ok(Given::text(Text { media_type: WAV.to_owned(), file: None, policy: None, bytes }))
 }
 
 async fn say(asked: Asked) -> Outcome {

@@ -112,6 +112,17 @@ fn nothing() -> String {
     "it names no service".to_owned()
 }
 
+/// Samples as a file of one channel.
+fn wav(samples: &[i16], sample_rate: u32) -> Result<Vec<u8>, hound::Error> {
+    let (bits_per_sample, sample_format) = (16, hound::SampleFormat::Int);
+    let spec = hound::WavSpec { channels: 1, sample_rate, bits_per_sample, sample_format };
+    let mut bytes = std::io::Cursor::new(vec![]);
+    let mut writer = hound::WavWriter::new(&mut bytes, spec)?;
+    samples.iter().try_for_each(|sample| writer.write_sample(*sample))?;
+    writer.finalize()?;
+    Ok(bytes.into_inner())
+}
+
 async fn speaks(kind: &str, voice: &dyn Synthesizer) -> Result<String, String> {
     let speech = voice.synthesize(SpeechRequest::plain(SENTENCE, LINE_RATE)).await.map_err(failed)?;
     let seconds = speech.samples.len() as f64 / f64::from(speech.sample_rate.max(1));
@@ -149,6 +160,14 @@ impl Trials for TryOut {
                 (None, Some((kind, voice))) => speaks(kind, &**voice).await,
                 (None, None) => Err(nothing()),
             }
+        })
+    }
+
+    fn speech(&self, settings: TenantSettings, text: String) -> Pending<Result<Vec<u8>, Failed>> {
+        self.tries(settings, |engines| async move {
+            let (_, voice) = engines.choices.synthesizers.first().ok_or_else(nothing)?;
+            let speech = voice.synthesize(SpeechRequest::plain(&text, LINE_RATE)).await.map_err(failed)?;
+            wav(&speech.samples, speech.sample_rate).map_err(|error| error.to_string())
         })
     }
 
@@ -226,6 +245,9 @@ mod tests {
         let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
         let told = trials.service(voice()).await.expect("it speaks");
         assert!(told.starts_with("flite made ") && told.ends_with("Hz"), "{told}");
+        let spoken = trials.speech(voice(), "Good day.".into()).await.expect("it speaks");
+        let read = hound::WavReader::new(&spoken[..]).expect("a WAV file");
+        assert!(read.spec().channels == 1 && read.duration() > 4_000, "{:?} {}", read.spec(), read.duration());
         let offers = trials.offers(voice()).await.expect("voices");
         assert!(offers.iter().any(|offer| offer.name == "slt"), "{offers:?}");
         let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#)).await;

@@ -51,7 +51,10 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     sends(&mut browser, &house, &[]).await;
     speaks_and_hears(&house, &mut browser).await;
 
-    assert!(browser.path.ends_with("/numbers"), "{} {}", browser.path, browser.text);
+    assert!(browser.path.ends_with("/amazon"), "{} {}", browser.path, browser.text);
+    let page = format!("{HERE}/loadAgentAppFrame.html?session_history_key");
+    assert!(browser.text.contains(&format!("value=\"{page}\"")), "without its last sign: {}", browser.text);
+    assert!(browser.links().iter().any(|link| link.ends_with("/numbers")));
     browser.opens(&house, &integrations).await;
     assert!(browser.text.contains("Main line") && browser.text.contains("without a number"), "{}", browser.text);
     browser.opens(&house, &account).await;
@@ -113,6 +116,9 @@ async fn speaks_and_hears(house: &House, browser: &mut Browser) {
     sends(browser, house, &[("make", "flite"), ("called", "Voice")]).await;
     assert!(browser.text.contains("it does not answer"), "the offers are not told, and it is said: {}", browser.text);
     let (voice, last) = (offered(browser, "service"), browser.path.clone());
+    browser.sends(house, &format!("{last}/listen"), &[("sentence", "Good day.")]).await;
+    assert_eq!((browser.status, browser.text.as_str()), (200, "Good day."));
+    browser.opens(house, &last).await;
     let back = last.replace("text-to-speech", "speech-to-text");
     browser.opens(house, &back).await;
     assert!(browser.text.contains("checked"), "nothing is lost by going back: {}", browser.text);

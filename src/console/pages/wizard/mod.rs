@@ -88,6 +88,8 @@ pub(super) fn pages() -> Vec<Page> {
         Page::new(path_of(Step::Phone), admin, phone::show).sends(phone::send),
         Page::new(path_of(Step::Account), admin, account::show).sends(account::send),
         Page::new(path_of(Step::SipAddress), admin, sip_address::show).sends(sip_address::send),
+        Page::new("/tenants/{tenant}/drafts/{draft}/text-to-speech/listen", admin, speech::not_listened)
+            .sends(speech::listen),
         speech(Step::SpeechToText),
         speech(Step::TextToSpeech),
     ]

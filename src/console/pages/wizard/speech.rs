@@ -6,7 +6,7 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
-use super::super::frame::{Frame, shown};
+use super::super::frame::{Frame, shown, sound};
 use super::super::kinds::{Choice, Kind, RECOGNIZERS, SYNTHESIZERS};
 use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
@@ -162,6 +162,21 @@ pub(super) async fn send(visit: Visit, step: Step) -> Outcome {
     led_on(&visit, came, |visit, problem| async move { page(visit, step, Some(&problem)).await }).await
 }
 
+/// A sentence of one's own by the voice that is chosen: sound, which a browser plays.
+pub(super) async fn listen(visit: Visit) -> Outcome {
+    let draft = Draft::of(&visit).await?;
+    let service = draft.first("text_to_speech");
+    let body = json!({"text": visit.form.line("sentence")});
+    let wav = visit.fetch(Inquiry::post_json(format!("/services/{service}/listen"), body)).await?;
+    Ok(sound(wav))
+}
+
+/// Whoever comes without a sentence goes back to where one is typed.
+pub(super) async fn not_listened(visit: Visit) -> Outcome {
+    let draft = Draft::of(&visit).await?;
+    Ok(visit.see_other(&draft.path(Step::TextToSpeech)))
+}
+
 async fn sent(visit: &Visit, step: Step) -> Result<String, Problem> {
     let (draft, port, form) = (Draft::of(visit).await?, port(step), &visit.form);
     if let Some(kind) = port.kinds.iter().find(|kind| kind.kind == form.text("make")) {
@@ -224,5 +239,7 @@ async fn goes_on(visit: &Visit, draft: Draft, step: Step) -> Result<String, Prob
     }
     let complete = Inquiry::post(format!("/drafts/{}/complete", draft.id)).of_revision(draft.revision);
     let made = visit.ask(complete).await?;
-    Ok(format!("/tenants/{}/integrations/{}/numbers", draft.tenant.id, text(&made, "id")))
+    // A contact center has a side of its own to be set up; a trunk has its number.
+    let next = if draft.has_contact_center() { "amazon" } else { "numbers" };
+    Ok(format!("/tenants/{}/integrations/{}/{next}", draft.tenant.id, text(&made, "id")))
 }

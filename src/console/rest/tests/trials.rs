@@ -16,6 +16,14 @@ async fn what_is_kept_is_tried_with_its_secrets_and_the_revision_is_told() {
         assert_eq!(tried.body["revision"], 1);
         assert_eq!(house.ask(of("viewer", Method::POST, &path)).await.status, 403);
     }
+    let listen = format!("/services/{}/listen", part("text_to_speech"));
+    let spoken = post(listen.clone(), json!({"text": "Good day."})).await;
+    assert_eq!(
+        (spoken.status, spoken.headers["content-type"].as_str(), &*spoken.text),
+        (200, "audio/wav", "Good day.")
+    );
+    assert_eq!(post(listen.clone(), json!({"text": "nothing"})).await.status, 502);
+    assert_eq!(post(listen, json!({"text": "x".repeat(301)})).await.status, 422);
     let offers = house.get("admin", &format!("/services/{}/offers", part("text_to_speech"))).await;
     assert_eq!((offers.status, &offers.body["detail"]), (502, &json!("it does not answer")));
     let path = format!("/assistants/{}/try", part("assistant"));
