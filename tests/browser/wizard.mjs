@@ -182,6 +182,11 @@ async function run() {
   await presses("Next");
   await presses("Save");
   await expects("Create an Amazon Chime Voice Connector");
+  await picks("The Voice Connector is created");
+  await types("Access URL of your instance", "https://acme.my.connect.aws/ccp-v2/");
+  await presses("Keep");
+  await expects("Served as it is kept by 1 of 1 nodes");
+  if (!(await page.locator("input[name=voice_connector]").isChecked())) wrong.push("a tick does not stay");
   await presses("Phone number");
 
   await types("Number", "12");
@@ -192,7 +197,9 @@ async function run() {
   await expects("waiting for the first call");
   await asks("call", { number: "+18005550200" });
   await page.locator("td", { hasText: /^working$/ }).waitFor();
-  await types("Numbers", "1\n+18005550201,Sales\n+18005550201\n");
+  const list = { name: "numbers.csv", mimeType: "text/csv", buffer: Buffer.from("1\n+18005550201,Sales\n+18005550201\n") };
+  await page.locator("input[type=file]").setInputFiles(list);
+  await page.waitForFunction(() => document.getElementById("rows").value.includes("Sales"));
   await presses("Look what it changes");
   await expects("Nothing is changed while a line is bad");
   await types("Numbers", "+18005550200,Main line\n+18005550201,Sales\n");

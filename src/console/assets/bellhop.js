@@ -6,6 +6,12 @@ document.addEventListener("DOMContentLoaded", () => {
     field.value = location.hash.slice(1);
     history.replaceState(null, "", location.pathname + location.search);
   }
+  for (const file of document.querySelectorAll("[data-fills]")) {
+    file.closest("label").hidden = false;
+    file.addEventListener("change", async () => {
+      if (file.files[0]) document.getElementById(file.dataset.fills).value = await file.files[0].text();
+    });
+  }
   const told = document.getElementById("told");
   if (told) told.focus();
 });

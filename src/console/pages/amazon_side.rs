@@ -1,18 +1,19 @@
 //! The Amazon side, step by step: what is entered in which console, with every value to copy.
 //!
-//! Invariant: nothing here is kept; what an integration has (its instance, its address) is filled in, and what it has not is said to be looked up.
+//! Invariant: what is entered here is settings of the integration like any other, judged as they are; a tick stays.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::Outcome;
 use super::frame::{Frame, shown};
 use super::integrations::Tenant;
-use super::tenants::text;
-use super::visit::{Page, Visit};
+use super::tenants::{status_of, text};
+use super::told::Told;
+use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
+use crate::rest::Inquiry;
 
 #[derive(Template)]
 #[template(path = "amazon_side.html")]
@@ -21,9 +22,34 @@ struct AmazonSidePage {
     tenant: Tenant,
     integration: String,
     name: String,
+    told: Option<Told>,
+    may_change: bool,
+    applied: String,
     route: Vec<Value>,
     blocks: Vec<Block>,
+    steps: Vec<Step>,
+    voice_connector_arn: String,
+    queue_arn: String,
+    access_url: String,
 }
+
+/// A step that is ticked once it is done.
+struct Step {
+    word: &'static str,
+    name: &'static str,
+    is_done: bool,
+}
+
+/// All of them, in their order.
+const STEPS: [(&str, &str); 4] = [
+    ("voice_connector", "The Voice Connector is created, with its inbound route"),
+    ("flow", "The contact flow is saved and published"),
+    ("number", "A phone number is claimed and attached to the flow"),
+    (
+        "approved_origins",
+        "The page of the Contact Control Panel is among the approved origins, if one of your own shows it",
+    ),
+];
 
 /// A value to copy.
 struct Value {
@@ -42,34 +68,89 @@ struct Block {
 }
 
 pub(super) fn pages() -> Vec<Page> {
-    vec![Page::new("/tenants/{tenant}/integrations/{integration}/amazon", Role::Viewer, show)]
+    vec![Page::new("/tenants/{tenant}/integrations/{integration}/amazon", Role::Viewer, show).sends(send)]
 }
 
 async fn show(visit: Visit) -> Outcome {
-    let tenant = Tenant::of(&visit).await?;
+    page(&visit, None).await
+}
+
+/// The integration that the path names, if calls come to it from Amazon Connect.
+async fn integration_of(visit: &Visit, tenant: &Tenant) -> Result<Json, Problem> {
     let integration = visit.get(format!("/integrations/{}", visit.name("integration"))).await?;
     let is_connect = integration["settings"]["connect"].is_object();
-    if integration["tenant"] != json!(tenant.id) || !is_connect {
-        return Err(Problem::not_found());
-    }
-    let address = visit.get("/sip-address").await?;
-    let value = |id: &str, name, value: String| Value { id: id.to_owned(), name, value };
-    let route = vec![
-        value("host", "Host", text(&address, "host")),
-        value("port", "Port", address["port"].to_string()),
-        value("protocol", "Protocol", text(&address, "protocol")),
-        value("priority", "Priority", "1".to_owned()),
-        value("weight", "Weight", "5".to_owned()),
-    ];
+    if integration["tenant"] == json!(tenant.id) && is_connect { Ok(integration) } else { Err(Problem::not_found()) }
+}
+
+async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
+    let tenant = Tenant::of(visit).await?;
+    let integration = integration_of(visit, &tenant).await?;
+    let (settings, form) = (&integration["settings"], &visit.form);
+    let typed = |field: &str, kept: &Json| match problem.is_some() {
+        true => form.line(field),
+        false => kept.as_str().unwrap_or_default().to_owned(),
+    };
+    let is_done = |word: &str| match problem.is_some() {
+        true => form.has(word),
+        false => settings["flow"]["done"].as_array().is_some_and(|done| done.iter().any(|one| one == word)),
+    };
+    let step = |(word, name): (&'static str, &'static str)| Step { word, name, is_done: is_done(word) };
+    let serving = visit.get(format!("/integrations/{}/applied", text(&integration, "id"))).await?;
     let page = AmazonSidePage {
         frame: visit.frame(),
+        told: problem.map(Told::from),
+        may_change: visit.may(Role::Admin) && !tenant.from_file,
+        applied: text(&serving["applied"], "told"),
         integration: text(&integration, "id"),
         name: text(&integration, "name"),
-        route,
+        route: route_of(&visit.get("/sip-address").await?),
         blocks: blocks(&format!("{}/loadAgentAppFrame.html?session_history_key", visit.public_url())),
+        steps: STEPS.into_iter().map(step).collect(),
+        voice_connector_arn: typed("voice_connector_arn", &settings["flow"]["voice_connector_arn"]),
+        queue_arn: typed("queue_arn", &settings["flow"]["queue_arn"]),
+        access_url: typed("access_url", &settings["frame_ancestors"][0]),
         tenant,
     };
-    Ok(shown(StatusCode::OK, &page))
+    Ok(shown(status_of(problem), &page))
+}
+
+fn route_of(address: &Json) -> Vec<Value> {
+    let value = |id: &str, name, value: String| Value { id: id.to_owned(), name, value };
+    vec![
+        value("host", "Host", text(address, "host")),
+        value("port", "Port", address["port"].to_string()),
+        value("protocol", "Protocol", text(address, "protocol")),
+        value("priority", "Priority", "1".to_owned()),
+        value("weight", "Weight", "5".to_owned()),
+    ]
+}
+
+async fn send(visit: Visit) -> Outcome {
+    let came = sent(&visit).await;
+    led_on(&visit, came, |visit, problem| async move { page(visit, Some(&problem)).await }).await
+}
+
+async fn sent(visit: &Visit) -> Result<String, Problem> {
+    let tenant = Tenant::of(visit).await?;
+    let integration = integration_of(visit, &tenant).await?;
+    let said = |field: &str| Some(visit.form.line(field)).filter(|text| !text.is_empty());
+    let done: Vec<&str> = STEPS.into_iter().map(|(word, _)| word).filter(|word| visit.form.has(word)).collect();
+    // A path of the console is no origin: what is pasted is cut to what is one.
+    let origin = said("access_url").map(|url| match url.match_indices('/').nth(2) {
+        Some((at, _)) => url[..at].to_owned(),
+        None => url,
+    });
+    let settings = json!({
+        "flow": {
+            "voice_connector_arn": said("voice_connector_arn"), "queue_arn": said("queue_arn"),
+            "done": (!done.is_empty()).then_some(done),
+        },
+        "frame_ancestors": origin.map(|origin| [origin]),
+    });
+    let revision = integration["revision"].as_i64().unwrap_or_default();
+    let path = format!("/integrations/{}", text(&integration, "id"));
+    visit.ask(Inquiry::patch(path, revision, json!({"settings": settings}))).await?;
+    Ok(visit.path_below_root())
 }
 
 /// The blocks of a flow in their order; where agents see the conversation is an address without its last `=`.
@@ -79,7 +160,7 @@ fn blocks(screen_pop_url: &str) -> Vec<Block> {
     vec![
         Block {
             name: "Transfer to phone number",
-            does: "connects the caller to the assistant",
+            does: "It connects the caller to the assistant",
             says: vec![
                 "Transfer via: Voice Connector; Voice Connector ARN: Set manually, the ARN that the Chime console shows of yours",
                 "To User: Use attribute, Type System, Attribute Dialed Number",
@@ -91,19 +172,19 @@ fn blocks(screen_pop_url: &str) -> Vec<Block> {
         },
         Block {
             name: "Check contact attributes",
-            does: "tells whether the caller wants an agent",
+            does: "It tells whether the caller wants an agent",
             says: vec!["Attribute to check: Type User Defined; Condition: Contains"],
             values: vec![value("check", "Attribute", key), value("contains", "Contains", "hangup")],
         },
         Block {
             name: "Disconnect",
-            does: "ends the contact, where the condition is met",
+            does: "It ends the contact, where the condition is met",
             says: vec![],
             values: vec![],
         },
         Block {
             name: "Set contact attributes",
-            does: "has the agent's screen open the conversation, where it is not met",
+            does: "It has the agent's screen open the conversation, where it is not met",
             says: vec![
                 "Two attributes of the type User Defined: the first by Use text, the second by Use attribute, User Defined",
             ],
@@ -114,7 +195,7 @@ fn blocks(screen_pop_url: &str) -> Vec<Block> {
         },
         Block {
             name: "Set working queue, then Transfer to queue",
-            does: "carry the caller to an agent; every failure of the blocks above leads here too, so that nobody is lost",
+            does: "They carry the caller to an agent; every failure of the blocks above leads here too, so that nobody is lost",
             says: vec!["Choose the queue that your agents work on"],
             values: vec![],
         },

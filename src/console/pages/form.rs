@@ -8,6 +8,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload;
+use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
 
@@ -17,6 +18,9 @@ const BYTES_MAX: usize = 512 * 1024;
 const FIELDS_MAX: usize = 500;
 /// How long one may take to come.
 const COMES_WITHIN: Duration = Duration::from_secs(20);
+
+/// Forms that are read at once: anybody may send one.
+static READINGS: Semaphore = Semaphore::const_new(64);
 
 /// The field with the token that shows that a form is ours.
 pub(super) const CSRF_TOKEN: &str = "csrf_token";
@@ -46,6 +50,8 @@ impl Form {
             let why = format!("the form has more than {BYTES_MAX} bytes: write less into it");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
         };
+        let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many forms are being read: send it again");
+        let _place = READINGS.try_acquire().map_err(|_| busy().retry_after(Duration::from_secs(1)))?;
         let came = tokio::time::timeout(COMES_WITHIN, payload.to_bytes_limited(BYTES_MAX)).await;
         let bytes = came.map_err(|_| late())?.map_err(|_| long())?.map_err(|_| broken())?;
         Self::of(&bytes)

@@ -12,6 +12,7 @@
 mod connect;
 mod conversation;
 mod document;
+mod flow;
 pub mod form;
 mod gathered;
 pub mod json;
@@ -34,6 +35,7 @@ mod value;
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
+pub use flow::FlowSettings;
 pub use gathered::{Alone, Gathered, Mark, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};

@@ -45,9 +45,13 @@ impl<'a> Section<'a> {
         self.path.rsplit_once('[')?.1.strip_suffix(']')?.parse().ok()
     }
 
-    /// Begins the mark of a section with all that is written in it.
-    pub fn begin_mark(&self) {
-        self.gathered.begin_mark(self.table);
+    /// Begins the mark of a section with all that is written in it, but for one key.
+    pub fn begin_mark_but(&self, key: &str) {
+        let rest = |table: &Table| -> Table {
+            let all = table.iter().filter(|(known, _)| *known != key);
+            all.map(|(known, value)| (known.to_owned(), value.clone())).collect()
+        };
+        self.gathered.begin_mark(self.table.map(rest).as_ref());
     }
 
     /// What a section leads to goes into its mark.

@@ -13,6 +13,7 @@ use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name
 use super::Mark;
 use super::connect::{self, ConnectSettings};
 use super::conversation::{self, ConversationSettings};
+use super::flow::{self, FlowSettings};
 use super::media::{self, MediaSettings};
 use super::records::{self, RecordSettings, RecordingSettings};
 use super::section::Section;
@@ -54,6 +55,8 @@ pub struct TenantSettings {
     pub records: RecordSettings,
     /// `connect`; none where calls come from elsewhere.
     pub connect: Option<ConnectSettings>,
+    /// `flow`
+    pub flow: FlowSettings,
     /// `assistant` and those that take over from it, in order.
     pub assistant: Vec<Ranked<AssistantKind>>,
     /// `speech_to_text`, the same.
@@ -65,7 +68,8 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// Reads the section of a tenant; what has mistakes is left out, or is the default. With the mark of all it says.
     pub fn read(section: &Section<'_>) -> (Self, Mark) {
-        section.begin_mark();
+        // Which no call asks for.
+        section.begin_mark_but("flow");
         let language = read_language(section);
         let speech_to_text = section.required_section("speech_to_text").map(|s| services::read_recognizers(&s));
         let speech_to_text = speech_to_text.unwrap_or_default();
@@ -97,12 +101,15 @@ impl TenantSettings {
             recording: section.optional_section("recording").map(|s| records::read_recording(&s)).unwrap_or_default(),
             records: records::read(&section.section("records")),
             connect: section.optional_section("connect").map(|section| connect::read(&section)),
+            flow: flow::read(&section.section("flow")),
             assistant: assistant.unwrap_or_default(),
             speech_to_text,
             text_to_speech: text_to_speech.unwrap_or_default(),
             language,
         };
         settings.tell_of_languages(section);
+        let instance_arn = settings.connect.as_ref().map(|connect| connect.instance_arn.as_str());
+        flow::tell_of_instance(section, &settings.flow, instance_arn);
         settings.scripts().for_each(|script| section.leads_to_file(script));
         section.finish();
         (settings, section.mark())

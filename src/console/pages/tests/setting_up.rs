@@ -55,6 +55,19 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     let page = format!("{HERE}/loadAgentAppFrame.html?session_history_key");
     assert!(browser.text.contains(&format!("value=\"{page}\"")), "without its last sign: {}", browser.text);
     assert!(browser.links().iter().any(|link| link.ends_with("/numbers")));
+    let queue = format!("{}/queue/q", ARN.replace("abc", "abd"));
+    let keeps = |queue: &'static str| {
+        vec![("voice_connector", "done"), ("queue_arn", queue), ("access_url", "https://acme.my.connect.aws/ccp-v2/")]
+    };
+    sends(&mut browser, &house, &keeps("arn:aws:connect:eu-west-2:111122223333:instance/other/queue/q")).await;
+    assert!(browser.status == 422 && browser.text.contains("is a queue of another instance"), "{}", browser.text);
+    sends(&mut browser, &house, &keeps(queue.leak())).await;
+    assert!(
+        browser.status == 200 && browser.text.contains("value=\"https://acme.my.connect.aws\""),
+        "{}",
+        browser.text
+    );
+    assert!(browser.text.contains("name=\"voice_connector\" value=\"done\" checked"), "a tick stays: {}", browser.text);
     browser.opens(&house, &integrations).await;
     assert!(browser.text.contains("Main line") && browser.text.contains("without a number"), "{}", browser.text);
     browser.opens(&house, &account).await;
