@@ -182,7 +182,7 @@ async function run() {
   await presses("Next");
   await presses("Save");
   await expects("Create an Amazon Chime Voice Connector");
-  await picks("The Voice Connector is created");
+  await picks(/^The Voice Connector is created/);
   await types("Access URL of your instance", "https://acme.my.connect.aws/ccp-v2/");
   await presses("Keep");
   await expects("Served as it is kept by 1 of 1 nodes");
