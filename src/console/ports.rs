@@ -114,16 +114,24 @@ pub trait Trials: Send + Sync {
     /// The models or voices that it offers, or why it does not say.
     fn offers(&self, settings: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>>;
 
-    /// Says something to the first assistant, or nothing as a call begins; what it replies.
-    fn assistant(
-        &self,
-        settings: TenantSettings,
-        said: Option<String>,
-        context: Value,
-    ) -> Pending<Result<Reply, Failed>>;
+    /// Tells the first assistant what a caller did; what it replies.
+    fn assistant(&self, settings: TenantSettings, said: Said, context: Value) -> Pending<Result<Reply, Failed>>;
 
     /// Tests the connection to Amazon Connect; the mistakes of settings that make none.
     fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;
+}
+
+/// What a caller did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// The call begins.
+    Nothing,
+    /// They said this.
+    Words(String),
+    /// They pressed these keys: of `0` to `9`, `*` and `#`.
+    Digits(String),
+    /// They were silent for the post-response timeout.
+    Silence,
 }
 
 /// A model or voice.

@@ -185,7 +185,7 @@ async function run() {
   await picks(/^The Voice Connector is created/);
   await types("Access URL of your instance", "https://acme.my.connect.aws/ccp-v2/");
   await presses("Keep");
-  await expects("Served as it is kept by 1 of 1 nodes");
+  await page.locator("#applied", { hasText: "1 of 1 nodes" }).waitFor();
   if (!(await page.locator("input[name=voice_connector]").isChecked())) wrong.push("a tick does not stay");
   await presses("Phone number");
 
@@ -208,6 +208,13 @@ async function run() {
   await expects("+18005550201");
   await presses("To the integrations");
   await expects("working");
+  await presses("Assistants");
+  await presses("Try it: A script");
+  await presses("Begin the call");
+  await expects("Hello. Say agent, please");
+  await types("The caller presses", "0");
+  await presses("Press them");
+  await expects("I connect you to an agent.");
   await presses("Sign out");
   await looks();
 }

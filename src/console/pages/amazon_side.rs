@@ -25,6 +25,10 @@ struct AmazonSidePage {
     told: Option<Told>,
     may_change: bool,
     applied: String,
+    /// Whether all nodes serve it: until then the page asks again by itself.
+    is_applied: bool,
+    /// The path of this page.
+    here: String,
     route: Vec<Value>,
     blocks: Vec<Block>,
     steps: Vec<Step>,
@@ -101,6 +105,8 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         told: problem.map(Told::from),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         applied: text(&serving["applied"], "told"),
+        is_applied: serving["applied"]["by"] == serving["applied"]["of"],
+        here: visit.path_below_root(),
         integration: text(&integration, "id"),
         name: text(&integration, "name"),
         route: route_of(&visit.get("/sip-address").await?),

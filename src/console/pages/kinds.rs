@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use super::form::Form;
 
+/// What a script begins as.
+pub(super) const STARTER: &str = include_str!("starter.yaml");
+
 /// What somebody may make.
 pub(super) struct Kind {
     /// Its word.

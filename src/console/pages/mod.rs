@@ -6,6 +6,7 @@
 
 mod amazon_side;
 mod assets;
+mod assistants;
 mod form;
 mod frame;
 mod integrations;
@@ -61,10 +62,17 @@ impl Pages {
 
 /// Every page that somebody who is signed in may open.
 fn table() -> Vec<Page> {
-    [tenants::pages(), integrations::pages(), wizard::pages(), amazon_side::pages(), numbers::pages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        tenants::pages(),
+        integrations::pages(),
+        wizard::pages(),
+        amazon_side::pages(),
+        numbers::pages(),
+        assistants::pages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(test)]

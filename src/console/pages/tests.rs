@@ -184,6 +184,7 @@ async fn whoever_is_not_signed_in_sees_the_sign_in_and_comes_back() {
     let house = House::new().await;
     for page in table() {
         let path = page.path.replace("{tenant}", "x").replace("{draft}", "y").replace("{integration}", "z");
+        let path = path.replace("{assistant}", "a");
         let mut nobody = Browser::default();
         nobody.opens(&house, &path).await;
         assert_eq!((nobody.status, nobody.path.as_str()), (200, "/sign-in"), "{path}");

@@ -121,6 +121,7 @@ impl Visit {
         };
         if !tenant.is_empty() && self.may(Role::Viewer) {
             places.push(("Integrations", format!("/tenants/{tenant}/integrations")));
+            places.push(("Assistants", format!("/tenants/{tenant}/assistants")));
         }
         let is_here = |path: &str| self.path == path || self.path.starts_with(&format!("{path}/"));
         let longest = places.iter().map(|(_, path)| path).filter(|path| is_here(path)).max_by_key(|path| path.len());

@@ -30,7 +30,8 @@ use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reached, Reasons, Reply, SipAddress, Trials,
+    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reached, Reasons, Reply, Said, SipAddress,
+    Trials,
 };
 use crate::problem::Problem;
 
@@ -226,12 +227,13 @@ impl Trials for StandIn {
         Box::pin(std::future::ready(Err(Failed::Tried("it does not answer".to_owned()))))
     }
 
-    fn assistant(
-        &self,
-        settings: TenantSettings,
-        said: Option<String>,
-        context: Value,
-    ) -> Pending<Result<Reply, Failed>> {
+    fn assistant(&self, settings: TenantSettings, said: Said, context: Value) -> Pending<Result<Reply, Failed>> {
+        let said = match said {
+            Said::Nothing => None,
+            Said::Words(words) => Some(words),
+            Said::Digits(digits) => Some(format!("keys {digits}")),
+            Said::Silence => Some("silence".to_owned()),
+        };
         let waits = (said.as_deref() == Some("wait")).then(|| (self.began.clone(), self.goes_on.clone()));
         let responses = vec![json!({"said": said, "assistants": settings.assistant.len()})];
         Box::pin(async move {

@@ -4,6 +4,7 @@
 //! A result names the revision that was tried, and stays with the document as long as what was tested is as it was.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -17,16 +18,18 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::asked::Asked;
-use super::fields;
+use super::fields::{self, Fields};
 use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use super::shown::time;
 use crate::pointer::pointer;
-use crate::ports::{Failed, Offer};
+use crate::ports::{Failed, Offer, Said};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
 const SAID_CHARS_MAX: usize = 2_000;
+/// Most keys that are pressed at once.
+const DIGITS_MAX: usize = 32;
 /// Most characters that a voice is given to say.
 const SENTENCE_CHARS_MAX: usize = 300;
 /// What speech is given as.
@@ -66,13 +69,20 @@ struct Sentence {
     text: String,
 }
 
-/// What is said to an assistant.
+/// What an assistant is told that a caller did: one of these, or nothing as a call begins.
 #[derive(ToSchema)]
+#[schema(as = Said)]
 #[allow(dead_code)] // its shape is told; it is read by its fields
-struct Said {
-    /// What the caller says; left out as a call begins.
+struct Did {
+    /// What the caller says.
     #[schema(required = false, max_length = 2000)]
     text: String,
+    /// What the caller presses: of `0` to `9`, `*` and `#`.
+    #[schema(required = false, max_length = 32)]
+    digits: String,
+    /// Whether the caller stays silent.
+    #[schema(required = false)]
+    silence: bool,
     /// `context` of the reply before.
     #[schema(required = false, value_type = Object)]
     context: Json,
@@ -135,7 +145,7 @@ pub(super) fn routes() -> Vec<Route> {
             .may(NOT_ANSWERED)
             .tries(),
         Route::post("/assistants/{id}/try", Role::Admin, "Says something to an assistant", say)
-            .takes::<Said>()
+            .takes::<Did>()
             .gives::<Replied>()
             .may(NOT_ANSWERED)
             .tries(),
@@ -236,9 +246,8 @@ async fn say(asked: Asked) -> Outcome {
     };
     let rest: Table =
         body.iter().filter(|(key, _)| *key != "context").map(|(key, value)| (key.to_owned(), value.clone())).collect();
-    let text = fields::read(&rest, |fields| fields.line_or_none("text", SAID_CHARS_MAX))?;
-    let said = Some(text).filter(|text| !text.is_empty());
-    let begins = said.is_none() && body.get("context").is_none();
+    let said = did(&rest)?;
+    let begins = said == Said::Nothing && body.get("context").is_none();
     let reply = took_place(asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await)?;
     let told = reply.as_ref().map_or_else(Clone::clone, |_| "it replies".to_owned());
     // What a reply is to depends on what was said: that a conversation begins does not.
@@ -248,6 +257,39 @@ async fn say(asked: Asked) -> Outcome {
     let reply = reply.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
     let revision = kept.stamp.revision;
     Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))
+}
+
+/// Keys that were pressed.
+struct Keys(String);
+
+/// Not keys.
+#[derive(Debug, thiserror::Error)]
+#[error("is not of the keys 0 to 9, * and #, at most {DIGITS_MAX}")]
+struct NoKeys;
+
+impl FromStr for Keys {
+    type Err = NoKeys;
+
+    fn from_str(text: &str) -> Result<Self, NoKeys> {
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
+        if plain && text.len() <= DIGITS_MAX { Ok(Self(text.to_owned())) } else { Err(NoKeys) }
+    }
+}
+
+/// What the caller did.
+fn did(body: &Table) -> Result<Said, Problem> {
+    let read = |fields: &Fields<'_>| {
+        let digits = fields.parsed_or_none::<Keys>("digits").map_or_else(String::new, |Keys(keys)| keys);
+        (fields.line_or_none("text", SAID_CHARS_MAX), digits, fields.flag("silence", false))
+    };
+    let (text, digits, silence) = fields::read(body, read)?;
+    match (text.is_empty(), digits.is_empty(), silence) {
+        (true, true, false) => Ok(Said::Nothing),
+        (false, true, false) => Ok(Said::Words(text)),
+        (true, false, false) => Ok(Said::Digits(digits)),
+        (true, true, true) => Ok(Said::Silence),
+        _ => Err(Problem::faults(vec![Fault::at("#", "says more than one of `text`, `digits` and `silence`")])),
+    }
 }
 
 async fn connection(asked: Asked) -> Outcome {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
-use bellhop_console::ports::{Failed, Offer, Reply, Trials};
+use bellhop_console::ports::{Failed, Offer, Reply, Said, Trials};
 use bellhop_dialogue::ports::{
     ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
     TurnInput, TurnRequest,
@@ -184,16 +184,13 @@ impl Trials for TryOut {
         })
     }
 
-    fn assistant(
-        &self,
-        settings: TenantSettings,
-        said: Option<String>,
-        context: Value,
-    ) -> Pending<Result<Reply, Failed>> {
+    fn assistant(&self, settings: TenantSettings, said: Said, context: Value) -> Pending<Result<Reply, Failed>> {
         self.tries(settings, move |engines| async move {
             let input = match said {
-                Some(text) => TurnInput::Speech { text, confidence: 1.0, result: None },
-                None => TurnInput::Start,
+                Said::Words(text) => TurnInput::Speech { text, confidence: 1.0, result: None },
+                Said::Digits(digits) => TurnInput::Digits { digits, succeeded: true },
+                Said::Silence => TurnInput::PostResponseTimeout,
+                Said::Nothing => TurnInput::Start,
             };
             let number = u32::from(!matches!(input, TurnInput::Start));
             let parts = Arc::new(Mutex::new(vec![]));
@@ -256,9 +253,9 @@ mod tests {
         let script = "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: again}\n  again: {respond: [{response_type: text, text: Again.}], otherwise: again}\n";
         let document = serde_json::json!({"kind": "scripted", "script_text": script});
         let scripted = || settings(&format!("\"assistant\": {document}"));
-        let began = trials.assistant(scripted(), None, Value::Null).await.expect("it replies");
+        let began = trials.assistant(scripted(), Said::Nothing, Value::Null).await.expect("it replies");
         assert_eq!(began.responses[0]["text"], "Hi.");
-        let next = trials.assistant(scripted(), Some("what".into()), began.context).await.expect("it replies");
+        let next = trials.assistant(scripted(), Said::Words("what".into()), began.context).await.expect("it replies");
         assert_eq!(next.responses[0]["text"], "Again.");
     }
 
@@ -279,7 +276,7 @@ mod tests {
         let trials = TryOut::new(Aws::default());
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
         let webhook = format!(r#""assistant": {{"kind": "webhook", "url": "http://{nobody}/turn"}}"#);
-        let why = trials.assistant(settings(&webhook), None, Value::Null).await.expect_err("nobody is there");
+        let why = trials.assistant(settings(&webhook), Said::Nothing, Value::Null).await.expect_err("nobody is there");
         assert!(matches!(why, Failed::Tried(_)), "{why:?}");
         let connect = r#""connect": {"instance_arn": "arn", "access_key_id": "a", "secret_access_key": "b"}"#;
         let mistakes = trials.connection(settings(connect)).await.expect_err("no ARN");

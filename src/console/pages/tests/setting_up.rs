@@ -39,7 +39,7 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     let broken = [("make", "scripted"), ("called", "Desk"), ("script_text", "start: nowhere\nsteps: {}\n")];
     sends(&mut browser, &house, &broken).await;
     assert!(browser.status == 200 || browser.text.contains("start: nowhere"), "what was typed is shown again");
-    let script = include_str!("../wizard/starter.yaml");
+    let script = include_str!("../starter.yaml");
     sends(&mut browser, &house, &[("make", "scripted"), ("called", "Front desk"), ("script_text", script)]).await;
     assert_eq!(browser.status, 200, "{}", browser.text);
     let assistant = offered(&browser, "assistant");
@@ -159,7 +159,7 @@ async fn numbers_are_added_one_by_one_and_replaced_after_a_look() {
     let (mut browser, integrations) = admin_of(&house, "plus").await;
     browser.opens(&house, &format!("{integrations}/new")).await;
     sends(&mut browser, &house, &[("kind", "sip_trunk"), ("name", "Trunk")]).await;
-    let script = include_str!("../wizard/starter.yaml");
+    let script = include_str!("../starter.yaml");
     sends(&mut browser, &house, &[("make", "scripted"), ("called", "Desk"), ("script_text", script)]).await;
     let assistant = offered(&browser, "assistant");
     sends(&mut browser, &house, &[("do", "next"), ("language", "en-US"), ("assistant", &assistant)]).await;
@@ -189,4 +189,42 @@ async fn numbers_are_added_one_by_one_and_replaced_after_a_look() {
     let (id, revision) = (browser.hidden("id").expect("one"), browser.hidden("revision").expect("one"));
     sends(&mut browser, &house, &[("do", "delete"), ("id", &id), ("revision", &revision)]).await;
     assert!(browser.text.contains("There is none"), "{}", browser.text);
+}
+
+#[actix_web::test]
+async fn an_assistant_is_changed_with_its_secret_kept_and_talked_to_in_text() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "plus").await;
+    let assistants = integrations.replace("integrations", "assistants");
+    browser.opens(&house, &assistants).await;
+    let made = [("make", "webhook"), ("called", "Bot"), ("url", "https://bot.example/turn"), ("secret", "s3cret-hook")];
+    sends(&mut browser, &house, &made).await;
+    assert!(browser.status == 200 && browser.text.contains("value=\"https://bot.example/turn\""), "{}", browser.text);
+    let revision = browser.hidden("revision").expect("one");
+    let changed = [("name", "Bot two"), ("url", "https://bot.example/two"), ("secret", ""), ("revision", &revision)];
+    sends(&mut browser, &house, &changed).await;
+    assert!(browser.status == 200 && browser.text.contains("Bot two"), "the secret stays: {}", browser.text);
+    sends(&mut browser, &house, &changed).await;
+    assert!(browser.status == 412 && browser.text.contains("changed since"), "somebody was first: {}", browser.text);
+    let page = browser.path.clone();
+    browser.opens(&house, &format!("{page}/try")).await;
+    sends(&mut browser, &house, &[("do", "begin")]).await;
+    assert!(browser.text.contains("(the call begins)") && browser.text.contains("assistants"), "{}", browser.text);
+    for (typed, shown) in [
+        (vec![("do", "say"), ("text", "hello <b>")], "hello &#60;b&#62;"),
+        (vec![("do", "keys"), ("keys", "12#")], "(keys 12#)"),
+        (vec![("do", "silence")], "(silence)"),
+    ] {
+        let (turns, context) = (browser.hidden("turns").expect("kept"), browser.hidden("context").expect("kept"));
+        let typed: Vec<_> = typed.into_iter().chain([("turns", &*turns), ("context", &*context)]).collect();
+        sends(&mut browser, &house, &typed).await;
+        assert!(browser.status == 200 && browser.text.contains(shown), "{shown}: {}", browser.text);
+    }
+    assert!(browser.text.contains("(the call begins)"), "what was said before stays: {}", browser.text);
+    sends(&mut browser, &house, &[("do", "keys"), ("keys", "x"), ("turns", "broken"), ("context", "broken")]).await;
+    assert_eq!(browser.status, 422, "{}", browser.text);
+    browser.opens(&house, &page).await;
+    let revision = browser.hidden("revision").expect("one");
+    sends(&mut browser, &house, &[("do", "delete"), ("revision", &revision)]).await;
+    assert!(browser.path == assistants && browser.text.contains("There is none"), "{}", browser.text);
 }

@@ -5,16 +5,13 @@ use serde_json::{Value, json};
 
 use super::super::Outcome;
 use super::super::frame::{Frame, shown};
-use super::super::kinds::{ASSISTANTS, Choice, Field};
+use super::super::kinds::{ASSISTANTS, Choice, Field, STARTER};
 use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Listed, Step};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
-
-/// What a script begins as.
-const STARTER: &str = include_str!("starter.yaml");
 
 #[derive(Template)]
 #[template(path = "wizard/phone.html")]

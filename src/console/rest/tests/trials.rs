@@ -109,6 +109,20 @@ async fn who_waits_for_slow_services_holds_up_their_own_trials_alone() {
     assert_eq!(say("admin", &slow, "hello").await.status, 200);
 }
 
+#[actix_web::test]
+async fn an_assistant_is_told_of_words_keys_and_silence_one_at_a_time() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let path = format!("/assistants/{}/try", line.body["settings"]["assistant"][0].as_str().expect("an id"));
+    let post = async |path: String, body: Value| house.post("admin", &path, body).await;
+    for (body, said) in [(json!({"digits": "1*#"}), "keys 1*#"), (json!({"silence": true}), "silence")] {
+        assert_eq!(post(path.clone(), body).await.body["responses"][0]["said"], said);
+    }
+    for bad in [json!({"digits": "x"}), json!({"digits": "1", "silence": true}), json!({"text": "a", "digits": "1"})] {
+        assert_eq!(post(path.clone(), bad.clone()).await.status, 422, "{bad}");
+    }
+}
+
 /// Lines that were logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
