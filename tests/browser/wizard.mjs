@@ -215,6 +215,10 @@ async function run() {
   await types("The caller presses", "0");
   await presses("Press them");
   await expects("I connect you to an agent.");
+  await presses("People");
+  await types("Login", "ann@example");
+  await presses("Invite");
+  await expects("Give this link to whom you invited.");
   await presses("Sign out");
   await looks();
 }

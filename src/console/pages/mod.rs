@@ -12,6 +12,7 @@ mod frame;
 mod integrations;
 mod kinds;
 mod numbers;
+mod people;
 mod sign_in;
 mod tenants;
 mod told;
@@ -69,6 +70,7 @@ fn table() -> Vec<Page> {
         amazon_side::pages(),
         numbers::pages(),
         assistants::pages(),
+        people::pages(),
     ]
     .into_iter()
     .flatten()

@@ -123,6 +123,9 @@ impl Visit {
             places.push(("Integrations", format!("/tenants/{tenant}/integrations")));
             places.push(("Assistants", format!("/tenants/{tenant}/assistants")));
         }
+        if !tenant.is_empty() && self.may(Role::Admin) {
+            places.push(("People", format!("/tenants/{tenant}/people")));
+        }
         let is_here = |path: &str| self.path == path || self.path.starts_with(&format!("{path}/"));
         let longest = places.iter().map(|(_, path)| path).filter(|path| is_here(path)).max_by_key(|path| path.len());
         let longest = longest.cloned();

@@ -228,3 +228,42 @@ async fn an_assistant_is_changed_with_its_secret_kept_and_talked_to_in_text() {
     sends(&mut browser, &house, &[("do", "delete"), ("revision", &revision)]).await;
     assert!(browser.path == assistants && browser.text.contains("There is none"), "{}", browser.text);
 }
+
+#[actix_web::test]
+async fn somebody_is_invited_disabled_and_deleted_on_a_page() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "plus").await;
+    let people = integrations.replace("integrations", "people");
+    browser.opens(&house, &people).await;
+    sends(&mut browser, &house, &[("do", "invite"), ("login", "ann"), ("role", "operator")]).await;
+    assert!(browser.status == 422 && browser.text.contains("more than you are"), "{}", browser.text);
+    sends(&mut browser, &house, &[("do", "invite"), ("login", "ann"), ("role", "viewer")]).await;
+    let link =
+        browser.text.split("id=\"link\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
+    let link = plain(link);
+    browser.opens(&house, &people).await;
+    assert!(
+        browser.text.contains("Good until") && !browser.text.contains("claim#"),
+        "it is shown once: {}",
+        browser.text
+    );
+    let mut ann = Browser::default();
+    ann.opens(&house, "/claim").await;
+    ann.sends(&house, "/claim", &[("secret", &link), ("login", ""), ("password", PASSWORD)]).await;
+    assert!(ann.path == integrations && !ann.text.contains("People</a>"), "{} {}", ann.path, ann.text);
+    ann.opens(&house, &people).await;
+    assert_eq!(ann.status, 403);
+    browser.opens(&house, &people).await;
+    let of = |browser: &Browser, name: &str| {
+        let row = browser.text.split("<th scope=\"row\">ann").nth(1).expect("a row").to_owned();
+        Browser { text: row, ..Browser::default() }.hidden(name).expect("a field")
+    };
+    for what in ["disable", "enable", "delete"] {
+        let (id, revision) = (of(&browser, "id"), of(&browser, "revision"));
+        sends(&mut browser, &house, &[("do", what), ("id", &id), ("revision", &revision)]).await;
+        assert_eq!(browser.status, 200, "{what}: {}", browser.text);
+        ann.opens(&house, &integrations).await;
+        assert_eq!(ann.path, "/sign-in", "whoever may not sign in is signed out: {what}");
+    }
+    assert!(!browser.text.contains("<th scope=\"row\">ann"), "{}", browser.text);
+}
