@@ -43,6 +43,8 @@ struct Number {
     state: &'static str,
     /// Whether the page asks again by itself: of those that wait, the first few.
     is_watched: bool,
+    /// The last call to one that waits, if it was refused: when and from where, why, and what to do.
+    refused: Option<[String; 3]>,
 }
 
 const WAITING: &str = "waiting for the first call";
@@ -76,7 +78,8 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
     let own = list_of(&listed).iter().filter(|number| number["integration"] == integration["id"]);
     let (form, is_sent) = (&visit.form, problem.is_some());
     let typed = |field: &str| if is_sent { form.text(field).to_owned() } else { String::new() };
-    let mut numbers: Vec<Number> = own.map(Number::of).collect();
+    let refusals = visit.get(format!("/refusals?tenant={}&limit=100", tenant.id)).await?;
+    let mut numbers: Vec<Number> = own.map(|number| Number::of(number, list_of(&refusals))).collect();
     numbers
         .iter_mut()
         .filter(|number| number.is_watched)
@@ -100,13 +103,19 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
 }
 
 impl Number {
-    fn of(number: &Value) -> Self {
+    fn of(number: &Value, refusals: &[Value]) -> Self {
         let state = match (number["from_file"] == true, number["first_call_at"].is_string()) {
             (true, _) => "from the file",
             (_, true) => "working",
             (_, false) => WAITING,
         };
+        let last = refusals.iter().find(|refusal| refusal["number"] == number["number"]);
+        let refused = last.filter(|_| state == WAITING).map(|refusal| {
+            let came = format!("A call from {} at {} was refused", text(refusal, "source"), text(refusal, "at"));
+            [came, text(refusal, "why"), text(refusal, "what_to_do")]
+        });
         Self {
+            refused,
             id: text(number, "id"),
             revision: number["revision"].to_string(),
             number: text(number, "number"),

@@ -1,5 +1,8 @@
 //! The wizard, and the numbers of what it made.
 
+use bellhop_tenancy::Number;
+use bellhop_tenancy::store::{NewRefusal, Refusals};
+
 use super::*;
 
 const ARN: &str = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
@@ -171,6 +174,20 @@ async fn numbers_are_added_one_by_one_and_replaced_after_a_look() {
     assert!(browser.status == 422 && browser.text.contains("value=\"12\""), "{}", browser.text);
     sends(&mut browser, &house, &[("do", "add"), ("number", "+1 (800) 555-0123"), ("description", "Main")]).await;
     assert!(browser.text.contains("+18005550123") && browser.text.contains("waiting for the first call"));
+    let refusal = NewRefusal {
+        tenants: vec![integrations.split('/').nth(2).expect("a tenant").parse().expect("an id")],
+        at_unix_ms: 1_764_158_400_000,
+        number: Number::parse("+18005550123").ok(),
+        source: "192.0.2.7".into(),
+        transport: "TLS".into(),
+        server_name: None,
+        status: 403,
+        reason: "elsewhere".into(),
+    };
+    house.store.note_refusals(vec![refusal]).await.expect("noted");
+    browser.opens(&house, &numbers).await;
+    let told = "A call from 192.0.2.7 at 2025-11-26T12:00:00Z was refused: it is elsewhere. do nothing.";
+    assert!(browser.text.contains(told), "{}", browser.text);
     let rows = "number,description\n+18005550124,Sales\n1\n+18005550124,again\n";
     sends(&mut browser, &house, &[("do", "preview"), ("rows", rows)]).await;
     assert!(

@@ -140,7 +140,13 @@ impl Offers {
         let settings = &service["settings"];
         let chosen = section.map_or(&settings[key], |section| &settings[section][key]).as_str().unwrap_or_default();
         let is_filtered = visit.query("filter") != "off";
-        let (why, all) = match visit.get(format!("/services/{}/offers", text(service, "id"))).await {
+        // Whoever did not answer when it was tried is not waited for with every look at the page.
+        let is_bad = service["tested"]["good"] == false;
+        let offered = match is_bad {
+            true => Err(Problem::new(StatusCode::BAD_GATEWAY, "it failed when it was tested: test it again")),
+            false => visit.get(format!("/services/{}/offers", text(service, "id"))).await,
+        };
+        let (why, all) = match offered {
             Ok(listed) => (None, list_of(&listed).to_vec()),
             Err(problem) if problem.status() == StatusCode::BAD_GATEWAY => (Some(problem.detail().to_owned()), vec![]),
             Err(problem) => return Err(problem),
