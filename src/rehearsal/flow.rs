@@ -179,13 +179,26 @@ fn branch<'a>(list: &'a Value, key: &str, value: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn begin() -> Flow {
-        let system = [("$.InstanceARN", "arn:i"), ("$.ContactId", "c1"), ("$.InitialContactId", "ic1")];
-        let system = system.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let mut flow = Flow::begin(SAMPLE, system).expect("good");
-        let stop = flow.run().expect("runs");
-        assert_eq!(stop, Stop::Transferring { user_to_user: "arn:i".into() });
-        flow
+    /// The flow that pages give to be imported.
+    fn exported() -> String {
+        let parts = bellhop_connect::flow::Parts {
+            voice_connector_arn: "arn:aws:chime:us-east-1:111122223333:vc/v".into(),
+            queue_arn: "arn:aws:connect:us-east-1:111122223333:instance/i/queue/q".into(),
+            screen_pop_url: format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key"),
+        };
+        bellhop_connect::flow::language::written(&bellhop_connect::flow::Flow::handing_over(&parts)).to_string()
+    }
+
+    /// A contact in each flow there is, up to its transfer.
+    fn begin() -> [Flow; 2] {
+        [SAMPLE.to_owned(), exported()].map(|json| {
+            let system = [("$.InstanceARN", "arn:i"), ("$.ContactId", "c1"), ("$.InitialContactId", "ic1")];
+            let system = system.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let mut flow = Flow::begin(&json, system).expect("good");
+            let stop = flow.run().expect("runs");
+            assert_eq!(stop, Stop::Transferring { user_to_user: "arn:i".into() });
+            flow
+        })
     }
 
     #[test]
@@ -201,33 +214,38 @@ mod tests {
 
     #[test]
     fn the_agent_is_shown_the_page_that_the_flow_names() {
-        let mut flow = begin();
-        assert_eq!(screen_pop(&flow.attributes), None);
-        flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
-        flow.transferred(TransferOutcome::Success).expect("runs");
-        let page = format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key=abc");
-        assert_eq!(screen_pop(&flow.attributes), Some(page));
+        for mut flow in begin() {
+            assert_eq!(screen_pop(&flow.attributes), None);
+            flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
+            flow.transferred(TransferOutcome::Success).expect("runs");
+            let page = format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key=abc");
+            assert_eq!(screen_pop(&flow.attributes), Some(page));
+        }
     }
 
     #[test]
     fn a_key_leads_to_the_queue_and_is_copied_for_the_agent() {
-        let mut flow = begin();
-        flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
-        assert!(matches!(flow.transferred(TransferOutcome::Success), Ok(Stop::Queued { .. })));
-        assert_eq!(flow.attributes["sessionHistoryKey"], "_abc");
+        for mut flow in begin() {
+            flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
+            assert!(matches!(flow.transferred(TransferOutcome::Success), Ok(Stop::Queued { .. })));
+            assert_eq!(flow.attributes["sessionHistoryKey"], "_abc");
+        }
     }
 
     #[test]
     fn hangup_leads_to_the_end() {
-        let mut flow = begin();
-        flow.attributes.insert("SessionHistoryKey".into(), "hangup".into());
-        assert_eq!(flow.transferred(TransferOutcome::Success), Ok(Stop::Disconnected));
+        for mut flow in begin() {
+            flow.attributes.insert("SessionHistoryKey".into(), "hangup".into());
+            assert_eq!(flow.transferred(TransferOutcome::Success), Ok(Stop::Disconnected));
+        }
     }
 
     #[test]
     fn without_a_key_and_after_failures_the_caller_still_reaches_an_agent() {
         for outcome in [TransferOutcome::Success, TransferOutcome::CallFailed, TransferOutcome::Timeout] {
-            assert!(matches!(begin().transferred(outcome), Ok(Stop::Queued { .. })), "{outcome:?}");
+            for mut flow in begin() {
+                assert!(matches!(flow.transferred(outcome), Ok(Stop::Queued { .. })), "{outcome:?}");
+            }
         }
     }
 }

@@ -184,7 +184,13 @@ async function run() {
   await expects("Create an Amazon Chime Voice Connector");
   await picks(/^The Voice Connector is created/);
   await types("Access URL of your instance", "https://acme.my.connect.aws/ccp-v2/");
+  await types("Voice Connector ARN", "arn:aws:chime:us-east-1:111122223333:vc/abc");
+  await types("Queue ARN", `${arn}/queue/main`);
   await presses("Keep");
+  await to("Download the flow");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+  const flow = JSON.parse(readFileSync(await download.path(), "utf8"));
+  if (flow.Version !== "2019-10-30") wrong.push(`the flow is ${flow.Version}`);
   await page.locator("#applied", { hasText: "1 of 1 nodes" }).waitFor();
   if (!(await page.locator("input[name=voice_connector]").isChecked())) wrong.push("a tick does not stay");
   await presses("Phone number");

@@ -7,7 +7,7 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
-use super::frame::{Frame, shown};
+use super::frame::{Frame, file, shown};
 use super::integrations::Tenant;
 use super::tenants::{status_of, text};
 use super::told::Told;
@@ -32,6 +32,8 @@ struct AmazonSidePage {
     route: Vec<Value>,
     blocks: Vec<Block>,
     steps: Vec<Step>,
+    /// Whether the flow can be written: its parts are known.
+    has_flow: bool,
     voice_connector_arn: String,
     queue_arn: String,
     access_url: String,
@@ -72,7 +74,18 @@ struct Block {
 }
 
 pub(super) fn pages() -> Vec<Page> {
-    vec![Page::new("/tenants/{tenant}/integrations/{integration}/amazon", Role::Viewer, show).sends(send)]
+    vec![
+        Page::new("/tenants/{tenant}/integrations/{integration}/amazon", Role::Viewer, show).sends(send),
+        Page::new("/tenants/{tenant}/integrations/{integration}/flow", Role::Viewer, download),
+    ]
+}
+
+/// The flow as a file, to be imported.
+async fn download(visit: Visit) -> Outcome {
+    let tenant = Tenant::of(&visit).await?;
+    let integration = integration_of(&visit, &tenant).await?;
+    let flow = visit.fetch(Inquiry::get(format!("/integrations/{}/flow", text(&integration, "id")))).await?;
+    Ok(file(flow, "application/json", "bellhop-flow.json"))
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -111,6 +124,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         name: text(&integration, "name"),
         route: route_of(&visit.get("/sip-address").await?),
         blocks: blocks(&format!("{}/loadAgentAppFrame.html?session_history_key", visit.public_url())),
+        has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),
         steps: STEPS.into_iter().map(step).collect(),
         voice_connector_arn: typed("voice_connector_arn", &settings["flow"]["voice_connector_arn"]),
         queue_arn: typed("queue_arn", &settings["flow"]["queue_arn"]),

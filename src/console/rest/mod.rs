@@ -13,6 +13,7 @@ mod conditions;
 mod documents;
 mod door;
 mod fields;
+mod flows;
 mod given;
 mod idempotency;
 mod inquiry;
@@ -133,6 +134,7 @@ fn routes() -> Vec<Route> {
         calls::routes(),
         trials::routes(),
         reached::routes(),
+        flows::routes(),
     ]
     .into_iter()
     .flatten()

@@ -99,6 +99,25 @@ async fn a_draft_is_judged_by_what_it_says_and_completed_whole_or_not_at_all() {
 }
 
 #[actix_web::test]
+async fn the_flow_of_an_integration_is_written_once_its_parts_are_known() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let (path, flow) = (format!("/integrations/{}", line.id()), format!("/integrations/{}/flow", line.id()));
+    let lacks = house.get("viewer", &flow).await;
+    let pointers: Vec<_> = lacks.faults().into_iter().map(|(pointer, _)| pointer).collect();
+    assert_eq!(pointers, ["#/settings/flow/voice_connector_arn", "#/settings/flow/queue_arn"], "{lacks:?}");
+    let queue = format!("{INSTANCE}/queue/q1");
+    let parts = json!({"voice_connector_arn": "arn:aws:chime:eu-west-2:111122223333:vc/v1", "queue_arn": queue});
+    let told = house.patch("admin", &path, line.etag(), json!({"settings": {"flow": parts}})).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    let written = house.get("viewer", &flow).await;
+    assert_eq!((written.status, &written.body["Version"]), (200, &json!("2019-10-30")), "{written:?}");
+    assert!(written.text.contains("\"arn:aws:chime:eu-west-2:111122223333:vc/v1\"") && written.text.contains(&queue));
+    assert!(written.text.contains("https://bellhop.example/loadAgentAppFrame.html?session_history_key\""));
+    assert!(written.headers["content-disposition"].contains("bellhop-flow.json"));
+}
+
+#[actix_web::test]
 async fn mistakes_are_told_at_once_by_pointer_and_in_the_words_of_the_file() {
     let house = House::new().await;
     let (assistant, services) = parts(&house, "admin", "phone").await;

@@ -31,6 +31,10 @@ fn with_file(house: &House) {
         "name": "filed", "numbers": ["+18005550100", "+18005550101"], "max_calls": 7,
         "assistant": {"kind": "webhook", "url": "https://bot.example/turn", "secret": "s3cret-hook"},
         "speech_to_text": {"kind": "counting"}, "text_to_speech": {"kind": "flite"},
+        "flow": {
+            "voice_connector_arn": "arn:aws:chime:eu-central-1:123456789012:vc/v1",
+            "queue_arn": "arn:aws:connect:eu-central-1:123456789012:instance/12345678-1234-1234-1234-123456789012/queue/q",
+        },
         "connect": {
             "instance_arn": "arn:aws:connect:eu-central-1:123456789012:instance/12345678-1234-1234-1234-123456789012",
             "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "s3cret-key",
