@@ -15,6 +15,14 @@ document.addEventListener("DOMContentLoaded", () => {
   const told = document.getElementById("told");
   if (told) told.focus();
 });
+// What looks like a button is pressed like one.
+document.addEventListener("keydown", (event) => {
+  const link = event.target.closest("a[role=button]");
+  if (link && event.key === " ") {
+    event.preventDefault();
+    link.click();
+  }
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copies]");
   if (!button) return;

@@ -32,6 +32,7 @@ struct AmazonSidePage {
     route: Vec<Value>,
     blocks: Vec<Block>,
     steps: Vec<Step>,
+    revision: String,
     /// Whether the flow can be written: its parts are known.
     has_flow: bool,
     voice_connector_arn: String,
@@ -124,6 +125,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         name: text(&integration, "name"),
         route: route_of(&visit.get("/sip-address").await?),
         blocks: blocks(&format!("{}/loadAgentAppFrame.html?session_history_key", visit.public_url())),
+        revision: integration["revision"].to_string(),
         has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),
         steps: STEPS.into_iter().map(step).collect(),
         voice_connector_arn: typed("voice_connector_arn", &settings["flow"]["voice_connector_arn"]),
@@ -160,14 +162,23 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
         Some((at, _)) => url[..at].to_owned(),
         None => url,
     });
+    let texts = |value: &Json| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let (kept, is_ours) = (&integration["settings"], |word: &str| STEPS.into_iter().any(|(known, _)| known == word));
+    let others = texts(&kept["flow"]["done"]).into_iter().filter(|word| !is_ours(word));
+    let done: Vec<String> = done.into_iter().map(str::to_owned).chain(others).collect();
+    // The first is shown; what stands behind it stays.
+    let ancestors: Vec<String> =
+        origin.into_iter().chain(texts(&kept["frame_ancestors"]).into_iter().skip(1)).collect();
     let settings = json!({
         "flow": {
             "voice_connector_arn": said("voice_connector_arn"), "queue_arn": said("queue_arn"),
             "done": (!done.is_empty()).then_some(done),
         },
-        "frame_ancestors": origin.map(|origin| [origin]),
+        "frame_ancestors": (!ancestors.is_empty()).then_some(ancestors),
     });
-    let revision = integration["revision"].as_i64().unwrap_or_default();
+    let revision = visit.form.line("revision").parse().unwrap_or_default();
     let path = format!("/integrations/{}", text(&integration, "id"));
     visit.ask(Inquiry::patch(path, revision, json!({"settings": settings}))).await?;
     Ok(visit.path_below_root())

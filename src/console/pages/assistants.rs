@@ -2,6 +2,7 @@
 //!
 //! Invariant: a secret that is kept is never shown, and stays where none is typed; a conversation to try one out is kept in its page alone.
 
+use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
@@ -143,7 +144,11 @@ async fn one(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         may_change: visit.may(Role::Admin),
         id: text(&assistant, "id"),
         name: if problem.is_some() { visit.form.line("name") } else { text(&assistant, "name") },
-        revision: if problem.is_some() { visit.form.line("revision") } else { assistant["revision"].to_string() },
+        // Whoever was second sees what they typed, and sends it over what the first has kept.
+        revision: match problem.is_some_and(|problem| problem.status() != StatusCode::PRECONDITION_FAILED) {
+            true => visit.form.line("revision"),
+            false => assistant["revision"].to_string(),
+        },
         typed: kind.fields.iter().map(typed).collect(),
         kind,
         tenant,
@@ -216,6 +221,7 @@ fn heard(response: &Value) -> String {
 }
 
 async fn say(visit: Visit) -> Outcome {
+    named(&visit, &Tenant::of(&visit).await?).await?;
     let form = &visit.form;
     let mut turns: Value = serde_json::from_str(form.text("turns")).unwrap_or_default();
     let context: Value = serde_json::from_str(form.text("context")).unwrap_or_default();

@@ -2,25 +2,91 @@
 //!
 //! Invariant: what was typed is in no problem and in no log; it goes back to who typed it, and to nobody else.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::problem::Problem;
 
-/// Most bytes of a form: a script of an assistant fits, and a list of some thousand numbers.
-const BYTES_MAX: usize = 512 * 1024;
 /// Most fields of one.
 const FIELDS_MAX: usize = 500;
-/// How long one may take to come.
-const COMES_WITHIN: Duration = Duration::from_secs(20);
 
-/// Forms that are read at once: anybody may send one.
-static READINGS: Semaphore = Semaphore::const_new(64);
+/// Who sends a form: each has room of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// Somebody who is signed in.
+    Known,
+    /// Anybody, to become somebody, or whose session has ended, from an address.
+    Stranger(IpAddr),
+}
+
+/// Forms of those who are signed in that are read at once.
+static OF_KNOWN: Semaphore = Semaphore::const_new(64);
+/// Those of all strangers.
+static OF_STRANGERS: Semaphore = Semaphore::const_new(32);
+/// Of these, from one address.
+const OF_AN_ADDRESS_MAX: usize = 4;
+/// How many each address sends.
+static OF_ADDRESSES: Mutex<BTreeMap<IpAddr, usize>> = Mutex::new(BTreeMap::new());
+
+/// Room for the form of one address, until this is dropped.
+struct OfAddress(IpAddr);
+
+impl OfAddress {
+    fn place(address: IpAddr) -> Option<Self> {
+        let mut all = OF_ADDRESSES.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = all.entry(address).or_default();
+        (*of < OF_AN_ADDRESS_MAX).then(|| {
+            *of += 1;
+            Self(address)
+        })
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        let mut all = OF_ADDRESSES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = all.get_mut(&self.0) {
+            *of -= 1;
+            if *of == 0 {
+                all.remove(&self.0);
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// Most bytes of a form: a script of an assistant fits, and a list of some thousand numbers; of who signs in again all that they
+    /// typed before, as it is written in a page.
+    fn bytes_max(self) -> usize {
+        match self {
+            Self::Known => 512 * 1024,
+            Self::Stranger(_) => 2 * 1024 * 1024,
+        }
+    }
+
+    /// How long one may take to come.
+    fn comes_within(self) -> Duration {
+        Duration::from_secs(if self == Self::Known { 20 } else { 5 })
+    }
+
+    fn place(self) -> Option<(SemaphorePermit<'static>, Option<OfAddress>)> {
+        match self {
+            Self::Known => Some((OF_KNOWN.try_acquire().ok()?, None)),
+            Self::Stranger(address) => {
+                let own = OfAddress::place(address)?;
+                Some((OF_STRANGERS.try_acquire().ok()?, Some(own)))
+            }
+        }
+    }
+}
 
 /// The field with the token that shows that a form is ours.
 pub(super) const CSRF_TOKEN: &str = "csrf_token";
@@ -38,7 +104,7 @@ impl std::fmt::Debug for Form {
 
 impl Form {
     /// Of the body of a request.
-    pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Self, Problem> {
+    pub(super) async fn read(request: &HttpRequest, payload: Payload, sender: Sender) -> Result<Self, Problem> {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -47,12 +113,12 @@ impl Form {
         let broken = || Problem::new(StatusCode::BAD_REQUEST, "the form broke off: send it again");
         let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the form did not come in time: send it again");
         let long = || {
-            let why = format!("the form has more than {BYTES_MAX} bytes: write less into it");
+            let why = format!("the form has more than {} bytes: write less into it", sender.bytes_max());
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
         };
         let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many forms are being read: send it again");
-        let _place = READINGS.try_acquire().map_err(|_| busy().retry_after(Duration::from_secs(1)))?;
-        let came = tokio::time::timeout(COMES_WITHIN, payload.to_bytes_limited(BYTES_MAX)).await;
+        let _place = sender.place().ok_or_else(|| busy().retry_after(Duration::from_secs(1)))?;
+        let came = tokio::time::timeout(sender.comes_within(), payload.to_bytes_limited(sender.bytes_max())).await;
         let bytes = came.map_err(|_| late())?.map_err(|_| long())?.map_err(|_| broken())?;
         Self::of(&bytes)
     }
@@ -90,6 +156,16 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_sends_a_few_forms_at_once_and_holds_up_no_other() {
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let held: Vec<_> = (0..OF_AN_ADDRESS_MAX).map(|_| Sender::Stranger(one).place().expect("room")).collect();
+        assert!(Sender::Stranger(one).place().is_none() && Sender::Stranger(other).place().is_some());
+        assert!(Sender::Known.place().is_some());
+        drop(held);
+        assert!(Sender::Stranger(one).place().is_some() && OF_ADDRESSES.lock().expect("no panic").is_empty());
+    }
 
     #[test]
     fn a_form_is_bounded_and_shows_nothing_of_itself() {

@@ -55,6 +55,14 @@ pub(super) fn shown(status: StatusCode, page: &impl Template) -> HttpResponse {
         .body(text)
 }
 
+/// A path below the root: without what every path begins with, where it begins with it.
+pub(super) fn below<'a>(root: &str, path: &'a str) -> &'a str {
+    match path.strip_prefix(root) {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
 /// A file that a browser keeps.
 pub(super) fn file(bytes: Vec<u8>, media_type: &'static str, name: &str) -> HttpResponse {
     HttpResponse::Ok()

@@ -36,7 +36,7 @@ struct Line {
     name: String,
     state: &'static str,
     why: Vec<String>,
-    numbers: usize,
+    numbers: String,
     /// Where the other side is set up, if that is Amazon's.
     amazon: Option<String>,
     next: Option<(&'static str, String)>,
@@ -72,17 +72,24 @@ async fn list(visit: Visit) -> Outcome {
     let tenant = Tenant::of(&visit).await?;
     let of = format!("?tenant={}&limit=200", tenant.id);
     let (drafts, all) = (visit.get(format!("/drafts{of}")).await?, visit.get(format!("/integrations{of}")).await?);
-    let numbers = visit.get(format!("/numbers{of}")).await?;
     let mut lines = vec![];
     for draft in list_of(&drafts) {
         let next = visit.may(Role::Admin).then(|| {
             let path = format!("/tenants/{}/drafts/{}/phone", tenant.id, text(draft, "id"));
             ("Go on", path)
         });
-        lines.push(Line { name: text(draft, "name"), state: "draft", why: vec![], numbers: 0, amazon: None, next });
+        lines.push(Line {
+            name: text(draft, "name"),
+            state: "draft",
+            why: vec![],
+            numbers: String::new(),
+            amazon: None,
+            next,
+        });
     }
     for integration in list_of(&all) {
-        lines.push(Line::of(&visit, &tenant, integration, list_of(&numbers)).await?);
+        let of = format!("/numbers?tenant={}&integration={}&limit=200", tenant.id, text(integration, "id"));
+        lines.push(Line::of(&visit, &tenant, integration, &visit.get(of).await?).await?);
     }
     let cannot = match (tenant.from_file, visit.may(Role::Admin)) {
         (true, _) => Some("It comes from the configuration's file: add to that.".to_owned()),
@@ -94,9 +101,9 @@ async fn list(visit: Visit) -> Outcome {
 }
 
 impl Line {
-    async fn of(visit: &Visit, tenant: &Tenant, integration: &Value, numbers: &[Value]) -> Result<Self, Problem> {
+    async fn of(visit: &Visit, tenant: &Tenant, integration: &Value, numbers: &Value) -> Result<Self, Problem> {
         let id = text(integration, "id");
-        let own: Vec<&Value> = numbers.iter().filter(|number| number["integration"] == integration["id"]).collect();
+        let own = list_of(numbers);
         let serving = visit.get(format!("/integrations/{id}/applied")).await?;
         let not_applied = serving["not_applied"].as_array().map_or(&[][..], Vec::as_slice);
         let why: Vec<String> = not_applied
@@ -114,8 +121,10 @@ impl Line {
         };
         let path = format!("/tenants/{}/integrations/{id}/numbers", tenant.id);
         let next = next.map(|told| (told, path));
+        let more = if numbers["next"].is_string() { " and more" } else { "" };
+        let numbers = format!("{}{more}", own.len());
         let is_connect = integration["settings"]["connect"].is_object();
         let amazon = is_connect.then(|| format!("/tenants/{}/integrations/{id}/amazon", tenant.id));
-        Ok(Self { name: text(integration, "name"), state, why, numbers: own.len(), amazon, next })
+        Ok(Self { name: text(integration, "name"), state, why, numbers, amazon, next })
     }
 }

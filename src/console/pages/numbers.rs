@@ -24,6 +24,7 @@ struct NumbersPage {
     tenant: Tenant,
     name: String,
     may_change: bool,
+    is_connect: bool,
     /// The path of this page.
     here: String,
     numbers: Vec<Number>,
@@ -74,8 +75,9 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
     if integration["tenant"] != json!(tenant.id) {
         return Err(Problem::not_found());
     }
-    let listed = visit.get(format!("/numbers?tenant={}&limit=200", tenant.id)).await?;
-    let own = list_of(&listed).iter().filter(|number| number["integration"] == integration["id"]);
+    let of = text(&integration, "id");
+    let listed = visit.get(format!("/numbers?tenant={}&integration={of}&limit=200", tenant.id)).await?;
+    let own = list_of(&listed).iter();
     let (form, is_sent) = (&visit.form, problem.is_some());
     let typed = |field: &str| if is_sent { form.text(field).to_owned() } else { String::new() };
     let refusals = visit.get(format!("/refusals?tenant={}&limit=100", tenant.id)).await?;
@@ -89,6 +91,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
         here: visit.path_below_root(),
         frame: visit.frame(),
         told: problem.map(Told::from),
+        is_connect: integration["settings"]["connect"].is_object(),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         numbers,
         has_more: listed["next"].is_string(),
@@ -146,6 +149,11 @@ impl Preview {
 }
 
 async fn send(visit: Visit) -> Outcome {
+    let (tenant, own) =
+        (Tenant::of(&visit).await?, visit.get(format!("/integrations/{}", visit.name("integration"))).await?);
+    if own["tenant"] != json!(tenant.id) {
+        return Err(Problem::not_found());
+    }
     let form = &visit.form;
     let here = visit.path_below_root();
     let integration = visit.name("integration").to_owned();
@@ -163,6 +171,9 @@ async fn send(visit: Visit) -> Outcome {
         "replace" => {
             let seen: i64 = form.line("seen").parse().unwrap_or_default();
             visit.ask(import(&format!("&commit=true&seen={seen}"))).await
+        }
+        "delete" if visit.get(format!("/numbers/{}", form.line("id"))).await?["integration"] != own["id"] => {
+            Err(Problem::not_found())
         }
         "delete" => {
             let seen = form.line("revision").parse().unwrap_or_default();

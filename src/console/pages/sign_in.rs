@@ -11,10 +11,11 @@ use askama::Template;
 use bellhop_tenancy::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::form::Form;
-use super::frame::{Frame, Who, see_other, shown};
+use super::form::{Form, Sender};
+use super::frame::{Frame, Who, below, see_other, shown};
 use super::told::Told;
 use crate::problem::Problem;
+use crate::sign_in::csrf::refused_of_others;
 use crate::sign_in::password::CHARACTERS_MIN;
 use crate::sign_in::{Acceptance, Began, BeginBody, Settings, SignIn, Visitor, refused_path};
 
@@ -59,6 +60,7 @@ struct SentAwayPage<'a> {
 #[template(path = "resume.html")]
 struct ResumePage {
     frame: Frame,
+    why: String,
     path: String,
     fields: Vec<(String, String)>,
 }
@@ -111,7 +113,7 @@ fn nobody(sign_in: &SignIn) -> Frame {
 /// A path that a page leads back to; the first page if it is none of ours.
 fn back_to(root: &str, path: &str) -> String {
     // What is asked for stands below the root, and is written with it.
-    let path = path.strip_prefix(root).unwrap_or(path);
+    let path = below(root, path);
     if refused_path(path).is_none() && !path.starts_with("/sign-in") { path.to_owned() } else { "/".to_owned() }
 }
 
@@ -125,9 +127,17 @@ async fn sign_in_page(request: HttpRequest) -> HttpResponse {
     shown(StatusCode::OK, &page)
 }
 
+/// The form of somebody who is nobody yet, from our own pages.
+async fn read(sign_in: &SignIn, request: &HttpRequest, payload: Payload) -> Result<Form, Problem> {
+    match refused_of_others(request, sign_in.settings()) {
+        Some(why) => Err(Problem::forbidden(why)),
+        None => Form::read(request, payload, Sender::Stranger(sign_in.address(request))).await,
+    }
+}
+
 async fn signs_in(request: HttpRequest, payload: Payload) -> HttpResponse {
     let Ok(sign_in) = SignIn::of(&request) else { return HttpResponse::NotFound().finish() };
-    let form = match Form::read(&request, payload).await {
+    let form = match read(&sign_in, &request, payload).await {
         Ok(form) => form,
         Err(problem) => return problem_page(nobody(&sign_in), &problem),
     };
@@ -152,14 +162,25 @@ fn began_page(sign_in: &SignIn, began: Began, return_to: &str, resume: Option<Re
     let Began { visitor, cookie } = began;
     let mut response = match resume {
         None => see_other(sign_in.settings().root(), return_to),
-        Some(Resume { path, mut fields }) => {
-            fields.retain(|(name, _)| name != super::form::CSRF_TOKEN);
-            let path = path.strip_prefix(sign_in.settings().root()).unwrap_or(&path).to_owned();
-            shown(StatusCode::OK, &ResumePage { frame: frame_of(sign_in, &visitor), path, fields })
+        Some(Resume { path, fields }) => {
+            let (path, frame) = (below(sign_in.settings().root(), &path).to_owned(), frame_of(sign_in, &visitor));
+            send_again(frame, StatusCode::OK, "You are signed in again.", &path, fields)
         }
     };
     response.headers_mut().append(SET_COOKIE, cookie);
     response
+}
+
+/// What somebody typed, to be sent by them again.
+pub(super) fn send_again(
+    frame: Frame,
+    status: StatusCode,
+    why: &str,
+    path: &str,
+    mut fields: Vec<(String, String)>,
+) -> HttpResponse {
+    fields.retain(|(name, _)| name != super::form::CSRF_TOKEN);
+    shown(status, &ResumePage { frame, why: why.to_owned(), path: path.to_owned(), fields })
 }
 
 fn frame_of(sign_in: &SignIn, visitor: &Visitor) -> Frame {
@@ -171,7 +192,7 @@ fn frame_of(sign_in: &SignIn, visitor: &Visitor) -> Frame {
 async fn goes_to_provider(request: HttpRequest, payload: Payload) -> HttpResponse {
     let Ok(sign_in) = SignIn::of(&request) else { return HttpResponse::NotFound().finish() };
     let sent = async {
-        let form = Form::read(&request, payload).await?;
+        let form = read(&sign_in, &request, payload).await?;
         let return_to = Some(back_to(sign_in.settings().root(), form.text("return_to")));
         sign_in.sends_away(&request, BeginBody { return_to, invitation: None, login: None }).await
     };
@@ -204,7 +225,7 @@ fn claim(sign_in: &SignIn, status: StatusCode, told: Option<Told>, secret: &str,
 
 async fn claims(request: HttpRequest, payload: Payload) -> HttpResponse {
     let Ok(sign_in) = SignIn::of(&request) else { return HttpResponse::NotFound().finish() };
-    let form = match Form::read(&request, payload).await {
+    let form = match read(&sign_in, &request, payload).await {
         Ok(form) => form,
         Err(problem) => return problem_page(nobody(&sign_in), &problem),
     };
@@ -231,7 +252,7 @@ async fn claims(request: HttpRequest, payload: Payload) -> HttpResponse {
 async fn signs_out(request: HttpRequest, payload: Payload) -> HttpResponse {
     let Ok(sign_in) = SignIn::of(&request) else { return HttpResponse::NotFound().finish() };
     let ended = async {
-        let form = Form::read(&request, payload).await?;
+        let form = read(&sign_in, &request, payload).await?;
         let visitor = Visitor::of_form(&request, form.text(super::form::CSRF_TOKEN)).await?;
         sign_in.ends(&visitor).await
     };

@@ -182,6 +182,9 @@ fn of(tenant: TenantId, role: TenantRole) -> Standing {
 #[actix_web::test]
 async fn whoever_is_not_signed_in_sees_the_sign_in_and_comes_back() {
     let house = House::new().await;
+    let mut part = Browser::default();
+    part.asks(&house, TestRequest::get().uri("/tenants?x=1").insert_header(("HX-Request", "true"))).await;
+    assert_eq!((part.status, part.headers["hx-redirect"].as_str()), (401, "/sign-in?return_to=%2Ftenants%3Fx%3D1"));
     for page in table() {
         let path = page.path.replace("{tenant}", "x").replace("{draft}", "y").replace("{integration}", "z");
         let path = path.replace("{assistant}", "a");
@@ -248,6 +251,25 @@ async fn what_another_site_sends_is_refused() {
         browser.asks(&house, request.insert_header(("Origin", origin)).insert_header(("Sec-Fetch-Site", site))).await;
         assert_eq!(browser.status, status, "{origin} {site} {token}: {}", browser.text);
     }
+    // A newer token of the same browser: a person sends it again.
+    assert!(browser.text.contains("Send what I typed"), "{}", browser.text);
+    assert_eq!(browser.hidden("name").as_deref(), Some("n4034"));
+    let out = TestRequest::post().uri("/sign-out").set_payload("x=1");
+    let out = out.insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"));
+    browser
+        .asks(
+            &house,
+            out.insert_header(("Origin", "https://evil.example")).insert_header(("Sec-Fetch-Site", "cross-site")),
+        )
+        .await;
+    assert!(
+        browser.status == 403 && !browser.headers.contains_key("set-cookie"),
+        "nobody is signed out by another site"
+    );
+    browser.opens(&house, "/tenants/x%26y/integrations").await;
+    assert_eq!(browser.status, 404, "what is no identifier names nothing");
+    browser.opens(&house, "/tenants/x%0d%0aX-Evil:%201").await;
+    assert!(browser.status == 404 && browser.text.contains("There is no such page"), "{}", browser.text);
     let put = TestRequest::default().method(Method::PUT).uri("/tenants");
     browser.asks(&house, put).await;
     assert_eq!(browser.status, 405);

@@ -10,11 +10,12 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use bellhop_tenancy::access::{Author, Role};
+use bellhop_tenancy::id::Id;
 use serde_json::Value;
 
-use super::form::{CSRF_TOKEN, Form};
-use super::frame::{Frame, Tab, Who, see_other};
-use super::sign_in::{Resume, asked_to_sign_in, problem_page};
+use super::form::{CSRF_TOKEN, Form, Sender};
+use super::frame::{Frame, Tab, Who, below, see_other};
+use super::sign_in::{Resume, asked_to_sign_in, problem_page, send_again};
 use super::{Outcome, Pages};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
@@ -136,7 +137,7 @@ impl Visit {
 
     /// The path of this page as links have it.
     pub(super) fn path_below_root(&self) -> String {
-        self.path.strip_prefix(&self.root).unwrap_or(&self.path).to_owned()
+        below(&self.root, &self.path).to_owned()
     }
 
     /// To another page.
@@ -174,12 +175,11 @@ pub(super) async fn serve(pages: Pages, at: usize, request: HttpRequest, payload
             Problem::method_not_allowed(if pages.0.pages[at].send.is_some() { "GET, HEAD, POST" } else { "GET, HEAD" });
         return problem_page(nobody, &problem);
     }
-    let form = match is_read {
-        true => Ok(Form::default()),
-        false => match crate::sign_in::csrf::refused_of_others(&request, sign_in.settings()) {
-            Some(why) => Err(Problem::forbidden(why)),
-            None => Form::read(&request, payload).await,
-        },
+    let seen = Visitor::seen(&request).await;
+    let form = match (is_read, crate::sign_in::csrf::refused_of_others(&request, sign_in.settings())) {
+        (true, _) => Ok(Form::default()),
+        (false, Some(why)) => Err(Problem::forbidden(why)),
+        (false, None) => Form::read(&request, payload, sender(&sign_in, &request, &seen)).await,
     };
     let form = match form {
         Ok(form) => form,
@@ -195,13 +195,32 @@ pub(super) async fn serve(pages: Pages, at: usize, request: HttpRequest, payload
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && is_read => {
             let asked = request.uri().path_and_query().map_or(path.as_str(), |all| all.as_str());
             let asked: String = form_urlencoded::byte_serialize(asked.as_bytes()).collect();
-            see_other(&root, &format!("/sign-in?return_to={asked}"))
+            let sign_in = format!("/sign-in?return_to={asked}");
+            match request.headers().contains_key("HX-Request") {
+                // A part of a page that asks again by itself: the page goes there, and the part stays until then.
+                true => {
+                    HttpResponse::Unauthorized().insert_header(("HX-Redirect", format!("{root}{sign_in}"))).finish()
+                }
+                false => see_other(&root, &sign_in),
+            }
         }
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
             asked_to_sign_in(&sign_in, nobody, Resume { path, fields: form.0 })
         }
-        Err(problem) => problem_page(nobody, &problem),
+        Err(problem) => match seen {
+            // Who signed in again in another tab has a newer token: it is our own form all the same, and a person sends it again.
+            Ok(visitor) if !is_read && problem.status() == StatusCode::FORBIDDEN => {
+                let visit = Visit::of(&pages, &visitor, &request, root, form);
+                let why = "You signed in again since this page was shown.";
+                send_again(visit.frame(), StatusCode::FORBIDDEN, why, &visit.path_below_root(), visit.form.0)
+            }
+            _ => problem_page(nobody, &problem),
+        },
     }
+}
+
+fn sender(sign_in: &SignIn, request: &HttpRequest, seen: &Result<Visitor, Problem>) -> Sender {
+    if seen.is_ok() { Sender::Known } else { Sender::Stranger(sign_in.address(request)) }
 }
 
 async fn visited(pages: &Pages, at: usize, visit: Visit) -> HttpResponse {
@@ -212,11 +231,22 @@ async fn visited(pages: &Pages, at: usize, visit: Visit) -> HttpResponse {
             &Problem::forbidden("your role does not allow this page: ask an admin of your tenant"),
         );
     }
+    if !visit.names.iter().all(|(_, name)| name.parse::<Id>().is_ok()) {
+        return problem_page(frame, &Problem::not_found());
+    }
+    let (path, typed) = (visit.path_below_root(), visit.form.0.clone());
     let outcome = match page.send.as_ref().filter(|_| is_sent) {
         Some(send) => send(visit).await,
         None => (page.show)(visit).await,
     };
-    outcome.unwrap_or_else(|problem| problem_page(frame, &problem))
+    match outcome {
+        Ok(response) => response,
+        // What was typed may be sent again when it works again.
+        Err(problem) if is_sent && problem.status().is_server_error() => {
+            send_again(frame, problem.status(), &format!("This did not work: {}.", problem.detail()), &path, typed)
+        }
+        Err(problem) => problem_page(frame, &problem),
+    }
 }
 
 impl Visit {

@@ -11,7 +11,8 @@ use bellhop_tenancy::access::Scope;
 use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::plan::Plan;
 use bellhop_tenancy::settings::{
-    Beside, Composed, ComposedReading, Mistake, PartKind, SetApart, Table, Unopened, read_part,
+    Beside, Composed, ComposedReading, ConnectCredentials, Mistake, PartKind, SetApart, Table, TenantSettings,
+    Unopened, read_part,
 };
 use bellhop_tenancy::store::{Kept, KeptKind, KeptTenant, PAGE_MAX, Page};
 
@@ -93,6 +94,7 @@ impl<'a> Judging<'a> {
             self.parts.get(&id)?.as_part(kind)
         });
         let read = self.judged(&composed).forgiving(forgiven);
+        self.external_id_is_own(&read.settings)?;
         let instance = read.settings.connect.as_ref().and_then(|connect| connect.instance_arn.parse().ok());
         let fault = |(of, mistake): (Id, Mistake)| match self.parts.get(&of) {
             Some(part) => Fault::at("#/settings", format!("{}: {mistake}", part.called())),
@@ -101,6 +103,21 @@ impl<'a> Judging<'a> {
         match read.set_apart() {
             Ok(apart) => Ok(Good { apart, uses: composed.parts().collect(), instance }),
             Err(mistakes) => Err(Problem::faults(mistakes.into_iter().map(fault).collect())),
+        }
+    }
+
+    /// An external id is made by us, one for each tenant: whoever could choose it could have us assume another's role (AWS, *The confused deputy
+    /// problem*).
+    fn external_id_is_own(&self, settings: &TenantSettings) -> Result<(), Problem> {
+        let credentials = settings.connect.as_ref().map(|connect| &connect.credentials);
+        let Some(ConnectCredentials::Role { external_id, .. }) = credentials else { return Ok(()) };
+        let own = format!("bellhop-{}", self.tenant.id);
+        match external_id.is_empty() || *external_id == own {
+            true => Ok(()),
+            false => {
+                let why = format!("is not this tenant's, which is `{own}`: have the role trust that one");
+                Err(Problem::faults(vec![Fault::at("#/settings/connect/external_id", why)]))
+            }
         }
     }
 

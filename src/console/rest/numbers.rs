@@ -10,7 +10,7 @@ use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::settings::patch::merge;
 use bellhop_tenancy::settings::{Table, Value};
-use bellhop_tenancy::store::{KeptKind, KeptNumber, NUMBERS_MAX, NumberEntry, NumberList};
+use bellhop_tenancy::store::{KeptKind, KeptNumber, Listed, NUMBERS_MAX, NumberEntry, NumberList, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +36,8 @@ const INTEGRATION: Parameter = Parameter {
     says: "The identifier of the integration whose numbers these are.",
     required: true,
 };
+const OF_INTEGRATION: Parameter =
+    Parameter { name: "integration", says: "The identifier of an integration: its numbers alone.", required: false };
 const COMMIT: Parameter = Parameter {
     name: "commit",
     says: "`true` to carry out what was previewed; without it nothing is changed.",
@@ -122,7 +124,10 @@ struct BadLine {
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/numbers", Role::Viewer, "Lists numbers", list).pages::<ShownNumber>().with(OF_TENANT),
+        Route::get("/numbers", Role::Viewer, "Lists numbers", list)
+            .pages::<ShownNumber>()
+            .with(OF_TENANT)
+            .with(OF_INTEGRATION),
         Route::post("/numbers", Role::Admin, "Makes a number", add)
             .takes::<NewNumber>()
             .makes::<ShownNumber>()
@@ -212,11 +217,27 @@ fn said(entry: &NumberEntry) -> Table {
 }
 
 async fn list(asked: Asked) -> Outcome {
-    let scope = asked.scope().await?;
-    let of_file = asked.numbers_of_file(&scope).map(|entry| (entry.id, ShownNumber::of_file(entry)));
-    let kept = |page| asked.ports.store.numbers(&scope, page);
+    let (scope, of) = (asked.scope().await?, asked.parameter::<Id>("integration")?);
+    let is_wanted = |entry: &Entry| of.is_none_or(|of| entry.integration == of);
+    let of_file = asked.numbers_of_file(&scope).filter(is_wanted);
+    let of_file = of_file.map(|entry| (entry.id, ShownNumber::of_file(entry)));
+    let kept = async |page| match of {
+        None => asked.ports.store.numbers(&scope, page).await,
+        Some(of) if of.is_of_file() => Ok(Listed { items: vec![], next: None }),
+        Some(of) => Ok(part(asked.ports.store.numbers_of(&scope, of).await?.0, page)),
+    };
     let listed = of_file::page(of_file, asked.page()?, kept, ShownNumber::of).await?;
     Ok(Given::page(listed, |shown| shown))
+}
+
+/// A page of all numbers of an integration.
+fn part(mut all: Vec<KeptNumber>, page: Page) -> Listed<KeptNumber> {
+    all.retain(|number| page.after.is_none_or(|after| number.id > after));
+    all.sort_by_key(|number| number.id);
+    let has_more = all.len() > page.count as usize;
+    all.truncate(page.count as usize);
+    let next = all.last().filter(|_| has_more).map(|last| last.id);
+    Listed { items: all, next }
 }
 
 async fn find(asked: &Asked) -> Result<KeptNumber, Problem> {

@@ -25,9 +25,11 @@ pub mod settings;
 mod tokens;
 mod visitor;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::web::ServiceConfig;
 use bellhop_tenancy::identity_provider::IdentityProvider;
 use bellhop_tenancy::store::{Audit, People, SignIns};
@@ -87,6 +89,11 @@ impl SignIn {
     /// Where it is.
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The address that a request comes from, as far as it is known.
+    pub(crate) fn address(&self, request: &HttpRequest) -> IpAddr {
+        self.arrival(request).map_or(IpAddr::from([0, 0, 0, 0]), |arrival| arrival.address)
     }
 
     /// What people call the identity provider, if there is one.

@@ -55,12 +55,17 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     speaks_and_hears(&house, &mut browser).await;
 
     assert!(browser.path.ends_with("/amazon"), "{} {}", browser.path, browser.text);
+    let made = browser.path.clone();
+    browser.sends(&house, &account.replace("account", "text-to-speech"), &[("do", "next"), ("service", "x")]).await;
+    assert_eq!(browser.path, made, "the second press of Save leads to what the first has made");
     let page = format!("{HERE}/loadAgentAppFrame.html?session_history_key");
     assert!(browser.text.contains(&format!("value=\"{page}\"")), "without its last sign: {}", browser.text);
     assert!(browser.links().iter().any(|link| link.ends_with("/numbers")));
     let queue = format!("{}/queue/q", ARN.replace("abc", "abd"));
+    let revision: &'static str = browser.hidden("revision").expect("one").leak();
     let keeps = |queue: &'static str| {
-        vec![("voice_connector", "done"), ("queue_arn", queue), ("access_url", "https://acme.my.connect.aws/ccp-v2/")]
+        let url = "https://acme.my.connect.aws/ccp-v2/";
+        vec![("revision", revision), ("voice_connector", "done"), ("queue_arn", queue), ("access_url", url)]
     };
     sends(&mut browser, &house, &keeps("arn:aws:connect:eu-west-2:111122223333:instance/other/queue/q")).await;
     assert!(browser.status == 422 && browser.text.contains("is a queue of another instance"), "{}", browser.text);
@@ -71,6 +76,11 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
         browser.text
     );
     assert!(browser.text.contains("name=\"voice_connector\" value=\"done\" checked"), "a tick stays: {}", browser.text);
+    sends(&mut browser, &house, &keeps("")).await;
+    assert!(browser.status == 412 && browser.text.contains("changed since"), "an older tab: {}", browser.text);
+    browser.opens(&house, &format!("{integrations}/new")).await;
+    sends(&mut browser, &house, &[("kind", "contact_center"), ("name", "Main line")]).await;
+    assert!(browser.status == 409 && browser.text.contains("is called `Main line` already"), "{}", browser.text);
     browser.opens(&house, &integrations).await;
     assert!(browser.text.contains("Main line") && browser.text.contains("without a number"), "{}", browser.text);
     browser.opens(&house, &account).await;
@@ -104,11 +114,17 @@ async fn connects(house: &House, browser: &mut Browser) {
     assert!(browser.text.contains(&format!("{ARN}/contact/*")), "the policy is filled in");
     // A change takes it away.
     let other = ARN.replace("abc", "abd");
+    sends(browser, house, &[("do", "next"), ("by", "key"), ("instance_arn", &*other)]).await;
+    assert!(
+        browser.status == 422 && browser.text.contains(&other),
+        "what was typed is not passed over: {}",
+        browser.text
+    );
     let moved =
         [("do", "test"), ("by", "key"), ("instance_arn", &*other), ("access_key_id", ""), ("secret_access_key", "")];
     sends(browser, house, &moved).await;
     assert!(browser.text.contains(&other) && browser.text.contains("kept"), "{}", browser.text);
-    sends(browser, house, &[("do", "next")]).await;
+    sends(browser, house, &[("do", "next"), ("by", "key"), ("instance_arn", &*other)]).await;
     assert!(browser.path.ends_with("/sip-address"), "{} {}", browser.path, browser.text);
     for value in ["sip.bellhop.example", "5061", "TCP"] {
         assert!(browser.text.contains(&format!("value=\"{value}\"")), "{value}");

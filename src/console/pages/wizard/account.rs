@@ -90,10 +90,9 @@ fn pretty(policy: &Value) -> String {
     serde_json::to_string_pretty(policy).unwrap_or_default()
 }
 
-/// Made by us and of this integration alone, so that nobody has us act on somebody else's role.
+/// Made by us and of this tenant alone, so that nobody has us act on somebody else's role.
 fn external_id(draft: &Draft) -> String {
-    let kept = draft.text("connect", "external_id");
-    if kept.is_empty() { format!("bellhop-{}", draft.id) } else { kept }
+    format!("bellhop-{}", draft.tenant.id)
 }
 
 pub(super) async fn send(visit: Visit) -> Outcome {
@@ -103,9 +102,15 @@ pub(super) async fn send(visit: Visit) -> Outcome {
 
 async fn sent(visit: &Visit) -> Result<String, Problem> {
     let (draft, form) = (Draft::of(visit).await?, &visit.form);
+    let is_other = !form.line("access_key_id").is_empty()
+        || !form.line("secret_access_key").is_empty()
+        || form.line("instance_arn") != draft.text("connect", "instance_arn")
+        || (form.text("by") == "role") == draft.text("connect", "role_arn").is_empty()
+        || (form.text("by") == "role" && form.line("role_arn") != draft.text("connect", "role_arn"));
     if form.text("do") == "next" {
-        if !draft.is_valid() {
-            let why = "test the connection first: what was tested last is not valid, or has been changed since";
+        if is_other || !draft.is_valid() {
+            let why =
+                "test the connection first: what was tested last is not valid, or is another than what stands here";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
         }
         return Ok(draft.beside(Step::Account).1.unwrap_or_default());

@@ -1,12 +1,13 @@
 //! What kind of integration, and what it is called; and giving one up.
 
+use actix_web::http::StatusCode;
 use askama::Template;
 use serde_json::json;
 
 use super::super::Outcome;
 use super::super::frame::{Frame, shown};
 use super::super::integrations::Tenant;
-use super::super::tenants::{status_of, text};
+use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Step};
@@ -33,7 +34,20 @@ struct DeletePage {
 }
 
 pub(super) async fn show(visit: Visit) -> Outcome {
-    page(&visit, None, "Phone".to_owned(), false).await
+    let taken = names(&visit).await?;
+    let free = (2..).map(|n| format!("Phone {n}")).find(|name| !taken.contains(name));
+    let name = if taken.contains(&"Phone".to_owned()) { free.unwrap_or_default() } else { "Phone".to_owned() };
+    page(&visit, None, name, false).await
+}
+
+/// What integrations and drafts of the tenant are called.
+async fn names(visit: &Visit) -> Result<Vec<String>, Problem> {
+    let mut names = vec![];
+    for list in ["integrations", "drafts"] {
+        let listed = visit.get(format!("/{list}?tenant={}&limit=200", visit.name("tenant"))).await?;
+        names.extend(list_of(&listed).iter().map(|one| text(one, "name")));
+    }
+    Ok(names)
 }
 
 async fn page(visit: &Visit, problem: Option<&Problem>, name: String, is_trunk: bool) -> Outcome {
@@ -49,7 +63,13 @@ pub(super) async fn send(visit: Visit) -> Outcome {
     let settings = if is_trunk { json!({}) } else { json!({"connect": {}}) };
     let body = json!({"name": name, "settings": settings});
     let tenant = visit.name("tenant").to_owned();
-    let made = visit.ask(Inquiry::post_json(format!("/drafts?tenant={tenant}"), body)).await;
+    let made = match names(&visit).await?.contains(&name) {
+        true => Err(Problem::new(
+            StatusCode::CONFLICT,
+            format!("an integration is called `{name}` already: take another name"),
+        )),
+        false => visit.ask(Inquiry::post_json(format!("/drafts?tenant={tenant}"), body)).await,
+    };
     let first = made.map(|draft| format!("/tenants/{tenant}/drafts/{}/phone", text(&draft, "id")));
     led_on(&visit, first, |visit, problem| async move { page(visit, Some(&problem), name, is_trunk).await }).await
 }

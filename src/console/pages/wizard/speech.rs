@@ -164,7 +164,14 @@ impl Offers {
 }
 
 pub(super) async fn send(visit: Visit, step: Step) -> Outcome {
-    let came = sent(&visit, step).await;
+    let came = match sent(&visit, step).await {
+        // Of two presses of *Save* the second finds no draft, and what the first has made.
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {
+            let made = visit.get(format!("/integrations/{}", visit.name("draft"))).await;
+            made.map(|made| after(visit.name("tenant"), &made)).map_err(|_| problem)
+        }
+        came => came,
+    };
     led_on(&visit, came, |visit, problem| async move { page(visit, step, Some(&problem)).await }).await
 }
 
@@ -191,9 +198,16 @@ async fn sent(visit: &Visit, step: Step) -> Result<String, Problem> {
         let body = json!({"name": form.line("called"), "settings": settings});
         let made = visit.ask(Inquiry::post_json(format!("/services?tenant={}", draft.tenant.id), body)).await?;
         let id = text(&made, "id");
-        let draft = draft.says(visit, json!({port.word: [id]})).await?;
-        visit.ask(Inquiry::post(format!("/services/{id}/test"))).await?;
-        return Ok(draft.path(step));
+        let tested = visit.ask(Inquiry::post(format!("/services/{id}/test"))).await;
+        if tested.as_ref().is_ok_and(|test| test["good"] == true) {
+            let draft = draft.says(visit, json!({port.word: [id]})).await?;
+            return Ok(draft.path(step));
+        }
+        // What does not answer is not left behind under a name that the next try would find taken.
+        let revision = made["revision"].as_i64().unwrap_or_default();
+        visit.ask(Inquiry::delete(format!("/services/{id}"), revision)).await?;
+        let why = tested.map_or_else(|problem| problem.detail().to_owned(), |test| text(&test, "told"));
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("it was tried and is not kept: {why}")));
     }
     let service = form.line("service");
     if service.is_empty() {
@@ -230,8 +244,26 @@ async fn choose(visit: &Visit, id: &str) -> Result<(), Problem> {
         Some(section) => json!({section: {key: chosen}}),
         None => json!({key: chosen}),
     };
+    let others = visit.get(format!("/integrations?tenant={}&limit=200", visit.name("tenant"))).await?;
+    let lists = ["speech_to_text", "text_to_speech"];
+    let uses = |one: &&Value| {
+        lists.iter().any(|list| one["settings"][list].as_array().is_some_and(|all| all.contains(&json!(id))))
+    };
+    if let Some(other) = list_of(&others).iter().find(uses) {
+        let why = format!(
+            "the integration `{}` uses this service too, and its callers would hear the change: create a new instance",
+            text(other, "name")
+        );
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+    }
     let revision = service["revision"].as_i64().unwrap_or_default();
     visit.ask(Inquiry::patch(format!("/services/{id}"), revision, json!({"settings": settings}))).await.map(drop)
+}
+
+/// Where an integration goes on: a contact center has a side of its own to be set up, a trunk has its number.
+fn after(tenant: &str, integration: &Value) -> String {
+    let next = if integration["settings"]["connect"].is_object() { "amazon" } else { "numbers" };
+    format!("/tenants/{tenant}/integrations/{}/{next}", text(integration, "id"))
 }
 
 /// To the next step; after the last one the integration is made.
@@ -245,7 +277,5 @@ async fn goes_on(visit: &Visit, draft: Draft, step: Step) -> Result<String, Prob
     }
     let complete = Inquiry::post(format!("/drafts/{}/complete", draft.id)).of_revision(draft.revision);
     let made = visit.ask(complete).await?;
-    // A contact center has a side of its own to be set up; a trunk has its number.
-    let next = if draft.has_contact_center() { "amazon" } else { "numbers" };
-    Ok(format!("/tenants/{}/integrations/{}/{next}", draft.tenant.id, text(&made, "id")))
+    Ok(after(&draft.tenant.id, &made))
 }

@@ -98,6 +98,20 @@ async fn a_draft_is_judged_by_what_it_says_and_completed_whole_or_not_at_all() {
     assert_eq!(complete(whole.etag()).await.status, 404);
 }
 
+/// Who could choose it could have us assume a role that trusts us for somebody else.
+#[actix_web::test]
+async fn an_external_id_is_the_tenants_own() {
+    let house = House::new().await;
+    let by_role = |external_id: String| {
+        let connect = json!({"instance_arn": INSTANCE, "role_arn": "arn:aws:iam::111122223333:role/r", "external_id": external_id});
+        json!({"name": "line", "settings": {"connect": connect}})
+    };
+    let stolen = house.post("admin", "/drafts", by_role(format!("bellhop-{}", house.other))).await;
+    assert_eq!((stolen.status, stolen.faults()[0].0.as_str()), (422, "#/settings/connect/external_id"), "{stolen:?}");
+    assert_eq!(house.post("admin", "/drafts", by_role("chosen".into())).await.status, 422);
+    assert_eq!(house.post("admin", "/drafts", by_role(format!("bellhop-{}", house.acme))).await.status, 201);
+}
+
 #[actix_web::test]
 async fn the_flow_of_an_integration_is_written_once_its_parts_are_known() {
     let house = House::new().await;
