@@ -191,6 +191,7 @@ async function run() {
   const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
   const flow = JSON.parse(readFileSync(await download.path(), "utf8"));
   if (flow.Version !== "2019-10-30") wrong.push(`the flow is ${flow.Version}`);
+  await expects("It is kept.");
   await page.locator("#applied", { hasText: "1 of 1 nodes" }).waitFor();
   if (!(await page.locator("input[name=voice_connector]").isChecked())) wrong.push("a tick does not stay");
   await presses("Phone number");

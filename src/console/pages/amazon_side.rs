@@ -181,7 +181,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     let revision = visit.form.line("revision").parse().unwrap_or_default();
     let path = format!("/integrations/{}", text(&integration, "id"));
     visit.ask(Inquiry::patch(path, revision, json!({"settings": settings}))).await?;
-    Ok(visit.path_below_root())
+    Ok(visit.kept())
 }
 
 /// The blocks of a flow in their order; where agents see the conversation is an address without its last `=`.

@@ -179,7 +179,7 @@ async fn changed(visit: &Visit) -> Result<String, Problem> {
     }
     let patch = json!({"name": form.line("name"), "settings": settings});
     visit.ask(Inquiry::patch(format!("/assistants/{id}"), revision, patch)).await?;
-    Ok(visit.path_below_root())
+    Ok(visit.kept())
 }
 
 async fn conversation(visit: &Visit, problem: Option<&Problem>, turns: Value, context: Value) -> Outcome {

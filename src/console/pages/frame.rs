@@ -21,6 +21,8 @@ pub(super) struct Frame {
     pub(super) who: Option<Who>,
     /// What forms show that they are ours by.
     pub(super) csrf_token: String,
+    /// Whether what was sent was kept just now.
+    pub(super) is_kept: bool,
     /// Where one may go.
     pub(super) tabs: Vec<Tab>,
 }

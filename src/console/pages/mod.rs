@@ -1,7 +1,7 @@
 //! Pages: what people see and do in a browser. Each is made on the server of what REST answers to the same person.
 //!
 //! Invariant: a page asks [`Rest`] and nothing else, so it shows and changes what its reader may see and change; every page is a row of
-//! [`table`], and every row but those of the sign-in needs somebody who is signed in (`visit.rs`). Pages load nothing from elsewhere and run no
+//! the table, and every row but those of the sign-in needs somebody who is signed in (`visit.rs`). Pages load nothing from elsewhere and run no
 //! script but the files of `assets/`.
 
 mod amazon_side;

@@ -132,12 +132,18 @@ impl Visit {
         let longest = longest.cloned();
         let tab = |(name, path): (&'static str, String)| Tab { name, is_here: Some(&path) == longest.as_ref(), path };
         let tabs = places.into_iter().map(tab).collect();
-        Frame { root: self.root.clone(), who: Some(who), csrf_token: self.csrf_token.clone(), tabs }
+        let is_kept = !self.query("kept").is_empty();
+        Frame { root: self.root.clone(), who: Some(who), csrf_token: self.csrf_token.clone(), is_kept, tabs }
     }
 
     /// The path of this page as links have it.
     pub(super) fn path_below_root(&self) -> String {
         below(&self.root, &self.path).to_owned()
+    }
+
+    /// This page, which says that what was sent is kept.
+    pub(super) fn kept(&self) -> String {
+        format!("{}?kept=1", self.path_below_root())
     }
 
     /// To another page.

@@ -237,6 +237,7 @@ async fn an_assistant_is_changed_with_its_secret_kept_and_talked_to_in_text() {
     let changed = [("name", "Bot two"), ("url", "https://bot.example/two"), ("secret", ""), ("revision", &revision)];
     sends(&mut browser, &house, &changed).await;
     assert!(browser.status == 200 && browser.text.contains("Bot two"), "the secret stays: {}", browser.text);
+    assert!(browser.text.contains("It is kept."), "{}", browser.text);
     sends(&mut browser, &house, &changed).await;
     assert!(browser.status == 412 && browser.text.contains("changed since"), "somebody was first: {}", browser.text);
     let page = browser.path.clone();
