@@ -192,7 +192,7 @@ pub(super) async fn serve(pages: Pages, at: usize, request: HttpRequest, payload
         Err(problem) => return problem_page(nobody, &problem),
     };
     let visitor = match is_read {
-        true => Visitor::of(&request).await,
+        true => seen.clone(),
         false => Visitor::of_form(&request, form.text(CSRF_TOKEN)).await,
     };
     let path = request.path().to_owned();

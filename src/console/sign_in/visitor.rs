@@ -92,7 +92,7 @@ impl Visitor {
     }
 
     /// Whoever sends a request, or why it is nobody.
-    pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(super) async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         Self::read(request, None).await
     }
 

@@ -155,6 +155,10 @@ async fn speaks_and_hears(house: &House, browser: &mut Browser) {
     browser.opens(house, &back).await;
     assert!(browser.text.contains("checked"), "nothing is lost by going back: {}", browser.text);
     browser.opens(house, &last).await;
+    assert!(
+        browser.text.contains("Show the voices") && !browser.text.contains("it does not answer"),
+        "nobody is asked"
+    );
     sends(browser, house, &[("do", "next"), ("service", &voice)]).await;
 }
 

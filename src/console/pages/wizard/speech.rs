@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use askama::Template;
-use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
@@ -93,8 +92,9 @@ async fn page(visit: &Visit, step: Step, problem: Option<&Problem>) -> Outcome {
     let own = list_of(&listed).iter().filter(|one| one["settings"]["port"] == port.word);
     let services: Vec<Service> = own.clone().map(|one| Service::of(one, &chosen)).collect();
     let kept = draft.first(port.word);
+    // A service is asked when somebody wants to know, and not with every look: it may be slow, and its secrets are opened for it.
     let offers = match own.clone().find(|one| one["id"] == json!(kept)) {
-        Some(service) if visit.may(Role::Admin) => Some(Offers::of(visit, &draft, service, &port).await?),
+        Some(service) if !visit.query("offers").is_empty() => Some(Offers::of(visit, &draft, service, &port).await?),
         _ => None,
     };
     let page = SpeechPage {
@@ -201,7 +201,7 @@ async fn sent(visit: &Visit, step: Step) -> Result<String, Problem> {
         let tested = visit.ask(Inquiry::post(format!("/services/{id}/test"))).await;
         if tested.as_ref().is_ok_and(|test| test["good"] == true) {
             let draft = draft.says(visit, json!({port.word: [id]})).await?;
-            return Ok(draft.path(step));
+            return Ok(with_offers(&draft, step));
         }
         // What does not answer is not left behind under a name that the next try would find taken.
         let revision = made["revision"].as_i64().unwrap_or_default();
@@ -217,14 +217,19 @@ async fn sent(visit: &Visit, step: Step) -> Result<String, Problem> {
     match form.text("do") {
         "test" => {
             visit.ask(Inquiry::post(format!("/services/{service}/test"))).await?;
-            Ok(draft.path(step))
+            Ok(with_offers(&draft, step))
         }
-        "select" => Ok(draft.path(step)),
+        "select" => Ok(with_offers(&draft, step)),
         _ => {
             choose(visit, &service).await?;
             goes_on(visit, draft, step).await
         }
     }
+}
+
+/// The step, with what its service offers.
+fn with_offers(draft: &Draft, step: Step) -> String {
+    format!("{}?offers=1", draft.path(step))
 }
 
 /// The model or voice that was chosen becomes the service's.
