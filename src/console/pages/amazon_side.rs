@@ -13,7 +13,7 @@ use super::tenants::{status_of, text};
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
-use crate::rest::Inquiry;
+use crate::rest::{Inquiry, screen_pop_url};
 
 #[derive(Template)]
 #[template(path = "amazon_side.html")]
@@ -124,7 +124,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         integration: text(&integration, "id"),
         name: text(&integration, "name"),
         route: route_of(&visit.get("/sip-address").await?),
-        blocks: blocks(&format!("{}/loadAgentAppFrame.html?session_history_key", visit.public_url())),
+        blocks: blocks(&screen_pop_url(visit.public_url())),
         revision: integration["revision"].to_string(),
         has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),
         steps: STEPS.into_iter().map(step).collect(),
@@ -184,7 +184,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     Ok(visit.kept())
 }
 
-/// The blocks of a flow in their order; where agents see the conversation is an address without its last `=`.
+/// The blocks of a flow in their order.
 fn blocks(screen_pop_url: &str) -> Vec<Block> {
     let value = |id: &str, name, value: &str| Value { id: id.to_owned(), name, value: value.to_owned() };
     let key = "$.Attributes.SessionHistoryKey";

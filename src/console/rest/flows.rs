@@ -11,8 +11,10 @@ use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use crate::problem::{Fault, Problem};
 
-/// Where agents see the conversation, below `http.public_url`: without its last `=`, as the page of agents puts it there.
-const SCREEN_POP: &str = "/loadAgentAppFrame.html?session_history_key";
+/// Where agents see the conversation, of `http.public_url`: without its last `=`, as the page of agents puts it there.
+pub(crate) fn screen_pop_url(public_url: &str) -> String {
+    format!("{public_url}/loadAgentAppFrame.html?session_history_key")
+}
 
 pub(super) fn routes() -> Vec<Route> {
     let flow = Route::get(
@@ -25,7 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn flow(asked: Asked) -> Outcome {
-    let screen_pop_url = format!("{}{SCREEN_POP}", asked.ports.public_url);
+    let screen_pop_url = screen_pop_url(&asked.ports.public_url);
     let parts = match asked.integration_of_file()? {
         Some(of_file) => parts(&of_file.says.written().document, screen_pop_url)?,
         None => {
