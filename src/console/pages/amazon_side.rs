@@ -95,9 +95,8 @@ async fn show(visit: Visit) -> Outcome {
 
 /// The integration that the path names, if calls come to it from Amazon Connect.
 async fn integration_of(visit: &Visit, tenant: &Tenant) -> Result<Json, Problem> {
-    let integration = visit.get(format!("/integrations/{}", visit.name("integration"))).await?;
-    let is_connect = integration["settings"]["connect"].is_object();
-    if integration["tenant"] == json!(tenant.id) && is_connect { Ok(integration) } else { Err(Problem::not_found()) }
+    let integration = tenant.own(visit, "integration").await?;
+    if integration["settings"]["connect"].is_object() { Ok(integration) } else { Err(Problem::not_found()) }
 }
 
 async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {

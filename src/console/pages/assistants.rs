@@ -122,12 +122,9 @@ async fn add(visit: Visit) -> Outcome {
 
 /// The assistant that the path names, with its kind.
 async fn named(visit: &Visit, tenant: &Tenant) -> Result<(Value, &'static Kind), Problem> {
-    let assistant = visit.get(format!("/assistants/{}", visit.name("assistant"))).await?;
+    let assistant = tenant.own(visit, "assistant").await?;
     let kind = ASSISTANTS.iter().find(|kind| assistant["settings"]["kind"] == kind.kind);
-    match kind.filter(|_| assistant["tenant"] == json!(tenant.id)) {
-        Some(kind) => Ok((assistant, kind)),
-        None => Err(Problem::not_found()),
-    }
+    Ok((assistant, kind.ok_or_else(Problem::not_found)?))
 }
 
 async fn one(visit: &Visit, problem: Option<&Problem>) -> Outcome {

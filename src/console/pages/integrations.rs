@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Outcome;
 use super::frame::{Frame, shown};
@@ -65,6 +65,12 @@ impl Tenant {
             None => None,
         };
         Ok(Self { id: text(&tenant, "id"), title: text(&tenant, "title"), from_file, no_contact_center })
+    }
+
+    /// What the path names by `name`, like `integration`; 404 if it is another tenant's.
+    pub(super) async fn own(&self, visit: &Visit, name: &str) -> Result<Value, Problem> {
+        let own = visit.get(format!("/{name}s/{}", visit.name(name))).await?;
+        if own["tenant"] == json!(self.id) { Ok(own) } else { Err(Problem::not_found()) }
     }
 }
 

@@ -71,10 +71,7 @@ async fn show(visit: Visit) -> Outcome {
 
 async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>) -> Outcome {
     let tenant = Tenant::of(visit).await?;
-    let integration = visit.get(format!("/integrations/{}", visit.name("integration"))).await?;
-    if integration["tenant"] != json!(tenant.id) {
-        return Err(Problem::not_found());
-    }
+    let integration = tenant.own(visit, "integration").await?;
     let of = text(&integration, "id");
     let listed = visit.get(format!("/numbers?tenant={}&integration={of}&limit=200", tenant.id)).await?;
     let own = list_of(&listed).iter();
@@ -149,11 +146,7 @@ impl Preview {
 }
 
 async fn send(visit: Visit) -> Outcome {
-    let (tenant, own) =
-        (Tenant::of(&visit).await?, visit.get(format!("/integrations/{}", visit.name("integration"))).await?);
-    if own["tenant"] != json!(tenant.id) {
-        return Err(Problem::not_found());
-    }
+    let own = Tenant::of(&visit).await?.own(&visit, "integration").await?;
     let form = &visit.form;
     let here = visit.path_below_root();
     let integration = visit.name("integration").to_owned();
