@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::frame::{Frame, shown};
 use super::integrations::Tenant;
-use super::kinds::{ASSISTANTS, Choice, Field, Kind, STARTER, Sort};
+use super::kinds::{ASSISTANTS, Choice, Field, Kind, Sort};
 use super::tenants::{list_of, status_of, text};
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
@@ -99,13 +99,12 @@ async fn list(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         kind: text(&one["settings"], "kind"),
         tested: text(&one["tested"], "told"),
     };
-    let starter = |field: &Field| if field.key == "script_text" { STARTER.to_owned() } else { String::new() };
     let page = AssistantsPage {
         frame: visit.frame(),
         told: problem.map(Told::from),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         assistants: list_of(&listed).iter().map(one).collect(),
-        choices: Choice::all(&ASSISTANTS, &visit.form, starter),
+        choices: Choice::all(&ASSISTANTS, &visit.form),
         tenant,
     };
     Ok(shown(status_of(problem), &page))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::form::Form;
 
 /// What a script begins as.
-pub(super) const STARTER: &str = include_str!("starter.yaml");
+const STARTER: &str = include_str!("starter.yaml");
 
 /// What somebody may make.
 pub(super) struct Kind {
@@ -21,7 +21,7 @@ pub(super) struct Kind {
 
 /// What is asked for of it.
 pub(super) struct Field {
-    /// Its key; `parameters.model` is `model` in `parameters`.
+    /// Its key.
     pub(super) key: &'static str,
     pub(super) name: &'static str,
     pub(super) sort: Sort,
@@ -35,6 +35,11 @@ impl Field {
 
     pub(super) fn is_secret(&self) -> bool {
         self.sort == Sort::Secret
+    }
+
+    /// What stands in it before anything is typed.
+    fn starter(&self) -> &'static str {
+        if self.key == "script_text" { STARTER } else { "" }
     }
 }
 
@@ -141,14 +146,14 @@ pub(super) struct Choice {
 
 impl Choice {
     /// All, with what a form says of one of them.
-    pub(super) fn all(kinds: &'static [Kind], form: &Form, starter: impl Fn(&Field) -> String) -> Vec<Self> {
+    pub(super) fn all(kinds: &'static [Kind], form: &Form) -> Vec<Self> {
         let sent = form.text("make");
         let of = |kind: &'static Kind| {
             let is_open = kind.kind == sent;
             let typed = |field: &Field| match (is_open, field.sort) {
                 (_, Sort::Secret) => String::new(),
                 (true, _) => form.text(field.key).to_owned(),
-                (false, _) => starter(field),
+                (false, _) => field.starter().to_owned(),
             };
             let called = if is_open { form.line("called") } else { kind.name.to_owned() };
             Self { kind, called, typed: kind.fields.iter().map(typed).collect(), is_open }

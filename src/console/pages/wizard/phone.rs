@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::Outcome;
 use super::super::frame::{Frame, shown};
-use super::super::kinds::{ASSISTANTS, Choice, Field, STARTER};
+use super::super::kinds::{ASSISTANTS, Choice};
 use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
@@ -46,7 +46,6 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         let is_chosen = id == chosen;
         Assistant { is_chosen, name: text(one, "name"), kind: text(&one["settings"], "kind"), id }
     };
-    let starter = |field: &Field| if field.key == "script_text" { STARTER.to_owned() } else { String::new() };
     let language = match (visit.form.has("language"), draft.settings["language"].as_str()) {
         (true, _) => visit.form.line("language"),
         (false, Some(language)) => language.to_owned(),
@@ -58,7 +57,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         steps: draft.steps(Step::Phone),
         back: draft.beside(Step::Phone).0,
         assistants: list_of(&listed).iter().map(assistant).collect(),
-        choices: Choice::all(&ASSISTANTS, &visit.form, starter),
+        choices: Choice::all(&ASSISTANTS, &visit.form),
         language,
         draft,
     };

@@ -105,7 +105,7 @@ async fn page(visit: &Visit, step: Step, problem: Option<&Problem>) -> Outcome {
         title: step.name(),
         is_last: step == Step::TextToSpeech,
         services,
-        choices: Choice::all(port.kinds, &visit.form, |_| String::new()),
+        choices: Choice::all(port.kinds, &visit.form),
         offers,
         kept,
         draft,
