@@ -228,6 +228,44 @@ async fn numbers_are_added_one_by_one_and_replaced_after_a_look() {
     assert!(browser.text.contains("There is none"), "{}", browser.text);
 }
 
+/// An operator may see both tenants; a path that mixes them leads nowhere.
+#[actix_web::test]
+async fn what_belongs_to_one_tenant_is_not_found_below_another() {
+    let house = House::new().await;
+    let (mut browser, integrations) = admin_of(&house, "plus").await;
+    let assistants = integrations.replace("integrations", "assistants");
+    browser.opens(&house, &assistants).await;
+    let made = [("make", "webhook"), ("called", "Bot"), ("url", "https://bot.example/turn"), ("secret", "s3cret-hook")];
+    sends(&mut browser, &house, &made).await;
+    let mut paths = vec![browser.path.clone(), format!("{}/try", browser.path)];
+    for (name, is_draft) in [("Trunk", false), ("Another", true)] {
+        browser.opens(&house, &format!("{integrations}/new")).await;
+        sends(&mut browser, &house, &[("kind", "sip_trunk"), ("name", name)]).await;
+        if is_draft {
+            paths.push(browser.path.clone());
+            continue;
+        }
+        let assistant = offered(&browser, "assistant");
+        sends(&mut browser, &house, &[("do", "next"), ("language", "en-US"), ("assistant", &assistant)]).await;
+        sends(&mut browser, &house, &[("do", "next")]).await;
+        speaks_and_hears(&house, &mut browser).await;
+        paths.push(browser.path.clone());
+    }
+    let mut root = house.browser_of("op", Standing::Operator).await;
+    root.sends(&house, "/tenants", &[("name", "gold"), ("title", "Gold"), ("plan", "plus")]).await;
+    let (own, other) = (integrations.split('/').nth(2), root.path.split('/').nth(2));
+    let (own, other) = (own.expect("a tenant").to_owned(), other.expect("a tenant").to_owned());
+    for path in paths {
+        root.opens(&house, &path).await;
+        assert_eq!(root.status, 200, "{path}: {}", root.text);
+        let mixed = path.replace(&own, &other);
+        root.opens(&house, &mixed).await;
+        assert_eq!(root.status, 404, "{mixed}: {}", root.text);
+        sends(&mut root, &house, &[("do", "add"), ("number", "+18005550123"), ("revision", "1")]).await;
+        assert_eq!(root.status, 404, "{mixed}: {}", root.text);
+    }
+}
+
 #[actix_web::test]
 async fn an_assistant_is_changed_with_its_secret_kept_and_talked_to_in_text() {
     let house = House::new().await;

@@ -109,10 +109,7 @@ impl Draft {
     /// The one that the path names.
     async fn of(visit: &Visit) -> Result<Self, Problem> {
         let tenant = Tenant::of(visit).await?;
-        let draft = visit.get(format!("/drafts/{}", visit.name("draft"))).await?;
-        if draft["tenant"] != json!(tenant.id) {
-            return Err(Problem::not_found());
-        }
+        let draft = tenant.own(visit, "draft").await?;
         Ok(Self::read(tenant, &draft))
     }
 
