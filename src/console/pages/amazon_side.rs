@@ -7,6 +7,7 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
+use super::copied::{Copied, route};
 use super::frame::{Frame, file, shown};
 use super::integrations::Tenant;
 use super::tenants::{status_of, text};
@@ -29,7 +30,7 @@ struct AmazonSidePage {
     is_applied: bool,
     /// The path of this page.
     here: String,
-    route: Vec<Value>,
+    route: Vec<Copied>,
     blocks: Vec<Block>,
     steps: Vec<Step>,
     revision: String,
@@ -58,20 +59,13 @@ const STEPS: [(&str, &str); 4] = [
     ),
 ];
 
-/// A value to copy.
-struct Value {
-    id: String,
-    name: &'static str,
-    value: String,
-}
-
 /// A block of the contact flow.
 struct Block {
     name: &'static str,
     does: &'static str,
     /// What is chosen in it, in words.
     says: Vec<&'static str>,
-    values: Vec<Value>,
+    values: Vec<Copied>,
 }
 
 pub(super) fn pages() -> Vec<Page> {
@@ -122,7 +116,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         here: visit.path_below_root(),
         integration: text(&integration, "id"),
         name: text(&integration, "name"),
-        route: route_of(&visit.get("/sip-address").await?),
+        route: route(&visit.get("/sip-address").await?),
         blocks: blocks(&screen_pop_url(visit.public_url())),
         revision: integration["revision"].to_string(),
         has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),
@@ -133,17 +127,6 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         tenant,
     };
     Ok(shown(status_of(problem), &page))
-}
-
-fn route_of(address: &Json) -> Vec<Value> {
-    let value = |id: &str, name, value: String| Value { id: id.to_owned(), name, value };
-    vec![
-        value("host", "Host", text(address, "host")),
-        value("port", "Port", address["port"].to_string()),
-        value("protocol", "Protocol", text(address, "protocol")),
-        value("priority", "Priority", "1".to_owned()),
-        value("weight", "Weight", "5".to_owned()),
-    ]
 }
 
 async fn send(visit: Visit) -> Outcome {
@@ -185,7 +168,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
 
 /// The blocks of a flow in their order.
 fn blocks(screen_pop_url: &str) -> Vec<Block> {
-    let value = |id: &str, name, value: &str| Value { id: id.to_owned(), name, value: value.to_owned() };
+    let value = |id, name, value: &str| Copied { id, name, value: value.to_owned() };
     let key = "$.Attributes.SessionHistoryKey";
     vec![
         Block {

@@ -7,6 +7,7 @@
 mod amazon_side;
 mod assets;
 mod assistants;
+mod copied;
 mod form;
 mod frame;
 mod integrations;

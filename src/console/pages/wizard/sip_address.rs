@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::super::Outcome;
+use super::super::copied::{Copied, route};
 use super::super::frame::{Frame, shown};
-use super::super::tenants::text;
 use super::super::told::Told;
 use super::super::visit::Visit;
 use super::{Draft, Listed, Step};
@@ -17,16 +17,9 @@ struct AddressPage {
     told: Option<Told>,
     steps: Vec<Listed>,
     back: String,
-    rows: Vec<Row>,
+    route: Vec<Copied>,
     says: Vec<String>,
     draft: Draft,
-}
-
-/// A value to copy.
-struct Row {
-    id: &'static str,
-    name: &'static str,
-    value: String,
 }
 
 pub(super) async fn show(visit: Visit) -> Outcome {
@@ -38,13 +31,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         told: None,
         steps: draft.steps(Step::SipAddress),
         back: draft.beside(Step::SipAddress).0,
-        rows: vec![
-            Row { id: "host", name: "Host", value: text(&address, "host") },
-            Row { id: "port", name: "Port", value: address["port"].to_string() },
-            Row { id: "protocol", name: "Protocol", value: text(&address, "protocol") },
-            Row { id: "priority", name: "Priority", value: "1".to_owned() },
-            Row { id: "weight", name: "Weight", value: "5".to_owned() },
-        ],
+        route: route(&address),
         says: says.collect(),
         draft,
     };

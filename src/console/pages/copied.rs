@@ -1,0 +1,24 @@
+//! Values that are copied into a console of somebody else.
+
+use serde_json::Value;
+
+use super::tenants::text;
+
+/// A value to copy; `copied.html` shows it.
+pub(super) struct Copied {
+    /// Of its field in the page.
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
+    pub(super) value: String,
+}
+
+/// What an inbound route of a Voice Connector, or a trunk, is told, of what REST says of the SIP address.
+pub(super) fn route(address: &Value) -> Vec<Copied> {
+    vec![
+        Copied { id: "host", name: "Host", value: text(address, "host") },
+        Copied { id: "port", name: "Port", value: address["port"].to_string() },
+        Copied { id: "protocol", name: "Protocol", value: text(address, "protocol") },
+        Copied { id: "priority", name: "Priority", value: "1".to_owned() },
+        Copied { id: "weight", name: "Weight", value: "5".to_owned() },
+    ]
+}
