@@ -24,7 +24,7 @@ fn stand_in() -> (StandIn, SocketAddr) {
 fn client(address: SocketAddr, secret: &str) -> Client {
     let identity = Identity::Key(Key { id: "AKIATEST".into(), secret: secret.into() });
     let (instance, endpoint_url) = (INSTANCE.parse().expect("an ARN"), Some(format!("http://{address}")));
-    Client::new(&Connection { instance, identity, endpoint_url }, &Limiters::default())
+    Client::new(&Connection { instance, identity, endpoint_url, private_networks: true }, &Limiters::default())
 }
 
 fn pairs() -> Vec<(String, String)> {

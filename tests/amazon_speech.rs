@@ -18,7 +18,7 @@ fn stand_in() -> (StandIn, Account) {
         region: REGION.into(),
         access_key_id: "AKIATEST".into(),
         secret_access_key: "secret".into(),
-        endpoint_url: Some(format!("http://{address}")),
+        endpoint: Some(format!("http://{address}").into()),
     };
     (stand_in, account)
 }

@@ -44,7 +44,7 @@ fn role(allows: Vec<&'static str>, lives: Duration) -> Role {
 fn by_key(endpoint_url: String, id: &str, secret: &str) -> Connection {
     let key = AccessKey { id: id.to_owned(), secret: secret.to_owned() };
     let instance = INSTANCE.parse().expect("an ARN");
-    Connection { instance, identity: Identity::Key(key), endpoint_url: Some(endpoint_url) }
+    Connection { instance, identity: Identity::Key(key), endpoint_url: Some(endpoint_url), private_networks: true }
 }
 
 fn good(address: SocketAddr) -> Connection {

@@ -134,7 +134,7 @@ async fn signs_beside_markup() {
         region: amazon_speech::REGION.into(),
         access_key_id: "AKIATEST".into(),
         secret_access_key: "secret".into(),
-        endpoint_url: Some(format!("http://{}", polly.serve().expect("a port"))),
+        endpoint: Some(format!("http://{}", polly.serve().expect("a port")).into()),
     };
     let voice: Fields = [("voice_id".to_owned(), "Amy".into())].into_iter().collect();
     Polly::new(&account, voice).synthesize(SpeechRequest::plain(text, 8000)).await.expect("speech");

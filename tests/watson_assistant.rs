@@ -27,9 +27,9 @@ impl Talk {
             json!([{"response_type": "text", "text": "Good bye and thank you."}, {"response_type": "end_session"}]),
         );
         let address = service.serve().expect("a port");
-        let tokens = Tokens::new(key, Some(&format!("http://{address}/identity/token")));
+        let tokens = Tokens::new(key, Some(format!("http://{address}/identity/token").into()));
         let settings = Settings {
-            url: format!("http://{address}/"),
+            url: format!("http://{address}/").into(),
             assistant: "assistant-1".into(),
             environment: streams.then(|| "environment-1".into()),
             stateful,

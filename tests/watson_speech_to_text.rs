@@ -11,8 +11,7 @@ async fn open(service: &StandIn, line_rate: u32, token: &str) -> Result<Call, Se
     let address = service.serve().expect("a port");
     let tenant = json!({"model": if line_rate > 8000 { "en-US" } else { "en-US_Telephony" }});
     let tenant = tenant.as_object().cloned().unwrap_or_default();
-    let recognizer =
-        WatsonSpeechToText::new(&format!("http://{address}"), tenant, Authentication::Bearer(token.into()));
+    let recognizer = WatsonSpeechToText::new(format!("http://{address}"), tenant, Authentication::Bearer(token.into()));
     assert_eq!(recognizer.sample_rate(line_rate), line_rate);
     Call::open(&recognizer, line_rate).await
 }

@@ -9,6 +9,8 @@ use bellhop_dialogue::ports::ServiceFailure;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
+use crate::reach::{PrivateAddress, Reach};
+
 /// The longest a connection may take to be there.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(3);
 
@@ -45,9 +47,13 @@ pub(crate) fn tls() -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// A client to begin with; redirects are not followed.
-pub(crate) fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+/// A client to begin with, which gets so far; redirects are not followed.
+pub(crate) fn builder(reach: Reach) -> reqwest::ClientBuilder {
+    let builder = match reach {
+        Reach::Everywhere => reqwest::Client::builder(),
+        Reach::Internet => reqwest::Client::builder().dns_resolver(reach),
+    };
+    builder
         .tls_backend_preconfigured(tls().as_ref().clone())
         .no_proxy()
         .connect_timeout(CONNECT_MAX)
@@ -132,6 +138,7 @@ pub(crate) fn failure(error: &reqwest::Error) -> ServiceFailure {
         return ServiceFailure::Overdue;
     }
     let why = match (error.is_connect(), error.is_builder()) {
+        (true, _) if PrivateAddress::is_cause_of(error) => return refused(PrivateAddress),
         (true, _) if is_about_trust(error) => "it is not trusted: check its certificate",
         (true, _) if is_away(error) => return passing("it cannot be reached"),
         (true, _) => "it cannot be reached",
@@ -141,6 +148,10 @@ pub(crate) fn failure(error: &reqwest::Error) -> ServiceFailure {
         _ => "it broke off",
     };
     ServiceFailure::Unavailable { why: why.to_owned() }
+}
+
+fn refused(why: PrivateAddress) -> ServiceFailure {
+    ServiceFailure::Unavailable { why: why.to_string() }
 }
 
 fn passing(why: &str) -> ServiceFailure {
@@ -187,7 +198,7 @@ mod tests {
 
     async fn refused(answer: Answer) -> ServiceFailure {
         let (url, _) = serve(vec![answer]).await;
-        let client = builder().build().expect("constants");
+        let client = builder(Reach::Everywhere).build().expect("constants");
         accepted(client.get(url).send().await.expect("an answer"), &[]).expect_err("a refusal")
     }
 
@@ -238,7 +249,7 @@ mod tests {
                 });
             }
         });
-        let client = builder().build().expect("constants");
+        let client = builder(Reach::Everywhere).build().expect("constants");
         let answers = futures_util::future::join_all((0..all).map(|_| client.get(&url).send())).await;
         assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status().is_success())));
         drop(answers);
@@ -251,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_passes_and_a_wrong_certificate_does_not() {
-        let client = builder().build().expect("constants");
+        let client = builder(Reach::Everywhere).build().expect("constants");
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = free.local_addr().expect("bound");
         drop(free);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::http;
+use crate::reach::Endpoint;
 
 /// Where tokens come from.
 pub const TOKEN_URL: &str = "https://iam.cloud.ibm.com/identity/token";
@@ -42,7 +43,7 @@ impl Authentication {
 /// The tokens of one API key.
 pub struct Tokens {
     client: reqwest::Client,
-    url: String,
+    url: Endpoint,
     api_key: String,
     current: Mutex<Option<Token>>,
 }
@@ -55,9 +56,9 @@ struct Token {
 
 impl Tokens {
     /// Tokens for a key, from [`TOKEN_URL`] or a stand-in.
-    pub fn new(api_key: &str, url: Option<&str>) -> Self {
-        let client = http::builder().timeout(REQUEST_MAX).build().expect("the client is made of constants");
-        let url = url.unwrap_or(TOKEN_URL).to_owned();
+    pub fn new(api_key: &str, url: Option<Endpoint>) -> Self {
+        let url = url.unwrap_or_else(|| TOKEN_URL.into());
+        let client = http::builder(url.reach()).timeout(REQUEST_MAX).build().expect("the client is made of constants");
         Self { client, url, api_key: api_key.to_owned(), current: Mutex::new(None) }
     }
 
@@ -82,7 +83,7 @@ impl Tokens {
         let key: String = form_urlencoded::byte_serialize(self.api_key.as_bytes()).collect();
         let form =
             format!("grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&response_type=cloud_iam&apikey={key}");
-        let request = self.client.post(&self.url).header("Content-Type", "application/x-www-form-urlencoded");
+        let request = self.client.post(self.url.url()).header("Content-Type", "application/x-www-form-urlencoded");
         let response = request.header("Accept", "application/json").body(form).send().await;
         let response = response.map_err(|error| http::failure(&error))?;
         if !response.status().is_success() {
@@ -109,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_fetched_once_and_renewed_in_time() {
         let (url, requests) = serve(vec![token("one", 3600), token("two", 3600)]).await;
-        let tokens = Tokens::new("k&y", Some(&url));
+        let tokens = Tokens::new("k&y", Some((&url).into()));
         let asked = futures_util::future::join_all((0..5).map(|_| tokens.token())).await;
         assert!(asked.iter().all(|token| token.as_deref() == Ok("one")));
         assert!(requests.lock().expect("alone")[0].ends_with("apikey=k%26y"));
@@ -120,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_still_holds_survives_a_refused_renewal() {
         let (url, _) = serve(vec![token("one", 3600), Answer::json(400, &json!({}))]).await;
-        let tokens = Tokens::new("key", Some(&url));
+        let tokens = Tokens::new("key", Some((&url).into()));
         tokens.token().await.expect("a token");
         tokens.current.lock().await.as_mut().expect("a token").renew_at = Instant::now();
         assert_eq!(tokens.token().await.as_deref(), Ok("one"));

@@ -14,6 +14,7 @@ pub mod iam;
 pub mod log_webhook;
 pub mod noted_writes;
 pub mod openid_connect;
+pub mod reach;
 pub mod recording;
 pub mod secrets;
 pub mod sounds;

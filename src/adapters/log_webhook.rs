@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use crate::http;
+use crate::reach::Endpoint;
 
 /// The longest one post may take.
 pub const POSTED_WITHIN: Duration = Duration::from_secs(10);
@@ -60,12 +61,19 @@ pub type OnOutcome = Arc<dyn Fn(Outcome) + Send + Sync>;
 
 impl LogWebhook {
     /// A receiver at a URL, or why that is none. A header `Authorization` among `headers` takes the place of the JWT.
-    pub fn new(tenant: &str, url: &str, secret: &str, headers: Vec<(String, String)>) -> Result<Self, String> {
-        let url = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+    pub fn new(
+        tenant: &str,
+        url: impl Into<Endpoint>,
+        secret: &str,
+        headers: Vec<(String, String)>,
+    ) -> Result<Self, String> {
+        let endpoint = url.into();
+        let url = reqwest::Url::parse(endpoint.url()).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("does not begin with http:// or https://".to_owned());
         }
-        let client = http::builder().timeout(POSTED_WITHIN).build().expect("the client is made of constants");
+        let client =
+            http::builder(endpoint.reach()).timeout(POSTED_WITHIN).build().expect("the client is made of constants");
         Ok(Self {
             client,
             tenant: tenant.to_owned(),
@@ -201,6 +209,7 @@ mod tests {
     use super::*;
     use bellhop_call::ports::{Entry, RecordWriter};
 
+    use crate::reach::Reach;
     use crate::storage::SqlStore;
     use crate::testing::{Answer, serve};
 
@@ -232,6 +241,19 @@ mod tests {
             "wjEVXx1TSAEJi4RT8oIcuY3-0WF33dkvQwHS7BMDPpA",
         ];
         assert_eq!(token, expected.join("."));
+    }
+
+    /// What a name leads to is looked at with every post.
+    #[tokio::test]
+    async fn a_receiver_of_a_tenant_is_not_on_this_machine() {
+        let event = Waiting { id: "s:cdr".into(), body: "{}".into(), attempts: 0 };
+        for (reach, arrives) in [(Reach::Internet, false), (Reach::Everywhere, true)] {
+            let (url, requests) = serve(vec![Answer::json(204, &json!({}))]).await;
+            let url = url.replace("127.0.0.1", "localhost");
+            let webhook = LogWebhook::new("acme", reach.at(&url), "s3cret", vec![]).expect("a URL");
+            assert_eq!(webhook.post(&event).await.is_ok(), arrives);
+            assert_eq!(requests.lock().expect("alone").len(), usize::from(arrives));
+        }
     }
 
     #[tokio::test]

@@ -6,15 +6,13 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bellhop_dialogue::ports::{Pending, ServiceFailure, SoundLibrary, Speech};
-use bellhop_sip::networks::is_public;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
+use crate::reach::Reach;
 use crate::{http, task};
 
 /// Most bytes of a sound: ten minutes at 8 kHz.
@@ -34,7 +32,7 @@ pub(crate) const KEPT_SAMPLES_MAX: usize = 20 * 1024 * 1024;
 #[derive(Clone)]
 pub struct WebSounds {
     client: reqwest::Client,
-    private_networks: bool,
+    reach: Reach,
     kept: Arc<Mutex<HashMap<String, Kept>>>,
     /// The tenant's turns, and its name: they are another tenant's if they are at another address.
     turns: Arc<Semaphore>,
@@ -47,12 +45,10 @@ struct Kept {
 }
 
 impl WebSounds {
-    /// Whether URLs may lead to private networks is the operator's to say.
-    pub fn new(private_networks: bool) -> Self {
-        let builder = http::builder().timeout(FETCH_MAX);
-        let builder = if private_networks { builder } else { builder.dns_resolver(PublicNames) };
-        let client = builder.build().expect("the client is made of constants");
-        Self { client, private_networks, kept: Arc::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// How far URLs may lead is the operator's to say.
+    pub fn new(reach: Reach) -> Self {
+        let client = http::builder(reach).timeout(FETCH_MAX).build().expect("the client is made of constants");
+        Self { client, reach, kept: Arc::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The same for another tenant: its fetching does not keep others waiting.
@@ -89,10 +85,8 @@ impl WebSounds {
     async fn get(&self, source: &str) -> Result<Speech, ServiceFailure> {
         let refused = |why: &str| ServiceFailure::Unavailable { why: why.to_owned() };
         let url = address_of(source).map_err(refused)?;
-        // A name is looked up by our resolver; an address stands in the URL itself.
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if !self.private_networks && host.parse().is_ok_and(|address| !is_public(address)) {
-            return Err(refused("its address is private: set sounds.private_networks to allow that"));
+        if let Some(why) = self.reach.refuses(url.as_str()) {
+            return Err(refused(&why.to_string()));
         }
         let response = self.client.get(url).send().await.map_err(|error| http::failure(&error))?;
         let response = http::accepted(response, &[])?;
@@ -144,22 +138,6 @@ fn read_wav(bytes: &[u8]) -> Option<Speech> {
     (!samples.is_empty() && RATES.contains(&spec.sample_rate)).then(|| Speech::new(samples, spec.sample_rate))
 }
 
-/// Resolves names to public addresses alone.
-struct PublicNames;
-
-impl Resolve for PublicNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() {
-                return Err("the name leads to private addresses: set sounds.private_networks to allow that".into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sound_is_fetched_once_and_mixed_to_one_channel() {
-        let sounds = WebSounds::new(true);
+        let sounds = WebSounds::new(Reach::Everywhere);
         let source = served_once(200, wav(2, &[100, 300, -100, -300])).await;
         for _ in 0..2 {
             let speech = sounds.fetch(source.clone()).await.expect("a sound");
@@ -198,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sound_that_many_calls_want_at_once_is_fetched_as_often_as_there_are_turns_at_most() {
-        let sounds = WebSounds::new(true);
+        let sounds = WebSounds::new(Reach::Everywhere);
         let answers = (0..AT_ONCE).map(|_| Answer::bytes("audio/wav", wav(1, &[1; 800]))).collect();
         let source = format!("{}/a.wav", serve(answers).await.0);
         let all = futures_util::future::join_all((0..100).map(|_| sounds.fetch(source.clone()))).await;
@@ -207,7 +185,7 @@ mod tests {
 
     #[test]
     fn who_keeps_most_loses_its_oldest() {
-        let noisy = WebSounds::new(true);
+        let noisy = WebSounds::new(Reach::Everywhere);
         let quiet = noisy.for_another_tenant();
         let sound = |samples: usize| Speech::new(vec![0; samples], 8000);
         quiet.keep("quiet".into(), &sound(1000));
@@ -232,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_sound_is_told() {
-        let sounds = WebSounds::new(true);
+        let sounds = WebSounds::new(Reach::Everywhere);
         for (status, body) in [(404, wav(1, &[1])), (200, b"<html>".to_vec()), (200, wav(1, &[]))] {
             assert!(sounds.fetch(served_once(status, body).await).await.is_err(), "{status}");
         }
@@ -243,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn private_addresses_are_out_of_reach() {
-        let sounds = WebSounds::new(false);
+        let sounds = WebSounds::new(Reach::Internet);
         let source = served_once(200, wav(1, &[1, 2])).await;
         let named = source.replace("127.0.0.1", "localhost");
         for source in [source, named] {

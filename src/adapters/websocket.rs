@@ -7,12 +7,16 @@
 
 use std::sync::Arc;
 
+use bellhop_dialogue::ports::ServiceFailure;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
+
+use crate::reach::{PrivateAddress, Reach};
 
 /// What is read at once: a result of a recognizer has less, audio of a synthesizer comes in several.
 pub(crate) const READ_BYTES: usize = 4 * 1024;
@@ -40,12 +44,26 @@ pub(crate) fn sizes(message_bytes_max: usize) -> WebSocketConfig {
 /// Opens a connection. The caller sets the deadline.
 pub(crate) async fn connect(
     request: Request,
+    reach: Reach,
     tls: &Arc<ClientConfig>,
     message_bytes_max: usize,
 ) -> Result<(Socket, Response), Error> {
     let connector = Connector::Rustls(Arc::clone(tls));
     let sizes = Some(sizes(message_bytes_max));
-    tokio_tungstenite::connect_async_tls_with_config(request, sizes, true, Some(connector)).await
+    let host = request.uri().host().ok_or(Error::Url(UrlError::NoHostName))?;
+    let port = request.uri().port_u16().unwrap_or(if request.uri().scheme_str() == Some("wss") { 443 } else { 80 });
+    let stream = reach.connect(host, port).await?;
+    stream.set_nodelay(true)?;
+    tokio_tungstenite::client_async_tls_with_config(request, stream, sizes, Some(connector)).await
+}
+
+/// What went wrong with opening one.
+pub(crate) fn failure(error: &Error) -> ServiceFailure {
+    let why = match PrivateAddress::is_cause_of(error) {
+        true => PrivateAddress.to_string(),
+        false => "it cannot be reached".to_owned(),
+    };
+    ServiceFailure::Unavailable { why }
 }
 
 #[cfg(test)]

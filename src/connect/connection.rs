@@ -19,6 +19,8 @@ pub struct Connection {
     pub identity: Identity,
     /// In place of the Region's public endpoint.
     pub endpoint_url: Option<String>,
+    /// Whether that may be on a private network or on this machine.
+    pub private_networks: bool,
 }
 
 /// Who we are to an instance.
@@ -87,8 +89,9 @@ impl Connection {
 
     /// Every field, in an order that does not change.
     fn fields(&self) -> Vec<Option<String>> {
-        let Self { instance, identity, endpoint_url } = self;
-        let mut fields = vec![Some(instance.to_string()), endpoint_url.clone()];
+        let Self { instance, identity, endpoint_url, private_networks } = self;
+        let near = private_networks.then(|| "private networks".to_owned());
+        let mut fields = vec![Some(instance.to_string()), endpoint_url.clone(), near];
         match identity {
             Identity::Key(AccessKey { id, secret }) => {
                 fields.extend(["key", id, secret].map(|text| Some(text.to_owned())));
@@ -126,7 +129,7 @@ mod tests {
 
     fn with(identity: Identity) -> Connection {
         let instance = "arn:aws:connect:eu-west-2:111122223333:instance/abc".parse().expect("an ARN");
-        Connection { instance, identity, endpoint_url: None }
+        Connection { instance, identity, endpoint_url: None, private_networks: false }
     }
 
     fn role() -> AssumedRole {
@@ -158,6 +161,7 @@ mod tests {
             // The same letters, cut elsewhere.
             with(Identity::Key(key("AKIAs", "ecret"))),
             Connection { endpoint_url: Some("http://x".to_owned()), ..with(Identity::Key(key("AKIA", "secret"))) },
+            Connection { private_networks: true, ..with(Identity::Key(key("AKIA", "secret"))) },
             elsewhere("arn:aws:connect:eu-west-1:111122223333:instance/abc"),
             elsewhere("arn:aws:connect:eu-west-2:111122223334:instance/abc"),
             elsewhere("arn:aws:connect:eu-west-2:111122223333:instance/abd"),

@@ -94,6 +94,15 @@ pub struct LiveCall {
     pub tenant: String,
 }
 
+/// Who wrote settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The operator, in the configuration's file.
+    File,
+    /// A tenant's people, over REST: what they name leads no further than the operator allows.
+    Store,
+}
+
 /// Why a trial came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failed {
@@ -118,7 +127,7 @@ pub trait Trials: Send + Sync {
     fn assistant(&self, settings: TenantSettings, said: Said, context: Value) -> Pending<Result<Reply, Failed>>;
 
     /// Tests the connection to Amazon Connect; the mistakes of settings that make none.
-    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;
+    fn connection(&self, settings: TenantSettings, origin: Origin) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;
 }
 
 /// What a caller did.

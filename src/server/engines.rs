@@ -13,6 +13,7 @@ use bellhop_adapters::assistant::watson::{self, WatsonAssistant};
 use bellhop_adapters::assistant::webhook::Webhook;
 use bellhop_adapters::fallback::{InOrder, OnSwitch};
 use bellhop_adapters::iam::{Authentication, Tokens};
+use bellhop_adapters::reach::Reach;
 use bellhop_adapters::recording::Folder;
 use bellhop_adapters::speech_to_text::counting::Counting;
 use bellhop_adapters::speech_to_text::pocketsphinx::{MODEL, NoRecognizer, Pocketsphinx};
@@ -72,6 +73,13 @@ pub(crate) struct Choices {
     pub(crate) synthesizers: Vec<(&'static str, Arc<dyn Synthesizer>)>,
 }
 
+/// Settings, and how far the URLs that they name may lead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) settings: &'a TenantSettings,
+    pub(crate) reach: Reach,
+}
+
 /// What is wrong with what settings name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EngineMistake {
@@ -124,7 +132,7 @@ pub(crate) struct Shared {
     /// What all voices keep of what they spoke.
     spoken: Budget,
     /// The services of one API key share its tokens.
-    tokens: HashMap<(String, Option<String>), Arc<Tokens>>,
+    tokens: HashMap<(String, Option<String>, Reach), Arc<Tokens>>,
 }
 
 /// One tenant's ways to what all share: its load and that of others take turns there.
@@ -141,7 +149,8 @@ impl Engines {
         let (mut mistakes, mut of) = (vec![], vec![]);
         shared.look_again();
         for tenant in &config.tenants {
-            let (engines, found) = TenantEngines::open(shared, &tenant.settings, purpose);
+            let whose = Whose { settings: &tenant.settings, reach: Reach::Everywhere };
+            let (engines, found) = TenantEngines::open(shared, whose, purpose);
             of.push(engines);
             mistakes.extend(found.into_iter().map(|mistake| match mistake {
                 EngineMistake::Of(mistake) => config.places.mistake(&tenant.path(&mistake.path), mistake.why),
@@ -154,12 +163,13 @@ impl Engines {
 
 impl TenantEngines {
     /// Opens what settings name, as far as it goes, with every mistake.
-    pub(crate) fn open(shared: &mut Shared, settings: &TenantSettings, purpose: Purpose) -> (Self, Vec<EngineMistake>) {
+    pub(crate) fn open(shared: &mut Shared, whose: Whose<'_>, purpose: Purpose) -> (Self, Vec<EngineMistake>) {
+        let settings = whose.settings;
         let (name, mut mistakes, mut phrases) = (&settings.name, vec![], vec![]);
-        let assistants = opened(&settings.assistant, &mut mistakes, |kind| shared.assistant(name, kind, &mut phrases));
+        let assistants = opened(&settings.assistant, &mut mistakes, |kind| shared.assistant(whose, kind, &mut phrases));
         let recognizers =
-            opened(&settings.speech_to_text, &mut mistakes, |kind| shared.recognizer(settings, kind, &phrases));
-        let synthesizers = opened(&settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(name, kind));
+            opened(&settings.speech_to_text, &mut mistakes, |kind| shared.recognizer(whose, kind, &phrases));
+        let synthesizers = opened(&settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(whose, kind));
         let recordings = settings.recording.folder.as_deref().and_then(|path| {
             let opened = can_be_folder(path).and_then(|()| match purpose {
                 Purpose::Check => Ok(None),
@@ -235,12 +245,12 @@ fn opened<K, S: ?Sized>(
     services
 }
 
-fn account(service: &AmazonService) -> Account {
+fn account(service: &AmazonService, reach: Reach) -> Account {
     Account {
         region: service.region.clone(),
         access_key_id: service.access_key_id.expose().to_owned(),
         secret_access_key: service.secret_access_key.expose().to_owned(),
-        endpoint_url: service.endpoint_url.clone(),
+        endpoint: service.endpoint_url.as_deref().map(|url| reach.at(url)),
     }
 }
 
@@ -275,7 +285,7 @@ impl Shared {
     /// An assistant with its kind; `expected` gains what it may want a caller to say, as far as that is known beforehand.
     fn assistant(
         &mut self,
-        tenant: &str,
+        Whose { settings: TenantSettings { name: tenant, .. }, reach }: Whose<'_>,
         kind: &AssistantKind,
         expected: &mut Vec<String>,
     ) -> Result<(&'static str, Arc<dyn Assistant>), Found> {
@@ -293,13 +303,13 @@ impl Shared {
                 Ok(("scripted", Arc::new(Scripted::new(parsed))))
             }
             AssistantKind::Webhook { url, secret } => {
-                let webhook = Webhook::new(url, tenant, secret.expose());
+                let webhook = Webhook::new(reach.at(url), tenant, secret.expose());
                 let webhook = webhook.map_err(|why| Found::Key("assistant.url", format!("`{url}`: {why}")))?;
                 Ok(("webhook", Arc::new(webhook)))
             }
             AssistantKind::ChatCompletions { url, model, api_key, prompt, greeting, parameters } => {
                 let settings = chat_completions::Settings {
-                    url: url.clone(),
+                    url: reach.at(url),
                     model: model.clone(),
                     api_key: api_key.as_ref().map(|key| key.expose().to_owned()),
                     prompt: prompt.clone(),
@@ -310,36 +320,37 @@ impl Shared {
             }
             AssistantKind::Watson { service, assistant, environment, stateful } => {
                 let settings = watson::Settings {
-                    url: service.url.clone(),
+                    url: reach.at(&service.url),
                     assistant: assistant.clone(),
                     environment: environment.clone(),
                     stateful: *stateful,
                 };
-                Ok(("watson", Arc::new(WatsonAssistant::new(settings, self.authentication(service)))))
+                Ok(("watson", Arc::new(WatsonAssistant::new(settings, self.authentication(service, reach)))))
             }
         }
     }
 
     fn recognizer(
         &mut self,
-        tenant: &TenantSettings,
+        Whose { settings: tenant, reach }: Whose<'_>,
         kind: &RecognizerKind,
         expected: &[String],
     ) -> Result<(&'static str, Arc<dyn Recognizer>), Found> {
         match kind {
             RecognizerKind::Counting => Ok(("counting", Arc::new(Counting::default()))),
             RecognizerKind::Watson(service) => {
-                let authentication = self.authentication(service);
-                let service = WatsonSpeechToText::new(&service.url, service.parameters.clone(), authentication);
+                let authentication = self.authentication(service, reach);
+                let service =
+                    WatsonSpeechToText::new(reach.at(&service.url), service.parameters.clone(), authentication);
                 Ok(("watson", Arc::new(service)))
             }
             RecognizerKind::Transcribe(service) => {
-                let service = Transcribe::new(&account(service), &tenant.language, service.parameters.clone());
+                let service = Transcribe::new(&account(service, reach), &tenant.language, service.parameters.clone());
                 Ok(("transcribe", Arc::new(service)))
             }
             RecognizerKind::Worker { url, token, parameters } => {
                 let token = token.as_ref().map(|token| token.expose());
-                Ok(("worker", Arc::new(WatsonSpeechToText::worker(url, parameters.clone(), token))))
+                Ok(("worker", Arc::new(WatsonSpeechToText::worker(reach.at(url), parameters.clone(), token))))
             }
             RecognizerKind::Pocketsphinx => {
                 let engine = self.sphinx.get_or_insert_with(|| Pocketsphinx::open(MODEL, DECODERS)).clone();
@@ -360,7 +371,7 @@ impl Shared {
 
     fn synthesizer(
         &mut self,
-        tenant: &str,
+        Whose { settings: TenantSettings { name: tenant, .. }, reach }: Whose<'_>,
         kind: &SynthesizerKind,
     ) -> Result<(&'static str, Arc<dyn Synthesizer>), Found> {
         let told = |key| move |error: NoSynthesizer| Found::Key(key, error.to_string());
@@ -379,26 +390,32 @@ impl Shared {
                 Ok(("espeak", Arc::new(Cached::new(voice, &self.spoken))))
             }
             SynthesizerKind::Polly(service) => {
-                let voice = Polly::new(&account(service), service.parameters.clone());
+                let voice = Polly::new(&account(service, reach), service.parameters.clone());
                 Ok(("polly", Arc::new(Cached::new(voice, &self.spoken))))
             }
             SynthesizerKind::Watson { service, by_socket } => {
-                let authentication = self.authentication(service);
+                let authentication = self.authentication(service, reach);
                 let transport = if *by_socket { Transport::WebSocket } else { Transport::Http };
-                let voice =
-                    WatsonTextToSpeech::new(&service.url, transport, service.parameters.clone(), authentication);
+                let voice = WatsonTextToSpeech::new(
+                    reach.at(&service.url),
+                    transport,
+                    service.parameters.clone(),
+                    authentication,
+                );
                 Ok(("watson", Arc::new(Cached::new(voice, &self.spoken))))
             }
         }
     }
 
-    fn authentication(&mut self, service: &WatsonService) -> Authentication {
+    fn authentication(&mut self, service: &WatsonService, reach: Reach) -> Authentication {
         match &service.credentials {
             WatsonCredentials::Token(token) => Authentication::Bearer(token.expose().into()),
             WatsonCredentials::ApiKey(key, url) => {
                 let (key, url) = (key.expose(), url.as_deref());
-                let shared = self.tokens.entry((key.to_owned(), url.map(str::to_owned)));
-                Authentication::Iam(Arc::clone(shared.or_insert_with(|| Arc::new(Tokens::new(key, url)))))
+                // Who may not reach a place has no tokens of it.
+                let shared = self.tokens.entry((key.to_owned(), url.map(str::to_owned), reach));
+                let at = url.map(|url| reach.at(url));
+                Authentication::Iam(Arc::clone(shared.or_insert_with(|| Arc::new(Tokens::new(key, at)))))
             }
         }
     }

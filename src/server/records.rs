@@ -12,6 +12,7 @@ use std::time::Duration;
 use bellhop_actors::metrics;
 use bellhop_actors::services::RecordKeeper;
 use bellhop_adapters::log_webhook::{LogWebhook, OnOutcome, Outcome};
+use bellhop_adapters::reach::Reach;
 use bellhop_adapters::storage::Store;
 use bellhop_call::ports::{Entry, LogEvents, RecordWriter, Written};
 use bellhop_call::record::{CallRecord, Opening};
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mistakes};
+use crate::engines::Whose;
 
 /// Entries written in one transaction.
 const BATCH: usize = 256;
@@ -80,7 +82,7 @@ struct Deliverer {
 pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes) {
     let (mut receivers, mut mistakes) = (vec![], vec![]);
     for tenant in &config.tenants {
-        match receiver(&tenant.settings) {
+        match receiver(Whose { settings: &tenant.settings, reach: Reach::Everywhere }) {
             Ok(receiver) => receivers.extend(receiver.map(|receiver| (tenant.settings.name.clone(), receiver))),
             Err(mistake) => mistakes.push((tenant.path(&mistake.path), mistake.why)),
         }
@@ -89,13 +91,13 @@ pub(crate) fn receivers(config: &Config) -> (Vec<(String, LogWebhook)>, Mistakes
 }
 
 /// The receiver that settings name, if they name one.
-pub(crate) fn receiver(settings: &TenantSettings) -> Result<Option<LogWebhook>, Mistake> {
+pub(crate) fn receiver(Whose { settings, reach }: Whose<'_>) -> Result<Option<LogWebhook>, Mistake> {
     // What was badly said has been told.
     let Some(webhook) = settings.records.webhook.as_ref().filter(|webhook| !webhook.url.is_empty()) else {
         return Ok(None);
     };
     let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
-    let receiver = LogWebhook::new(&settings.name, &webhook.url, webhook.secret.expose(), headers);
+    let receiver = LogWebhook::new(&settings.name, reach.at(&webhook.url), webhook.secret.expose(), headers);
     let mistake = |why| Mistake::of_value("records.webhook.url", format!("`{}`: {why}", webhook.url));
     receiver.map(Some).map_err(mistake)
 }

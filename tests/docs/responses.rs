@@ -151,7 +151,7 @@ async fn the_webhooks_request_and_answer_are_what_is_sent_and_understood() {
     let text = request["input"]["text"].as_str().expect("words").to_owned();
     let context = json!({"integrations": {"channel": {}, "voice_telephony": {"sip_call_id": "call"}}});
     let input = TurnInput::Speech { text, confidence: 0.91, result };
-    let webhook = Webhook::new(&format!("http://{address}/"), "acme", "key").expect("a URL");
+    let webhook = Webhook::new(format!("http://{address}/"), "acme", "key").expect("a URL");
     let reply = webhook.turn(TurnRequest::new(3, input, context), Box::new(drop)).await.expect(place);
     assert_eq!(json!(reply.generic), answer["output"]["generic"]);
     assert_eq!(reply.context["whatever"], answer["context"]["whatever"]);

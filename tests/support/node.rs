@@ -65,7 +65,7 @@ pub(crate) fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra
     let first_port = 20_000 + ((std::process::id() * 7 + NODES.load(Ordering::Relaxed)) % 400) * 100;
     write_certificate(folder);
     let text = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0 from 127.0.0.0/8\", \"tcp+tls:127.0.0.1:0 from 127.0.0.0/8\"]\ndrain_seconds = 5\n[sip.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
+        "[sip]\nlisten = [\"udp:127.0.0.1:0 from 127.0.0.0/8\", \"tcp+tls:127.0.0.1:0 from 127.0.0.0/8\"]\ndrain_seconds = 5\n[sip.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n[media]\nports = \"{first_port}-{}\"\nbind = \"127.0.0.1\"\n[http]\nlisten = \"127.0.0.1:0\"\n[egress]\nprivate_networks = true\n[storage]\nurl = \"sqlite://{}\"\n[[tenants]]\nname = \"acme\"\nnumbers = [\"+18005550123\"]\n[tenants.connect]\ninstance_arn = \"{INSTANCE}\"\naccess_key_id = \"AKIATEST\"\nsecret_access_key = \"secret\"\nendpoint_url = \"http://{connect}\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"{recognizer}\"\n[tenants.text_to_speech]\nkind = \"flite\"\n{extra}",
         first_port + 99,
         folder.join("bellhop.db").display(),
     );

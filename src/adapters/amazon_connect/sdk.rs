@@ -14,6 +14,7 @@ use aws_sdk_connect::config::{
 use aws_sdk_connect::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::DispatchFailure;
 use aws_smithy_types::date_time::{DateTime, Format};
+use bellhop_adapters::reach::{PrivateAddress, Reach};
 use bellhop_connect::connection::{AccessKey, AssumedRole, Connection};
 use bellhop_connect::connection_test::{Answer, Refusal, Unreached};
 
@@ -23,14 +24,23 @@ pub(crate) const ATTEMPT_MAX: Duration = Duration::from_millis(1500);
 /// Connections to the service that are kept for later writes; what a burst of hand-offs opened beyond them is closed.
 const IDLE_WRITE_CONNECTIONS_MAX: usize = 8;
 
-/// Who speaks HTTP, over TLS by rustls with ring.
-pub(crate) fn http() -> SharedHttpClient {
+/// Who speaks HTTP to the endpoint of a connection, over TLS by rustls with ring.
+pub(crate) fn http_to(connection: &Connection) -> SharedHttpClient {
+    match connection.endpoint_url.is_some() && !connection.private_networks {
+        true => http(Reach::Internet),
+        // Amazon's own names may lead to a private endpoint of the operator's network.
+        false => http(Reach::Everywhere),
+    }
+}
+
+/// Who speaks HTTP as far as this.
+pub(crate) fn http(reach: Reach) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .pool_max_idle_per_host(IDLE_WRITE_CONNECTIONS_MAX)
         .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
             aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
         ))
-        .build_https()
+        .build_with_resolver(reach)
 }
 
 /// A key that does not change.
@@ -108,6 +118,9 @@ fn unreached(failure: &DispatchFailure) -> Unreached {
     for cause in causes(failure) {
         if let Some(why) = cause.downcast_ref::<rustls::Error>() {
             return Unreached::TlsFailed { why: why.to_string() };
+        }
+        if PrivateAddress::is_cause_of(cause) {
+            return Unreached::PrivateAddress;
         }
         // What the connector says of a name has no type that could be named.
         if cause.to_string() == "dns error" {

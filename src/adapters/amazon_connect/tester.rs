@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_connect::config::SharedCredentialsProvider;
 use aws_sdk_connect::error::{ProvideErrorMetadata, SdkError};
+use bellhop_adapters::reach::Reach;
 use bellhop_connect::connection::{Connection, Identity};
 use bellhop_connect::connection_test::{
     Action, Answer, Cause, ConnectionReport, InstanceSeen, Outcome, Request, Unreached, described, not_assumed, updated,
@@ -64,17 +65,17 @@ struct Test<'a> {
 
 impl Test<'_> {
     async fn run(&mut self, limiter: &Arc<Mutex<RateLimiter>>) -> Result<InstanceSeen, (Action, Cause)> {
-        let (connection, http) = (self.connection, sdk::http());
+        let connection = self.connection;
         let credentials = match &connection.identity {
             Identity::Key(key) => sdk::fixed(key),
             Identity::Role(role) => {
-                let sts = sdk::sts(connection, role, http.clone(), REQUEST_MAX);
+                let sts = sdk::sts(connection, role, sdk::http(Reach::Everywhere), REQUEST_MAX);
                 let session = self.ask(Action::AssumeRole, assume_role(sts, role.clone())).await;
                 let session = session.map_err(|answer| (Action::AssumeRole, not_assumed(connection, &answer)))?;
                 SharedCredentialsProvider::new(session.credentials)
             }
         };
-        let sdk = sdk::connect(connection, credentials, http, REQUEST_MAX);
+        let sdk = sdk::connect(connection, credentials, sdk::http_to(connection), REQUEST_MAX);
         let instance_id = &connection.instance.instance_id;
         let action = Action::UpdateContactAttributes;
         let answer = if self.spare_turn(limiter).await {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_connect::error::{ProvideErrorMetadata, SdkError};
+use bellhop_adapters::reach::Reach;
 use bellhop_connect::connection::{Connection, Identity};
 use bellhop_connect::handoff::WriteOutcome;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, Pending};
@@ -47,16 +48,15 @@ impl Client {
     /// A client; with a role it must be made on a tokio runtime, where the role is kept assumed for as long as there is a
     /// clone of the client.
     pub fn new(connection: &Connection, limiters: &Limiters) -> Self {
-        let http = sdk::http();
         let (credentials, session) = match &connection.identity {
             Identity::Key(key) => (sdk::fixed(key), None),
             Identity::Role(role) => {
-                let session = RoleSession::of(connection, role, http.clone());
+                let session = RoleSession::of(connection, role, sdk::http(Reach::Everywhere));
                 (aws_sdk_connect::config::SharedCredentialsProvider::new(session.clone()), Some(session))
             }
         };
         Self {
-            sdk: sdk::connect(connection, credentials, http, ATTEMPT_MAX),
+            sdk: sdk::connect(connection, credentials, sdk::http_to(connection), ATTEMPT_MAX),
             instance_id: connection.instance.instance_id.clone(),
             session,
             limiter: limiters.of(&connection.instance),

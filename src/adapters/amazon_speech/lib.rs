@@ -9,6 +9,7 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::result::SdkError;
+use bellhop_adapters::reach::{Endpoint, PrivateAddress, Reach};
 use bellhop_dialogue::ports::{Fields, ServiceFailure};
 
 /// An account in a Region.
@@ -21,7 +22,7 @@ pub struct Account {
     /// The key's secret.
     pub secret_access_key: String,
     /// Another endpoint than the Region's: a VPC endpoint, or a stand-in.
-    pub endpoint_url: Option<String>,
+    pub endpoint: Option<Endpoint>,
 }
 
 impl fmt::Debug for Account {
@@ -38,13 +39,15 @@ impl Account {
 }
 
 /// rustls with ring, and HTTP/2 where it is offered. Its windows cannot be set: see `docs/performance.md`.
-fn http_client() -> SharedHttpClient {
+fn http_client(endpoint: Option<&Endpoint>) -> SharedHttpClient {
+    // Amazon's own names may lead to a private endpoint of the operator's network.
+    let reach = endpoint.map_or(Reach::Everywhere, Endpoint::reach);
     aws_smithy_http_client::Builder::new()
         .pool_max_idle_per_host(bellhop_adapters::IDLE_CONNECTIONS_MAX)
         .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
             aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
         ))
-        .build_https()
+        .build_with_resolver(reach)
 }
 
 /// What went wrong, by the code of the error alone: its message may repeat a text.
@@ -52,6 +55,11 @@ fn failure<E, R>(error: &SdkError<E, R>, code: Option<&str>) -> ServiceFailure {
     let why = match error {
         SdkError::TimeoutError(_) => return ServiceFailure::Overdue,
         SdkError::DispatchFailure(broken) if broken.is_timeout() => return ServiceFailure::Overdue,
+        SdkError::DispatchFailure(broken)
+            if broken.as_connector_error().is_some_and(|error| PrivateAddress::is_cause_of(error)) =>
+        {
+            PrivateAddress.to_string()
+        }
         SdkError::DispatchFailure(_) => "it cannot be reached".to_owned(),
         _ => match code {
             Some(code @ ("UnrecognizedClientException" | "InvalidSignatureException" | "AccessDeniedException")) => {
@@ -93,7 +101,7 @@ mod tests {
             region: "eu-west-2".into(),
             access_key_id: "AKIA".into(),
             secret_access_key: "s3cret".into(),
-            endpoint_url: None,
+            endpoint: None,
         };
         assert_eq!(format!("{account:?}"), "Account(eu-west-2, redacted)");
     }

@@ -41,10 +41,10 @@ impl Polly {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(account.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(account.credentials()))
-            .http_client(http_client())
+            .http_client(http_client(account.endpoint.as_ref()))
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().operation_timeout(SERVICE_WITHIN).build());
-        config.set_endpoint_url(account.endpoint_url.clone());
+        config.set_endpoint_url(account.endpoint.as_ref().map(|endpoint| endpoint.url().to_owned()));
         Self { sdk: Client::from_conf(config.build()), parameters }
     }
 

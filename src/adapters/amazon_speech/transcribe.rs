@@ -64,10 +64,10 @@ impl Transcribe {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(account.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(account.credentials()))
-            .http_client(http_client())
+            .http_client(http_client(account.endpoint.as_ref()))
             .stalled_stream_protection(aws_sdk_transcribestreaming::config::StalledStreamProtectionConfig::disabled())
             .retry_config(RetryConfig::disabled());
-        config.set_endpoint_url(account.endpoint_url.clone());
+        config.set_endpoint_url(account.endpoint.as_ref().map(|endpoint| endpoint.url().to_owned()));
         Self(Arc::new(Service { sdk: Client::from_conf(config.build()), language: language.to_owned(), parameters }))
     }
 }
@@ -247,7 +247,7 @@ mod tests {
             region: "eu-west-2".into(),
             access_key_id: "AKIA".into(),
             secret_access_key: "s".into(),
-            endpoint_url: None,
+            endpoint: None,
         };
         Transcribe::new(&account, "en-GB", fields(parameters))
     }

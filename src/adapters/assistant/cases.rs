@@ -53,7 +53,7 @@ async fn webhook(answer: Answer) -> (Result<TurnReply, ServiceFailure>, Vec<Stri
 }
 
 fn chat(url: &str) -> ChatCompletions {
-    let (url, model, prompt) = (url.to_owned(), "m".to_owned(), String::new());
+    let (url, model, prompt) = (url.into(), "m".to_owned(), String::new());
     ChatCompletions::new(Settings { url, model, api_key: None, prompt, greeting: None, parameters: Default::default() })
 }
 
@@ -89,8 +89,12 @@ async fn deltas_that_begin_alike() {
     let complete = format!("data: {}\n\n", json!({"complete_item": generic[0]}));
     for body in [format!("{pieces}{complete}{end}"), format!("{pieces}{end}")] {
         let (url, _) = serve(vec![Answer::new(200, "text/event-stream", body)]).await;
-        let settings =
-            super::watson::Settings { url, assistant: "a".into(), environment: Some("e".into()), stateful: false };
+        let settings = super::watson::Settings {
+            url: url.into(),
+            assistant: "a".into(),
+            environment: Some("e".into()),
+            stateful: false,
+        };
         let watson = super::watson::WatsonAssistant::new(settings, Authentication::Bearer("t".into()));
         let (parts, heard) = listener();
         watson.turn(TurnRequest::new(1, says("when"), Value::Null), parts).await.expect("a reply");

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::streamed::{Next, Values};
 use crate::http;
+use crate::reach::Endpoint;
 use completion::{Complete, Completion, Taken};
 use history::History;
 pub use history::MESSAGES_MAX;
@@ -46,7 +47,7 @@ a person, to end the call, or to ask for digits.";
 #[derive(Clone)]
 pub struct Settings {
     /// The API's base, like `https://api.openai.com/v1`.
-    pub url: String,
+    pub url: Endpoint,
     /// The model.
     pub model: String,
     /// The key, if the service wants one.
@@ -71,7 +72,10 @@ pub struct ChatCompletions {
 impl ChatCompletions {
     /// An assistant; nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
-        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
+        let client = http::builder(settings.url.reach())
+            .timeout(super::TURN_MAX)
+            .build()
+            .expect("the client is made of constants");
         Self { client, settings, thinks_first: Arc::default() }
     }
 
@@ -101,7 +105,7 @@ impl ChatCompletions {
         body["stream"] = json!(true);
         body["messages"] = json!(all);
         body["tools"] = tools::schema();
-        let url = format!("{}/chat/completions", self.settings.url.trim_end_matches('/'));
+        let url = format!("{}/chat/completions", self.settings.url.url().trim_end_matches('/'));
         let mut post = self.client.post(url).header("Content-Type", "application/json");
         if let Some(key) = &self.settings.api_key {
             post = post.bearer_auth(key);

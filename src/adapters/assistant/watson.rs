@@ -11,6 +11,7 @@ use super::shape;
 use super::streamed::{REPLY_BYTES_MAX, assembled};
 use crate::http;
 use crate::iam::Authentication;
+use crate::reach::Endpoint;
 
 /// The version of the API that is asked for.
 pub(crate) const VERSION: &str = "2024-08-25";
@@ -22,7 +23,7 @@ const SESSION: &str = "bellhop_session";
 pub struct WatsonAssistant {
     client: reqwest::Client,
     /// `https://api.{location}.assistant.watson.cloud.ibm.com/instances/{id}`
-    url: String,
+    url: Endpoint,
     /// Id of the assistant, or of an environment.
     assistant: String,
     /// Id of the environment, for streams.
@@ -34,7 +35,7 @@ pub struct WatsonAssistant {
 /// What the settings say.
 pub struct Settings {
     /// The service's URL.
-    pub url: String,
+    pub url: Endpoint,
     /// Id of the assistant, or of an environment.
     pub assistant: String,
     /// Id of the environment: with it, replies are streamed.
@@ -46,9 +47,12 @@ pub struct Settings {
 impl WatsonAssistant {
     /// An assistant; nothing is asked yet.
     pub fn new(settings: Settings, authentication: Authentication) -> Self {
-        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
+        let client = http::builder(settings.url.reach())
+            .timeout(super::TURN_MAX)
+            .build()
+            .expect("the client is made of constants");
         let Settings { url, assistant, environment, stateful } = settings;
-        Self { client, url: url.trim_end_matches('/').to_owned(), assistant, environment, stateful, authentication }
+        Self { client, url: url.without_slash(), assistant, environment, stateful, authentication }
     }
 
     fn place(&self, rest: &str) -> String {

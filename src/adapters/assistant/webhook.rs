@@ -14,6 +14,7 @@ use sha2::Sha256;
 use super::shape;
 use super::streamed::{REPLY_BYTES_MAX, assembled};
 use crate::http;
+use crate::reach::Endpoint;
 
 /// The header with the seconds since 1970 that the signature covers.
 pub(crate) const TIMESTAMP: &str = "X-Bellhop-Timestamp";
@@ -31,12 +32,14 @@ pub struct Webhook {
 
 impl Webhook {
     /// An assistant at a URL, or why that is none.
-    pub fn new(url: &str, tenant: &str, secret: &str) -> Result<Self, String> {
-        let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+    pub fn new(url: impl Into<Endpoint>, tenant: &str, secret: &str) -> Result<Self, String> {
+        let endpoint = url.into();
+        let parsed = reqwest::Url::parse(endpoint.url()).map_err(|error| error.to_string())?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err("does not begin with http:// or https://".to_owned());
         }
-        let client = http::builder().timeout(super::TURN_MAX).build().expect("the client is made of constants");
+        let client =
+            http::builder(endpoint.reach()).timeout(super::TURN_MAX).build().expect("the client is made of constants");
         Ok(Self { client, url: parsed, tenant: tenant.to_owned(), secret: secret.as_bytes().to_vec() })
     }
 

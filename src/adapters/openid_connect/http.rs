@@ -7,6 +7,8 @@ use std::time::Duration;
 use bellhop_dialogue::ports::ServiceFailure;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
+use crate::reach::Reach;
+
 /// The longest that one request may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// Most bytes of an answer: keys and tokens of large providers have some tens of thousands.
@@ -26,7 +28,8 @@ pub(super) struct NotAnswered(pub(super) String);
 impl Http {
     /// A provider of https names no addresses of plain HTTP.
     pub(super) fn new(https_alone: bool) -> Self {
-        let client = crate::http::builder().timeout(ANSWERS_WITHIN).build().expect("a client of constants");
+        let client =
+            crate::http::builder(Reach::Everywhere).timeout(ANSWERS_WITHIN).build().expect("a client of constants");
         Self { client, https_alone }
     }
 

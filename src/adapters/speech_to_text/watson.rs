@@ -19,6 +19,7 @@ use super::session::{self, Coding};
 use crate::http;
 use crate::http::{LIST_BYTES_MAX, LISTED_WITHIN};
 use crate::iam::Authentication;
+use crate::reach::Endpoint;
 use connection::Connection;
 
 /// Parameters that belong to the query of the connection; all others go into the `start` message.
@@ -38,8 +39,8 @@ const HINTS: [(u16, &str); 3] = [(401, "check the API key"), (403, "check the AP
 pub struct WatsonSpeechToText(Arc<Service>);
 
 struct Service {
-    /// `wss://api.{location}.speech-to-text.watson.cloud.ibm.com/instances/{id}`
-    url: String,
+    /// `https://api.{location}.speech-to-text.watson.cloud.ibm.com/instances/{id}`
+    url: Endpoint,
     /// The tenant's own parameters, under those of the assistant.
     parameters: Fields,
     /// None where nobody asks who we are.
@@ -51,17 +52,17 @@ struct Service {
 
 impl WatsonSpeechToText {
     /// The service at an `https://` (or, for stand-ins, `http://`) URL.
-    pub fn new(url: &str, parameters: Fields, authentication: Authentication) -> Self {
-        Self::at(url, parameters, Some(authentication), false)
+    pub fn new(url: impl Into<Endpoint>, parameters: Fields, authentication: Authentication) -> Self {
+        Self::at(url.into(), parameters, Some(authentication), false)
     }
 
     /// A worker at a `ws://`, `wss://`, `http://` or `https://` URL; the token is shown if there is one.
-    pub fn worker(url: &str, parameters: Fields, token: Option<&str>) -> Self {
-        Self::at(url, parameters, token.map(|token| Authentication::Bearer(token.into())), true)
+    pub fn worker(url: impl Into<Endpoint>, parameters: Fields, token: Option<&str>) -> Self {
+        Self::at(url.into(), parameters, token.map(|token| Authentication::Bearer(token.into())), true)
     }
 
-    fn at(url: &str, parameters: Fields, authentication: Option<Authentication>, takes_phrases: bool) -> Self {
-        let url = url.trim_end_matches('/').replacen("http", "ws", 1);
+    fn at(url: Endpoint, parameters: Fields, authentication: Option<Authentication>, takes_phrases: bool) -> Self {
+        let url = url.without_slash();
         Self(Arc::new(Service { url, parameters, authentication, takes_phrases, tls: crate::http::tls() }))
     }
 }
@@ -126,8 +127,11 @@ impl Recognizer for WatsonSpeechToText {
             if service.takes_phrases {
                 return Ok(vec![]);
             }
-            let client = http::builder().timeout(LISTED_WITHIN).build().expect("the client is made of constants");
-            let get = client.get(format!("{}/v1/models", service.url.replacen("ws", "http", 1)));
+            let client = http::builder(service.url.reach())
+                .timeout(LISTED_WITHIN)
+                .build()
+                .expect("the client is made of constants");
+            let get = client.get(format!("{}/v1/models", service.url.url().replacen("ws", "http", 1)));
             let get = match &service.authentication {
                 Some(authentication) => get.bearer_auth(authentication.token().await?),
                 None => get,
@@ -167,7 +171,7 @@ mod tests {
             json!({"language_customization_id": "c 1", "profanity_filter": true, "interim_results": false, "grammar_name": "g"}),
         );
         let terms = service.0.terms(&RecognizerConfig { line_rate: 8000, parameters });
-        assert_eq!(service.0.url, "wss://x/instances/1");
+        assert_eq!(service.0.url.url(), "https://x/instances/1");
         assert_eq!(
             terms.query,
             [

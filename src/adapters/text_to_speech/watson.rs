@@ -23,6 +23,7 @@ use super::{SERVICE_AUDIO_BYTES_MAX, SERVICE_WITHIN};
 use crate::http;
 use crate::http::LIST_BYTES_MAX;
 use crate::iam::Authentication;
+use crate::reach::Endpoint;
 use crate::websocket;
 
 /// Most bytes of a text, markup included.
@@ -53,7 +54,7 @@ pub enum Transport {
 pub struct WatsonTextToSpeech {
     client: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
-    url: String,
+    url: Endpoint,
     transport: Transport,
     parameters: Fields,
     authentication: Authentication,
@@ -61,9 +62,15 @@ pub struct WatsonTextToSpeech {
 
 impl WatsonTextToSpeech {
     /// The service at `https://api.{location}.text-to-speech.watson.cloud.ibm.com/instances/{id}`.
-    pub fn new(url: &str, transport: Transport, parameters: Fields, authentication: Authentication) -> Self {
-        let client = http::builder().timeout(SERVICE_WITHIN).build().expect("the client is made of constants");
-        let url = url.trim_end_matches('/').to_owned();
+    pub fn new(
+        url: impl Into<Endpoint>,
+        transport: Transport,
+        parameters: Fields,
+        authentication: Authentication,
+    ) -> Self {
+        let url = url.into().without_slash();
+        let client =
+            http::builder(url.reach()).timeout(SERVICE_WITHIN).build().expect("the client is made of constants");
         Self { client, tls: http::tls(), url, transport, parameters, authentication }
     }
 
@@ -147,18 +154,18 @@ impl WatsonTextToSpeech {
 
     /// One request a connection: the text goes out, what it is coded in and then the audio come in.
     async fn speak_by_socket(&self, order: &Order, token: &str, audio: &AudioSink) -> Result<Speech, Refusal> {
-        let url = format!("{}/v1/synthesize?{}", self.url.replacen("http", "ws", 1), order.query);
+        let url = format!("{}/v1/synthesize?{}", self.url.url().replacen("http", "ws", 1), order.query);
         let mut request = url.into_client_request().map_err(|_| failed("its URL is none"))?;
         let bearer = format!("Bearer {token}").parse().map_err(|_| failed("its token is none"))?;
         request.headers_mut().insert("Authorization", bearer);
-        let upgrade = websocket::connect(request, &self.tls, SERVICE_AUDIO_BYTES_MAX);
+        let upgrade = websocket::connect(request, self.url.reach(), &self.tls, SERVICE_AUDIO_BYTES_MAX);
         let (mut socket, response) = match upgrade.await {
             Ok(connected) => connected,
             Err(Error::Http(response)) => {
                 let status = response.status().as_u16();
                 return Err(failed(&format!("the upgrade was refused with status {status}")).into());
             }
-            Err(_) => return Err(failed("it cannot be reached").into()),
+            Err(error) => return Err(websocket::failure(&error).into()),
         };
         let transaction = response.headers().get("x-global-transaction-id");
         let transaction = transaction.and_then(|value| value.to_str().ok()).map(Arc::from);

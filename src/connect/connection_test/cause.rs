@@ -93,6 +93,8 @@ pub enum Unreached {
         /// How long was waited.
         within: Duration,
     },
+    /// It is on a private network, which whoever runs this server has not allowed.
+    PrivateAddress,
     /// The connection broke, or could not be made.
     ConnectionLost,
 }
@@ -189,6 +191,7 @@ impl fmt::Display for Cause {
             Self::Unreached { endpoint, how } => match how {
                 Unreached::NameNotResolved => write!(f, "the name of {endpoint} cannot be resolved"),
                 Unreached::ConnectionRefused => write!(f, "{endpoint} refuses connections"),
+                Unreached::PrivateAddress => write!(f, "the address of {endpoint} is private, and was not asked"),
                 Unreached::TlsFailed { why } => write!(f, "TLS with {endpoint} fails: {why}"),
                 Unreached::NoAnswer { within } => {
                     write!(f, "{endpoint} did not answer within {} s", within.as_secs_f32())
@@ -217,6 +220,7 @@ impl Cause {
             Self::Unreached { how, .. } => match how {
                 Unreached::NameNotResolved => "name_not_resolved",
                 Unreached::ConnectionRefused => "connection_refused",
+                Unreached::PrivateAddress => "private_address",
                 Unreached::TlsFailed { .. } => "tls_failed",
                 Unreached::NoAnswer { .. } => "no_answer",
                 Unreached::ConnectionLost => "connection_lost",
@@ -251,6 +255,7 @@ impl Cause {
             Self::Unreached { how, .. } => match how {
                 Unreached::NameNotResolved => "Look whether the Region in the ARN and the endpoint's URL are spelt right, and whether this server can resolve names.",
                 Unreached::ConnectionRefused => "Look whether the endpoint's URL has the right port.",
+                Unreached::PrivateAddress => "Take the endpoint_url out, or name one of the internet: whoever runs this server may allow private networks (egress.private_networks).",
                 Unreached::TlsFailed { .. } => "Look whether something between this server and Amazon answers in its place (a proxy), and whether this machine's authorities are there (ca-certificates).",
                 Unreached::NoAnswer { .. } | Unreached::ConnectionLost => "Look whether this server may reach that address on its port: routes, security groups, firewalls; then test again.",
             }

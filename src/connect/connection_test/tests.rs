@@ -8,7 +8,7 @@ use crate::connection::{AccessKey, AssumedRole, session_name};
 fn by_key() -> Connection {
     let instance = "arn:aws:connect:eu-west-2:111122223333:instance/abc".parse().expect("an ARN");
     let key = AccessKey { id: "AKIATEST".to_owned(), secret: "s3cret".to_owned() };
-    Connection { instance, identity: Identity::Key(key), endpoint_url: None }
+    Connection { instance, identity: Identity::Key(key), endpoint_url: None, private_networks: false }
 }
 
 fn by_role() -> Connection {

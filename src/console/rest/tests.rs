@@ -30,8 +30,8 @@ use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Reached, Reasons, Reply, Said, SipAddress,
-    Trials,
+    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons, Reply, Said,
+    SipAddress, Trials,
 };
 use crate::problem::Problem;
 
@@ -245,7 +245,7 @@ impl Trials for StandIn {
         })
     }
 
-    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
+    fn connection(&self, settings: TenantSettings, _: Origin) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
         let connect = settings.connect.expect("it was asked for");
         let ConnectCredentials::Keys(key) = &connect.credentials else { panic!("keys") };
         if key.access_key_id.expose() == "unusable" {

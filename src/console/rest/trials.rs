@@ -23,7 +23,7 @@ use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use super::shown::time;
 use crate::pointer::pointer;
-use crate::ports::{Failed, Offer, Said};
+use crate::ports::{Failed, Offer, Origin, Said};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
@@ -299,7 +299,12 @@ async fn connection(asked: Asked) -> Outcome {
         let (action, on) = ("integration.open_secrets".to_owned(), Some(of_file.id.to_string()));
         let line = NewAuditLine { action, tenant: None, on, outcome: AuditOutcome::Done };
         asked.ports.store.note(&asked.by, line).await?;
-        let report = asked.ports.trials.connection(settings).await.map_err(|mistakes| faults(&mistakes, written))?;
+        let report = asked
+            .ports
+            .trials
+            .connection(settings, Origin::File)
+            .await
+            .map_err(|mistakes| faults(&mistakes, written))?;
         return Ok(Given::one(&Connection::of(&report, 0, asked.at_unix_ms)));
     }
     tested(asked, KeptKind::Integration).await
@@ -313,7 +318,7 @@ async fn tested(asked: Asked, kind: KeptKind) -> Outcome {
     let kept = find(&asked, kind).await?;
     let settings = opened(&asked, &kept).await?;
     has_connection(&settings)?;
-    match asked.ports.trials.connection(settings).await {
+    match asked.ports.trials.connection(settings, Origin::Store).await {
         Ok(report) => {
             let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
             let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::ports::ConnectionTester;
 
@@ -20,7 +21,9 @@ pub async fn test(path: &Path, tenant: &str) -> anyhow::Result<()> {
     };
     let instance = connect.instance_arn.parse()?;
     // What keeps it from being one was told with the reading.
-    let connection = connection(connect, instance, tenant, &config.aws).ok().context("the connection has mistakes")?;
+    let connection = connection(connect, instance, tenant, (&config.aws, Reach::Everywhere))
+        .ok()
+        .context("the connection has mistakes")?;
     let report = Tester::new(&Limiters::default()).test(connection).await;
     for request in &report.requests {
         let took = request.took.as_secs_f64() * 1000.0;

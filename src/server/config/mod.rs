@@ -28,8 +28,8 @@ pub(crate) use bellhop_tenancy::settings::Mark;
 pub use files::{TEXT_MAX, read_text};
 pub(crate) use files::{can_be_folder, read_bytes};
 pub use mistakes::{Mistake, Mistakes};
-pub(crate) use node::database_at;
-pub use node::{Aws, Http, Media, Operations, Serve, Sounds, Storage};
+pub use node::{Aws, Egress, Http, Media, Operations, Serve, Sounds, Storage};
+pub(crate) use node::{database_at, reach};
 pub use places::Places;
 pub use position::Position;
 pub(crate) use reader::secret_beside;
@@ -49,6 +49,8 @@ pub struct Config {
     pub http: Http,
     /// `[serve]`
     pub serve: Serve,
+    /// `[egress]`
+    pub egress: Egress,
     /// `[storage]`
     pub storage: Storage,
     /// `[operations]`
@@ -156,6 +158,7 @@ impl Reading {
             media: node::read_media(&root.section("media")),
             http: node::read_http(&root.section("http")),
             serve: node::read_serve(&root.section("serve")),
+            egress: node::read_egress(&root.section("egress")),
             storage: node::read_storage(&root.section("storage")),
             operations: node::read_operations(&root.section("operations"), &root.section("metrics")),
             sounds: node::read_sounds(&root.section("sounds")),

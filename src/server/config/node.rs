@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellhop_actors::node::refused::Numbers;
 use bellhop_adapters::openid_connect::OpenIdConnectConfig;
+use bellhop_adapters::reach::Reach;
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{self, MasterKeys};
 use bellhop_tenancy::networks;
@@ -62,11 +63,23 @@ pub struct Serve {
     pub numbers: Numbers,
 }
 
+/// `[egress]`: what this server asks because tenants of the database say so.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    /// `private_networks`: whether their URLs may lead there.
+    pub private_networks: bool,
+}
+
 /// `[sounds]`
 #[derive(Debug, Clone)]
 pub struct Sounds {
     /// `private_networks`: whether assistants may name sounds there.
     pub private_networks: bool,
+}
+
+/// How far what others than the operator name may lead.
+pub(crate) fn reach(private_networks: bool) -> Reach {
+    if private_networks { Reach::Everywhere } else { Reach::Internet }
 }
 
 /// `[storage]`
@@ -381,6 +394,12 @@ pub(super) fn read_sounds(section: &Section<'_>) -> Sounds {
     let sounds = Sounds { private_networks: section.flag("private_networks").unwrap_or(false) };
     section.finish();
     sounds
+}
+
+pub(super) fn read_egress(section: &Section<'_>) -> Egress {
+    let egress = Egress { private_networks: section.flag("private_networks").unwrap_or(false) };
+    section.finish();
+    egress
 }
 
 pub(super) fn read_aws(section: &Section<'_>) -> Aws {

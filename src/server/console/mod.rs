@@ -74,7 +74,7 @@ impl Console {
             records: Arc::clone(&server.records),
             histories: Arc::clone(&server.histories),
             reasons: Arc::new(WhyCallsAreRefused),
-            trials: Arc::new(TryOut::new(server.running().aws.clone())),
+            trials: Arc::new(TryOut::new(server.running().aws.clone(), server.running().reach)),
             public_url: settings.public_url.clone(),
             random: random(),
         });

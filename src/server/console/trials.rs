@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
-use bellhop_console::ports::{Failed, Offer, Reply, Said, Trials};
+use bellhop_console::ports::{Failed, Offer, Origin, Reply, Said, Trials};
 use bellhop_dialogue::ports::{
     ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
     TurnInput, TurnRequest,
@@ -24,8 +25,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Aws;
-use crate::engines::{Choices, EngineMistake, Purpose, Shared, TenantEngines};
-use crate::wiring::connection;
+use crate::engines::{Choices, EngineMistake, Purpose, Shared, TenantEngines, Whose};
+use crate::wiring::{connection, out_of_reach};
 
 /// Sets of services that are opened at once.
 const OPENED_AT_ONCE: usize = 4;
@@ -47,14 +48,15 @@ pub(super) struct TryOut {
     shared: Arc<Mutex<Shared>>,
     opening: Arc<Semaphore>,
     aws: Aws,
+    reach: Reach,
     tester: Arc<Tester>,
 }
 
 impl TryOut {
-    /// Of a node that is this at AWS.
-    pub(super) fn new(aws: Aws) -> Self {
+    /// Of a node that is this at AWS; what tenants of the database name leads no further than `reach`.
+    pub(super) fn new(aws: Aws, reach: Reach) -> Self {
         let tester = Arc::new(Tester::new(&Limiters::default()));
-        Self { shared: Arc::default(), opening: Arc::new(Semaphore::new(OPENED_AT_ONCE)), aws, tester }
+        Self { shared: Arc::default(), opening: Arc::new(Semaphore::new(OPENED_AT_ONCE)), aws, reach, tester }
     }
 
     /// Opens what settings name and does something with it.
@@ -67,7 +69,12 @@ impl TryOut {
         T: Send + 'static,
         F: Future<Output = Result<T, String>> + Send,
     {
-        let opened = open(Arc::clone(&self.opening), Arc::clone(&self.shared), settings);
+        let reach = self.reach;
+        // What is kept was judged when it was sent: an operator may have thought otherwise since.
+        if let Some(mistake) = out_of_reach(&settings, reach).next() {
+            return Box::pin(async move { Err(Failed::Tried(mistake.to_string())) });
+        }
+        let opened = open(Arc::clone(&self.opening), Arc::clone(&self.shared), (settings, reach));
         Box::pin(async move {
             let opened = timeout(OPENED_WITHIN, opened).await.unwrap_or(Err(NOT_OPENED));
             let (engines, mistakes) = opened.map_err(Failed::Untried)?;
@@ -90,7 +97,7 @@ const BROKEN: &str = "it could not be tried: it broke down while it was opened, 
 async fn open(
     opening: Arc<Semaphore>,
     shared: Arc<Mutex<Shared>>,
-    settings: TenantSettings,
+    (settings, reach): (TenantSettings, Reach),
 ) -> Result<(TenantEngines, Vec<EngineMistake>), &'static str> {
     let place = opening.acquire_owned().await.map_err(|_| NOT_OPENED)?;
     let opened = tokio::task::spawn_blocking(move || {
@@ -99,7 +106,7 @@ async fn open(
         // Whoever tried something before is not waited for.
         shared.keep_for(|_| false);
         shared.look_again();
-        TenantEngines::open(&mut shared, &settings, Purpose::Check)
+        TenantEngines::open(&mut shared, Whose { settings: &settings, reach }, Purpose::Check)
     });
     opened.await.map_err(|_| BROKEN)
 }
@@ -211,14 +218,23 @@ impl Trials for TryOut {
         })
     }
 
-    fn connection(&self, settings: TenantSettings) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
+    fn connection(&self, settings: TenantSettings, origin: Origin) -> Pending<Result<ConnectionReport, Vec<Mistake>>> {
         let (tester, aws) = (Arc::clone(&self.tester), self.aws.clone());
+        let reach = match origin {
+            Origin::File => Reach::Everywhere,
+            Origin::Store => self.reach,
+        };
         let tested = async move {
             let Some(connect) = &settings.connect else { return Err(vec![]) };
             let malformed = |why: String| vec![Mistake::of_value("connect.instance_arn", why)];
             let arn = connect.instance_arn.parse();
             let instance = arn.map_err(|error: bellhop_connect::arn::MalformedArn| malformed(error.to_string()))?;
-            let connection = connection(connect, instance, &settings.name, &aws)?;
+            let far: Vec<Mistake> =
+                out_of_reach(&settings, reach).filter(|far| far.path.starts_with("connect.")).collect();
+            if !far.is_empty() {
+                return Err(far);
+            }
+            let connection = connection(connect, instance, &settings.name, (&aws, reach))?;
             Ok(tester.test(connection).await)
         };
         Box::pin(tested) as Pin<Box<_>>
@@ -238,7 +254,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_voice_speaks_ears_listen_and_an_assistant_replies() {
-        let trials = TryOut::new(Aws::default());
+        let trials = TryOut::new(Aws::default(), Reach::Everywhere);
         let voice = || settings(r#""text_to_speech": {"kind": "flite"}"#);
         let told = trials.service(voice()).await.expect("it speaks");
         assert!(told.starts_with("flite made ") && told.ends_with("Hz"), "{told}");
@@ -262,7 +278,7 @@ mod tests {
     /// Others are being opened, and do not end.
     #[tokio::test(start_paused = true)]
     async fn what_could_not_be_opened_is_not_said_to_be_bad() {
-        let trials = TryOut::new(Aws::default());
+        let trials = TryOut::new(Aws::default(), Reach::Everywhere);
         let all = u32::try_from(OPENED_AT_ONCE).expect("few");
         let others = Arc::clone(&trials.opening).acquire_many_owned(all).await.expect("free");
         let ears = || settings(r#""speech_to_text": {"kind": "counting"}"#);
@@ -273,13 +289,88 @@ mod tests {
 
     #[actix_rt::test]
     async fn what_does_not_answer_is_told_in_a_sentence() {
-        let trials = TryOut::new(Aws::default());
+        let trials = TryOut::new(Aws::default(), Reach::Everywhere);
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
         let webhook = format!(r#""assistant": {{"kind": "webhook", "url": "http://{nobody}/turn"}}"#);
         let why = trials.assistant(settings(&webhook), Said::Nothing, Value::Null).await.expect_err("nobody is there");
         assert!(matches!(why, Failed::Tried(_)), "{why:?}");
         let connect = r#""connect": {"instance_arn": "arn", "access_key_id": "a", "secret_access_key": "b"}"#;
-        let mistakes = trials.connection(settings(connect)).await.expect_err("no ARN");
+        let mistakes = trials.connection(settings(connect), Origin::Store).await.expect_err("no ARN");
         assert_eq!(mistakes[0].path, "connect.instance_arn");
+    }
+
+    /// A kind of everything that names an URL, each with a name that leads to this machine.
+    fn named(port: u16) -> Vec<String> {
+        let at = format!("localhost:{port}");
+        let watson = |iam: &str| format!(r#""kind": "watson", "url": "http://{at}/1", {iam}"#);
+        let (token, key) = (r#""token": "t""#, format!(r#""api_key": "k", "iam_url": "http://{at}/token""#));
+        let amazon = format!(
+            r#""region": "us-east-1", "access_key_id": "a", "secret_access_key": "b", "endpoint_url": "http://{at}""#
+        );
+        vec![
+            format!(r#""assistant": {{"kind": "webhook", "url": "http://{at}/turn", "secret": "s"}}"#),
+            format!(
+                r#""assistant": {{"kind": "chat_completions", "url": "http://{at}/v1", "model": "m", "prompt": "p"}}"#
+            ),
+            format!(r#""assistant": {{{}, "assistant_id": "a"}}"#, watson(token)),
+            format!(
+                r#""assistant": {{{}, "assistant_id": "a"}}"#,
+                watson(&key).replace(&format!("http://{at}/1"), "http://8.8.8.8/1")
+            ),
+            format!(r#""speech_to_text": {{{}}}"#, watson(token)),
+            format!(r#""speech_to_text": {{"kind": "worker", "url": "ws://{at}/"}}"#),
+            format!(r#""speech_to_text": {{"kind": "transcribe", {amazon}}}"#),
+            format!(r#""text_to_speech": {{{}}}"#, watson(token)),
+            format!(r#""text_to_speech": {{{}, "transport": "websocket"}}"#, watson(token)),
+            format!(r#""text_to_speech": {{"kind": "polly", "voice": "Amy", {amazon}}}"#),
+            format!(
+                r#""connect": {{"instance_arn": "arn:aws:connect:us-east-1:111122223333:instance/i", {}}}"#,
+                &amazon[23..]
+            ),
+        ]
+    }
+
+    /// What came of trying a document.
+    async fn came(trials: &TryOut, settings: TenantSettings) -> String {
+        if settings.connect.is_some() {
+            let report = trials.connection(settings, Origin::Store).await.expect("it is one");
+            return report.outcome.to_string();
+        }
+        let came = match settings.assistant.is_empty() {
+            true => trials.service(settings).await.map(|_| ()),
+            false => trials.assistant(settings, Said::Nothing, Value::Null).await.map(|_| ()),
+        };
+        format!("{came:?}")
+    }
+
+    /// The names are looked up when they are connected to: what a name led to before counts for nothing.
+    #[actix_rt::test]
+    async fn nothing_that_a_tenant_names_leads_to_this_machine_unless_the_operator_allows_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let (came_by, asked) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), named(port));
+        let counted = Arc::clone(&came_by);
+        actix_rt::spawn(async move {
+            // Whoever comes is sent away.
+            while listener.accept().await.is_ok() {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for (reach, comes) in [(Reach::Internet, false), (Reach::Everywhere, true)] {
+            let trials = TryOut::new(Aws::default(), reach);
+            for document in &asked {
+                let before = came_by.load(Ordering::SeqCst);
+                let read = settings(document);
+                assert!(!read.urls.is_empty(), "{document}");
+                let told = came(&trials, read).await;
+                assert_eq!(came_by.load(Ordering::SeqCst) > before, comes, "{document}: {told}");
+                assert_eq!(told.contains("private"), !comes, "{document}: {told}");
+                if reach == Reach::Internet {
+                    let literal = settings(&document.replace("localhost", "127.0.0.1"));
+                    assert_eq!(out_of_reach(&literal, reach).count(), 1, "{document}");
+                    assert_eq!(out_of_reach(&literal, Reach::Everywhere).count(), 0, "{document}");
+                }
+            }
+        }
     }
 }

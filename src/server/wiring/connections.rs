@@ -3,21 +3,23 @@
 //! Invariant: what keeps a connection from being one is told by its path with every reading, in the same words whoever
 //! asks; a role is assumed with the key that its document names, or with the node's.
 
+use bellhop_adapters::reach::Reach;
 use bellhop_connect::connection::{AccessKey, AssumedRole, Identity, session_name};
 use bellhop_connect::{Connection, InstanceArn};
 use bellhop_tenancy::settings::{AwsKey, ConnectCredentials, ConnectSettings, Mistake};
 
 use crate::config::Aws;
 
-/// The connection of a tenant to its instance.
+/// The connection of a tenant to its instance; `reach` is how far the endpoint that it names may lead.
 pub(crate) fn connection(
     connect: &ConnectSettings,
     instance: InstanceArn,
     tenant: &str,
-    node: &Aws,
+    (node, reach): (&Aws, Reach),
 ) -> Result<Connection, Vec<Mistake>> {
     let identity = identity(connect, tenant, node)?;
-    Ok(Connection { instance, identity, endpoint_url: connect.endpoint_url.clone() })
+    let private_networks = reach == Reach::Everywhere;
+    Ok(Connection { instance, identity, endpoint_url: connect.endpoint_url.clone(), private_networks })
 }
 
 /// Who we are to it.

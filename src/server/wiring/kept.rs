@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bellhop_adapters::reach::Reach;
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::integration::{OwnNumber, Right};
 use bellhop_tenancy::plan::Plan;
@@ -20,7 +21,7 @@ use super::changing::Found;
 use super::judging::Running;
 use super::tenants::{Origin, Ready};
 use crate::config::Mark;
-use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines};
+use crate::engines::{EngineMistake, Purpose, Shared, TenantEngines, Whose};
 use crate::records;
 
 /// What the store says.
@@ -69,7 +70,7 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
             let found = match judged {
                 Ok(judged) if is_same(judged.read.mark) => Ok(Found::Same(id.clone())),
                 Ok(judged) => {
-                    let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, shared));
+                    let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, (shared, around.running.reach)));
                     catch_unwind(opened).unwrap_or_else(|_| Err(vec![BROKEN.to_owned()]))
                 }
                 Err(why) => Err(why),
@@ -142,10 +143,11 @@ fn open(
     Judged { composed, read }: Judged,
     kept: &KeptIntegration,
     numbers: Vec<OwnNumber>,
-    shared: &mut Shared,
+    (shared, reach): (&mut Shared, Reach),
 ) -> Result<Found, Vec<String>> {
     let (settings, mark) = (read.settings, read.mark);
-    let (engines, mistakes) = TenantEngines::open(shared, &settings, Purpose::Serve);
+    let whose = Whose { settings: &settings, reach };
+    let (engines, mistakes) = TenantEngines::open(shared, whose, Purpose::Serve);
     let line = |mistake: EngineMistake| match mistake {
         EngineMistake::Of(mistake) => {
             let (of, mistake) = composed.whose(mistake);
@@ -154,7 +156,7 @@ fn open(
         EngineMistake::Within { file, why, .. } => format!("{}: {why}", file.display()),
     };
     let mut mistakes: Vec<String> = mistakes.into_iter().map(line).collect();
-    let receiver = records::receiver(&settings).unwrap_or_else(|mistake| {
+    let receiver = records::receiver(whose).unwrap_or_else(|mistake| {
         mistakes.push(mistake.to_string());
         None
     });

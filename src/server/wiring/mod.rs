@@ -51,7 +51,7 @@ use changing::Changing;
 pub(crate) use connections::connection;
 use following::Following;
 pub use following::follow_store;
-pub(crate) use judging::Running;
+pub(crate) use judging::{Running, out_of_reach};
 use noting::Noting;
 pub(crate) use of_file::OfFile;
 pub use reload::reload_on_hang_up;

@@ -10,6 +10,7 @@ use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::services::{CallRecorder, Observer, RecordingSink, Services};
 use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::noted_writes::NotedWrites;
+use bellhop_adapters::reach::Reach;
 use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::Store;
@@ -24,8 +25,8 @@ use bellhop_tenancy::{Integration, Tenant};
 
 use super::connections::connection;
 use super::targets::Targets;
-use crate::config::{Aws, Config, Mark};
-use crate::engines::{AtRest, TenantEngines};
+use crate::config::{Aws, Config, Mark, reach};
+use crate::engines::{AtRest, TenantEngines, Whose};
 use crate::records::Books;
 
 /// One integration.
@@ -98,6 +99,8 @@ pub(super) struct Workshop {
     pub(super) limiters: Limiters,
     /// Who assumes roles.
     pub(super) aws: Aws,
+    /// How far what tenants of the store name may lead.
+    pub(super) reach: Reach,
     pub(super) sounds: WebSounds,
 }
 
@@ -204,7 +207,8 @@ impl Workshop {
             books: books.clone(),
             limiters: Limiters::default(),
             aws: config.aws.clone(),
-            sounds: WebSounds::new(config.sounds.private_networks),
+            reach: reach(config.egress.private_networks),
+            sounds: WebSounds::new(reach(config.sounds.private_networks)),
         }
     }
 
@@ -219,7 +223,12 @@ impl Workshop {
         if let Some(numbers) = numbers {
             targets.integration.numbers = numbers;
         }
-        let contacts = Contacts::of(&settings, &targets.integration, targets.instance, self);
+        let reach = match origin {
+            Origin::File => Reach::Everywhere,
+            Origin::Store => self.reach,
+        };
+        let whose = Whose { settings: &settings, reach };
+        let contacts = Contacts::of(whose, &targets.integration, targets.instance, self);
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
@@ -258,18 +267,19 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(settings: &TenantSettings, of: &Integration, instance: Option<InstanceArn>, workshop: &Workshop) -> Self {
-        let connect = settings.connect.as_ref();
+    fn of(whose: Whose<'_>, of: &Integration, instance: Option<InstanceArn>, workshop: &Workshop) -> Self {
+        let connect = whose.settings.connect.as_ref();
         // What keeps a connection from being one was told with the reading.
         let opened = connect.zip(instance).and_then(|(connect, instance)| {
-            let connection = connection(connect, instance.clone(), &of.tenant.name, &workshop.aws).ok()?;
+            let connection =
+                connection(connect, instance.clone(), &of.tenant.name, (&workshop.aws, whose.reach)).ok()?;
             Some((connect, instance, Client::new(&connection, &workshop.limiters)))
         });
         let Some((connect, instance, client)) = opened else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
-        warn_if_unreachable(&of.tenant.name, connect, &instance);
+        warn_if_unreachable(&of.tenant.name, connect, &instance, whose.reach);
         let (instance, integration) = (Some(instance), of.id.clone());
         let writes = NotedWrites::new(client, workshop.store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
@@ -281,15 +291,20 @@ impl Contacts {
 const REACHED_WITHIN: Duration = Duration::from_secs(3);
 
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
-fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &InstanceArn) {
+fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &InstanceArn, reach: Reach) {
     let region = &instance.region;
-    let url = connect.endpoint_url.clone().unwrap_or_else(|| format!("https://connect.{region}.amazonaws.com"));
+    // Amazon's own name may lead to a private endpoint of the operator's network.
+    let (url, reach) = match &connect.endpoint_url {
+        Some(url) => (url.clone(), reach),
+        None => (format!("https://connect.{region}.amazonaws.com"), Reach::Everywhere),
+    };
     let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());
     let authority = rest.split('/').next().unwrap_or_default().to_owned();
     let port = if url.starts_with("https") { 443 } else { 80 };
     let address = if authority.contains(':') { authority } else { format!("{authority}:{port}") };
     actix_rt::spawn(async move {
-        let connect = tokio::net::TcpStream::connect(&address);
+        let (host, port) = address.rsplit_once(':').unwrap_or((&address, ""));
+        let connect = reach.connect(host, port.parse().unwrap_or_default());
         if !matches!(tokio::time::timeout(REACHED_WITHIN, connect).await, Ok(Ok(_))) {
             tracing::warn!(
                 tenant = name,

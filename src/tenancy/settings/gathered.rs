@@ -61,6 +61,15 @@ impl Mark {
     }
 }
 
+/// An URL that a document names, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUrl {
+    /// Its path in the document.
+    pub path: String,
+    /// As it is written.
+    pub url: String,
+}
+
 /// Where a reading gathers what it finds.
 pub struct Gathered<'a> {
     around: &'a dyn Surroundings,
@@ -69,13 +78,14 @@ pub struct Gathered<'a> {
     settled: RefCell<Vec<(String, Value)>>,
     literal: RefCell<Vec<String>>,
     deprecated: RefCell<Vec<String>>,
+    urls: RefCell<Vec<NamedUrl>>,
 }
 
 impl<'a> Gathered<'a> {
     /// Nothing yet.
     pub fn new(around: &'a dyn Surroundings) -> Self {
-        let (found, mark, settled, literal, deprecated) = Default::default();
-        Self { around, found, mark, settled, literal, deprecated }
+        let (found, mark, settled, literal, deprecated, urls) = Default::default();
+        Self { around, found, mark, settled, literal, deprecated, urls }
     }
 
     /// A sentence for each old name that the document still uses; they are told once.
@@ -138,6 +148,24 @@ impl<'a> Gathered<'a> {
     /// A field of a form was read as this.
     pub(super) fn was_read_as(&self, path: String, value: Value) {
         self.settled.borrow_mut().push((path, value));
+    }
+
+    /// An URL is asked on behalf of who wrote the document.
+    pub(super) fn names_url(&self, path: String, url: &str) {
+        self.urls.borrow_mut().push(NamedUrl { path, url: url.to_owned() });
+    }
+
+    /// Those that stand in the section of this path.
+    pub(super) fn urls_of(&self, section: &str) -> Vec<NamedUrl> {
+        let urls = self.urls.borrow();
+        let within = |named: &NamedUrl| {
+            let path = match section.is_empty() {
+                true => named.path.as_str(),
+                false => named.path.strip_prefix(section)?.strip_prefix('.')?,
+            };
+            Some(NamedUrl { path: path.to_owned(), url: named.url.clone() })
+        };
+        urls.iter().filter_map(within).collect()
     }
 
     /// A secret stands in the document.

@@ -211,6 +211,8 @@ impl Section<'_> {
         };
         if let Some(why) = &why {
             self.mistake(key, &format!("`{}` {why}", without_user(url)));
+        } else {
+            self.gathered.names_url(self.path_of(key), url);
         }
         why.is_none()
     }

@@ -36,7 +36,7 @@ pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
 pub use flow::FlowSettings;
-pub use gathered::{Alone, Gathered, Mark, Surroundings};
+pub use gathered::{Alone, Gathered, Mark, NamedUrl, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
 pub use parts::{

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::gathered::{Gathered, Mark};
+use super::gathered::{Gathered, Mark, NamedUrl};
 use super::mistake::Part;
 use super::value::{Table, Value};
 use crate::likely::{hint, likely};
@@ -69,6 +69,11 @@ impl<'a> Section<'a> {
     /// The mark of what has been read since it was begun.
     pub fn mark(&self) -> Mark {
         self.gathered.mark()
+    }
+
+    /// The URLs that were read of this section and what stands in it, by their path there.
+    pub fn urls(&self) -> Vec<NamedUrl> {
+        self.gathered.urls_of(&self.path)
     }
 
     /// How many mistakes there are by now, in the whole document.

@@ -10,7 +10,6 @@ use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, Ow
 use crate::number::Number;
 use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name};
 
-use super::Mark;
 use super::connect::{self, ConnectSettings};
 use super::conversation::{self, ConversationSettings};
 use super::flow::{self, FlowSettings};
@@ -19,6 +18,7 @@ use super::records::{self, RecordSettings, RecordingSettings};
 use super::section::Section;
 use super::services::{self, AssistantKind, Ranked, RecognizerKind, Script, SynthesizerKind};
 use super::sip::{self, SipSettings, header_name};
+use super::{Mark, NamedUrl};
 
 /// All that a tenant's document says, with the defaults of what it does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,8 @@ pub struct TenantSettings {
     pub speech_to_text: Vec<Ranked<RecognizerKind>>,
     /// `text_to_speech`, the same.
     pub text_to_speech: Vec<Ranked<SynthesizerKind>>,
+    /// Every URL among these.
+    pub urls: Vec<NamedUrl>,
 }
 
 impl TenantSettings {
@@ -77,7 +79,7 @@ impl TenantSettings {
         let assistant = section.required_section("assistant").map(|s| services::read_assistants(&s));
         let text_to_speech =
             section.required_section("text_to_speech").map(|s| services::read_synthesizers(&s, &language));
-        let settings = Self {
+        let mut settings = Self {
             name: read_name(section),
             numbers: read_numbers(section),
             max_calls: section.number("max_calls", 1..=CALLS_MAX as usize).unwrap_or(100),
@@ -106,7 +108,9 @@ impl TenantSettings {
             speech_to_text,
             text_to_speech: text_to_speech.unwrap_or_default(),
             language,
+            urls: vec![],
         };
+        settings.urls = section.urls();
         settings.tell_of_languages(section);
         let instance_arn = settings.connect.as_ref().map(|connect| connect.instance_arn.as_str());
         flow::tell_of_instance(section, &settings.flow, instance_arn);

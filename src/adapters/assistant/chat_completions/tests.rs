@@ -15,7 +15,7 @@ fn request(input: TurnInput) -> TurnRequest {
 fn settings(url: &str) -> Settings {
     let parameters = json!({"temperature": 0.2, "stream": false}).as_object().cloned().unwrap_or_default();
     Settings {
-        url: format!("{url}/v1/"),
+        url: format!("{url}/v1/").into(),
         model: "m-1".into(),
         api_key: Some("k3y".into()),
         prompt: "You sell bells.".into(),

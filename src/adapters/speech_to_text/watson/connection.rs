@@ -34,21 +34,21 @@ impl Connection {
     pub(super) async fn open(service: &Service, terms: &Terms) -> Result<Self, ServiceFailure> {
         let refused = |why: String| ServiceFailure::Unavailable { why };
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&terms.query).finish();
-        let url = format!("{}/v1/recognize?{query}", service.url);
+        let url = format!("{}/v1/recognize?{query}", service.url.url().replacen("http", "ws", 1));
         let mut request = url.into_client_request().map_err(|_| refused("its URL is none".to_owned()))?;
         if let Some(authentication) = &service.authentication {
             let token = authentication.token().await?;
             let bearer = format!("Bearer {token}").parse().map_err(|_| refused("its token is none".to_owned()))?;
             request.headers_mut().insert("Authorization", bearer);
         }
-        let upgrade = websocket::connect(request, &service.tls, MESSAGE_MAX);
+        let upgrade = websocket::connect(request, service.url.reach(), &service.tls, MESSAGE_MAX);
         let (mut socket, response) = match tokio::time::timeout(CONNECT_MAX, upgrade).await {
             Err(_) => return Err(ServiceFailure::Overdue),
             Ok(Ok(connected)) => connected,
             Ok(Err(Error::Http(response))) => {
                 return Err(refused(format!("the upgrade was refused with status {}", response.status().as_u16())));
             }
-            Ok(Err(_)) => return Err(refused("it cannot be reached".to_owned())),
+            Ok(Err(error)) => return Err(websocket::failure(&error)),
         };
         let transaction = Transaction::of(|name| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
