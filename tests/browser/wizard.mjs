@@ -1,6 +1,6 @@
 // Sets a line up in a real browser, by the keyboard alone: node wizard.mjs PACKAGES CLAIM_LINK PICTURES
 // It asks who started it for what a browser cannot do: a line on standard output (a word and JSON), answered by one on standard input.
-// Every page is looked at by axe-core, in light and dark, at 400 and 1,280 px; what is wrong is told in the last line.
+// Every page is looked at by axe-core, in light and dark, at 400 and 1,280 px, and at 320 px as its narrowest (WCAG 2.2, 1.4.10); what is wrong is told in the last line.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -90,12 +90,12 @@ async function looks(state = "") {
   seen.add(name);
   if (!heading) wrong.push(`${name}: no heading`);
   for (const colorScheme of ["light", "dark"]) {
-    for (const width of [1280, 400, 360]) {
+    for (const width of [1280, 400, 320]) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 900 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       if (wide > width) wrong.push(`${name}: ${wide} px wide at ${width}`);
-      if (width !== 360) await page.screenshot({ path: `${pictures}/${name}_${colorScheme}_${width}.png`, fullPage: true });
+      if (width !== 320) await page.screenshot({ path: `${pictures}/${name}_${colorScheme}_${width}.png`, fullPage: true });
     }
     await page.evaluate(axe);
     const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
