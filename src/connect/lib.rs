@@ -9,6 +9,7 @@ pub mod connection;
 pub mod connection_test;
 pub mod contact;
 pub mod contact_attributes;
+pub mod deployment;
 pub mod flow;
 pub mod handoff;
 pub mod ports;

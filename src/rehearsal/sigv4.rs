@@ -65,6 +65,16 @@ pub(crate) fn key_id(request: &HttpRequest) -> Option<&str> {
     authorization.split_once("Credential=")?.1.split('/').next()
 }
 
+/// Where the Region and the service stand in what a request says it is signed for.
+pub(crate) const REGION: usize = 2;
+pub(crate) const SERVICE: usize = 3;
+
+/// A part of what a request says it is signed for.
+pub(crate) fn scope(request: &HttpRequest, part: usize) -> Option<&str> {
+    let authorization = request.headers().get("authorization")?.to_str().ok()?;
+    authorization.split_once("Credential=")?.1.split('/').nth(part)
+}
+
 /// Checks the signature of a request with a body of this hash.
 pub(crate) fn verify(request: &HttpRequest, hash: &str, scope: &Scope<'_>, now: SystemTime) -> Result<(), Unverified> {
     use Unverified::Mismatch;
@@ -118,7 +128,9 @@ pub(crate) fn verify(request: &HttpRequest, hash: &str, scope: &Scope<'_>, now: 
 
 /// The request as it is signed; none if it lacks a header that it says is.
 fn canonical(request: &HttpRequest, signed: &str, hash: &str) -> Option<String> {
-    let mut canonical = format!("{}\n{}\n{}\n", request.method(), request.path(), request.query_string());
+    let mut query: Vec<&str> = request.query_string().split('&').collect();
+    query.sort_unstable();
+    let mut canonical = format!("{}\n{}\n{}\n", request.method(), request.path(), query.join("&"));
     for name in signed.split(';') {
         let value = request.headers().get(name)?.to_str().ok()?;
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");

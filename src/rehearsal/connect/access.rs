@@ -34,6 +34,8 @@ pub(super) struct Access {
     keys: BTreeMap<String, (AccessKey, BTreeSet<String>)>,
     roles: BTreeMap<String, Role>,
     sessions: BTreeMap<String, (Session, Vec<&'static str>)>,
+    /// The ids of keys that may do everything.
+    administrators: BTreeSet<String>,
     /// The names of sessions, in order.
     pub(super) began: Vec<String>,
 }
@@ -56,14 +58,19 @@ pub(super) struct Session {
 
 impl Access {
     pub(super) fn new(account: &str, key: AccessKey) -> Self {
-        let (roles, sessions) = Default::default();
+        let (roles, sessions, administrators) = Default::default();
         let keys = BTreeMap::from([(key.id.clone(), (key, ACTIONS.map(str::to_owned).into()))]);
-        Self { account: account.to_owned(), keys, roles, sessions, began: vec![] }
+        Self { account: account.to_owned(), keys, roles, sessions, administrators, began: vec![] }
     }
 
     pub(super) fn allow(&mut self, key: AccessKey, actions: &[&str]) {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
         self.keys.insert(key.id.clone(), (key, actions));
+    }
+
+    pub(super) fn add_administrator(&mut self, key: AccessKey) {
+        self.administrators.insert(key.id.clone());
+        self.allow(key, &[]);
     }
 
     pub(super) fn add_role(&mut self, role: Role) {
@@ -85,6 +92,7 @@ impl Access {
 
     pub(super) fn may(&self, id: &str, action: &str) -> bool {
         self.keys.get(id).is_some_and(|(_, actions)| actions.contains(action))
+            || self.administrators.contains(id)
             || self.sessions.get(id).is_some_and(|(_, actions)| actions.contains(&action))
     }
 

@@ -10,6 +10,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::access::No;
+use super::model::Operation;
+use super::provisioning::Place;
 use super::{Misbehaviour, StandIn, Written, sts};
 use crate::sigv4::{self, Unverified};
 
@@ -18,30 +20,44 @@ enum Asked {
     Update,
     Describe,
     AssumeRole,
+    /// That something is set up.
+    Provision(Operation),
 }
 
 impl Asked {
-    fn of(request: &HttpRequest) -> Option<Self> {
+    fn of(request: &HttpRequest, body: &[u8]) -> Option<Self> {
+        let service = sigv4::scope(request, sigv4::SERVICE).unwrap_or_default();
+        if let Some(operation) = Operation::of(service, request, body) {
+            return Some(Self::Provision(operation));
+        }
         match (request.method(), request.path()) {
             (&Method::POST, "/contact/attributes") => Some(Self::Update),
-            (&Method::GET, path) if path.starts_with("/instance/") => Some(Self::Describe),
-            (&Method::POST, "/") => Some(Self::AssumeRole),
+            (&Method::GET, path) if path.starts_with("/instance/") && path.matches('/').count() == 2 => {
+                Some(Self::Describe)
+            }
+            (&Method::POST, "/") if service != "iam" => Some(Self::AssumeRole),
             _ => None,
         }
     }
 
     /// As policies name it.
-    fn action(&self) -> &'static str {
+    fn action(&self) -> String {
         match self {
-            Self::Update => "connect:UpdateContactAttributes",
-            Self::Describe => "connect:DescribeInstance",
-            Self::AssumeRole => "sts:AssumeRole",
+            Self::Update => "connect:UpdateContactAttributes".to_owned(),
+            Self::Describe => "connect:DescribeInstance".to_owned(),
+            Self::AssumeRole => "sts:AssumeRole".to_owned(),
+            Self::Provision(operation) => operation.action(),
         }
+    }
+
+    /// The service that a request is signed for.
+    fn service(&self) -> String {
+        self.action().split(':').next().unwrap_or_default().to_owned()
     }
 }
 
 pub(super) async fn handle(stand_in: Data<StandIn>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let asked = Asked::of(&request);
+    let asked = Asked::of(&request, &body);
     let misbehaviour = stand_in.state().misbehave.pop_front();
     let answer = match misbehaviour {
         Some(Misbehaviour::Refuse(status, kind)) => Err((status, kind, "as rehearsed".to_owned())),
@@ -55,21 +71,25 @@ pub(super) async fn handle(stand_in: Data<StandIn>, request: HttpRequest, body: 
         }
         None => stand_in.answer(asked.as_ref(), &request, &body),
     };
-    let is_sts = matches!(asked, Some(Asked::AssumeRole));
+    let is_xml = match &asked {
+        Some(asked) => ["sts", "iam"].contains(&asked.service().as_str()),
+        None => sigv4::scope(&request, sigv4::SERVICE) == Some("iam"),
+    };
+    let good = if let Some(Asked::Provision(operation)) = &asked { operation.status() } else { 200 };
     let (status, kind, body) = match answer {
-        Ok(body) => (200, None, body),
+        Ok(body) => (good, None, body),
         Err((status, kind, why)) => {
             stand_in.state().refused.push((status, kind.to_owned()));
-            let body = if is_sts { sts::error(kind, &why) } else { json!({ "message": why }).to_string() };
+            let body = if is_xml { sts::error(kind, &why) } else { json!({ "message": why }).to_string() };
             (status, Some(kind), body)
         }
     };
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-    if let Some(kind) = kind.filter(|_| !is_sts) {
+    if let Some(kind) = kind.filter(|_| !is_xml) {
         response.insert_header(("x-amzn-ErrorType", kind));
     }
     let date = actix_web::http::header::HttpDate::from(stand_in.now());
-    let content = if is_sts { "text/xml" } else { "application/json" };
+    let content = if is_xml { "text/xml" } else { "application/json" };
     response.insert_header(("Date", date.to_string())).content_type(content).body(body)
 }
 
@@ -77,7 +97,7 @@ impl StandIn {
     fn answer(&self, asked: Option<&Asked>, request: &HttpRequest, body: &[u8]) -> Result<String, No> {
         let asked = asked.ok_or((404, "UnknownOperationException", "this is not rehearsed".to_owned()))?;
         let caller = self.caller(asked, request, body)?;
-        if !self.state().access.may(&caller, asked.action()) {
+        if !self.state().access.may(&caller, &asked.action()) {
             let who = self.state().access.arn_of(&caller);
             let kind = if let Asked::AssumeRole = asked { "AccessDenied" } else { "AccessDeniedException" };
             return Err((403, kind, format!("User: {who} is not authorized to perform: {}", asked.action())));
@@ -89,6 +109,24 @@ impl StandIn {
                 let now = self.now();
                 sts::assume_role(&mut self.state().access, &caller, body, now)
             }
+            Asked::Provision(operation) => self.provision(*operation, request, body),
+        }
+    }
+
+    fn provision(&self, operation: Operation, request: &HttpRequest, body: &[u8]) -> Result<String, No> {
+        let input = operation.input(request, body).map_err(|why| (400, "InvalidRequestException", why))?;
+        let instance = &self.0.instance;
+        let place = Place {
+            instance_arn: instance.to_string(),
+            instance_id: &instance.instance_id,
+            account: &instance.account,
+            region: &instance.region,
+        };
+        let mut state = self.state();
+        state.provisioning.push(operation.name().to_owned());
+        match operation.action().starts_with("iam:") {
+            true => state.provisioned.carry_out_iam(operation.name(), &input, &instance.account),
+            false => state.provisioned.carry_out(operation.name(), &input, &place).map(|answer| answer.to_string()),
         }
     }
 
@@ -103,9 +141,11 @@ impl StandIn {
             // Who does not sign at all is told so.
             return Err((403, if id.is_empty() { wrong } else { unknown }, why));
         };
-        let service = if is_sts { "sts" } else { "connect" };
-        let region = &self.0.instance.region;
-        let scope = sigv4::Scope { key: &signer.key, token: signer.token.as_deref(), region, service };
+        let service = asked.service();
+        // IAM is one for all Regions and wants its own; to an endpoint of one's own the command line signs for that of its environment.
+        let signed_for = sigv4::scope(request, sigv4::REGION).filter(|_| service == "iam");
+        let region = signed_for.filter(|region| *region == "us-east-1").unwrap_or(&self.0.instance.region);
+        let scope = sigv4::Scope { key: &signer.key, token: signer.token.as_deref(), region, service: &service };
         sigv4::verify(request, &sigv4::hash(body), &scope, now).map_err(|why| match why {
             Unverified::UnknownKey => (403, unknown, why.to_string()),
             _ => (403, wrong, why.to_string()),

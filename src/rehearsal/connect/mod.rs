@@ -1,5 +1,5 @@
 //! A stand-in for Amazon Connect: UpdateContactAttributes and DescribeInstance over HTTP, with contacts that are in a flow,
-//! and STS AssumeRole beside them.
+//! and STS AssumeRole beside them; and what an administrator sets the Amazon side up by (`provisioning.rs`).
 //!
 //! It refuses what the real API refuses: a wrong signature (SigV4, five minutes of skew), keys it does not know, what a
 //! key's policy does not allow, unknown fields, bad names, more than 32,768 bytes, contacts and instances it does not know.
@@ -7,6 +7,9 @@
 
 mod access;
 mod api;
+mod iam;
+mod model;
+mod provisioning;
 mod sts;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +25,7 @@ use crate::serve_http;
 pub use crate::sigv4::AccessKey;
 use access::Access;
 pub use access::{ACTIONS, Role};
+pub use provisioning::{FREE_NUMBER, Provisioned};
 
 /// What the stand-in does wrong next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,9 @@ struct State {
     refused: Vec<(u16, String)>,
     misbehave: VecDeque<Misbehaviour>,
     flow: String,
+    provisioned: Provisioned,
+    /// The names of operations that set something up or looked for it, in order.
+    provisioning: Vec<String>,
 }
 
 impl StandIn {
@@ -78,6 +85,8 @@ impl StandIn {
             refused: vec![],
             misbehave: VecDeque::new(),
             flow: crate::flow::SAMPLE.to_owned(),
+            provisioned: Provisioned::default(),
+            provisioning: vec![],
         };
         Self(Arc::new(Inner { instance, lends, state: Mutex::new(state) }))
     }
@@ -85,6 +94,21 @@ impl StandIn {
     /// From now on this key, whether it is new or known, may do these [`ACTIONS`] and nothing else.
     pub fn allow(&self, key: AccessKey, actions: &[&str]) {
         self.state().access.allow(key, actions);
+    }
+
+    /// From now on this key may do everything, and set up what callers need.
+    pub fn administrator(&self, key: AccessKey) {
+        self.state().access.add_administrator(key);
+    }
+
+    /// What was set up.
+    pub fn provisioned(&self) -> Provisioned {
+        self.state().provisioned.clone()
+    }
+
+    /// By which operations, in order; those that only look are among them.
+    pub fn provisioning(&self) -> Vec<String> {
+        self.state().provisioning.clone()
     }
 
     /// There is a role, in place of one of its name.
