@@ -50,6 +50,8 @@ pub struct SipAddress {
     pub port: u16,
     /// As a Voice Connector calls it: `TCP`, by which it speaks TLS too where its encryption is on.
     pub protocol: &'static str,
+    /// Whether a connector's encryption may be on: calls come by TLS with SRTP then.
+    pub is_encrypted: bool,
     /// What is to be known of it, in sentences.
     pub told: Vec<String>,
 }

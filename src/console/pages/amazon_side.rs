@@ -31,6 +31,8 @@ struct AmazonSidePage {
     /// The path of this page.
     here: String,
     route: Vec<Copied>,
+    /// Whether the Amazon side can be written as code: it is known where calls go.
+    has_code: bool,
     blocks: Vec<Block>,
     steps: Vec<Step>,
     revision: String,
@@ -68,11 +70,27 @@ struct Block {
     values: Vec<Copied>,
 }
 
+/// A file of the Amazon side as code: REST's word for it, its media type and its name.
+type Kind = (&'static str, &'static str, &'static str);
+
+/// All of them, with the paths of their downloads.
+const CODE: [(&str, Kind); 3] = [
+    ("/tenants/{tenant}/integrations/{integration}/deployment/terraform", ("terraform", "text/plain", "bellhop.tf")),
+    (
+        "/tenants/{tenant}/integrations/{integration}/deployment/cloudformation",
+        ("cloudformation", "application/yaml", "bellhop-cloudformation.yaml"),
+    ),
+    ("/tenants/{tenant}/integrations/{integration}/deployment/shell", ("shell", "text/x-shellscript", "bellhop.sh")),
+];
+
 pub(super) fn pages() -> Vec<Page> {
-    vec![
+    let own = [
         Page::new("/tenants/{tenant}/integrations/{integration}/amazon", Role::Viewer, show).sends(send),
         Page::new("/tenants/{tenant}/integrations/{integration}/flow", Role::Viewer, download),
-    ]
+    ];
+    own.into_iter()
+        .chain(CODE.map(|(path, kind)| Page::new(path, Role::Viewer, move |visit| code(visit, kind))))
+        .collect()
 }
 
 /// The flow as a file, to be imported.
@@ -81,6 +99,14 @@ async fn download(visit: Visit) -> Outcome {
     let integration = integration_of(&visit, &tenant).await?;
     let flow = visit.fetch(Inquiry::get(format!("/integrations/{}/flow", text(&integration, "id")))).await?;
     Ok(file(flow, "application/json", "bellhop-flow.json"))
+}
+
+/// All that the page says, as code, as a file.
+async fn code(visit: Visit, (word, media_type, name): Kind) -> Outcome {
+    let tenant = Tenant::of(&visit).await?;
+    let integration = integration_of(&visit, &tenant).await?;
+    let path = format!("/integrations/{}/deployment/{word}", text(&integration, "id"));
+    Ok(file(visit.fetch(Inquiry::get(path)).await?, media_type, name))
 }
 
 async fn show(visit: Visit) -> Outcome {
@@ -107,7 +133,9 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
     };
     let step = |(word, name): (&'static str, &'static str)| Step { word, name, is_done: is_done(word) };
     let serving = visit.get(format!("/integrations/{}/applied", text(&integration, "id"))).await?;
+    let address = visit.get("/sip-address").await?;
     let page = AmazonSidePage {
+        has_code: address["host"].is_string(),
         frame: visit.frame(),
         told: problem.map(Told::from),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
@@ -116,7 +144,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         here: visit.path_below_root(),
         integration: text(&integration, "id"),
         name: text(&integration, "name"),
-        route: route(&visit.get("/sip-address").await?),
+        route: route(&address),
         blocks: blocks(&screen_pop_url(visit.public_url())),
         revision: integration["revision"].to_string(),
         has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),

@@ -10,6 +10,7 @@ mod body;
 mod by_sign_in;
 mod calls;
 mod conditions;
+mod deployments;
 mod documents;
 mod door;
 mod fields;
@@ -136,6 +137,7 @@ fn routes() -> Vec<Route> {
         trials::routes(),
         reached::routes(),
         flows::routes(),
+        deployments::routes(),
     ]
     .into_iter()
     .flatten()

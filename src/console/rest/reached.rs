@@ -19,6 +19,8 @@ struct Address {
     /// As a Voice Connector calls it.
     #[schema(example = "TCP")]
     protocol: &'static str,
+    /// Whether the connector's encryption may be on: calls come by TLS with SRTP then.
+    is_encrypted: bool,
     /// What is to be known of it, in sentences.
     told: Vec<String>,
 }
@@ -28,6 +30,6 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn show(asked: Asked) -> Outcome {
-    let SipAddress { host, port, protocol, told } = asked.ports.reached.sip_address();
-    Ok(Given::one(&Address { host, port, protocol, told }))
+    let SipAddress { host, port, protocol, is_encrypted, told } = asked.ports.reached.sip_address();
+    Ok(Given::one(&Address { host, port, protocol, is_encrypted, told }))
 }

@@ -36,6 +36,7 @@ use crate::ports::{
 use crate::problem::Problem;
 
 mod calls;
+mod deployments;
 mod documents;
 mod frame;
 mod isolation;
@@ -195,7 +196,13 @@ impl File for StandIn {
 
 impl Reached for StandIn {
     fn sip_address(&self) -> SipAddress {
-        SipAddress { host: Some("sip.bellhop.example".into()), port: 5061, protocol: "TCP", told: vec![] }
+        SipAddress {
+            host: Some("sip.bellhop.example".into()),
+            port: 5061,
+            protocol: "TCP",
+            is_encrypted: true,
+            told: vec![],
+        }
     }
 }
 

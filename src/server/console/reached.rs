@@ -44,7 +44,8 @@ impl Reached for ReachedAt {
             of_certificate(&names, vouches_for_itself, host.as_deref())
         }));
         let port = listen.map_or(5061, |listen| listen.address.port());
-        SipAddress { host, port, protocol: "TCP", told }
+        let is_encrypted = listen.is_some_and(|listen| listen.protocol != Protocol::Tcp);
+        SipAddress { host, port, protocol: "TCP", is_encrypted, told }
     }
 }
 

@@ -29,6 +29,24 @@ fn offered(browser: &Browser, name: &str) -> String {
     rest.split('"').next().expect("a value").to_owned()
 }
 
+/// The page of the Amazon side gives all of it as code, filled in, and is there again afterwards.
+async fn is_there_as_code(house: &House, browser: &mut Browser, queue: &str) {
+    let page = browser.path.clone();
+    for (word, file) in
+        [("terraform", "bellhop.tf"), ("cloudformation", "bellhop-cloudformation.yaml"), ("shell", "bellhop.sh")]
+    {
+        let link = browser.links().into_iter().find(|link| link.ends_with(&format!("/deployment/{word}")));
+        browser.opens(house, &link.unwrap_or_else(|| panic!("{word}: {}", browser.text))).await;
+        assert_eq!(browser.status, 200, "{}", browser.text);
+        assert!(browser.headers["content-disposition"].contains(file), "{:?}", browser.headers);
+        for value in [queue, "sip.bellhop.example", "bellhop-Main line", "/loadAgentAppFrame.html?session_history_key"]
+        {
+            assert!(browser.text.contains(value), "{value}: {}", browser.text);
+        }
+        browser.opens(house, &page).await;
+    }
+}
+
 #[actix_web::test]
 async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     let house = House::new().await;
@@ -61,7 +79,7 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     let page = format!("{HERE}/loadAgentAppFrame.html?session_history_key");
     assert!(browser.text.contains(&format!("value=\"{page}\"")), "without its last sign: {}", browser.text);
     assert!(browser.links().iter().any(|link| link.ends_with("/numbers")));
-    let queue = format!("{}/queue/q", ARN.replace("abc", "abd"));
+    let queue: &'static str = format!("{}/queue/q", ARN.replace("abc", "abd")).leak();
     let revision: &'static str = browser.hidden("revision").expect("one").leak();
     let keeps = |queue: &'static str| {
         let url = "https://acme.my.connect.aws/ccp-v2/";
@@ -69,13 +87,14 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     };
     sends(&mut browser, &house, &keeps("arn:aws:connect:eu-west-2:111122223333:instance/other/queue/q")).await;
     assert!(browser.status == 422 && browser.text.contains("is a queue of another instance"), "{}", browser.text);
-    sends(&mut browser, &house, &keeps(queue.leak())).await;
+    sends(&mut browser, &house, &keeps(queue)).await;
     assert!(
         browser.status == 200 && browser.text.contains("value=\"https://acme.my.connect.aws\""),
         "{}",
         browser.text
     );
     assert!(browser.text.contains("name=\"voice_connector\" value=\"done\" checked"), "a tick stays: {}", browser.text);
+    is_there_as_code(&house, &mut browser, queue).await;
     sends(&mut browser, &house, &keeps("")).await;
     assert!(browser.status == 412 && browser.text.contains("changed since"), "an older tab: {}", browser.text);
     browser.opens(&house, &format!("{integrations}/new")).await;
