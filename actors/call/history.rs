@@ -9,8 +9,9 @@ use bellhop_connect::contact_attributes::{Change, ContactAttributes};
 use bellhop_connect::ports::History;
 use bellhop_dialogue::redaction::Redaction;
 use bellhop_dialogue::response::ConnectToAgent;
-use bellhop_dialogue::session_record::SessionRecord;
+use bellhop_dialogue::session_record::{Readers, SessionRecord};
 use bellhop_dialogue::transcript::{Speaker, Transcript};
+use bellhop_tenancy::integration::HistoryReaders;
 
 use super::journal::CUSTOM_DATA;
 use super::supervisor::Call;
@@ -23,11 +24,20 @@ impl Call {
     pub(super) fn history(&self, transfer: &ConnectToAgent, transcript: &Transcript) -> History {
         let age = crate::now() - self.new_call.began;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let integration = &self.new_call.services.integration;
         let record = SessionRecord {
             caller: self.new_call.caller.clone(),
             dialled: self.new_call.dialled.clone(),
             began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
             transcript: transcript.clone(),
+            language: Some(integration.language.clone()),
+            time_zone: integration.time_zone.clone(),
+            integration: Some(integration.id.clone()),
+            call: Some(self.new_call.id.to_string()),
+            readers: match integration.history_readers {
+                HistoryReaders::WhoHasTheKey => Readers::WhoHasTheKey,
+                HistoryReaders::Agents => Readers::Agents,
+            },
             ..SessionRecord::default()
         };
         let (attributes, _) = ContactAttributes::from_custom_data(transfer.custom_data.as_ref());

@@ -122,8 +122,71 @@ pub trait HistoryStore: Send + Sync {
 
 /// Finds session histories, for the page that shows them.
 pub trait FiledHistories: Send + Sync {
-    /// The history filed under a name, unless it has expired.
+    /// The history filed under a name, unless it has expired, or was read as often as it may be and nobody reads it now. It is
+    /// not shown before its read is [counted](Self::count_read).
     fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>>;
+
+    /// Somebody wants to read the history of a name. Reads of all servers are counted together: it is never read more often
+    /// than it may be.
+    fn count_read(&self, name: &FiledAs, by: &Reader) -> Pending<Result<Counted, StoreError>>;
+}
+
+/// How long one read lasts: whoever opens the same history again meanwhile, as a reload does, reads on.
+pub const READ_LASTS: Duration = Duration::from_secs(600);
+/// Most reads that a limit allows.
+pub const READS_MAX: u32 = 1000;
+
+/// Who reads, as far as it matters whether it is the same one: a user, or an address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reader(String);
+
+impl Reader {
+    /// A user, by the identifier.
+    pub fn user(id: &str) -> Self {
+        Self(format!("user {id}"))
+    }
+
+    /// Somebody who has the key, at an address.
+    pub fn at(address: &str) -> Self {
+        Self(format!("at {address}"))
+    }
+
+    /// The text, for the store alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader(redacted)")
+    }
+}
+
+/// What came of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// It is one more.
+    New,
+    /// It is the read that the same reader began a while ago ([`READ_LASTS`]).
+    GoesOn,
+    /// It may be read no more.
+    UsedUp,
+}
+
+/// For how long, and how often, histories may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoriesKept {
+    /// From when they are stored.
+    pub lasts: Duration,
+    /// How often each, up to [`READS_MAX`]; none for any number.
+    pub reads: Option<u32>,
+}
+
+impl From<Duration> for HistoriesKept {
+    fn from(lasts: Duration) -> Self {
+        Self { lasts, reads: None }
+    }
 }
 
 /// A conversation as an agent will read it.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::readable::readable;
 use crate::redaction::Redaction;
 use crate::response::ConnectToAgent;
-use crate::transcript::{Speaker, Transcript};
+use crate::transcript::{Line, Speaker, Transcript};
 
 /// A call's history as it is stored and shown.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,32 @@ pub struct SessionRecord {
     /// `custom_data`, as it goes along: by the attribute's name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub custom_data: BTreeMap<String, String>,
+    /// The language of the conversation, a BCP 47 tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Where the integration's people are, as the time zone database names it; none for UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The integration that the call was for, by its name on the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<String>,
+    /// The call's name in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Who may read it, as the integration had it then.
+    #[serde(default)]
+    pub readers: Readers,
+}
+
+/// Who may read a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readers {
+    /// Whoever has its key.
+    #[default]
+    WhoHasTheKey,
+    /// Who has it, and is signed in as one of the tenant's people.
+    Agents,
 }
 
 impl SessionRecord {
@@ -48,6 +74,11 @@ impl SessionRecord {
         let shown = |text: &str| redaction.apply(readable(text).trim()).into_owned();
         self.custom_data = attributes.map(|(name, value)| (shown(name), shown(value))).collect();
         self
+    }
+
+    /// What the caller typed, in order, with digits masked where that was asked for.
+    pub fn collected(&self) -> impl Iterator<Item = &Line> {
+        self.transcript.lines().iter().filter(|line| line.speaker == Speaker::CallerDigits)
     }
 
     /// The form in the store.
@@ -90,6 +121,21 @@ mod tests {
         let old = r#"{"caller":"+1","dialled":"+2","began_unix_ms":5,"transcript":[]}"#;
         let read = SessionRecord::from_json(old).expect("readable");
         assert_eq!((read.reason, read.custom_data.len()), (None, 0));
+        assert_eq!((read.language, read.time_zone, read.integration, read.call), (None, None, None, None));
+        assert_eq!(read.readers, Readers::WhoHasTheKey);
+    }
+
+    #[test]
+    fn what_a_caller_typed_is_told_in_order_and_as_it_is_shown() {
+        let mut transcript = Transcript::default();
+        transcript.push(Duration::ZERO, Speaker::CallerDigits, "1");
+        transcript.push(Duration::ZERO, Speaker::Caller, "one moment");
+        transcript.caller(Duration::ZERO, Speaker::CallerDigits, "4111111111111111", &Redaction::default());
+        transcript.push(Duration::ZERO, Speaker::CallerDigits, "••••");
+        let record = SessionRecord { transcript, ..SessionRecord::default() };
+        let collected: Vec<&str> = record.collected().map(|line| line.text.as_str()).collect();
+        assert_eq!((collected[0], collected[2]), ("1", "••••"));
+        assert!(!collected[1].contains("41111") && collected.len() == 3, "{collected:?}");
     }
 
     #[test]

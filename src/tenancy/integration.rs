@@ -48,6 +48,10 @@ pub struct Integration {
     pub contact_id_header: Option<String>,
     /// Who may show the agent page in a frame: origins of the `frame-ancestors` policy.
     pub frame_ancestors: Vec<String>,
+    /// Who may read its conversations on that page.
+    pub history_readers: HistoryReaders,
+    /// Where its callers and agents are, as the time zone database names it; none for UTC.
+    pub time_zone: Option<String>,
 }
 
 impl AsRef<Integration> for Integration {
@@ -74,6 +78,16 @@ pub enum Right {
     Confirmed,
     /// The tenant alone: anybody can type a number.
     Claimed,
+}
+
+/// Who may read the conversation of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HistoryReaders {
+    /// Whoever has it: it is a secret, and the contact flow gives it to agents alone.
+    #[default]
+    WhoHasTheKey,
+    /// Who has it, and is signed in as one of the tenant's people.
+    Agents,
 }
 
 /// "Disable the ring that callers hear while the assistant is contacted".

@@ -14,10 +14,9 @@ mod suite;
 mod tenants;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Readiness, RecordWriter, Retention, SoleUse};
-use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoryStore, WriteNotes};
+use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, HistoriesKept, HistoryStore, WriteNotes};
 pub use database::{BUSY_MAX, CannotOpen, Database, WRITE_MAX, can_be_read, file_of, is_postgres};
 pub use spool::SPOOL_BYTES;
 pub use spooled::SpooledStore;
@@ -36,8 +35,8 @@ pub trait Store:
     + Readiness
     + SoleUse
 {
-    /// The histories, those stored by this port kept for so long.
-    fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore>;
+    /// The histories, those stored by this port kept so.
+    fn histories(&self, kept: HistoriesKept) -> Arc<dyn HistoryStore>;
 
     /// The notes of one tenant's writes that are under way.
     fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes>;

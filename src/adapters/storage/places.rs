@@ -16,6 +16,8 @@ use self::postgres::Cluster;
 use super::suite::Place;
 use super::{SqlStore, Store};
 
+const READS_END: &str = "UPDATE session_histories SET read_until_unix = 1 WHERE read_until_unix > 1";
+
 /// A folder of its own with a database in it, gone with this.
 pub(super) struct Folder(PathBuf);
 
@@ -28,6 +30,10 @@ impl Place for Folder {
         let tables = ["session_histories", "call_records", "log_events"];
         let all: String = tables.map(|table| format!("UPDATE {table} SET expires_unix = 1;")).concat();
         sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut self.stranger().await).await.expect("set");
+    }
+
+    async fn let_all_reads_end(&self) {
+        sqlx::raw_sql(READS_END).execute(&mut self.stranger().await).await.expect("set");
     }
 }
 
@@ -89,6 +95,10 @@ impl Place for Tables {
         let tables = ["session_histories", "call_records", "log_events"];
         let all: String = tables.map(|table| format!("UPDATE {table} SET expires_unix = 1;")).concat();
         sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&mut self.stranger().await).await.expect("set");
+    }
+
+    async fn let_all_reads_end(&self) {
+        sqlx::raw_sql(READS_END).execute(&mut self.stranger().await).await.expect("set");
     }
 }
 

@@ -25,12 +25,13 @@ const GIVE_NAME: &str = "INSERT INTO spools (name, replayed) VALUES ($1, 0)";
 const TAKEN: &str = "SELECT count(*), coalesce(sum(octet_length(body)), 0) FROM spooled";
 const APPEND: &str = "INSERT INTO spooled (name, body) VALUES ($1, $2) RETURNING id";
 const FIND: &str = "SELECT body FROM spooled WHERE name = $1 ORDER BY id DESC LIMIT 1";
+const COUNT: &str = "SELECT count(*) FROM spooled WHERE name = $1";
 const NEXT: &str = "SELECT id, body FROM spooled ORDER BY id LIMIT $1";
 const DELETE: &str = "DELETE FROM spooled WHERE id = $1";
 
 /// Every text of this file; SQLite alone has its table.
 #[cfg(test)]
-pub(super) const ALL: [&str; 7] = [NAME, GIVE_NAME, TAKEN, APPEND, FIND, NEXT, DELETE];
+pub(super) const ALL: [&str; 8] = [NAME, GIVE_NAME, TAKEN, APPEND, FIND, COUNT, NEXT, DELETE];
 
 /// An open spool.
 pub(super) struct Spool {
@@ -44,8 +45,8 @@ pub(super) struct Spool {
 
 /// What a spool knows of a key.
 pub(super) enum Known {
-    /// Its history.
-    Filed(History),
+    /// Its history, and how often it may be read.
+    Filed(History, Option<u32>),
     /// That it opens nothing.
     Void,
     /// Nothing: it may be in the database.
@@ -103,7 +104,7 @@ impl Spool {
 
     /// Keeps writes, all or none; the numbers that they got.
     pub(super) async fn keep(&self, writes: Vec<Vec<Deed>>) -> Result<Vec<i64>, Trouble> {
-        let bodies: Vec<(Option<String>, String)> = writes.iter().map(|deeds| (filed_as(deeds), body(deeds))).collect();
+        let bodies: Vec<(Option<String>, String)> = writes.iter().map(|deeds| (name_of(deeds), body(deeds))).collect();
         let bytes: u64 = bodies.iter().map(|(_, body)| body.len() as u64).sum();
         if self.taken().bytes.saturating_add(bytes) > self.room {
             return Err(Trouble::SpoolFull);
@@ -131,11 +132,27 @@ impl Spool {
             return Ok(Known::Nothing);
         };
         Ok(match read(row.text(0)?)?.into_iter().next() {
-            Some(Deed::History { tenant, json, expires_unix, .. }) if expires_unix > unix_now() => {
-                Known::Filed(History { tenant, json })
+            Some(Deed::History { tenant, json, expires_unix, reads, .. }) if expires_unix > unix_now() => {
+                Known::Filed(History { tenant, json }, reads)
             }
             _ => Known::Void,
         })
+    }
+
+    /// How often a history was read since the database is away, and the last reader with the end of that read.
+    pub(super) async fn reads(&self, filed_as: &str) -> Result<(u32, Option<(String, i64)>), Trouble> {
+        let name = name_of_reads(filed_as);
+        let count = self.file.database().fetch_optional(COUNT, args![&name]).await?;
+        let count = count.ok_or(Trouble::NotReadBack)?.integer(0)?;
+        let last = match self.file.database().fetch_optional(FIND, args![&name]).await? {
+            Some(row) => read(row.text(0)?)?.into_iter().next(),
+            None => None,
+        };
+        let last = last.and_then(|deed| match deed {
+            Deed::Read { reader, until_unix, .. } => Some((reader, until_unix)),
+            _ => None,
+        });
+        Ok((u32::try_from(count).unwrap_or(u32::MAX), last))
     }
 
     /// The oldest that it keeps.
@@ -187,12 +204,17 @@ impl Spool {
     }
 }
 
-/// The key that a write is about, if it is about one's history.
-fn filed_as(deeds: &[Deed]) -> Option<String> {
+/// What a write is looked for by: the key, if it is about one's history, or the reads of that.
+fn name_of(deeds: &[Deed]) -> Option<String> {
     match deeds {
         [Deed::History { filed_as, .. } | Deed::Void { filed_as }] => Some(filed_as.clone()),
+        [Deed::Read { filed_as, .. }] => Some(name_of_reads(filed_as)),
         _ => None,
     }
+}
+
+fn name_of_reads(filed_as: &str) -> String {
+    format!("read {filed_as}")
 }
 
 fn body(deeds: &[Deed]) -> String {

@@ -12,6 +12,7 @@
 //! it was written, once: nothing is written past what waits. A spool that is full or fails makes a store that is away fail.
 
 mod handoffs;
+mod reads;
 mod recent;
 mod records;
 mod replaying;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellhop_call::ports::{Claim, NotClaimed, Readiness, SoleUse, Spooled, Written};
-use bellhop_connect::ports::{HistoryStore, WriteNotes};
+use bellhop_connect::ports::{HistoriesKept, HistoryStore, WriteNotes};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
 
@@ -48,6 +49,8 @@ struct Inner {
     spool: Spool,
     recent: Recent,
     away: AtomicBool,
+    /// Who counts a read while the database is away has it: nobody else looks at what is left meanwhile.
+    counting: tokio::sync::Mutex<()>,
     /// Who puts something into the spool has it; who ends the use of the spool has it alone.
     turn: RwLock<()>,
     /// What became of events that were replayed, for whoever writes next.
@@ -77,6 +80,7 @@ impl SpooledStore {
             spool,
             recent: Recent::default(),
             away,
+            counting: tokio::sync::Mutex::default(),
             turn: RwLock::default(),
             told: Mutex::default(),
             replaying: Mutex::default(),
@@ -92,6 +96,15 @@ impl SpooledStore {
         direct: impl Future<Output = Result<T, Trouble>>,
         deeds: impl FnOnce() -> Vec<Vec<Deed>>,
         kept: impl FnOnce(&[i64]) -> T,
+    ) -> Result<T, Trouble> {
+        self.write_or(direct, async { Ok(kept(&self.0.spool.keep(deeds()).await?)) }).await
+    }
+
+    /// Writes to the database, or, while that is away, does something else, which may put things into the spool.
+    async fn write_or<T>(
+        &self,
+        direct: impl Future<Output = Result<T, Trouble>>,
+        otherwise: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let mut direct = Some(direct);
         loop {
@@ -109,7 +122,7 @@ impl SpooledStore {
                 continue;
             }
             self.0.went_away();
-            return Ok(kept(&self.0.spool.keep(deeds()).await?));
+            return otherwise.await;
         }
     }
 }
@@ -131,8 +144,8 @@ impl Inner {
 }
 
 impl Store for SpooledStore {
-    fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore> {
-        Arc::new(Histories::new(self.clone(), time_to_live))
+    fn histories(&self, kept: HistoriesKept) -> Arc<dyn HistoryStore> {
+        Arc::new(Histories::new(self.clone(), kept))
     }
 
     fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes> {

@@ -11,6 +11,7 @@ mod forgetting;
 pub(super) mod histories;
 pub(super) mod in_flight;
 mod lent;
+pub(super) mod reads;
 mod records;
 mod replay;
 mod servers;
@@ -20,10 +21,9 @@ mod usage;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellhop_call::ports::{Answer, Readiness};
-use bellhop_connect::ports::{HistoryStore, StoreError, WriteNotes};
+use bellhop_connect::ports::{HistoriesKept, HistoryStore, StoreError, WriteNotes};
 
 use super::Store;
 use super::database::{CannotOpen, Database, Trouble, args, unix_now, within};
@@ -83,8 +83,8 @@ impl SqlStore {
     }
 
     /// The histories, as what they are made of.
-    pub(super) fn histories_kept(&self, time_to_live: Duration) -> Histories {
-        Histories::new(self.database.clone(), Arc::clone(&self.server), time_to_live)
+    pub(super) fn histories_kept(&self, kept: HistoriesKept) -> Histories {
+        Histories::new(self.database.clone(), Arc::clone(&self.server), kept)
     }
 
     /// The notes of a tenant, as what they are made of.
@@ -102,8 +102,8 @@ impl SqlStore {
 }
 
 impl Store for SqlStore {
-    fn histories(&self, time_to_live: Duration) -> Arc<dyn HistoryStore> {
-        Arc::new(self.histories_kept(time_to_live))
+    fn histories(&self, kept: HistoriesKept) -> Arc<dyn HistoryStore> {
+        Arc::new(self.histories_kept(kept))
     }
 
     fn write_notes(&self, tenant: &str) -> Arc<dyn WriteNotes> {

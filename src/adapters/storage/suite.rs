@@ -12,7 +12,7 @@ use bellhop_call::ports::{
 use bellhop_call::record::{CallRecord, EndReason, Opening};
 use bellhop_connect::SessionHistoryKey;
 use bellhop_connect::handoff::StoreFailed;
-use bellhop_connect::ports::{History, NotedWrite};
+use bellhop_connect::ports::{Counted, HistoriesKept, History, NotedWrite, Reader};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_dialogue::call_facts::CallFacts;
 use serde_json::{Value, json};
@@ -26,6 +26,9 @@ pub(super) trait Place {
 
     /// Everything that is there expires.
     async fn let_all_expire(&self);
+
+    /// Whoever reads a history has read it for as long as one read lasts.
+    async fn let_all_reads_end(&self);
 }
 
 /// Makes a test of each promise, for a kind of place that is made of the test's name.
@@ -34,6 +37,8 @@ macro_rules! promises {
         $crate::storage::suite::promises! { $place:
             what_is_stored_is_found_after_reopening
             what_has_expired_is_gone
+            a_history_is_read_as_often_as_it_may_be_and_a_reload_is_no_read
+            however_many_come_at_once_no_read_is_given_twice
             a_call_is_found_by_each_of_its_names_until_it_expires
             events_wait_in_order_until_they_are_delivered_and_are_never_doubled
             a_caller_is_forgotten_everywhere_and_nobody_else_is
@@ -101,7 +106,7 @@ fn of(tenant: &str) -> Wanted {
 
 pub(super) async fn what_is_stored_is_found_after_reopening(place: &impl Place) {
     {
-        let histories = place.open().await.histories(DAY);
+        let histories = place.open().await.histories(DAY.into());
         histories.store(name(1), history()).await.expect("stored");
         assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed), "a name is used once");
     }
@@ -113,9 +118,50 @@ pub(super) async fn what_is_stored_is_found_after_reopening(place: &impl Place) 
 
 pub(super) async fn what_has_expired_is_gone(place: &impl Place) {
     let store = place.open().await;
-    store.histories(Duration::ZERO).store(name(1), history()).await.expect("stored");
+    store.histories(Duration::ZERO.into()).store(name(1), history()).await.expect("stored");
     assert_eq!(store.find_history(&name(1)).await.expect("answers"), None);
     assert_eq!(store.sweep().await.expect("sweeps").histories, 1);
+}
+
+/// Kept for a day, and so many reads.
+pub(super) fn for_reads(reads: u32) -> HistoriesKept {
+    HistoriesKept { lasts: DAY, reads: Some(reads) }
+}
+
+pub(super) async fn a_history_is_read_as_often_as_it_may_be_and_a_reload_is_no_read(place: &impl Place) {
+    let store = place.open().await;
+    store.histories(for_reads(2)).store(name(1), history()).await.expect("stored");
+    store.histories(DAY.into()).store(name(2), history()).await.expect("stored");
+    let (ann, bob) = (Reader::at("192.0.2.1"), Reader::user("bob"));
+    let read = async |n: u8, by: &Reader| store.count_read(&name(n), by).await.expect("answers");
+    assert_eq!(read(3, &ann).await, Counted::UsedUp, "there is none");
+    assert_eq!(read(1, &ann).await, Counted::New);
+    assert_eq!(read(1, &ann).await, Counted::GoesOn);
+    assert_eq!(read(1, &bob).await, Counted::New);
+    assert_eq!((read(1, &bob).await, read(1, &ann).await), (Counted::GoesOn, Counted::UsedUp));
+    assert!(store.find_history(&name(1)).await.expect("answers").is_some(), "somebody reads it");
+    for by in [&ann, &ann, &bob, &ann] {
+        assert_ne!(read(2, by).await, Counted::UsedUp, "any number");
+    }
+    place.let_all_reads_end().await;
+    assert_eq!(read(1, &bob).await, Counted::UsedUp);
+    assert_eq!(store.find_history(&name(1)).await.expect("answers"), None, "as if it had never been");
+    assert_eq!(read(2, &ann).await, Counted::New);
+    place.let_all_expire().await;
+    assert_eq!(read(2, &ann).await, Counted::UsedUp);
+}
+
+pub(super) async fn however_many_come_at_once_no_read_is_given_twice(place: &impl Place) {
+    let (one, other) = (place.open().await, place.open().await);
+    one.histories(for_reads(3)).store(name(1), history()).await.expect("stored");
+    let reads = (0..16u8).map(|n| {
+        let store = if n % 2 == 0 { &one } else { &other };
+        store.count_read(&name(1), &Reader::at(&n.to_string()))
+    });
+    let counted = futures_util::future::join_all(reads.map(tokio::spawn)).await;
+    let counted: Vec<_> = counted.into_iter().map(|read| read.expect("no panic").expect("answers")).collect();
+    assert_eq!(counted.iter().filter(|counted| **counted == Counted::New).count(), 3, "{counted:?}");
+    assert_eq!(counted.iter().filter(|counted| **counted == Counted::UsedUp).count(), 13, "{counted:?}");
 }
 
 pub(super) async fn a_call_is_found_by_each_of_its_names_until_it_expires(place: &impl Place) {
@@ -156,7 +202,7 @@ pub(super) async fn a_caller_is_forgotten_everywhere_and_nobody_else_is(place: &
     let store = place.open().await;
     let entries = [call("a", "+12065550100", DAY), turn("a", 0), call("b", "+12065550199", DAY), turn("b", 0)];
     store.write(&entries).await.expect("written");
-    let histories = store.histories(DAY);
+    let histories = store.histories(DAY.into());
     for (n, caller) in [(1, "+12065550100"), (2, "+12065550199")] {
         let history = History { tenant: "acme".into(), json: json!({"caller": caller}).to_string() };
         let name = SessionHistoryKey::from_random([n; 20]).filed_as();
@@ -263,7 +309,7 @@ pub(super) async fn a_write_that_was_in_flight_is_found_by_the_next_server_until
 pub(super) async fn a_key_that_was_given_away_is_void_for_the_next_server_unless_it_was_earned(place: &impl Place) {
     {
         let store = place.open().await;
-        let histories = store.histories(DAY);
+        let histories = store.histories(DAY.into());
         for n in [1, 2, 3] {
             histories.lend(name(n), history()).await.expect("stored");
         }

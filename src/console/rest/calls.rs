@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use bellhop_call::ports::{KeptCall, Wanted};
-use bellhop_connect::session_history_key::filed_under;
+use bellhop_connect::ports::{self, Counted};
+use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
 use bellhop_tenancy::access::{Role, Scope};
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{AuditOutcome, NewAuditLine};
@@ -38,6 +39,9 @@ const STILL_THERE: Duration = Duration::from_secs(15);
 const TIES_MAX: u32 = 64;
 /// When a reader may come who found too many.
 const COME_AGAIN: Duration = Duration::from_secs(10);
+
+/// What the audit calls that a conversation was read.
+pub const HISTORY_READ: &str = "session_history.read";
 
 static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
 
@@ -285,10 +289,29 @@ async fn events(asked: Asked) -> Outcome {
 
 async fn history(asked: Asked) -> Outcome {
     let tenant = tenant(&asked).await?;
-    let name = filed_under(asked.name("key")?).ok_or_else(Problem::not_found)?;
+    // What can be no key is looked for all the same, under a name that nobody has.
+    let name = filed_under(asked.name("key")?);
+    let name = name.unwrap_or_else(|| SessionHistoryKey::from_random(rand::random::<[u8; RANDOM_BYTES]>()).filed_as());
     let found = asked.ports.histories.find_history(&name).await.map_err(|error| unavailable(&error))?;
     let theirs = found.filter(|history| tenant.as_ref().is_none_or(|tenant| history.tenant == *tenant));
     let history = theirs.ok_or_else(Problem::not_found)?;
-    let conversation = as_json(&history.json)?;
+    let (conversation, who) = (as_json(&history.json)?, &asked.by.signed_in);
+    let reader = ports::Reader::user(&who.user().map_or_else(|| who.name().to_owned(), |user| user.to_string()));
+    match asked.ports.histories.count_read(&name, &reader).await.map_err(|error| unavailable(&error))? {
+        Counted::UsedUp => return Err(Problem::not_found()),
+        Counted::GoesOn => {}
+        Counted::New => was_read(&asked, &history.tenant, &conversation).await,
+    }
     Ok(Given::one(&History { tenant: history.tenant, conversation }))
+}
+
+/// The audit is told who read a conversation, by the name of its call and never by its key.
+async fn was_read(asked: &Asked, tenant: &str, conversation: &Json) {
+    let of_file = asked.has_name_of_file(tenant).then(|| TenantId::of_file(tenant));
+    let tenant = asked.by.signed_in.scope().tenant().or(of_file);
+    let on = conversation["call"].as_str().map(str::to_owned);
+    let line = NewAuditLine { action: HISTORY_READ.to_owned(), tenant, on, outcome: AuditOutcome::Done };
+    if let Err(error) = asked.ports.store.note(&asked.by, line).await {
+        tracing::warn!(%error, "a conversation was read, and the audit could not be told");
+    }
 }

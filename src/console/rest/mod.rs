@@ -52,6 +52,7 @@ use crate::ports::{File, Judge, LiveCalls, Reached, Reasons, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
+pub use calls::HISTORY_READ;
 use door::House;
 pub(crate) use flows::screen_pop_url;
 pub use inquiry::Inquiry;

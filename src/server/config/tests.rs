@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_actors::services::Codec;
+use bellhop_tenancy::integration::HistoryReaders;
 use bellhop_tenancy::settings::{AssistantKind, BargeIn, ConnectCredentials, RecognizerKind, Script, SynthesizerKind};
 use bellhop_tenancy::transfer_targets::TransferTargets;
 
@@ -500,6 +501,8 @@ fn what_cannot_serve_is_told_before_it_serves() {
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"acme.my.connect.aws\"]", "is not an origin like"),
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://\"]", "is not an origin like"),
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://a;script-src *\"]", "is not an origin like"),
+        ("name = \"acme\"", "name = \"acme\"\ntime_zone = \"London, England\"", "is not a time zone like"),
+        ("name = \"acme\"", "name = \"acme\"\ntime_zone = \"Europe/../London\"", "is not a time zone like"),
     ] {
         let why = one_mistake(&[(from, to)], "");
         assert!(why.contains(told), "{why}");
@@ -770,6 +773,32 @@ fn records_are_kept_for_a_month_unless_told_otherwise() {
     assert_eq!((usual.keep, usual.webhook), (Duration::from_secs(30 * 86_400), None));
     let others = records("[tenants.records]\nkeep_days = 0\nhistory_hours = 2\n");
     assert_eq!((others.keep, others.histories), (Duration::ZERO, Some(Duration::from_secs(7200))));
+}
+
+#[test]
+fn conversations_are_read_by_whoever_has_the_key_any_number_of_times_unless_told_otherwise() {
+    let settings = |more: &str| read(&format!("{GOOD}{more}")).expect("good").tenants[0].settings.records.clone();
+    let usual = settings("");
+    assert_eq!((usual.history_reads, usual.history_readers), (None, HistoryReaders::WhoHasTheKey));
+    let others = settings("[tenants.records]\nhistory_reads = 1\nhistory_sign_in = true\n");
+    assert_eq!((others.history_reads, others.history_readers), (Some(1), HistoryReaders::Agents));
+    for (more, told) in [
+        ("history_reads = 0", "`0` is not a whole number from 1 to 1000"),
+        ("history_reads = 1001", "`1001` is not a whole number from 1 to 1000"),
+        ("history_sign_in = \"yes\"", "history_sign_in"),
+    ] {
+        let why = one_mistake(&[], &format!("[tenants.records]\n{more}\n"));
+        assert!(why.contains(told), "{why}");
+    }
+}
+
+#[test]
+fn a_time_zone_is_one_that_this_machine_knows() {
+    let with = |zone: &str| read(&GOOD.replace("name = \"acme\"", &format!("name = \"acme\"\ntime_zone = \"{zone}\"")));
+    let good = with("Europe/London").expect("good");
+    assert_eq!(targets(&good).integration.time_zone.as_deref(), Some("Europe/London"));
+    let why = with("Europe/Nowhere").expect_err("there is none");
+    assert!(why.len() == 1 && why[0].contains("time_zone: `Europe/Nowhere` is no time zone"), "{why:?}");
 }
 
 #[test]

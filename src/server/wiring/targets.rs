@@ -15,6 +15,7 @@ use bellhop_tenancy::settings::{
     self, BargeIn, ConnectSettings, ConversationSettings, MediaSettings, Mistake, Srtp, TenantSettings,
 };
 use bellhop_tenancy::{Integration, Tenant};
+use jiff::tz::TimeZone;
 
 use super::connections;
 use crate::config::{Aws, Config, Mistakes};
@@ -41,6 +42,13 @@ impl Targets {
         let instance = settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes));
         let mut integration = settings.integration(tenant);
         integration.instance = instance.as_ref().map(InstanceArn::key);
+        if let Some(name) = settings.time_zone.as_deref().filter(|name| TimeZone::get(name).is_err()) {
+            let why = format!(
+                "`{name}` is no time zone that this machine knows, like \"Europe/London\" (Debian has them in `tzdata`)"
+            );
+            mistakes.push(Mistake::of_value("time_zone", why));
+            integration.time_zone = None;
+        }
         let targets = Self {
             integration,
             media: media(&settings.media),

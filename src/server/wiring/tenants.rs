@@ -16,7 +16,7 @@ use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::Store;
 use bellhop_amazon_connect::{Client, Limiters};
 use bellhop_connect::InstanceArn;
-use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, NoContacts};
+use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoriesKept, NoContacts};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::integration::OwnNumber;
 use bellhop_tenancy::settings::{ConnectSettings, TenantSettings, Written};
@@ -232,7 +232,8 @@ impl Workshop {
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
-        let histories = self.store.histories(settings.records.histories.unwrap_or(self.histories));
+        let lasts = settings.records.histories.unwrap_or(self.histories);
+        let histories = self.store.histories(HistoriesKept { lasts, reads: settings.records.history_reads });
         let services = Services {
             integration: Arc::new(targets.integration),
             media: targets.media,

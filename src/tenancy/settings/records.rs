@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::HTTP;
 use super::section::Section;
+use crate::integration::HistoryReaders;
 use crate::secret::Secret;
 
 /// Which recordings of audio are made.
@@ -23,6 +24,10 @@ pub struct RecordSettings {
     pub keep: Duration,
     /// `history_hours`, if they differ from those of the store.
     pub histories: Option<Duration>,
+    /// `history_reads`: how often a history may be read; none for any number.
+    pub history_reads: Option<u32>,
+    /// `history_sign_in`
+    pub history_readers: HistoryReaders,
     /// `webhook`
     pub webhook: Option<RecordsWebhook>,
 }
@@ -45,6 +50,9 @@ pub struct RecordsWebhook {
 /// Longest secret, in characters (the vendor's limit).
 const SECRET_MAX: usize = 1024;
 
+/// Most reads of a history that a limit allows.
+const HISTORY_READS_MAX: usize = 1000;
+
 const DAY: u64 = 24 * 3600;
 
 pub(super) fn read_recording(section: &Section<'_>) -> RecordingSettings {
@@ -58,6 +66,13 @@ pub(super) fn read(section: &Section<'_>) -> RecordSettings {
     let records = RecordSettings {
         keep: Duration::from_secs(section.number("keep_days", 0..=3650).unwrap_or(30) as u64 * DAY),
         histories: section.number("history_hours", 1..=24 * 365).map(|hours| Duration::from_secs(hours as u64 * 3600)),
+        history_reads: section
+            .number("history_reads", 1..=HISTORY_READS_MAX)
+            .and_then(|reads| u32::try_from(reads).ok()),
+        history_readers: match section.flag("history_sign_in") {
+            Some(true) => HistoryReaders::Agents,
+            Some(false) | None => HistoryReaders::WhoHasTheKey,
+        },
         webhook: section.optional_section("webhook").map(|section| read_webhook(&section)),
     };
     section.finish();

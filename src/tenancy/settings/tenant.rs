@@ -20,6 +20,9 @@ use super::services::{self, AssistantKind, Ranked, RecognizerKind, Script, Synth
 use super::sip::{self, SipSettings, header_name};
 use super::{Mark, NamedUrl};
 
+/// Longest name of a time zone, in characters: the database has none of half of it.
+const TIME_ZONE_CHARS_MAX: usize = 64;
+
 /// All that a tenant's document says, with the defaults of what it does not say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TenantSettings {
@@ -43,6 +46,8 @@ pub struct TenantSettings {
     pub contact_id_header: Option<String>,
     /// `frame_ancestors`
     pub frame_ancestors: Vec<String>,
+    /// `time_zone`: a name of the time zone database; none for UTC.
+    pub time_zone: Option<String>,
     /// `sip`
     pub sip: SipSettings,
     /// `media`
@@ -97,6 +102,7 @@ impl TenantSettings {
             },
             contact_id_header: read_header_name(section, "contact_id_header"),
             frame_ancestors: section.list("frame_ancestors", origin).unwrap_or_default(),
+            time_zone: read_time_zone(section),
             sip: sip::read(&section.section("sip")),
             media: media::read(&section.section("media")),
             conversation: conversation::read(&section.section("conversation"), embedded),
@@ -155,6 +161,8 @@ impl TenantSettings {
             server_name: self.sip.server_name.clone(),
             contact_id_header: self.contact_id_header.clone(),
             frame_ancestors: self.frame_ancestors.clone(),
+            history_readers: self.records.history_readers,
+            time_zone: self.time_zone.clone(),
         }
     }
 
@@ -229,6 +237,19 @@ fn read_language(section: &Section<'_>) -> String {
         return "en-US".to_owned();
     }
     language
+}
+
+/// A name of the time zone database as far as it is one by its letters; whoever has the database knows whether it is there.
+fn read_time_zone(section: &Section<'_>) -> Option<String> {
+    let name = section.text("time_zone")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
+    let good = (1..=TIME_ZONE_CHARS_MAX).contains(&name.len())
+        && name.chars().all(plain)
+        && name.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic()));
+    if !good {
+        section.mistake("time_zone", &format!("`{name}` is not a time zone like \"Europe/London\""));
+    }
+    good.then_some(name)
 }
 
 fn read_header_name(section: &Section<'_>, key: &str) -> Option<String> {

@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_usage"),
     migration!(6, "0006_spool"),
     migration!(7, "0007_last_tests"),
+    migration!(8, "0008_reads"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -3,11 +3,10 @@
 //! Invariant: a history is told as stored once it was read back from where it was committed; a key that is void here is not shown,
 //! wherever its history is.
 
-use std::time::Duration;
-
 use bellhop_connect::handoff::StoreFailed;
 use bellhop_connect::ports::{
-    FiledHistories, HandoffsLeftBehind, History, HistoryStore, Note, NotedWrite, Pending, StoreError, WriteNotes,
+    Counted, FiledHistories, HandoffsLeftBehind, HistoriesKept, History, HistoryStore, Note, NotedWrite, Pending,
+    Reader, StoreError, WriteNotes,
 };
 use bellhop_connect::session_history_key::FiledAs;
 
@@ -17,6 +16,7 @@ use crate::storage::spool::Known;
 use crate::storage::sql::deed::Deed;
 use crate::storage::sql::histories::{self, Given, hashed};
 use crate::storage::sql::in_flight::{self, InFlight};
+use crate::storage::sql::reads;
 use crate::storage::sql::spooled_as;
 
 impl FiledHistories for SpooledStore {
@@ -26,7 +26,7 @@ impl FiledHistories for SpooledStore {
             // What is deleted here is in the database by then: so it is looked for here first.
             if this.0.is_away() {
                 match this.0.spool.find(&filed_as).await {
-                    Ok(Known::Filed(history)) => return Ok(Some(history)),
+                    Ok(Known::Filed(history, _)) => return Ok(Some(history)),
                     Ok(Known::Void) => return Ok(None),
                     Ok(Known::Nothing) => {}
                     Err(error) => tracing::error!(%error, "the spool cannot be read"),
@@ -37,6 +37,12 @@ impl FiledHistories for SpooledStore {
             // Of what is not there the database alone can tell.
             found.or_else(|error| this.0.recent.find(&filed_as).map(Some).ok_or(error))
         })
+    }
+
+    fn count_read(&self, name: &FiledAs, by: &Reader) -> Pending<Result<Counted, StoreError>> {
+        let (filed_as, this) = (hashed(name), self.clone());
+        let reader = reads::hashed(&filed_as, by);
+        Box::pin(async move { this.count(&filed_as, &reader).await.map_err(StoreError::from) })
     }
 }
 
@@ -50,7 +56,7 @@ impl HandoffsLeftBehind for SpooledStore {
     }
 }
 
-/// Stores histories that are kept for so long.
+/// Stores histories that are kept so.
 #[derive(Clone)]
 pub(super) struct Histories {
     store: SpooledStore,
@@ -58,8 +64,8 @@ pub(super) struct Histories {
 }
 
 impl Histories {
-    pub(super) fn new(store: SpooledStore, time_to_live: Duration) -> Self {
-        Self { direct: store.0.primary.histories_kept(time_to_live), store }
+    pub(super) fn new(store: SpooledStore, kept: HistoriesKept) -> Self {
+        Self { direct: store.0.primary.histories_kept(kept), store }
     }
 
     async fn insert(self, name: FiledAs, history: History, given: Given) -> Result<(), Trouble> {
@@ -70,12 +76,13 @@ impl Histories {
             json: history.json.clone(),
             expires_unix: self.direct.expires(),
             lent_by: (given == Given::Lent).then(|| self.direct.server().to_owned()),
+            reads: self.direct.reads(),
         };
         let direct = self.direct.insert(&filed_as, &history, given);
         let is_kept = self.store.write_or_keep(async { direct.await.map(|()| false) }, || vec![vec![deed()]], |_| true);
         let is_kept = is_kept.await?;
         if !is_kept {
-            self.store.0.recent.keep(&filed_as, &history);
+            self.store.0.recent.keep(&filed_as, &history, self.direct.reads());
         } else if matches!(self.store.0.spool.find(&filed_as).await?, Known::Nothing) {
             // It may be in the database by now.
             let found = self.store.0.primary.find_history(&name).await;

@@ -23,15 +23,32 @@ pub(super) struct Recent(Mutex<Kept>);
 struct Kept {
     bytes: usize,
     /// The oldest first.
-    all: VecDeque<(Instant, String, History)>,
+    all: VecDeque<One>,
+}
+
+struct One {
+    since: Instant,
+    filed_as: String,
+    history: History,
+    reads: Reads,
+}
+
+/// How a history may be read, as far as this server knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// How often it may still be; none for any number.
+    pub(super) left: Option<u32>,
+    /// Who read it last, as it is kept, and until when that read lasts, in seconds since 1970.
+    pub(super) last: Option<(String, i64)>,
 }
 
 impl Recent {
     /// The database has one.
-    pub(super) fn keep(&self, filed_as: &str, history: &History) {
+    pub(super) fn keep(&self, filed_as: &str, history: &History, left: Option<u32>) {
         let mut kept = self.kept();
         kept.bytes += history.json.len();
-        kept.all.push_back((Instant::now(), filed_as.to_owned(), history.clone()));
+        let (since, filed_as, reads) = (Instant::now(), filed_as.to_owned(), Reads { left, last: None });
+        kept.all.push_back(One { since, filed_as, history: history.clone(), reads });
         while kept.bytes > BYTES_MAX {
             kept.drop_oldest();
         }
@@ -40,11 +57,24 @@ impl Recent {
     /// One is not shown any more.
     pub(super) fn forget(&self, filed_as: &str) {
         let Kept { bytes, all } = &mut *self.kept();
-        all.retain(|(_, of, history)| {
-            let stays = of != filed_as;
-            *bytes -= if stays { 0 } else { history.json.len() };
+        all.retain(|one| {
+            let stays = one.filed_as != filed_as;
+            *bytes -= if stays { 0 } else { one.history.json.len() };
             stays
         });
+    }
+
+    /// One was read.
+    pub(super) fn read(&self, filed_as: &str, reader: &str, until_unix: i64) {
+        for one in self.kept().all.iter_mut().filter(|one| one.filed_as == filed_as) {
+            one.reads.left = one.reads.left.map(|left| left.saturating_sub(1));
+            one.reads.last = Some((reader.to_owned(), until_unix));
+        }
+    }
+
+    /// How one of them may be read.
+    pub(super) fn reads(&self, filed_as: &str) -> Option<Reads> {
+        self.kept().all.iter().find(|one| one.filed_as == filed_as).map(|one| one.reads.clone())
     }
 
     /// None is shown any more.
@@ -54,13 +84,13 @@ impl Recent {
 
     /// One of them.
     pub(super) fn find(&self, filed_as: &str) -> Option<History> {
-        self.kept().all.iter().find(|(_, of, _)| of == filed_as).map(|(_, _, history)| history.clone())
+        self.kept().all.iter().find(|one| one.filed_as == filed_as).map(|one| one.history.clone())
     }
 
     /// Without those whose time is over.
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while kept.all.front().is_some_and(|(since, ..)| since.elapsed() >= KEPT_FOR) {
+        while kept.all.front().is_some_and(|one| one.since.elapsed() >= KEPT_FOR) {
             kept.drop_oldest();
         }
         kept
@@ -69,7 +99,7 @@ impl Recent {
 
 impl Kept {
     fn drop_oldest(&mut self) {
-        self.bytes -= self.all.pop_front().map_or(0, |(_, _, history)| history.json.len());
+        self.bytes -= self.all.pop_front().map_or(0, |one| one.history.json.len());
     }
 }
 
@@ -88,21 +118,21 @@ mod tests {
             let kept = recent.kept();
             (kept.bytes, kept.all.len())
         };
-        recent.keep("a", &history(10));
-        recent.keep("b", &history(10));
+        recent.keep("a", &history(10), None);
+        recent.keep("b", &history(10), None);
         recent.forget("a");
         assert_eq!((recent.find("a"), recent.find("b")), (None, Some(history(10))));
         tokio::time::advance(KEPT_FOR - Duration::from_secs(1)).await;
-        recent.keep("c", &history(20));
+        recent.keep("c", &history(20), None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!((recent.find("b"), recent.find("c")), (None, Some(history(20))));
-        recent.keep("d", &history(BYTES_MAX - 20));
+        recent.keep("d", &history(BYTES_MAX - 20), None);
         assert!(recent.find("c").is_some());
-        recent.keep("e", &history(1));
+        recent.keep("e", &history(1), None);
         assert_eq!((recent.find("c"), room()), (None, (BYTES_MAX - 19, 2)));
-        recent.keep("f", &history(BYTES_MAX + 1));
+        recent.keep("f", &history(BYTES_MAX + 1), None);
         assert_eq!(room(), (0, 0), "one that is too long is not kept");
-        recent.keep("g", &history(1));
+        recent.keep("g", &history(1), None);
         recent.forget_all();
         assert_eq!((recent.find("g"), room()), (None, (0, 0)));
     }

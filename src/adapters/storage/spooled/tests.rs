@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicU32;
 
 use bellhop_call::ports::{CallRecords, Change, Entry, LogEvents, RecordWriter, Retention};
 use bellhop_connect::handoff::StoreFailed;
-use bellhop_connect::ports::{FiledHistories, History, Note, NotedWrite};
+use bellhop_connect::ports::{Counted, FiledHistories, History, Note, NotedWrite, Reader};
 use sqlx::Row;
 
 use super::*;
 use crate::storage::places::{Folder, Tables};
 use crate::storage::sql::histories::hashed;
-use crate::storage::suite::{DAY, Place, call, history, later, name, promises, turn};
+use crate::storage::suite::{DAY, Place, call, for_reads, history, later, name, promises, turn};
 
 /// A database, and spools beside it.
 struct Beside {
@@ -32,6 +32,10 @@ impl Place for Beside {
 
     async fn let_all_expire(&self) {
         self.tables.let_all_expire().await;
+    }
+
+    async fn let_all_reads_end(&self) {
+        self.tables.let_all_reads_end().await;
     }
 }
 
@@ -76,7 +80,7 @@ async fn is_back(store: &SpooledStore) {
 
 fn stored(n: u8) -> Vec<Deed> {
     let History { tenant, json } = history();
-    vec![Deed::History { filed_as: hashed(&name(n)), tenant, json, expires_unix: i64::MAX, lent_by: None }]
+    vec![Deed::History { filed_as: hashed(&name(n)), tenant, json, expires_unix: i64::MAX, lent_by: None, reads: None }]
 }
 
 /// How many calls there were, as usage tells.
@@ -95,11 +99,11 @@ async fn events(store: &SpooledStore) -> Vec<String> {
 async fn what_is_written_while_the_database_is_away_is_found_and_is_there_once_when_it_is_back() {
     let place = Beside::apart("outage");
     let (store, other) = (place.store("").await, place.store("other").await);
-    let histories = store.histories(DAY);
+    let histories = store.histories(DAY.into());
     for n in [1, 7] {
         histories.lend(name(n), history()).await.expect("stored");
     }
-    other.histories(DAY).store(name(6), history()).await.expect("stored");
+    other.histories(DAY.into()).store(name(6), history()).await.expect("stored");
     store.write(&[turn("a", 0)]).await.expect("written");
     assert!(store.is_ready().await && store.spooled().is_none());
     place.tables.cluster.stop();
@@ -137,6 +141,30 @@ async fn what_is_written_while_the_database_is_away_is_found_and_is_there_once_w
 }
 
 #[tokio::test]
+async fn reads_are_counted_while_the_database_is_away_and_it_is_told_of_them() {
+    let place = Beside::apart("reads");
+    let store = place.store("").await;
+    let histories = store.histories(for_reads(2));
+    histories.store(name(1), history()).await.expect("stored");
+    let (ann, bob, eve) = (Reader::at("a"), Reader::at("b"), Reader::at("e"));
+    let read = async |n: u8, by: &Reader| store.count_read(&name(n), by).await.expect("answers");
+    assert_eq!(read(1, &ann).await, Counted::New, "the database counts it");
+    place.tables.cluster.stop();
+    histories.store(name(2), history()).await.expect("stored");
+    for n in [1, 2] {
+        assert_eq!(read(n, &ann).await, if n == 1 { Counted::GoesOn } else { Counted::New });
+        assert_eq!(read(n, &bob).await, Counted::New, "{n}");
+        assert_eq!((read(n, &bob).await, read(n, &eve).await), (Counted::GoesOn, Counted::UsedUp), "{n}");
+    }
+    assert!(store.count_read(&name(3), &eve).await.is_err(), "nobody knows");
+    place.tables.cluster.start();
+    is_back(&store).await;
+    let left = place.number("SELECT CAST(sum(reads_left) AS BIGINT) FROM session_histories").await;
+    assert_eq!(left, 0);
+    assert_eq!((read(2, &bob).await, read(2, &eve).await), (Counted::GoesOn, Counted::UsedUp));
+}
+
+#[tokio::test]
 async fn a_spool_that_is_full_or_fails_makes_things_as_they_are_without_one() {
     let place = Beside::apart("full");
     let small = SpooledStore::with_room(place.tables.store().await, &place.spool("-small"), 10).await.expect("opens");
@@ -147,7 +175,7 @@ async fn a_spool_that_is_full_or_fails_makes_things_as_they_are_without_one() {
         if breaks {
             std::fs::remove_dir_all(&folder).expect("gone");
         }
-        let (histories, notes) = (store.histories(DAY), store.write_notes("acme"));
+        let (histories, notes) = (store.histories(DAY.into()), store.write_notes("acme"));
         assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
         let write = NotedWrite { contact_id: "c1".into(), names: vec!["topic".into()] };
         assert!(notes.note(write).await.is_err());
@@ -157,7 +185,7 @@ async fn a_spool_that_is_full_or_fails_makes_things_as_they_are_without_one() {
     place.tables.cluster.start();
     for (n, store) in [(1, &small), (2, &failing)] {
         is_back(store).await;
-        store.histories(DAY).store(name(n), history()).await.expect("stored");
+        store.histories(DAY.into()).store(name(n), history()).await.expect("stored");
     }
 }
 

@@ -24,8 +24,12 @@ const INSTEAD: &str = "INSERT INTO call_records
         timeline = excluded.timeline";
 const EVENT: &str = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix)
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-const HISTORY: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING";
+const HISTORY: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix, reads_left)
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+/// It was read already: of what is not left nothing is taken.
+const READ: &str = "UPDATE session_histories SET reader = $2, read_until_unix = $3,
+        reads_left = CASE WHEN reads_left > 0 THEN reads_left - 1 ELSE reads_left END
+    WHERE filed_as = $1";
 const LENT: &str = "INSERT INTO lent_histories (filed_as, server) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const EARNED: &str = "DELETE FROM lent_histories WHERE filed_as = $1";
 const VOID: &str = "DELETE FROM session_histories WHERE filed_as = $1";
@@ -37,7 +41,7 @@ const SETTLED: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND contac
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 14] = [
+pub(super) const ALL: [&str; 15] = [
     BEGAN,
     RECORDED,
     OVER,
@@ -45,6 +49,7 @@ pub(super) const ALL: [&str; 14] = [
     INSTEAD,
     EVENT,
     HISTORY,
+    READ,
     LENT,
     EARNED,
     VOID,
@@ -91,7 +96,18 @@ pub(in crate::storage) enum Deed {
         expires_unix: i64,
     },
     /// A history is stored, and perhaps its key given away by a server.
-    History { filed_as: String, tenant: String, json: String, expires_unix: i64, lent_by: Option<String> },
+    History {
+        filed_as: String,
+        tenant: String,
+        json: String,
+        expires_unix: i64,
+        lent_by: Option<String>,
+        /// How often it may be read; a spool of a former program knows no limits.
+        #[serde(default)]
+        reads: Option<u32>,
+    },
+    /// It was read, until then, by a reader as it is kept.
+    Read { filed_as: String, reader: String, until_unix: i64 },
     /// What the key was given away for has come about.
     Earned { filed_as: String },
     /// The key opens nothing any more.
@@ -158,11 +174,15 @@ impl Deed {
                 let row = args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix];
                 transaction.execute(EVENT, row).await?
             }
-            Self::History { filed_as, tenant, json, expires_unix, lent_by } => {
+            Self::History { filed_as, tenant, json, expires_unix, lent_by, reads } => {
                 if let Some(server) = lent_by {
                     transaction.execute(LENT, args![filed_as, server]).await?;
                 }
-                transaction.execute(HISTORY, args![filed_as, tenant, json, *expires_unix]).await?
+                let reads = reads.map(i64::from);
+                transaction.execute(HISTORY, args![filed_as, tenant, json, *expires_unix, reads]).await?
+            }
+            Self::Read { filed_as, reader, until_unix } => {
+                transaction.execute(READ, args![filed_as, reader, *until_unix]).await?
             }
             Self::Earned { filed_as } => transaction.execute(EARNED, args![filed_as]).await?,
             Self::Void { filed_as } => transaction.execute(VOID, args![filed_as]).await?,

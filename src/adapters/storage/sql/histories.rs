@@ -4,18 +4,22 @@
 //! has a note of it in the same transaction (`lent.rs`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellhop_connect::handoff::StoreFailed;
-use bellhop_connect::ports::{FiledHistories, History, HistoryStore, Pending, StoreError};
+use bellhop_connect::ports::{
+    Counted, FiledHistories, HistoriesKept, History, HistoryStore, Pending, Reader, StoreError,
+};
 use bellhop_connect::session_history_key::FiledAs;
 use sha2::{Digest, Sha256};
 
 use super::deed::Deed;
-use super::{Database, SqlStore, Trouble, answer, args, lent, unix_now, within};
+use super::{Database, SqlStore, Trouble, answer, args, lent, reads, unix_now, within};
 
-const FIND: &str = "SELECT tenant, json FROM session_histories WHERE filed_as = $1 AND expires_unix > $2";
-const INSERT: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix) VALUES ($1, $2, $3, $4)";
+/// What was read as often as it may be is looked for as what never was; only while somebody reads it, it is there.
+const FIND: &str = "SELECT tenant, json FROM session_histories WHERE filed_as = $1 AND expires_unix > $2
+    AND (reads_left IS NULL OR reads_left > 0 OR read_until_unix > $2)";
+const INSERT: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix, reads_left)
+    VALUES ($1, $2, $3, $4, $5)";
 const IS_THERE: &str = "SELECT 1 FROM session_histories WHERE filed_as = $1";
 
 /// Every text of this file.
@@ -30,19 +34,25 @@ impl FiledHistories for SqlStore {
             row.map(|row| Ok(History { tenant: row.text(0)?.to_owned(), json: row.text(1)?.to_owned() })).transpose()
         })
     }
+
+    fn count_read(&self, name: &FiledAs, by: &Reader) -> Pending<Result<Counted, StoreError>> {
+        let (filed_as, this) = (hashed(name), self.clone());
+        let reader = reads::hashed(&filed_as, by);
+        answer(async move { this.count_one(&filed_as, &reader).await })
+    }
 }
 
-/// Stores histories that are kept for so long.
+/// Stores histories that are kept so.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct Histories {
     database: Database,
     server: Arc<str>,
-    time_to_live: Duration,
+    kept: HistoriesKept,
 }
 
 impl Histories {
-    pub(super) fn new(database: Database, server: Arc<str>, time_to_live: Duration) -> Self {
-        Self { database, server, time_to_live }
+    pub(super) fn new(database: Database, server: Arc<str>, kept: HistoriesKept) -> Self {
+        Self { database, server, kept }
     }
 
     /// Stores a history under the hash of its name, and looks whether it is there.
@@ -56,7 +66,8 @@ impl Histories {
         if given == Given::Lent {
             lent::note(&mut transaction, filed_as, &self.server).await?;
         }
-        transaction.execute(INSERT, args![filed_as, &history.tenant, &history.json, self.expires()]).await?;
+        let reads = self.kept.reads.map(i64::from);
+        transaction.execute(INSERT, args![filed_as, &history.tenant, &history.json, self.expires(), reads]).await?;
         transaction.commit().await?;
         // The page reads by another connection: what that one does not see, no agent would.
         match self.database.fetch_optional(IS_THERE, args![filed_as]).await? {
@@ -67,7 +78,12 @@ impl Histories {
 
     /// When what is stored now expires, in seconds since 1970.
     pub(in crate::storage) fn expires(&self) -> i64 {
-        unix_now().saturating_add_unsigned(self.time_to_live.as_secs())
+        unix_now().saturating_add_unsigned(self.kept.lasts.as_secs())
+    }
+
+    /// How often what is stored now may be read.
+    pub(in crate::storage) fn reads(&self) -> Option<u32> {
+        self.kept.reads
     }
 
     /// The server whose notes these are.

@@ -1,6 +1,6 @@
 //! The database as a file: what every store promises, and what is left when the disk says no.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bellhop_call::ports::{Change, Entry, LogEvents, RecordWriter, Retention};
 use bellhop_connect::handoff::StoreFailed;
@@ -53,7 +53,7 @@ async fn a_database_that_is_only_asked_is_never_made() {
 async fn after_a_full_disk_what_is_stored_is_committed() {
     let place = Folder::new("full");
     let database = place.database().await;
-    let (records, histories) = (&database, database.histories(DAY));
+    let (records, histories) = (&database, database.histories(DAY.into()));
     fill(&database).await;
     let many: Vec<Entry> = (0..200).map(|n| turn("a", n)).collect();
     assert!(records.write(&many).await.is_err_and(|why| why.may_pass()), "full");
@@ -79,7 +79,7 @@ async fn a_read_only_disk_is_told_and_nothing_is_left_of_it_afterwards() {
         .sqlite()
         .maintain(async |connection| sqlx::raw_sql("PRAGMA query_only = ON").execute(connection).await.map(drop));
     read_only.await.expect("set");
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
     histories.store(name(1), history()).await.expect("stored");
     assert_eq!(database.find_history(&name(1)).await.expect("answers"), Some(history()));
@@ -93,7 +93,7 @@ async fn a_history_that_was_dropped_half_way_leaves_no_transaction_open() {
     let database = place.database().await;
     let mut stranger = place.stranger().await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut stranger).await.expect("locked");
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     let storing = histories.store(name(1), history());
     assert!(tokio::time::timeout(Duration::from_millis(50), storing).await.is_err(), "locked");
     sqlx::raw_sql("ROLLBACK").execute(&mut stranger).await.expect("free");
@@ -120,7 +120,7 @@ async fn a_locked_database_is_told_in_time_and_stores_again_once_it_is_free() {
     let mut stranger = place.stranger().await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut stranger).await.expect("locked");
     let began = Instant::now();
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
     assert!(began.elapsed() <= WRITE_MAX + Duration::from_secs(1));
     assert!(!database.is_ready().await, "nothing can be stored");
@@ -134,7 +134,7 @@ async fn a_locked_database_is_told_in_time_and_stores_again_once_it_is_free() {
 async fn a_database_that_was_deleted_or_replaced_is_opened_anew() {
     let place = Folder::new("replaced");
     let database = place.database().await;
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     histories.store(name(1), history()).await.expect("stored");
     for suffix in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(place.file(suffix));
@@ -156,7 +156,7 @@ async fn a_database_that_was_deleted_or_replaced_is_opened_anew() {
 async fn a_log_that_was_deleted_loses_no_later_history() {
     let place = Folder::new("log");
     let database = place.database().await;
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     histories.store(name(1), history()).await.expect("stored");
     std::fs::remove_file(place.file("-wal")).expect("there");
     histories.store(name(2), history()).await.expect("stored");
@@ -178,7 +178,7 @@ async fn what_was_forgotten_or_has_expired_lies_nowhere_on_the_disk() {
     }
     let history =
         History { tenant: "acme".into(), json: json!({"caller": "+12065550100", "a": "secret history"}).to_string() };
-    database.histories(DAY).store(name(1), history).await.expect("stored");
+    database.histories(DAY.into()).store(name(1), history).await.expect("stored");
     assert!(place.holds("secret words of s-forgotten") && place.holds("secret history"));
     assert!(records.forget("12065550100", None).await.expect("answers").log_emptied);
     for gone in ["secret words of s-forgotten", "secret history", "c-s-forgotten", "+12065550100"] {
@@ -225,7 +225,7 @@ async fn a_database_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let place = Folder::new("private");
     let database = place.database().await;
-    database.histories(DAY).store(name(1), history()).await.expect("stored");
+    database.histories(DAY.into()).store(name(1), history()).await.expect("stored");
     for suffix in ["", "-wal", "-shm"] {
         let mode = std::fs::metadata(place.file(suffix)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "bellhop.db{suffix}");
@@ -246,7 +246,7 @@ async fn every_text_is_understood() {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let all: [&[&'static str]; 12] = [
+    let all: [&[&'static str]; 13] = [
         &ALL,
         &deed::ALL,
         &events::ALL,
@@ -254,6 +254,7 @@ fn every_text() -> Vec<&'static str> {
         &histories::ALL,
         &in_flight::ALL,
         &lent::ALL,
+        &reads::ALL,
         &records::ALL,
         &replay::ALL,
         &servers::ALL,

@@ -95,6 +95,31 @@ async fn a_conversation_is_its_tenants_agents() {
 }
 
 #[actix_web::test]
+async fn each_read_of_a_conversation_is_counted_and_audited_by_its_call_and_never_by_its_key() {
+    let house = House::new().await;
+    let key = SessionHistoryKey::from_random([7; 20]);
+    let name = key.filed_as().expose().to_owned();
+    let json =
+        "{\"caller\":\"+1\",\"dialled\":\"+2\",\"began_unix_ms\":5,\"transcript\":[],\"call\":\"c-7\"}".to_owned();
+    let history = History { tenant: "acme".into(), json };
+    house.calls.conversations.lock().expect("no panic").push((key.filed_as(), history));
+    let path = format!("/session-history/{name}");
+    assert_eq!(house.get("stranger", &path).await.status, 404, "who may not read it uses nothing up");
+    for (who, status) in [("agent", 200), ("viewer", 200), ("admin", 404), ("agent", 404)] {
+        let answer = house.get(who, &path).await;
+        assert_eq!(answer.status, status, "{who}");
+        if status == 404 {
+            assert_eq!(answer.body, house.get(who, "/session-history/x").await.body, "as if it had never been");
+        }
+    }
+    let audit = house.get("admin", "/audit").await;
+    let lines = audit.body["items"].as_array().expect("a list").iter();
+    let read: Vec<_> = lines.filter(|line| line["action"] == "session_history.read").map(|line| &line["on"]).collect();
+    assert_eq!(read, [&json!("c-7"), &json!("c-7")]);
+    assert!(!audit.text.contains(&name), "{}", audit.text);
+}
+
+#[actix_web::test]
 async fn a_refusal_is_told_to_whose_number_it_was() {
     let house = House::new().await;
     let refusal = |tenants: Vec<TenantId>, reason: &str| NewRefusal {

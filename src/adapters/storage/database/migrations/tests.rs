@@ -17,7 +17,7 @@ use crate::storage::suite::{DAY, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 7] = [
+const RELEASED: [(&str, &str); 8] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -45,6 +45,10 @@ const RELEASED: [(&str, &str); 7] = [
     (
         "2b5eb7e687ccbac2449285335f4898fe33809eb9eea58a329eaa6953d92efdbc",
         "1087a46e428895824e82146e682f0300b1d5feb9bdc533b1abfb94db56699fd4",
+    ),
+    (
+        "2cb0a7b0047ed6507a82cdadf1ca67a882e606e5875a6e6ca43154f626a856c3",
+        "3c66badd22a058411b50585a6ff4c577a841283de96f1ddef14fcc0efcf90397",
     ),
 ];
 
@@ -151,7 +155,7 @@ async fn keeps_what_it_has(place: &Folder) {
     let write = NotedWrite { contact_id: "contact".into(), names: vec!["topic".into(), "SessionHistoryKey".into()] };
     assert_eq!(left, [write]);
     assert_eq!(database.void_lent().await.expect("answers"), 1, "the triggers and notes are in force");
-    database.histories(DAY).store(name(3), history()).await.expect("stored");
+    database.histories(DAY.into()).store(name(3), history()).await.expect("stored");
 }
 
 /// As programs before the versions made it: some tables, and no number.
@@ -170,7 +174,7 @@ async fn a_database_without_a_version_is_given_its_shape_and_keeps_what_it_has()
     former.close().await.expect("closed");
     let database = place.database().await;
     assert_eq!(database.due("acme", later(), 9).await.expect("answers").len(), 1);
-    database.histories(DAY).store(name(1), history()).await.expect("stored");
+    database.histories(DAY.into()).store(name(1), history()).await.expect("stored");
     let mut stranger = place.stranger().await;
     let spool =
         sqlx::query("SELECT events, bytes FROM log_spools WHERE tenant = 'acme'").fetch_one(&mut stranger).await;

@@ -39,7 +39,7 @@ async fn after_a_statement_that_failed_what_is_stored_outlives_the_process_and_w
     for how in FAILURES {
         let place = Folder::new(&format!("failed-{how}"));
         let database = place.database().await;
-        let (records, histories) = (&database, database.histories(DAY));
+        let (records, histories) = (&database, database.histories(DAY.into()));
         break_turn_13(&database, how).await;
         let turns: Vec<Entry> = (10..15).map(|n| turn("a", n)).collect();
         records.write(&turns).await.expect_err("turn 13 fails");
@@ -59,7 +59,7 @@ async fn after_a_statement_that_failed_what_is_stored_outlives_the_process_and_w
 async fn what_a_failed_transaction_began_is_committed_by_no_later_one() {
     let place = Folder::new("begun");
     let database = place.database().await;
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     histories.store(name(1), history()).await.expect("stored");
     assert_eq!(histories.lend(name(1), history()).await, Err(StoreFailed), "a name is used once");
     histories.store(name(2), history()).await.expect("stored");
@@ -74,10 +74,10 @@ async fn what_a_failed_transaction_began_is_committed_by_no_later_one() {
 async fn what_is_told_as_written_is_in_the_files_by_then() {
     let place = Folder::new("told");
     let database = place.database().await;
-    database.histories(DAY).store(name(1), history()).await.expect("stored");
+    database.histories(DAY.into()).store(name(1), history()).await.expect("stored");
     let (_copy, found) = as_if_killed(&place).await;
     assert!(found.find_history(&name(1)).await.expect("answers").is_some());
-    database.histories(DAY).void(name(1)).await.expect("made void");
+    database.histories(DAY.into()).void(name(1)).await.expect("made void");
     let (_copy, found) = as_if_killed(&place).await;
     assert!(found.find_history(&name(1)).await.expect("answers").is_none());
     let write = NotedWrite { contact_id: "c".into(), names: vec!["topic".into()] };
@@ -114,7 +114,7 @@ async fn what_cannot_be_read_back_is_not_told_as_stored() {
         .sqlite()
         .maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
     made.await.expect("made");
-    let histories = database.histories(DAY);
+    let histories = database.histories(DAY.into());
     assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
     assert_eq!(histories.lend(name(2), history()).await, Err(StoreFailed));
 }
@@ -128,7 +128,7 @@ async fn what_was_committed_into_a_file_without_a_name_is_not_told_as_written() 
         let transaction = database.database.sqlite().begin().await.expect("begun");
         std::fs::remove_file(place.file(suffix)).expect("there");
         assert!(matches!(transaction.commit().await, Err(Trouble::Replaced)), "bellhop.db{suffix}");
-        database.histories(DAY).store(name(1), history()).await.expect("stored");
+        database.histories(DAY.into()).store(name(1), history()).await.expect("stored");
         let found = place.database().await.find_history(&name(1)).await;
         assert_eq!(found.expect("answers"), Some(history()), "bellhop.db{suffix}");
     }
@@ -139,7 +139,7 @@ async fn what_was_committed_into_a_file_without_a_name_is_not_told_as_written() 
 async fn nobody_waits_longer_for_their_turn_than_a_write_may_take() {
     let place = Folder::new("turn");
     let database = place.database().await;
-    let (histories, records, notes) = (database.histories(DAY), &database, database.write_notes("acme"));
+    let (histories, records, notes) = (database.histories(DAY.into()), &database, database.write_notes("acme"));
     let hangs = database.database.sqlite().begin().await.expect("begun");
     tokio::time::pause();
     let began = tokio::time::Instant::now();

@@ -48,7 +48,7 @@ async fn every_text_is_understood_by_postgres_too() {
 async fn a_server_that_goes_away_is_told_and_what_is_stored_after_its_return_is_there() {
     let place = Tables::apart("away");
     let store = place.store().await;
-    let histories = store.histories(DAY);
+    let histories = store.histories(DAY.into());
     histories.store(name(1), history()).await.expect("stored");
     place.cluster.stop();
     let began = Instant::now();
@@ -77,7 +77,7 @@ async fn a_connection_that_breaks_in_a_transaction_leaves_nothing_of_it_and_the_
     assert!(why.may_pass(), "{why}");
     assert!(store.database.is_failing());
     assert!(store.is_ready().await, "it is tried again");
-    store.histories(DAY).store(name(1), history()).await.expect("stored");
+    store.histories(DAY.into()).store(name(1), history()).await.expect("stored");
     assert_eq!(place.number("SELECT count(*) FROM lent_histories").await, 0);
     assert_eq!(place.number("SELECT count(*) FROM session_histories").await, 1);
 }
@@ -87,7 +87,7 @@ async fn a_connection_that_breaks_in_a_transaction_leaves_nothing_of_it_and_the_
 async fn a_database_that_can_only_be_read_is_told_and_stores_again_once_it_can_be_written() {
     let place = Tables::new("read_only");
     let store = place.store().await;
-    let histories = store.histories(DAY);
+    let histories = store.histories(DAY.into());
     histories.store(name(1), history()).await.expect("stored");
     place.set("SET default_transaction_read_only = on").await;
     assert!(store.write(&[turn("a", 0)]).await.is_err_and(|why| why.may_pass()), "it may pass");
@@ -102,7 +102,7 @@ async fn a_database_that_can_only_be_read_is_told_and_stores_again_once_it_can_b
 async fn a_locked_table_is_told_in_time_and_what_was_dropped_half_way_is_not_there() {
     let place = Tables::new("locked");
     let store = place.store().await;
-    let histories = store.histories(DAY);
+    let histories = store.histories(DAY.into());
     let mut stranger = place.stranger().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE session_histories").execute(&mut stranger).await.expect("locked");
     let storing = histories.store(name(1), history());
@@ -172,7 +172,7 @@ async fn a_zero_byte_is_kept_as_a_sign_that_something_was_there() {
     let store = place.store().await;
     store.write(&[call("zero", "+1\x00555", DAY)]).await.expect("written");
     let json = json!({"caller": "+1\x00555", "words": "a\x00b"}).to_string();
-    store.histories(DAY).store(name(1), History { tenant: "acme".into(), json }).await.expect("stored");
+    store.histories(DAY.into()).store(name(1), History { tenant: "acme".into(), json }).await.expect("stored");
     let wanted = bellhop_call::ports::Wanted { reason: Some("caller_hangup".into()), ..Default::default() };
     let found = bellhop_call::ports::CallRecords::latest(&store, &wanted, 9).await.expect("answers");
     assert_eq!(found[0].caller, "+1\u{fffd}555");
@@ -186,7 +186,7 @@ async fn what_a_living_server_has_is_left_alone_until_its_lease_is_over() {
     let (one, other) = (place.store().await, place.store().await);
     let opening = bellhop_call::record::Opening { session: "up".into(), call: "c-up".into(), ..Default::default() };
     one.write(&[Entry::Began { opening: Box::new(opening), recorded: false }]).await.expect("written");
-    one.histories(DAY).lend(name(1), history()).await.expect("stored");
+    one.histories(DAY.into()).lend(name(1), history()).await.expect("stored");
     let write = NotedWrite { contact_id: "c".into(), names: vec!["topic".into()] };
     one.write_notes("acme").note(write).await.expect("noted");
     let left_behind = async |store: &SqlStore| {
@@ -240,7 +240,7 @@ async fn a_role_that_may_only_read_and_write_rows_serves_once_the_tables_are_the
     let url = place.url.replace("bellhop@", &format!("{clerk}@"));
     let store = SqlStore::open(&url, None).await.expect("opens");
     store.write(&[turn("a", 0), call("a", "+12065550100", DAY)]).await.expect("written");
-    store.histories(DAY).lend(name(1), history()).await.expect("stored");
+    store.histories(DAY.into()).lend(name(1), history()).await.expect("stored");
     store.sweep().await.expect("sweeps");
     assert!(store.forget("+12065550100", None).await.expect("answers").log_emptied);
 }

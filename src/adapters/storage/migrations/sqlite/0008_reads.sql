@@ -1,0 +1,4 @@
+-- How often a history may still be read (any number where it is nothing), who read it last (a hash), and until when that read lasts.
+ALTER TABLE session_histories ADD COLUMN reads_left INTEGER;
+ALTER TABLE session_histories ADD COLUMN reader TEXT NOT NULL DEFAULT '';
+ALTER TABLE session_histories ADD COLUMN read_until_unix INTEGER NOT NULL DEFAULT 0;
