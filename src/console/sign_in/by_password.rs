@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::SignIn;
 use super::body::{Body, done};
+use super::cookie::Cookie;
 use super::hashing::Compared;
 use super::password;
 use super::resource::Served;
@@ -72,6 +73,17 @@ impl SignIn {
         login: &str,
         password: Secret,
     ) -> Result<Began, Problem> {
+        self.by_password_with(Cookie::Session, request, login, password).await
+    }
+
+    /// The same, whose session has a cookie.
+    pub(super) async fn by_password_with(
+        &self,
+        cookie: Cookie,
+        request: &HttpRequest,
+        login: &str,
+        password: Secret,
+    ) -> Result<Began, Problem> {
         let arrival = self.arrival_of_nobody(request)?;
         let from = arrival.address.to_string();
         self.limits.password(arrival.address, login)?;
@@ -89,7 +101,7 @@ impl SignIn {
                 tracing::warn!(%error, "a password could not be hashed anew");
             }
         }
-        let began = self.begin_session(request, arrival, row.user).await;
+        let began = self.begin_session_by(cookie, request, arrival, row.user).await;
         self.noted(login, &from, began).await
     }
 

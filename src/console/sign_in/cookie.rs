@@ -4,6 +4,10 @@
 //! script gives or reads one; a cookie that comes twice is none. On plain http, which only loopback may use, browsers refuse
 //! that prefix, and the name goes without it.
 //!
+//! The session of an agent at a conversation is a cookie of its own: that page stands in a frame of Amazon Connect's, where browsers send
+//! what is `SameSite=None` alone, and what is `Partitioned` (CHIPS) to the site around it alone. Such a cookie comes with whatever
+//! any site asks, so nothing but that page looks at it (`agents.rs`). Browsers take it on loopback over plain http too.
+//!
 //! `SameSite=Lax`: whoever comes from a link in a mail, or back from an identity provider, is signed in at once; with `Strict`
 //! they are not. Lax sends the cookie with navigations by GET alone, which change nothing; what changes something is
 //! held by `csrf.rs` besides.
@@ -18,6 +22,8 @@ use actix_web::http::header::{COOKIE, HeaderValue};
 pub(super) enum Cookie {
     /// The secret of a session.
     Session,
+    /// The secret of a session at the agent's page.
+    Agent,
     /// A sign-in by an identity provider that has begun.
     Authorization,
 }
@@ -32,6 +38,8 @@ impl Cookie {
         match (self, secure) {
             (Self::Session, true) => "__Host-bellhop",
             (Self::Session, false) => "bellhop",
+            (Self::Agent, true) => "__Host-bellhop-agent",
+            (Self::Agent, false) => "bellhop-agent",
             (Self::Authorization, true) => "__Host-bellhop-authorization",
             (Self::Authorization, false) => "bellhop-authorization",
         }
@@ -52,8 +60,12 @@ impl Cookie {
     /// Gives it to a browser for a while. The value is base64url of ours, and full stops.
     pub(super) fn given(self, value: &str, lasts: Duration, secure: bool) -> HeaderValue {
         let (name, seconds) = (self.name(secure), lasts.as_secs());
-        let only_tls = if secure { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{only_tls}");
+        let sent = match (self, secure) {
+            (Self::Agent, _) => "SameSite=None; Secure; Partitioned",
+            (Self::Session | Self::Authorization, true) => "SameSite=Lax; Secure",
+            (Self::Session | Self::Authorization, false) => "SameSite=Lax",
+        };
+        let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; {sent}");
         HeaderValue::try_from(text).expect("base64url in a cookie")
     }
 
@@ -99,5 +111,14 @@ mod tests {
         let given = Cookie::Session.given("x", Duration::from_secs(60), true);
         assert_eq!(given, "__Host-bellhop=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(Cookie::Session.taken_back(false), "bellhop=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn the_cookie_of_a_frame_is_of_the_site_around_it_and_never_open() {
+        for (secure, name) in [(true, "__Host-bellhop-agent"), (false, "bellhop-agent")] {
+            let given = Cookie::Agent.given("x", Duration::from_secs(60), secure);
+            let expected = format!("{name}=x; Path=/; Max-Age=60; HttpOnly; SameSite=None; Secure; Partitioned");
+            assert_eq!(given, expected.as_str());
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing but a session or a token that a store knows makes a [`Visitor`], and whoever changes something by the
 //! cookie of a browser does so from our own pages. `visitor.rs` holds the tests.
 
+pub mod agents;
 mod arrival;
 mod authorization;
 mod body;

@@ -113,6 +113,17 @@ impl SignIn {
         arrival: Arrival,
         user: Id,
     ) -> Result<Began, Problem> {
+        self.begin_session_by(Cookie::Session, request, arrival, user).await
+    }
+
+    /// The same by a cookie.
+    pub(super) async fn begin_session_by(
+        &self,
+        cookie: Cookie,
+        request: &HttpRequest,
+        arrival: Arrival,
+        user: Id,
+    ) -> Result<Began, Problem> {
         let secret = secrets::fresh(&self.random);
         let browser =
             request.headers().get(USER_AGENT).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
@@ -123,17 +134,17 @@ impl SignIn {
             from: arrival.address.to_string(),
             expires_unix_ms: self.now().saturating_add(i64::try_from(SESSION_MAX.as_millis()).unwrap_or(i64::MAX)),
         };
-        self.end_that_of(request).await?;
+        self.end_that_of(cookie, request).await?;
         self.ports.sign_ins.add_session(session).await?;
         let signed_in = self.admit(CredentialKind::Session, &secret).await?.ok_or_else(Problem::internal)?;
         let visitor = Visitor::new(signed_in, arrival.address, Some(csrf::token(&secret)));
-        let cookie = Cookie::Session.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
+        let cookie = cookie.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
         Ok(Began { visitor, cookie })
     }
 
     /// Ends the session that a browser had before.
-    async fn end_that_of(&self, request: &HttpRequest) -> Result<(), Problem> {
-        let before = Cookie::Session.read(request, self.settings.is_secure()).ok().flatten();
+    async fn end_that_of(&self, cookie: Cookie, request: &HttpRequest) -> Result<(), Problem> {
+        let before = cookie.read(request, self.settings.is_secure()).ok().flatten();
         let Some(secret) = before.and_then(|text| secrets::plausible(&text)) else { return Ok(()) };
         let known = self.known(CredentialKind::Session, &secret).await?;
         if let Some(session) = known.and_then(|signed_in| signed_in.credential()) {

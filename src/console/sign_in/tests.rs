@@ -20,6 +20,7 @@ use super::stand_in_provider::Provider;
 use super::{Ports, Settings, SignIn, claim, configure, csrf};
 
 mod accepting;
+mod agents;
 mod passwords;
 mod providers;
 mod sessions;

@@ -104,13 +104,18 @@ impl Visitor {
     /// Whoever's cookie comes with a request, wherever that was made: to be shown a page, and to change nothing.
     pub(crate) async fn seen(request: &HttpRequest) -> Result<Self, Problem> {
         let sign_in = SignIn::of(request)?;
-        let arrival = sign_in.arrival(request)?;
         let Shown::Session(secret) = Shown::of(request, &sign_in)? else { return Err(Problem::unauthorized(WHO)) };
+        Self::of_session(&sign_in, request, &secret).await
+    }
+
+    /// Whose session a secret is that came with a request.
+    pub(super) async fn of_session(sign_in: &SignIn, request: &HttpRequest, secret: &Secret) -> Result<Self, Problem> {
+        let arrival = sign_in.arrival(request)?;
         must_be_private(arrival)?;
         sign_in.limits.shown(arrival.address)?;
-        let signed_in = sign_in.admit(CredentialKind::Session, &secret).await?;
+        let signed_in = sign_in.admit(CredentialKind::Session, secret).await?;
         let signed_in = signed_in.ok_or_else(|| Problem::unauthorized("the session is over: sign in again"))?;
-        Ok(Self::new(signed_in, arrival.address, Some(csrf::token(&secret))))
+        Ok(Self::new(signed_in, arrival.address, Some(csrf::token(secret))))
     }
 
     async fn read(request: &HttpRequest, in_form: Option<&str>) -> Result<Self, Problem> {
