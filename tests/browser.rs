@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 #[path = "support/callers.rs"]
 #[allow(dead_code)] // each binary uses its part
 mod callers;
+#[path = "support/histories.rs"]
+#[allow(dead_code)] // each binary uses its part
+mod histories;
 #[path = "support/node.rs"]
 #[allow(dead_code)] // what other tests need of it
 mod node;
@@ -20,8 +23,9 @@ mod node;
 mod rest;
 
 use callers::{Callers, plan};
+use histories::{put, record};
 use node::{INSTANCE, Node};
-use rest::Client;
+use rest::{Client, PASSWORD};
 
 /// A browser and who drives it; both end with this.
 struct Browser {
@@ -36,14 +40,15 @@ fn target() -> PathBuf {
 }
 
 impl Browser {
-    fn start(claim: &str) -> Self {
+    /// A script of `tests/browser/`, and what it is told.
+    fn start(script: &str, told: &str) -> Self {
         let packages = target().join("browser");
         assert!(packages.join("node_modules").exists(), "{} is not there: `make test` installs it", packages.display());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/browser/wizard.mjs");
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser").join(script);
         let mut process = Command::new("node")
             .arg(script)
             .arg(&packages)
-            .arg(claim)
+            .arg(told)
             .arg(packages.join("pictures"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -73,10 +78,14 @@ impl Drop for Browser {
     }
 }
 
+/// A port of the system, given back at once: nobody else asks for one by this number.
+fn free_port() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
+}
+
 /// A node whose pages are opened by the address that they know themselves by.
 fn start() -> (Node, String) {
-    // Of the system, and given back at once: nobody else asks for one by this number.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let port = free_port();
     Node::changed(|text| {
         let text = text.replace("[http]\nlisten = \"127.0.0.1:0\"", &format!("[http]\nlisten = \"{port}\""));
         text.replacen("[sip]\n", "[sip]\npublic_name = \"sip.bellhop.example\"\n", 1)
@@ -87,7 +96,7 @@ fn start() -> (Node, String) {
 fn a_line_is_set_up_in_a_browser_by_the_keyboard_alone() {
     let (node, connect) = start();
     let claim = std::fs::read_to_string(node.folder.join("operator-claim")).expect("a link").trim().to_owned();
-    let mut browser = Browser::start(&claim);
+    let mut browser = Browser::start("wizard.mjs", &claim);
     let mut draft = String::new();
     let (wrong, pages) = loop {
         let (word, about) = browser.asks();
@@ -117,4 +126,40 @@ fn a_line_is_set_up_in_a_browser_by_the_keyboard_alone() {
     };
     assert_eq!(wrong, json!([]), "{pages}");
     assert!(pages.as_array().is_some_and(|pages| pages.len() >= 12), "{pages}");
+}
+
+#[test]
+fn an_agent_reads_a_conversation_in_a_browser_and_in_the_frame_of_another_site() {
+    let (port, embedder) = (free_port(), free_port());
+    let (node, _) = Node::changed(|text| {
+        let (here, there) = (format!("http://localhost:{}", port.port()), format!("http://{embedder}"));
+        let http = format!("[http]\nlisten = \"{port}\"\npublic_url = \"{here}\"");
+        let text = text.replace("[http]\nlisten = \"127.0.0.1:0\"", &http);
+        let framed = format!("name = \"acme\"\ntime_zone = \"Europe/London\"\nframe_ancestors = [\"{there}\"]\n");
+        text.replacen("name = \"acme\"\n", &framed, 1)
+    });
+    let lines = vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())];
+    node.call(Transport::Udp, "c-1", lines);
+    let key = node.connect.attributes("c-1")["sessionHistoryKey"].clone();
+    Client::operator(&node);
+    let mut for_agents = record(Some("acme"));
+    for_agents["readers"] = json!("agents");
+    let agents = "a".repeat(40);
+    put(&node, &agents, "acme", &for_agents, None);
+    let told = json!({
+        "root": format!("http://localhost:{}", port.port()), "embedder": embedder.port(), "key": key, "agents": agents,
+        "login": "root", "password": PASSWORD,
+    });
+    let mut browser = Browser::start("agent.mjs", &told.to_string());
+    let (wrong, pages) = loop {
+        match browser.asks() {
+            (word, about) if word == "put" => {
+                put(&node, about["key"].as_str().expect("a key"), "acme", &record(Some("acme")), None);
+                browser.answers(&json!({}));
+            }
+            (_, about) => break (about["wrong"].clone(), about["pages"].clone()),
+        }
+    };
+    assert_eq!(wrong, json!([]), "{pages}");
+    assert_eq!(pages, json!(["agent", "agent_searched", "agent_none", "agent_sign_in", "agent_sign_in_wrong"]));
 }

@@ -170,7 +170,7 @@ fn keys_lead_to_the_agents_queue_with_the_conversation() {
     }
     assert!(node.get("/loadAgentApp.js").contains("window.loadAgentApp = "));
     for unknown in ["", "=", "undefined", "_nothing", "ffffffffffffffffffffffffffffffffffffffff"] {
-        let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}"));
+        let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={unknown}&asked=5"));
         assert!(page.starts_with("HTTP/1.1 404") && page.contains("no conversation under this key"), "{page}");
     }
 }

@@ -262,7 +262,10 @@ fn pages_answer_head_and_refuse_what_they_do_not_do() {
     // An address that was put together wrongly gets the page that every unknown key gets.
     for query in ["?session_history_key=a&session_history_key=b", "?session_history_key=%ff", "?=&&=x", ""] {
         let page = ask(node.http, "GET", &format!("/loadAgentAppFrame.html{query}"));
-        assert!(page.starts_with("HTTP/1.1 404") && page.contains("There is no conversation"), "{query}: {page}");
+        assert!(
+            page.starts_with("HTTP/1.1 404") && page.contains("The conversation is not here yet"),
+            "{query}: {page}"
+        );
     }
 }
 

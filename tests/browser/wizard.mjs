@@ -1,38 +1,15 @@
 // Sets a line up in a real browser, by the keyboard alone: node wizard.mjs PACKAGES CLAIM_LINK PICTURES
-// It asks who started it for what a browser cannot do: a line on standard output (a word and JSON), answered by one on standard input.
-// Every page is looked at by axe-core, in light and dark, at 400 and 1,280 px, and at 320 px as its narrowest (WCAG 2.2, 1.4.10); what is wrong is told in the last line.
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
-import { mkdirSync, readFileSync } from "node:fs";
+// Every page is looked at by axe-core, in light and dark, at 400 and 1,280 px (browser.mjs, which tells too what is wrong).
+import { readFileSync } from "node:fs";
+import { asks, ends, launch, watch, wrong } from "./browser.mjs";
 
 const [packages, claim, pictures] = process.argv.slice(2);
-const require = createRequire(`${packages}/node_modules/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const root = new URL(claim).origin;
-const wrong = [];
-const seen = new Set();
-mkdirSync(pictures, { recursive: true });
-
-const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-async function asks(word, about) {
-  console.log(`${word} ${JSON.stringify(about)}`);
-  return JSON.parse((await answers.next()).value);
-}
-
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const { browser, looks: looksAt } = await launch(packages, pictures);
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, permissions: ["clipboard-read", "clipboard-write"] });
 const page = await context.newPage();
-page.setDefaultTimeout(20_000);
-page.on("console", (line) => {
-  // Of a form that is refused the browser tells the status by itself.
-  const told = line.text();
-  if (["error", "warning"].includes(line.type()) && !told.includes("status of 422")) wrong.push(`console: ${told}`);
-});
-page.on("pageerror", (error) => wrong.push(`script: ${error}`));
-page.on("request", (request) => {
-  if (!request.url().startsWith(root) && !request.url().startsWith("data:")) wrong.push(`asks elsewhere: ${request.url()}`);
-});
+// Of a form that is refused the browser tells the status by itself.
+watch(page, [root], [422]);
 
 /** What has the focus is called, as far as a person who does not see it is told. */
 const focused = () =>
@@ -83,28 +60,8 @@ async function picks(name) {
 
 async function looks(state = "") {
   const path = new URL(page.url()).pathname.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "x").replaceAll("/", "_").slice(1) || "first";
-  const heading = await page.locator("h1").first().textContent();
   const told = await page.locator("#told").count();
-  const name = `${path}${state}${told ? "_told" : ""}`;
-  if (seen.has(name)) return;
-  seen.add(name);
-  if (!heading) wrong.push(`${name}: no heading`);
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [1280, 400, 320]) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 900 });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-      if (wide > width) wrong.push(`${name}: ${wide} px wide at ${width}`);
-      if (width !== 320) await page.screenshot({ path: `${pictures}/${name}_${colorScheme}_${width}.png`, fullPage: true });
-    }
-    await page.evaluate(axe);
-    const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-    for (const { id, impact, nodes } of found.violations) {
-      if (["serious", "critical"].includes(impact)) wrong.push(`${name} ${colorScheme}: ${id} (${impact}) ${nodes[0].html.slice(0, 200)}`);
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 1280, height: 900 });
+  await looksAt(page, `${path}${state}${told ? "_told" : ""}`);
 }
 
 async function expects(text) {
@@ -230,12 +187,4 @@ async function run() {
   await looks();
 }
 
-try {
-  await run();
-} catch (error) {
-  wrong.push(String(error.stack ?? error));
-  await page.screenshot({ path: `${pictures}/failed.png`, fullPage: true }).catch(() => {});
-}
-await browser.close();
-console.log(`done ${JSON.stringify({ wrong, pages: [...seen] })}`);
-process.exit(0);
+await ends(browser, page, pictures, run);

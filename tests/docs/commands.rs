@@ -142,7 +142,7 @@ fn the_readme_runs() {
             let answer = get(http, &format!("/{path}"));
             let is_page = path.starts_with("loadAgentAppFrame.html");
             let good = if is_page {
-                answer.contains("no conversation under this key")
+                answer.contains("The conversation is not here yet")
             } else {
                 answer.starts_with("HTTP/1.1 200")
             };

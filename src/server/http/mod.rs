@@ -1,7 +1,7 @@
 //! HTTP: one file per resource.
 //!
-//! Invariant: nothing here is cached, and a page never tells more than its key opens. Every resource answers GET and HEAD,
-//! and 405 with `Allow` to what else it is asked (RFC 9110 sections 9.1 and 15.5.6).
+//! Invariant: nothing here is cached, and a page never tells more than its key opens. Every resource answers GET and HEAD, or
+//! takes a form, and answers 405 with `Allow` to what else it is asked (RFC 9110 sections 9.1 and 15.5.6).
 
 pub mod agent_page;
 pub mod health;
@@ -92,6 +92,8 @@ pub fn serve(
         let app = app.configure(|config| {
             if let Some(console) = &console {
                 console.configure(config);
+                config.service(form("/loadAgentAppSignIn", agent_page::signs_in));
+                config.service(form("/loadAgentAppSignOut", agent_page::signs_out));
             }
         });
         if with_metrics {
@@ -149,6 +151,18 @@ where
     web::resource(path).route(web::get().to(read.clone())).route(web::head().to(read)).default_service(web::to(
         || async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() },
     ))
+}
+
+/// A resource that takes a form.
+fn form<F, Args>(path: &str, send: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::post().to(send))
+        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "POST")).finish() }))
 }
 
 #[cfg(test)]

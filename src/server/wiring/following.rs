@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bellhop_actors::metrics;
 use bellhop_tenancy::access::SignedIn;
+use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{AppliedBy, Everything, NotApplied, StoreError, TenantStore};
 use bellhop_tenancy::succession::{Absent, Change};
 
@@ -43,6 +44,11 @@ impl Following {
     /// The names of all tenants of the store, in lower case.
     pub(super) fn names(&self) -> BTreeSet<String> {
         self.noting.names()
+    }
+
+    /// The tenant of a name.
+    pub(super) fn tenant(&self, name: &str) -> Option<TenantId> {
+        self.noting.tenant(name)
     }
 
     /// The store.

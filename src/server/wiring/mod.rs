@@ -34,6 +34,7 @@ use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_call::ports::{CallRecords, Readiness};
 use bellhop_connect::ports::FiledHistories;
 use bellhop_tenancy::Integration;
+use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::register::Register;
 use bellhop_tenancy::store::TenantStore;
 use ipnet::IpNet;
@@ -275,6 +276,11 @@ impl Server {
     /// What settings of tenants are judged by.
     pub(crate) fn running(&self) -> Running {
         self.running.clone()
+    }
+
+    /// The identifier of the tenant that calls and conversations know by a name; none of one that is gone.
+    pub(crate) fn tenant(&self, name: &str) -> Option<TenantId> {
+        self.following.tenant(name)
     }
 
     /// The integrations of a tenant that are served.

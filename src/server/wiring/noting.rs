@@ -90,6 +90,14 @@ impl Noting {
         *lock(&self.known) = known;
     }
 
+    /// Whom the store, or the identifier of the file, knows by a name that calls have.
+    pub(super) fn tenant(&self, name: &str) -> Option<TenantId> {
+        match self.current.everybody().is_of_file(name) {
+            true => Some(TenantId::of_file(name)),
+            false => lock(&self.known).tenants.get(name).copied(),
+        }
+    }
+
     fn order(&self, noted: Noted) {
         if self.orders.try_send(noted).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -108,15 +116,7 @@ impl Observer for Noting {
     }
 
     fn refused(&self, call: &RefusedCall) {
-        let tenants = {
-            let known = lock(&self.known);
-            let everybody = self.current.everybody();
-            let id = |name: &String| match everybody.is_of_file(name) {
-                true => Some(TenantId::of_file(name)),
-                false => known.tenants.get(name).copied(),
-            };
-            call.tenants.iter().filter_map(id).collect()
-        };
+        let tenants = call.tenants.iter().filter_map(|name| self.tenant(name)).collect();
         self.order(Noted::Refused(Box::new(NewRefusal {
             tenants,
             at_unix_ms: unix_ms(call.at),
