@@ -1,222 +1,224 @@
 //! The contact flow that hands a caller to us and goes on after our BYE: a graph of actions, without IO.
 //!
-//! ```text
-//! log → clear → transfer → check ─ hangup ───────────────────────────────▶ hangup
-//!                  │          └─ else ▶ screen_pop ▶ set_queue ▶ to_queue ▶ hangup
-//!                  └ failed, late, error ▶ a sentence ────▶ set_queue          └ full ▶ a sentence ▶ hangup
-//! ```
+//! One graph is written and read in two formats: the flow language (`flow/language.rs`) and the export of older consoles
+//! (`flow/legacy.rs`). What an action does is told in the words of the language, whatever it was read from
+//! (<https://docs.aws.amazon.com/connect/latest/APIReference/flow-language.html>).
 //!
-//! Invariant: no failure before the queue loses the caller: it leads to the queue. How it is written: `flow/language.rs`.
+//! Invariant: what is read and not changed is written in its format as it was, down to what nobody here knows.
 
+mod branches;
+mod does;
+mod format;
+mod handing_over;
 pub mod language;
+pub mod legacy;
+mod meaning;
+pub mod path;
+mod reading;
 
-use crate::InstanceArn;
+pub use branches::{Condition, ErrorBranch, ErrorType, Operator};
+pub use does::{BadParameter, Does, Prompt, Transfer};
+pub use format::{Foreign, Format};
+pub use handing_over::{ANSWERED_WITHIN_SECONDS, KEY_PATH, Parts, VoiceConnectorType};
+pub use meaning::{Difference, difference};
+pub use reading::{ACTIONS_READ_MAX, BYTES_MAX, DEPTH_MAX, Unreadable, of_value, read};
+
+use serde_json::{Map, Value};
+
+/// Most actions of a flow.
+pub const ACTIONS_MAX: usize = 250;
+/// Most characters of an action's identifier.
+pub const IDENTIFIER_CHARS_MAX: usize = 50;
+/// The type of flow that a phone number leads to, as exports name it: *inbound*.
+pub const INBOUND: &str = "contactFlow";
 
 /// A flow: its first action, and all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Flow {
     /// Where it begins.
-    pub start: &'static str,
+    pub start: String,
     /// All actions, in the order in which they are written.
     pub actions: Vec<Action>,
+    /// The type of flow that it is imported into, where the file says it: [`INBOUND`].
+    pub kind: Option<String>,
+    /// What else the file said.
+    pub as_read: AsRead,
 }
 
 /// An action, and where it leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Action {
-    /// Names it in its flow: at most 50 characters.
-    pub identifier: &'static str,
-    /// What it does.
-    pub does: Does,
-    /// What comes next when all went well; nothing after a disconnect.
-    pub next: Option<&'static str>,
+    /// Names it in its flow.
+    pub identifier: String,
+    /// What kind of action it is.
+    pub action_type: ActionType,
+    /// Its parameters, as the flow language has them.
+    pub parameters: Map<String, Value>,
+    /// What comes next when all went well; nothing after what ends the flow.
+    pub next: Option<String>,
+    /// Where it goes on instead if a condition holds: the first that does.
+    pub conditions: Vec<Condition>,
     /// What comes next when something went wrong.
-    pub errors: Vec<(ErrorType, &'static str)>,
+    pub errors: Vec<ErrorBranch>,
+    /// What else the file said.
+    pub as_read: AsRead,
 }
 
-/// What an action does.
+/// What a file said, for whoever writes it again. It is no part of what a flow means: any two are equal.
+#[derive(Debug, Clone, Default)]
+pub struct AsRead(pub(crate) Option<(Format, Value)>);
+
+impl PartialEq for AsRead {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl AsRead {
+    /// What a file of this format said.
+    pub(crate) fn of(&self, format: Format) -> Option<&Value> {
+        self.0.as_ref().filter(|(read, _)| *read == format).map(|(_, value)| value)
+    }
+}
+
+/// The kinds of action that are known here, by the names of the flow language.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Does {
-    /// *Set logging behavior*.
-    Log,
-    /// *Set contact attributes* of the current contact.
-    SetAttributes(Vec<(&'static str, String)>),
-    /// *Transfer to phone number* by a Voice Connector; the flow goes on after the far end's BYE.
-    Transfer {
-        /// `arn:aws:chime:…:vc/…`
-        voice_connector_arn: String,
-    },
-    /// *Check contact attributes*: where the value contains this text, it goes on there.
-    Contains {
-        /// A reference like `$.Attributes.Name`.
-        value: &'static str,
-        /// The text.
-        text: &'static str,
-        /// Where.
-        then: &'static str,
-    },
-    /// *Set working queue*.
-    SetQueue(String),
-    /// *Transfer to queue*.
-    TransferToQueue,
-    /// *Play prompt*: a text that is said.
-    Say(&'static str),
-    /// *Disconnect*.
-    Disconnect,
+pub enum ActionType {
+    /// *Set logging behavior*
+    UpdateFlowLoggingBehavior,
+    /// *Set recording and analytics behavior*
+    UpdateContactRecordingBehavior,
+    /// *Set contact attributes*
+    UpdateContactAttributes,
+    /// *Transfer to phone number*, which a Voice Connector is as well
+    TransferParticipantToThirdParty,
+    /// *Check contact attributes*
+    Compare,
+    /// *Set working queue*
+    UpdateContactTargetQueue,
+    /// *Transfer to queue*
+    TransferContactToQueue,
+    /// *Transfer to flow*
+    TransferToFlow,
+    /// *Play prompt*
+    MessageParticipant,
+    /// *Disconnect*
+    DisconnectParticipant,
+    /// *Invoke AWS Lambda function*
+    InvokeLambdaFunction,
+    /// *Set event flow*
+    UpdateContactEventHooks,
+    /// Any other, as a format names it.
+    Other(Format, String),
 }
 
-/// What may go wrong with an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorType {
-    /// The far end refused, or was not reached.
-    CallFailed,
-    /// The far end did not answer in time.
-    ConnectionTimeLimitExceeded,
-    /// No condition is met.
-    NoMatchingCondition,
-    /// The queue is full.
-    QueueAtCapacity,
-    /// Anything else.
-    NoMatchingError,
+impl ActionType {
+    /// Those with a name of their own.
+    pub const KNOWN: [Self; 12] = [
+        Self::UpdateFlowLoggingBehavior,
+        Self::UpdateContactRecordingBehavior,
+        Self::UpdateContactAttributes,
+        Self::TransferParticipantToThirdParty,
+        Self::Compare,
+        Self::UpdateContactTargetQueue,
+        Self::TransferContactToQueue,
+        Self::TransferToFlow,
+        Self::MessageParticipant,
+        Self::DisconnectParticipant,
+        Self::InvokeLambdaFunction,
+        Self::UpdateContactEventHooks,
+    ];
+
+    /// Its name in the flow language; of another, as its format has it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::UpdateFlowLoggingBehavior => "UpdateFlowLoggingBehavior",
+            Self::UpdateContactRecordingBehavior => "UpdateContactRecordingBehavior",
+            Self::UpdateContactAttributes => "UpdateContactAttributes",
+            Self::TransferParticipantToThirdParty => "TransferParticipantToThirdParty",
+            Self::Compare => "Compare",
+            Self::UpdateContactTargetQueue => "UpdateContactTargetQueue",
+            Self::TransferContactToQueue => "TransferContactToQueue",
+            Self::TransferToFlow => "TransferToFlow",
+            Self::MessageParticipant => "MessageParticipant",
+            Self::DisconnectParticipant => "DisconnectParticipant",
+            Self::InvokeLambdaFunction => "InvokeLambdaFunction",
+            Self::UpdateContactEventHooks => "UpdateContactEventHooks",
+            Self::Other(_, name) => name,
+        }
+    }
+
+    /// What the console calls its block.
+    pub fn block(&self) -> &str {
+        match self {
+            Self::UpdateFlowLoggingBehavior => "Set logging behavior",
+            Self::UpdateContactRecordingBehavior => "Set recording and analytics behavior",
+            Self::UpdateContactAttributes => "Set contact attributes",
+            Self::TransferParticipantToThirdParty => "Transfer to phone number",
+            Self::Compare => "Check contact attributes",
+            Self::UpdateContactTargetQueue => "Set working queue",
+            Self::TransferContactToQueue => "Transfer to queue",
+            Self::TransferToFlow => "Transfer to flow",
+            Self::MessageParticipant => "Play prompt",
+            Self::DisconnectParticipant => "Disconnect",
+            Self::InvokeLambdaFunction => "AWS Lambda function",
+            Self::UpdateContactEventHooks => "Set event flow",
+            Self::Other(_, name) => name,
+        }
+    }
 }
 
-/// What a flow is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parts {
-    /// The connector that leads to us.
-    pub voice_connector_arn: String,
-    /// The queue of the agents.
-    pub queue_arn: String,
-    /// The agents' page up to `session_history_key`, without `=`.
-    pub screen_pop_url: String,
-}
+impl Action {
+    /// One that does this, and leads nowhere yet.
+    pub fn new(identifier: &str, action_type: ActionType, parameters: Value) -> Self {
+        let parameters = if let Value::Object(parameters) = parameters { parameters } else { Map::new() };
+        Self {
+            identifier: identifier.to_owned(),
+            action_type,
+            parameters,
+            next: None,
+            conditions: vec![],
+            errors: vec![],
+            as_read: AsRead::default(),
+        }
+    }
 
-/// Seconds that we may take to answer.
-pub const ANSWERED_WITHIN_SECONDS: u32 = 60;
-/// The attribute that we write, as a flow refers to it.
-const KEY: &str = "$.Attributes.SessionHistoryKey";
+    /// Leads on when all went well.
+    pub fn then(mut self, next: &str) -> Self {
+        self.next = Some(next.to_owned());
+        self
+    }
 
-impl Parts {
-    /// Whether the queue is one of an instance.
-    pub fn are_of(&self, instance: &InstanceArn) -> bool {
-        self.queue_arn.strip_prefix(&instance.to_string()).is_some_and(|rest| rest.starts_with("/queue/"))
+    /// Leads there when this goes wrong.
+    pub fn or(mut self, error: ErrorType, next: &str) -> Self {
+        self.errors.push(ErrorBranch { error, next: next.to_owned() });
+        self
+    }
+
+    /// Leads there when this holds.
+    pub fn when(mut self, operator: Operator, operand: &str, next: &str) -> Self {
+        self.conditions.push(Condition { operator, operands: vec![operand.to_owned()], next: next.to_owned() });
+        self
+    }
+
+    /// Where an error of this type leads: where nothing is said of it, as any other does.
+    pub fn on(&self, error: &ErrorType) -> Option<&str> {
+        let of = |wanted: &ErrorType| self.errors.iter().find(|branch| branch.error == *wanted);
+        of(error).or_else(|| of(&ErrorType::NoMatchingError)).map(|branch| branch.next.as_str())
     }
 }
 
 impl Flow {
-    /// The flow that hands callers over to us, and from us to agents.
-    pub fn handing_over(parts: &Parts) -> Self {
-        use ErrorType::{
-            CallFailed, ConnectionTimeLimitExceeded, NoMatchingCondition, NoMatchingError, QueueAtCapacity,
-        };
-        let action = |identifier, does, next, errors: &[(ErrorType, &'static str)]| Action {
-            identifier,
-            does,
-            next: Some(next),
-            errors: errors.to_vec(),
-        };
-        let key = |text: &str| vec![("SessionHistoryKey", text.to_owned())];
-        let pop = vec![("screenPopURL", parts.screen_pop_url.clone()), ("sessionHistoryKey", KEY.to_owned())];
-        let transfer = Does::Transfer { voice_connector_arn: parts.voice_connector_arn.clone() };
-        let check = Does::Contains { value: KEY, text: "hangup", then: "hangup" };
-        let say =
-            |identifier, words| action(identifier, Does::Say(words), "set_queue", &[(NoMatchingError, "set_queue")]);
-        let full = "All agents are busy. Please call again later.";
-        let actions = vec![
-            action("log", Does::Log, "clear", &[]),
-            // Of an earlier transfer of the same contact there may be one.
-            action("clear", Does::SetAttributes(key("")), "transfer", &[(NoMatchingError, "transfer")]),
-            action(
-                "transfer",
-                transfer,
-                "check",
-                &[
-                    (CallFailed, "say_failed"),
-                    (ConnectionTimeLimitExceeded, "say_late"),
-                    (NoMatchingError, "say_error"),
-                ],
-            ),
-            action("check", check, "screen_pop", &[(NoMatchingCondition, "screen_pop")]),
-            action("screen_pop", Does::SetAttributes(pop), "set_queue", &[(NoMatchingError, "set_queue")]),
-            action("set_queue", Does::SetQueue(parts.queue_arn.clone()), "to_queue", &[(NoMatchingError, "to_queue")]),
-            action(
-                "to_queue",
-                Does::TransferToQueue,
-                "hangup",
-                &[(QueueAtCapacity, "say_full"), (NoMatchingError, "say_full")],
-            ),
-            say("say_failed", "We could not reach the assistant. I connect you to an agent."),
-            say("say_late", "The assistant did not answer. I connect you to an agent."),
-            say("say_error", "Something went wrong. I connect you to an agent."),
-            action("say_full", Does::Say(full), "hangup", &[(NoMatchingError, "hangup")]),
-            Action { identifier: "hangup", does: Does::Disconnect, next: None, errors: vec![] },
-        ];
-        Self { start: "log", actions }
+    /// The action of this name: the first, if there are several.
+    pub fn action(&self, identifier: &str) -> Option<&Action> {
+        self.actions.iter().find(|action| action.identifier == identifier)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    pub(crate) fn parts() -> Parts {
-        Parts {
-            voice_connector_arn: "arn:aws:chime:us-east-1:111122223333:vc/EXAMPLE".into(),
-            queue_arn: "arn:aws:connect:us-east-1:111122223333:instance/INSTANCE/queue/QUEUE".into(),
-            screen_pop_url: "https://bellhop.example/loadAgentAppFrame.html?session_history_key".into(),
+    /// Writes it in a format; an action that only the other format has a name for cannot be.
+    pub fn written(&self, format: Format) -> Result<Value, Foreign> {
+        match format {
+            Format::Language => language::write(self),
+            Format::Legacy => legacy::write(self),
         }
-    }
-
-    fn leads_to(action: &Action) -> Vec<&'static str> {
-        let condition = match action.does {
-            Does::Contains { then, .. } => Some(then),
-            _ => None,
-        };
-        action.next.into_iter().chain(condition).chain(action.errors.iter().map(|(_, next)| *next)).collect()
-    }
-
-    #[test]
-    fn every_way_through_the_flow_leads_somewhere_and_none_is_dead() {
-        let flow = Flow::handing_over(&parts());
-        let named: BTreeSet<&str> = flow.actions.iter().map(|action| action.identifier).collect();
-        assert_eq!(named.len(), flow.actions.len(), "each has a name of its own");
-        let (mut seen, mut waiting) = (BTreeSet::new(), vec![flow.start]);
-        while let Some(next) = waiting.pop() {
-            let action = flow.actions.iter().find(|action| action.identifier == next).expect(next);
-            if seen.insert(next) {
-                waiting.extend(leads_to(action));
-            }
-        }
-        assert_eq!(seen, named);
-    }
-
-    /// Whatever goes wrong before the queue, an agent is asked for.
-    #[test]
-    fn no_failure_before_the_queue_loses_the_caller() {
-        let flow = Flow::handing_over(&parts());
-        let find = |name: &str| flow.actions.iter().find(|action| action.identifier == name).expect("it is there");
-        for action in
-            flow.actions.iter().filter(|action| !["to_queue", "say_full", "hangup"].contains(&action.identifier))
-        {
-            for (error, mut at) in action.errors.iter().copied() {
-                for _ in 0..9 {
-                    if at == "to_queue" {
-                        break;
-                    }
-                    at = find(at).next.unwrap_or_else(|| panic!("{} loses the caller by {error:?}", action.identifier));
-                }
-                assert_eq!(at, "to_queue", "{} {error:?}", action.identifier);
-            }
-        }
-        assert!(matches!(find("say_full").does, Does::Say(_)), "something is said when the queue is full");
-    }
-
-    #[test]
-    fn a_queue_is_of_its_instance() {
-        let of = |instance: &str| parts().are_of(&instance.parse().expect("an ARN"));
-        assert!(of("arn:aws:connect:us-east-1:111122223333:instance/INSTANCE"));
-        assert!(!of("arn:aws:connect:us-east-1:111122223333:instance/INSTANC"));
     }
 }

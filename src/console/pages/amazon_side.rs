@@ -39,9 +39,24 @@ struct AmazonSidePage {
     /// Whether the flow can be written: its parts are known.
     has_flow: bool,
     voice_connector_arn: String,
+    /// The kinds of connector that there are, and whether it is the chosen one.
+    connectors: Vec<Connector>,
     queue_arn: String,
     access_url: String,
 }
+
+/// A kind of connector.
+struct Connector {
+    word: &'static str,
+    name: &'static str,
+    is_chosen: bool,
+}
+
+/// All of them, the usual one first.
+const CONNECTORS: [(&str, &str); 2] = [
+    ("ChimeConnector", "a Voice Connector of the Amazon Chime SDK"),
+    ("CallTransferConnector", "an external voice transfer connector of Amazon Connect"),
+];
 
 /// A step that is ticked once it is done.
 struct Step {
@@ -97,8 +112,12 @@ pub(super) fn pages() -> Vec<Page> {
 async fn download(visit: Visit) -> Outcome {
     let tenant = Tenant::of(&visit).await?;
     let integration = integration_of(&visit, &tenant).await?;
-    let flow = visit.fetch(Inquiry::get(format!("/integrations/{}/flow", text(&integration, "id")))).await?;
-    Ok(file(flow, "application/json", "bellhop-flow.json"))
+    let of = format!("/integrations/{}/flow", text(&integration, "id"));
+    let (target, name) = match visit.query("format") {
+        "" => (of, "bellhop-flow.json"),
+        _ => (format!("{of}?format=legacy"), "bellhop-flow-legacy.json"),
+    };
+    Ok(file(visit.fetch(Inquiry::get(target)).await?, "application/json", name))
 }
 
 /// All that the page says, as code, as a file.
@@ -132,6 +151,9 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         false => settings["flow"]["done"].as_array().is_some_and(|done| done.iter().any(|one| one == word)),
     };
     let step = |(word, name): (&'static str, &'static str)| Step { word, name, is_done: is_done(word) };
+    let kind = typed("voice_connector_type", &settings["flow"]["voice_connector_type"]);
+    let usual = |word: &str| kind.is_empty() && word == CONNECTORS[0].0;
+    let connector = |(word, name)| Connector { word, name, is_chosen: kind == word || usual(word) };
     let serving = visit.get(format!("/integrations/{}/applied", text(&integration, "id"))).await?;
     let address = visit.get("/sip-address").await?;
     let page = AmazonSidePage {
@@ -150,6 +172,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         has_flow: settings["flow"]["voice_connector_arn"].is_string() && settings["flow"]["queue_arn"].is_string(),
         steps: STEPS.into_iter().map(step).collect(),
         voice_connector_arn: typed("voice_connector_arn", &settings["flow"]["voice_connector_arn"]),
+        connectors: CONNECTORS.into_iter().map(connector).collect(),
         queue_arn: typed("queue_arn", &settings["flow"]["queue_arn"]),
         access_url: typed("access_url", &settings["frame_ancestors"][0]),
         tenant,
@@ -183,7 +206,8 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
         origin.into_iter().chain(texts(&kept["frame_ancestors"]).into_iter().skip(1)).collect();
     let settings = json!({
         "flow": {
-            "voice_connector_arn": said("voice_connector_arn"), "queue_arn": said("queue_arn"),
+            "voice_connector_arn": said("voice_connector_arn"),
+            "voice_connector_type": said("voice_connector_type").filter(|word| word != CONNECTORS[0].0), "queue_arn": said("queue_arn"),
             "done": (!done.is_empty()).then_some(done),
         },
         "frame_ancestors": (!ancestors.is_empty()).then_some(ancestors),

@@ -1,14 +1,14 @@
 //! `integrations/{id}/flow`: the contact flow of an integration, to be imported into Amazon Connect.
 
 use actix_web::http::StatusCode;
-use bellhop_connect::flow::{Flow, Parts, language};
+use bellhop_connect::flow::{Flow, Format, Parts, VoiceConnectorType};
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::{Table, Value};
 use bellhop_tenancy::store::KeptKind;
 
 use super::asked::Asked;
 use super::given::{Given, Text};
-use super::route::{Outcome, Route};
+use super::route::{Outcome, Parameter, Route};
 use crate::problem::{Fault, Problem};
 
 /// Where agents see the conversation, of `http.public_url`: without its last `=`, as the page of agents puts it there.
@@ -23,12 +23,27 @@ pub(super) fn routes() -> Vec<Route> {
         "Writes the contact flow of an integration: import it into an inbound flow",
         flow,
     );
-    vec![flow.gives_text("application/json").may(StatusCode::UNPROCESSABLE_ENTITY)]
+    vec![flow.with(FORMAT).gives_text("application/json").may(StatusCode::UNPROCESSABLE_ENTITY)]
+}
+
+/// `?format=` of a flow.
+const FORMAT: Parameter = Parameter {
+    name: "format",
+    says: "`2019-10-30`, which it is if it is left out: what the API, Terraform, CloudFormation and today's consoles take; or `legacy`: what older consoles export.",
+    required: false,
+};
+
+fn file_name(format: Format) -> &'static str {
+    match format {
+        Format::Language => "bellhop-flow.json",
+        Format::Legacy => "bellhop-flow-legacy.json",
+    }
 }
 
 async fn flow(asked: Asked) -> Outcome {
     let screen_pop_url = screen_pop_url(&asked.ports.public_url);
-    let parts = match asked.integration_of_file()? {
+    let format = asked.parameter::<Format>("format")?.unwrap_or(Format::Language);
+    let (connector, parts) = match asked.integration_of_file()? {
         Some(of_file) => parts(&of_file.says.written().document, screen_pop_url)?,
         None => {
             let scope = asked.by.signed_in.scope();
@@ -36,14 +51,14 @@ async fn flow(asked: Asked) -> Outcome {
             parts(&kept.document, screen_pop_url)?
         }
     };
-    let json = serde_json::to_string_pretty(&language::written(&Flow::handing_over(&parts)));
-    let bytes = json.map_err(|_| Problem::internal())?.into_bytes();
+    let flow = Flow::handing_over_by(connector, &parts).written(format).map_err(|_| Problem::internal())?;
+    let bytes = serde_json::to_vec_pretty(&flow).map_err(|_| Problem::internal())?;
     let media_type = "application/json".to_owned();
-    Ok(Given::text(Text { media_type, file: Some("bellhop-flow.json"), policy: None, bytes }))
+    Ok(Given::text(Text { media_type, file: Some(file_name(format)), policy: None, bytes }))
 }
 
 /// What the flow is made of; every part that is missing is told at once.
-fn parts(document: &Table, screen_pop_url: String) -> Result<Parts, Problem> {
+fn parts(document: &Table, screen_pop_url: String) -> Result<(VoiceConnectorType, Parts), Problem> {
     let part = |key: &str| match document.get("flow") {
         Some(Value::Table(flow)) => match flow.get(key) {
             Some(Value::Text(text)) => Some(text.clone()),
@@ -58,7 +73,10 @@ fn parts(document: &Table, screen_pop_url: String) -> Result<Parts, Problem> {
     };
     let faults = [missing("voice_connector_arn", &connector), missing("queue_arn", &queue)];
     match connector.zip(queue) {
-        Some((voice_connector_arn, queue_arn)) => Ok(Parts { voice_connector_arn, queue_arn, screen_pop_url }),
+        Some((voice_connector_arn, queue_arn)) => {
+            let connector = part("voice_connector_type").and_then(|word| word.parse().ok()).unwrap_or_default();
+            Ok((connector, Parts { voice_connector_arn, queue_arn, screen_pop_url }))
+        }
         None => Err(Problem::faults(faults.into_iter().flatten().collect())),
     }
 }

@@ -9,18 +9,25 @@ use super::section::Section;
 pub struct FlowSettings {
     /// `voice_connector_arn`
     pub voice_connector_arn: Option<String>,
+    /// `voice_connector_type`, by the name of the flow language: one of [`VOICE_CONNECTOR_TYPES`]
+    pub voice_connector_type: Option<&'static str>,
     /// `queue_arn`
     pub queue_arn: Option<String>,
     /// `done`: the steps that somebody has ticked.
     pub done: Vec<String>,
 }
 
+/// Which kind of connector leads to us: one of the Amazon Chime SDK, the usual, or an external voice transfer connector.
+pub const VOICE_CONNECTOR_TYPES: [&str; 2] = ["ChimeConnector", "CallTransferConnector"];
 /// Most characters of the name of a step.
 const STEP_CHARS_MAX: usize = 40;
 
 pub(super) fn read(section: &Section<'_>) -> FlowSettings {
     let settings = FlowSettings {
         voice_connector_arn: read_arn(section, "voice_connector_arn", &["chime"], "vc/"),
+        voice_connector_type: section
+            .choice("voice_connector_type", &VOICE_CONNECTOR_TYPES)
+            .and_then(|chosen| VOICE_CONNECTOR_TYPES.get(chosen).copied()),
         queue_arn: read_arn(section, "queue_arn", &["connect"], "instance/").filter(|arn| is_queue(section, arn)),
         done: section.list("done", step).unwrap_or_default(),
     };
@@ -92,14 +99,16 @@ mod tests {
     fn what_a_flow_is_made_of_has_the_shape_of_its_kind() {
         let queue = "arn:aws:connect:eu-west-2:111122223333:instance/a/queue/q";
         let connector = "arn:aws:chime:eu-west-2:111122223333:vc/abc";
-        let good =
-            format!(r#"{{"voice_connector_arn": "{connector}", "queue_arn": "{queue}", "done": ["voice_connector"]}}"#);
+        let good = format!(
+            r#"{{"voice_connector_arn": "{connector}", "voice_connector_type": "CallTransferConnector", "queue_arn": "{queue}", "done": ["voice_connector"]}}"#
+        );
         assert_eq!(told(&good), [""; 0]);
         for (flow, path) in [
             (format!(r#"{{"voice_connector_arn": "{queue}"}}"#), "flow.voice_connector_arn: `arn:aws:connect"),
             (r#"{"voice_connector_arn": "abc"}"#.to_owned(), "flow.voice_connector_arn: `abc` is not like"),
             (r#"{"queue_arn": "arn:aws:connect:eu-west-2:111122223333:instance/a"}"#.to_owned(), "flow.queue_arn: "),
             (format!(r#"{{"queue_arn": "{}"}}"#, queue.replace("/a/", "/b/")), "flow.queue_arn: is a queue of another"),
+            (r#"{"voice_connector_type": "Chime"}"#.to_owned(), "flow.voice_connector_type: "),
             (r#"{"done": ["Two Words"]}"#.to_owned(), "flow.done[0]: `Two Words` is not"),
             (r#"{"other": 1}"#.to_owned(), "flow.other: "),
         ] {

@@ -35,7 +35,7 @@ mod value;
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
-pub use flow::FlowSettings;
+pub use flow::{FlowSettings, VOICE_CONNECTOR_TYPES};
 pub use gathered::{Alone, Gathered, Mark, NamedUrl, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};

@@ -129,6 +129,16 @@ async fn the_flow_of_an_integration_is_written_once_its_parts_are_known() {
     assert!(written.text.contains("\"arn:aws:chime:eu-west-2:111122223333:vc/v1\"") && written.text.contains(&queue));
     assert!(written.text.contains("https://bellhop.example/loadAgentAppFrame.html?session_history_key\""));
     assert!(written.headers["content-disposition"].contains("bellhop-flow.json"));
+    let legacy = house.get("viewer", &format!("{flow}?format=legacy")).await;
+    assert_eq!(
+        (legacy.status, &legacy.body["version"], &legacy.body["type"]),
+        (200, &json!("1"), &json!("contactFlow"))
+    );
+    assert!(legacy.text.contains(&queue) && legacy.headers["content-disposition"].contains("bellhop-flow-legacy.json"));
+    assert_eq!(house.get("viewer", &format!("{flow}?format=yaml")).await.status, 400);
+    let other = json!({"settings": {"flow": {"voice_connector_type": "CallTransferConnector"}}});
+    assert_eq!(house.patch("admin", &path, told.etag(), other).await.status, 200);
+    assert!(house.get("viewer", &flow).await.text.contains("\"CallTransferConnector\""));
 }
 
 #[actix_web::test]
