@@ -7,6 +7,7 @@
 //! Invariant: what is read and not changed is written in its format as it was, down to what nobody here knows.
 
 mod branches;
+pub mod check;
 mod does;
 mod format;
 mod handing_over;
@@ -17,9 +18,10 @@ pub mod path;
 mod reading;
 
 pub use branches::{Condition, ErrorBranch, ErrorType, Operator};
-pub use does::{BadParameter, Does, Prompt, Transfer};
+pub use check::{Finding, Known, validate};
+pub use does::{AfterTransfer, BadParameter, Does, Prompt, Transfer};
 pub use format::{Foreign, Format};
-pub use handing_over::{ANSWERED_WITHIN_SECONDS, KEY_PATH, Parts, VoiceConnectorType};
+pub use handing_over::{ANSWERED_WITHIN_SECONDS, KEY_PATH, Parts, VoiceConnectorType, screen_pop_url};
 pub use meaning::{Difference, difference};
 pub use reading::{ACTIONS_READ_MAX, BYTES_MAX, DEPTH_MAX, Unreadable, of_value, read};
 

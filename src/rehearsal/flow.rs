@@ -1,12 +1,17 @@
-//! A contact flow of version 2019-10-30, really run: the ten action types of the sample flow.
+//! A contact flow of either format, really run, and no more than Amazon Connect runs it.
 //!
-//! A value that is one path, `$.InstanceARN` or `$.Attributes.NAME`, is resolved; a path inside a text is text, as
-//! nothing says that Amazon Connect fills it there. Invariant: a flow runs up to its transfer, waits for how the call
-//! ended, and runs on to a queue or to the end; whatever it does is in its [`Flow::path`].
+//! A value that is one reference, `$.InstanceARN` or `$.Attributes.NAME`, is resolved; a reference inside a text is text, as
+//! nothing says that Amazon Connect fills it there, but where the text is said to the caller. Invariant: a flow runs up to its
+//! transfer, waits for how the call ended, and runs on to a queue or to the end; whatever it does is in its [`Flow::path`].
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use bellhop_connect::contact_attributes::BYTES_MAX;
+use bellhop_connect::flow::path::{self, Written};
+use bellhop_connect::flow::{self as graph, Action, AfterTransfer, BadParameter, Does, ErrorType, Prompt, Unreadable};
 
 /// Most actions one run may take; a ring of actions is an error.
 const ACTIONS_MAX: usize = 250;
@@ -42,6 +47,17 @@ pub enum TransferOutcome {
     CallFailed,
     /// The far end did not answer in time.
     Timeout,
+    /// Anything else: a connector that is not there, for example.
+    Error,
+}
+
+/// Whether a queue takes one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queues {
+    /// There is room.
+    HaveRoom,
+    /// All are at their limits.
+    AreFull,
 }
 
 /// Why a flow cannot be run.
@@ -49,61 +65,85 @@ pub enum TransferOutcome {
 #[error("flow: {0}")]
 pub struct BadFlow(pub String);
 
+impl From<Unreadable> for BadFlow {
+    fn from(unreadable: Unreadable) -> Self {
+        Self(unreadable.to_string())
+    }
+}
+
+impl From<BadParameter> for BadFlow {
+    fn from(bad: BadParameter) -> Self {
+        Self(bad.to_string())
+    }
+}
+
 /// One contact in a flow.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    actions: BTreeMap<String, Value>,
+    flow: graph::Flow,
     at: String,
-    queue: String,
+    queue: Option<String>,
+    failing: BTreeMap<String, ErrorType>,
+    /// Whether a queue takes this contact.
+    pub queues: Queues,
     /// The contact's attributes, shared with the API by who owns this.
     pub attributes: BTreeMap<String, String>,
     /// What `$.` paths mean.
     pub system: BTreeMap<String, String>,
     /// The identifiers of the actions taken.
     pub path: Vec<String>,
+    /// What the caller was told, with what references in it stand for.
+    pub said: Vec<String>,
+}
+
+/// What comes of an action.
+enum Came {
+    /// All went well: the flow goes on.
+    On,
+    /// A condition holds, or none does: it goes on there.
+    To(String),
+    /// Something went wrong.
+    Wrong(ErrorType),
+    /// It waits, or is at its end.
+    Stopped(Stop),
 }
 
 impl Flow {
-    /// A contact at the beginning of a flow.
+    /// A contact at the beginning of a flow, in either format.
     pub fn begin(json: &str, system: BTreeMap<String, String>) -> Result<Self, BadFlow> {
-        let flow: Value = serde_json::from_str(json).map_err(|error| BadFlow(error.to_string()))?;
-        let list = flow["Actions"].as_array().ok_or_else(|| BadFlow("no Actions".into()))?;
-        let actions: BTreeMap<String, Value> = list
-            .iter()
-            .filter_map(|action| Some((action["Identifier"].as_str()?.to_owned(), action.clone())))
-            .collect();
-        let at = flow["StartAction"].as_str().ok_or_else(|| BadFlow("no StartAction".into()))?.to_owned();
-        Ok(Self { actions, at, queue: String::new(), attributes: BTreeMap::new(), system, path: vec![] })
+        let flow = graph::read(json)?;
+        Ok(Self {
+            at: flow.start.clone(),
+            flow,
+            queue: None,
+            failing: BTreeMap::new(),
+            queues: Queues::HaveRoom,
+            attributes: BTreeMap::new(),
+            system,
+            path: vec![],
+            said: vec![],
+        })
+    }
+
+    /// From now on the action of this identifier ends in an error.
+    pub fn fails(&mut self, identifier: &str, error: ErrorType) {
+        self.failing.insert(identifier.to_owned(), error);
     }
 
     /// Runs until the flow waits or ends.
     pub fn run(&mut self) -> Result<Stop, BadFlow> {
         for _ in 0..ACTIONS_MAX {
-            let action =
-                self.actions.get(&self.at).cloned().ok_or_else(|| BadFlow(format!("no action {}", self.at)))?;
+            let action = self.action()?;
             self.path.push(self.at.clone());
-            let parameters = &action["Parameters"];
-            match action["Type"].as_str().unwrap_or_default() {
-                "UpdateFlowLoggingBehavior" | "MessageParticipant" => self.next(&action)?,
-                "UpdateContactAttributes" => {
-                    for (name, value) in parameters["Attributes"].as_object().into_iter().flatten() {
-                        let value = self.resolve(value.as_str().unwrap_or_default());
-                        self.attributes.insert(name.clone(), value);
-                    }
-                    self.next(&action)?;
-                }
-                "Compare" => self.compare(&action)?,
-                "UpdateContactTargetQueue" => {
-                    self.queue = parameters["QueueId"].as_str().unwrap_or_default().to_owned();
-                    self.next(&action)?;
-                }
-                "TransferContactToQueue" => return Ok(Stop::Queued { queue: self.queue.clone() }),
-                "DisconnectParticipant" => return Ok(Stop::Disconnected),
-                "TransferParticipantToThirdParty" => {
-                    let told = parameters["VoiceConnector"]["UserToUserInformation"].as_str().unwrap_or_default();
-                    return Ok(Stop::Transferring { user_to_user: self.resolve(told) });
-                }
-                other => return Err(BadFlow(format!("action type {other} is not rehearsed"))),
+            let came = match self.failing.get(&self.at) {
+                Some(error) => Came::Wrong(error.clone()),
+                None => self.take(&action)?,
+            };
+            match came {
+                Came::On => self.go(action.next.as_deref())?,
+                Came::To(next) => self.go(Some(&next))?,
+                Came::Wrong(error) => self.go(action.on(&error))?,
+                Came::Stopped(stop) => return Ok(stop),
             }
         }
         Err(BadFlow("runs in a ring".into()))
@@ -111,41 +151,97 @@ impl Flow {
 
     /// The transfer's call is over: runs on.
     pub fn transferred(&mut self, outcome: TransferOutcome) -> Result<Stop, BadFlow> {
-        let action = self.actions.get(&self.at).cloned().unwrap_or_default();
+        let action = self.action()?;
+        let Does::Transfer(transfer) = action.does()? else {
+            return Err(BadFlow(format!("{} is no transfer", self.at)));
+        };
         let error = match outcome {
+            TransferOutcome::Success if transfer.after == AfterTransfer::ContactEnds => return Ok(Stop::Disconnected),
             TransferOutcome::Success => None,
-            TransferOutcome::CallFailed => Some("CallFailed"),
-            TransferOutcome::Timeout => Some("ConnectionTimeLimitExceeded"),
+            TransferOutcome::CallFailed => Some(ErrorType::CallFailed),
+            TransferOutcome::Timeout => Some(ErrorType::ConnectionTimeLimitExceeded),
+            TransferOutcome::Error => Some(ErrorType::NoMatchingError),
         };
         match error {
-            None => self.next(&action)?,
-            Some(error) => self.go(branch(&action["Transitions"]["Errors"], "ErrorType", error))?,
+            None => self.go(action.next.as_deref())?,
+            Some(error) => self.go(action.on(&error))?,
         }
         self.run()
     }
 
-    fn compare(&mut self, action: &Value) -> Result<(), BadFlow> {
-        let value = self.resolve(action["Parameters"]["ComparisonValue"].as_str().unwrap_or_default());
-        let conditions = action["Transitions"]["Conditions"].as_array().cloned().unwrap_or_default();
-        for condition in &conditions {
-            let operator = condition["Condition"]["Operator"].as_str().unwrap_or_default();
-            let operand = condition["Condition"]["Operands"][0].as_str().unwrap_or_default();
-            let holds = match operator {
-                "Equals" => value == operand,
-                "TextContains" => value.contains(operand),
-                "TextStartsWith" => value.starts_with(operand),
-                "TextEndsWith" => value.ends_with(operand),
-                other => return Err(BadFlow(format!("operator {other} is not rehearsed"))),
-            };
-            if holds {
-                return self.go(condition["NextAction"].as_str());
-            }
-        }
-        self.go(branch(&action["Transitions"]["Errors"], "ErrorType", "NoMatchingCondition"))
+    fn action(&self) -> Result<Action, BadFlow> {
+        self.flow.action(&self.at).cloned().ok_or_else(|| BadFlow(format!("no action {}", self.at)))
     }
 
-    fn next(&mut self, action: &Value) -> Result<(), BadFlow> {
-        self.go(action["Transitions"]["NextAction"].as_str())
+    fn take(&mut self, action: &Action) -> Result<Came, BadFlow> {
+        Ok(match action.does()? {
+            Does::Passes => Came::On,
+            Does::SetAttributes(attributes) => self.set(&attributes)?,
+            Does::Compare(value) => self.compare(action, value)?,
+            Does::SetQueue(queue) => match self.resolve(queue)? {
+                queue if queue.is_empty() => Came::Wrong(ErrorType::NoMatchingError),
+                queue => {
+                    self.queue = Some(queue);
+                    Came::On
+                }
+            },
+            Does::TransferToQueue => match (&self.queue, self.queues) {
+                (None, _) => Came::Wrong(ErrorType::NoMatchingError),
+                (Some(_), Queues::AreFull) => Came::Wrong(ErrorType::QueueAtCapacity),
+                (Some(queue), Queues::HaveRoom) => Came::Stopped(Stop::Queued { queue: queue.clone() }),
+            },
+            Does::Say(prompt) => self.say(prompt)?,
+            Does::Disconnect => Came::Stopped(Stop::Disconnected),
+            Does::Transfer(transfer) => {
+                let user_to_user = self.resolve(transfer.user_to_user.unwrap_or_default())?;
+                Came::Stopped(Stop::Transferring { user_to_user })
+            }
+            Does::Elsewhere => {
+                return Err(BadFlow(format!("action type {} is not rehearsed", action.action_type.name())));
+            }
+        })
+    }
+
+    /// All attributes, or none: their names have to be such, and there is room for so many bytes.
+    fn set(&mut self, attributes: &[(&str, &str)]) -> Result<Came, BadFlow> {
+        let mut all = self.attributes.clone();
+        for (name, value) in attributes {
+            all.insert((*name).to_owned(), self.resolve(value)?);
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let are_named = attributes.iter().all(|(name, _)| !name.is_empty() && name.bytes().all(plain));
+        let bytes: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if !are_named || bytes > BYTES_MAX {
+            return Ok(Came::Wrong(ErrorType::NoMatchingError));
+        }
+        self.attributes = all;
+        Ok(Came::On)
+    }
+
+    fn compare(&self, action: &Action, value: &str) -> Result<Came, BadFlow> {
+        let value = self.resolve(value)?;
+        for condition in &action.conditions {
+            let operand = condition.operands.first().map_or("", String::as_str);
+            let unknown = || BadFlow(format!("operator {} is not rehearsed", condition.operator.name()));
+            if condition.operator.holds(&value, operand).ok_or_else(unknown)? {
+                return Ok(Came::To(condition.next.clone()));
+            }
+        }
+        Ok(Came::Wrong(ErrorType::NoMatchingCondition))
+    }
+
+    /// What cannot be said is an error.
+    fn say(&mut self, prompt: Prompt<'_>) -> Result<Came, BadFlow> {
+        let said = match prompt {
+            Prompt::Text(text) | Prompt::Ssml(text) => self.filled(text)?,
+            Prompt::Recording(prompt) => self.resolve(prompt)?,
+            Prompt::File => return Ok(Came::On),
+        };
+        if said.trim().is_empty() {
+            return Ok(Came::Wrong(ErrorType::NoMatchingError));
+        }
+        self.said.push(said);
+        Ok(Came::On)
     }
 
     fn go(&mut self, to: Option<&str>) -> Result<(), BadFlow> {
@@ -153,11 +249,36 @@ impl Flow {
         Ok(())
     }
 
-    fn resolve(&self, text: &str) -> String {
-        match text.strip_prefix("$.Attributes.") {
-            Some(name) => self.attributes.get(name).cloned().unwrap_or_default(),
-            None => self.system.get(text).cloned().unwrap_or_else(|| text.to_owned()),
+    /// What a value is: of one reference what it stands for, of any other text itself.
+    fn resolve(&self, text: &str) -> Result<String, BadFlow> {
+        match path::written(text) {
+            Written::Reference(root) => self.meaning(root, text),
+            Written::Text | Written::Mixed(_) => Ok(text.to_owned()),
         }
+    }
+
+    /// A text with what each reference in it stands for.
+    fn filled(&self, text: &str) -> Result<String, BadFlow> {
+        let (mut filled, mut from) = (String::new(), 0);
+        for (root, at, end) in path::references(text) {
+            filled.push_str(&text[from..at]);
+            filled.push_str(&self.meaning(root, &text[at..end])?);
+            from = end;
+        }
+        filled.push_str(&text[from..]);
+        Ok(filled)
+    }
+
+    /// What a reference stands for: nothing, where nobody has set it.
+    fn meaning(&self, root: &str, reference: &str) -> Result<String, BadFlow> {
+        if !path::ROOTS.contains(&root) {
+            return Err(BadFlow(format!("nothing is a {reference}")));
+        }
+        let told = match path::attribute(reference) {
+            Some(name) => self.attributes.get(name),
+            None => self.system.get(reference),
+        };
+        Ok(told.cloned().unwrap_or_default())
     }
 }
 
@@ -167,85 +288,4 @@ pub fn screen_pop(attributes: &BTreeMap<String, String>) -> Option<String> {
     let key = attributes.get("sessionHistoryKey")?;
     let rest = key.get(key.chars().next()?.len_utf8()..)?;
     Some(format!("{}={rest}", attributes.get("screenPopURL")?))
-}
-
-fn branch<'a>(list: &'a Value, key: &str, value: &str) -> Option<&'a str> {
-    let hit = list.as_array()?.iter().find(|entry| entry[key] == value);
-    let hit = hit.or_else(|| list.as_array()?.iter().find(|entry| entry[key] == "NoMatchingError"));
-    hit?["NextAction"].as_str()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The flow that pages give to be imported.
-    fn exported() -> String {
-        let parts = bellhop_connect::flow::Parts {
-            voice_connector_arn: "arn:aws:chime:us-east-1:111122223333:vc/v".into(),
-            queue_arn: "arn:aws:connect:us-east-1:111122223333:instance/i/queue/q".into(),
-            screen_pop_url: format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key"),
-        };
-        bellhop_connect::flow::language::written(&bellhop_connect::flow::Flow::handing_over(&parts)).to_string()
-    }
-
-    /// A contact in each flow there is, up to its transfer.
-    fn begin() -> [Flow; 2] {
-        [SAMPLE.to_owned(), exported()].map(|json| {
-            let system = [("$.InstanceARN", "arn:i"), ("$.ContactId", "c1"), ("$.InitialContactId", "ic1")];
-            let system = system.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            let mut flow = Flow::begin(&json, system).expect("good");
-            let stop = flow.run().expect("runs");
-            assert_eq!(stop, Stop::Transferring { user_to_user: "arn:i".into() });
-            flow
-        })
-    }
-
-    #[test]
-    fn a_path_inside_a_text_is_text() {
-        let inside = r#"{\"i\":\"$.InstanceARN\",\"ic\":\"$.InitialContactId\"}"#;
-        let json = SAMPLE.replace("\"$.InstanceARN\"", &format!("\"{inside}\""));
-        assert_ne!(json, SAMPLE);
-        let system = [("$.InstanceARN".to_owned(), "arn:i".to_owned())].into();
-        let stop = Flow::begin(&json, system).expect("good").run();
-        let literal = r#"{"i":"$.InstanceARN","ic":"$.InitialContactId"}"#;
-        assert_eq!(stop, Ok(Stop::Transferring { user_to_user: literal.into() }));
-    }
-
-    #[test]
-    fn the_agent_is_shown_the_page_that_the_flow_names() {
-        for mut flow in begin() {
-            assert_eq!(screen_pop(&flow.attributes), None);
-            flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
-            flow.transferred(TransferOutcome::Success).expect("runs");
-            let page = format!("{SAMPLE_PUBLIC_URL}/loadAgentAppFrame.html?session_history_key=abc");
-            assert_eq!(screen_pop(&flow.attributes), Some(page));
-        }
-    }
-
-    #[test]
-    fn a_key_leads_to_the_queue_and_is_copied_for_the_agent() {
-        for mut flow in begin() {
-            flow.attributes.insert("SessionHistoryKey".into(), "_abc".into());
-            assert!(matches!(flow.transferred(TransferOutcome::Success), Ok(Stop::Queued { .. })));
-            assert_eq!(flow.attributes["sessionHistoryKey"], "_abc");
-        }
-    }
-
-    #[test]
-    fn hangup_leads_to_the_end() {
-        for mut flow in begin() {
-            flow.attributes.insert("SessionHistoryKey".into(), "hangup".into());
-            assert_eq!(flow.transferred(TransferOutcome::Success), Ok(Stop::Disconnected));
-        }
-    }
-
-    #[test]
-    fn without_a_key_and_after_failures_the_caller_still_reaches_an_agent() {
-        for outcome in [TransferOutcome::Success, TransferOutcome::CallFailed, TransferOutcome::Timeout] {
-            for mut flow in begin() {
-                assert!(matches!(flow.transferred(outcome), Ok(Stop::Queued { .. })), "{outcome:?}");
-            }
-        }
-    }
 }

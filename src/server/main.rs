@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `calls`, `secrets`, `audit`, `operator`, `voices`, `test-connection`, `demo`.
+//! The command line: `serve`, `check`, `calls`, `secrets`, `audit`, `operator`, `voices`, `test-connection`, `flow`, `demo`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bellhop::cli::calls::Calls;
+use bellhop::cli::flow::Flows;
 use bellhop::cli::tenants::{AuditTrail, Operator, Secrets};
 use bellhop::config::{Mistakes, Reading};
 use bellhop::console::{self, Console, claim};
@@ -57,6 +58,9 @@ enum Command {
     Voices(OfTenant),
     /// Tell whether Amazon Connect would let a tenant's hand-offs through, and what to do if not; nothing is written.
     TestConnection(OfTenant),
+    /// Look at contact flows of Amazon Connect.
+    #[command(subcommand)]
+    Flow(Flows),
     /// What `voices` was called until this release.
     #[command(hide = true)]
     Offers(OfTenant),
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::TestConnection(of) => {
             actix_rt::System::new().block_on(bellhop::cli::connection::test(&of.config, &of.tenant))
         }
+        Command::Flow(command) => bellhop::cli::flow::run(&command),
         Command::Offers(of) => {
             eprintln!("`bellhop offers` is now called `bellhop voices`: the next release knows the new name alone");
             actix_rt::System::new().block_on(voices(&of))

@@ -27,6 +27,11 @@ pub struct Parts {
     pub screen_pop_url: String,
 }
 
+/// Where agents see a conversation, of our own `http.public_url`: without its last `=`, as the page of agents puts it there.
+pub fn screen_pop_url(public_url: &str) -> String {
+    format!("{public_url}/loadAgentAppFrame.html?session_history_key")
+}
+
 /// Seconds that we may take to answer.
 pub const ANSWERED_WITHIN_SECONDS: u32 = 60;
 /// The attribute that we write, as a flow refers to it.
@@ -184,7 +189,7 @@ pub(super) mod tests {
     use super::super::{Format, difference, read};
     use super::*;
 
-    pub(in super::super) fn parts() -> Parts {
+    pub(in crate::flow) fn parts() -> Parts {
         Parts {
             voice_connector_arn: "arn:aws:chime:us-east-1:111122223333:vc/EXAMPLE".into(),
             queue_arn: "arn:aws:connect:us-east-1:111122223333:instance/INSTANCE/queue/QUEUE".into(),
@@ -200,7 +205,7 @@ pub(super) mod tests {
     }
 
     /// A flow of the vendor's shape and with its faults, which is nobody's: as the seed's instructions have it built.
-    pub(in super::super) const VENDOR_SAMPLE_SHAPE: &str =
+    pub(in crate::flow) const VENDOR_SAMPLE_SHAPE: &str =
         include_str!("../../../tests/golden/flows/vendor_sample_shape_legacy.json");
 
     /// The golden files: the vendor's flow with the tenant's own in it, in both formats.

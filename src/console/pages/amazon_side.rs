@@ -3,6 +3,7 @@
 //! Invariant: what is entered here is settings of the integration like any other, judged as they are; a tick stays.
 
 use askama::Template;
+use bellhop_connect::flow::screen_pop_url;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value as Json, json};
 
@@ -14,7 +15,7 @@ use super::tenants::{status_of, text};
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
-use crate::rest::{Inquiry, screen_pop_url};
+use crate::rest::Inquiry;
 
 #[derive(Template)]
 #[template(path = "amazon_side.html")]

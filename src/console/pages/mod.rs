@@ -8,6 +8,7 @@ mod amazon_side;
 mod assets;
 mod assistants;
 mod copied;
+mod flow_check;
 mod form;
 mod frame;
 mod integrations;
@@ -69,6 +70,7 @@ fn table() -> Vec<Page> {
         integrations::pages(),
         wizard::pages(),
         amazon_side::pages(),
+        flow_check::pages(),
         numbers::pages(),
         assistants::pages(),
         people::pages(),

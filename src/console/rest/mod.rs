@@ -54,7 +54,6 @@ use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
 pub use calls::HISTORY_READ;
 use door::House;
-pub(crate) use flows::screen_pop_url;
 pub use inquiry::Inquiry;
 use route::Route;
 

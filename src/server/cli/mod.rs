@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod connection;
+pub mod flow;
 pub mod tenants;
 pub mod voices;
 

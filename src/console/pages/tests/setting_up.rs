@@ -104,6 +104,30 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     assert!(browser.text.contains("Main line") && browser.text.contains("without a number"), "{}", browser.text);
     browser.opens(&house, &account).await;
     assert_eq!(browser.status, 404, "it is no draft any more");
+    browser.opens(&house, &made).await;
+    let check = made.replace("/amazon", "/flow/check");
+    assert!(browser.links().contains(&check), "{:?}", browser.links());
+    checks_a_flow(&house, &mut browser, &check).await;
+}
+
+/// A flow of the vendor's shape is looked at, and what is none is told by its place; both stay in the form.
+async fn checks_a_flow(house: &House, browser: &mut Browser, page: &str) {
+    let flow = include_str!("../../../../tests/golden/flows/vendor_sample_shape_legacy.json");
+    browser.sends(house, page, &[("flow", flow)]).await;
+    assert_eq!((browser.status, browser.path.as_str()), (200, page), "{}", browser.text);
+    for told in [
+        "Problems of this flow: 8; it could be better in 2 ways",
+        "flow_caller_lost",
+        "Transfer to phone number",
+        "<code>CallFailed</code>",
+    ] {
+        assert!(browser.text.contains(told), "{told}: {}", browser.text);
+    }
+    browser.sends(house, page, &[("flow", "{\n\"Version\": <b>")]).await;
+    assert!(browser.status == 422 && browser.text.contains("see line 2, column 12"), "{}", browser.text);
+    assert!(browser.text.contains("&#60;b&#62;</textarea>"), "what was pasted is shown again: {}", browser.text);
+    browser.sends(house, page, &[("flow", " ")]).await;
+    assert!(browser.status == 422 && browser.text.contains("Paste a flow"), "{}", browser.text);
 }
 
 /// The account, by keys that are not whole, cannot be used, and are good, and then of another instance; and the address to copy.

@@ -142,6 +142,42 @@ async fn the_flow_of_an_integration_is_written_once_its_parts_are_known() {
 }
 
 #[actix_web::test]
+async fn a_flow_is_checked_for_an_integration_and_kept_nowhere() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let path = format!("/integrations/{}/flow/check", line.id());
+    let theirs: Value =
+        serde_json::from_str(include_str!("../../../../tests/golden/flows/vendor_sample_shape_legacy.json"))
+            .expect("JSON");
+    let checked = house.post("viewer", &path, theirs.clone()).await;
+    let findings = checked.body["findings"].as_array().expect("a list");
+    assert_eq!((checked.status, &checked.body["good"]), (200, &json!(false)), "{checked:?}");
+    let lost: Vec<_> = findings.iter().filter(|found| found["code"] == "flow_caller_lost").collect();
+    assert_eq!(lost.len(), 4, "{findings:?}");
+    assert_eq!((&lost[0]["block_name"], &lost[0]["field"]), (&json!("Transfer to phone number"), &json!("CallFailed")));
+    assert!(lost[0]["remedy"].as_str().is_some_and(|remedy| remedy.contains("queue")), "{lost:?}");
+    assert!(
+        findings.iter().any(|found| found["code"] == "flow_arn_foreign"),
+        "the instance of the integration is known"
+    );
+    let queue = format!("{INSTANCE}/queue/q1");
+    let parts = json!({"voice_connector_arn": "arn:aws:chime:eu-west-2:111122223333:vc/v1", "queue_arn": queue});
+    let integration = format!("/integrations/{}", line.id());
+    let told = house.patch("admin", &integration, line.etag(), json!({"settings": {"flow": parts}})).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    for format in ["2019-10-30", "legacy"] {
+        let own = house.get("viewer", &format!("/integrations/{}/flow?format={format}", line.id())).await;
+        let checked = house.post("viewer", &path, own.body).await;
+        assert_eq!(checked.body, json!({"good": true, "findings": []}), "{format}");
+    }
+    let mut broken = theirs;
+    broken["modules"][2]["branches"] = json!(7);
+    let refused = house.post("viewer", &path, broken).await;
+    assert_eq!((refused.status, refused.faults()[0].0.as_str()), (422, "#/modules/2/branches"), "{refused:?}");
+    assert_eq!(house.post("viewer", &path, json!({})).await.status, 422);
+}
+
+#[actix_web::test]
 async fn mistakes_are_told_at_once_by_pointer_and_in_the_words_of_the_file() {
     let house = House::new().await;
     let (assistant, services) = parts(&house, "admin", "phone").await;
