@@ -80,6 +80,8 @@ fn the_vendors_flow_has_the_problems_that_it_has_and_no_other() {
 }
 
 type Change = fn(&mut Flow);
+/// What is told: code, block and field.
+type Told = (&'static str, &'static str, &'static str);
 
 fn at<'a>(flow: &'a mut Flow, identifier: &str) -> &'a mut Action {
     flow.actions.iter_mut().find(|action| action.identifier == identifier).expect("a block of the flow")
@@ -113,7 +115,7 @@ fn rename(flow: &mut Flow, from: &str, to: &str) {
 }
 
 /// One flow for each rule, with what is told of it: code, block and field.
-const BROKEN: &[(Change, &[(&str, &str, &str)])] = &[
+const BROKEN: &[(Change, &[Told])] = &[
     (|flow| flow.kind = Some("customerQueue".into()), &[("flow_type", "", "")]),
     (|flow| flow.start = "nowhere".into(), &[("flow_start_missing", "", "")]),
     (
