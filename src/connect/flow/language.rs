@@ -18,7 +18,7 @@ const NAME: &str = "Bellhop: assistant, then agents";
 /// What it is, for whoever has the file alone.
 const DESCRIPTION: &str = "Hands callers over to an assistant, and from it to a queue of agents. Import it into a flow of the type inbound: another type refuses it.";
 
-/// Writes a flow that is made of what the language knows; it is imported into one of the type *inbound*.
+/// Writes a flow that is made of what the language knows, as the API takes it, which is told the type of the flow beside it: *inbound*.
 pub fn written(flow: &Flow) -> Value {
     let mut file = match flow.as_read.of(Format::Language) {
         Some(Value::Object(file)) => file.clone(),
@@ -29,11 +29,18 @@ pub fn written(flow: &Flow) -> Value {
     Value::Object(file)
 }
 
-/// Writes any flow.
+/// Writes any flow as consoles export it: with what it is called, and the type of flow that it is imported into.
 pub(super) fn write(flow: &Flow) -> Result<Value, Foreign> {
     let knows = |action: &Action| !matches!(action.action_type, ActionType::Other(Format::Legacy, _));
     Foreign::refused(flow, Format::Language, knows)?;
-    Ok(written(flow))
+    let mut file = written(flow);
+    if flow.as_read.of(Format::Language).is_none() {
+        let metadata = &mut file["Metadata"];
+        metadata["name"] = json!(NAME);
+        metadata["description"] = json!(DESCRIPTION);
+        metadata["type"] = json!(flow.kind);
+    }
+    Ok(file)
 }
 
 /// What stands around the actions.
@@ -47,9 +54,6 @@ fn head(flow: &Flow) -> Map<String, Value> {
         "Metadata": {
             "entryPointPosition": {"x": 20, "y": 20},
             "ActionMetadata": positions.collect::<Map<_, _>>(),
-            "name": NAME,
-            "description": DESCRIPTION,
-            "type": flow.kind,
         },
     });
     if let Value::Object(head) = head { head } else { Map::new() }
@@ -162,7 +166,8 @@ mod tests {
     /// The golden file: what is downloaded, byte for byte. Whoever changes a flow looks at what changes here.
     #[test]
     fn a_flow_is_written_as_it_was_looked_at() {
-        let written = serde_json::to_string_pretty(&written(&Flow::handing_over(&parts()))).expect("JSON") + "\n";
+        let written = Flow::handing_over(&parts()).written(Format::Language).expect("written");
+        let written = serde_json::to_string_pretty(&written).expect("JSON") + "\n";
         let golden = include_str!("../../../tests/golden/flows/handing_over_2019-10-30.json");
         assert!(written == golden, "{written}");
     }
@@ -170,7 +175,10 @@ mod tests {
     #[test]
     fn what_is_read_is_what_was_written() {
         let flow = Flow::handing_over(&parts());
-        assert_eq!(read(&written(&flow).to_string()), Ok(flow));
+        let export = flow.written(Format::Language).expect("written");
+        assert_eq!(read(&export.to_string()), Ok(flow.clone()));
+        // What the API is given is the same without what it is told beside it.
+        assert_eq!(read(&written(&flow).to_string()), Ok(Flow { kind: None, ..flow }));
     }
 
     /// Types, parameters, branches and keys that nobody here knows.

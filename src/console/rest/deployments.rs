@@ -5,12 +5,12 @@
 use actix_web::http::StatusCode;
 use bellhop_connect::InstanceArn;
 use bellhop_connect::deployment::{Encryption, Tool, Values};
+use bellhop_connect::flow::screen_pop_url;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::{Table, Value};
 use bellhop_tenancy::store::KeptKind;
 
 use super::asked::Asked;
-use super::flows::screen_pop_url;
 use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use crate::problem::{Fault, Problem};
