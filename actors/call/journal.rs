@@ -17,7 +17,8 @@ use super::NewCall;
 use crate::media_shard::LegCores;
 use crate::node::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
-use bellhop_call::ending::{Broken, Ending};
+use bellhop_call::ending::Ending;
+use bellhop_call::why::BROKE_OFF;
 
 /// The vendor's identifier of jitter beyond 30 ms.
 pub(crate) const JITTER: &str = "CWSMR0033W";
@@ -104,8 +105,7 @@ impl Journal {
         for message in teardown {
             self.write(|record, now| record.sip_sent(now, message));
         }
-        let details = details(ending);
-        self.write(|record, now| record.close(now, ending.record_reason(), details));
+        self.write(|record, now| record.close(now, ending.record_reason(), ending.details()));
     }
 
     /// Nobody has anything more to write.
@@ -146,7 +146,7 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
-            record.close(crate::now(), EndReason::Failed, Some("the call broke off".to_owned()));
+            record.close(crate::now(), EndReason::Failed, Some(BROKE_OFF.to_owned()));
             self.tell();
             self.hand_in();
         }
@@ -191,25 +191,6 @@ fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
         tool_name: Some(concat!("Bellhop/", env!("CARGO_PKG_VERSION")).to_owned()),
     };
     record.audio_summary(inbound, outbound);
-}
-
-/// `failure_details`: what broke, without a word of the conversation.
-fn details(ending: &Ending) -> Option<String> {
-    match ending {
-        Ending::Failed { child, failure } => {
-            let what = match failure {
-                Broken::Failure(failure) => failure.to_string(),
-                Broken::Panic => "it panicked".to_owned(),
-                Broken::Overdue => "it took too long".to_owned(),
-                Broken::Vanished => "it ended unasked".to_owned(),
-            };
-            Some(format!("{child}: {what}"))
-        }
-        Ending::Refused(_) | Ending::OperatorHungUp | Ending::Drained | Ending::TooLong => {
-            Some(ending.label().to_owned())
-        }
-        Ending::CallerHungUp | Ending::AssistantEnded | Ending::HandedOff | Ending::Transferred => None,
-    }
 }
 
 /// A UUID of random bits (RFC 9562 section 5.4).

@@ -7,9 +7,11 @@
 pub mod ending;
 pub mod failure;
 pub mod fault_injection;
+pub mod figures;
 pub mod lifecycle;
 pub mod phase;
 pub mod ports;
 pub mod record;
 pub mod speech_in;
 pub mod speech_out;
+pub mod why;

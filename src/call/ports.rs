@@ -15,6 +15,7 @@ use std::time::Duration;
 use bellhop_connect::ports::StoreError;
 use serde_json::Value;
 
+use crate::figures::{Figures, WantedFigures};
 use crate::record::{CallRecord, Opening};
 
 /// What a store answers, on whatever thread asked for it.
@@ -184,6 +185,12 @@ pub trait CallRecords: Send + Sync {
     /// How much was called by calls whose records were kept, whether they still are or not: the newest period first, in it by the
     /// tenants' names.
     fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> Answer<'a, Vec<Usage>>;
+
+    /// How many calls ended how, what callers waited, and how many were up at once, of calls whose records are kept.
+    fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> Answer<'a, Figures>;
+
+    /// Calls of a tenant that are up on any server, the latest first.
+    fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>>;
 }
 
 /// How much a tenant's callers called in a day or month.

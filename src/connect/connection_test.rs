@@ -170,6 +170,14 @@ impl fmt::Display for Outcome {
 }
 
 impl Outcome {
+    /// The word of what is the matter; none where nothing is.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Valid { .. } => None,
+            Self::Invalid { cause, .. } => Some(cause.label()),
+        }
+    }
+
     /// What to do about it; none where nothing is to be done.
     pub fn remedy(&self) -> Option<String> {
         match self {

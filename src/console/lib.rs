@@ -2,6 +2,7 @@
 //!
 //! It sees pure crates and ports, never actors, SIP or media: `src/server/` gives it what it asks through [`ports`].
 
+pub mod errors;
 pub mod pages;
 mod pointer;
 pub mod ports;

@@ -109,10 +109,51 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failed {
     /// What was tried is not what it should be: in a sentence.
-    Tried(String),
+    Tried(Fault, String),
     /// It was not tried, which is this server's doing: in a sentence.
     Untried(&'static str),
 }
+
+/// All faults with their words, in one list: `docs/errors.md` has an entry for each.
+macro_rules! faults {
+    ($($(#[$doc:meta])* $fault:ident $word:literal)+) => {
+        /// What is the matter with what was tried.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Fault { $($(#[$doc])* $fault),+ }
+
+        impl Fault {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$fault),+];
+
+            /// Its word.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$fault => $word),+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// It cannot be opened as it is set.
+    Unusable "unusable"
+    /// It names no service.
+    NothingNamed "nothing_named"
+    /// It did not answer in time.
+    Overdue "overdue"
+    /// Too much waits for it.
+    Overloaded "overloaded"
+    /// It cannot be reached, or said no.
+    Unavailable "unavailable"
+    /// It cannot do it now, and may soon.
+    NotNow "not_now"
+    /// It answered, and what it made is silence.
+    Silent "silent"
+    /// It was opened, and broke off.
+    BrokeOff "broke_off"
+}
+
+/// The word of what this server had no room to try.
+pub const BUSY: &str = "busy";
 
 /// Asks the services of a document, on behalf of who sets them up. Each answer comes in bounded time, and costs no call anything.
 pub trait Trials: Send + Sync {

@@ -7,6 +7,7 @@
 mod claim;
 pub(super) mod deed;
 mod events;
+mod figures;
 mod forgetting;
 pub(super) mod histories;
 pub(super) mod in_flight;

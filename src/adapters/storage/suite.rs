@@ -3,6 +3,8 @@
 //! A store puts itself through all of them with `promises!`; a promise that it left out is dead code, which `make lint`
 //! refuses.
 
+mod figured;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,10 @@ use bellhop_dialogue::call_facts::CallFacts;
 use serde_json::{Value, json};
 
 use super::Store;
+pub(super) use figured::{
+    GOOD, Had, NEW_YEAR, calls_that_are_up_are_told_of_their_tenant, figures_are_of_what_is_kept,
+    figures_of_who_is_forgotten_name_nobody, first,
+};
 
 /// Where a store keeps what it has; empty at first.
 pub(super) trait Place {
@@ -50,6 +56,9 @@ macro_rules! promises {
             a_store_has_one_server_and_the_second_is_told
             a_call_is_counted_once_and_stays_counted_when_its_record_is_gone
             periods_of_usage_are_told_page_by_page
+            figures_are_of_what_is_kept
+            figures_of_who_is_forgotten_name_nobody
+            calls_that_are_up_are_told_of_their_tenant
         }
     };
     ($place:ty: $($promise:ident)+) => {

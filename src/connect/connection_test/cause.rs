@@ -99,6 +99,45 @@ pub enum Unreached {
     ConnectionLost,
 }
 
+/// The words of all causes, in one list: `docs/errors.md` has an entry for each.
+macro_rules! labels {
+    ($($label:ident $text:literal)+) => {
+        #[derive(Debug, Clone, Copy)]
+        enum Label { $($label),+ }
+
+        impl Label {
+            const fn text(self) -> &'static str {
+                match self { $(Self::$label => $text),+ }
+            }
+        }
+
+        impl Cause {
+            /// Every word.
+            pub const LABELS: &'static [&'static str] = &[$(Label::$label.text()),+];
+        }
+    };
+}
+
+labels! {
+    KeyUnknown "key_unknown"
+    SecretWrong "secret_wrong"
+    ClockOff "clock_off"
+    Denied "denied"
+    RoleRefused "role_refused"
+    InstanceUnknown "instance_unknown"
+    NotInThisRegion "not_in_this_region"
+    InstanceNotActive "instance_not_active"
+    NameNotResolved "name_not_resolved"
+    ConnectionRefused "connection_refused"
+    PrivateAddress "private_address"
+    TlsFailed "tls_failed"
+    NoAnswer "no_answer"
+    ConnectionLost "connection_lost"
+    Throttled "throttled"
+    HandoffsFirst "handoffs_first"
+    Unexpected "unexpected"
+}
+
 /// The cause of an answer that is not good.
 pub(super) fn of(connection: &Connection, action: Action, answer: &Answer) -> Cause {
     match answer {
@@ -208,27 +247,28 @@ impl fmt::Display for Cause {
 impl Cause {
     /// A word for programs.
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::KeyUnknown => "key_unknown",
-            Self::SecretWrong => "secret_wrong",
-            Self::ClockOff { .. } => "clock_off",
-            Self::Denied { .. } => "denied",
-            Self::RoleRefused { .. } => "role_refused",
-            Self::InstanceUnknown { .. } => "instance_unknown",
-            Self::NotInThisRegion { .. } => "not_in_this_region",
-            Self::InstanceNotActive { .. } => "instance_not_active",
+        let label = match self {
+            Self::KeyUnknown => Label::KeyUnknown,
+            Self::SecretWrong => Label::SecretWrong,
+            Self::ClockOff { .. } => Label::ClockOff,
+            Self::Denied { .. } => Label::Denied,
+            Self::RoleRefused { .. } => Label::RoleRefused,
+            Self::InstanceUnknown { .. } => Label::InstanceUnknown,
+            Self::NotInThisRegion { .. } => Label::NotInThisRegion,
+            Self::InstanceNotActive { .. } => Label::InstanceNotActive,
             Self::Unreached { how, .. } => match how {
-                Unreached::NameNotResolved => "name_not_resolved",
-                Unreached::ConnectionRefused => "connection_refused",
-                Unreached::PrivateAddress => "private_address",
-                Unreached::TlsFailed { .. } => "tls_failed",
-                Unreached::NoAnswer { .. } => "no_answer",
-                Unreached::ConnectionLost => "connection_lost",
+                Unreached::NameNotResolved => Label::NameNotResolved,
+                Unreached::ConnectionRefused => Label::ConnectionRefused,
+                Unreached::PrivateAddress => Label::PrivateAddress,
+                Unreached::TlsFailed { .. } => Label::TlsFailed,
+                Unreached::NoAnswer { .. } => Label::NoAnswer,
+                Unreached::ConnectionLost => Label::ConnectionLost,
             },
-            Self::Throttled => "throttled",
-            Self::HandoffsFirst => "handoffs_first",
-            Self::Unexpected { .. } => "unexpected",
-        }
+            Self::Throttled => Label::Throttled,
+            Self::HandoffsFirst => Label::HandoffsFirst,
+            Self::Unexpected { .. } => Label::Unexpected,
+        };
+        label.text()
     }
 
     /// What to do about it.

@@ -7,14 +7,20 @@
 mod amazon_side;
 mod assets;
 mod assistants;
+mod call_me;
+mod chart;
 mod copied;
+mod dashboard;
+mod errors;
 mod flow_check;
 mod form;
 mod frame;
 mod integrations;
 mod kinds;
+mod mend;
 mod numbers;
 mod people;
+mod refusals;
 mod sign_in;
 mod tenants;
 mod told;
@@ -67,6 +73,10 @@ impl Pages {
 fn table() -> Vec<Page> {
     [
         tenants::pages(),
+        dashboard::pages(),
+        refusals::pages(),
+        call_me::pages(),
+        errors::pages(),
         integrations::pages(),
         wizard::pages(),
         amazon_side::pages(),

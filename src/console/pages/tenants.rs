@@ -46,26 +46,18 @@ struct New {
 }
 
 pub(super) fn pages() -> Vec<Page> {
-    vec![
-        Page::new("/", Role::Agent, first),
-        Page::new("/tenants", Role::Operator, list).sends(add),
-        Page::new("/tenants/{tenant}", Role::Viewer, tenant),
-    ]
+    vec![Page::new("/", Role::Agent, first), Page::new("/tenants", Role::Operator, list).sends(add)]
 }
 
 /// Everybody begins where they have something to do.
 async fn first(visit: Visit) -> Outcome {
     match visit.by.signed_in.scope().tenant() {
         None => Ok(visit.see_other("/tenants")),
-        Some(own) if visit.may(Role::Viewer) => Ok(visit.see_other(&format!("/tenants/{own}/integrations"))),
+        Some(own) if visit.may(Role::Viewer) => Ok(visit.see_other(&format!("/tenants/{own}"))),
         Some(_) => Err(Problem::forbidden(
             "an agent's page is opened by the contact flow: there is nothing to set up for your role",
         )),
     }
-}
-
-async fn tenant(visit: Visit) -> Outcome {
-    Ok(visit.see_other(&format!("/tenants/{}/integrations", visit.name("tenant"))))
 }
 
 async fn list(visit: Visit) -> Outcome {

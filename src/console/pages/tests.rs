@@ -21,6 +21,7 @@ use crate::rest::tests::{StandIn, rest_over, store};
 use crate::sign_in::password::Cost;
 use crate::sign_in::{Clock, Ports, Settings, SignIn};
 
+mod seeing;
 mod setting_up;
 
 const HERE: &str = "http://127.0.0.1:8080";
@@ -31,6 +32,7 @@ pub(super) struct House {
     pages: Pages,
     sign_in: Data<SignIn>,
     pub(super) store: SqlTenants,
+    pub(super) calls: Arc<StandIn>,
 }
 
 /// A browser: its cookie, and the page that it shows.
@@ -55,7 +57,7 @@ impl House {
         let clock = Clock { unix_ms: Box::new(unix_ms), monotonic: Box::new(move || began.elapsed()) };
         let sign_in = SignIn::new(ports, settings, clock, Box::new(|bytes| rand::fill(bytes))).expect("threads");
         let rest = rest_over(Arc::new(BySignIn), &store, &calls);
-        Self { pages: Pages::new(rest), sign_in: Data::new(sign_in), store }
+        Self { pages: Pages::new(rest), sign_in: Data::new(sign_in), store, calls }
     }
 
     /// Somebody who is invited: the secret of their link.

@@ -120,14 +120,23 @@ impl Visit {
             Some(own) => own.to_string(),
             None => self.name("tenant").to_owned(),
         };
+        if tenant.is_empty() && self.may(Role::Operator) {
+            places.push(("Dashboard", "/dashboard".to_owned()));
+            places.push(("Refusals", "/refusals".to_owned()));
+        }
+        let dashboard = format!("/tenants/{tenant}");
         if !tenant.is_empty() && self.may(Role::Viewer) {
+            places.push(("Dashboard", dashboard.clone()));
             places.push(("Integrations", format!("/tenants/{tenant}/integrations")));
             places.push(("Assistants", format!("/tenants/{tenant}/assistants")));
+            places.push(("Refusals", format!("/tenants/{tenant}/refusals")));
         }
         if !tenant.is_empty() && self.may(Role::Admin) {
             places.push(("People", format!("/tenants/{tenant}/people")));
         }
-        let is_here = |path: &str| self.path == path || self.path.starts_with(&format!("{path}/"));
+        // Everything of a tenant is below its dashboard.
+        let is_below = |path: &str| path != dashboard && self.path.starts_with(&format!("{path}/"));
+        let is_here = |path: &str| self.path == path || is_below(path);
         let longest = places.iter().map(|(_, path)| path).filter(|path| is_here(path)).max_by_key(|path| path.len());
         let longest = longest.cloned();
         let tab = |(name, path): (&'static str, String)| Tab { name, is_here: Some(&path) == longest.as_ref(), path };

@@ -68,6 +68,8 @@ struct Tested {
     good: bool,
     /// What came of it, in a sentence.
     told: String,
+    /// What is the matter, by its word in `docs/errors.md`; null where nothing is.
+    cause: Option<String>,
     /// What to do about it; null where nothing is to be done.
     remedy: Option<String>,
 }
@@ -198,6 +200,7 @@ impl Document {
             at: time(test.at_unix_ms),
             good: test.good,
             told: test.told,
+            cause: test.cause,
             remedy: test.remedy,
         });
         Self {

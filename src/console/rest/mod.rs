@@ -5,14 +5,17 @@
 //! document.
 
 mod answers;
+mod arrivals;
 mod asked;
 mod body;
 mod by_sign_in;
 mod calls;
 mod conditions;
+mod dashboard;
 mod deployments;
 mod documents;
 mod door;
+mod failures;
 mod fields;
 mod flows;
 mod given;
@@ -133,6 +136,9 @@ fn routes() -> Vec<Route> {
         people::routes(),
         told::routes(),
         usage::routes(),
+        dashboard::routes(),
+        failures::routes(),
+        arrivals::routes(),
         calls::routes(),
         trials::routes(),
         reached::routes(),

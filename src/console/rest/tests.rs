@@ -13,7 +13,8 @@ use actix_web::test::TestRequest;
 use actix_web::{App, HttpRequest, test};
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
-use bellhop_call::ports::{CallRecords, KeptCall, Usage, Wanted, WantedUsage};
+use bellhop_call::figures::{Figures, WantedFigures};
+use bellhop_call::ports::{CallRecords, KeptCall, UnderWay, Usage, Wanted, WantedUsage};
 use bellhop_connect::connection_test::{ConnectionReport, InstanceSeen, Outcome};
 use bellhop_connect::ports::{Counted, FiledHistories, History, Pending, Reader, StoreError};
 use bellhop_connect::session_history_key::FiledAs;
@@ -30,7 +31,7 @@ use super::route::{Route, Takes};
 use super::{Door, Ports, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons, Reply, Said,
+    Events, Failed, Fault, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons, Reply, Said,
     SipAddress, Trials,
 };
 use crate::problem::Problem;
@@ -43,6 +44,7 @@ mod isolation;
 mod numbers;
 mod of_file;
 mod people;
+mod seeing;
 mod trials;
 mod usage;
 
@@ -116,7 +118,7 @@ pub(crate) struct StandIn {
     pub(super) up: Mutex<Vec<LiveCall>>,
     /// Tenants of the configuration's file.
     pub(super) of_file: Mutex<Vec<FileTenant>>,
-    pub(super) over: Mutex<Vec<KeptCall>>,
+    pub(crate) over: Mutex<Vec<KeptCall>>,
     pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
     /// How often one of them was read, or was to be: twice it may.
     reads: AtomicUsize,
@@ -124,6 +126,12 @@ pub(crate) struct StandIn {
     pub(super) used: Mutex<Vec<Usage>>,
     /// Which of that was asked for at last.
     pub(super) asked: Mutex<Option<WantedUsage>>,
+    /// Figures, as they are told.
+    pub(crate) figures: Mutex<Figures>,
+    /// Which of them were asked for at last.
+    pub(super) figured: Mutex<Option<WantedFigures>>,
+    /// Calls that are up on some server.
+    pub(crate) under_way: Mutex<Vec<UnderWay>>,
 }
 
 impl LiveCalls for StandIn {
@@ -167,7 +175,9 @@ impl CallRecords for StandIn {
     fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> bellhop_call::ports::Answer<'a, Vec<KeptCall>> {
         let over = self.over.lock().expect("no panic");
         let is_wanted = |kept: &&KeptCall| {
+            let ended = |reason: &String| kept.details.contains(&format!("\"end_reason\":\"{reason}\""));
             wanted.tenant.as_ref().is_none_or(|tenant| kept.tenant == *tenant)
+                && wanted.reason.as_ref().is_none_or(ended)
                 && wanted.from_unix_ms.is_none_or(|from| kept.began_unix_ms >= from)
                 && wanted.until_unix_ms.is_none_or(|until| kept.began_unix_ms < until)
         };
@@ -187,6 +197,18 @@ impl CallRecords for StandIn {
         }
         used.truncate(count as usize);
         Box::pin(std::future::ready(Ok(used)))
+    }
+
+    fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> bellhop_call::ports::Answer<'a, Figures> {
+        *self.figured.lock().expect("no panic") = Some(wanted.clone());
+        Box::pin(std::future::ready(Ok(self.figures.lock().expect("no panic").clone())))
+    }
+
+    fn up<'a>(&'a self, tenant: &'a str, count: u32) -> bellhop_call::ports::Answer<'a, Vec<UnderWay>> {
+        let mut up = self.under_way.lock().expect("no panic").clone();
+        up.retain(|call| call.opening.tenant == tenant);
+        up.truncate(count as usize);
+        Box::pin(std::future::ready(Ok(up)))
     }
 }
 
@@ -227,18 +249,21 @@ impl Trials for StandIn {
         Box::pin(std::future::ready(match (heard, self.is_busy.load(Ordering::Relaxed)) {
             (1, false) => Ok("it answers".to_owned()),
             (1, true) => Err(Failed::Untried("this server is busy")),
-            _ => Err(Failed::Tried(heard.to_string())),
+            _ => Err(Failed::Tried(Fault::Unavailable, heard.to_string())),
         }))
     }
 
     fn speech(&self, _: TenantSettings, text: String) -> Pending<Result<Vec<u8>, Failed>> {
-        let speech =
-            if text == "nothing" { Err(Failed::Tried("it is mute".to_owned())) } else { Ok(text.into_bytes()) };
+        let speech = if text == "nothing" {
+            Err(Failed::Tried(Fault::Silent, "it is mute".to_owned()))
+        } else {
+            Ok(text.into_bytes())
+        };
         Box::pin(std::future::ready(speech))
     }
 
     fn offers(&self, _: TenantSettings) -> Pending<Result<Vec<Offer>, Failed>> {
-        Box::pin(std::future::ready(Err(Failed::Tried("it does not answer".to_owned()))))
+        Box::pin(std::future::ready(Err(Failed::Tried(Fault::Overdue, "it does not answer".to_owned()))))
     }
 
     fn assistant(&self, settings: TenantSettings, said: Said, context: Value) -> Pending<Result<Reply, Failed>> {

@@ -9,8 +9,12 @@ use utoipa::ToSchema;
 
 use super::asked::Asked;
 use super::given::Given;
-use super::route::{OF_TENANT, Outcome, Route};
+use super::route::{OF_TENANT, Outcome, Parameter, Route};
 use super::shown::time;
+use crate::problem::Problem;
+
+const OF_NOBODY: Parameter =
+    Parameter { name: "nobody", says: "`true`: those for numbers of nobody alone. For operators.", required: false };
 
 /// A line of the audit.
 #[derive(Serialize, ToSchema)]
@@ -74,7 +78,8 @@ pub(super) fn routes() -> Vec<Route> {
             .with(OF_TENANT),
         Route::get("/refusals", Role::Viewer, "Lists refused calls, the newest first", refusals)
             .pages::<Refusal>()
-            .with(OF_TENANT),
+            .with(OF_TENANT)
+            .with(OF_NOBODY),
     ]
 }
 
@@ -100,7 +105,12 @@ async fn audit(asked: Asked) -> Outcome {
 
 async fn refusals(asked: Asked) -> Outcome {
     let scope = asked.scope().await?;
-    let listed = asked.ports.store.refusals(&scope, asked.page()?).await?;
+    let page = asked.page()?;
+    let listed = match asked.parameter::<bool>("nobody")?.unwrap_or(false) {
+        false => asked.ports.store.refusals(&scope, page).await?,
+        true if scope.tenant().is_none() => asked.ports.store.refusals_of_nobody(&scope, page).await?,
+        true => return Err(Problem::parameter("nobody", "is for operators, and not beside `tenant`")),
+    };
     Ok(Given::page(listed, |KeptRefusal { id, refusal, count, first_unix_ms }| {
         let (why, what_to_do) = asked.ports.reasons.explain(&refusal.reason);
         Refusal {

@@ -23,7 +23,7 @@ use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use super::shown::time;
 use crate::pointer::pointer;
-use crate::ports::{Failed, Offer, Origin, Said};
+use crate::ports::{Failed, Fault as TrialFault, Offer, Origin, Said};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
@@ -47,6 +47,9 @@ struct Trial {
     good: bool,
     /// What came of it, in a sentence.
     told: String,
+    /// What is the matter, by its word in `docs/errors.md`; null where nothing is.
+    #[schema(example = "unavailable")]
+    cause: Option<&'static str>,
     /// The revision that was tried.
     revision: i64,
     at: String,
@@ -108,6 +111,9 @@ struct Connection {
     valid: bool,
     /// What came of it, in a sentence.
     told: String,
+    /// What is the matter, by its word in `docs/errors.md`; null where nothing is.
+    #[schema(example = "key_unknown")]
+    cause: Option<&'static str>,
     /// What to do about it; null where nothing is to be done.
     remedy: Option<String>,
     /// What was asked for, in order.
@@ -191,14 +197,23 @@ async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
 struct Came {
     good: bool,
     told: String,
+    cause: Option<&'static str>,
     remedy: Option<String>,
 }
 
+/// What is the matter with what was tried, and in a sentence.
+type NotGood = (TrialFault, String);
+
+/// It could be tried, and did not do what it should.
+fn not_answered((_, told): NotGood) -> Problem {
+    Problem::new(NOT_ANSWERED, told)
+}
+
 /// What a trial came to, good or bad. One that did not take place is no result.
-fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, String>, Problem> {
+fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, NotGood>, Problem> {
     match came {
         Ok(good) => Ok(Ok(good)),
-        Err(Failed::Tried(why)) => Ok(Err(why)),
+        Err(Failed::Tried(fault, told)) => Ok(Err((fault, told))),
         Err(Failed::Untried(why)) => {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(Duration::from_secs(1)))
         }
@@ -206,8 +221,9 @@ fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, String>, Problem> 
 }
 
 /// Keeps what came of a test, for whoever looks at the document later. If it has changed meanwhile, what was tested is not what it says.
-async fn keep(asked: &Asked, kept: &Kept, Came { good, told, remedy }: Came) -> Result<(), Problem> {
-    let test = LastTest { fingerprint: kept.fingerprint(), at_unix_ms: asked.at_unix_ms, good, told, remedy };
+async fn keep(asked: &Asked, kept: &Kept, Came { good, told, cause, remedy }: Came) -> Result<(), Problem> {
+    let (fingerprint, cause) = (kept.fingerprint(), cause.map(str::to_owned));
+    let test = LastTest { fingerprint, at_unix_ms: asked.at_unix_ms, good, told, cause, remedy };
     Ok(asked.ports.store.keep_test(&asked.by, kept.kind, kept.id, test).await?)
 }
 
@@ -215,15 +231,16 @@ async fn test(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let came = took_place(asked.ports.trials.service(opened(&asked, &kept).await?).await)?;
     let good = came.is_ok();
-    let told = came.unwrap_or_else(|why| why);
-    keep(&asked, &kept, Came { good, told: told.clone(), remedy: None }).await?;
-    Ok(Given::one(&Trial { good, told, revision: kept.stamp.revision, at: time(asked.at_unix_ms) }))
+    let cause = came.as_ref().err().map(|(fault, _)| fault.word());
+    let told = came.unwrap_or_else(|(_, told)| told);
+    keep(&asked, &kept, Came { good, told: told.clone(), cause, remedy: None }).await?;
+    Ok(Given::one(&Trial { good, told, cause, revision: kept.stamp.revision, at: time(asked.at_unix_ms) }))
 }
 
 async fn offers(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let offers = asked.ports.trials.offers(opened(&asked, &kept).await?).await;
-    let offers = took_place(offers)?.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
+    let offers = took_place(offers)?.map_err(not_answered)?;
     let shown = |Offer { name, language, gender }| Offered { name, language, gender };
     Ok(Given::list(offers.into_iter().take(OFFERS_MAX).map(shown).collect(), None))
 }
@@ -232,7 +249,7 @@ async fn listen(asked: Asked) -> Outcome {
     let kept = find(&asked, KeptKind::Service).await?;
     let text = fields::read(&asked.document(), |fields| fields.line("text", SENTENCE_CHARS_MAX))?;
     let speech = asked.ports.trials.speech(opened(&asked, &kept).await?, text).await;
-    let bytes = took_place(speech)?.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
+    let bytes = took_place(speech)?.map_err(not_answered)?;
     Ok(Given::text(Text { media_type: WAV.to_owned(), file: None, policy: None, bytes }))
 }
 
@@ -249,12 +266,13 @@ async fn say(asked: Asked) -> Outcome {
     let said = did(&rest)?;
     let begins = said == Said::Nothing && body.get("context").is_none();
     let reply = took_place(asked.ports.trials.assistant(opened(&asked, &kept).await?, said, context).await)?;
-    let told = reply.as_ref().map_or_else(Clone::clone, |_| "it replies".to_owned());
+    let told = reply.as_ref().map_or_else(|(_, told)| told.clone(), |_| "it replies".to_owned());
+    let cause = reply.as_ref().err().map(|(fault, _)| fault.word());
     // What a reply is to depends on what was said: that a conversation begins does not.
     if begins {
-        keep(&asked, &kept, Came { good: reply.is_ok(), told, remedy: None }).await?;
+        keep(&asked, &kept, Came { good: reply.is_ok(), told, cause, remedy: None }).await?;
     }
-    let reply = reply.map_err(|why| Problem::new(NOT_ANSWERED, why))?;
+    let reply = reply.map_err(not_answered)?;
     let revision = kept.stamp.revision;
     Ok(Given::one(&Replied { responses: reply.responses, context: reply.context, revision }))
 }
@@ -322,12 +340,13 @@ async fn tested(asked: Asked, kind: KeptKind) -> Outcome {
         Ok(report) => {
             let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
             let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());
-            keep(&asked, &kept, Came { good, told, remedy }).await?;
+            keep(&asked, &kept, Came { good, told, cause: came.cause, remedy }).await?;
             Ok(Given::one(&came))
         }
         Err(mistakes) => {
             let told = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            keep(&asked, &kept, Came { good: false, told, remedy: None }).await?;
+            let cause = Some(TrialFault::Unusable.word());
+            keep(&asked, &kept, Came { good: false, told, cause, remedy: None }).await?;
             Err(faults(&mistakes, &kept.document))
         }
     }
@@ -355,6 +374,7 @@ impl Connection {
         Self {
             valid: report.is_valid(),
             told: report.outcome.to_string(),
+            cause: report.outcome.cause(),
             remedy: report.outcome.remedy(),
             requests: report.requests.iter().map(request).collect(),
             revision,

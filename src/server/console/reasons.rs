@@ -17,6 +17,8 @@ impl Reasons for WhyCallsAreRefused {
 
 #[cfg(test)]
 mod tests {
+    use bellhop_console::errors::REFUSED;
+
     use super::*;
 
     #[test]
@@ -26,5 +28,13 @@ mod tests {
             assert_eq!((sentence, what_to_do.as_str()), (why.to_string(), why.what_to_do()));
         }
         assert!(WhyCallsAreRefused.explain("x").0.contains("another version"));
+    }
+
+    /// `docs/errors.md` has an entry for each, in the same words.
+    #[test]
+    fn every_reason_has_an_entry_and_no_entry_is_of_none() {
+        let entries: Vec<_> = REFUSED.entries.iter().map(|entry| (entry.word, entry.title.to_owned())).collect();
+        let reasons: Vec<_> = Why::ALL.into_iter().map(|why| (why.word(), why.to_string())).collect();
+        assert_eq!(entries, reasons);
     }
 }

@@ -14,7 +14,7 @@ use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
-use bellhop_console::ports::{Failed, Offer, Origin, Reply, Said, Trials};
+use bellhop_console::ports::{Failed, Fault, Offer, Origin, Reply, Said, Trials};
 use bellhop_dialogue::ports::{
     ModelOrVoice, Part, Recognizer, RecognizerConfig, RecognizerEvent, ServiceFailure, SpeechRequest, Synthesizer,
     TurnInput, TurnRequest,
@@ -43,6 +43,9 @@ const LINE_RATE: u32 = 8000;
 /// Most responses of an assistant that are shown.
 const RESPONSES_MAX: usize = 50;
 
+/// What is the matter, and in a sentence.
+type NotGood = (Fault, String);
+
 /// Tries things out.
 pub(super) struct TryOut {
     shared: Arc<Mutex<Shared>>,
@@ -67,25 +70,27 @@ impl TryOut {
     ) -> Pending<Result<T, Failed>>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, String>> + Send,
+        F: Future<Output = Result<T, NotGood>> + Send,
     {
         let reach = self.reach;
         // What is kept was judged when it was sent: an operator may have thought otherwise since.
         if let Some(mistake) = out_of_reach(&settings, reach).next() {
-            return Box::pin(async move { Err(Failed::Tried(mistake.to_string())) });
+            return Box::pin(async move { Err(Failed::Tried(Fault::Unusable, mistake.to_string())) });
         }
         let opened = open(Arc::clone(&self.opening), Arc::clone(&self.shared), (settings, reach));
         Box::pin(async move {
             let opened = timeout(OPENED_WITHIN, opened).await.unwrap_or(Err(NOT_OPENED));
             let (engines, mistakes) = opened.map_err(Failed::Untried)?;
             if let Some(mistake) = mistakes.into_iter().next() {
-                return Err(Failed::Tried(match mistake {
+                let told = match mistake {
                     EngineMistake::Of(mistake) => mistake.to_string(),
                     EngineMistake::Within { why, .. } => why,
-                }));
+                };
+                return Err(Failed::Tried(Fault::Unusable, told));
             }
-            let late = |_| Err(format!("it did not answer within {} s", WITHIN.as_secs()));
-            timeout(WITHIN, work(engines)).await.unwrap_or_else(late).map_err(Failed::Tried)
+            let late = |_| Err((Fault::Overdue, format!("it did not answer within {} s", WITHIN.as_secs())));
+            let came = timeout(WITHIN, work(engines)).await.unwrap_or_else(late);
+            came.map_err(|(fault, told)| Failed::Tried(fault, told))
         })
     }
 }
@@ -111,12 +116,18 @@ async fn open(
     opened.await.map_err(|_| BROKEN)
 }
 
-fn failed(failure: ServiceFailure) -> String {
-    failure.to_string()
+fn failed(failure: ServiceFailure) -> NotGood {
+    let fault = match failure {
+        ServiceFailure::Overdue => Fault::Overdue,
+        ServiceFailure::Overloaded => Fault::Overloaded,
+        ServiceFailure::Unavailable { .. } => Fault::Unavailable,
+        ServiceFailure::NotNow { .. } => Fault::NotNow,
+    };
+    (fault, failure.to_string())
 }
 
-fn nothing() -> String {
-    "it names no service".to_owned()
+fn nothing() -> NotGood {
+    (Fault::NothingNamed, "it names no service".to_owned())
 }
 
 /// Samples as a file of one channel.
@@ -130,16 +141,16 @@ fn wav(samples: &[i16], sample_rate: u32) -> Result<Vec<u8>, hound::Error> {
     Ok(bytes.into_inner())
 }
 
-async fn speaks(kind: &str, voice: &dyn Synthesizer) -> Result<String, String> {
+async fn speaks(kind: &str, voice: &dyn Synthesizer) -> Result<String, NotGood> {
     let speech = voice.synthesize(SpeechRequest::plain(SENTENCE, LINE_RATE)).await.map_err(failed)?;
     let seconds = speech.samples.len() as f64 / f64::from(speech.sample_rate.max(1));
     match speech.samples.iter().any(|sample| *sample != 0) {
         true => Ok(format!("{kind} made {seconds:.1} s of speech at {} Hz", speech.sample_rate)),
-        false => Err(format!("{kind} answered, and what it made is silence")),
+        false => Err((Fault::Silent, format!("{kind} answered, and what it made is silence"))),
     }
 }
 
-async fn hears(kind: &str, ears: &dyn Recognizer) -> Result<String, String> {
+async fn hears(kind: &str, ears: &dyn Recognizer) -> Result<String, NotGood> {
     let lost = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&lost);
     let sink = Box::new(move |event| {
@@ -153,7 +164,7 @@ async fn hears(kind: &str, ears: &dyn Recognizer) -> Result<String, String> {
     stream.hear(&samples);
     sleep(LISTENED_FOR).await;
     match lost.load(Ordering::Relaxed) {
-        true => Err(format!("{kind} was opened, and broke off")),
+        true => Err((Fault::BrokeOff, format!("{kind} was opened, and broke off"))),
         false => Ok(format!("{kind} listens")),
     }
 }
@@ -174,7 +185,7 @@ impl Trials for TryOut {
         self.tries(settings, |engines| async move {
             let (_, voice) = engines.choices.synthesizers.first().ok_or_else(nothing)?;
             let speech = voice.synthesize(SpeechRequest::plain(&text, LINE_RATE)).await.map_err(failed)?;
-            wav(&speech.samples, speech.sample_rate).map_err(|error| error.to_string())
+            wav(&speech.samples, speech.sample_rate).map_err(|error| (Fault::Unavailable, error.to_string()))
         })
     }
 
@@ -265,7 +276,10 @@ mod tests {
         assert!(offers.iter().any(|offer| offer.name == "slt"), "{offers:?}");
         let told = trials.service(settings(r#""speech_to_text": {"kind": "counting"}"#)).await;
         assert_eq!(told, Ok("counting listens".to_owned()));
-        assert_eq!(trials.service(settings(r#""language": "en-US""#)).await, Err(Failed::Tried(nothing())));
+        assert_eq!(
+            trials.service(settings(r#""language": "en-US""#)).await,
+            Err(Failed::Tried(Fault::NothingNamed, nothing().1))
+        );
         let script = "start: hi\nsteps:\n  hi: {respond: [{response_type: text, text: Hi.}], otherwise: again}\n  again: {respond: [{response_type: text, text: Again.}], otherwise: again}\n";
         let document = serde_json::json!({"kind": "scripted", "script_text": script});
         let scripted = || settings(&format!("\"assistant\": {document}"));
@@ -293,7 +307,7 @@ mod tests {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
         let webhook = format!(r#""assistant": {{"kind": "webhook", "url": "http://{nobody}/turn"}}"#);
         let why = trials.assistant(settings(&webhook), Said::Nothing, Value::Null).await.expect_err("nobody is there");
-        assert!(matches!(why, Failed::Tried(_)), "{why:?}");
+        assert!(matches!(why, Failed::Tried(Fault::Unavailable, _)), "{why:?}");
         let connect = r#""connect": {"instance_arn": "arn", "access_key_id": "a", "secret_access_key": "b"}"#;
         let mistakes = trials.connection(settings(connect), Origin::Store).await.expect_err("no ARN");
         assert_eq!(mistakes[0].path, "connect.instance_arn");

@@ -71,6 +71,8 @@ pub struct LastTest {
     pub good: bool,
     /// What came of it, in a sentence.
     pub told: String,
+    /// What is the matter, by its word; none if nothing is, or if a program kept it that had no words.
+    pub cause: Option<String>,
     /// What to do about it, if anything is to be done.
     pub remedy: Option<String>,
 }

@@ -50,4 +50,7 @@ pub trait Refusals: Send + Sync {
     /// Those that the scope reaches, the newest first. Of a tenant those for its numbers; only who reaches everybody sees those
     /// for numbers of nobody.
     fn refusals<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptRefusal>>;
+
+    /// Those for numbers of nobody, the newest first; none for a scope that does not reach everybody.
+    fn refusals_of_nobody<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptRefusal>>;
 }

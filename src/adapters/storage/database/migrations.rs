@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_spool"),
     migration!(7, "0007_last_tests"),
     migration!(8, "0008_reads"),
+    migration!(9, "0009_figures"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{
     Answer, CallRecords, CallsUnderWay, Change, Entry, Forgotten, KeptCall, LogEvents, RecordWriter, Retention, Swept,
     UnderWay, Usage, Waiting, Wanted, WantedUsage, Written,
@@ -43,6 +44,14 @@ impl CallRecords for SpooledStore {
 
     fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> Answer<'a, Vec<Usage>> {
         self.0.primary.usage(wanted, count)
+    }
+
+    fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> Answer<'a, Figures> {
+        self.0.primary.figures(wanted)
+    }
+
+    fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>> {
+        self.0.primary.up(tenant, count)
     }
 }
 

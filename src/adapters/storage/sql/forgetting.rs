@@ -8,7 +8,7 @@ use bellhop_call::ports::{Answer, Forgotten, Retention, Swept};
 use bellhop_connect::ports::NOTE_KEPT;
 
 use super::records::plain_number;
-use super::{SqlStore, Trouble, answer, args, servers, unix_now, usage, within};
+use super::{SqlStore, Trouble, answer, args, figures, servers, unix_now, usage, within};
 use crate::storage::database::{Argument, Row};
 
 /// Rows deleted in one transaction: nobody waits longer for their turn than for these.
@@ -107,6 +107,7 @@ impl Retention for SqlStore {
                 notes: self.sweep_until(SWEEP_NOTES, noted_until).await?,
             };
             self.sweep_until(usage::SWEEP, &usage::first_kept()).await?;
+            self.sweep_until(figures::SWEEP, figures::first_kept()).await?;
             within(servers::forget(&self.database)).await?;
             self.database.shrink().await?;
             Ok(swept)

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{
-    Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, Usage, Wanted, WantedUsage, Written,
+    Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, UnderWay, Usage, Wanted, WantedUsage, Written,
 };
 use bellhop_call::record::CallRecord;
 use serde_json::Value;
@@ -21,7 +22,7 @@ const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details
     ORDER BY began_unix_ms DESC LIMIT 1";
 const LATEST: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
     WHERE (tenant = $1 OR $1 IS NULL) AND (ltrim(caller, '+') = $2 OR $2 IS NULL)
-        AND (CAST($3 AS TEXT) IS NULL OR json_extract(details, '$.call.end_reason') = $3)
+        AND (CAST($3 AS TEXT) IS NULL OR end_reason = $3)
         AND (began_unix_ms >= $4 OR $4 IS NULL) AND (began_unix_ms < $5 OR $5 IS NULL)
         AND expires_unix > $6
     ORDER BY began_unix_ms DESC LIMIT $7";
@@ -106,6 +107,14 @@ impl CallRecords for SqlStore {
 
     fn usage<'a>(&'a self, wanted: &'a WantedUsage, count: u32) -> Answer<'a, Vec<Usage>> {
         answer(self.counted(wanted, count))
+    }
+
+    fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> Answer<'a, Figures> {
+        answer(self.figured(wanted))
+    }
+
+    fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>> {
+        answer(self.up_of(tenant, count))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::storage::places::Folder;
 use crate::storage::suite::{DAY, Place, call, history, later, name, promises, turn};
 
 mod durability;
+mod figured;
 mod shared;
 
 promises!(Folder);
@@ -246,10 +247,11 @@ async fn every_text_is_understood() {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let all: [&[&'static str]; 13] = [
+    let all: [&[&'static str]; 14] = [
         &ALL,
         &deed::ALL,
         &events::ALL,
+        &figures::ALL,
         &forgetting::ALL,
         &histories::ALL,
         &in_flight::ALL,

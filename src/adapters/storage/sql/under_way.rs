@@ -16,9 +16,12 @@ const FIND: &str = "SELECT session, call, sip_call_id, tenant, caller, opening F
 const LEFT_BEHIND: &str =
     concat!("SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way WHERE ", left_behind!());
 
+const UP: &str = "SELECT session, call, sip_call_id, tenant, caller, opening FROM calls_under_way
+    WHERE tenant = $1 ORDER BY rowid DESC LIMIT $2";
+
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 2] = [FIND, LEFT_BEHIND];
+pub(super) const ALL: [&str; 3] = [FIND, LEFT_BEHIND, UP];
 
 impl CallsUnderWay for SqlStore {
     fn under_way<'a>(&'a self, name: &'a str) -> Answer<'a, Option<UnderWay>> {
@@ -33,6 +36,13 @@ impl CallsUnderWay for SqlStore {
             let rows = self.database.fetch(LEFT_BEHIND, args![&*self.server, lease()]).await?;
             rows.iter().map(read).collect()
         })
+    }
+}
+
+impl SqlStore {
+    /// Those of a tenant, the latest first.
+    pub(super) async fn up_of(&self, tenant: &str, count: u32) -> Result<Vec<UnderWay>, Trouble> {
+        self.database.fetch(UP, args![tenant, count]).await?.iter().map(read).collect()
     }
 }
 

@@ -38,6 +38,9 @@ const LIST_OF_ALL: &str =
 const LIST_OF_ONE: &str = "SELECT r.id, r.first_unix_ms, r.at_unix_ms, r.count, r.number, r.source, r.transport,
     r.server_name, r.status, r.reason FROM refusal_tenants t JOIN refusals r ON r.id = t.refusal
     WHERE t.tenant = $1 AND t.refusal < $2 ORDER BY t.refusal DESC LIMIT $3";
+const LIST_OF_NOBODY: &str =
+    "SELECT id, first_unix_ms, at_unix_ms, count, number, source, transport, server_name, status, reason
+    FROM refusals WHERE tenants = 0 AND id < $1 ORDER BY id DESC LIMIT $2";
 const TENANTS: &str = "SELECT refusal, tenant FROM refusal_tenants
     WHERE (tenant = $1 OR $1 IS NULL) AND refusal >= $2 AND refusal <= $3";
 const DROP_OF_ONE: &str = "DELETE FROM refusal_tenants WHERE tenant = $1 AND refusal IN
@@ -49,8 +52,20 @@ const DROP_ABANDONED: &str = "DELETE FROM refusals WHERE tenants > 0
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 11] =
-    [ALIKE, COUNT, INSERT, OF, THERE, LIST_OF_ALL, LIST_OF_ONE, TENANTS, DROP_OF_ONE, DROP_OF_NOBODY, DROP_ABANDONED];
+pub(super) const ALL: [&str; 12] = [
+    ALIKE,
+    COUNT,
+    INSERT,
+    OF,
+    THERE,
+    LIST_OF_ALL,
+    LIST_OF_ONE,
+    LIST_OF_NOBODY,
+    TENANTS,
+    DROP_OF_ONE,
+    DROP_OF_NOBODY,
+    DROP_ABANDONED,
+];
 
 impl Refusals for SqlTenants {
     fn note_refusals(&self, refusals: Vec<NewRefusal>) -> Answer<'_, ()> {
@@ -82,6 +97,16 @@ impl Refusals for SqlTenants {
                 refusal.refusal.tenants = of.remove(&refusal.id).unwrap_or_default();
             }
             Ok(page)
+        })
+    }
+
+    fn refusals_of_nobody<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptRefusal>> {
+        answer(async move {
+            if within(scope).is_some() {
+                return Ok(Listed { items: vec![], next: None });
+            }
+            let rows = self.fetch(LIST_OF_NOBODY, args![&before(page), wanted(page)]).await?;
+            listed(&rows, page, kept, |refusal| refusal.id)
         })
     }
 }

@@ -12,6 +12,7 @@ use super::super::tenants::{status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Listed, Step};
+use crate::errors::CONNECTION;
 use crate::problem::Problem;
 use crate::rest::Inquiry;
 
@@ -40,6 +41,8 @@ struct Tested {
     is_valid: bool,
     told: String,
     remedy: Option<String>,
+    /// Its entry in what can go wrong.
+    entry: Option<String>,
 }
 
 pub(super) async fn show(visit: Visit) -> Outcome {
@@ -57,6 +60,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         is_valid: draft.is_valid(),
         told: text(&draft.tested, "told"),
         remedy: draft.tested["remedy"].as_str().map(str::to_owned),
+        entry: draft.tested["cause"].as_str().and_then(|cause| CONNECTION.path(cause)),
     });
     let page = AccountPage {
         frame: visit.frame(),

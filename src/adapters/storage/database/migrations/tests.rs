@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 
+use bellhop_call::figures::Slot;
 use bellhop_call::ports::{CallRecords, CallsUnderWay, LogEvents, Retention};
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, NotedWrite};
 
@@ -13,11 +14,11 @@ use super::*;
 use crate::storage::SqlStore;
 use crate::storage::Store;
 use crate::storage::places::Folder;
-use crate::storage::suite::{DAY, history, later, name};
+use crate::storage::suite::{DAY, NEW_YEAR, first, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 8] = [
+const RELEASED: [(&str, &str); 9] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -49,6 +50,10 @@ const RELEASED: [(&str, &str); 8] = [
     (
         "2cb0a7b0047ed6507a82cdadf1ca67a882e606e5875a6e6ca43154f626a856c3",
         "3c66badd22a058411b50585a6ff4c577a841283de96f1ddef14fcc0efcf90397",
+    ),
+    (
+        "c774b68cb9ff259f03bf13174eedf15b14612607b02a6f400e4631046f18e14b",
+        "25e6dbfa5e7f8e21a703a89b42b29311213186120d6dd346db2b18dfb3a46762",
     ),
 ];
 
@@ -184,6 +189,33 @@ async fn a_database_without_a_version_is_given_its_shape_and_keeps_what_it_has()
         sqlx::query("PRAGMA auto_vacuum").fetch_one(&mut stranger).await.and_then(|row| row.try_get::<i64, _>(0));
     assert_eq!(mode.expect("answers"), 2, "it can shrink");
     assert_eq!(written_down(&place).await, all());
+}
+
+/// A record from before there were figures: two turns, of which one was waited for.
+const OF_BEFORE: &str = r#"INSERT INTO call_records (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
+    VALUES ('a', 'c-a', 'sip-a', 'acme', '+1', 4102444800000, 9999999999, '{"failure_details": "drained", "call": {"milliseconds_elapsed": 1500,
+    "end_reason": "failed"}, "assistant_interaction_summaries": [{"turns": [{"latency": {}}, {"latency": {"first_audio_milliseconds": 640}}]}]}', '[]')"#;
+
+/// What [`OF_BEFORE`] is counted as.
+async fn counts_what_was_before(database: &SqlStore) {
+    let figures = database.figures(&first(Slot::Hour, 1, Some("acme"))).await.expect("answers");
+    let [ended] = &figures.endings[..] else { panic!("{:?}", figures.endings) };
+    let told = (ended.reason.as_str(), ended.failure.as_deref(), ended.calls, ended.milliseconds);
+    assert_eq!(told, ("failed", Some("drained"), 1, 1_500));
+    let waits = &figures.waits[&NEW_YEAR];
+    assert_eq!((waits.turns(), waits.percentile(50)), (1, Some(std::time::Duration::from_millis(650))));
+    assert_eq!(figures.at_once.and_then(|at_once| at_once.get(&NEW_YEAR).copied()), Some(1));
+}
+
+#[tokio::test]
+async fn records_of_a_former_program_are_counted() {
+    let place = Folder::new("former-figures");
+    std::fs::File::create(place.file("")).expect("a file");
+    let mut former = place.stranger().await;
+    migrate(Connection::Sqlite(&mut former), &MIGRATIONS[..7]).await.expect("made");
+    sqlx::raw_sql(OF_BEFORE).execute(&mut former).await.expect("written");
+    former.close().await.expect("closed");
+    counts_what_was_before(&place.database().await).await;
 }
 
 /// What lies in the folder.
@@ -328,6 +360,16 @@ mod postgres {
         migrate(Connection::Postgres(&mut theirs), &[MIGRATIONS[0], other]).await.expect("migrated");
         let why = SqlStore::open(&place.url, None).await.expect_err("another program's").to_string();
         assert!(why.contains("its migration number 2 is not this program's"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn records_of_a_former_program_are_counted() {
+        let place = Tables::new("former-figures");
+        let mut former = place.stranger().await;
+        migrate(Connection::Postgres(&mut former), &MIGRATIONS[..7]).await.expect("made");
+        sqlx::raw_sql(OF_BEFORE).execute(&mut former).await.expect("written");
+        drop(former);
+        counts_what_was_before(&place.store().await).await;
     }
 
     #[tokio::test]

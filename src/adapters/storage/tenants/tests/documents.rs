@@ -47,6 +47,7 @@ pub(super) async fn a_test_is_of_what_was_tested(home: &impl Home) {
         at_unix_ms: 7,
         good,
         told: "it answers".into(),
+        cause: (!good).then(|| "unavailable".to_owned()),
         remedy: None,
     };
     let keep = async |by: &Author, of: &Kept| store.keep_test(by, of.kind, of.id, test(of, true)).await;

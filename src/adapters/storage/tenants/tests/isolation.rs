@@ -114,6 +114,9 @@ pub(super) async fn lists_hold_what_the_scope_reaches(home: &impl Home) {
     assert!(audit.iter().all(|line| line.tenant == Some(a.tenant.id)));
     let shown = store.refusals(own, FIRST).await.expect("answers").items;
     assert_eq!(shown[0].refusal.tenants, [a.tenant.id], "whose else the number is, is nobody's to know");
+    let of_nobody = store.refusals_of_nobody(all, FIRST).await.expect("answers").items;
+    assert_eq!(of_nobody.iter().map(|kept| &*kept.refusal.source).collect::<Vec<_>>(), ["192.0.2.3"]);
+    assert!(store.refusals_of_nobody(own, FIRST).await.expect("answers").items.is_empty(), "nobody's are no tenant's");
     // An operator who narrows sees what the tenant sees; a cursor of another's is none.
     let narrowed = all.narrowed(a.tenant.id).expect("reaches");
     assert_eq!(counts(&store, &narrowed, &a.admin).await, of_one);
