@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Message, Recipient};
-use bellhop_call::record::{CallRecord, EndReason, Opening, StreamSummary};
+use bellhop_call::record::{CallRecord, Opening, StreamSummary};
 use bellhop_sip::hop::Transport;
 
-use super::NewCall;
+use super::{NewCall, leg};
 use crate::media_shard::LegCores;
 use crate::node::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
@@ -105,7 +105,8 @@ impl Journal {
         for message in teardown {
             self.write(|record, now| record.sip_sent(now, message));
         }
-        self.write(|record, now| record.close(now, ending.record_reason(), ending.details()));
+        let details = ending.details();
+        self.write(|record, now| record.close(now, ending, details));
     }
 
     /// Nobody has anything more to write.
@@ -146,7 +147,7 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
-            record.close(crate::now(), EndReason::Failed, Some(BROKE_OFF.to_owned()));
+            record.break_off(crate::now());
             self.tell();
             self.hand_in();
         }
@@ -161,6 +162,7 @@ impl fmt::Debug for Journal {
 
 /// How the audio was, both ways.
 fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
+    let quality = leg::quality(cores);
     let mut receiver = cores.receiver.borrow_mut();
     let clock_rate = receiver.format().codec.clock_rate();
     let totals = receiver.totals();
@@ -180,6 +182,8 @@ fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
         packets_transmitted: totals.expected.into(),
         canonical_name: canonical_name.map(str::to_owned),
         tool_name: tool_name.map(str::to_owned),
+        mean_opinion_score: quality.map(|quality| quality.mean_opinion_score),
+        round_trip: quality.and_then(|quality| quality.round_trip).map(|trip| trip.as_millis() as u64),
     };
     let reported = control.far_end();
     let outbound = StreamSummary {
@@ -189,6 +193,8 @@ fn audio(record: &mut CallRecord, now: Instant, cores: &LegCores) {
         packets_transmitted: sent.packets.into(),
         canonical_name: Some(control.canonical_name().to_owned()),
         tool_name: Some(concat!("Bellhop/", env!("CARGO_PKG_VERSION")).to_owned()),
+        mean_opinion_score: None,
+        round_trip: None,
     };
     record.audio_summary(inbound, outbound);
 }

@@ -3,8 +3,9 @@
 //! Invariant: `label` is the metric's label, `sip_reason` the Reason header of our BYE (RFC 3326); neither tells anything
 //! personal.
 
+pub mod explained;
+
 use crate::failure::{ChildName, Exit, Failure};
-use crate::record::EndReason;
 
 /// Why a call is over: what the record, the metrics and the log are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,34 @@ pub enum Ending {
         /// How it failed.
         failure: Broken,
     },
+}
+
+/// How a call ended, for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// The caller was handed to an agent or transferred.
+    AssistantTransfer,
+    /// The assistant ended the conversation.
+    AssistantHangup,
+    /// The caller hung up.
+    CallerHangup,
+    /// Something broke.
+    Failed,
+}
+
+impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AssistantTransfer, Self::AssistantHangup, Self::CallerHangup, Self::Failed];
+
+    /// The word in the record.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::AssistantTransfer => "assistant_transfer",
+            Self::AssistantHangup => "assistant_hangup",
+            Self::CallerHangup => "caller_hangup",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Why a call was refused.

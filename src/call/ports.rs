@@ -4,6 +4,8 @@
 //! good; what is written together is kept together or not at all; an answer comes in bounded time. The ports to what is
 //! kept of hand-offs are in `src/connect/ports.rs`.
 
+mod listed;
+
 use std::any::Any;
 use std::collections::HashSet;
 use std::error::Error;
@@ -13,6 +15,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bellhop_connect::ports::StoreError;
+pub use listed::{ListedCall, Wanted, WantedWords};
 use serde_json::Value;
 
 use crate::figures::{Figures, WantedFigures};
@@ -180,7 +183,7 @@ pub trait CallRecords: Send + Sync {
     fn find_call<'a>(&'a self, name: &'a str) -> Answer<'a, Option<KeptCall>>;
 
     /// The latest calls of those that are wanted, the newest first.
-    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<KeptCall>>;
+    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<ListedCall>>;
 
     /// How much was called by calls whose records were kept, whether they still are or not: the newest period first, in it by the
     /// tenants' names.
@@ -254,21 +257,6 @@ impl fmt::Debug for KeptCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeptCall({})", self.session)
     }
-}
-
-/// Which calls are wanted; `None` stands for all.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Of this tenant.
-    pub tenant: Option<String>,
-    /// From this number, in whatever way it is written.
-    pub caller: Option<String>,
-    /// That ended so: `end_reason` of the call detail record.
-    pub reason: Option<String>,
-    /// That began at this time or later, in milliseconds since 1970.
-    pub from_unix_ms: Option<i64>,
-    /// That began before this time.
-    pub until_unix_ms: Option<i64>,
 }
 
 /// Knows the calls that began and have no record yet.

@@ -5,10 +5,7 @@
 
 use crate::ending::{Broken, Ending};
 use crate::failure::Failure;
-use crate::record::{EndReason, LOST};
-
-/// `failure_details` of a call whose supervisor died with it.
-pub const BROKE_OFF: &str = "the call broke off";
+use crate::record::{BROKEN_OFF, EndReason, LOST};
 
 /// The words of what no failure of its own stands for.
 const PANICKED: &str = "panicked";
@@ -121,7 +118,7 @@ pub fn word_of(reason: &str, details: Option<&str>) -> Option<&'static str> {
 fn of_failed(details: &str) -> Option<&'static str> {
     match details {
         LOST => return Some(SERVER_LOST),
-        BROKE_OFF => return Some(CALL_BROKE_OFF),
+        BROKEN_OFF => return Some(CALL_BROKE_OFF),
         _ => {}
     }
     if let Some(label) = Ending::LABELS.iter().find(|label| **label == details) {
@@ -162,7 +159,7 @@ mod tests {
         // The record tells a transfer by SIP and one by the flow alike.
         assert_eq!(word_of("assistant_transfer", None), Some("handed_off"));
         assert_eq!(word_of("failed", Some(LOST)), Some(SERVER_LOST));
-        assert_eq!(word_of("failed", Some(BROKE_OFF)), Some(CALL_BROKE_OFF));
+        assert_eq!(word_of("failed", Some(BROKEN_OFF)), Some(CALL_BROKE_OFF));
         for unknown in [("failed", Some("of another version")), ("failed", None), ("exploded", None)] {
             assert_eq!(word_of(unknown.0, unknown.1), None, "{unknown:?}");
         }

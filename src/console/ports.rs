@@ -1,9 +1,11 @@
 //! What REST asks of a running server.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bellhop_call::record::Event;
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::Pending;
 use bellhop_tenancy::settings::{Mistake, TenantSettings, Written};
@@ -70,21 +72,46 @@ pub trait Reasons: Send + Sync {
 
 /// The calls of this node that are up.
 pub trait LiveCalls: Send + Sync {
-    /// Those of a tenant by its name, or everybody's.
+    /// Those of a tenant by its name, or everybody's; the newest first.
     fn list(&self, tenant: Option<&str>) -> Vec<LiveCall>;
 
     /// Ends one as an operator does; whether it was there.
     fn hang_up(&self, tenant: Option<&str>, call: &str) -> bool;
 
-    /// What happens to one from now on, each event as JSON; none if it is not up. The line ends with the call, and skips events
-    /// where nobody reads them.
-    fn events(&self, tenant: Option<&str>, call: &str) -> Option<Box<dyn Events>>;
+    /// What happened so far in one that is up, or was a moment ago.
+    fn so_far(&self, tenant: Option<&str>, call: &str) -> Option<SoFar>;
+
+    /// What happens to it after the event of a number, 0 for all; none if it is not there. The line ends with the call, and skips events
+    /// that are kept no more.
+    fn events(&self, tenant: Option<&str>, call: &str, after: u64) -> Option<Box<dyn Events>>;
+
+    /// Whether this node is about to end: who reads is sent away.
+    fn is_draining(&self) -> bool;
 }
 
 /// Events of one call, one after the other.
 pub trait Events: Send {
     /// The next; none once the call is over.
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>>;
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Happened>> + Send + '_>>;
+}
+
+/// What a reader of events is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// An event, numbered from 1, as JSON.
+    Event {
+        /// Its number in the call.
+        number: u64,
+        /// Itself.
+        json: String,
+    },
+    /// Some were missed.
+    Missed {
+        /// How many.
+        count: u64,
+        /// The number of the last one.
+        number: u64,
+    },
 }
 
 /// A call that is up.
@@ -94,6 +121,56 @@ pub struct LiveCall {
     pub call: String,
     /// The name of its tenant.
     pub tenant: String,
+    /// What is known of it; nothing while it begins.
+    pub facts: Option<LiveFacts>,
+}
+
+/// Who calls whom, and since when.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LiveFacts {
+    /// `global_session_id` of the record that it will have.
+    pub session: String,
+    /// The caller's number.
+    pub caller: String,
+    /// The number that was dialled.
+    pub dialled: String,
+    /// When it began, in milliseconds since 1970.
+    pub began_unix_ms: i64,
+}
+
+/// It never shows who calls.
+impl std::fmt::Debug for LiveFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LiveFacts({})", self.session)
+    }
+}
+
+/// What happened in a call until now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoFar {
+    /// Which call.
+    pub call: LiveCall,
+    /// Whether it is up; otherwise it was a moment ago.
+    pub is_up: bool,
+    /// The number of the first of the events.
+    pub first: u64,
+    /// The latest events, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// The recordings that lie on this node.
+pub trait Recordings: Send + Sync {
+    /// That of a call by its tenant's name and its own in the log; none if there is none here, or it is not whole yet.
+    fn find(&self, tenant: String, call: String) -> Pending<io::Result<Option<Box<dyn Recording>>>>;
+}
+
+/// A recording.
+pub trait Recording: Send + Sync {
+    /// How long its file is.
+    fn bytes(&self) -> u64;
+
+    /// So many bytes of it from a place on, or fewer; none behind its end.
+    fn read(&self, at: u64, bytes: usize) -> Pending<io::Result<Vec<u8>>>;
 }
 
 /// Who wrote settings.

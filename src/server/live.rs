@@ -1,12 +1,13 @@
 //! Calls as they happen: every event as a line of JSON, to whoever connects to a socket (`operations.socket`, or beside the
 //! database); and the two orders that can be given there: to hang a call up, and to tell the latest refused calls.
 //!
-//! The lines hold what callers say. Invariants: the socket is its owner's alone (mode 0600), and while nobody listens nothing
-//! is rendered; who reads too slowly misses lines and is told how many; a socket that is lost, or that another server has, is
+//! The lines hold what callers say, and so do the stories of calls that are up, which pages ask for. Invariants: the socket is its owner's
+//! alone (mode 0600), and while nobody listens nothing is rendered; who reads too slowly misses lines and is told how many; a socket that is lost, or that another server has, is
 //! opened again as soon as that can be.
 
 mod client;
 mod socket;
+mod stories;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio::sync::broadcast;
 
 pub use self::client::{follow, order};
 pub use self::socket::{Socket, socket_of, without_socket};
+pub(crate) use self::stories::{Next, Stories, Story};
 
 /// Lines that may wait for a reader.
 const LINES_MAX: usize = 4096;
@@ -117,12 +119,13 @@ pub type HangUp = Arc<dyn Fn(CallId) -> bool + Send + Sync>;
 pub struct Live {
     lines: broadcast::Sender<Arc<str>>,
     refused: Arc<Mutex<VecDeque<Refused>>>,
+    stories: Arc<Stories>,
 }
 
 impl Live {
     /// With nobody listening yet.
     pub fn new() -> Self {
-        Self { lines: broadcast::channel(LINES_MAX).0, refused: Arc::default() }
+        Self { lines: broadcast::channel(LINES_MAX).0, refused: Arc::default(), stories: Arc::default() }
     }
 
     /// Whoever hears every line from now on; one who is slow misses some.
@@ -130,9 +133,14 @@ impl Live {
         self.lines.subscribe()
     }
 
-    /// How the lines of a call begin.
-    pub fn beginning_of(call: CallId) -> String {
-        format!("{{\"call\":\"{call}\",")
+    /// What has happened in the calls that are up.
+    pub(crate) fn stories(&self) -> &Stories {
+        &self.stories
+    }
+
+    /// Forgets calls that are over.
+    pub fn tidy(&self) {
+        self.stories.tidy();
     }
 
     fn answer(&self, order: &str, hang_up: &HangUp) -> String {
@@ -166,6 +174,7 @@ impl Default for Live {
 
 impl Observer for Live {
     fn saw(&self, call: CallId, event: &Event) {
+        self.stories.saw(call, event);
         if self.lines.receiver_count() > 0 {
             self.tell(&Line { call: call.to_string(), event: event.clone() });
         }

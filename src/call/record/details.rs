@@ -1,5 +1,5 @@
-//! The call detail record and the log of a turn as JSON, in the vendor's shapes; what is ours beside them is `latency` and
-//! `service`.
+//! The call detail record and the log of a turn as JSON, in the vendor's shapes; what is ours beside them is `latency`, `service`,
+//! `ending`, `mean_opinion_score` and `round_trip_milliseconds`.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::turns::{Clip, Response, Turn};
 use super::{CallRecord, EndReason, StreamSummary};
+use crate::ending::explained::BROKEN_OFF;
 
 impl CallRecord {
     /// `yyyy-MM-ddTHH:mm:ss.SSSZ`.
@@ -20,9 +21,9 @@ impl CallRecord {
     /// The call detail record: the payload of `cdr_logged`.
     pub fn details(&self) -> Value {
         let opening = &self.opening;
-        let (stop, reason, why) = match &self.closing {
-            Some(closing) => (closing.at_ms, closing.reason.label(), closing.details.clone()),
-            None => (self.timeline.back().map_or(0, |event| event.at_ms), "failed", None),
+        let (stop, reason, ending, why) = match &self.closing {
+            Some(closing) => (closing.at_ms, closing.reason.label(), closing.ending, closing.details.clone()),
+            None => (self.timeline.back().map_or(0, |event| event.at_ms), "failed", BROKEN_OFF, None),
         };
         let mut record = json!({
             "primary_phone_number": opening.facts.dialled,
@@ -36,6 +37,7 @@ impl CallRecord {
                 "milliseconds_elapsed": stop,
                 "outbound": false,
                 "end_reason": reason,
+                "ending": ending,
                 "security": {
                     "media_encrypted": self.media_encrypted,
                     "signaling_encrypted": opening.signaling_encrypted,
@@ -204,6 +206,8 @@ fn stream(summary: &StreamSummary) -> Value {
     insert(&mut told, "packets_lost", summary.packets_lost.map(|packets| json!(packets)));
     insert(&mut told, "canonical_name", summary.canonical_name.as_ref().map(|name| json!(name)));
     insert(&mut told, "tool_name", summary.tool_name.as_ref().map(|name| json!(name)));
+    insert(&mut told, "mean_opinion_score", summary.mean_opinion_score.map(|score| json!(rounded(score))));
+    insert(&mut told, "round_trip_milliseconds", summary.round_trip.map(|ms| json!(ms)));
     told
 }
 

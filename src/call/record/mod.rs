@@ -18,11 +18,15 @@ use std::time::Instant;
 
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::ports::Origin;
+pub use bellhop_dialogue::transcript::Speaker;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 pub use timeline::{Began, Event, What};
 pub use turns::TURNS_MAX;
 use turns::{Turn, Utterance};
+
+pub use crate::ending::EndReason;
+use crate::ending::{Ending, explained};
 
 /// Most events kept of one call; the oldest fall off.
 pub const EVENTS_MAX: usize = 4000;
@@ -31,6 +35,8 @@ pub(crate) const WARNINGS_MAX: usize = 100;
 
 /// `failure_details` of a call whose server died while it was up.
 pub const LOST: &str = "lost: the server ended while the call was up";
+/// The same of one whose end nobody told.
+pub const BROKEN_OFF: &str = "the call broke off";
 
 /// What is known of a call when it begins.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,36 +71,8 @@ impl fmt::Debug for Opening {
     }
 }
 
-/// How a call ended, for the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// The caller was handed to an agent or transferred.
-    AssistantTransfer,
-    /// The assistant ended the conversation.
-    AssistantHangup,
-    /// The caller hung up.
-    CallerHangup,
-    /// Something broke.
-    Failed,
-}
-
-impl EndReason {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::AssistantTransfer, Self::AssistantHangup, Self::CallerHangup, Self::Failed];
-
-    /// The word in the record.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::AssistantTransfer => "assistant_transfer",
-            Self::AssistantHangup => "assistant_hangup",
-            Self::CallerHangup => "caller_hangup",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// One direction of the audio, as far as it was measured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamSummary {
     /// The largest interarrival jitter (RFC 3550), in milliseconds.
     pub maximum_jitter: Option<u64>,
@@ -108,12 +86,18 @@ pub struct StreamSummary {
     pub canonical_name: Option<String>,
     /// TOOL of the sender (RFC 3550 section 6.5.6).
     pub tool_name: Option<String>,
+    /// The estimate of the E-model (ITU-T G.107), 1 to 4.5: of what we hear of the caller.
+    pub mean_opinion_score: Option<f32>,
+    /// There and back, in milliseconds, as RTCP tells.
+    pub round_trip: Option<u64>,
 }
 
 /// How it ended.
 struct Closing {
     at_ms: u64,
     reason: EndReason,
+    /// `call.ending`
+    ending: &'static str,
     details: Option<String>,
 }
 
@@ -180,7 +164,7 @@ impl CallRecord {
     /// The record of a call whose server died while it was up: all that is known is how it began.
     pub fn lost(opening: Opening, now: Instant) -> Self {
         let mut record = Self::open(opening, now);
-        record.close(now, EndReason::Failed, Some(LOST.to_owned()));
+        record.close_as(now, (EndReason::Failed, explained::LOST), Some(LOST.to_owned()));
         record
     }
 
@@ -271,14 +255,23 @@ impl CallRecord {
         (self.inbound, self.outbound) = (Some(inbound), Some(outbound));
     }
 
-    /// The call is over. Only the first end counts.
-    pub fn close(&mut self, now: Instant, reason: EndReason, details: Option<String>) {
+    /// The call is over, and why; `details` of what broke. Only the first end counts.
+    pub fn close(&mut self, now: Instant, ending: &Ending, details: Option<String>) {
+        self.close_as(now, (ending.record_reason(), ending.label()), details);
+    }
+
+    /// The call is over, and nobody told why.
+    pub fn break_off(&mut self, now: Instant) {
+        self.close_as(now, (EndReason::Failed, explained::BROKEN_OFF), Some(BROKEN_OFF.to_owned()));
+    }
+
+    fn close_as(&mut self, now: Instant, (reason, ending): (EndReason, &'static str), details: Option<String>) {
         if self.closing.is_some() {
             return;
         }
         self.settle();
         self.note(now, What::Ended { reason: reason.label().into(), details: details.clone() });
-        self.closing = Some(Closing { at_ms: self.ms(now), reason, details });
+        self.closing = Some(Closing { at_ms: self.ms(now), reason, ending, details });
     }
 
     /// Whether it has been closed.

@@ -2,15 +2,16 @@
 //!
 //! Invariant: nothing that is answered is cached or guessed at by a browser, and each answer names its request for the log.
 
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::conditions;
-use super::given::{Given, Said};
+use super::given::{Given, Part, Said};
 use crate::API;
 
 /// Names a request in the log and in its answer.
@@ -49,7 +50,19 @@ pub(super) fn answer(request: &HttpRequest, given: Given) -> HttpResponse {
             }
             response.body(text.bytes)
         }
-        Said::Events(events) => response.insert_header((CONTENT_TYPE, "text/event-stream")).streaming(events),
+        Said::Part(Part { media_type, of, wanted, pieces }) => {
+            response.insert_header((CONTENT_TYPE, media_type)).insert_header((ACCEPT_RANGES, "bytes"));
+            if let Some((from, to)) = wanted {
+                response.insert_header((CONTENT_RANGE, format!("bytes {from}-{}/{of}", to - 1)));
+            }
+            let (from, to) = wanted.unwrap_or((0, of));
+            response.body(SizedStream::new(to - from, pieces))
+        }
+        Said::Events(events) => {
+            // A proxy between hands each line on as it comes.
+            response.insert_header((CONTENT_TYPE, "text/event-stream")).insert_header(("X-Accel-Buffering", "no"));
+            response.streaming(events)
+        }
     }
 }
 

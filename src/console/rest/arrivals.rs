@@ -101,10 +101,9 @@ async fn list(asked: Asked) -> Outcome {
     let refused = asked.ports.store.refusals(&asked.scope().await?, page).await?.items;
     let up = up.into_iter().filter(|call| call.opening.began_unix_ms >= since).map(Arrival::up);
     let over = over.iter().map(|kept| {
-        let details = serde_json::from_str(&kept.details).unwrap_or_default();
-        let HowItEnded { reason, why, what_to_do, .. } = HowItEnded::of(&details);
+        let HowItEnded { reason, why, what_to_do, .. } = HowItEnded::of(kept);
         Arrival {
-            number: details["primary_phone_number"].as_str().map(str::to_owned),
+            number: Some(kept.dialled.clone()).filter(|number| !number.is_empty()),
             reason: reason.map(str::to_owned),
             why: Some(why),
             what_to_do: what_to_do.map(str::to_owned),

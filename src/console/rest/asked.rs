@@ -12,7 +12,7 @@ use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::settings::Table;
 use bellhop_tenancy::store::{PAGE_MAX, Page, Revision};
 
-use super::Ports;
+use super::{Ports, Presence};
 use crate::problem::Problem;
 
 /// How many are on a page if nobody says.
@@ -36,6 +36,12 @@ pub(super) struct Asked {
     pub seen: Vec<Revision>,
     /// What it says.
     pub body: Body,
+    /// The number of the last event that a reader knows (`Last-Event-ID`).
+    pub last_event: Option<u64>,
+    /// Which part is wanted (`Range`), as it stands there.
+    pub range: Option<String>,
+    /// Tells later whether who asks is still signed in; nothing where nobody reads on.
+    pub presence: Option<Box<dyn Presence>>,
 }
 
 /// What a request says.

@@ -1,55 +1,48 @@
 //! `calls` and `session-history`: what calls were and are, and the conversations that agents are given.
 //!
 //! Invariant: a call of another tenant is not there, by whatever name; a call is named by its session or its name in the log, never by
-//! what a caller's side chose. What happens in a call is told to a bounded number of readers, for a bounded time.
+//! what a caller's side chose.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
-use bellhop_call::ports::{KeptCall, Wanted};
+use bellhop_call::ending::explained::{explain, that_say};
+use bellhop_call::ports::{KeptCall, ListedCall, Wanted, WantedWords};
 use bellhop_connect::ports::{self, Counted};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
 use bellhop_tenancy::access::{Role, Scope};
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{AuditOutcome, NewAuditLine};
-use futures_util::StreamExt;
-use futures_util::stream;
 use serde::Serialize;
 use serde_json::Value as Json;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::asked::Asked;
 use super::given::Given;
 use super::route::{OF_TENANT, Outcome, Parameter, Route};
 use super::shown::{Moment, time};
-use crate::ports::{Events, LiveCall};
+use crate::ports::{LiveCall, SoFar};
 use crate::problem::Problem;
 
-/// Readers of events at once.
-const READERS_MAX: usize = 32;
-/// How long one reads; who wants more asks again.
-const READ_MAX: Duration = Duration::from_secs(600);
-/// How often a reader who has nothing to read is told that the line is up.
-const STILL_THERE: Duration = Duration::from_secs(15);
-/// Calls that may begin in one millisecond where a page ends.
-const TIES_MAX: u32 = 64;
-/// When a reader may come who found too many.
+/// When to come again where the database does not answer.
 const COME_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the audit calls that a conversation was read.
 pub const HISTORY_READ: &str = "session_history.read";
 
-static READERS: Semaphore = Semaphore::const_new(READERS_MAX);
+const fn parameter(name: &'static str, says: &'static str) -> Parameter {
+    Parameter { name, says, required: false }
+}
 
-const FROM: Parameter =
-    Parameter { name: "from", says: "Calls that began at this time (RFC 3339) or later.", required: false };
-const UNTIL: Parameter = Parameter { name: "until", says: "Calls that began before this time.", required: false };
-const CALLER: Parameter = Parameter { name: "caller", says: "Calls from this number.", required: false };
-const REASON: Parameter = Parameter { name: "reason", says: "Calls that ended so: `end_reason`.", required: false };
+const FROM: Parameter = parameter("from", "Calls that began at this time (RFC 3339) or later.");
+const UNTIL: Parameter = parameter("until", "Calls that began before this time.");
+const CALLER: Parameter = parameter("caller", "Calls from this number, in whatever way it is written.");
+const NUMBER: Parameter = parameter("number", "Calls from this number or to it, in whatever way it is written.");
+const LONGER_THAN: Parameter = parameter("longer_than", "Calls that lasted longer than so many seconds.");
+const REASON: Parameter = parameter("reason", "Calls that ended so: `reason` or `ending`.");
+const WORDS: Parameter =
+    parameter("words", "Calls of whose ending these words are told: in `why`, `ending` or `failure`.");
 
 /// A call that is over.
 #[derive(Serialize, ToSchema)]
@@ -61,20 +54,56 @@ struct Call {
     /// The name of its tenant.
     tenant: String,
     caller: String,
+    /// The number that was dialled.
+    dialled: String,
     began_at: String,
+    /// How long it lasted, in milliseconds.
+    milliseconds: u64,
+    /// How many turns the conversation had.
+    turns: u64,
+    /// `end_reason` of its record.
+    #[schema(example = "failed")]
+    reason: String,
+    /// How it ended, exactly: `call.ending` of its record.
+    #[schema(example = "failed_media_timeout")]
+    ending: String,
+    /// The same in a sentence.
+    why: String,
+    /// What to do about it; empty where all went as it should.
+    what_to_do: String,
+    /// `failure_details` of its record; null unless it failed.
+    failure: Option<String>,
 }
 
-/// A call with all that is kept of it.
+/// A call with all that is known of it: as its record is kept, or, while it is up on this server and for half a minute after, as it has been
+/// so far.
 #[derive(Serialize, ToSchema)]
 struct Record {
-    #[serde(flatten)]
-    call: Call,
-    /// The call detail record.
-    #[schema(value_type = Object)]
+    /// `up`, `ending` while its record is being written, or `over`.
+    state: &'static str,
+    /// Its session.
+    id: Option<String>,
+    /// Its name in the log.
+    call: String,
+    /// The name of its tenant.
+    tenant: String,
+    caller: Option<String>,
+    dialled: Option<String>,
+    began_at: Option<String>,
+    /// How it ended; null while it has not.
+    ended: Option<Call>,
+    /// Whether it has a recording on the server that is asked: `/calls/{call}/recording`.
+    recording: bool,
+    /// The call detail record; null while there is none.
+    #[schema(value_type = Option<Object>)]
     details: Json,
-    /// What happened when.
+    /// What happened when: an array of events.
     #[schema(value_type = Vec<Object>)]
     timeline: Json,
+    /// The number of the first event of the timeline: more than 1 where earlier ones are not kept.
+    first_event: u64,
+    /// The number of the last one: events after it are told by `/calls/{call}/events?after=`.
+    last_event: u64,
 }
 
 /// A call that is up on this server.
@@ -84,6 +113,12 @@ struct Live {
     id: String,
     /// The name of its tenant.
     tenant: String,
+    /// `global_session_id` of the record that it will have.
+    session: Option<String>,
+    caller: Option<String>,
+    /// The number that was dialled.
+    dialled: Option<String>,
+    began_at: Option<String>,
 }
 
 /// A conversation as an agent is given it.
@@ -104,19 +139,22 @@ pub(super) fn routes() -> Vec<Route> {
             .with(FROM)
             .with(UNTIL)
             .with(CALLER)
-            .with(REASON),
-        Route::get("/calls/live", Role::Viewer, "Lists calls that are up on this server", live)
+            .with(NUMBER)
+            .with(LONGER_THAN)
+            .with(REASON)
+            .with(WORDS),
+        Route::get("/calls/live", Role::Viewer, "Lists calls that are up on this server, the newest first", live)
             .lists::<Live>()
+            .with(OF_TENANT)
+            .with(FROM)
+            .with(UNTIL)
+            .with(NUMBER)
+            .with(LONGER_THAN),
+        Route::get("/calls/{call}", Role::Viewer, "Shows a call that is over, or is up on this server", show)
+            .gives::<Record>()
             .with(OF_TENANT),
-        Route::get("/calls/{call}", Role::Viewer, "Shows a call that is over", show).gives::<Record>(),
-        Route::get(
-            "/calls/{call}/events",
-            Role::Viewer,
-            "Tells what happens in a call that is up on this server",
-            events,
-        )
-        .gives_text("text/event-stream"),
-        Route::post("/calls/{call}/hang-up", Role::Admin, "Ends a call that is up on this server", hang_up),
+        Route::post("/calls/{call}/hang-up", Role::Admin, "Ends a call that is up on this server", hang_up)
+            .with(OF_TENANT),
         Route::get("/session-history/{key}", Role::Agent, "Shows the conversation of a `SessionHistoryKey`", history)
             .gives::<History>(),
     ]
@@ -134,6 +172,12 @@ pub(super) async fn tenant(asked: &Asked) -> Result<Option<String>, Problem> {
     }
 }
 
+/// For the audit: the tenant whose calls are asked for, where the store knows it.
+pub(super) async fn of_whom(asked: &Asked) -> Result<Option<TenantId>, Problem> {
+    let tenant = asked.scope().await?.tenant();
+    Ok(tenant.filter(|tenant| asked.tenant_of_file(*tenant).is_none()))
+}
+
 /// Calls know their tenant by its name: where the file has one of that name, they are that one's.
 async fn kept_name(asked: &Asked, scope: &Scope, tenant: TenantId) -> Result<String, Problem> {
     let name = asked.ports.store.tenant(scope, tenant).await?.name;
@@ -145,14 +189,24 @@ async fn kept_name(asked: &Asked, scope: &Scope, tenant: TenantId) -> Result<Str
     }
 }
 
-impl Call {
-    fn of(kept: &KeptCall) -> Self {
+impl From<&ListedCall> for Call {
+    fn from(call: &ListedCall) -> Self {
+        let explained = explain(&call.ending).or_else(|| explain(&call.reason));
+        let why = explained.map_or("it ended in a way that this version of the server does not know", |it| it.sentence);
         Self {
-            id: kept.session.clone(),
-            call: kept.call.clone(),
-            tenant: kept.tenant.clone(),
-            caller: kept.caller.clone(),
-            began_at: time(kept.began_unix_ms),
+            id: call.session.clone(),
+            call: call.call.clone(),
+            tenant: call.tenant.clone(),
+            caller: call.caller.clone(),
+            dialled: call.dialled.clone(),
+            began_at: time(call.began_unix_ms),
+            milliseconds: call.milliseconds,
+            turns: call.turns,
+            reason: call.reason.clone(),
+            ending: call.ending.clone(),
+            why: why.to_owned(),
+            what_to_do: explained.map_or("", |it| it.remedy).to_owned(),
+            failure: call.failure.clone(),
         }
     }
 }
@@ -161,20 +215,6 @@ impl Call {
 struct After {
     began_unix_ms: i64,
     session: String,
-}
-
-impl After {
-    fn of(kept: &KeptCall) -> Self {
-        Self { began_unix_ms: kept.began_unix_ms, session: kept.session.clone() }
-    }
-
-    /// What comes after it, of calls that begin with the newest.
-    fn of_these<'a>(&self, found: &'a [KeptCall]) -> &'a [KeptCall] {
-        let itself = found.iter().position(|kept| kept.session == self.session);
-        let older = || found.iter().position(|kept| kept.began_unix_ms < self.began_unix_ms);
-        let from = itself.map(|at| at + 1).or_else(older).unwrap_or(found.len());
-        &found[from..]
-    }
 }
 
 impl fmt::Display for After {
@@ -192,24 +232,33 @@ impl FromStr for After {
     }
 }
 
-async fn list(asked: Asked) -> Outcome {
-    let (tenant, limit) = (tenant(&asked).await?, asked.limit()?);
+/// Which calls a request is about.
+async fn wanted(asked: &Asked) -> Result<Wanted, Problem> {
+    let tenant = tenant(asked).await?;
     let moment = |name: &str| Ok::<_, Problem>(asked.parameter::<Moment>(name)?.map(|Moment(at)| at));
-    let (from, until) = (moment("from")?, moment("until")?);
-    let after = asked.cursor::<After>()?;
-    let behind = after.as_ref().map(|after| after.began_unix_ms.saturating_add(1));
-    let wanted = Wanted {
+    let text = |name: &str| asked.parameter_text(name).map(str::trim).filter(|text| !text.is_empty());
+    Ok(Wanted {
         tenant,
-        caller: asked.parameter_text("caller").map(str::to_owned),
-        reason: asked.parameter_text("reason").map(str::to_owned),
-        from_unix_ms: from,
-        until_unix_ms: [until, behind].into_iter().flatten().min(),
-    };
-    let found = asked.ports.records.latest(&wanted, limit + 1 + TIES_MAX).await.map_err(|error| unavailable(&error))?;
-    let rest = after.as_ref().map_or(&found[..], |after| after.of_these(&found));
-    let page = &rest[..rest.len().min(limit as usize)];
-    let next = page.last().filter(|_| rest.len() > page.len()).map(|last| After::of(last).to_string());
-    Ok(Given::list(page.iter().map(Call::of).collect(), next))
+        caller: text("caller").map(str::to_owned),
+        number: text("number").map(str::to_owned),
+        reason: text("reason").map(str::to_owned),
+        from_unix_ms: moment("from")?,
+        until_unix_ms: moment("until")?,
+        longer_than: asked.parameter::<u32>("longer_than")?.map(|seconds| Duration::from_secs(seconds.into())),
+        words: text("words").map(|words| WantedWords { text: words.to_owned(), endings: that_say(words) }),
+        after: None,
+    })
+}
+
+async fn list(asked: Asked) -> Outcome {
+    let (wanted, limit) = (wanted(&asked).await?, asked.limit()?);
+    let after = asked.cursor::<After>()?.map(|After { began_unix_ms, session }| (began_unix_ms, session));
+    let wanted = Wanted { after, ..wanted };
+    let found = asked.ports.records.latest(&wanted, limit + 1).await.map_err(|error| unavailable(&error))?;
+    let page = &found[..found.len().min(limit as usize)];
+    let last = page.last().filter(|_| found.len() > page.len());
+    let next = last.map(|last| After { began_unix_ms: last.began_unix_ms, session: last.session.clone() }.to_string());
+    Ok(Given::list(page.iter().map(Call::from).collect(), next))
 }
 
 /// Of a database that cannot be read: the caller may ask again.
@@ -230,19 +279,110 @@ fn as_json(text: &str) -> Result<Json, Problem> {
 
 async fn show(asked: Asked) -> Outcome {
     let (tenant, name) = (tenant(&asked).await?, asked.name("call")?);
+    let so_far = || asked.ports.calls.so_far(tenant.as_deref(), name);
+    // Of a call that is up there is no record to be looked for.
+    if let Some(up) = so_far().filter(|so_far| so_far.is_up) {
+        return Ok(Given::one(&Record::of_live(&up)));
+    }
+    match kept(&asked, tenant.as_deref(), name).await {
+        Ok(kept) => {
+            let recording = asked.ports.recordings.find(kept.tenant.clone(), kept.call.clone()).await;
+            // A folder that cannot be read keeps nobody from the record.
+            Ok(Given::one(&Record { recording: matches!(recording, Ok(Some(_))), ..Record::of_kept(&kept)? }))
+        }
+        // Its record is being written, or none is kept.
+        Err(problem) => so_far().map(|ended| Given::one(&Record::of_live(&ended))).ok_or(problem),
+    }
+}
+
+/// The record of a call, by our names for it.
+pub(super) async fn kept(asked: &Asked, tenant: Option<&str>, name: &str) -> Result<KeptCall, Problem> {
     let found = asked.ports.records.find_call(name).await.map_err(|error| unavailable(&error))?;
-    let is_theirs = |kept: &KeptCall| tenant.as_ref().is_none_or(|tenant| kept.tenant == *tenant);
+    let is_theirs = |kept: &KeptCall| tenant.is_none_or(|tenant| kept.tenant == tenant);
     // A caller's side chooses its Call-ID: by it a call may be somebody else's.
     let is_named = |kept: &KeptCall| kept.session == name || kept.call == name;
-    let kept = found.filter(|kept| is_named(kept) && is_theirs(kept)).ok_or_else(Problem::not_found)?;
-    let (details, timeline) = (as_json(&kept.details)?, as_json(&kept.timeline)?);
-    Ok(Given::one(&Record { call: Call::of(&kept), details, timeline }))
+    found.filter(|kept| is_named(kept) && is_theirs(kept)).ok_or_else(Problem::not_found)
+}
+
+impl Record {
+    fn of_kept(kept: &KeptCall) -> Result<Self, Problem> {
+        let call = Call::from(&ListedCall::of(kept));
+        let (details, timeline) = (as_json(&kept.details)?, as_json(&kept.timeline)?);
+        Ok(Self {
+            state: "over",
+            id: Some(call.id.clone()),
+            call: call.call.clone(),
+            tenant: call.tenant.clone(),
+            caller: Some(call.caller.clone()),
+            dialled: Some(call.dialled.clone()),
+            began_at: Some(call.began_at.clone()),
+            first_event: 1,
+            last_event: timeline.as_array().map_or(0, |events| events.len() as u64),
+            ended: Some(call),
+            recording: false,
+            details,
+            timeline,
+        })
+    }
+
+    fn of_live(so_far: &SoFar) -> Self {
+        let SoFar { call, is_up, first, events } = so_far;
+        let facts = call.facts.as_ref();
+        Self {
+            state: if *is_up { "up" } else { "ending" },
+            id: facts.map(|facts| facts.session.clone()),
+            call: call.call.clone(),
+            tenant: call.tenant.clone(),
+            caller: facts.map(|facts| facts.caller.clone()),
+            dialled: facts.map(|facts| facts.dialled.clone()),
+            began_at: facts.map(|facts| time(facts.began_unix_ms)),
+            ended: None,
+            recording: false,
+            details: Json::Null,
+            timeline: serde_json::to_value(events).expect("events are plain data"),
+            first_event: *first,
+            last_event: (first + events.len() as u64).saturating_sub(1),
+        }
+    }
 }
 
 async fn live(asked: Asked) -> Outcome {
-    let tenant = tenant(&asked).await?;
-    let calls = asked.ports.calls.list(tenant.as_deref());
-    Ok(Given::list(calls.into_iter().map(|LiveCall { call, tenant }| Live { id: call, tenant }).collect(), None))
+    let wanted = wanted(&asked).await?;
+    let calls = asked.ports.calls.list(wanted.tenant.as_deref());
+    let shown = calls.iter().filter(|call| is_wanted(call, &wanted, asked.at_unix_ms)).map(Live::of);
+    Ok(Given::list(shown.collect(), None))
+}
+
+/// The digits of a number; of a name the name.
+fn plain(number: &str) -> String {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() < 3 { number.trim_start_matches('+').to_owned() } else { digits }
+}
+
+fn is_wanted(call: &LiveCall, wanted: &Wanted, now_unix_ms: i64) -> bool {
+    let Some(facts) = &call.facts else {
+        return wanted.number.is_none() && wanted.from_unix_ms.is_none() && wanted.longer_than.is_none();
+    };
+    let (began, number) = (facts.began_unix_ms, wanted.number.as_deref().map(plain));
+    let lasted = u128::try_from(now_unix_ms.saturating_sub(began)).unwrap_or(0);
+    number.is_none_or(|number| [&facts.caller, &facts.dialled].iter().any(|one| plain(one) == number))
+        && wanted.from_unix_ms.is_none_or(|from| began >= from)
+        && wanted.until_unix_ms.is_none_or(|until| began < until)
+        && wanted.longer_than.is_none_or(|than| lasted > than.as_millis())
+}
+
+impl Live {
+    fn of(call: &LiveCall) -> Self {
+        let facts = call.facts.as_ref();
+        Self {
+            id: call.call.clone(),
+            tenant: call.tenant.clone(),
+            session: facts.map(|facts| facts.session.clone()),
+            caller: facts.map(|facts| facts.caller.clone()),
+            dialled: facts.map(|facts| facts.dialled.clone()),
+            began_at: facts.map(|facts| time(facts.began_unix_ms)),
+        }
+    }
 }
 
 async fn hang_up(asked: Asked) -> Outcome {
@@ -250,41 +390,12 @@ async fn hang_up(asked: Asked) -> Outcome {
     if !asked.ports.calls.hang_up(tenant.as_deref(), call) {
         return Err(Problem::not_found());
     }
-    let (action, on) = ("call.hang_up".to_owned(), Some(call.to_owned()));
-    let tenant = asked.by.signed_in.scope().tenant();
+    let (action, on, tenant) = ("call.hang_up".to_owned(), Some(call.to_owned()), of_whom(&asked).await?);
     let line = NewAuditLine { action, tenant, on, outcome: AuditOutcome::Done };
     if let Err(error) = asked.ports.store.note(&asked.by, line).await {
         tracing::warn!(%error, "a call was hung up, and the audit could not be told");
     }
     Ok(Given::done())
-}
-
-/// Whoever reads what happens in a call.
-struct Reader {
-    events: Box<dyn Events>,
-    until: Instant,
-    _place: SemaphorePermit<'static>,
-}
-
-async fn events(asked: Asked) -> Outcome {
-    let (tenant, call) = (tenant(&asked).await?, asked.name("call")?);
-    let events = asked.ports.calls.events(tenant.as_deref(), call).ok_or_else(Problem::not_found)?;
-    let place = READERS.try_acquire().map_err(|_| {
-        let detail = "too many read what happens in calls";
-        Problem::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(COME_AGAIN)
-    })?;
-    let reader = Reader { events, until: Instant::now() + READ_MAX, _place: place };
-    let lines = stream::unfold(reader, |mut reader| async move {
-        let wait = (Instant::now() + STILL_THERE).min(reader.until);
-        let line = match timeout_at(wait, reader.events.next()).await {
-            Ok(Some(json)) => format!("data: {json}\n\n"),
-            Ok(None) => return None,
-            Err(_) if Instant::now() >= reader.until => return None,
-            Err(_) => ": still there\n\n".to_owned(),
-        };
-        Some((Ok(Bytes::from(line)), reader))
-    });
-    Ok(Given::events(lines.boxed_local()))
 }
 
 async fn history(asked: Asked) -> Outcome {

@@ -19,7 +19,7 @@ use super::asked::{Asked, Body, read_query};
 use super::idempotency;
 use super::room::{Place, Room};
 use super::route::{Gives, Outcome, Route, Takes};
-use super::{Ports, answers, body, conditions, of_file};
+use super::{Ports, Presence, answers, body, conditions, of_file};
 use crate::problem::Problem;
 
 /// How long an answer may take, its body not counted.
@@ -175,7 +175,8 @@ fn place(room: &Room, by: &Author, why: &str) -> Result<Place, Problem> {
 /// A request that has been read, unless it would change what the file says.
 pub(super) fn not_of_file(route: &Route, asked: Asked) -> Result<Asked, Problem> {
     let resource = route.path.split('/').nth(1).unwrap_or_default();
-    match !route.method.is_safe() && !route.is_trial && asked.is_of_file(resource) {
+    // A call is nothing that the file says.
+    match !route.method.is_safe() && !route.is_trial && resource != "calls" && asked.is_of_file(resource) {
         true => Err(of_file::refused()),
         false => Ok(asked),
     }
@@ -201,7 +202,9 @@ async fn admitted(
     let query = read_query(request.query_string(), route.query.iter().map(|parameter| parameter.name))?;
     let path = request.match_info().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (ports, at_unix_ms) = (house.ports.clone(), unix_now_ms());
-    let unread = Asked { ports, by: by.clone(), at_unix_ms, path, query, seen: vec![], body: Body::Nothing };
+    let (last_event, range, presence) = reading_on(house, route, request)?;
+    let (seen, body, by_whom) = (vec![], Body::Nothing, by.clone());
+    let unread = Asked { ports, by: by_whom, at_unix_ms, path, query, seen, body, last_event, range, presence };
     // What nobody changes has no state to name.
     let asked = not_of_file(route, unread)?;
     let seen = if route.conditional { conditions::if_match(headers)? } else { vec![] };
@@ -214,6 +217,22 @@ async fn admitted(
     });
     Ok(Admitted { asked: Asked { seen, body, ..asked }, keyed, room: (of_request, of_trial) })
 }
+
+/// What a request says of reading in parts, or on and on.
+fn reading_on(house: &House, route: &Route, request: &HttpRequest) -> Result<ReadingOn, Problem> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_stream = matches!(route.gives, Gives::Text("text/event-stream"));
+    let presence = is_stream.then(|| house.ports.door.presence(request)).transpose()?;
+    let last = text("Last-Event-ID").filter(|last| is_stream && !last.is_empty());
+    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "`Last-Event-ID` is no `id` of an event that was sent here");
+    let last = last.map(|last| last.parse().map_err(bad)).transpose()?;
+    // Nothing that is sent in parts has a mark that `If-Range` could name.
+    let range = text("Range").filter(|_| !request.headers().contains_key("If-Range")).map(str::to_owned);
+    Ok((last, range, presence))
+}
+
+/// The last event that is known, the part that is wanted, and whoever asks.
+type ReadingOn = (Option<u64>, Option<String>, Option<Box<dyn Presence>>);
 
 async fn carried_out(house: Arc<House>, at: usize, admitted: Admitted, line: Line) -> Outcome {
     let Admitted { asked, keyed, room } = admitted;
@@ -241,7 +260,7 @@ pub(super) async fn within(limit: Duration, outcome: impl Future<Output = Outcom
 fn accepts(headers: &HeaderMap, route: &Route) -> Result<(), Problem> {
     let given = match route.gives {
         Gives::Nothing => return Ok(()),
-        Gives::Text(media_type) => media_type.split(';').next().unwrap_or(media_type),
+        Gives::Text(media_type) | Gives::Parts(media_type) => media_type.split(';').next().unwrap_or(media_type),
         Gives::One(_) | Gives::Made(_) | Gives::Page(_) | Gives::All(_) => "application/json",
     };
     let mut asked = headers.get_all(ACCEPT).peekable();

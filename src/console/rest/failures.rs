@@ -2,12 +2,11 @@
 //!
 //! Invariant: it tells of a call what its record does, and opens none of another tenant.
 
-use bellhop_call::ports::{KeptCall, Wanted};
+use bellhop_call::ports::{ListedCall, Wanted};
 use bellhop_call::record::EndReason;
 use bellhop_call::why;
 use bellhop_tenancy::access::Role;
 use serde::Serialize;
-use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::asked::Asked;
@@ -67,11 +66,10 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 impl HowItEnded {
-    /// Of a record.
-    pub(super) fn of(details: &Json) -> Self {
-        let told = details["failure_details"].as_str();
-        let reason = details["call"]["end_reason"].as_str().unwrap_or_default();
-        let entry: Option<&Entry> = why::word_of(reason, told).and_then(|word| ENDED.entry(word));
+    /// Of a call that is over.
+    pub(super) fn of(call: &ListedCall) -> Self {
+        let told = call.failure.as_deref();
+        let entry: Option<&Entry> = why::word_of(&call.reason, told).and_then(|word| ENDED.entry(word));
         let unknown = || told.unwrap_or("nothing is known of why it ended").to_owned();
         Self {
             reason: entry.map(|entry| entry.word),
@@ -83,17 +81,15 @@ impl HowItEnded {
 }
 
 impl Failure {
-    fn of(kept: &KeptCall) -> Self {
-        // A record that cannot be read is shown with what stands beside it.
-        let details: Json = serde_json::from_str(&kept.details).unwrap_or_default();
+    fn of(kept: &ListedCall) -> Self {
         Self {
             id: kept.session.clone(),
             tenant: kept.tenant.clone(),
             caller: kept.caller.clone(),
-            number: details["primary_phone_number"].as_str().unwrap_or_default().to_owned(),
+            number: kept.dialled.clone(),
             began_at: time(kept.began_unix_ms),
-            seconds: details["call"]["milliseconds_elapsed"].as_f64().unwrap_or_default() / 1000.0,
-            ended: HowItEnded::of(&details),
+            seconds: kept.milliseconds as f64 / 1000.0,
+            ended: HowItEnded::of(kept),
         }
     }
 }

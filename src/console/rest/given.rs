@@ -31,6 +31,8 @@ pub(super) enum Said {
     Json(String),
     /// Something else.
     Text(Text),
+    /// A part of something, or all of it, as it is read.
+    Part(Part),
     /// What comes from now on: `text/event-stream`.
     Events(LocalBoxStream<'static, Result<Bytes, actix_web::Error>>),
 }
@@ -45,6 +47,18 @@ pub(super) struct Text {
     pub policy: Option<&'static str>,
     /// Itself.
     pub bytes: Vec<u8>,
+}
+
+/// A part of something that is no JSON and may be long.
+pub(super) struct Part {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// The bytes of the whole.
+    pub of: u64,
+    /// From the first byte that was asked for to behind the last; none if no part was asked for.
+    pub wanted: Option<(u64, u64)>,
+    /// Itself.
+    pub pieces: LocalBoxStream<'static, Result<Bytes, actix_web::Error>>,
 }
 
 /// One page of a list, as it is written.
@@ -84,6 +98,12 @@ impl Given {
     /// Something that is no JSON.
     pub(super) fn text(text: Text) -> Self {
         Self { status: StatusCode::OK, etag: None, location: None, body: Said::Text(text) }
+    }
+
+    /// A part of something.
+    pub(super) fn part(part: Part) -> Self {
+        let status = if part.wanted.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        Self { status, etag: None, location: None, body: Said::Part(part) }
     }
 
     /// It stands elsewhere, below `/api/v1`.

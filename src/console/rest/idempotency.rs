@@ -102,7 +102,7 @@ fn kept(route: &Route, given: &Given) -> KeptAnswer {
     let body = match &given.body {
         Said::Json(text) if !route.shown_once && text.len() <= ANSWER_BYTES_MAX => Some(text.clone()),
         Said::Nothing => Some(String::new()),
-        Said::Json(_) | Said::Text(_) | Said::Events(_) => None,
+        Said::Json(_) | Said::Text(_) | Said::Part(_) | Said::Events(_) => None,
     };
     KeptAnswer { status: given.status.as_u16(), location: given.location.clone(), etag: given.etag.clone(), body }
 }

@@ -78,7 +78,7 @@ impl Rest {
         match self.said(by, inquiry).await? {
             Said::Nothing => Ok(Value::Null),
             Said::Json(text) => serde_json::from_str(&text).map_err(|_| Problem::internal()),
-            Said::Text(_) | Said::Events(_) => Err(Problem::internal()),
+            Said::Text(_) | Said::Part(_) | Said::Events(_) => Err(Problem::internal()),
         }
     }
 
@@ -86,7 +86,7 @@ impl Rest {
     pub async fn fetch(&self, by: &Author, inquiry: Inquiry) -> Result<Vec<u8>, Problem> {
         match self.said(by, inquiry).await? {
             Said::Text(text) => Ok(text.bytes),
-            Said::Nothing | Said::Json(_) | Said::Events(_) => Err(Problem::internal()),
+            Said::Nothing | Said::Json(_) | Said::Part(_) | Said::Events(_) => Err(Problem::internal()),
         }
     }
 
@@ -100,9 +100,10 @@ impl Rest {
             let of_request = entered(&self.0, route, by)?;
             let query = read_query(query, route.query.iter().map(|parameter| parameter.name))?;
             let (ports, seen) = (self.0.ports.clone(), seen.into_iter().collect());
-            let asked =
-                Asked { ports, by: by.clone(), at_unix_ms: unix_now_ms(), path, query, seen, body: said(says)? };
-            Ok((not_of_file(route, asked)?, (of_request, tried(&self.0, route, by)?)))
+            let (whom, by, body, at_unix_ms) = (by, by.clone(), said(says)?, unix_now_ms());
+            let (last_event, range, presence) = (None, None, None);
+            let asked = Asked { ports, by, at_unix_ms, path, query, seen, body, last_event, range, presence };
+            Ok((not_of_file(route, asked)?, (of_request, tried(&self.0, route, whom)?)))
         };
         let (asked, _room) = match read() {
             Ok(read) => read,

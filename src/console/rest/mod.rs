@@ -15,6 +15,7 @@ mod dashboard;
 mod deployments;
 mod documents;
 mod door;
+mod events;
 mod failures;
 mod fields;
 mod flows;
@@ -29,6 +30,8 @@ mod openapi;
 mod people;
 mod plans;
 mod reached;
+mod readers;
+mod recordings;
 mod reference;
 mod room;
 mod route;
@@ -45,13 +48,15 @@ use std::sync::Arc;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use bellhop_call::ports::CallRecords;
+// What the timeline of a call is made of, for who reads it in the same process.
+pub(crate) use bellhop_call::record::{Event, Speaker, What};
 use bellhop_connect::ports::FiledHistories;
-use bellhop_tenancy::access::Author;
+use bellhop_tenancy::access::{Author, SignedIn};
 use bellhop_tenancy::store::TenantStore;
 use futures_util::future::LocalBoxFuture;
 
 use crate::API;
-use crate::ports::{File, Judge, LiveCalls, Reached, Reasons, Trials};
+use crate::ports::{File, Judge, LiveCalls, Reached, Reasons, Recordings, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
@@ -64,6 +69,15 @@ use route::Route;
 pub trait Door: Send + Sync {
     /// Who sends a request.
     fn who<'a>(&'a self, request: &'a HttpRequest) -> LocalBoxFuture<'a, Result<Author, Problem>>;
+
+    /// What tells later whether whoever sent a request is still signed in.
+    fn presence(&self, request: &HttpRequest) -> Result<Box<dyn Presence>, Problem>;
+}
+
+/// Whether somebody who reads on and on is still signed in.
+pub trait Presence {
+    /// Whether they are, as they were: not so once their session or token has ended, or they may less or were disabled.
+    fn lasts<'a>(&'a self, by: &'a SignedIn) -> LocalBoxFuture<'a, bool>;
 }
 
 /// What requests are answered with.
@@ -84,6 +98,8 @@ pub struct Ports {
     pub calls: Arc<dyn LiveCalls>,
     /// Calls that are over.
     pub records: Arc<dyn CallRecords>,
+    /// What was heard in them.
+    pub recordings: Arc<dyn Recordings>,
     /// Their conversations.
     pub histories: Arc<dyn FiledHistories>,
     /// Why calls are refused.
@@ -140,6 +156,8 @@ fn routes() -> Vec<Route> {
         failures::routes(),
         arrivals::routes(),
         calls::routes(),
+        events::routes(),
+        recordings::routes(),
         trials::routes(),
         reached::routes(),
         flows::routes(),

@@ -81,6 +81,8 @@ pub(super) enum Gives {
     All(Shape),
     /// Something of another media type than JSON.
     Text(&'static str),
+    /// The same, whole or in parts (`Range`).
+    Parts(&'static str),
 }
 
 /// A parameter of a query.
@@ -211,6 +213,12 @@ impl Route {
     /// It gives something of another media type than JSON.
     pub(super) fn gives_text(mut self, media_type: &'static str) -> Self {
         self.gives = Gives::Text(media_type);
+        self
+    }
+
+    /// It gives something of another media type than JSON, whole or in parts.
+    pub(super) fn gives_parts(mut self, media_type: &'static str) -> Self {
+        self.gives = Gives::Parts(media_type);
         self
     }
 

@@ -14,7 +14,8 @@ use actix_web::{App, HttpRequest, test};
 use bellhop_adapters::secrets::MasterKeySource;
 use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
 use bellhop_call::figures::{Figures, WantedFigures};
-use bellhop_call::ports::{CallRecords, KeptCall, UnderWay, Usage, Wanted, WantedUsage};
+use bellhop_call::ports::{CallRecords, KeptCall, ListedCall, UnderWay, Usage, Wanted, WantedUsage};
+use bellhop_call::record::Event;
 use bellhop_connect::connection_test::{ConnectionReport, InstanceSeen, Outcome};
 use bellhop_connect::ports::{Counted, FiledHistories, History, Pending, Reader, StoreError};
 use bellhop_connect::session_history_key::FiledAs;
@@ -28,11 +29,11 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::route::{Route, Takes};
-use super::{Door, Ports, Rest};
+use super::{Door, Ports, Presence, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, Fault, File, FileTenant, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons, Reply, Said,
-    SipAddress, Trials,
+    Events, Failed, Fault, File, FileTenant, Happened, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons, Recording,
+    Recordings, Reply, Said, SipAddress, SoFar, Trials,
 };
 use crate::problem::Problem;
 
@@ -61,7 +62,7 @@ pub(super) struct House {
 }
 
 /// Everybody who may ask, by name.
-struct Known(HashMap<String, Author>);
+struct Known(HashMap<String, Author>, Arc<AtomicBool>);
 
 /// What was answered.
 #[derive(Debug, PartialEq)]
@@ -95,6 +96,19 @@ impl Door for Known {
         let known = self.0.get(name).cloned().ok_or_else(|| Problem::unauthorized("nobody is called so"));
         Box::pin(std::future::ready(known))
     }
+
+    fn presence(&self, _: &HttpRequest) -> Result<Box<dyn Presence>, Problem> {
+        Ok(Box::new(Stays(self.1.clone())))
+    }
+}
+
+/// Somebody who is signed in until somebody says that all are signed out.
+struct Stays(Arc<AtomicBool>);
+
+impl Presence for Stays {
+    fn lasts<'a>(&'a self, _: &'a SignedIn) -> LocalBoxFuture<'a, bool> {
+        Box::pin(std::future::ready(!self.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// A server that lets no failover go anywhere.
@@ -115,10 +129,18 @@ pub(crate) struct StandIn {
     pub(super) goes_on: Arc<Notify>,
     /// Nothing can be tried.
     pub(super) is_busy: AtomicBool,
-    pub(super) up: Mutex<Vec<LiveCall>>,
+    pub(crate) up: Mutex<Vec<LiveCall>>,
+    /// What has happened in each call that is up, and whether the server drains, and everybody is signed out.
+    pub(crate) happened: Mutex<Vec<Event>>,
+    pub(super) drains: AtomicBool,
+    pub(super) all_signed_out: Arc<AtomicBool>,
     /// Tenants of the configuration's file.
     pub(super) of_file: Mutex<Vec<FileTenant>>,
     pub(crate) over: Mutex<Vec<KeptCall>>,
+    /// Which of these were asked for at last.
+    pub(crate) wanted: Mutex<Option<Wanted>>,
+    /// The recording of `log-s1`.
+    pub(crate) recorded: Mutex<Option<Vec<u8>>>,
     pub(super) conversations: Mutex<Vec<(FiledAs, History)>>,
     /// How often one of them was read, or was to be: twice it may.
     reads: AtomicUsize,
@@ -146,20 +168,37 @@ impl LiveCalls for StandIn {
         found
     }
 
-    fn events(&self, tenant: Option<&str>, call: &str) -> Option<Box<dyn Events>> {
+    fn so_far(&self, tenant: Option<&str>, call: &str) -> Option<SoFar> {
+        let is_named = |up: &LiveCall| up.call == call || up.facts.as_ref().is_some_and(|facts| facts.session == call);
+        let call = self.list(tenant).into_iter().find(is_named)?;
+        Some(SoFar { call, is_up: true, first: 1, events: self.happened.lock().expect("no panic").clone() })
+    }
+
+    fn events(&self, tenant: Option<&str>, call: &str, after: u64) -> Option<Box<dyn Events>> {
         let found = self.list(tenant).into_iter().any(|up| up.call == call);
-        found.then(|| Box::new(Two(2)) as Box<dyn Events>)
+        found.then(|| Box::new(Three(after)) as Box<dyn Events>)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.drains.load(Ordering::Relaxed)
     }
 }
 
-/// Two events, and the end.
-struct Two(u32);
+/// Three events, of which the first is kept no more, and the end. After the ninth nothing ever comes.
+struct Three(u64);
 
-impl Events for Two {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
-        let left = self.0;
-        self.0 = left.saturating_sub(1);
-        Box::pin(std::future::ready((left > 0).then(|| format!("{{\"left\":{left}}}"))))
+impl Events for Three {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Happened>> + Send + '_>> {
+        if self.0 >= 9 {
+            return Box::pin(std::future::pending());
+        }
+        self.0 += 1;
+        let number = self.0;
+        Box::pin(std::future::ready(match number {
+            1 => Some(Happened::Missed { count: 1, number }),
+            2 | 3 => Some(Happened::Event { number, json: format!("{{\"left\":{}}}", 3 - number) }),
+            _ => None,
+        }))
     }
 }
 
@@ -172,7 +211,8 @@ impl CallRecords for StandIn {
         Box::pin(std::future::ready(Ok(found.cloned())))
     }
 
-    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> bellhop_call::ports::Answer<'a, Vec<KeptCall>> {
+    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> bellhop_call::ports::Answer<'a, Vec<ListedCall>> {
+        *self.wanted.lock().expect("no panic") = Some(wanted.clone());
         let over = self.over.lock().expect("no panic");
         let is_wanted = |kept: &&KeptCall| {
             let ended = |reason: &String| kept.details.contains(&format!("\"end_reason\":\"{reason}\""));
@@ -181,8 +221,13 @@ impl CallRecords for StandIn {
                 && wanted.from_unix_ms.is_none_or(|from| kept.began_unix_ms >= from)
                 && wanted.until_unix_ms.is_none_or(|until| kept.began_unix_ms < until)
         };
-        let mut found: Vec<KeptCall> = over.iter().filter(is_wanted).cloned().collect();
-        found.sort_by_key(|kept| std::cmp::Reverse(kept.began_unix_ms));
+        let mut found: Vec<ListedCall> = over.iter().filter(is_wanted).map(ListedCall::of).collect();
+        found.sort_by_key(|call| (std::cmp::Reverse(call.began_unix_ms), call.session.clone()));
+        if let Some((began, session)) = &wanted.after {
+            found.retain(|call| {
+                call.began_unix_ms < *began || (call.began_unix_ms == *began && call.session > *session)
+            });
+        }
         found.truncate(count as usize);
         Box::pin(std::future::ready(Ok(found)))
     }
@@ -209,6 +254,25 @@ impl CallRecords for StandIn {
         up.retain(|call| call.opening.tenant == tenant);
         up.truncate(count as usize);
         Box::pin(std::future::ready(Ok(up)))
+    }
+}
+
+impl Recordings for StandIn {
+    fn find(&self, tenant: String, call: String) -> Pending<std::io::Result<Option<Box<dyn Recording>>>> {
+        let bytes = self.recorded.lock().expect("no panic").clone();
+        let found = bytes.filter(|_| tenant == "acme" && call == "log-s1").map(|bytes| Box::new(bytes) as _);
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl Recording for Vec<u8> {
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read(&self, at: u64, bytes: usize) -> Pending<std::io::Result<Vec<u8>>> {
+        let piece = self[at as usize..].iter().copied().take(bytes.min(3)).collect();
+        Box::pin(std::future::ready(Ok(piece)))
     }
 }
 
@@ -330,6 +394,7 @@ pub(crate) fn rest_over(door: Arc<dyn Door>, store: &SqlTenants, calls: &Arc<Sta
         calls: calls.clone(),
         trials: calls.clone(),
         records: calls.clone(),
+        recordings: calls.clone(),
         histories: calls.clone(),
         reasons: calls.clone(),
         public_url: "https://bellhop.example".to_owned(),
@@ -358,8 +423,8 @@ impl House {
             somebody("stranger", of(other, TenantRole::Admin), session),
         ];
         let viewer = known[2].1.clone();
-        let door = Arc::new(Known(known.into_iter().collect()));
         let calls = Arc::new(StandIn::default());
+        let door = Arc::new(Known(known.into_iter().collect(), calls.all_signed_out.clone()));
         let rest = rest_over(door, &store, &calls);
         Self { rest, store, calls, viewer, acme, other }
     }

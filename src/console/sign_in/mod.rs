@@ -42,6 +42,7 @@ pub use routes::{Gives, ROUTES, SignInRoute};
 pub use secrets::Random;
 pub(crate) use sessions::Began;
 pub use settings::Settings;
+pub(crate) use visitor::Credentials;
 pub use visitor::Visitor;
 
 use hashing::Hashing;

@@ -33,6 +33,31 @@ pub struct Visitor {
     csrf_token: Option<String>,
 }
 
+/// What somebody showed who reads on and on, to be asked again whether it still makes them who they are.
+pub(crate) struct Credentials {
+    sign_in: Data<SignIn>,
+    shown: Shown,
+}
+
+impl Credentials {
+    /// Those of a request.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let sign_in = SignIn::of(request)?;
+        let shown = Shown::of(request, &sign_in)?;
+        Ok(Self { sign_in, shown })
+    }
+
+    /// Whether they do. While the store does not answer they do: nobody is signed out by a database that is away.
+    pub(crate) async fn still_make(&self, who: &SignedIn) -> bool {
+        let known = match &self.shown {
+            Shown::Nothing => return false,
+            Shown::Token(secret) => self.sign_in.known(CredentialKind::Token, secret).await,
+            Shown::Session(secret) => self.sign_in.known(CredentialKind::Session, secret).await,
+        };
+        known.map_or(true, |now| now.as_ref() == Some(who))
+    }
+}
+
 /// What a request shows.
 enum Shown {
     Nothing,
@@ -327,6 +352,30 @@ mod tests {
         kept.state().users.iter_mut().for_each(|user| user.enabled = false);
         assert_eq!(asked(&kept, with(&browser.cookie)).await.0, 401);
         assert_eq!(asked(&kept, bearer(&format!("Bearer {token}"))).await.0, 401);
+    }
+
+    #[actix_web::test]
+    async fn whoever_reads_on_and_on_is_signed_in_until_they_are_not() {
+        let kept = Kept::new();
+        let user = kept.user("alice", of_tenant(1, TenantRole::Viewer));
+        let (browser, token) = (kept.browser(user), kept.token(user));
+        for (header, shown) in [(COOKIE, browser.cookie.clone()), (AUTHORIZATION, format!("Bearer {token}"))] {
+            let request = here(TestRequest::get()).app_data(kept.sign_in()).insert_header((header, shown));
+            let request = request.to_http_request();
+            let visitor = Visitor::of(&request).await.expect("signed in");
+            let credentials = Credentials::of(&request).expect("shown");
+            assert!(credentials.still_make(visitor.signed_in()).await);
+            let enable = |enabled| kept.state().users.iter_mut().for_each(|user| user.enabled = enabled);
+            enable(false);
+            assert!(!credentials.still_make(visitor.signed_in()).await);
+            enable(true);
+            assert!(credentials.still_make(visitor.signed_in()).await);
+        }
+        let nothing = here(TestRequest::get()).app_data(kept.sign_in()).to_http_request();
+        let somebody =
+            here(TestRequest::get()).app_data(kept.sign_in()).insert_header((COOKIE, browser.cookie.clone()));
+        let somebody = Visitor::of(&somebody.to_http_request()).await.expect("signed in");
+        assert!(!Credentials::of(&nothing).expect("a sign-in").still_make(somebody.signed_in()).await);
     }
 
     #[actix_web::test]

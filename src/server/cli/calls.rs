@@ -163,10 +163,11 @@ impl List {
             reason: self.ended,
             from_unix_ms: self.since.map(Timestamp::as_millisecond),
             until_unix_ms: self.until.map(Timestamp::as_millisecond),
+            ..Wanted::default()
         };
         let calls = store.latest(&wanted, self.count).await?;
         if self.json {
-            calls.iter().for_each(|kept| print(&summary_json(kept)));
+            calls.iter().for_each(|call| print(&summary_json(call)));
         } else {
             listed(&calls).iter().for_each(|line| print(line));
         }

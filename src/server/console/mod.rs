@@ -5,6 +5,7 @@
 mod live_calls;
 mod reached;
 mod reasons;
+mod recordings;
 mod trials;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::wiring::{Running, Server};
 use live_calls::Calls;
 use reached::ReachedAt;
 use reasons::WhyCallsAreRefused;
+use recordings::OnDisk;
 use trials::TryOut;
 
 /// The console of a server; clones share it.
@@ -70,8 +72,13 @@ impl Console {
             file: Arc::new(server.of_file()),
             reached: Arc::new(ReachedAt::new(server.running().sip.clone(), server.sip.clone())),
             judge: Arc::new(server.running()),
-            calls: Arc::new(Calls { registry: Arc::clone(&server.registry), live: server.live().clone() }),
+            calls: Arc::new(Calls {
+                registry: Arc::clone(&server.registry),
+                live: server.live().clone(),
+                open: Arc::clone(&server.open),
+            }),
             records: Arc::clone(&server.records),
+            recordings: Arc::new(OnDisk { folders_of: Box::new(server.recording_folders()) }),
             histories: Arc::clone(&server.histories),
             reasons: Arc::new(WhyCallsAreRefused),
             trials: Arc::new(TryOut::new(server.running().aws.clone(), server.running().reach)),

@@ -123,6 +123,7 @@ pub fn serve(
         loop {
             tokio::time::sleep(METRICS_TIDIED_EVERY).await;
             shared.metrics.run_upkeep();
+            shared.server.live().tidy();
         }
     });
     Ok((address, apart))

@@ -19,6 +19,7 @@ mod tenants;
 mod upkeep;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -271,6 +272,16 @@ impl Server {
     /// What the configuration's file says of tenants.
     pub(crate) fn of_file(&self) -> OfFile {
         OfFile(Arc::clone(&self.current))
+    }
+
+    /// Tells the folders that calls of a tenant are recorded to, by its name.
+    pub(crate) fn recording_folders(&self) -> impl Fn(&str) -> Vec<PathBuf> + Send + Sync + use<> {
+        let current = Arc::clone(&self.current);
+        move |tenant: &str| {
+            let everybody = current.everybody();
+            let settings = everybody.settings().filter(|settings| settings.name == tenant);
+            settings.filter_map(|settings| settings.recording.folder.clone()).collect()
+        }
     }
 
     /// What settings of tenants are judged by.

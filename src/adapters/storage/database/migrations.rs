@@ -55,6 +55,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_last_tests"),
     migration!(8, "0008_reads"),
     migration!(9, "0009_figures"),
+    migration!(10, "0010_lists_of_calls"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

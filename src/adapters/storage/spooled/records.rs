@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{
-    Answer, CallRecords, CallsUnderWay, Change, Entry, Forgotten, KeptCall, LogEvents, RecordWriter, Retention, Swept,
-    UnderWay, Usage, Waiting, Wanted, WantedUsage, Written,
+    Answer, CallRecords, CallsUnderWay, Change, Entry, Forgotten, KeptCall, ListedCall, LogEvents, RecordWriter,
+    Retention, Swept, UnderWay, Usage, Waiting, Wanted, WantedUsage, Written,
 };
 
 use super::SpooledStore;
@@ -38,7 +38,7 @@ impl CallRecords for SpooledStore {
         self.0.primary.find_call(name)
     }
 
-    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<KeptCall>> {
+    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<ListedCall>> {
         self.0.primary.latest(wanted, count)
     }
 

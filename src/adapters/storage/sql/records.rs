@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{
-    Answer, CallRecords, Dropped, Entry, KeptCall, RecordWriter, UnderWay, Usage, Wanted, WantedUsage, Written,
+    Answer, CallRecords, Dropped, Entry, KeptCall, ListedCall, RecordWriter, UnderWay, Usage, Wanted, WantedUsage, Written,
 };
 use bellhop_call::record::CallRecord;
 use serde_json::Value;
@@ -20,16 +20,35 @@ use crate::storage::database::{Row, Transaction};
 const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
     WHERE (session = $1 OR call = $1 OR sip_call_id = $1) AND expires_unix > $2
     ORDER BY began_unix_ms DESC LIMIT 1";
-const LATEST: &str = "SELECT session, call, tenant, caller, began_unix_ms, details, timeline FROM call_records
-    WHERE (tenant = $1 OR $1 IS NULL) AND (ltrim(caller, '+') = $2 OR $2 IS NULL)
-        AND (CAST($3 AS TEXT) IS NULL OR end_reason = $3)
-        AND (began_unix_ms >= $4 OR $4 IS NULL) AND (began_unix_ms < $5 OR $5 IS NULL)
-        AND expires_unix > $6
-    ORDER BY began_unix_ms DESC LIMIT $7";
+
+/// The latest calls of a tenant, or of everybody: each is a text of its own, so that a database that has not seen the arguments plans
+/// by the index of tenants where there is one.
+macro_rules! latest {
+    ($whose:literal) => {
+        concat!(
+            "SELECT session, call, tenant, caller, dialled, began_unix_ms, lasted_ms, ended, ending, failure, turns
+    FROM call_records WHERE ",
+            $whose,
+            " AND began_unix_ms >= $2 AND began_unix_ms < $3
+        AND began_unix_ms <= $4 AND (began_unix_ms < $4 OR session > $5)
+        AND (CAST($6 AS TEXT) IS NULL OR ltrim(caller, '+') = $6)
+        AND (CAST($7 AS TEXT) IS NULL OR ltrim(caller, '+') = $7 OR ltrim(dialled, '+') = $7)
+        AND (CAST($8 AS TEXT) IS NULL OR ended = $8 OR ending = $8)
+        AND lasted_ms > $9
+        AND (CAST($10 AS TEXT) IS NULL OR lower(failure) LIKE $10 ESCAPE '!'
+            OR CAST($11 AS TEXT) LIKE '%,' || replace(ending, '_', '!_') || ',%' ESCAPE '!')
+        AND expires_unix > $12
+    ORDER BY began_unix_ms DESC, session LIMIT $13"
+        )
+    };
+}
+
+const LATEST_OF_ALL: &str = latest!("CAST($1 AS TEXT) IS NULL");
+const LATEST: &str = latest!("tenant = $1");
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 2] = [FIND, LATEST];
+pub(super) const ALL: [&str; 3] = [FIND, LATEST_OF_ALL, LATEST];
 
 impl RecordWriter for SqlStore {
     fn write<'a>(&'a self, entries: &'a [Entry]) -> Answer<'a, Written> {
@@ -95,13 +114,34 @@ impl CallRecords for SqlStore {
         })
     }
 
-    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<KeptCall>> {
+    fn latest<'a>(&'a self, wanted: &'a Wanted, count: u32) -> Answer<'a, Vec<ListedCall>> {
         answer(async move {
-            let caller = wanted.caller.as_deref().map(plain_number);
             let (tenant, reason) = (wanted.tenant.as_deref(), wanted.reason.as_deref());
-            let (from, until) = (wanted.from_unix_ms, wanted.until_unix_ms);
-            let which = args![tenant, caller.as_deref(), reason, from, until, unix_now(), count];
-            self.database.fetch(LATEST, which).await?.iter().map(kept).collect()
+            let number = |number: &Option<String>| number.as_deref().map(plain_number);
+            let (caller, number) = (number(&wanted.caller), number(&wanted.number));
+            let (from, until) = (wanted.from_unix_ms.unwrap_or(i64::MIN), wanted.until_unix_ms.unwrap_or(i64::MAX));
+            let after = wanted.after.as_ref().map_or((i64::MAX, ""), |(began, session)| (*began, session.as_str()));
+            // Every call lasts longer than less than no time.
+            let longer = wanted.longer_than.map_or(-1, |than| i64::try_from(than.as_millis()).unwrap_or(i64::MAX));
+            let words = wanted.words.as_ref().map(|words| pattern(&words.text));
+            let endings = wanted.words.as_ref().map(|words| format!(",{},", words.endings.join(",")));
+            let which = args![
+                tenant,
+                from,
+                until,
+                after.0,
+                after.1,
+                caller.as_deref(),
+                number.as_deref(),
+                reason,
+                longer,
+                words.as_deref(),
+                endings.as_deref(),
+                unix_now(),
+                count
+            ];
+            let text = if tenant.is_some() { LATEST } else { LATEST_OF_ALL };
+            self.database.fetch(text, which).await?.iter().map(listed).collect()
         })
     }
 
@@ -122,6 +162,37 @@ impl CallRecords for SqlStore {
 pub(super) fn plain_number(caller: &str) -> String {
     let digits: String = caller.chars().filter(char::is_ascii_digit).collect();
     if digits.len() < 3 { caller.trim_start_matches('+').to_owned() } else { digits }
+}
+
+/// What `LIKE` finds words by, in whatever case, wherever they stand.
+fn pattern(words: &str) -> String {
+    let mut pattern = String::from("%");
+    for sign in words.to_ascii_lowercase().chars() {
+        if matches!(sign, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(sign);
+    }
+    pattern + "%"
+}
+
+fn listed(row: &Row) -> Result<ListedCall, Trouble> {
+    let text = |column| row.text(column).map(str::to_owned);
+    let number = |column| row.integer(column).map(|number| u64::try_from(number).unwrap_or(0));
+    let failure = text(9)?;
+    Ok(ListedCall {
+        session: text(0)?,
+        call: text(1)?,
+        tenant: text(2)?,
+        caller: text(3)?,
+        dialled: text(4)?,
+        began_unix_ms: row.integer(5)?,
+        milliseconds: number(6)?,
+        reason: text(7)?,
+        ending: text(8)?,
+        failure: (!failure.is_empty()).then_some(failure),
+        turns: number(10)?,
+    })
 }
 
 fn kept(row: &Row) -> Result<KeptCall, Trouble> {

@@ -37,7 +37,7 @@ fn shapes(route: &Route) -> Vec<Shape> {
     };
     let given = match route.gives {
         Gives::One(shape) | Gives::Made(shape) | Gives::Page(shape) | Gives::All(shape) => Some(shape),
-        Gives::Nothing | Gives::Text(_) => None,
+        Gives::Nothing | Gives::Text(_) | Gives::Parts(_) => None,
     };
     taken.into_iter().chain(given).collect()
 }
@@ -102,10 +102,19 @@ fn answers(route: &Route) -> Vec<(StatusCode, Response)> {
             (StatusCode::CREATED, made.header("Location", header("Its address.")).build())
         }
         Gives::Page(shape) | Gives::All(shape) => (StatusCode::OK, answer("A list.", JSON, list_of(shape)).build()),
-        Gives::Text(media_type) => (StatusCode::OK, answer("Itself.", media_type, RefOr::T(text())).build()),
+        Gives::Text(media_type) | Gives::Parts(media_type) => {
+            (StatusCode::OK, answer("Itself.", media_type, RefOr::T(text())).build())
+        }
     };
     let known = (StatusCode::NOT_MODIFIED, Response::new("It is as you have seen it."));
-    std::iter::once(good).chain(is_conditional_read(route).then_some(known)).collect()
+    let part = match route.gives {
+        Gives::Parts(media_type) => {
+            let part = answer("The part of it that `Range` asks for.", media_type, RefOr::T(text())).build();
+            Some((StatusCode::PARTIAL_CONTENT, part))
+        }
+        _ => None,
+    };
+    std::iter::once(good).chain(is_conditional_read(route).then_some(known)).chain(part).collect()
 }
 
 /// What may be in the way of a route.

@@ -46,7 +46,8 @@ async fn what_is_anothers_is_answered_like_what_never_was() {
     assert_eq!(house.post("stranger", "/drafts", json!({"name": "theirs", "settings": {}})).await.status, 201);
     join(&house, "their admin", "admin", Some(house.other)).await;
     assert_eq!(house.post("stranger", "/invitations", json!({"login": "x", "role": "viewer"})).await.status, 201);
-    *house.calls.up.lock().expect("no panic") = vec![LiveCall { call: "c2".into(), tenant: "other".into() }];
+    *house.calls.up.lock().expect("no panic") =
+        vec![LiveCall { call: "c2".into(), tenant: "other".into(), facts: None }];
     let key = SessionHistoryKey::from_random([7; 20]).filed_as();
     let history = History { tenant: "other".into(), json: "{\"turns\":[]}".into() };
     house.calls.conversations.lock().expect("no panic").push((key, history));

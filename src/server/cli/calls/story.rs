@@ -3,7 +3,8 @@
 //! Invariant: what is made here may hold anything that the network sent; it goes to a terminal by `terminal::print` alone.
 
 use anyhow::Context;
-use bellhop_call::ports::KeptCall;
+use bellhop_call::ending::explained::explain;
+use bellhop_call::ports::{KeptCall, ListedCall};
 use bellhop_call::record::Event;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,69 +22,53 @@ pub(super) fn told(event: &Event) -> String {
 const COLUMN_MAX: usize = 32;
 
 /// Calls, each in a line, below the names of their columns.
-pub(super) fn listed(calls: &[KeptCall]) -> Vec<String> {
+pub(super) fn listed(calls: &[ListedCall]) -> Vec<String> {
     let names = ["began", "call", "tenant", "from", "to", "ended", "seconds", "turns", "session"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(names).chain(calls.iter().map(summary)).collect();
     table(&rows, COLUMN_MAX)
 }
 
-fn summary(kept: &KeptCall) -> [String; 9] {
-    let facts = Facts::of(kept);
+fn summary(call: &ListedCall) -> [String; 9] {
+    let began = Timestamp::from_millisecond(call.began_unix_ms).unwrap_or_default();
     [
-        facts.began,
-        kept.call.clone(),
-        kept.tenant.clone(),
-        kept.caller.clone(),
-        facts.dialled,
-        facts.reason,
-        format!("{:>7.1}", facts.seconds),
-        format!("{:>5}", facts.turns),
-        kept.session.clone(),
+        // With its zone: that of this terminal (`TZ`).
+        began.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        call.call.clone(),
+        call.tenant.clone(),
+        call.caller.clone(),
+        call.dialled.clone(),
+        call.ending.clone(),
+        format!("{:>7.1}", call.milliseconds as f64 / 1000.0),
+        format!("{:>5}", call.turns),
+        call.session.clone(),
     ]
 }
 
 /// The same for programs.
-pub(super) fn summary_json(kept: &KeptCall) -> String {
-    let facts = Facts::of(kept);
-    let began = Timestamp::from_millisecond(kept.began_unix_ms).unwrap_or_default();
+pub(super) fn summary_json(call: &ListedCall) -> String {
+    let began = Timestamp::from_millisecond(call.began_unix_ms).unwrap_or_default();
+    let seconds = call.milliseconds as f64 / 1000.0;
     json!({
-        "began": began.to_string(), "call": kept.call, "session": kept.session, "tenant": kept.tenant,
-        "from": kept.caller, "to": facts.dialled, "ended": facts.reason, "seconds": facts.seconds, "turns": facts.turns,
+        "began": began.to_string(), "call": call.call, "session": call.session, "tenant": call.tenant,
+        "from": call.caller, "to": call.dialled, "ended": call.reason, "ending": call.ending, "seconds": seconds, "turns": call.turns,
     })
     .to_string()
 }
 
-/// What a line tells of a call.
-struct Facts {
-    /// With its zone: that of this terminal (`TZ`).
-    began: String,
-    dialled: String,
-    reason: String,
-    seconds: f64,
-    turns: usize,
-}
-
-impl Facts {
-    fn of(kept: &KeptCall) -> Self {
-        let details: Value = serde_json::from_str(&kept.details).unwrap_or_default();
-        let text = |at: &str| details.pointer(at).and_then(Value::as_str).unwrap_or("?").to_owned();
-        let began = Timestamp::from_millisecond(kept.began_unix_ms).unwrap_or_default();
-        let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
-        Self {
-            began: began.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
-            dialled: text("/primary_phone_number"),
-            reason: text("/call/end_reason"),
-            seconds: details.pointer("/call/milliseconds_elapsed").and_then(Value::as_f64).unwrap_or_default() / 1000.0,
-            turns: turns.map_or(0, Vec::len),
-        }
-    }
+/// Why a call ended, and what to do about it.
+fn why(call: &ListedCall) -> Option<String> {
+    let explained = explain(&call.ending)?;
+    let details = call.failure.as_ref().map(|failure| format!(" ({failure})")).unwrap_or_default();
+    Some(format!("{}{details}. {}", explained.sentence, explained.remedy).trim_end().to_owned())
 }
 
 /// A call from beginning to end, then what each turn took.
 pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
     let timeline: Vec<Event> = serde_json::from_str(&kept.timeline).context("the timeline is damaged")?;
     let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
-    let mut lines = listed(std::slice::from_ref(kept));
+    let call = ListedCall::of(kept);
+    let mut lines = listed(std::slice::from_ref(&call));
+    lines.extend(why(&call));
     lines.push(String::new());
     lines.extend(timeline.iter().map(told));
     let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
@@ -107,11 +92,15 @@ pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
         for way in ["inbound_stream", "outbound_stream"] {
             let of = |name: &str| network[way][name].as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
             lines.push(format!(
-                "{way}: {} packets, {} lost, jitter {} ms on average, {} ms at most",
+                "{way}: {} packets, {} lost, jitter {} ms on average, {} ms at most{}",
                 of("packets_transmitted"),
                 of("packets_lost"),
                 of("average_jitter"),
                 of("maximum_jitter"),
+                network[way]["mean_opinion_score"]
+                    .as_f64()
+                    .map(|score| format!(", score {score:.1} of 4.5"))
+                    .unwrap_or_default(),
             ));
         }
     }
