@@ -163,3 +163,38 @@ fn an_agent_reads_a_conversation_in_a_browser_and_in_the_frame_of_another_site()
     assert_eq!(wrong, json!([]), "{pages}");
     assert_eq!(pages, json!(["agent", "agent_searched", "agent_none", "agent_sign_in", "agent_sign_in_wrong"]));
 }
+
+#[test]
+fn calls_are_watched_in_a_browser_and_ended_there() {
+    let port = free_port();
+    let (node, _) = Node::changed(|text| {
+        let text = text.replace("[http]\nlisten = \"127.0.0.1:0\"", &format!("[http]\nlisten = \"{port}\""));
+        // The assistant speaks again soon where the caller is silent.
+        let often = "[tenants.conversation]\npost_response_timeout_ms = 1000\n";
+        format!("{text}{often}[tenants.recording]\nfolder = \"recordings\"\n")
+    });
+    Client::operator(&node);
+    let told = json!({"root": format!("http://{port}"), "login": "root", "password": PASSWORD});
+    let mut browser = Browser::start("calls.mjs", &told.to_string());
+    let mut caller = None;
+    let (wrong, pages) = loop {
+        let (word, about) = browser.asks();
+        match word.as_str() {
+            "call" => {
+                let mut call = plan(&node, Transport::Udp, "+18005550123", 7);
+                call.lines = vec![Line::Press("5".into())];
+                let number = call.caller.clone();
+                caller = Some(Callers::place(std::iter::once(call)));
+                browser.answers(&json!({"caller": number}));
+            }
+            "ended" => {
+                let ended = caller.take().expect("it called").reports().remove(0).ended;
+                assert!(matches!(ended, Ended::ByGateway(_)), "{ended:?}");
+                browser.answers(&json!({}));
+            }
+            _ => break (about["wrong"].clone(), about["pages"].clone()),
+        }
+    };
+    assert_eq!(wrong, json!([]), "{pages}");
+    assert_eq!(pages, json!(["calls_none", "calls_up", "call_up", "call_over", "calls_found"]));
+}

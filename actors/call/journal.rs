@@ -18,7 +18,6 @@ use crate::media_shard::LegCores;
 use crate::node::call_registry::CallId;
 use crate::services::{Observer, RecordKeeper};
 use bellhop_call::ending::Ending;
-use bellhop_call::why::BROKE_OFF;
 
 /// The vendor's identifier of jitter beyond 30 ms.
 pub(crate) const JITTER: &str = "CWSMR0033W";

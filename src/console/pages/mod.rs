@@ -8,6 +8,7 @@ mod amazon_side;
 mod assets;
 mod assistants;
 mod call_me;
+mod calls;
 mod chart;
 mod copied;
 mod dashboard;
@@ -83,6 +84,7 @@ fn table() -> Vec<Page> {
         flow_check::pages(),
         numbers::pages(),
         assistants::pages(),
+        calls::pages(),
         people::pages(),
     ]
     .into_iter()

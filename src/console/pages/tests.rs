@@ -21,6 +21,7 @@ use crate::rest::tests::{StandIn, rest_over, store};
 use crate::sign_in::password::Cost;
 use crate::sign_in::{Clock, Ports, Settings, SignIn};
 
+mod calls;
 mod seeing;
 mod setting_up;
 
@@ -189,7 +190,7 @@ async fn whoever_is_not_signed_in_sees_the_sign_in_and_comes_back() {
     assert_eq!((part.status, part.headers["hx-redirect"].as_str()), (401, "/sign-in?return_to=%2Ftenants%3Fx%3D1"));
     for page in table() {
         let path = page.path.replace("{tenant}", "x").replace("{draft}", "y").replace("{integration}", "z");
-        let path = path.replace("{assistant}", "a");
+        let path = path.replace("{assistant}", "a").replace("{call}", "c");
         let mut nobody = Browser::default();
         nobody.opens(&house, &path).await;
         assert_eq!((nobody.status, nobody.path.as_str()), (200, "/sign-in"), "{path}");

@@ -129,6 +129,7 @@ impl Visit {
             places.push(("Dashboard", dashboard.clone()));
             places.push(("Integrations", format!("/tenants/{tenant}/integrations")));
             places.push(("Assistants", format!("/tenants/{tenant}/assistants")));
+            places.push(("Calls", format!("/tenants/{tenant}/calls")));
             places.push(("Refusals", format!("/tenants/{tenant}/refusals")));
         }
         if !tenant.is_empty() && self.may(Role::Admin) {
