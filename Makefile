@@ -3,7 +3,7 @@
 #                                 a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
 #   make browser                  a tenant sets a line up in a real browser; pictures of every page in the folder that cargo builds into
-#   make bench [CALLS=n SECONDS=n]  what it costs: calls with RTP both ways beside the reference floor
+#   make bench [CALLS=n SECONDS=n VIEWERS=n]  what it costs: calls with RTP both ways beside the reference floor, while so many watch
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
 #   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait
@@ -18,6 +18,7 @@ TARGET = $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(TARGET_OF_CAR
 TARGET_OF_CARGO = $(shell cargo metadata --no-deps --offline --format-version 1 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 .DELETE_ON_ERROR:
 CALLS ?= 200
+VIEWERS ?= 0
 SECONDS ?= 20
 UTTERANCES ?= 100
 TRANSPORT ?= udp
@@ -120,7 +121,7 @@ bench:
 	$(call install,$(BENCH_PACKAGES))
 	@echo "building with optimisation"
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@"$(TARGET)"/release/load --calls $(CALLS) --seconds $(SECONDS)
+	@"$(TARGET)"/release/load --calls $(CALLS) --seconds $(SECONDS) --viewers $(VIEWERS)
 
 # What one frame of one leg costs in the cores, and that it does not allocate.
 frames:

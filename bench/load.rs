@@ -18,6 +18,10 @@ use bellhop_bench::{Process, keep, pinned};
 use clap::Parser;
 use serde_json::{Value, json};
 
+mod viewers;
+
+use viewers::{People, Viewers};
+
 /// Holds calls with RTP both ways and reports what they cost.
 #[derive(Parser)]
 struct Arguments {
@@ -33,6 +37,9 @@ struct Arguments {
     /// No audio: calls come, are acknowledged and end at once; what is measured is a call's signalling.
     #[arg(long)]
     signalling: bool,
+    /// Streams of what happens in calls that are open over HTTP while the calls are held, by people who also load the calls' pages.
+    #[arg(long, default_value_t = 0)]
+    viewers: usize,
 }
 
 fn main() -> Result<()> {
@@ -51,20 +58,7 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
     compile("floord", &[], folder)?;
     compile("mediauac", &["-lm"], folder)?;
     println!("floor: {} calls, a socket per call, decode + 16 kHz + energy + encode …", arguments.calls);
-    let floor_port = free_port()?;
-    let floor = Process::start(
-        Command::new(folder.join("floord")).args([
-            "-p",
-            &floor_port.to_string(),
-            "-m",
-            "tick",
-            "-s",
-            "percall",
-            "-c",
-            "2",
-        ]),
-        0,
-    )?;
+    let (floor_port, floor) = floor(folder)?;
     let at_floor = generate(arguments, folder, floor_port, floor.id())?;
     drop(floor);
 
@@ -72,10 +66,12 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
     let mut server = serve(arguments, folder)?;
     let (sip, http) = server.addresses()?;
     // One call before all, so that the announcement is made: what a tenant's first caller waits for is not what is measured.
-    let first = Arguments { calls: 1, seconds: 1, rate: 1, signalling: false };
+    let first = Arguments { calls: 1, seconds: 1, rate: 1, signalling: false, viewers: 0 };
     generate(&first, folder, sip.port(), server.id())?;
     let before = metric(http, "bellhop_recognizer_samples_total")?;
+    let viewers = watch(arguments, folder, http)?;
     let ours = generate(arguments, folder, sip.port(), server.id())?;
+    let watched = viewers.map(Viewers::end).transpose()?;
     let text = metrics(http)?;
     let heard = metric(http, "bellhop_recognizer_samples_total")? - before;
     let received = series(&text, "bellhop_rtp_packets_total{direction=\"received\"}");
@@ -103,6 +99,7 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         "memory_kib_per_call": ours["rss_per_call_kb"],
         "samples_sent": sent * 160.0,
         "samples_counted": heard,
+        "watched": watched,
     });
     Ok(report.to_string())
 }
@@ -242,6 +239,36 @@ fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     let path = folder.join("bench.toml");
     std::fs::write(&path, config)?;
     Process::serve(&path, Some(0))
+}
+
+/// The floor, and the port of its SIP.
+fn floor(folder: &Path) -> Result<(u16, Process)> {
+    let floor_port = free_port()?;
+    let floor = Process::start(
+        Command::new(folder.join("floord")).args([
+            "-p",
+            &floor_port.to_string(),
+            "-m",
+            "tick",
+            "-s",
+            "percall",
+            "-c",
+            "2",
+        ]),
+        0,
+    )?;
+    Ok((floor_port, floor))
+}
+
+/// Those who will watch once the calls are up, if somebody does.
+fn watch(arguments: &Arguments, folder: &Path, http: SocketAddr) -> Result<Option<Viewers>> {
+    if arguments.viewers == 0 {
+        return Ok(None);
+    }
+    let claim = std::fs::read_to_string(folder.join("operator-claim")).context("the link of the first start")?;
+    let people = People::sign_in(http, &claim, arguments.viewers)?;
+    println!("viewers: {} will watch …", arguments.viewers);
+    Ok(Some(people.watch(arguments.viewers, arguments.calls as usize)))
 }
 
 fn metrics(http: SocketAddr) -> Result<String> {
