@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{
-    Answer, CallRecords, Dropped, Entry, KeptCall, ListedCall, RecordWriter, UnderWay, Usage, Wanted, WantedUsage, Written,
+    Answer, CallRecords, Dropped, Entry, KeptCall, ListedCall, RecordWriter, UnderWay, Usage, Wanted, WantedUsage,
+    Written,
 };
 use bellhop_call::record::CallRecord;
 use serde_json::Value;

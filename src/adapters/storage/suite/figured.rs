@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bellhop_call::ending::Ending;
 use bellhop_call::figures::{Endings, HOUR_MS, OfTenant, Slot, WantedFigures};
 use bellhop_call::ports::Entry;
 use bellhop_call::record::{CallRecord, EndReason, Opening};
@@ -39,8 +40,17 @@ impl Had {
             record.audio_began(began + Duration::from_millis(*waited), SayId(n.into()));
         }
         let (reason, details) = self.ended;
-        record.close(began + Duration::from_secs(60 * self.minutes.1), reason, details.map(str::to_owned));
+        record.close(began + Duration::from_secs(60 * self.minutes.1), &ending(reason), details.map(str::to_owned));
         Entry::Call { record: Box::new(record), keep: DAY, told: false }
+    }
+}
+
+fn ending(reason: EndReason) -> Ending {
+    match reason {
+        EndReason::CallerHangup => Ending::CallerHungUp,
+        EndReason::AssistantHangup => Ending::AssistantEnded,
+        EndReason::AssistantTransfer => Ending::HandedOff,
+        EndReason::Failed => Ending::TooLong,
     }
 }
 
