@@ -129,7 +129,7 @@ impl LogWebhook {
             .buffer_unordered(POSTS_AT_ONCE);
         while let Some((posted, event)) = posts.next().await {
             match posted {
-                Ok(()) => unsettled.push(Change::Delivered { id: event.id }),
+                Ok(_) => unsettled.push(Change::Delivered { id: event.id }),
                 Err(why) => {
                     let pause = self.pause.saturating_mul(1 << event.attempts.min(16)).min(RETRY_PAUSE_MAX);
                     tracing::warn!(
@@ -149,7 +149,16 @@ impl LogWebhook {
         Ok(any)
     }
 
-    async fn post(&self, event: &Waiting) -> Result<(), String> {
+    /// Posts one event of this name that says that it is a test, and tells what came of it, within [`POSTED_WITHIN`]. It is tried once.
+    pub async fn test(&self, id: String) -> Result<String, String> {
+        let payload = json!({"told": "somebody tries whether events arrive: no call is told of"});
+        let body = json!({"event": {"id": id, "name": "test"}, "payload": payload}).to_string();
+        let status = self.post(&Waiting { id, body, attempts: 0 }).await?;
+        Ok(format!("the test event arrived: it answered {status}"))
+    }
+
+    /// The status of who took it, or why it was not taken.
+    async fn post(&self, event: &Waiting) -> Result<u16, String> {
         let mut request = self
             .client
             .post(self.url.clone())
@@ -163,7 +172,8 @@ impl LogWebhook {
         }
         let response =
             request.body(event.body.clone()).send().await.map_err(|error| http::failure(&error).to_string())?;
-        http::accepted(response, &[]).map(drop).map_err(|failure| failure.to_string())
+        let taken = http::accepted(response, &[]).map_err(|failure| failure.to_string())?;
+        Ok(taken.status().as_u16())
     }
 
     /// A JWT by HS256 (RFC 7519): good for this event and body alone.

@@ -64,6 +64,15 @@ pub trait Reached: Send + Sync {
     fn sip_address(&self) -> SipAddress;
 }
 
+/// The server that is asked, among those that share a store.
+pub trait Node: Send + Sync {
+    /// What it is called in the store.
+    fn name(&self) -> &str;
+
+    /// Has it take no more calls, see those off that are up, and end; why that cannot be begun, in a sentence.
+    fn drain(&self) -> Result<(), String>;
+}
+
 /// Explains why calls are refused.
 pub trait Reasons: Send + Sync {
     /// A reason by its word: in a sentence, and what to do about it.
@@ -248,6 +257,9 @@ pub trait Trials: Send + Sync {
 
     /// Tests the connection to Amazon Connect; the mistakes of settings that make none.
     fn connection(&self, settings: TenantSettings, origin: Origin) -> Pending<Result<ConnectionReport, Vec<Mistake>>>;
+
+    /// Posts an event to who is told of calls that says that it is a test; a sentence of what came of it.
+    fn log_webhook(&self, settings: TenantSettings) -> Pending<Result<String, Failed>>;
 }
 
 /// What a caller did.

@@ -200,10 +200,10 @@ impl TenantEngines {
     }
 }
 
-/// What is wrong with a script that stands in a document, with the line of the script.
+/// What is wrong with a script that stands in a document, with line and column of the script.
 pub(crate) fn script_mistakes(BadScript(mistakes): BadScript) -> impl Iterator<Item = String> {
     mistakes.into_iter().map(|ScriptMistake { at, why }| match at {
-        Some((line, _)) => format!("line {line}: {why}"),
+        Some((line, column)) => format!("line {line}, column {column}: {why}"),
         None => why,
     })
 }

@@ -30,6 +30,7 @@ mod sealed;
 mod sign_in;
 mod tenant;
 mod users;
+mod versions;
 
 use std::future::Future;
 use std::sync::Arc;

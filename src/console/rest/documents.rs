@@ -7,7 +7,7 @@ use bellhop_connect::InstanceArn;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::patch::{changed, merge};
 use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept};
-use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, SecretHint};
+use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, Revision, SecretHint};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -251,7 +251,7 @@ impl Document {
 }
 
 /// A document without the texts that say where a secret is kept.
-fn without_places(document: &Table) -> Table {
+pub(super) fn without_places(document: &Table) -> Table {
     fn shown(value: &Value) -> Option<Value> {
         match value {
             Value::Text(text) if text.starts_with(KEPT) => None,
@@ -264,9 +264,9 @@ fn without_places(document: &Table) -> Table {
 }
 
 /// Name and settings of a body.
-struct Said {
-    name: String,
-    settings: Table,
+pub(super) struct Said {
+    pub(super) name: String,
+    pub(super) settings: Table,
 }
 
 impl Said {
@@ -306,7 +306,7 @@ async fn list(asked: Asked, sort: Sort) -> Outcome {
     Ok(Given::page(listed, |shown| shown))
 }
 
-async fn find(asked: &Asked, sort: Sort) -> Result<Kept, Problem> {
+pub(super) async fn find(asked: &Asked, sort: Sort) -> Result<Kept, Problem> {
     Ok(asked.ports.store.document(&asked.by.signed_in.scope(), sort.kind, asked.id()?).await?)
 }
 
@@ -341,7 +341,12 @@ async fn change(asked: Asked, sort: Sort) -> Outcome {
     .into_iter()
     .collect();
     let said = Said::read(&merge(&before, &patch))?;
-    let judging = Judging::of(&asked, kept.tenant).await?;
+    put(&asked, sort, (kept, seen), said).await
+}
+
+/// Has a document say something else, if that may be.
+pub(super) async fn put(asked: &Asked, sort: Sort, (kept, seen): (Kept, Revision), said: Said) -> Outcome {
+    let judging = Judging::of(asked, kept.tenant).await?;
     let good = judging.judge(sort.kind, Some(kept.id), &said.settings).await?;
     let mut fields: Vec<String> =
         changed(&kept.document, &good.apart.document).into_iter().map(|path| format!("settings.{path}")).collect();

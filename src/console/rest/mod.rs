@@ -11,6 +11,7 @@ mod body;
 mod by_sign_in;
 mod calls;
 mod conditions;
+mod connections;
 mod dashboard;
 mod deployments;
 mod documents;
@@ -24,6 +25,7 @@ mod idempotency;
 mod inquiry;
 mod judging;
 mod names;
+mod nodes;
 mod numbers;
 mod of_file;
 mod openapi;
@@ -42,6 +44,7 @@ pub(crate) mod tests;
 mod told;
 mod trials;
 mod usage;
+mod versions;
 
 use std::sync::Arc;
 
@@ -56,7 +59,7 @@ use bellhop_tenancy::store::TenantStore;
 use futures_util::future::LocalBoxFuture;
 
 use crate::API;
-use crate::ports::{File, Judge, LiveCalls, Reached, Reasons, Recordings, Trials};
+use crate::ports::{File, Judge, LiveCalls, Node, Reached, Reasons, Recordings, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
 pub use by_sign_in::BySignIn;
@@ -90,6 +93,8 @@ pub struct Ports {
     pub file: Arc<dyn File>,
     /// Where callers' sides reach this server.
     pub reached: Arc<dyn Reached>,
+    /// The server itself.
+    pub node: Arc<dyn Node>,
     /// Judges settings by what only the server knows.
     pub judge: Arc<dyn Judge>,
     /// Asks services.
@@ -148,6 +153,7 @@ fn routes() -> Vec<Route> {
         plans::routes(),
         tenants::routes(),
         documents::routes(),
+        versions::routes(),
         numbers::routes(),
         people::routes(),
         told::routes(),
@@ -155,10 +161,12 @@ fn routes() -> Vec<Route> {
         dashboard::routes(),
         failures::routes(),
         arrivals::routes(),
+        nodes::routes(),
         calls::routes(),
         events::routes(),
         recordings::routes(),
         trials::routes(),
+        connections::routes(),
         reached::routes(),
         flows::routes(),
         deployments::routes(),

@@ -139,6 +139,8 @@ pub(super) fn routes() -> Vec<Route> {
             .with(COMMIT)
             .with(SEEN)
             .may(actix_web::http::StatusCode::PRECONDITION_FAILED),
+        Route::get("/numbers/disputed", Role::Operator, "Lists numbers that several entries have", disputed)
+            .pages::<ShownNumber>(),
         Route::get("/numbers/{id}", Role::Viewer, "Shows a number", show).gives::<ShownNumber>(),
         Route::patch::<NewNumber, _, _>("/numbers/{id}", Role::Admin, "Changes a number", change)
             .gives::<ShownNumber>(),
@@ -228,6 +230,11 @@ async fn list(asked: Asked) -> Outcome {
     };
     let listed = of_file::page(of_file, asked.page()?, kept, ShownNumber::of).await?;
     Ok(Given::page(listed, |shown| shown))
+}
+
+async fn disputed(asked: Asked) -> Outcome {
+    let listed = asked.ports.store.disputed(&asked.scope().await?, asked.page()?).await?;
+    Ok(Given::page(listed, ShownNumber::of))
 }
 
 /// A page of all numbers of an integration.

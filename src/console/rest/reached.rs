@@ -23,6 +23,15 @@ struct Address {
     is_encrypted: bool,
     /// What is to be known of it, in sentences.
     told: Vec<String>,
+    /// Where each server is called that shares the store with the one that is asked and takes calls; each address once.
+    nodes: Vec<AddressOfNode>,
+}
+
+/// Where one server is called.
+#[derive(Serialize, ToSchema, PartialEq)]
+struct AddressOfNode {
+    host: String,
+    port: u16,
 }
 
 pub(super) fn routes() -> Vec<Route> {
@@ -31,5 +40,13 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn show(asked: Asked) -> Outcome {
     let SipAddress { host, port, protocol, is_encrypted, told } = asked.ports.reached.sip_address();
-    Ok(Given::one(&Address { host, port, protocol, is_encrypted, told }))
+    let mut nodes: Vec<AddressOfNode> = vec![];
+    for node in asked.ports.store.applied().await?.into_iter().filter(|node| !node.says.is_draining) {
+        let Some(host) = node.says.sip_host else { continue };
+        let address = AddressOfNode { host, port: node.says.sip_port };
+        if !nodes.contains(&address) {
+            nodes.push(address);
+        }
+    }
+    Ok(Given::one(&Address { host, port, protocol, is_encrypted, told, nodes }))
 }

@@ -57,6 +57,8 @@ impl Applied {
 
 #[cfg(test)]
 mod tests {
+    use bellhop_tenancy::store::NodeSays;
+
     use super::*;
 
     #[test]
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_node_has_applied_what_is_no_newer_than_its_change() {
-        let node = |change| AppliedBy { node: "n".into(), change, not_applied: vec![] };
+        let node = |change| AppliedBy { node: "n".into(), change, not_applied: vec![], says: NodeSays::default() };
         assert_eq!(Applied::of(&[node(7), node(6)], 7).told, "1 of 2 nodes");
         assert_eq!(Applied::of(&[], 7).told, "0 of 0 nodes");
     }

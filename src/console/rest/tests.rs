@@ -16,13 +16,13 @@ use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
 use bellhop_call::figures::{Figures, WantedFigures};
 use bellhop_call::ports::{CallRecords, KeptCall, ListedCall, UnderWay, Usage, Wanted, WantedUsage};
 use bellhop_call::record::Event;
-use bellhop_connect::connection_test::{ConnectionReport, InstanceSeen, Outcome};
+use bellhop_connect::connection_test::{Action, Cause, ConnectionReport, InstanceSeen, Outcome};
 use bellhop_connect::ports::{Counted, FiledHistories, History, Pending, Reader, StoreError};
 use bellhop_connect::session_history_key::FiledAs;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Author, Credential, CredentialKind, Role, SecretHash, SignedIn, Standing, TenantRole};
 use bellhop_tenancy::id::{Id, TenantId};
-use bellhop_tenancy::settings::{ConnectCredentials, Mistake, TenantSettings};
+use bellhop_tenancy::settings::{AssistantKind, ConnectCredentials, Mistake, Ranked, Script, TenantSettings};
 use bellhop_tenancy::store::{NewTenant, Tenants};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ use super::route::{Route, Takes};
 use super::{Door, Ports, Presence, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, Fault, File, FileTenant, Happened, Judge, LiveCall, LiveCalls, Offer, Origin, Reached, Reasons,
+    Events, Failed, Fault, File, FileTenant, Happened, Judge, LiveCall, LiveCalls, Node, Offer, Origin, Reached, Reasons,
     Recording, Recordings, Reply, Said, SipAddress, SoFar, Trials,
 };
 use crate::problem::Problem;
@@ -42,12 +42,14 @@ mod deployments;
 mod documents;
 mod frame;
 mod isolation;
+mod nodes;
 mod numbers;
 mod of_file;
 mod people;
 mod seeing;
 mod trials;
 mod usage;
+mod versions;
 
 /// A server, and everybody it knows.
 pub(super) struct House {
@@ -111,13 +113,22 @@ impl Presence for Stays {
     }
 }
 
-/// A server that lets no failover go anywhere.
+/// A server that lets no failover go anywhere, and knows one script that is wrong.
 struct NoTransfers;
 
 impl Judge for NoTransfers {
     fn judge(&self, settings: &TenantSettings) -> Vec<Mistake> {
         let target = settings.sip.failover.target.as_ref();
-        target.map(|_| Mistake::of_value("sip.failure_target", "goes nowhere here")).into_iter().collect()
+        let of_target = target.map(|_| Mistake::of_value("sip.failure_target", "goes nowhere here"));
+        let is_wrong = |assistant: &Ranked<AssistantKind>| match &assistant.kind {
+            AssistantKind::Scripted { script: Script::Text(text) } => text.contains("wrong at line 3"),
+            _ => false,
+        };
+        let of_script =
+            settings.assistant.iter().find(|assistant| is_wrong(assistant)).map(|assistant| {
+                Mistake::of_value(assistant.key("assistant.script_text"), "line 3, column 3: is wrong")
+            });
+        of_target.into_iter().chain(of_script).collect()
     }
 }
 
@@ -127,6 +138,8 @@ pub(crate) struct StandIn {
     /// An assistant that is told to wait has begun, and goes on.
     pub(crate) began: Arc<Notify>,
     pub(super) goes_on: Arc<Notify>,
+    /// It was told to take no more calls.
+    pub(super) is_drained: AtomicBool,
     /// Nothing can be tried.
     pub(super) is_busy: AtomicBool,
     pub(crate) up: Mutex<Vec<LiveCall>>,
@@ -294,6 +307,17 @@ impl Reached for StandIn {
     }
 }
 
+impl Node for StandIn {
+    fn name(&self) -> &str {
+        "this:1"
+    }
+
+    fn drain(&self) -> Result<(), String> {
+        self.is_drained.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 impl FiledHistories for StandIn {
     fn find_history(&self, name: &FiledAs) -> Pending<Result<Option<History>, StoreError>> {
         let all = self.conversations.lock().expect("no panic");
@@ -355,10 +379,21 @@ impl Trials for StandIn {
             let mistake = Mistake::of_value("connect.access_key_id", "cannot be used here");
             return Box::pin(std::future::ready(Err(vec![mistake])));
         }
+        if key.access_key_id.expose() == "refused" {
+            let outcome = Outcome::Invalid { action: Action::UpdateContactAttributes, cause: Cause::SecretWrong };
+            return Box::pin(std::future::ready(Ok(ConnectionReport { outcome, requests: vec![] })));
+        }
         let good = key.secret_access_key.expose() == "s3cret-key";
         let instance = if good { InstanceSeen::Active } else { InstanceSeen::NotAllowed };
         let report = ConnectionReport { outcome: Outcome::Valid { instance }, requests: vec![] };
         Box::pin(std::future::ready(Ok(report)))
+    }
+
+    fn log_webhook(&self, settings: TenantSettings) -> Pending<Result<String, Failed>> {
+        let webhook = settings.records.webhook.expect("it was asked for");
+        let knows_it = webhook.secret.expose() == "s3cret-log";
+        let came = if knows_it { Ok("it answered 200".to_owned()) } else { Err("it answered 401".to_owned()) };
+        Box::pin(std::future::ready(came.map_err(Failed::Tried)))
     }
 }
 
@@ -390,6 +425,7 @@ pub(crate) fn rest_over(door: Arc<dyn Door>, store: &SqlTenants, calls: &Arc<Sta
         store: Arc::new(store.clone()),
         file: calls.clone(),
         reached: calls.clone(),
+        node: calls.clone(),
         judge: Arc::new(NoTransfers),
         calls: calls.clone(),
         trials: calls.clone(),

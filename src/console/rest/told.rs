@@ -3,7 +3,7 @@
 //! Invariant: both are read alone; the newest come first, and `next` leads to older ones.
 
 use bellhop_tenancy::access::Role;
-use bellhop_tenancy::store::{AuditLine, AuditOutcome, KeptRefusal};
+use bellhop_tenancy::store::{AuditLine, AuditOutcome, AuditWanted, KeptRefusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,6 +15,10 @@ use crate::problem::Problem;
 
 const OF_NOBODY: Parameter =
     Parameter { name: "nobody", says: "`true`: those for numbers of nobody alone. For operators.", required: false };
+
+const ACTION: Parameter =
+    Parameter { name: "action", says: "What an action is or begins with: `sign_in`, `assistant.`.", required: false };
+const NAME: Parameter = Parameter { name: "name", says: "What who did it is called.", required: false };
 
 /// A line of the audit.
 #[derive(Serialize, ToSchema)]
@@ -75,7 +79,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/audit", Role::Admin, "Lists what was done, the newest first", audit)
             .pages::<Line>()
-            .with(OF_TENANT),
+            .with(OF_TENANT)
+            .with(ACTION)
+            .with(NAME),
         Route::get("/refusals", Role::Viewer, "Lists refused calls, the newest first", refusals)
             .pages::<Refusal>()
             .with(OF_TENANT)
@@ -84,7 +90,9 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn audit(asked: Asked) -> Outcome {
-    let listed = asked.ports.store.audit(&asked.scope().await?, asked.page()?).await?;
+    let text = |name: &str| asked.parameter_text(name).unwrap_or_default().to_owned();
+    let wanted = AuditWanted { action: text(ACTION.name), name: text(NAME.name) };
+    let listed = asked.ports.store.audit_of(&asked.scope().await?, &wanted, asked.page()?).await?;
     Ok(Given::page(listed, |line: AuditLine| Line {
         id: line.id.to_string(),
         number: line.number,

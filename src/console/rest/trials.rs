@@ -1,4 +1,4 @@
-//! Trying out what is kept: a speech service, an assistant, the connection to Amazon Connect.
+//! Trying out what is kept: a speech service, an assistant. What integrations are connected to: `connections.rs`.
 //!
 //! Invariant: what is tried is what is kept, with its secrets, which are opened for it alone and noted in the audit; no answer repeats one.
 //! A result names the revision that was tried, and stays with the document as long as what was tested is as it was.
@@ -8,11 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::Id;
-use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Mistake, Table, TenantSettings, Value};
-use bellhop_tenancy::store::{AuditOutcome, Kept, KeptKind, LastTest, NewAuditLine};
+use bellhop_tenancy::settings::{Beside, Composed, KeptSecrets, Table, TenantSettings, Value};
+use bellhop_tenancy::store::{Kept, KeptKind, LastTest};
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -22,8 +21,7 @@ use super::fields::{self, Fields};
 use super::given::{Given, Text};
 use super::route::{Outcome, Route};
 use super::shown::time;
-use crate::pointer::pointer;
-use crate::ports::{Failed, Fault as TrialFault, Offer, Origin, Said};
+use crate::ports::{Failed, Fault as TrialFault, Offer, Said};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of what is said to an assistant.
@@ -42,17 +40,17 @@ const NOT_ANSWERED: StatusCode = StatusCode::BAD_GATEWAY;
 
 /// What came of a trial.
 #[derive(Serialize, ToSchema)]
-struct Trial {
+pub(super) struct Trial {
     /// Whether calls would be served.
-    good: bool,
+    pub(super) good: bool,
     /// What came of it, in a sentence.
-    told: String,
+    pub(super) told: String,
     /// What is the matter, by its word in `docs/errors.md`; null where nothing is.
     #[schema(example = "unavailable")]
-    cause: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
     /// The revision that was tried.
-    revision: i64,
-    at: String,
+    pub(super) revision: i64,
+    pub(super) at: String,
 }
 
 /// A model or voice.
@@ -104,35 +102,6 @@ struct Replied {
     revision: i64,
 }
 
-/// What a test of a connection found.
-#[derive(Serialize, ToSchema)]
-struct Connection {
-    /// Whether hand-offs would be let through.
-    valid: bool,
-    /// What came of it, in a sentence.
-    told: String,
-    /// What is the matter, by its word in `docs/errors.md`; null where nothing is.
-    #[schema(example = "key_unknown")]
-    cause: Option<&'static str>,
-    /// What to do about it; null where nothing is to be done.
-    remedy: Option<String>,
-    /// What was asked for, in order.
-    requests: Vec<Request>,
-    /// The revision that was tried.
-    revision: i64,
-    at: String,
-}
-
-/// A request of a test.
-#[derive(Serialize, ToSchema)]
-struct Request {
-    #[schema(example = "UpdateContactAttributes")]
-    action: String,
-    /// Status and code.
-    answered: String,
-    milliseconds: u64,
-}
-
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/services/{id}/test", Role::Admin, "Speaks to a speech service", test).gives::<Trial>().tries(),
@@ -155,31 +124,15 @@ pub(super) fn routes() -> Vec<Route> {
             .gives::<Replied>()
             .may(NOT_ANSWERED)
             .tries(),
-        Route::post(
-            "/integrations/{id}/test-connection",
-            Role::Admin,
-            "Tells whether Amazon Connect would let hand-offs through; nothing is written",
-            connection,
-        )
-        .gives::<Connection>()
-        .tries(),
-        Route::post(
-            "/drafts/{id}/test-connection",
-            Role::Admin,
-            "Tells the same of a draft; nothing is written",
-            connection_of_draft,
-        )
-        .gives::<Connection>()
-        .tries(),
     ]
 }
 
-async fn find(asked: &Asked, kind: KeptKind) -> Result<Kept, Problem> {
+pub(super) async fn find(asked: &Asked, kind: KeptKind) -> Result<Kept, Problem> {
     Ok(asked.ports.store.document(&asked.by.signed_in.scope(), kind, asked.id()?).await?)
 }
 
 /// What a document says with its secrets, alone in settings.
-async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
+pub(super) async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
     let secrets = asked.ports.store.open_secrets(&asked.by, kept.kind, kept.id).await?;
     let secrets: BTreeMap<(Id, String), _> =
         secrets.into_iter().map(|(path, secret)| ((kept.id, path), Ok(secret))).collect();
@@ -194,15 +147,15 @@ async fn opened(asked: &Asked, kept: &Kept) -> Result<TenantSettings, Problem> {
 }
 
 /// What came of a test.
-struct Came {
-    good: bool,
-    told: String,
-    cause: Option<&'static str>,
-    remedy: Option<String>,
+pub(super) struct Came {
+    pub(super) good: bool,
+    pub(super) told: String,
+    pub(super) cause: Option<&'static str>,
+    pub(super) remedy: Option<String>,
 }
 
 /// What is the matter with what was tried, and in a sentence.
-type NotGood = (TrialFault, String);
+pub(super) type NotGood = (TrialFault, String);
 
 /// It could be tried, and did not do what it should.
 fn not_answered((_, told): NotGood) -> Problem {
@@ -210,7 +163,7 @@ fn not_answered((_, told): NotGood) -> Problem {
 }
 
 /// What a trial came to, good or bad. One that did not take place is no result.
-fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, NotGood>, Problem> {
+pub(super) fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, NotGood>, Problem> {
     match came {
         Ok(good) => Ok(Ok(good)),
         Err(Failed::Tried(fault, told)) => Ok(Err((fault, told))),
@@ -221,7 +174,7 @@ fn took_place<T>(came: Result<T, Failed>) -> Result<Result<T, NotGood>, Problem>
 }
 
 /// Keeps what came of a test, for whoever looks at the document later. If it has changed meanwhile, what was tested is not what it says.
-async fn keep(asked: &Asked, kept: &Kept, Came { good, told, cause, remedy }: Came) -> Result<(), Problem> {
+pub(super) async fn keep(asked: &Asked, kept: &Kept, Came { good, told, cause, remedy }: Came) -> Result<(), Problem> {
     let (fingerprint, cause) = (kept.fingerprint(), cause.map(str::to_owned));
     let test = LastTest { fingerprint, at_unix_ms: asked.at_unix_ms, good, told, cause, remedy };
     Ok(asked.ports.store.keep_test(&asked.by, kept.kind, kept.id, test).await?)
@@ -307,78 +260,5 @@ fn did(body: &Table) -> Result<Said, Problem> {
         (true, false, false) => Ok(Said::Digits(digits)),
         (true, true, true) => Ok(Said::Silence),
         _ => Err(Problem::faults(vec![Fault::at("#", "says more than one of `text`, `digits` and `silence`")])),
-    }
-}
-
-async fn connection(asked: Asked) -> Outcome {
-    if let Some(of_file) = asked.integration_of_file()? {
-        let (settings, written) = (of_file.says.settings().clone(), &of_file.says.written().document);
-        has_connection(&settings)?;
-        let (action, on) = ("integration.open_secrets".to_owned(), Some(of_file.id.to_string()));
-        let line = NewAuditLine { action, tenant: None, on, outcome: AuditOutcome::Done };
-        asked.ports.store.note(&asked.by, line).await?;
-        let report = asked
-            .ports
-            .trials
-            .connection(settings, Origin::File)
-            .await
-            .map_err(|mistakes| faults(&mistakes, written))?;
-        return Ok(Given::one(&Connection::of(&report, 0, asked.at_unix_ms)));
-    }
-    tested(asked, KeptKind::Integration).await
-}
-
-async fn connection_of_draft(asked: Asked) -> Outcome {
-    tested(asked, KeptKind::Draft).await
-}
-
-async fn tested(asked: Asked, kind: KeptKind) -> Outcome {
-    let kept = find(&asked, kind).await?;
-    let settings = opened(&asked, &kept).await?;
-    has_connection(&settings)?;
-    match asked.ports.trials.connection(settings, Origin::Store).await {
-        Ok(report) => {
-            let came = Connection::of(&report, kept.stamp.revision, asked.at_unix_ms);
-            let (good, told, remedy) = (came.valid, came.told.clone(), came.remedy.clone());
-            keep(&asked, &kept, Came { good, told, cause: came.cause, remedy }).await?;
-            Ok(Given::one(&came))
-        }
-        Err(mistakes) => {
-            let told = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            let cause = Some(TrialFault::Unusable.word());
-            keep(&asked, &kept, Came { good: false, told, cause, remedy: None }).await?;
-            Err(faults(&mistakes, &kept.document))
-        }
-    }
-}
-
-fn has_connection(settings: &TenantSettings) -> Result<(), Problem> {
-    let why = "the integration has no section `connect`: its calls do not come from Amazon Connect";
-    let lacks = || Problem::faults(vec![Fault::at("#/settings/connect", why)]);
-    settings.connect.as_ref().map(|_| ()).ok_or_else(lacks)
-}
-
-/// Mistakes of settings that make no connection.
-fn faults(mistakes: &[Mistake], document: &Table) -> Problem {
-    let at = |path: &str| format!("#/settings{}", pointer(path, document).trim_start_matches('#'));
-    Problem::faults(mistakes.iter().map(|mistake| Fault::at(at(&mistake.path), &mistake.why)).collect())
-}
-
-impl Connection {
-    fn of(report: &ConnectionReport, revision: i64, at_unix_ms: i64) -> Self {
-        let request = |request: &bellhop_connect::connection_test::Request| Request {
-            action: request.action.to_string(),
-            answered: request.answered.clone(),
-            milliseconds: u64::try_from(request.took.as_millis()).unwrap_or(u64::MAX),
-        };
-        Self {
-            valid: report.is_valid(),
-            told: report.outcome.to_string(),
-            cause: report.outcome.cause(),
-            remedy: report.outcome.remedy(),
-            requests: report.requests.iter().map(request).collect(),
-            revision,
-            at: time(at_unix_ms),
-        }
     }
 }

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, SET_COOKIE, USER_AGENT};
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
-use bellhop_tenancy::access::{CredentialKind, Role, SESSION_MAX, SecretHash};
+use bellhop_tenancy::access::{CredentialKind, Role, SESSION_MAX, SecretHash, ShownBy};
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::store::{KeptCredential, NewSession, Owner};
 use serde::Serialize;
@@ -136,7 +136,8 @@ impl SignIn {
         };
         self.end_that_of(cookie, request).await?;
         self.ports.sign_ins.add_session(session).await?;
-        let signed_in = self.admit(CredentialKind::Session, &secret).await?.ok_or_else(Problem::internal)?;
+        let signed_in =
+            self.admit(CredentialKind::Session, &secret, ShownBy::Somebody).await?.ok_or_else(Problem::internal)?;
         let visitor = Visitor::new(signed_in, arrival.address, Some(csrf::token(&secret)));
         let cookie = cookie.given(secret.expose(), SESSION_MAX, self.settings.is_secure());
         Ok(Began { visitor, cookie })
@@ -146,7 +147,7 @@ impl SignIn {
     async fn end_that_of(&self, cookie: Cookie, request: &HttpRequest) -> Result<(), Problem> {
         let before = cookie.read(request, self.settings.is_secure()).ok().flatten();
         let Some(secret) = before.and_then(|text| secrets::plausible(&text)) else { return Ok(()) };
-        let known = self.known(CredentialKind::Session, &secret).await?;
+        let known = self.known(CredentialKind::Session, &secret, ShownBy::Somebody).await?;
         if let Some(session) = known.and_then(|signed_in| signed_in.credential()) {
             self.ports.sign_ins.end_session(session).await?;
         }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use actix_web::web::Data;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{
-    Author, Credential, CredentialKind, Role, SESSION_IDLE_MAX, SESSION_MAX, Scope, SecretHash, Standing, TenantRole,
+    Author, Credential, CredentialKind, Role, SESSION_IDLE_MAX, SESSION_MAX, Scope, SecretHash, ShownBy, Standing,
+    TenantRole,
 };
 use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::store::{
-    Answer, Audit, AuditLine, ChainBroken, Invitation, KeptCredential, KeptInvitation, KeptUser, Listed, NewAuditLine,
-    NewSession, NewToken, NewUser, Owner, Page, PasswordRow, People, Revision, SignInWay, SignIns, Stamp, StoreError,
-    UserChange,
+    Answer, Audit, AuditLine, AuditWanted, ChainBroken, Invitation, KeptCredential, KeptInvitation, KeptUser, Listed,
+    NewAuditLine, NewSession, NewToken, NewUser, Owner, Page, PasswordRow, People, Revision, SignInWay, SignIns, Stamp,
+    StoreError, UserChange,
 };
 
 use super::password::Cost;
@@ -204,6 +205,7 @@ impl SignIns for Kept {
         kind: CredentialKind,
         hash: &'a SecretHash,
         now_unix_ms: i64,
+        by: ShownBy,
     ) -> Answer<'a, Option<Credential>> {
         let mut state = self.state();
         state.lookups += 1;
@@ -214,7 +216,9 @@ impl SignIns for Kept {
         let found = credentials.iter_mut().find(|(of, kept)| of == hash && kept.kind == kind && !idle(kept));
         let credential = found.and_then(|(hash, kept)| {
             let user = users.iter().find(|user| user.id == kept.user && user.enabled)?;
-            kept.seen_unix_ms = now_unix_ms;
+            if by == ShownBy::Somebody {
+                kept.seen_unix_ms = now_unix_ms;
+            }
             let (id, kind, user, name) = (kept.id, kept.kind, user.id, user.login.clone());
             let (standing, expires_unix_ms) = (kept.standing, kept.expires_unix_ms);
             Some(Credential { id, kind, hash: *hash, user, name, standing, expires_unix_ms })
@@ -354,7 +358,7 @@ fn is_theirs(kept: &KeptCredential, by: &Author, owner: Owner) -> bool {
 }
 
 impl Audit for Kept {
-    fn audit<'a>(&'a self, _: &'a Scope, _: Page) -> Answer<'a, Listed<AuditLine>> {
+    fn audit_of<'a>(&'a self, _: &'a Scope, _: &'a AuditWanted, _: Page) -> Answer<'a, Listed<AuditLine>> {
         unreachable!("asked by resources")
     }
 

@@ -13,7 +13,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bellhop_tenancy::Secret;
-use bellhop_tenancy::access::{Author, CredentialKind, Role, Scope, SecretHash, SignedIn};
+use bellhop_tenancy::access::{Author, CredentialKind, Role, Scope, SecretHash, ShownBy, SignedIn};
 use bellhop_tenancy::id::Id;
 
 use crate::problem::Problem;
@@ -138,7 +138,7 @@ impl Visitor {
         let arrival = sign_in.arrival(request)?;
         must_be_private(arrival)?;
         sign_in.limits.shown(arrival.address)?;
-        let signed_in = sign_in.admit(CredentialKind::Session, secret).await?;
+        let signed_in = sign_in.admit(CredentialKind::Session, secret, shown_by(request)).await?;
         let signed_in = signed_in.ok_or_else(|| Problem::unauthorized("the session is over: sign in again"))?;
         Ok(Self::new(signed_in, arrival.address, Some(csrf::token(secret))))
     }
@@ -168,11 +168,11 @@ impl Visitor {
         match shown {
             Shown::Nothing => Err(Problem::unauthorized(WHO)),
             Shown::Token(secret) => {
-                let signed_in = sign_in.admit(CredentialKind::Token, &secret).await?;
+                let signed_in = sign_in.admit(CredentialKind::Token, &secret, ShownBy::Somebody).await?;
                 Ok(visitor(signed_in.ok_or_else(|| Problem::unauthorized("the token is not known, or is over"))?, None))
             }
             Shown::Session(secret) => {
-                let signed_in = sign_in.admit(CredentialKind::Session, &secret).await?;
+                let signed_in = sign_in.admit(CredentialKind::Session, &secret, ShownBy::Somebody).await?;
                 let signed_in = signed_in.ok_or_else(|| Problem::unauthorized("the session is over: sign in again"))?;
                 if !csrf::is_safe(request.method())
                     && let Some(why) = csrf::refused_of_session(request, &sign_in.settings.origin, &secret, in_form)
@@ -227,6 +227,15 @@ impl Shown {
     }
 }
 
+/// The header of what a part of a page asks again by itself: whoever left their desk is signed out all the same.
+const BY_ITSELF: &str = "Bellhop-Polls";
+
+/// Who has the cookie shown that comes with a request.
+fn shown_by(request: &HttpRequest) -> ShownBy {
+    let is_by_itself = csrf::is_safe(request.method()) && request.headers().contains_key(BY_ITSELF);
+    if is_by_itself { ShownBy::Itself } else { ShownBy::Somebody }
+}
+
 /// Whether a request shows a token, right or not.
 pub(super) fn shows_a_token(request: &HttpRequest) -> bool {
     request.headers().contains_key(AUTHORIZATION)
@@ -269,8 +278,13 @@ impl SignIn {
     }
 
     /// Who a secret is of; nobody if the store knows nobody by it.
-    pub(super) async fn admit(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
-        let signed_in = self.known(kind, secret).await?;
+    pub(super) async fn admit(
+        &self,
+        kind: CredentialKind,
+        secret: &Secret,
+        by: ShownBy,
+    ) -> Result<Option<SignedIn>, Problem> {
+        let signed_in = self.known(kind, secret, by).await?;
         if signed_in.is_some() {
             self.limits.known(&SecretHash::of(secret))?;
         }
@@ -278,9 +292,14 @@ impl SignIn {
     }
 
     /// The same, however often they asked: to end what they have.
-    pub(super) async fn known(&self, kind: CredentialKind, secret: &Secret) -> Result<Option<SignedIn>, Problem> {
+    pub(super) async fn known(
+        &self,
+        kind: CredentialKind,
+        secret: &Secret,
+        by: ShownBy,
+    ) -> Result<Option<SignedIn>, Problem> {
         let (now, hash) = (self.now(), SecretHash::of(secret));
-        let credential = self.ports.sign_ins.credential(kind, &hash, now).await?;
+        let credential = self.ports.sign_ins.credential(kind, &hash, now, by).await?;
         Ok(credential.filter(|kept| kept.kind == kind).and_then(|kept| kept.admit(secret, now).ok()))
     }
 }
@@ -412,6 +431,27 @@ mod tests {
         assert_eq!(asked(&kept, with(&idle.cookie)).await.0, 401);
         kept.pass(SESSION_MAX - almost * 24);
         assert_eq!(asked(&kept, with(&busy.cookie)).await.0, 401);
+    }
+
+    /// Somebody has left their desk, and what stands open goes on asking.
+    #[actix_web::test]
+    async fn a_page_that_asks_by_itself_is_answered_and_keeps_no_session() {
+        let kept = Kept::new();
+        let browser = kept.browser(kept.user("root", Standing::Operator));
+        let seen = async |by_itself: bool| {
+            let request = here(TestRequest::get()).insert_header((COOKIE, browser.cookie.clone()));
+            let request = if by_itself { request.insert_header((BY_ITSELF, "1")) } else { request };
+            Visitor::seen(&request.app_data(kept.sign_in()).to_http_request()).await.is_ok()
+        };
+        kept.pass(SESSION_IDLE_MAX / 2);
+        assert!(seen(false).await, "somebody is there");
+        let often = 30;
+        for _ in 1..often {
+            kept.pass(SESSION_IDLE_MAX / often);
+            assert!(seen(true).await);
+        }
+        kept.pass(SESSION_IDLE_MAX / often);
+        assert!(!seen(true).await && !seen(false).await, "nobody was");
     }
 
     #[actix_web::test]

@@ -3,6 +3,7 @@
 //! Invariant: nothing of the console holds a call up: it runs on the threads of HTTP, and asks registries and stores.
 
 mod live_calls;
+mod node;
 mod reached;
 mod reasons;
 mod recordings;
@@ -26,6 +27,7 @@ use bellhop_tenancy::store::StoreError;
 use crate::config::Http;
 use crate::wiring::{Running, Server};
 use live_calls::Calls;
+use node::ThisNode;
 use reached::ReachedAt;
 use reasons::WhyCallsAreRefused;
 use recordings::OnDisk;
@@ -71,6 +73,7 @@ impl Console {
             store: tenants,
             file: Arc::new(server.of_file()),
             reached: Arc::new(ReachedAt::new(server.running().sip.clone(), server.sip.clone())),
+            node: Arc::new(ThisNode(server.node().to_owned())),
             judge: Arc::new(server.running()),
             calls: Arc::new(Calls {
                 registry: Arc::clone(&server.registry),

@@ -5,6 +5,7 @@ use bellhop_console::ports::{Reached, SipAddress};
 
 use crate::config::Sip;
 use crate::tls_identity;
+use crate::wiring::node;
 
 /// The address of a server.
 pub(super) struct ReachedAt {
@@ -22,9 +23,7 @@ impl ReachedAt {
 
 impl Reached for ReachedAt {
     fn sip_address(&self) -> SipAddress {
-        let host = self.sip.public_name.clone().or_else(|| self.sip.advertise.map(|address| address.to_string()));
-        let by = |wanted: &[Protocol]| self.listens.iter().find(|listen| wanted.contains(&listen.protocol));
-        let listen = by(&[Protocol::Either]).or_else(|| by(&[Protocol::Tls])).or_else(|| by(&[Protocol::Tcp]));
+        let (host, listen) = (node::host(&self.sip), node::listener(&self.listens));
         let mut told = vec![];
         if host.is_none() {
             told.push(
@@ -43,7 +42,7 @@ impl Reached for ReachedAt {
             let (names, vouches_for_itself) = tls_identity::named(files);
             of_certificate(&names, vouches_for_itself, host.as_deref())
         }));
-        let port = listen.map_or(5061, |listen| listen.address.port());
+        let port = listen.map_or(node::USUAL_PORT, |listen| listen.address.port());
         let is_encrypted = listen.is_some_and(|listen| listen.protocol != Protocol::Tcp);
         SipAddress { host, port, protocol: "TCP", is_encrypted, told }
     }

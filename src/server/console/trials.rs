@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
@@ -250,6 +251,26 @@ impl Trials for TryOut {
         };
         Box::pin(tested) as Pin<Box<_>>
     }
+
+    fn log_webhook(&self, settings: TenantSettings) -> Pending<Result<String, Failed>> {
+        let reach = self.reach;
+        // What is kept was judged when it was sent: an operator may have thought otherwise since.
+        if let Some(mistake) = out_of_reach(&settings, reach).next() {
+            return Box::pin(std::future::ready(Err(Failed::Tried(mistake.to_string()))));
+        }
+        Box::pin(async move {
+            let webhook = settings.records.webhook.ok_or_else(|| Failed::Tried(nothing()))?;
+            let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+            let webhook = LogWebhook::new(
+                &settings.name,
+                reach.at(&webhook.url),
+                webhook.secret.expose(),
+                headers.collect(),
+            );
+            let test = format!("test:{:016x}", rand::random::<u64>());
+            webhook.map_err(Failed::Tried)?.test(test).await.map_err(Failed::Tried)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +320,41 @@ mod tests {
         assert_eq!(trials.service(ears()).await, Err(Failed::Untried(NOT_OPENED)));
         drop(others);
         assert_eq!(trials.service(ears()).await, Ok("counting listens".to_owned()));
+    }
+
+    #[actix_rt::test]
+    async fn who_is_told_of_calls_is_sent_one_test_event_and_what_came_of_it_is_told() {
+        use std::io::{Read, Write};
+        let receiver = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let place = receiver.local_addr().expect("bound");
+        let answering = std::thread::spawn(move || {
+            ["204 No Content", "401 Unauthorized"].map(|status| {
+                let (mut stream, _) = receiver.accept().expect("a request");
+                let (mut request, mut piece) = (String::new(), [0; 1024]);
+                while !request.ends_with("}}") {
+                    let read = stream.read(&mut piece).expect("it goes on");
+                    request.push_str(&String::from_utf8_lossy(&piece[..read]));
+                }
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).expect("sent");
+                request
+            })
+        });
+        let trials = TryOut::new(Aws::default(), Reach::Everywhere);
+        let webhook = || {
+            let webhook = format!(r#"{{"url": "http://{place}/log", "secret": "s3cret"}}"#);
+            settings(&format!(r#""records": {{"webhook": {webhook}}}"#))
+        };
+        let told = trials.log_webhook(webhook()).await;
+        assert_eq!(told, Ok("the test event arrived: it answered 204".to_owned()));
+        let why = trials.log_webhook(webhook()).await.expect_err("it is refused");
+        assert!(matches!(&why, Failed::Tried(why) if why.contains("401")), "{why:?}");
+        let near = TryOut::new(Aws::default(), Reach::Internet);
+        assert!(matches!(near.log_webhook(webhook()).await, Err(Failed::Tried(_))), "nobody is sent to this machine");
+        for request in answering.join().expect("no panic") {
+            assert!(request.starts_with("POST /log ") && request.contains(r#""name":"test""#), "{request}");
+            assert!(request.contains("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.") && !request.contains("s3cret"));
+        }
     }
 
     #[actix_rt::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellhop_actors::metrics;
 use bellhop_tenancy::access::SignedIn;
 use bellhop_tenancy::id::TenantId;
-use bellhop_tenancy::store::{AppliedBy, Everything, NotApplied, StoreError, TenantStore};
+use bellhop_tenancy::store::{AppliedBy, Everything, NodeSays, NotApplied, StoreError, TenantStore};
 use bellhop_tenancy::succession::{Absent, Change};
 
 use super::changing::{Came, Ending, Said, lock};
@@ -49,6 +49,11 @@ impl Following {
     /// The tenant of a name.
     pub(super) fn tenant(&self, name: &str) -> Option<TenantId> {
         self.noting.tenant(name)
+    }
+
+    /// What this node is called in the store.
+    pub(super) fn node(&self) -> &str {
+        &self.node
     }
 
     /// The store.
@@ -115,9 +120,10 @@ impl Server {
                 let mut reloading = self.reloading.lock().await;
                 let Ok(not_applied) = reloading.serve_kept(self, everything).await else { return Ok(()) };
                 metrics::store_applied(change, not_applied.len());
-                AppliedBy { node: node.clone(), change, not_applied }
+                AppliedBy { node: node.clone(), change, not_applied, says: NodeSays::default() }
             }
         };
+        let now = AppliedBy { says: self.says(), ..now };
         tenants.note_applied(applied.insert(now).clone()).await
     }
 }

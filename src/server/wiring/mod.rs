@@ -9,6 +9,7 @@ mod connections;
 mod following;
 mod judging;
 mod kept;
+pub(crate) mod node;
 mod noting;
 mod of_file;
 mod reload;

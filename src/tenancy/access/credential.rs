@@ -32,6 +32,15 @@ pub enum CredentialKind {
     Token,
 }
 
+/// Who has a secret shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ShownBy {
+    /// Somebody who is there.
+    Somebody,
+    /// A page that asks again by itself: nobody need be there, and a session that is used by none but these ends.
+    Itself,
+}
+
 /// A session or token as it is kept, with whose it is.
 #[derive(Debug, Clone)]
 pub struct Credential {

@@ -8,6 +8,6 @@ mod credential;
 mod role;
 mod scope;
 
-pub use credential::{Credential, CredentialKind, NotAdmitted, SESSION_IDLE_MAX, SESSION_MAX, SecretHash};
+pub use credential::{Credential, CredentialKind, NotAdmitted, SESSION_IDLE_MAX, SESSION_MAX, SecretHash, ShownBy};
 pub use role::{Role, Standing, TenantRole};
 pub use scope::{Author, Scope, SignedIn};

@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistake, Part};
+use super::outline::{Asks, Setting};
 use super::value::{Table, Value};
 
 /// What a document speaks of and does not hold.
@@ -79,13 +80,34 @@ pub struct Gathered<'a> {
     literal: RefCell<Vec<String>>,
     deprecated: RefCell<Vec<String>>,
     urls: RefCell<Vec<NamedUrl>>,
+    /// What is asked of each key, where somebody wants to know.
+    outline: Option<RefCell<Vec<Setting>>>,
 }
 
 impl<'a> Gathered<'a> {
     /// Nothing yet.
     pub fn new(around: &'a dyn Surroundings) -> Self {
         let (found, mark, settled, literal, deprecated, urls) = Default::default();
-        Self { around, found, mark, settled, literal, deprecated, urls }
+        Self { around, found, mark, settled, literal, deprecated, urls, outline: None }
+    }
+
+    /// The same, which notes what is asked of each key.
+    pub(super) fn noting(around: &'a dyn Surroundings) -> Self {
+        Self { outline: Some(RefCell::default()), ..Self::new(around) }
+    }
+
+    /// What was asked of each key, in the order of asking.
+    pub(super) fn into_outline(self) -> Vec<Setting> {
+        self.outline.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// A key is asked for this; what was asked of it first is what it is.
+    pub(super) fn is_asked(&self, path: impl FnOnce() -> String, asks: impl FnOnce() -> Asks) {
+        let Some(outline) = &self.outline else { return };
+        let (path, mut outline) = (path(), outline.borrow_mut());
+        if !outline.iter().any(|known| known.path == path) {
+            outline.push(Setting { path, asks: asks() });
+        }
     }
 
     /// A sentence for each old name that the document still uses; they are told once.

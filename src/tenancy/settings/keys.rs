@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value as Json};
 
+use super::outline::Asks;
 use super::section::Section;
 use super::value::{Table, Value};
 use crate::likely::hint;
@@ -17,6 +18,7 @@ use crate::likely::hint;
 impl Section<'_> {
     /// A text that may be empty, where that means something.
     pub fn text_or_silence(&self, key: &str) -> Option<String> {
+        self.asks(key, || Asks::Message { chars_max: None });
         match self.get(key)? {
             Value::Text(text) => Some(text.clone()),
             Value::Field(text) => {
@@ -30,8 +32,24 @@ impl Section<'_> {
         }
     }
 
+    /// What is said aloud: a text that may be empty, of so many characters at most.
+    pub fn message(&self, key: &str, chars_max: usize) -> Option<String> {
+        self.asks(key, || Asks::Message { chars_max: Some(chars_max) });
+        let text = self.text_or_silence(key)?;
+        if text.chars().count() > chars_max {
+            self.mistake(key, &format!("is longer than {chars_max} characters"));
+        }
+        Some(text)
+    }
+
+    /// Notes what a key is asked for.
+    pub(super) fn asks(&self, key: &str, asks: impl FnOnce() -> Asks) {
+        self.gathered.is_asked(|| self.path_of(key), asks);
+    }
+
     /// A text; an empty one is a mistake.
     pub fn text(&self, key: &str) -> Option<String> {
+        self.asks(key, || Asks::Text);
         self.given(key)?;
         let text = self.text_or_silence(key)?;
         if text.trim().is_empty() {
@@ -43,6 +61,7 @@ impl Section<'_> {
 
     /// A text that must be there; empty if it is not, which has been told then.
     pub fn required_text(&self, key: &str) -> String {
+        self.asks(key, || Asks::Text);
         match self.get(key) {
             None => self.miss(key, "is missing"),
             Some(Value::Text(text) | Value::Field(text)) if text.trim().is_empty() => {
@@ -57,6 +76,7 @@ impl Section<'_> {
     /// A file or folder that must be named; empty if it is not, which has been told then. Where a document may name none,
     /// `instead` says what to do.
     pub(super) fn required_path(&self, key: &str, instead: &str) -> PathBuf {
+        self.asks(key, || Asks::File);
         if self.has(key) && !self.gathered.around().has_files() {
             let _ = self.text(key);
             let why = format!("names a file of the server, which its operator's file alone may: {instead}");
@@ -71,6 +91,7 @@ impl Section<'_> {
 
     /// A list of texts, none of them empty; an empty list is a mistake.
     pub fn texts(&self, key: &str) -> Option<Vec<String>> {
+        self.asks(key, || Asks::Texts);
         if matches!(self.given(key)?, Value::List(array) if array.is_empty()) {
             self.mistake(key, "is an empty list: name something, or leave the key out");
         }
@@ -79,12 +100,14 @@ impl Section<'_> {
 
     /// The same where an empty list means nobody.
     pub fn texts_or_none(&self, key: &str) -> Option<Vec<String>> {
+        self.asks(key, || Asks::TextsOrNone);
         let texts = self.texts_with_places(key)?;
         Some(texts.into_iter().map(|(_, text)| text).collect())
     }
 
     /// A list of texts, each of which means something; those that do not are told with their own place.
     pub fn list<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        self.asks(key, || Asks::Texts);
         if matches!(self.given(key)?, Value::List(array) if array.is_empty()) {
             self.mistake(key, "is an empty list: name something, or leave the key out");
         }
@@ -127,6 +150,7 @@ impl Section<'_> {
 
     /// A whole number within a range.
     pub fn number(&self, key: &str, range: RangeInclusive<usize>) -> Option<usize> {
+        self.asks(key, || Asks::Number { least: *range.start(), most: *range.end() });
         let value = self.asked(key)?;
         let (first, last) = (range.start(), range.end());
         let Value::Whole { written, number } = value.as_ref() else {
@@ -142,6 +166,7 @@ impl Section<'_> {
 
     /// A number from 0 to 1.
     pub fn share(&self, key: &str) -> Option<f32> {
+        self.asks(key, || Asks::Share);
         let number = match self.asked(key)?.as_ref() {
             Value::Fraction(written) | Value::Whole { written, .. } => written.parse::<f32>().ok(),
             _ => None,
@@ -155,6 +180,7 @@ impl Section<'_> {
 
     /// True or false.
     pub fn flag(&self, key: &str) -> Option<bool> {
+        self.asks(key, || Asks::Flag);
         let Value::Flag(flag) = *self.asked(key)? else {
             self.mistake(key, "is neither true nor false (without quotes)");
             return None;
@@ -174,6 +200,7 @@ impl Section<'_> {
 
     /// One of some words: which.
     pub fn choice(&self, key: &str, choices: &[&str]) -> Option<usize> {
+        self.asks(key, || Asks::Choice(choices.iter().map(|choice| (*choice).to_owned()).collect()));
         let text = self.text(key)?;
         let chosen = choices.iter().position(|choice| *choice == text);
         if chosen.is_none() {

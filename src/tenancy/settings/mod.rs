@@ -6,8 +6,8 @@
 //! of a document is told at once, by its path; no key is read by one reader and unknown to another; nothing but this
 //! folder reads a key of a tenant.
 //!
-//! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, and whoever makes
-//! use of it.
+//! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, a field of a tab of the
+//! pages (`src/console/pages/settings/tabs.rs`), and whoever makes use of it.
 
 mod connect;
 mod conversation;
@@ -19,6 +19,7 @@ pub mod json;
 mod keys;
 mod media;
 mod mistake;
+mod outline;
 mod parts;
 pub mod patch;
 mod records;
@@ -39,6 +40,7 @@ pub use flow::{FlowSettings, VOICE_CONNECTOR_TYPES};
 pub use gathered::{Alone, Gathered, Mark, NamedUrl, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
+pub use outline::{Asks, Setting, outline, usual};
 pub use parts::{
     Beside, Composed, ComposedReading, KeptSecrets, PartKind, PartReading, Unopened, names_kept, read_part,
 };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::HTTP;
+use super::outline::Asks;
 use super::section::Section;
 use crate::integration::HistoryReaders;
 use crate::secret::Secret;
@@ -104,6 +105,7 @@ fn read_webhook(section: &Section<'_>) -> RecordsWebhook {
 
 /// Headers of one's own; each value is a secret, which may stand elsewhere.
 fn read_headers(section: &Section<'_>) -> Vec<(String, Secret)> {
+    section.has_any_names(Asks::Secrets);
     let mut headers = vec![];
     for name in section.names().into_iter().filter(|name| section.has(name)) {
         let value = section.secret(&name);

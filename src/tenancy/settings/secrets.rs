@@ -3,6 +3,7 @@
 //! Invariant: what is told of a secret names its place and never what it is.
 
 use super::document::{SetApart, Written, shown_of};
+use super::outline::Asks;
 use super::section::Section;
 use super::value::Value;
 use crate::secret::Secret;
@@ -30,6 +31,7 @@ impl Section<'_> {
 
     /// A secret that must be there: itself, `env:NAME`, or `file:/path`. Empty if it is not, which has been told then.
     pub fn secret(&self, key: &str) -> Secret {
+        self.asks(key, || Asks::Secret);
         let text = self.required_text(key);
         if text.is_empty() {
             return Secret::new("");

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::gathered::{Gathered, Mark, NamedUrl};
 use super::mistake::Part;
+use super::outline::Asks;
 use super::value::{Table, Value};
 use crate::likely::{hint, likely};
 
@@ -154,6 +155,11 @@ impl<'a> Section<'a> {
     /// The names of everything in a table whose keys are anybody's.
     pub fn names(&self) -> Vec<String> {
         self.table.into_iter().flat_map(Table::iter).map(|(key, _)| key.to_owned()).collect()
+    }
+
+    /// Notes that its keys are anybody's, and what each is asked for.
+    pub(super) fn has_any_names(&self, asks: Asks) {
+        self.gathered.is_asked(|| self.path.clone(), || asks);
     }
 
     /// Tells every key that nobody read, and every one that is missing and not merely misspelt.

@@ -48,10 +48,7 @@ pub(super) fn header_name(text: &str) -> Result<String, String> {
 
 pub(super) fn read(section: &Section<'_>) -> SipSettings {
     let message = |key: &str, default: &str| {
-        let text = section.text_or_silence(key).unwrap_or_else(|| default.to_owned());
-        if text.chars().count() > MESSAGE_MAX {
-            section.mistake(key, &format!("is longer than {MESSAGE_MAX} characters"));
-        }
+        let text = section.message(key, MESSAGE_MAX).unwrap_or_else(|| default.to_owned());
         Some(text).filter(|text| !text.trim().is_empty())
     };
     let settings = SipSettings {

@@ -68,10 +68,25 @@ pub enum ChainBroken {
     Missing(i64),
 }
 
+/// Which lines are wanted; empty texts want all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditWanted {
+    /// What an action is or begins with: `sign_in`, `assistant.`.
+    pub action: String,
+    /// What who did it is called.
+    pub name: String,
+}
+
 /// Keeps the audit.
 pub trait Audit: Send + Sync {
-    /// The lines that the scope reaches, the newest first.
-    fn audit<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<AuditLine>>;
+    /// The lines that the scope reaches and that are wanted, the newest first.
+    fn audit_of<'a>(&'a self, scope: &'a Scope, wanted: &'a AuditWanted, page: Page) -> Answer<'a, Listed<AuditLine>>;
+
+    /// All lines that the scope reaches, the newest first.
+    fn audit<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<AuditLine>> {
+        static ALL: AuditWanted = AuditWanted { action: String::new(), name: String::new() };
+        self.audit_of(scope, &ALL, page)
+    }
 
     /// Writes a line.
     fn note<'a>(&'a self, by: &'a Author, line: NewAuditLine) -> Answer<'a, ()>;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Secret;
 use crate::access::SignedIn;
 use crate::id::{Id, TenantId};
@@ -48,6 +50,24 @@ pub struct AppliedBy {
     pub change: i64,
     /// What it could not apply.
     pub not_applied: Vec<NotApplied>,
+    /// What else it says of itself.
+    pub says: NodeSays,
+}
+
+/// What a node says of itself; nothing of one that is older than what is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeSays {
+    /// Its version.
+    pub version: String,
+    /// Calls that are up on it.
+    pub calls: u64,
+    /// Whether it takes no more calls.
+    pub is_draining: bool,
+    /// What callers' sides call it; none if it does not know.
+    pub sip_host: Option<String>,
+    /// The port that they call.
+    pub sip_port: u16,
 }
 
 /// An integration that a node does not serve as it is kept.

@@ -15,6 +15,7 @@ mod plans;
 mod refusals;
 mod sign_in;
 mod tenants;
+mod versions;
 
 use std::error::Error;
 use std::future::Future;
@@ -22,9 +23,9 @@ use std::pin::Pin;
 
 use crate::id::Id;
 
-pub use audit::{Audit, AuditLine, AuditOutcome, ChainBroken, NewAuditLine};
+pub use audit::{Audit, AuditLine, AuditOutcome, AuditWanted, ChainBroken, NewAuditLine};
 pub use documents::{Documents, Kept, KeptKind, LastTest, NewDocument, SecretHint};
-pub use feed::{AppliedBy, ChangeFeed, Everything, KeptIntegration, NotApplied, Woken};
+pub use feed::{AppliedBy, ChangeFeed, Everything, KeptIntegration, NodeSays, NotApplied, Woken};
 pub use idempotency::{ANSWER_KEPT, Begun, Idempotency, KEYS_OF_A_USER_MAX, KeptAnswer, KeyedRequest};
 pub use numbers::{KeptNumber, NumberEntry, NumberList, Numbers};
 pub use people::{
@@ -34,13 +35,14 @@ pub use plans::{KeptPlan, Plans};
 pub use refusals::{KeptRefusal, NewRefusal, Refusals};
 pub use sign_in::{NewSession, PasswordRow, SignIns};
 pub use tenants::{KeptTenant, NewTenant, TenantChange, TenantState, Tenants};
+pub use versions::{KeptVersion, VERSIONS_MAX, Version, Versions};
 
 /// What a store answers, on whatever thread asked for it.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Everything that is kept of tenants.
 pub trait TenantStore:
-    Tenants + Plans + Documents + Numbers + People + SignIns + Audit + Refusals + Idempotency + ChangeFeed
+    Tenants + Plans + Documents + Versions + Numbers + People + SignIns + Audit + Refusals + Idempotency + ChangeFeed
 {
 }
 

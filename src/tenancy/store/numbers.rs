@@ -54,6 +54,9 @@ pub trait Numbers: Send + Sync {
     /// Those that the scope reaches.
     fn numbers<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptNumber>>;
 
+    /// Those of them whose number another entry has too: calls that name no instance are one's alone if an operator says so.
+    fn disputed<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptNumber>>;
+
     /// All those of an integration, with the number of the newest change.
     fn numbers_of<'a>(&'a self, scope: &'a Scope, integration: Id) -> Answer<'a, (Vec<KeptNumber>, i64)>;
 

@@ -2,7 +2,7 @@
 //!
 //! Every store promises: nothing but the sign-in of `src/console/` and the command line holds this port.
 
-use crate::access::{Credential, CredentialKind, SecretHash, Standing};
+use crate::access::{Credential, CredentialKind, SecretHash, ShownBy, Standing};
 use crate::id::Id;
 
 use super::{Answer, KeptUser, NewUser};
@@ -45,13 +45,14 @@ pub trait SignIns: Send + Sync {
     /// The user that a provider calls so, whether or not they may sign in.
     fn open_id_user<'a>(&'a self, issuer: &'a str, subject: &'a str) -> Answer<'a, Option<KeptUser>>;
 
-    /// The session or token with this hash, of somebody who may sign in. Notes that it was shown, once in a minute. A session that was
-    /// not shown for [`crate::access::SESSION_IDLE_MAX`] is none, and is not noted; nor is what has expired.
+    /// The session or token with this hash, of somebody who may sign in. Notes that somebody showed it, once in a
+    /// minute. A session that nobody showed for [`crate::access::SESSION_IDLE_MAX`] is none, and is not noted; nor is what has expired.
     fn credential<'a>(
         &'a self,
         kind: CredentialKind,
         hash: &'a SecretHash,
         now_unix_ms: i64,
+        by: ShownBy,
     ) -> Answer<'a, Option<Credential>>;
 
     /// Makes a session; the oldest of a user who has too many ends.

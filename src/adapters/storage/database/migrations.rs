@@ -56,6 +56,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_reads"),
     migration!(9, "0009_figures"),
     migration!(10, "0010_lists_of_calls"),
+    migration!(11, "0011_versions"),
+    migration!(12, "0012_nodes"),
 ];
 
 const TABLE_OF_SQLITE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (

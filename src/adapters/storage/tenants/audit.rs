@@ -5,7 +5,9 @@
 //! `counters` has.
 
 use bellhop_tenancy::access::{Author, Scope};
-use bellhop_tenancy::store::{Answer, Audit, AuditLine, ChainBroken, Listed, NewAuditLine, Page, StoreError};
+use bellhop_tenancy::store::{
+    Answer, Audit, AuditLine, AuditWanted, ChainBroken, Listed, NewAuditLine, Page, StoreError,
+};
 
 use super::chain::{hash, read};
 use super::change::{Change, Noted};
@@ -15,7 +17,8 @@ use super::{SqlTenants, answer, args, bounded, within};
 use std::time::Duration;
 
 const LIST: &str = "SELECT number, id, at_unix_ms, user_id, name, made_from, action, tenant, target, fields, outcome
-    FROM audit WHERE (tenant = $1 OR $1 IS NULL) AND number < $2 ORDER BY number DESC LIMIT $3";
+    FROM audit WHERE (tenant = $1 OR $1 IS NULL) AND number < $2 AND substr(action, 1, length(CAST($4 AS TEXT))) = $4
+    AND (name = $5 OR $5 = '') ORDER BY number DESC LIMIT $3";
 const NUMBER_OF: &str = "SELECT number FROM audit WHERE id = $1 AND (tenant = $2 OR $2 IS NULL)";
 const CHAIN: &str =
     "SELECT number, id, at_unix_ms, user_id, name, made_from, action, tenant, target, fields, outcome, hash
@@ -30,14 +33,19 @@ pub(super) const ALL: [&str; 4] = [LIST, NUMBER_OF, CHAIN, END];
 const VERIFIED_WITHIN: Duration = Duration::from_secs(600);
 
 impl Audit for SqlTenants {
-    fn audit<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<AuditLine>> {
+    fn audit_of<'a>(
+        &'a self,
+        scope: &'a Scope,
+        AuditWanted { action, name }: &'a AuditWanted,
+        page: Page,
+    ) -> Answer<'a, Listed<AuditLine>> {
         answer(async move {
             let tenant = within(scope);
             let before = match page.after {
                 None => i64::MAX,
                 Some(id) => self.find(NUMBER_OF, args![&id.to_string(), tenant.as_deref()]).await?.integer(0)?,
             };
-            let rows = self.fetch(LIST, args![tenant.as_deref(), before, wanted(page)]).await?;
+            let rows = self.fetch(LIST, args![tenant.as_deref(), before, wanted(page), action, name]).await?;
             listed(&rows, page, read, |line| line.id)
         })
     }

@@ -18,7 +18,7 @@ use super::change::{Change, Noted};
 use super::checks::{self, NAME_MAX, mistake, newest_is};
 use super::rows::{after, hint, listed, optional_text, parsed, stamp, text, wanted};
 use super::sealed::{self, NewSecrets};
-use super::{Row, SqlTenants, Trouble, answer, args, integrations, new_id, within};
+use super::{Row, SqlTenants, Trouble, answer, args, integrations, new_id, versions, within};
 
 /// Most bytes of a document as JSON.
 const DOCUMENT_BYTES_MAX: usize = 256 << 10;
@@ -216,7 +216,9 @@ async fn add(
     let secrets = secrets.write(change, tenant, id).await?;
     let NewDocument { name, document, .. } = document;
     note(change, by, "add", kind, (tenant, id), vec![]).await?;
-    Ok(Kept { id, tenant, kind, name, document, secrets, last_test: None, stamp })
+    let kept = Kept { id, tenant, kind, name, document, secrets, last_test: None, stamp };
+    versions::keep(change, &kept, Some(by)).await?;
+    Ok(kept)
 }
 
 async fn alter(
@@ -231,6 +233,8 @@ async fn alter(
     let row = change.find(ONE, args![&text, word(before), scope.as_deref()]).await?;
     let (before, instance) = (kept_and_tested(&row)?, optional_text(&row, 9)?);
     newest_is(before.stamp.revision, seen)?;
+    // One from before versions were kept is not lost either.
+    versions::keep(change, &before, None).await?;
     let (tenant, last_test) = (before.tenant, before.last_test);
     let written = check(change, (id, tenant), &document).await?;
     if is_another {
@@ -250,7 +254,9 @@ async fn alter(
     let secrets = secrets.write(change, tenant, id).await?;
     let NewDocument { name, document, .. } = document;
     note(change, by, if is_another { "add" } else { "change" }, kind, (tenant, id), changed).await?;
-    Ok(Kept { id, tenant, kind, name, document, secrets, last_test, stamp })
+    let kept = Kept { id, tenant, kind, name, document, secrets, last_test, stamp };
+    versions::keep(change, &kept, Some(by)).await?;
+    Ok(kept)
 }
 
 async fn delete(change: &mut Change, by: &Author, kind: KeptKind, id: Id, seen: Revision) -> Result<(), StoreError> {
@@ -265,6 +271,7 @@ async fn delete(change: &mut Change, by: &Author, kind: KeptKind, id: Id, seen: 
     integrations::has_no_numbers(change, id).await?;
     sealed::forget(change, id).await?;
     change.execute(FORGET_USES, args![&text]).await?;
+    versions::forget(change, &text).await?;
     change.execute(DELETE, args![&text]).await?;
     change.number();
     note(change, by, "delete", kind, (before.tenant, id), vec![]).await
@@ -370,7 +377,8 @@ fn kept_and_tested(row: &Row) -> Result<Kept, Trouble> {
     Ok(Kept { last_test: last_test.map_err(|_| Trouble::Unexpected { column })?, ..kept(row)? })
 }
 
-fn table(row: &Row, column: usize) -> Result<Table, Trouble> {
+/// A document as it is written down.
+pub(super) fn table(row: &Row, column: usize) -> Result<Table, Trouble> {
     json::read(row.text(column)?).map_err(|_| Trouble::Unexpected { column })
 }
 

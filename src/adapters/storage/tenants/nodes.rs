@@ -13,11 +13,11 @@ const LIVES_MS: i64 = 30_000;
 /// Integrations that a node names as not applied.
 const NOT_APPLIED_MAX: usize = 1_000;
 
-const NOTE: &str = "INSERT INTO nodes (name, seen_unix_ms, change, not_applied) VALUES ($1, $2, $3, $4)
+const NOTE: &str = "INSERT INTO nodes (name, seen_unix_ms, change, not_applied, says) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (name) DO UPDATE SET seen_unix_ms = excluded.seen_unix_ms, change = excluded.change,
-        not_applied = excluded.not_applied";
+        not_applied = excluded.not_applied, says = excluded.says";
 const SWEEP: &str = "DELETE FROM nodes WHERE seen_unix_ms <= $1";
-const LIST: &str = "SELECT name, change, not_applied FROM nodes WHERE seen_unix_ms > $1 ORDER BY name";
+const LIST: &str = "SELECT name, change, not_applied, says FROM nodes WHERE seen_unix_ms > $1 ORDER BY name";
 
 /// Every text of this file.
 #[cfg(test)]
@@ -31,7 +31,8 @@ impl SqlTenants {
         let mut transaction = self.0.database.begin().await?;
         transaction.execute(SWEEP, args![now - LIVES_MS]).await?;
         let (name, json) = (&applied.node, Value::Array(not_applied).to_string());
-        transaction.execute(NOTE, args![name, now, applied.change, &json]).await?;
+        let says = serde_json::to_string(&applied.says).map_err(|_| Trouble::Unexpected { column: 3 })?;
+        transaction.execute(NOTE, args![name, now, applied.change, &json, &says]).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -49,5 +50,7 @@ fn read(row: &Row) -> Result<AppliedBy, Trouble> {
         let integration = integration.parse().map_err(|_| Trouble::Unexpected { column })?;
         Ok(NotApplied { integration, why })
     });
-    Ok(AppliedBy { node: text(row, 0)?, change: row.integer(1)?, not_applied: each.collect::<Result<_, Trouble>>()? })
+    let not_applied = each.collect::<Result<_, Trouble>>()?;
+    let says = serde_json::from_str(row.text(3)?).map_err(|_| Trouble::Unexpected { column: 3 })?;
+    Ok(AppliedBy { node: text(row, 0)?, change: row.integer(1)?, not_applied, says })
 }

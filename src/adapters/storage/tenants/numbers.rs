@@ -19,6 +19,11 @@ const LIST: &str =
     "SELECT id, tenant, number, description, integration, confirmed, first_call_unix_ms, created_unix_ms,
     changed_unix_ms, revision, change FROM numbers
     WHERE (tenant = $1 OR $1 IS NULL) AND id > $2 ORDER BY id LIMIT $3";
+const DISPUTED: &str =
+    "SELECT id, tenant, number, description, integration, confirmed, first_call_unix_ms, created_unix_ms,
+    changed_unix_ms, revision, change FROM numbers n
+    WHERE (tenant = $1 OR $1 IS NULL) AND id > $2
+    AND EXISTS (SELECT 1 FROM numbers o WHERE o.number = n.number AND o.id <> n.id) ORDER BY id LIMIT $3";
 const NEWEST: &str = "SELECT c.change FROM counters c JOIN documents d
     ON d.id = $1 AND d.kind = 'integration' AND (d.tenant = $2 OR $2 IS NULL) WHERE c.one = 1";
 const ONE: &str = "SELECT id, tenant, number, description, integration, confirmed, first_call_unix_ms, created_unix_ms,
@@ -38,13 +43,20 @@ const FIRST_CALL: &str = "UPDATE numbers SET first_call_unix_ms = $2 WHERE id = 
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 10] =
-    [LIST, NEWEST, ONE, INTEGRATION, INSERT, UPDATE, UNCONFIRM, CONFIRM, DELETE, FIRST_CALL];
+pub(super) const ALL: [&str; 11] =
+    [LIST, DISPUTED, NEWEST, ONE, INTEGRATION, INSERT, UPDATE, UNCONFIRM, CONFIRM, DELETE, FIRST_CALL];
 
 impl Numbers for SqlTenants {
     fn numbers<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptNumber>> {
         answer(async move {
             let rows = self.fetch(LIST, args![within(scope).as_deref(), &after(page), wanted(page)]).await?;
+            listed(&rows, page, kept, |number| number.id)
+        })
+    }
+
+    fn disputed<'a>(&'a self, scope: &'a Scope, page: Page) -> Answer<'a, Listed<KeptNumber>> {
+        answer(async move {
+            let rows = self.fetch(DISPUTED, args![within(scope).as_deref(), &after(page), wanted(page)]).await?;
             listed(&rows, page, kept, |number| number.id)
         })
     }

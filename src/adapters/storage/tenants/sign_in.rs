@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bellhop_tenancy::access::{Credential, CredentialKind, SESSION_IDLE_MAX, SecretHash, Standing};
+use bellhop_tenancy::access::{Credential, CredentialKind, SESSION_IDLE_MAX, SecretHash, ShownBy, Standing};
 use bellhop_tenancy::id::Id;
 use bellhop_tenancy::store::{Answer, AuditOutcome, KeptUser, NewSession, NewUser, PasswordRow, SignIns, StoreError};
 
@@ -122,6 +122,7 @@ impl SignIns for SqlTenants {
         kind: CredentialKind,
         hash: &'a SecretHash,
         now_unix_ms: i64,
+        by: ShownBy,
     ) -> Answer<'a, Option<Credential>> {
         answer(async move {
             let rows = self.fetch(CREDENTIAL, args![&hash.hex(), credentials::word(kind), now_unix_ms]).await?;
@@ -132,7 +133,8 @@ impl SignIns for SqlTenants {
             if kind == CredentialKind::Session && idle >= idle_max {
                 return Ok(None);
             }
-            if idle >= SEEN_TO
+            if by == ShownBy::Somebody
+                && idle >= SEEN_TO
                 && let Err(error) = self.note_seen(id, now_unix_ms).await
             {
                 // Nobody is signed out by a disk that is full.

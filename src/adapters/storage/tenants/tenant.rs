@@ -33,11 +33,12 @@ const UPDATE: &str =
 const BURY: &str = "UPDATE tenants SET title = '', data_key = NULL, master_key = NULL, deleted_unix_ms = $2,
     changed_unix_ms = $2, revision = $3, change = $4 WHERE id = $1";
 /// All that belongs to a tenant, what names others before what is named.
-const BELONGINGS: [&str; 11] = [
+const BELONGINGS: [&str; 12] = [
     "DELETE FROM secrets WHERE tenant = $1",
     "DELETE FROM numbers WHERE tenant = $1",
     "DELETE FROM document_uses WHERE document IN (SELECT id FROM documents WHERE tenant = $1)",
     "DELETE FROM documents WHERE tenant = $1",
+    "DELETE FROM document_versions WHERE tenant = $1",
     "DELETE FROM answered_requests WHERE author IN (SELECT id FROM users WHERE tenant = $1)",
     "DELETE FROM credentials WHERE tenant = $1 OR user_id IN (SELECT id FROM users WHERE tenant = $1)",
     "DELETE FROM identities WHERE user_id IN (SELECT id FROM users WHERE tenant = $1)",

@@ -11,6 +11,7 @@ mod people;
 mod sealed;
 mod strangers;
 mod tenants;
+mod versions;
 
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Credential, CredentialKind, Role, SecretHash, SignedIn, Standing, TenantRole};
@@ -238,7 +239,7 @@ fn told<T>(result: Result<T, StoreError>) -> String {
 }
 
 fn every_text() -> Vec<&'static str> {
-    let lists: [&[&'static str]; 22] = [
+    let lists: [&[&'static str]; 23] = [
         &audit::ALL,
         &super::chain::ALL,
         &change::ALL,
@@ -261,6 +262,7 @@ fn every_text() -> Vec<&'static str> {
         &super::sealed::ALL,
         &sign_in::ALL,
         &users::ALL,
+        &super::versions::ALL,
     ];
     lists.into_iter().flatten().copied().chain(super::tenant::all()).collect()
 }

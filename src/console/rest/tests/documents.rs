@@ -249,7 +249,7 @@ async fn nothing_of_anothers_is_used_and_a_plan_without_contact_center_hands_not
 
 #[actix_web::test]
 async fn which_nodes_serve_an_integration_is_told() {
-    use bellhop_tenancy::store::{AppliedBy, ChangeFeed, NotApplied};
+    use bellhop_tenancy::store::{AppliedBy, ChangeFeed, NodeSays, NotApplied};
     let house = House::new().await;
     let made = furnish(&house, "admin", "phone").await;
     let path = format!("/integrations/{}/applied", made.id());
@@ -257,7 +257,8 @@ async fn which_nodes_serve_an_integration_is_told() {
     let node = |node: &str, change, why: &[&str]| {
         let integration = made.id().parse().expect("an id");
         let not = NotApplied { integration, why: why.iter().map(|why| (*why).to_owned()).collect() };
-        AppliedBy { node: node.into(), change, not_applied: if why.is_empty() { vec![] } else { vec![not] } }
+        let not_applied = if why.is_empty() { vec![] } else { vec![not] };
+        AppliedBy { node: node.into(), change, not_applied, says: NodeSays::default() }
     };
     for applied in [node("a", change, &[]), node("b", change, &["no voice"]), node("c", change - 1, &[])] {
         house.store.note_applied(applied).await.expect("noted");

@@ -211,3 +211,53 @@ async fn a_request_with_a_key_is_settled_though_whoever_asked_went_away() {
     }
     panic!("what became of it is never known");
 }
+
+#[actix_web::test]
+async fn a_connection_is_tried_before_it_is_kept_and_nothing_of_it_is_kept() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let path = format!("/integrations/{}/try-connection", line.id());
+    let connect = |id: &str, secret: &str| {
+        json!({"connect": {
+            "instance_arn": "arn:aws:connect:eu-west-2:111122223333:instance/abd",
+            "access_key_id": id, "secret_access_key": secret,
+        }})
+    };
+    let post = async |who: &str, body: Value| house.post(who, &path, body).await;
+    let tried = post("admin", connect("AKIAIOSFODNN7EXAMPLE", "s3cret-key")).await;
+    assert_eq!((tried.status, &tried.body["valid"]), (200, &json!(true)), "{tried:?}");
+    assert!(!tried.text.contains("s3cret"), "{tried:?}");
+    assert_eq!(post("viewer", connect("AKIAIOSFODNN7EXAMPLE", "s3cret-key")).await.status, 403);
+    for (body, place) in [
+        (json!({}), "#/connect"),
+        (json!({"connect": "x"}), "#/connect"),
+        (json!({"connect": {"instance_arn": "arn", "access_key_id": "A"}}), "#/connect/secret_access_key"),
+        (connect("kept:connect.access_key_id", "s3cret-key"), "#/connect/access_key_id"),
+        (connect("unusable", "s3cret-key"), "#/connect/access_key_id"),
+        (json!({"connect": {}, "language": "de"}), "#/language"),
+    ] {
+        let refused = post("admin", body).await;
+        assert_eq!((refused.status, refused.faults()[0].0.as_str()), (422, place), "{refused:?}");
+    }
+    let after = house.get("viewer", &format!("/integrations/{}", line.id())).await;
+    assert_eq!(after.body, line.body, "nothing of it is kept");
+}
+
+#[actix_web::test]
+async fn who_is_told_of_calls_is_sent_a_test_event() {
+    let house = House::new().await;
+    let line = furnish(&house, "admin", "phone").await;
+    let path = format!("/integrations/{}", line.id());
+    let test = async |who: &str| house.ask(of(who, Method::POST, &format!("{path}/test-log-webhook"))).await;
+    let nobody = test("admin").await;
+    assert_eq!((nobody.status, nobody.faults()[0].0.as_str()), (422, "#/settings/records/webhook"), "{nobody:?}");
+    let webhook =
+        |secret: &str| json!({"settings": {"records": {"webhook": {"url": "https://log.example", "secret": secret}}}});
+    let good = house.patch("admin", &path, line.etag(), webhook("s3cret-log")).await;
+    let tried = test("admin").await;
+    assert_eq!((&tried.body["good"], &tried.body["told"]), (&json!(true), &json!("it answered 200")), "{tried:?}");
+    assert_eq!(test("viewer").await.status, 403);
+    house.patch("admin", &path, good.etag(), webhook("s3cret-other")).await;
+    let tried = test("admin").await;
+    assert_eq!((&tried.body["good"], &tried.body["told"]), (&json!(false), &json!("it answered 401")), "{tried:?}");
+}

@@ -18,7 +18,7 @@ use crate::storage::suite::{DAY, NEW_YEAR, first, history, later, name};
 
 /// The digests of what was released. A migration that is edited would give new databases another shape than those that have it
 /// already: write one more instead, and add its digest here.
-const RELEASED: [(&str, &str); 10] = [
+const RELEASED: [(&str, &str); 12] = [
     (
         "cc29b328489611cb11d6af39957cf0c6efc87221d38f105e37cfa5d987f1dab6",
         "70b9fb12d2466b274c812eb9a20c532333897ddba47437d287b15f3619af9949",
@@ -58,6 +58,14 @@ const RELEASED: [(&str, &str); 10] = [
     (
         "23fb27a0263aa8f3197f899da6899e00d0606d2f16fb96ba51ab8dbe42c799b5",
         "00de87a7a9e5ada6791bf9fca3e5125cf9974902fa7678d3c1c4612824106ef6",
+    ),
+    (
+        "5a676c4ad053ab7d67bb258c64fa40cb0c5183e6694d9020529bea53bb31f1fc",
+        "087cfa5e516069922a1d9422a61f9a4240f9cea4bcb6158da7107cd337ca44ed",
+    ),
+    (
+        "678042b8750a690533f7b7bbfc0f4c10cfc3c22b1de4a64bed50b2b5db14a3b9",
+        "678042b8750a690533f7b7bbfc0f4c10cfc3c22b1de4a64bed50b2b5db14a3b9",
     ),
 ];
 

@@ -7,6 +7,32 @@ promises! {
     who_did_what_is_told_without_what_was_set
     lines_that_are_added_at_once_are_one_chain
     failed_sign_ins_fill_no_disk
+    lines_are_found_by_what_was_done_and_who_did_it
+}
+
+pub(super) async fn lines_are_found_by_what_was_done_and_who_did_it(home: &impl Home) {
+    let store = home.store().await;
+    let (a, b) = (furnish(&store, "acme", "+18005550101").await, furnish(&store, "globex", "+18005550102").await);
+    let found = async |scope: &Scope, action: &str, name: &str, page: Page| {
+        let wanted = AuditWanted { action: action.into(), name: name.into() };
+        store.audit_of(scope, &wanted, page).await.expect("answers")
+    };
+    let whole = operator().signed_in.scope();
+    let actions = async |scope: &Scope, action: &str, name: &str| {
+        let lines = found(scope, action, name, FIRST).await.items;
+        lines.into_iter().map(|line| line.action).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&a.scope(), "assistant.", "").await, ["assistant.add"]);
+    assert_eq!(actions(&whole, "assistant.", "").await.len(), 2, "of both");
+    assert_eq!(actions(&whole, "assistant.add", "boss@globex").await.len(), 1);
+    assert_eq!(actions(&a.scope(), "", "boss@globex").await, [""; 0], "what is another's is not there");
+    assert_eq!(actions(&whole, "%", "").await, [""; 0], "a sign of LIKE is one like any other");
+    assert_eq!(actions(&whole, "", "").await.len(), store.audit(&whole, FIRST).await.expect("answers").items.len());
+    // A page of them goes on where it ended.
+    let first = found(&whole, "assistant.", "", Page { after: None, count: 1 }).await;
+    let second = found(&whole, "assistant.", "", Page { after: first.next, count: 1 }).await;
+    assert_eq!((first.items[0].tenant, second.items[0].tenant), (Some(b.tenant.id), Some(a.tenant.id)));
+    assert_eq!(second.next, None);
 }
 
 pub(super) async fn a_line_that_is_changed_or_missing_is_found(home: &impl Home) {

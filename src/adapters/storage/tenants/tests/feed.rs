@@ -95,6 +95,7 @@ pub(super) async fn a_node_that_is_not_heard_of_is_none(home: &impl Home) {
             .iter()
             .map(|why| NotApplied { integration: Id::new(1, [7; 10]), why: vec![(*why).to_owned()] })
             .collect(),
+        says: NodeSays { calls: 3, sip_host: Some(format!("{node}.example")), sip_port: 5061, ..NodeSays::default() },
     };
     for applied in [of("b", 1, &[]), of("a", 2, &["connect: no"]), of("b", 3, &[])] {
         store.note_applied(applied).await.expect("noted");
@@ -104,6 +105,9 @@ pub(super) async fn a_node_that_is_not_heard_of_is_none(home: &impl Home) {
     assert_eq!(store.applied().await.expect("answers"), [of("b", 3, &[])]);
     store.note_applied(of("b", 4, &[])).await.expect("noted");
     assert_eq!(home.count("SELECT count(*) FROM nodes").await, 1);
+    // One of an older program says nothing of itself.
+    home.run("UPDATE nodes SET says = '{}'").await;
+    assert_eq!(store.applied().await.expect("answers")[0].says, NodeSays::default());
 }
 
 /// What is told while the connection is gone is lost: whoever waits looks at once when it is there again.

@@ -80,6 +80,10 @@ pub(super) async fn one_entry_of_a_number_is_confirmed(home: &impl Home) {
     moved.instance = Some("1/eu-west-2/x".into());
     store.change_document(&by, b.integration.id, 1, moved, vec![]).await.expect("moved");
     let other = store.add_number(&by, b.tenant.id, entry("+18005550101", b.integration.id)).await.expect("added");
+    let whole = by.signed_in.scope();
+    let disputed = store.disputed(&whole, FIRST).await.expect("answers").items;
+    assert_eq!(disputed.iter().map(|number| number.id).collect::<Vec<_>>(), [a.number.id, other.id], "and not b's own");
+    assert_eq!(store.disputed(&a.scope(), FIRST).await.expect("answers").items.len(), 1, "whose else is not told");
     let first = store.confirm_number(&by, a.number.id, 1, true).await.expect("confirmed");
     assert!(first.confirmed && first.stamp.revision == 2);
     assert!(store.confirm_number(&by, other.id, 1, true).await.expect("confirmed").confirmed);

@@ -1,5 +1,7 @@
 //! Tenants and plans.
 
+use bellhop_tenancy::access::ShownBy;
+
 use super::*;
 
 promises! {
@@ -86,7 +88,10 @@ pub(super) async fn nothing_is_left_of_a_tenant_that_is_deleted(home: &impl Home
     assert_eq!(store.password("boss@acme").await.expect("answers").map(|row| row.user), None);
     let now = unix_now_ms();
     for (kind, secret) in [(CredentialKind::Session, "session"), (CredentialKind::Token, "token acme")] {
-        assert!(store.credential(kind, &hash(secret), now).await.expect("answers").is_none(), "{secret}");
+        assert!(
+            store.credential(kind, &hash(secret), now, ShownBy::Somebody).await.expect("answers").is_none(),
+            "{secret}"
+        );
     }
     assert!(store.invitation(&hash("new acme"), now).await.expect("answers").is_none());
     let refusals = store.refusals(&whole, FIRST).await.expect("answers").items;

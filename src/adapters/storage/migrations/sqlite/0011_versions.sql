@@ -1,0 +1,12 @@
+-- What assistants said at each revision, without their secrets: those are the ones that there are now.
+CREATE TABLE document_versions (
+    document TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL,
+    changed_unix_ms INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    PRIMARY KEY (document, revision)
+) STRICT;
+CREATE INDEX document_versions_tenant ON document_versions (tenant);
