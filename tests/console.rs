@@ -201,6 +201,29 @@ fn the_link_is_good_once_and_a_second_start_prints_none() {
     assert_eq!(shown.status, 200, "a token outlives a restart");
 }
 
+/// What a node says of itself is what it is, and an operator ends it as a signal does.
+#[test]
+fn an_operator_drains_a_server_and_it_ends() {
+    let (mut node, _) = Node::changed(|text| text.replacen("[sip]", "[sip]\npublic_name = \"sip.bellhop.example\"", 1));
+    let (client, session) = Client::operator_and_session(&node);
+    let session: Vec<(&str, &str)> = session.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let nodes = || client.get("/nodes").body["items"].clone();
+    until("it tells of itself", || nodes()[0]["this"] == true);
+    let this = nodes()[0].clone();
+    assert_eq!((&this["calls"], &this["draining"], &this["current"]), (&json!(0), &json!(false), &json!(true)));
+    assert!(this["version"].as_str().is_some_and(|version| !version.is_empty()), "{this}");
+    let address = client.get("/sip-address").body;
+    let same = json!([{"host": "sip.bellhop.example", "port": address["port"]}]);
+    assert_eq!((&address["host"], &address["nodes"]), (&json!("sip.bellhop.example"), &same), "{address}");
+    let drain = |client: &Client, headers: &[(&str, &str)]| {
+        client.ask("POST", "/nodes/this/drain", headers, Value::Null).status
+    };
+    assert_eq!(drain(&client, &[]), 403, "no token ends a server");
+    assert_eq!(drain(&Client::new(node.http), &session), 204);
+    until("it ends", || node.process.try_wait().expect("ours").is_some());
+    assert!(node.process.wait().expect("over").success(), "as after a signal");
+}
+
 /// Whatever a test sets as a secret is in no file of the server, in no log, in no list of processes and in no answer.
 #[test]
 fn no_secret_is_found_again() {

@@ -172,6 +172,7 @@ async function run() {
   await expects("+18005550201");
   await presses("To the integrations");
   await expects("working");
+  await settings();
   // What is seen of that call, and of one that is watched.
   await presses("Dashboard");
   await expects("Calls that began from");
@@ -197,6 +198,7 @@ async function run() {
   await presses("Tenants");
   await presses("guest");
   await presses("Assistants");
+  await versions();
   await presses("Try it: A script");
   await presses("Begin the call");
   await expects("Hello. Say agent, please");
@@ -207,8 +209,78 @@ async function run() {
   await types("Login", "ann@example");
   await presses("Invite");
   await expects("Give this link to whom you invited.");
+  await server();
   await presses("Sign out");
   await looks();
+}
+
+/** Every tab, a mistake whose summary leads to its field, and a test event to nobody. */
+async function settings() {
+  await presses("Settings: Phone");
+  const links = page.locator("nav[aria-label=Settings] a");
+  const tabs = (await links.evaluateAll((all) => all.map((link) => link.href))).filter((link) => link.includes("/settings/"));
+  if (tabs.length !== 9) wrong.push(`tabs: ${tabs}`);
+  for (const tab of tabs) {
+    await page.goto(tab);
+    await looks();
+  }
+  await page.goto(tabs.find((tab) => tab.endsWith("/advanced")));
+  await types("Transfer failure message", "x".repeat(151));
+  await presses("Keep");
+  await expects("is longer than 150 characters");
+  await to("sip › transfer_failure_message");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement.name === "sip.transfer_failure_message");
+  await page.keyboard.press("Control+A");
+  await page.keyboard.insertText("We are sorry.");
+  await presses("Keep");
+  await expects("It is kept.");
+  await page.goto(tabs.find((tab) => tab.endsWith("/log-webhook")));
+  await types("URL", "https://nobody.invalid/log");
+  await types("Secret", "nobody expects this one");
+  await presses("Keep");
+  await expects("Events go to https://nobody.invalid/log.");
+  await presses("Send a test event");
+  if (!(await page.locator("#told.bad").count())) wrong.push("a test event to nobody is told as good");
+  await presses("To the integrations");
+}
+
+/** A script that is broken, one that is another, and back to the first. */
+async function versions() {
+  await presses("A script");
+  const gutter = await page.locator(".gutter").textContent();
+  const lines = (await page.locator("textarea[name=script_text]").inputValue()).split("\n").length;
+  if (gutter.split("\n").length !== lines) wrong.push(`${lines} lines, and the numbers ${gutter}`);
+  await types("Script", "start: nowhere\nsteps:\n  a: {respond: [], otherwise: b}\n");
+  await presses("Keep");
+  await expects("line 1, column");
+  if (!(await page.locator("#line-1.wrong").count())) wrong.push("a mistake does not stand at its line");
+  await types("Script", "start: a\nsteps:\n  a: {respond: [{response_type: text, text: Good day.}], otherwise: a}\n");
+  await presses("Keep");
+  await expects("It is kept.");
+  await presses("What it said before");
+  await presses("Look at version 1");
+  await expects("Version 1");
+  await looks("_one");
+  await presses("Go back to version 1");
+  await expects("3 (now)");
+  await presses("To the assistant");
+  await presses("To the assistants");
+}
+
+/** What an operator sees of the server itself. */
+async function server() {
+  await presses("Server");
+  await page.locator("td", { hasText: "takes calls" }).waitFor();
+  for (const name of ["Plans", "Users", "Numbers in dispute", "Audit"]) await presses(name);
+  await types("What was done", "assistant.");
+  await presses("Find");
+  await expects("assistant.change");
+  await presses("Plans");
+  await types("Name", "gold");
+  await types("Calls at once", "none");
+  await presses("Make");
+  await expects("Nothing was changed");
 }
 
 await ends(browser, page, pictures, run);

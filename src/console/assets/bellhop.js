@@ -13,9 +13,29 @@ document.addEventListener("DOMContentLoaded", () => {
       if (file.files[0]) document.getElementById(file.dataset.fills).value = await file.files[0].text();
     });
   }
+  for (const area of document.querySelectorAll("textarea[data-numbered]")) numbers(area);
   const told = document.getElementById("told");
   if (told) told.focus();
 });
+// The numbers of the lines beside a script, which go along as it is scrolled and typed.
+function numbers(area) {
+  const beside = document.createElement("pre");
+  beside.className = "gutter";
+  beside.setAttribute("aria-hidden", "true");
+  const both = document.createElement("div");
+  both.className = "numbered";
+  area.replaceWith(both);
+  both.append(beside, area);
+  area.wrap = "off";
+  const count = () => {
+    const lines = area.value.split("\n").length;
+    beside.textContent = Array.from({ length: lines }, (_, at) => at + 1).join("\n");
+    beside.scrollTop = area.scrollTop;
+  };
+  area.addEventListener("input", count);
+  area.addEventListener("scroll", () => { beside.scrollTop = area.scrollTop; });
+  count();
+}
 // What looks like a button is pressed like one.
 document.addEventListener("keydown", (event) => {
   const link = event.target.closest("a[role=button]");

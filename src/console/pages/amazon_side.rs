@@ -8,10 +8,10 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value as Json, json};
 
 use super::Outcome;
-use super::copied::{Copied, route};
+use super::answered::{status_of, text};
+use super::copied::{Copied, address, route};
 use super::frame::{Frame, file, shown};
-use super::integrations::Tenant;
-use super::tenants::{status_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
@@ -156,11 +156,11 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
     let usual = |word: &str| kind.is_empty() && word == CONNECTORS[0].0;
     let connector = |(word, name)| Connector { word, name, is_chosen: kind == word || usual(word) };
     let serving = visit.get(format!("/integrations/{}/applied", text(&integration, "id"))).await?;
-    let address = visit.get("/sip-address").await?;
+    let address = address(visit, settings["sip"]["server_name"].as_str().unwrap_or_default()).await?;
     let page = AmazonSidePage {
         has_code: address["host"].is_string(),
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         applied: text(&serving["applied"], "told"),
         is_applied: serving["applied"]["by"] == serving["applied"]["of"],

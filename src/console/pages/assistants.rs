@@ -8,10 +8,11 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
 use super::kinds::{ASSISTANTS, Choice, Field, Kind, Sort};
-use super::tenants::{list_of, status_of, text};
+use super::script::{Numbered, numbered};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
@@ -50,6 +51,8 @@ struct AssistantPage {
     revision: String,
     kind: &'static Kind,
     typed: Vec<String>,
+    /// Of its script.
+    lines: Vec<Numbered>,
 }
 
 #[derive(Template)]
@@ -99,12 +102,13 @@ async fn list(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         kind: text(&one["settings"], "kind"),
         tested: text(&one["tested"], "told"),
     };
+    let told = visit.told(problem);
     let page = AssistantsPage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         assistants: list_of(&listed).iter().map(one).collect(),
-        choices: Choice::all(&ASSISTANTS, &visit.form),
+        choices: Choice::all(&ASSISTANTS, &visit.form, &told),
+        told,
         tenant,
     };
     Ok(shown(status_of(problem), &page))
@@ -134,9 +138,13 @@ async fn one(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         (_, Some(_)) => visit.form.text(field.key).to_owned(),
         (_, None) => text(&assistant["settings"], field.key),
     };
+    let typed: Vec<String> = kind.fields.iter().map(typed).collect();
+    let script = kind.fields.iter().position(Field::is_script).map_or("", |at| &typed[at]);
+    let told = visit.told(problem);
     let page = AssistantPage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        lines: numbered(script, &told),
+        told,
         may_change: visit.may(Role::Admin),
         id: text(&assistant, "id"),
         name: if problem.is_some() { visit.form.line("name") } else { text(&assistant, "name") },
@@ -145,7 +153,7 @@ async fn one(visit: &Visit, problem: Option<&Problem>) -> Outcome {
             true => visit.form.line("revision"),
             false => assistant["revision"].to_string(),
         },
-        typed: kind.fields.iter().map(typed).collect(),
+        typed,
         kind,
         tenant,
     };
@@ -183,7 +191,7 @@ async fn conversation(visit: &Visit, problem: Option<&Problem>, turns: Value, co
     let (assistant, _) = named(visit, &tenant).await?;
     let page = TryPage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         id: text(&assistant, "id"),
         name: text(&assistant, "name"),
         turns: turns.as_array().into_iter().flatten().map(Turn::of).collect(),

@@ -142,7 +142,12 @@ impl Form {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, text)| text)
     }
 
-    /// The same without blanks around it.
+    /// All that fields of one name say.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, text)| text.clone()).collect()
+    }
+
+    /// The same of one without blanks around it.
     pub(super) fn line(&self, name: &str) -> String {
         self.text(name).trim().to_owned()
     }

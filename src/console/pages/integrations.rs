@@ -3,11 +3,12 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Outcome;
+use super::answered::{list_of, text};
 use super::frame::{Frame, shown};
-use super::tenants::{list_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit};
 use crate::problem::Problem;
@@ -23,20 +24,13 @@ struct IntegrationsPage {
     lines: Vec<Line>,
 }
 
-/// Whose they are.
-pub(super) struct Tenant {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) from_file: bool,
-    /// Why its calls cannot go to a contact center.
-    pub(super) no_contact_center: Option<String>,
-}
-
 struct Line {
     name: String,
     state: &'static str,
     why: Vec<String>,
     numbers: String,
+    /// Where its settings are.
+    settings: Option<String>,
     /// Where the other side is set up, if that is Amazon's.
     amazon: Option<String>,
     next: Option<(&'static str, String)>,
@@ -44,34 +38,6 @@ struct Line {
 
 pub(super) fn pages() -> Vec<Page> {
     vec![Page::new("/tenants/{tenant}/integrations", Role::Viewer, list)]
-}
-
-impl Tenant {
-    /// The one that the path names.
-    pub(super) async fn of(visit: &Visit) -> Result<Self, Problem> {
-        let tenant = visit.get(format!("/tenants/{}", visit.name("tenant"))).await?;
-        let from_file = tenant["from_file"] == true;
-        let no_contact_center = match tenant["plan"].as_str() {
-            Some(plan) => {
-                let plan = visit.get(format!("/plans/{plan}")).await?;
-                let why = || {
-                    let name = text(&plan, "name");
-                    format!(
-                        "The plan `{name}` has no contact center: an operator of this server can give you another plan."
-                    )
-                };
-                (plan["contact_center"] != true).then(why)
-            }
-            None => None,
-        };
-        Ok(Self { id: text(&tenant, "id"), title: text(&tenant, "title"), from_file, no_contact_center })
-    }
-
-    /// What the path names by `name`, like `integration`; 404 if it is another tenant's.
-    pub(super) async fn own(&self, visit: &Visit, name: &str) -> Result<Value, Problem> {
-        let own = visit.get(format!("/{name}s/{}", visit.name(name))).await?;
-        if own["tenant"] == json!(self.id) { Ok(own) } else { Err(Problem::not_found()) }
-    }
 }
 
 async fn list(visit: Visit) -> Outcome {
@@ -89,6 +55,7 @@ async fn list(visit: Visit) -> Outcome {
             state: "draft",
             why: vec![],
             numbers: String::new(),
+            settings: None,
             amazon: None,
             next,
         });
@@ -131,6 +98,7 @@ impl Line {
         let numbers = format!("{}{more}", own.len());
         let is_connect = integration["settings"]["connect"].is_object();
         let amazon = is_connect.then(|| format!("/tenants/{}/integrations/{id}/amazon", tenant.id));
-        Ok(Self { name: text(integration, "name"), state, why, numbers, amazon, next })
+        let settings = Some(format!("/tenants/{}/integrations/{id}/settings", tenant.id));
+        Ok(Self { name: text(integration, "name"), state, why, numbers, settings, amazon, next })
     }
 }

@@ -5,6 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::form::Form;
+use super::script::{self, Numbered, numbered};
+use super::told::Told;
 
 /// What a script begins as.
 const STARTER: &str = include_str!("starter.yaml");
@@ -37,9 +39,14 @@ impl Field {
         self.sort == Sort::Secret
     }
 
+    /// Whether it is a script, whose lines are numbered.
+    pub(super) fn is_script(&self) -> bool {
+        self.key == script::FIELD
+    }
+
     /// What stands in it before anything is typed.
     fn starter(&self) -> &'static str {
-        if self.key == "script_text" { STARTER } else { "" }
+        if self.is_script() { STARTER } else { "" }
     }
 }
 
@@ -142,11 +149,13 @@ pub(super) struct Choice {
     pub(super) typed: Vec<String>,
     /// Whether it was this one that was sent.
     pub(super) is_open: bool,
+    /// The lines of the script that was sent.
+    pub(super) lines: Vec<Numbered>,
 }
 
 impl Choice {
     /// All, with what a form says of one of them.
-    pub(super) fn all(kinds: &'static [Kind], form: &Form) -> Vec<Self> {
+    pub(super) fn all(kinds: &'static [Kind], form: &Form, told: &Option<Told>) -> Vec<Self> {
         let sent = form.text("make");
         let of = |kind: &'static Kind| {
             let is_open = kind.kind == sent;
@@ -156,7 +165,8 @@ impl Choice {
                 (false, _) => field.starter().to_owned(),
             };
             let called = if is_open { form.line("called") } else { kind.name.to_owned() };
-            Self { kind, called, typed: kind.fields.iter().map(typed).collect(), is_open }
+            let lines = if is_open { numbered(form.text(script::FIELD), told) } else { vec![] };
+            Self { kind, called, typed: kind.fields.iter().map(typed).collect(), is_open, lines }
         };
         kinds.iter().map(of).collect()
     }

@@ -5,6 +5,7 @@
 //! script but the files of `assets/`.
 
 mod amazon_side;
+mod answered;
 mod assets;
 mod assistants;
 mod call_me;
@@ -12,6 +13,7 @@ mod calls;
 mod chart;
 mod copied;
 mod dashboard;
+mod difference;
 mod errors;
 mod flow_check;
 mod form;
@@ -22,9 +24,14 @@ mod mend;
 mod numbers;
 mod people;
 mod refusals;
+mod script;
+mod server;
+mod settings;
 mod sign_in;
+mod tenant;
 mod tenants;
 mod told;
+mod versions;
 mod visit;
 mod wizard;
 
@@ -85,7 +92,10 @@ fn table() -> Vec<Page> {
         numbers::pages(),
         assistants::pages(),
         calls::pages(),
+        versions::pages(),
         people::pages(),
+        settings::pages(),
+        server::pages(),
     ]
     .into_iter()
     .flatten()

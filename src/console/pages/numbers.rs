@@ -8,9 +8,9 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
-use super::tenants::{list_of, status_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
@@ -87,7 +87,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>, preview: Option<Preview>
     let page = NumbersPage {
         here: visit.path_below_root(),
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         is_connect: integration["settings"]["connect"].is_object(),
         may_change: visit.may(Role::Admin) && !tenant.from_file,
         numbers,

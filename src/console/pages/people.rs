@@ -7,9 +7,9 @@ use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
-use super::tenants::{list_of, status_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
@@ -71,7 +71,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>, link: Option<String>) ->
     let typed = |field: &str| if problem.is_some() { visit.form.line(field) } else { String::new() };
     let page = PeoplePage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         users: list_of(&users).iter().map(user).collect(),
         invited: list_of(&invited).iter().map(invitation).collect(),
         link,

@@ -246,7 +246,7 @@ async fn claims(request: HttpRequest, payload: Payload) -> HttpResponse {
             Err(problem) => problem,
         }
     };
-    claim(&sign_in, problem.status(), Some(Told::from(&problem)), &typed, login.as_deref().unwrap_or_default())
+    claim(&sign_in, problem.status(), Some(Told::of(&problem, &form)), &typed, login.as_deref().unwrap_or_default())
 }
 
 async fn signs_out(request: HttpRequest, payload: Payload) -> HttpResponse {

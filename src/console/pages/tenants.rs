@@ -1,11 +1,11 @@
 //! The first page, and an operator's list of tenants.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
@@ -92,26 +92,11 @@ async fn made(visit: &Visit, problem: Option<&Problem>, new: New) -> Outcome {
     };
     let shows = TenantsPage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         tenants: tenants.collect(),
         next: listed["next"].as_str().map(str::to_owned),
         plans: list_of(&plans).iter().map(plan).collect(),
         new,
     };
     Ok(shown(status_of(problem), &shows))
-}
-
-/// The items of a list of REST.
-pub(super) fn list_of(listed: &Value) -> &[Value] {
-    listed["items"].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// A text of what REST answered; empty where there is none.
-pub(super) fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_default().to_owned()
-}
-
-/// For pages that show what was wrong with what was sent.
-pub(super) fn status_of(problem: Option<&Problem>) -> StatusCode {
-    problem.map_or(StatusCode::OK, Problem::status)
 }

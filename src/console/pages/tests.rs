@@ -14,16 +14,22 @@ use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Author, CredentialKind, SecretHash, SignedIn, Standing, TenantRole};
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::store::{Invitation, Owner, Page, People, SignIns};
+use serde_json::{Value, json};
 
 use super::{Pages, table};
-use crate::rest::BySignIn;
 use crate::rest::tests::{StandIn, rest_over, store};
+use crate::rest::{BySignIn, Inquiry};
 use crate::sign_in::password::Cost;
 use crate::sign_in::{Clock, Ports, Settings, SignIn};
 
+mod addresses;
+mod assistants;
 mod calls;
+mod numbers;
 mod seeing;
+mod server;
 mod setting_up;
+mod settings;
 
 const HERE: &str = "http://127.0.0.1:8080";
 const PASSWORD: &str = "nobody expects this one";
@@ -59,6 +65,42 @@ impl House {
         let sign_in = SignIn::new(ports, settings, clock, Box::new(|bytes| rand::fill(bytes))).expect("threads");
         let rest = rest_over(Arc::new(BySignIn), &store, &calls);
         Self { pages: Pages::new(rest), sign_in: Data::new(sign_in), store, calls }
+    }
+
+    /// What REST answers to an operator: what a page shows is made before somebody opens it.
+    pub(super) async fn asks(&self, inquiry: Inquiry) -> Value {
+        let by = Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() };
+        self.pages.0.rest.ask(&by, inquiry).await.unwrap_or_else(|problem| panic!("{problem:?}"))
+    }
+
+    /// A tenant that has all that its integrations need, and the settings of one.
+    pub(super) async fn furnished(&self, name: &str) -> (String, Value) {
+        let made = json!({"name": name, "title": name, "plan": "plus"});
+        let tenant = id_of(&self.asks(Inquiry::post_json("/tenants", made)).await);
+        let mut settings = json!({});
+        for (list, port, kind, key) in [
+            ("assistants", "assistant", "scripted", Some(("script_text", include_str!("starter.yaml")))),
+            ("services", "speech_to_text", "pocketsphinx", None),
+            ("services", "text_to_speech", "flite", None),
+        ] {
+            let mut says = json!({"kind": kind});
+            if list == "services" {
+                says["port"] = port.into();
+            }
+            if let Some((key, text)) = key {
+                says[key] = text.into();
+            }
+            let made = json!({"name": port, "settings": says});
+            let made = self.asks(Inquiry::post_json(format!("/{list}?tenant={tenant}"), made)).await;
+            settings[port] = json!([id_of(&made)]);
+        }
+        (tenant, settings)
+    }
+
+    /// An integration of such a tenant.
+    pub(super) async fn integration(&self, tenant: &str, name: &str, settings: &Value) -> String {
+        let made = json!({"name": name, "settings": settings});
+        id_of(&self.asks(Inquiry::post_json(format!("/integrations?tenant={tenant}"), made)).await)
     }
 
     /// Somebody who is invited: the secret of their link.
@@ -170,6 +212,11 @@ impl Browser {
         }
         None
     }
+}
+
+/// The identifier of what REST shows.
+pub(super) fn id_of(shown: &Value) -> String {
+    shown["id"].as_str().expect("an identifier").to_owned()
 }
 
 /// What a browser makes of the references in an attribute.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::form::{CSRF_TOKEN, Form, Sender};
 use super::frame::{Frame, Tab, Who, below, see_other};
 use super::sign_in::{Resume, asked_to_sign_in, problem_page, send_again};
+use super::told::Told;
 use super::{Outcome, Pages};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
@@ -115,6 +116,7 @@ impl Visit {
         let mut places = vec![];
         if self.may(Role::Operator) {
             places.push(("Tenants", "/tenants".to_owned()));
+            places.push(("Server", "/server".to_owned()));
         }
         let tenant = match self.by.signed_in.scope().tenant() {
             Some(own) => own.to_string(),
@@ -144,6 +146,11 @@ impl Visit {
         let tabs = places.into_iter().map(tab).collect();
         let is_kept = !self.query("kept").is_empty();
         Frame { root: self.root.clone(), who: Some(who), csrf_token: self.csrf_token.clone(), is_kept, tabs }
+    }
+
+    /// What a page says of what was wrong with its form.
+    pub(super) fn told(&self, problem: Option<&Problem>) -> Option<Told> {
+        problem.map(|problem| Told::of(problem, &self.form))
     }
 
     /// The path of this page as links have it.
@@ -185,53 +192,74 @@ pub(super) async fn serve(pages: Pages, at: usize, request: HttpRequest, payload
     };
     let root = sign_in.settings().root().to_owned();
     let nobody = Frame { root: root.clone(), ..Frame::default() };
-    let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    if !is_read && (request.method() != Method::POST || pages.0.pages[at].send.is_none()) {
-        let problem =
-            Problem::method_not_allowed(if pages.0.pages[at].send.is_some() { "GET, HEAD, POST" } else { "GET, HEAD" });
+    if let Some(problem) = refused_method(&pages.0.pages[at], request.method()) {
         return problem_page(nobody, &problem);
     }
     let seen = Visitor::seen(&request).await;
-    let form = match (is_read, crate::sign_in::csrf::refused_of_others(&request, sign_in.settings())) {
-        (true, _) => Ok(Form::default()),
-        (false, Some(why)) => Err(Problem::forbidden(why)),
-        (false, None) => Form::read(&request, payload, sender(&sign_in, &request, &seen)).await,
-    };
-    let form = match form {
+    let form = match sent(&sign_in, &request, payload, &seen).await {
         Ok(form) => form,
         Err(problem) => return problem_page(nobody, &problem),
     };
-    let visitor = match is_read {
+    let visitor = match is_read(request.method()) {
         true => seen.clone(),
         false => Visitor::of_form(&request, form.text(CSRF_TOKEN)).await,
     };
-    let path = request.path().to_owned();
     match visitor {
         Ok(visitor) => visited(&pages, at, Visit::of(&pages, &visitor, &request, root, form)).await,
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && is_read => {
-            let asked = request.uri().path_and_query().map_or(path.as_str(), |all| all.as_str());
-            let asked: String = form_urlencoded::byte_serialize(asked.as_bytes()).collect();
-            let sign_in = format!("/sign-in?return_to={asked}");
-            match request.headers().contains_key("HX-Request") {
-                // A part of a page that asks again by itself: the page goes there, and the part stays until then.
-                true => {
-                    HttpResponse::Unauthorized().insert_header(("HX-Redirect", format!("{root}{sign_in}"))).finish()
-                }
-                false => see_other(&root, &sign_in),
-            }
-        }
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-            asked_to_sign_in(&sign_in, nobody, Resume { path, fields: form.0 })
-        }
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => strange(&sign_in, &request, nobody, form),
         Err(problem) => match seen {
             // Who signed in again in another tab has a newer token: it is our own form all the same, and a person sends it again.
-            Ok(visitor) if !is_read && problem.status() == StatusCode::FORBIDDEN => {
+            Ok(visitor) if !is_read(request.method()) && problem.status() == StatusCode::FORBIDDEN => {
                 let visit = Visit::of(&pages, &visitor, &request, root, form);
                 let why = "You signed in again since this page was shown.";
                 send_again(visit.frame(), StatusCode::FORBIDDEN, why, &visit.path_below_root(), visit.form.0)
             }
             _ => problem_page(nobody, &problem),
         },
+    }
+}
+
+/// Whether a request sends nothing.
+fn is_read(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
+
+/// A page is read, and sent to where it has a form.
+fn refused_method(page: &Page, method: &Method) -> Option<Problem> {
+    let (has_form, is_sent) = (page.send.is_some(), *method == Method::POST);
+    let is_taken = is_read(method) || (is_sent && has_form);
+    (!is_taken).then(|| Problem::method_not_allowed(if has_form { "GET, HEAD, POST" } else { "GET, HEAD" }))
+}
+
+/// The form that a request sends; an empty one of a page that is read.
+async fn sent(
+    sign_in: &SignIn,
+    request: &HttpRequest,
+    payload: Payload,
+    seen: &Result<Visitor, Problem>,
+) -> Result<Form, Problem> {
+    if is_read(request.method()) {
+        return Ok(Form::default());
+    }
+    if let Some(why) = crate::sign_in::csrf::refused_of_others(request, sign_in.settings()) {
+        return Err(Problem::forbidden(why));
+    }
+    Form::read(request, payload, sender(sign_in, request, seen)).await
+}
+
+/// Whoever is nobody signs in, and is then where they wanted to go, with what they typed.
+fn strange(sign_in: &SignIn, request: &HttpRequest, nobody: Frame, form: Form) -> HttpResponse {
+    let path = request.path().to_owned();
+    if !is_read(request.method()) {
+        return asked_to_sign_in(sign_in, nobody, Resume { path, fields: form.0 });
+    }
+    let asked = request.uri().path_and_query().map_or(path.as_str(), |all| all.as_str());
+    let asked: String = form_urlencoded::byte_serialize(asked.as_bytes()).collect();
+    let (root, sign_in) = (nobody.root, format!("/sign-in?return_to={asked}"));
+    match request.headers().contains_key("HX-Request") {
+        // A part of a page that asks again by itself: the page goes there, and the part stays until then.
+        true => HttpResponse::Unauthorized().insert_header(("HX-Redirect", format!("{root}{sign_in}"))).finish(),
+        false => see_other(&root, &sign_in),
     }
 }
 

@@ -32,8 +32,8 @@ use super::route::{Route, Takes};
 use super::{Door, Ports, Presence, Rest};
 use crate::API;
 use crate::ports::{
-    Events, Failed, Fault, File, FileTenant, Happened, Judge, LiveCall, LiveCalls, Node, Offer, Origin, Reached, Reasons,
-    Recording, Recordings, Reply, Said, SipAddress, SoFar, Trials,
+    Events, Failed, Fault, File, FileTenant, Happened, Judge, LiveCall, LiveCalls, Node, Offer, Origin, Reached,
+    Reasons, Recording, Recordings, Reply, Said, SipAddress, SoFar, Trials,
 };
 use crate::problem::Problem;
 

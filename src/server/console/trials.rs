@@ -256,19 +256,16 @@ impl Trials for TryOut {
         let reach = self.reach;
         // What is kept was judged when it was sent: an operator may have thought otherwise since.
         if let Some(mistake) = out_of_reach(&settings, reach).next() {
-            return Box::pin(std::future::ready(Err(Failed::Tried(mistake.to_string()))));
+            return Box::pin(std::future::ready(Err(Failed::Tried(Fault::Unusable, mistake.to_string()))));
         }
         Box::pin(async move {
-            let webhook = settings.records.webhook.ok_or_else(|| Failed::Tried(nothing()))?;
+            let webhook = settings.records.webhook.ok_or_else(|| Failed::Tried(Fault::NothingNamed, nothing().1))?;
             let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-            let webhook = LogWebhook::new(
-                &settings.name,
-                reach.at(&webhook.url),
-                webhook.secret.expose(),
-                headers.collect(),
-            );
+            let webhook =
+                LogWebhook::new(&settings.name, reach.at(&webhook.url), webhook.secret.expose(), headers.collect());
             let test = format!("test:{:016x}", rand::random::<u64>());
-            webhook.map_err(Failed::Tried)?.test(test).await.map_err(Failed::Tried)
+            let webhook = webhook.map_err(|why| Failed::Tried(Fault::Unusable, why))?;
+            webhook.test(test).await.map_err(|why| Failed::Tried(Fault::Unavailable, why))
         })
     }
 }
@@ -348,9 +345,9 @@ mod tests {
         let told = trials.log_webhook(webhook()).await;
         assert_eq!(told, Ok("the test event arrived: it answered 204".to_owned()));
         let why = trials.log_webhook(webhook()).await.expect_err("it is refused");
-        assert!(matches!(&why, Failed::Tried(why) if why.contains("401")), "{why:?}");
+        assert!(matches!(&why, Failed::Tried(Fault::Unavailable, why) if why.contains("401")), "{why:?}");
         let near = TryOut::new(Aws::default(), Reach::Internet);
-        assert!(matches!(near.log_webhook(webhook()).await, Err(Failed::Tried(_))), "nobody is sent to this machine");
+        assert!(matches!(near.log_webhook(webhook()).await, Err(Failed::Tried(..))), "nobody is sent to this machine");
         for request in answering.join().expect("no panic") {
             assert!(request.starts_with("POST /log ") && request.contains(r#""name":"test""#), "{request}");
             assert!(request.contains("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.") && !request.contains("s3cret"));

@@ -8,8 +8,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+use super::asks::{Asks, Setting};
 use super::mistake::{Mistake, Part};
-use super::outline::{Asks, Setting};
 use super::value::{Table, Value};
 
 /// What a document speaks of and does not hold.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value as Json};
 
-use super::outline::Asks;
+use super::asks::Asks;
 use super::section::Section;
 use super::value::{Table, Value};
 use crate::likely::hint;

@@ -9,6 +9,7 @@
 //! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, a field of a tab of the
 //! pages (`src/console/pages/settings/tabs.rs`), and whoever makes use of it.
 
+mod asks;
 mod connect;
 mod conversation;
 mod document;
@@ -33,6 +34,7 @@ mod tenant;
 mod tests;
 mod value;
 
+pub use asks::{Asks, Setting};
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
 pub use conversation::{BargeIn, ConversationSettings};
 pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
@@ -40,7 +42,7 @@ pub use flow::{FlowSettings, VOICE_CONNECTOR_TYPES};
 pub use gathered::{Alone, Gathered, Mark, NamedUrl, Surroundings};
 pub use media::{Codec, MEDIA_TIMEOUT, MediaSettings, Srtp};
 pub use mistake::{Mistake, Part};
-pub use outline::{Asks, Setting, outline, usual};
+pub use outline::{outline, usual};
 pub use parts::{
     Beside, Composed, ComposedReading, KeptSecrets, PartKind, PartReading, Unopened, names_kept, read_part,
 };

@@ -3,55 +3,12 @@
 //! Invariant: nothing is written down here twice: it is the one reader that tells what it asks of which key, by reading a document
 //! that has every section.
 
+use super::asks::Setting;
 use super::document::Reading;
 use super::form;
 use super::gathered::{Alone, Gathered};
 use super::section::Section;
 use super::tenant::TenantSettings;
-
-/// A setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// Where it stands: `sip.transfer_failure_message`.
-    pub path: String,
-    /// What it may say.
-    pub asks: Asks,
-}
-
-/// What a setting may say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asks {
-    /// A text.
-    Text,
-    /// What is said aloud; an empty text is silence.
-    Message {
-        /// Most characters.
-        chars_max: Option<usize>,
-    },
-    /// A whole number.
-    Number {
-        /// The least.
-        least: usize,
-        /// The most.
-        most: usize,
-    },
-    /// A number from 0 to 1.
-    Share,
-    /// True or false.
-    Flag,
-    /// One of these words.
-    Choice(Vec<String>),
-    /// A list of texts.
-    Texts,
-    /// The same, where an empty list means nobody.
-    TextsOrNone,
-    /// A secret.
-    Secret,
-    /// Secrets by names of one's own.
-    Secrets,
-    /// A file or folder of the server, which the operator's file alone may name.
-    File,
-}
 
 /// Fields that have every section be there, and say enough for all of its keys to be read.
 const ALL_SECTIONS: [(&str, &str); 7] = [
@@ -86,6 +43,7 @@ pub fn usual<'a>(path: &str, words: impl IntoIterator<Item = &'a str>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::super::asks::Asks;
     use super::*;
 
     fn asked(path: &str) -> Option<Asks> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::HTTP;
-use super::outline::Asks;
+use super::asks::Asks;
 use super::section::Section;
 use crate::integration::HistoryReaders;
 use crate::secret::Secret;

@@ -2,8 +2,8 @@
 //!
 //! Invariant: what is told of a secret names its place and never what it is.
 
+use super::asks::Asks;
 use super::document::{SetApart, Written, shown_of};
-use super::outline::Asks;
 use super::section::Section;
 use super::value::Value;
 use crate::secret::Secret;

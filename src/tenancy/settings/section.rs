@@ -8,9 +8,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::asks::Asks;
 use super::gathered::{Gathered, Mark, NamedUrl};
 use super::mistake::Part;
-use super::outline::Asks;
 use super::value::{Table, Value};
 use crate::likely::{hint, likely};
 

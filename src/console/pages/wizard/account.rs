@@ -7,13 +7,13 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
+use super::super::answered::{status_of, text};
 use super::super::frame::{Frame, shown};
-use super::super::tenants::{status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Listed, Step};
 use crate::errors::CONNECTION;
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 use crate::rest::Inquiry;
 
 #[derive(Template)]
@@ -64,7 +64,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
     });
     let page = AccountPage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         steps: draft.steps(Step::Account),
         back: draft.beside(Step::Account).0,
         is_by_role: match visit.form.text("by") {
@@ -145,7 +145,8 @@ fn said(draft: &Draft, form: &super::super::form::Form) -> Result<Value, Problem
         }
         _ => {
             let why = "enter both, the Access Key ID and the Access Key secret";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+            let lacks = if id.is_empty() { "access_key_id" } else { "secret_access_key" };
+            return Err(Problem::faults(vec![Fault::at(format!("#/settings/connect/{lacks}"), why)]));
         }
     }
     Ok(connect)

@@ -5,9 +5,9 @@ use askama::Template;
 use serde_json::json;
 
 use super::super::Outcome;
+use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown};
-use super::super::integrations::Tenant;
-use super::super::tenants::{list_of, status_of, text};
+use super::super::tenant::Tenant;
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Step};
@@ -53,7 +53,7 @@ async fn names(visit: &Visit) -> Result<Vec<String>, Problem> {
 async fn page(visit: &Visit, problem: Option<&Problem>, name: String, is_trunk: bool) -> Outcome {
     let tenant = Tenant::of(visit).await?;
     let is_trunk = is_trunk || tenant.no_contact_center.is_some();
-    let page = BeginPage { frame: visit.frame(), told: problem.map(Told::from), tenant, name, is_trunk };
+    let page = BeginPage { frame: visit.frame(), told: visit.told(problem), tenant, name, is_trunk };
     Ok(shown(status_of(problem), &page))
 }
 

@@ -5,6 +5,7 @@
 
 mod account;
 mod begin;
+mod custom;
 mod phone;
 mod sip_address;
 mod speech;
@@ -12,8 +13,8 @@ mod speech;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
 
-use super::integrations::Tenant;
-use super::tenants::text;
+use super::answered::text;
+use super::tenant::Tenant;
 use super::visit::{Page, Visit};
 use crate::problem::Problem;
 use crate::rest::Inquiry;

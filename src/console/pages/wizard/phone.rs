@@ -4,9 +4,9 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
+use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown};
 use super::super::kinds::{ASSISTANTS, Choice};
-use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::{Draft, Listed, Step};
@@ -53,11 +53,11 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
     };
     let page = PhonePage {
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         steps: draft.steps(Step::Phone),
         back: draft.beside(Step::Phone).0,
         assistants: list_of(&listed).iter().map(assistant).collect(),
-        choices: Choice::all(&ASSISTANTS, &visit.form),
+        choices: Choice::all(&ASSISTANTS, &visit.form, &visit.told(problem)),
         language,
         draft,
     };

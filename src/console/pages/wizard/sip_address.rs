@@ -2,9 +2,11 @@
 
 use actix_web::http::StatusCode;
 use askama::Template;
+use serde_json::Value;
 
 use super::super::Outcome;
-use super::super::copied::{Copied, route};
+use super::super::answered::text;
+use super::super::copied::{Copied, address, route};
 use super::super::frame::{Frame, shown};
 use super::super::told::Told;
 use super::super::visit::Visit;
@@ -18,13 +20,37 @@ struct AddressPage {
     steps: Vec<Listed>,
     back: String,
     route: Vec<Copied>,
+    /// Where each server is called, if that is more than one place.
+    nodes: Vec<Node>,
     says: Vec<String>,
     draft: Draft,
 }
 
+/// Where one server is called.
+struct Node {
+    /// Of its field in the page.
+    id: String,
+    host: String,
+    port: String,
+}
+
+/// The servers of an address, if calls may go to more than one place.
+fn nodes(address: &Value) -> Vec<Node> {
+    let all = address["nodes"].as_array().map_or(&[][..], Vec::as_slice);
+    if all.len() < 2 {
+        return vec![];
+    }
+    let node = |(at, node): (usize, &Value)| Node {
+        id: format!("host-{}", at + 1),
+        host: text(node, "host"),
+        port: node["port"].to_string(),
+    };
+    all.iter().enumerate().map(node).collect()
+}
+
 pub(super) async fn show(visit: Visit) -> Outcome {
     let draft = Draft::of(&visit).await?;
-    let address = visit.get("/sip-address").await?;
+    let address = address(&visit, &draft.text("sip", "server_name")).await?;
     let says = address["told"].as_array().into_iter().flatten().filter_map(|told| told.as_str().map(str::to_owned));
     let page = AddressPage {
         frame: visit.frame(),
@@ -32,6 +58,7 @@ pub(super) async fn show(visit: Visit) -> Outcome {
         steps: draft.steps(Step::SipAddress),
         back: draft.beside(Step::SipAddress).0,
         route: route(&address),
+        nodes: nodes(&address),
         says: says.collect(),
         draft,
     };

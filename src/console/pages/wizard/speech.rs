@@ -5,11 +5,12 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
+use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown, sound};
 use super::super::kinds::{Choice, Kind, RECOGNIZERS, SYNTHESIZERS};
-use super::super::tenants::{list_of, status_of, text};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
+use super::custom::{self, Custom};
 use super::{Draft, Listed, Step};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
@@ -26,6 +27,8 @@ struct SpeechPage {
     services: Vec<Service>,
     choices: Vec<Choice>,
     offers: Option<Offers>,
+    /// A model and grammar of one's own, where the service may have them.
+    custom: Option<Custom>,
     /// Which service these offers are of.
     kept: String,
     draft: Draft,
@@ -97,15 +100,18 @@ async fn page(visit: &Visit, step: Step, problem: Option<&Problem>) -> Outcome {
         Some(service) if !visit.query("offers").is_empty() => Some(Offers::of(visit, &draft, service, &port).await?),
         _ => None,
     };
+    let chosen_one = own.clone().find(|one| one["id"] == json!(kept)).filter(|_| step == Step::SpeechToText);
+    let typed = problem.map(|_| &visit.form).filter(|form| form.has("custom_of"));
     let page = SpeechPage {
+        custom: chosen_one.and_then(|service| Custom::of(service, typed)),
         frame: visit.frame(),
-        told: problem.map(Told::from),
+        told: visit.told(problem),
         steps: draft.steps(step),
         back: draft.beside(step).0,
         title: step.name(),
         is_last: step == Step::TextToSpeech,
         services,
-        choices: Choice::all(port.kinds, &visit.form),
+        choices: Choice::all(port.kinds, &visit.form, &visit.told(problem)),
         offers,
         kept,
         draft,
@@ -232,37 +238,50 @@ fn with_offers(draft: &Draft, step: Step) -> String {
     format!("{}?offers=1", draft.path(step))
 }
 
-/// The model or voice that was chosen becomes the service's.
+/// The model or voice that was chosen becomes the service's, and so do a model and grammar of one's own.
 async fn choose(visit: &Visit, id: &str) -> Result<(), Problem> {
-    let chosen = visit.form.line("offer");
-    // What was shown was offered by another service.
-    if chosen.is_empty() || visit.form.text("offered_by") != id {
+    let form = &visit.form;
+    // What was shown may be of another service.
+    let (is_offered, is_custom) = (form.text("offered_by") == id, form.text("custom_of") == id);
+    if !is_offered && !is_custom {
         return Ok(());
     }
     let service = visit.get(format!("/services/{id}")).await?;
+    let mut settings = if is_custom { custom::said(&service, form)? } else { None }.unwrap_or(json!({}));
+    let chosen = form.line("offer");
     let (key, section) = place_of(&service);
     let kept = section.map_or(&service["settings"][key], |section| &service["settings"][section][key]);
-    if kept.as_str() == Some(&chosen) {
+    if is_offered && !chosen.is_empty() && kept.as_str() != Some(&chosen) {
+        match section {
+            Some(section) => settings[section][key] = chosen.into(),
+            None => settings[key] = chosen.into(),
+        }
+    }
+    if settings.as_object().is_some_and(|all| all.is_empty()) {
         return Ok(());
     }
-    let settings = match section {
-        Some(section) => json!({section: {key: chosen}}),
-        None => json!({key: chosen}),
-    };
+    must_be_used_by_nobody_else(visit, id).await?;
+    let revision = service["revision"].as_i64().unwrap_or_default();
+    visit.ask(Inquiry::patch(format!("/services/{id}"), revision, json!({"settings": settings}))).await.map(drop)
+}
+
+/// Whoever sets one integration up changes no other.
+async fn must_be_used_by_nobody_else(visit: &Visit, id: &str) -> Result<(), Problem> {
     let others = visit.get(format!("/integrations?tenant={}&limit=200", visit.name("tenant"))).await?;
     let lists = ["speech_to_text", "text_to_speech"];
     let uses = |one: &&Value| {
         lists.iter().any(|list| one["settings"][list].as_array().is_some_and(|all| all.contains(&json!(id))))
     };
-    if let Some(other) = list_of(&others).iter().find(uses) {
-        let why = format!(
-            "the integration `{}` uses this service too, and its callers would hear the change: create a new instance",
-            text(other, "name")
-        );
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+    match list_of(&others).iter().find(uses) {
+        None => Ok(()),
+        Some(other) => {
+            let why = format!(
+                "the integration `{}` uses this service too, and its callers would hear the change: create a new instance",
+                text(other, "name")
+            );
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why))
+        }
     }
-    let revision = service["revision"].as_i64().unwrap_or_default();
-    visit.ask(Inquiry::patch(format!("/services/{id}"), revision, json!({"settings": settings}))).await.map(drop)
 }
 
 /// Where an integration goes on: a contact center has a side of its own to be set up, a trunk has its number.
