@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bellhop_tenancy::Secret;
 use bellhop_tenancy::access::{Author, Scope};
 use bellhop_tenancy::id::{Id, TenantId};
-use bellhop_tenancy::settings::{Table, json};
+use bellhop_tenancy::settings::json;
 use bellhop_tenancy::store::{
     Answer, Documents, Kept, KeptKind, LastTest, Listed, NewDocument, OF_A_TENANT_MAX, Page, Revision, SecretHint,
     Stamp, StoreError,
@@ -16,7 +16,7 @@ use bellhop_tenancy::store::{
 
 use super::change::{Change, Noted};
 use super::checks::{self, NAME_MAX, mistake, newest_is};
-use super::rows::{after, hint, listed, optional_text, parsed, stamp, text, wanted};
+use super::rows::{after, hint, listed, optional_text, parsed, stamp, table, text, wanted};
 use super::sealed::{self, NewSecrets};
 use super::{Row, SqlTenants, Trouble, answer, args, integrations, new_id, versions, within};
 
@@ -375,11 +375,6 @@ fn kept_and_tested(row: &Row) -> Result<Kept, Trouble> {
     let column = 10;
     let last_test = row.optional_text(column)?.map(serde_json::from_str).transpose();
     Ok(Kept { last_test: last_test.map_err(|_| Trouble::Unexpected { column })?, ..kept(row)? })
-}
-
-/// A document as it is written down.
-pub(super) fn table(row: &Row, column: usize) -> Result<Table, Trouble> {
-    json::read(row.text(column)?).map_err(|_| Trouble::Unexpected { column })
 }
 
 fn kind(row: &Row, column: usize) -> Result<KeptKind, Trouble> {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bellhop_tenancy::Number;
 use bellhop_tenancy::access::{Role, Standing};
 use bellhop_tenancy::id::{Id, TenantId};
+use bellhop_tenancy::settings::{Table, json};
 use bellhop_tenancy::store::{Listed, PAGE_MAX, Page, SecretHint, Stamp, StoreError};
 
 use super::{Row, Trouble};
@@ -56,6 +57,11 @@ pub(super) fn stamp(row: &Row, column: usize) -> Result<Stamp, Trouble> {
 /// `owner, path, last_four, set_unix_ms`
 pub(super) fn hint(row: &Row) -> Result<SecretHint, Trouble> {
     Ok(SecretHint { path: text(row, 1)?, last_four: optional_text(row, 2)?, set_unix_ms: row.integer(3)? })
+}
+
+/// A document as it is written down.
+pub(super) fn table(row: &Row, column: usize) -> Result<Table, Trouble> {
+    json::read(row.text(column)?).map_err(|_| Trouble::Unexpected { column })
 }
 
 /// `tenant, role`, from a column on.

@@ -11,8 +11,7 @@ use bellhop_tenancy::store::{
 };
 
 use super::change::Change;
-use super::documents::table;
-use super::rows::text;
+use super::rows::{table, text};
 use super::{Row, SqlTenants, Trouble, answer, args, within};
 
 const LIST: &str = "SELECT v.revision, v.name, v.changed_unix_ms, v.changed_by FROM document_versions v
