@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Outcome;
+use super::answered::{list_of, text};
 use super::chart::{Chart, Figures, Stand};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
-use super::tenants::{list_of, text};
+use super::tenant::Tenant;
 use super::visit::{Page, Visit};
 use crate::errors::ENDED;
 use crate::problem::Problem;

@@ -8,9 +8,9 @@ use bellhop_tenancy::access::Role;
 use serde_json::Value as Json;
 
 use super::Outcome;
+use super::answered::{status_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
-use super::tenants::{status_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit};
 use crate::problem::{Fault, Problem};

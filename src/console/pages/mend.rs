@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::tenants::{list_of, text};
+use super::answered::{list_of, text};
 use super::visit::Visit;
 use crate::problem::Problem;
 

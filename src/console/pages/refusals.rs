@@ -8,10 +8,10 @@ use bellhop_tenancy::access::Role;
 use serde_json::Value;
 
 use super::Outcome;
+use super::answered::{list_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
 use super::mend::{Link, Mending};
-use super::tenants::{list_of, text};
+use super::tenant::Tenant;
 use super::visit::{Page, Visit};
 use crate::errors::{ENDED, REFUSED};
 use crate::problem::Problem;

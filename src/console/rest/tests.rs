@@ -393,7 +393,7 @@ impl Trials for StandIn {
         let webhook = settings.records.webhook.expect("it was asked for");
         let knows_it = webhook.secret.expose() == "s3cret-log";
         let came = if knows_it { Ok("it answered 200".to_owned()) } else { Err("it answered 401".to_owned()) };
-        Box::pin(std::future::ready(came.map_err(Failed::Tried)))
+        Box::pin(std::future::ready(came.map_err(|told| Failed::Tried(Fault::Unavailable, told))))
     }
 }
 

@@ -51,8 +51,8 @@ impl Credentials {
     pub(crate) async fn still_make(&self, who: &SignedIn) -> bool {
         let known = match &self.shown {
             Shown::Nothing => return false,
-            Shown::Token(secret) => self.sign_in.known(CredentialKind::Token, secret).await,
-            Shown::Session(secret) => self.sign_in.known(CredentialKind::Session, secret).await,
+            Shown::Token(secret) => self.sign_in.known(CredentialKind::Token, secret, ShownBy::Itself).await,
+            Shown::Session(secret) => self.sign_in.known(CredentialKind::Session, secret, ShownBy::Itself).await,
         };
         known.map_or(true, |now| now.as_ref() == Some(who))
     }

@@ -14,9 +14,9 @@ use form_urlencoded::Serializer;
 use serde_json::Value;
 
 use super::Outcome;
+use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::integrations::Tenant;
-use super::tenants::{list_of, status_of, text};
+use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit};
 use crate::problem::Problem;

@@ -9,9 +9,9 @@ use bellhop_tenancy::access::Role;
 use serde_json::Value;
 
 use super::super::Outcome;
+use super::super::answered::{status_of, text};
 use super::super::frame::{Frame, file, shown};
-use super::super::integrations::Tenant;
-use super::super::tenants::{status_of, text};
+use super::super::tenant::Tenant;
 use super::super::told::Told;
 use super::super::visit::{Page, Visit};
 use super::failure;

@@ -15,12 +15,13 @@ use super::visit::{Page, Visit};
 const PATH: &str = "/server";
 
 /// The pages of it, with what each is called.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 6] = [
     (PATH, "Servers"),
     ("/server/plans", "Plans"),
     ("/server/users", "Users"),
     ("/server/numbers", "Numbers in dispute"),
     ("/server/audit", "Audit"),
+    ("/refusals", "Refused calls"),
 ];
 
 /// A page to go to.

@@ -5,7 +5,7 @@
 use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::Outcome;
 use super::super::answered::{list_of, status_of, text};
@@ -79,7 +79,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
         visit.ask(Inquiry::patch(path, seen, patch)).await?;
         return Ok(visit.kept());
     }
-    if tenant["name"] != Value::from(form.line("named")) {
+    if tenant["name"] != form.line("named") {
         let why = "is not its name: type that, for nothing brings back what is deleted";
         return Err(Problem::faults(vec![Fault::at("#/named", why)]));
     }

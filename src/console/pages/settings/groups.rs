@@ -140,7 +140,8 @@ pub(super) async fn entered(visit: &Visit, group: Group, integration: &Value) ->
     };
     let is_typed = |path: &&str| !form.line(path).is_empty();
     let has_headers = form.all(HEADER[0]).iter().chain(&form.all(HEADER[1])).any(|text| !text.trim().is_empty());
-    if !group.paths().iter().any(|path| is_typed(path)) && !(group == Group::LogWebhook && has_headers) {
+    let is_given = group.paths().iter().any(&is_typed) || group == Group::LogWebhook && has_headers;
+    if !is_given {
         return Ok(None);
     }
     let lacks: Vec<Fault> = needed
