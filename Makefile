@@ -3,6 +3,7 @@
 #                                 a real call on embedded defaults; keeps serving, or exits after the call
 #   make test                     everything CI runs
 #   make browser                  a tenant sets a line up in a real browser; pictures of every page in the folder that cargo builds into
+#   make pictures                 the same, and the guide of docs/ shows what it saw
 #   make bench [CALLS=n SECONDS=n VIEWERS=n]  what it costs: calls with RTP both ways beside the reference floor, while so many watch
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
@@ -74,7 +75,7 @@ define npm
 	cp tests/$(1)/package-lock.json "$(TARGET)"/$(1)/installed; }
 endef
 
-.PHONY: demo test lint audit units browser docs bench frames signalling speech fuzz sipp
+.PHONY: demo test lint audit units browser pictures docs bench frames signalling speech fuzz sipp
 demo:
 	$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
 	@echo "building (the first time takes some minutes: the AWS SDK is large)"
@@ -116,6 +117,13 @@ browser:
 	$(call npm,browser,playwright-core and axe-core)
 	cargo nextest run --workspace --locked -E 'binary(browser)'
 	@echo "pictures: $(TARGET)/browser/pictures"
+
+# Those that the guide shows, as that run made them.
+pictures: browser
+	@mkdir -p docs/pictures
+	@for name in `sed -n 's#.*(pictures/\(.*\)\.png)#\1#p' docs/setup-amazon-connect.md`; do \
+		cp "$(TARGET)/browser/pictures/$${name}_light_1280.png" "docs/pictures/$$name.png" || exit 1; \
+	done
 
 bench:
 	$(call install,$(BENCH_PACKAGES))

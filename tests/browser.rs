@@ -125,7 +125,12 @@ fn a_line_is_set_up_in_a_browser_by_the_keyboard_alone() {
         browser.answers(&answer);
     };
     assert_eq!(wrong, json!([]), "{pages}");
-    assert!(pages.as_array().is_some_and(|pages| pages.len() >= 12), "{pages}");
+    let pages: Vec<&str> = pages.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let guide = include_str!("../docs/setup-amazon-connect.md");
+    let shown = guide.split("(pictures/").skip(1).filter_map(|rest| rest.split(".png)").next());
+    for picture in shown {
+        assert!(pages.contains(&picture), "the guide shows {picture}, which is none of {pages:?}");
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn every_role_gets_what_the_document_tells_and_nothing_breaks() {
             "--seed",
             "12",
             "--max-examples",
-            "20",
+            "10",
             "--rate-limit",
             "45/s",
             "--no-color",

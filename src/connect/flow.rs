@@ -10,6 +10,7 @@ mod branches;
 pub mod check;
 mod does;
 mod format;
+mod found;
 mod handing_over;
 pub mod language;
 pub mod legacy;
@@ -21,9 +22,10 @@ pub use branches::{Condition, ErrorBranch, ErrorType, Operator};
 pub use check::{Finding, Known, validate};
 pub use does::{AfterTransfer, BadParameter, Does, Prompt, Transfer};
 pub use format::{Foreign, Format};
+pub use found::{BYTES_MAX, DEPTH_MAX, of_value, read};
 pub use handing_over::{ANSWERED_WITHIN_SECONDS, KEY_PATH, Parts, VoiceConnectorType, screen_pop_url};
 pub use meaning::{Difference, difference};
-pub use reading::{ACTIONS_READ_MAX, BYTES_MAX, DEPTH_MAX, Unreadable, of_value, read};
+pub use reading::{ACTIONS_READ_MAX, Unreadable};
 
 use serde_json::{Map, Value};
 

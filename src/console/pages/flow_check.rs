@@ -3,7 +3,6 @@
 //! Invariant: nothing is kept: a flow is looked at, and goes back to who pasted it.
 
 use askama::Template;
-use bellhop_connect::flow::BYTES_MAX;
 use bellhop_tenancy::access::Role;
 use serde_json::Value as Json;
 
@@ -78,9 +77,6 @@ fn pasted(text: &str) -> Result<Json, Problem> {
     let bad = |why: String| Problem::faults(vec![Fault::at("#", why)]);
     if text.trim().is_empty() {
         return Err(bad("Paste a flow, or choose its file".to_owned()));
-    }
-    if text.len() > BYTES_MAX {
-        return Err(bad(format!("The flow has more than {BYTES_MAX} bytes")));
     }
     serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
         let (line, column) = (error.line(), error.column());

@@ -27,7 +27,7 @@ const FIND: &str = "SELECT session, call, tenant, caller, began_unix_ms, details
 macro_rules! latest {
     ($whose:literal) => {
         concat!(
-            "SELECT session, call, tenant, caller, dialled, began_unix_ms, lasted_ms, ended, ending, failure, turns
+            "SELECT session, call, tenant, caller, dialled, began_unix_ms, lasted_ms, ended, ending, failure_details, turns
     FROM call_records WHERE ",
             $whose,
             " AND began_unix_ms >= $2 AND began_unix_ms < $3
@@ -36,7 +36,7 @@ macro_rules! latest {
         AND (CAST($7 AS TEXT) IS NULL OR ltrim(caller, '+') = $7 OR ltrim(dialled, '+') = $7)
         AND (CAST($8 AS TEXT) IS NULL OR ended = $8 OR ending = $8)
         AND lasted_ms > $9
-        AND (CAST($10 AS TEXT) IS NULL OR lower(failure) LIKE $10 ESCAPE '!'
+        AND (CAST($10 AS TEXT) IS NULL OR lower(failure_details) LIKE $10 ESCAPE '!'
             OR CAST($11 AS TEXT) LIKE '%,' || replace(ending, '_', '!_') || ',%' ESCAPE '!')
         AND expires_unix > $12
     ORDER BY began_unix_ms DESC, session LIMIT $13"

@@ -15,6 +15,8 @@ use super::{DAY, Place};
 /// The first hour of 2100, which no sweep of ours comes to.
 pub(in crate::storage) const NEW_YEAR: i64 = 4_102_444_800_000;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// A call: when it began after [`NEW_YEAR`], and how long it lasted, in minutes; what its caller waited, in milliseconds.
 pub(in crate::storage) struct Had {
     pub(in crate::storage) session: &'static str,
@@ -40,7 +42,7 @@ impl Had {
             record.audio_began(began + Duration::from_millis(*waited), SayId(n.into()));
         }
         let (reason, details) = self.ended;
-        record.close(began + Duration::from_secs(60 * self.minutes.1), &ending(reason), details.map(str::to_owned));
+        record.close(began + MINUTE * self.minutes.1 as u32, &ending(reason), details.map(str::to_owned));
         Entry::Call { record: Box::new(record), keep: DAY, told: false }
     }
 }

@@ -11,7 +11,7 @@ ALTER TABLE call_records
         (COALESCE(json_extract(details, '$.call.ending'), json_extract(details, '$.call.end_reason'), '')) STORED,
     ADD COLUMN lasted_ms BIGINT
         GENERATED ALWAYS AS (COALESCE(CAST(json_extract(details, '$.call.milliseconds_elapsed') AS BIGINT), 0)) STORED,
-    ADD COLUMN failure TEXT COLLATE "C"
+    ADD COLUMN failure_details TEXT COLLATE "C"
         GENERATED ALWAYS AS (COALESCE(json_extract(details, '$.failure_details'), '')) STORED,
     ADD COLUMN turns BIGINT GENERATED ALWAYS AS
         (COALESCE(json_array_length(details, '$.assistant_interaction_summaries[0].turns'), 0)) STORED;
