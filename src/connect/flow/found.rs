@@ -52,6 +52,7 @@ fn is_deeper(value: &Value, than: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ACTIONS_READ_MAX;
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bellhop_call::ending::explained::{explain, that_say};
 use bellhop_call::ports::{KeptCall, ListedCall, Wanted, WantedWords};
+use bellhop_call::why::word_of;
 use bellhop_connect::ports::{self, Counted};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
 use bellhop_tenancy::access::{Role, Scope};
@@ -73,6 +74,9 @@ struct Call {
     what_to_do: String,
     /// `failure_details` of its record; null unless it failed.
     failure: Option<String>,
+    /// What came of it, by its word in `docs/errors.md`; null for what another version of this server wrote.
+    #[schema(example = "media_timeout")]
+    cause: Option<&'static str>,
 }
 
 /// A call with all that is known of it: as its record is kept, or, while it is up on this server and for half a minute after, as it has been
@@ -207,6 +211,7 @@ impl From<&ListedCall> for Call {
             why: why.to_owned(),
             what_to_do: explained.map_or("", |it| it.remedy).to_owned(),
             failure: call.failure.clone(),
+            cause: word_of(&call.reason, call.failure.as_deref()),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::super::visit::{Page, Visit};
 use super::failure;
 use super::moments::{at, length, moment};
 use super::pictures::{Axis, CALLER_X, Ladder, SERVER_X};
+use crate::errors::ENDED;
 use crate::problem::Problem;
 use crate::rest::{Event, Inquiry, Speaker, What};
 
@@ -64,6 +65,8 @@ struct End {
     why: String,
     what_to_do: String,
     failure: String,
+    /// Its entry of what can go wrong.
+    entry: Option<String>,
 }
 
 /// What somebody said.
@@ -176,7 +179,8 @@ impl CallPage {
 
 impl End {
     fn of(ended: &Value) -> Self {
-        Self { why: text(ended, "why"), what_to_do: text(ended, "what_to_do"), failure: failure(ended) }
+        let (why, what_to_do) = (text(ended, "why"), text(ended, "what_to_do"));
+        Self { why, what_to_do, failure: failure(ended), entry: ENDED.path(&text(ended, "cause")) }
     }
 }
 

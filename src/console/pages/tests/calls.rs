@@ -192,3 +192,17 @@ async fn a_call_that_is_up_is_watched_and_ended_by_who_may_without_a_script_too(
     admin.sends(&house, &call, &token).await;
     assert!(admin.status == 200 && admin.text.contains("Ended:"), "it is over already: {}", admin.text);
 }
+
+#[actix_web::test]
+async fn a_call_that_failed_leads_to_its_entry_of_what_can_go_wrong() {
+    let (house, tenant) = with_calls().await;
+    let mut browser = house.browser_of("viewer", of(tenant, TenantRole::Viewer)).await;
+    let (call, entry) = (format!("/tenants/{tenant}/calls/{OVER}"), "/docs/errors#ended-assistant_lost".to_owned());
+    browser.opens(&house, &call).await;
+    assert!(!browser.links().iter().any(|link| link.contains("#ended-")), "nobody knows what was bad in this one");
+    let mut details: serde_json::Value = serde_json::from_str(&over(OVER, "acme").details).expect("JSON");
+    details["failure_details"] = json!("turn_loop: the assistant was lost");
+    house.calls.over.lock().expect("no panic")[0].details = details.to_string();
+    browser.opens(&house, &call).await;
+    assert!(browser.links().contains(&entry), "{:?}", browser.links());
+}
