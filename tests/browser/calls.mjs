@@ -61,7 +61,7 @@ async function run() {
   await page.getByLabel("Login").fill(login);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await page.getByRole("link", { name: "acme" }).click();
+  await page.getByRole("link", { name: "acme", exact: true }).click();
   await page.getByRole("link", { name: "Calls", exact: true }).click();
   await page.getByText("No call is found.").waitFor();
   await looks(page, "calls_none");
