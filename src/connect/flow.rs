@@ -22,7 +22,7 @@ pub use branches::{Condition, ErrorBranch, ErrorType, Operator};
 pub use check::{Finding, Known, validate};
 pub use does::{AfterTransfer, BadParameter, Does, Prompt, Transfer};
 pub use format::{Foreign, Format};
-pub use found::{BYTES_MAX, DEPTH_MAX, of_value, read};
+pub use found::{DEPTH_MAX, FLOW_BYTES_MAX, of_value, read};
 pub use handing_over::{ANSWERED_WITHIN_SECONDS, KEY_PATH, Parts, VoiceConnectorType, screen_pop_url};
 pub use meaning::{Difference, difference};
 pub use reading::{ACTIONS_READ_MAX, Unreadable};

@@ -4,6 +4,7 @@
 
 pub mod errors;
 pub mod pages;
+mod per_address;
 mod pointer;
 pub mod ports;
 pub mod problem;

@@ -14,9 +14,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use regex::Regex;
+use regex::RegexBuilder;
 
 /// What stands where something was.
 const MASK: char = '•';
+/// The most that a tenant's pattern may take once it is compiled: whoever runs calls compiles it too.
+const PATTERN_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// What is masked.
 #[derive(Clone)]
@@ -33,7 +36,8 @@ impl Redaction {
 
     /// A tenant's pattern, or why it is none.
     pub fn pattern(text: &str) -> Result<Regex, String> {
-        Regex::new(text).map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
+        let built = RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
+        built.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
     }
 
     /// The text without what must not be read.
@@ -124,6 +128,15 @@ impl fmt::Debug for Redaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_that_takes_much_is_none() {
+        assert!(
+            Redaction::pattern(r"\b\d{3}-\d{2}-\d{4}\b").is_ok()
+                && Redaction::pattern(r"(?i)passport \w{6,12}").is_ok()
+        );
+        assert!(Redaction::pattern(r"(?:[a-z]{50}x1){20}\w{100}").is_err());
+    }
 
     #[test]
     fn card_numbers_keep_their_last_four_digits() {

@@ -8,15 +8,15 @@ use super::reading::{Place, Unreadable};
 use super::{Flow, language, legacy};
 
 /// Most bytes of a file: the API takes 256,000 characters, and editors indent them.
-pub const BYTES_MAX: usize = 1024 * 1024;
+pub const FLOW_BYTES_MAX: usize = 1024 * 1024;
 /// How deep a file may be nested: flows have about eight levels.
 pub const DEPTH_MAX: usize = 24;
 
 /// Reads the text of a file, in whichever of both formats it is.
 pub fn read(text: &str) -> Result<Flow, Unreadable> {
     let all = |what: String| Unreadable { block: None, pointer: String::new(), what };
-    if text.len() > BYTES_MAX {
-        return Err(all(format!("has more than {BYTES_MAX} bytes")));
+    if text.len() > FLOW_BYTES_MAX {
+        return Err(all(format!("has more than {FLOW_BYTES_MAX} bytes")));
     }
     // Editors put a mark of their own before the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -68,7 +68,7 @@ mod tests {
             ("[]", "the flow is not an object"),
             ("{}", "the flow is none: it has neither Actions nor modules"),
             (&deep, "the flow is nested more than 24 deep"),
-            (&"x".repeat(BYTES_MAX + 1), "the flow has more than 1048576 bytes"),
+            (&"x".repeat(FLOW_BYTES_MAX + 1), "the flow has more than 1048576 bytes"),
             (&many, "Actions has more than 1000 blocks"),
             (r#"{"Actions":[]}"#, "Version is missing"),
             (r#"{"Version":"2020-01-01","Actions":[]}"#, "Version is not 2019-10-30"),

@@ -3,7 +3,6 @@
 //! Invariant: what is entered here is settings of the integration like any other, judged as they are; a tick stays.
 
 use askama::Template;
-use bellhop_connect::flow::screen_pop_url;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value as Json, json};
 
@@ -15,7 +14,7 @@ use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
-use crate::rest::Inquiry;
+use crate::rest::{Inquiry, screen_pop_url};
 
 #[derive(Template)]
 #[template(path = "amazon_side.html")]

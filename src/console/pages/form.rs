@@ -2,9 +2,7 @@
 //!
 //! Invariant: what was typed is in no problem and in no log; it goes back to who typed it, and to nobody else.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -13,6 +11,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::per_address::{PerAddress, Place};
 use crate::problem::Problem;
 
 /// Most fields of one.
@@ -21,8 +20,8 @@ const FIELDS_MAX: usize = 500;
 /// Who sends a form: each has room of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// Somebody who is signed in.
-    Known,
+    /// Somebody who is signed in, from an address.
+    Known(IpAddr),
     /// Anybody, to become somebody, or whose session has ended, from an address.
     Stranger(IpAddr),
 }
@@ -32,59 +31,31 @@ static OF_KNOWN: Semaphore = Semaphore::const_new(64);
 /// Those of all strangers.
 static OF_STRANGERS: Semaphore = Semaphore::const_new(32);
 /// Of these, from one address.
-const OF_AN_ADDRESS_MAX: usize = 4;
-/// How many each address sends.
-static OF_ADDRESSES: Mutex<BTreeMap<IpAddr, usize>> = Mutex::new(BTreeMap::new());
-
-/// Room for the form of one address, until this is dropped.
-struct OfAddress(IpAddr);
-
-impl OfAddress {
-    fn place(address: IpAddr) -> Option<Self> {
-        let mut all = OF_ADDRESSES.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = all.entry(address).or_default();
-        (*of < OF_AN_ADDRESS_MAX).then(|| {
-            *of += 1;
-            Self(address)
-        })
-    }
-}
-
-impl Drop for OfAddress {
-    fn drop(&mut self) {
-        let mut all = OF_ADDRESSES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of) = all.get_mut(&self.0) {
-            *of -= 1;
-            if *of == 0 {
-                all.remove(&self.0);
-            }
-        }
-    }
-}
+static OF_STRANGERS_AT: PerAddress = PerAddress::new(4);
+/// Forms of those who are signed in at one address: whoever holds them all holds up nobody elsewhere.
+static OF_KNOWN_AT: PerAddress = PerAddress::new(8);
 
 impl Sender {
     /// Most bytes of a form: a script of an assistant fits, and a list of some thousand numbers; of who signs in again all that they
     /// typed before, as it is written in a page.
     fn bytes_max(self) -> usize {
         match self {
-            Self::Known => 512 * 1024,
+            Self::Known(_) => 512 * 1024,
             Self::Stranger(_) => 2 * 1024 * 1024,
         }
     }
 
     /// How long one may take to come.
     fn comes_within(self) -> Duration {
-        Duration::from_secs(if self == Self::Known { 20 } else { 5 })
+        Duration::from_secs(if matches!(self, Self::Known(_)) { 20 } else { 5 })
     }
 
-    fn place(self) -> Option<(SemaphorePermit<'static>, Option<OfAddress>)> {
-        match self {
-            Self::Known => Some((OF_KNOWN.try_acquire().ok()?, None)),
-            Self::Stranger(address) => {
-                let own = OfAddress::place(address)?;
-                Some((OF_STRANGERS.try_acquire().ok()?, Some(own)))
-            }
-        }
+    fn place(self) -> Option<(SemaphorePermit<'static>, Place)> {
+        let (all, own) = match self {
+            Self::Known(address) => (&OF_KNOWN, OF_KNOWN_AT.place(address)?),
+            Self::Stranger(address) => (&OF_STRANGERS, OF_STRANGERS_AT.place(address)?),
+        };
+        Some((all.try_acquire().ok()?, own))
     }
 }
 
@@ -165,11 +136,12 @@ mod tests {
     #[test]
     fn an_address_sends_a_few_forms_at_once_and_holds_up_no_other() {
         let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let held: Vec<_> = (0..OF_AN_ADDRESS_MAX).map(|_| Sender::Stranger(one).place().expect("room")).collect();
-        assert!(Sender::Stranger(one).place().is_none() && Sender::Stranger(other).place().is_some());
-        assert!(Sender::Known.place().is_some());
-        drop(held);
-        assert!(Sender::Stranger(one).place().is_some() && OF_ADDRESSES.lock().expect("no panic").is_empty());
+        for (of, most) in [(Sender::Stranger as fn(IpAddr) -> Sender, 4), (Sender::Known, 8)] {
+            let held: Vec<_> = (0..most).map(|_| of(one).place().expect("room")).collect();
+            assert!(of(one).place().is_none() && of(other).place().is_some());
+            drop(held);
+            assert!(of(one).place().is_some());
+        }
     }
 
     #[test]

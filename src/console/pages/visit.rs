@@ -264,7 +264,8 @@ fn strange(sign_in: &SignIn, request: &HttpRequest, nobody: Frame, form: Form) -
 }
 
 fn sender(sign_in: &SignIn, request: &HttpRequest, seen: &Result<Visitor, Problem>) -> Sender {
-    if seen.is_ok() { Sender::Known } else { Sender::Stranger(sign_in.address(request)) }
+    let address = sign_in.address(request);
+    if seen.is_ok() { Sender::Known(address) } else { Sender::Stranger(address) }
 }
 
 async fn visited(pages: &Pages, at: usize, visit: Visit) -> HttpResponse {

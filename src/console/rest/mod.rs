@@ -62,6 +62,7 @@ use crate::API;
 use crate::ports::{File, Judge, LiveCalls, Node, Reached, Reasons, Recordings, Trials};
 use crate::problem::Problem;
 use crate::sign_in::Random;
+pub(crate) use bellhop_connect::flow::screen_pop_url;
 pub use by_sign_in::BySignIn;
 pub use calls::HISTORY_READ;
 use door::House;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::cookie::Cookie;
 use super::visitor::Visitor;
 use super::{SignIn, csrf, secrets};
+use crate::per_address::PerAddress;
 use crate::problem::Problem;
 
 /// Most bytes of a form: a login, a password and a key in any script.
@@ -25,6 +26,8 @@ const BYTES_MAX: usize = 8 * 1024;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 /// Forms that are read at once, whoever sends them.
 static FORMS: Semaphore = Semaphore::const_new(32);
+/// Of these, from one address.
+static FORMS_AT: PerAddress = PerAddress::new(4);
 /// When to come again who found too many.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,8 @@ impl AgentForm {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this page takes what its own form sends"));
         }
         let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many forms are being read: send it again");
+        let own = FORMS_AT.place(sign_in.address(request));
+        let _own = own.ok_or_else(|| busy().retry_after(COME_AGAIN))?;
         let _place = FORMS.try_acquire().map_err(|_| busy().retry_after(COME_AGAIN))?;
         let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the form did not arrive in time: send it again");
         let long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the form has more than {BYTES_MAX} bytes"));

@@ -11,6 +11,7 @@ mod by_password;
 mod by_provider;
 pub mod claim;
 mod cookie;
+mod credentials;
 pub mod csrf;
 mod hashing;
 mod invitations;
@@ -37,12 +38,12 @@ use bellhop_tenancy::store::{Audit, People, SignIns};
 
 pub(crate) use authorization::refused_path;
 pub(crate) use by_provider::BeginBody;
+pub(crate) use credentials::Credentials;
 pub(crate) use invitations::Acceptance;
 pub use routes::{Gives, ROUTES, SignInRoute};
 pub use secrets::Random;
 pub(crate) use sessions::Began;
 pub use settings::Settings;
-pub(crate) use visitor::Credentials;
 pub use visitor::Visitor;
 
 use hashing::Hashing;

@@ -33,33 +33,8 @@ pub struct Visitor {
     csrf_token: Option<String>,
 }
 
-/// What somebody showed who reads on and on, to be asked again whether it still makes them who they are.
-pub(crate) struct Credentials {
-    sign_in: Data<SignIn>,
-    shown: Shown,
-}
-
-impl Credentials {
-    /// Those of a request.
-    pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let sign_in = SignIn::of(request)?;
-        let shown = Shown::of(request, &sign_in)?;
-        Ok(Self { sign_in, shown })
-    }
-
-    /// Whether they do. While the store does not answer they do: nobody is signed out by a database that is away.
-    pub(crate) async fn still_make(&self, who: &SignedIn) -> bool {
-        let known = match &self.shown {
-            Shown::Nothing => return false,
-            Shown::Token(secret) => self.sign_in.known(CredentialKind::Token, secret, ShownBy::Itself).await,
-            Shown::Session(secret) => self.sign_in.known(CredentialKind::Session, secret, ShownBy::Itself).await,
-        };
-        known.map_or(true, |now| now.as_ref() == Some(who))
-    }
-}
-
 /// What a request shows.
-enum Shown {
+pub(super) enum Shown {
     Nothing,
     Token(Secret),
     Session(Secret),
@@ -206,7 +181,7 @@ impl FromRequest for Visitor {
 }
 
 impl Shown {
-    fn of(request: &HttpRequest, sign_in: &SignIn) -> Result<Self, Problem> {
+    pub(super) fn of(request: &HttpRequest, sign_in: &SignIn) -> Result<Self, Problem> {
         let mut authorizations = request.headers().get_all(AUTHORIZATION);
         if let Some(value) = authorizations.next() {
             let text = value.to_str().ok().filter(|_| authorizations.next().is_none());
@@ -314,6 +289,7 @@ mod tests {
     use bellhop_tenancy::access::{SESSION_IDLE_MAX, SESSION_MAX, Standing, TenantRole};
 
     use super::*;
+    use crate::sign_in::Credentials;
     use crate::sign_in::stand_in::{Kept, PUBLIC_URL, of_tenant};
 
     async fn who(visitor: Visitor, again: Visitor) -> HttpResponse {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bellhop_connect::flow::check::Level;
-use bellhop_connect::flow::{self, BYTES_MAX, Known};
+use bellhop_connect::flow::{self, FLOW_BYTES_MAX, Known};
 use clap::Subcommand;
 
 use crate::terminal::print;
@@ -60,7 +60,7 @@ fn known(config: &Path, tenant: &str) -> anyhow::Result<Known> {
 /// The text of a file, up to one byte more than a flow may have: reading tells the rest.
 fn read(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let most = BYTES_MAX as u64 + 1;
+    let most = FLOW_BYTES_MAX as u64 + 1;
     let read = match file.as_os_str() == "-" {
         true => std::io::stdin().lock().take(most).read_to_string(&mut text),
         false => File::open(file).and_then(|opened| opened.take(most).read_to_string(&mut text)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
 use bellhop_tenancy::networks;
+use bellhop_tenancy::settings::is_host_name;
 use ipnet::IpNet;
 
 use super::node;
@@ -54,11 +55,7 @@ pub(super) fn read_sip(section: &Section<'_>) -> Sip {
 /// A host name (RFC 1123 section 2.1), as a Voice Connector's route takes it.
 fn read_public_name(section: &Section<'_>) -> Option<String> {
     let name = section.text("public_name")?;
-    let label = |label: &str| {
-        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    if name.len() > 253 || !name.split('.').all(label) || !name.contains('.') {
+    if !is_host_name(&name) || !name.contains('.') {
         section.mistake("public_name", &format!("`{name}` is not a host name like \"sip.example.com\""));
         return None;
     }

@@ -23,6 +23,7 @@ use bellhop_rehearsal::flow::{Stop, TransferOutcome, screen_pop};
 use bellhop_sip::hop::Transport;
 
 use crate::config::Reading;
+use crate::console::{self, Console};
 use crate::http::{self, Shared};
 use crate::signals::{self, Patience, Signals};
 use crate::wiring::{self, Server};
@@ -96,6 +97,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         "One SIPp scenario beside it, with its ladder: make sipp SCENARIO=hold_and_resume SIP={}",
         set.sip
     ));
+    if let Some(link) = console::claim_link(&set.server, &public_url(set.http)).await? {
+        story.note(&format!("To set a line of your own up in a browser, become the operator: {}", link.expose()));
+    }
     story.note("You may ask for opening hours, your balance, or an agent; keys 1, 2, 0 and 9 work too. Ctrl-C ends.");
     Ok(signals::serve(&set.server, &mut signals, Patience::None).await?)
 }
@@ -123,11 +127,17 @@ async fn set_up(folder: &Path, story: &Story, options: &Options) -> anyhow::Resu
     std::fs::write(&path, &toml)?;
     let reading = Reading::of(&toml, &path)?;
     let prepared = tokio::task::spawn_blocking(move || wiring::prepare(reading)).await??;
-    let page = http::bind("--http", prepared.config.http.listen)?;
+    let pages = prepared.config.http.clone();
+    let page = http::bind("--http", pages.listen)?;
     let metrics = http::install_metrics()?;
     let server = Arc::new(Server::start(prepared, Some(Arc::new(story.clone())), metrics.clone()).await?);
     let page = http::Pages { listener: page, tls: None, with_metrics: true };
-    let (http, _) = http::serve(page, None, Shared { server: Arc::clone(&server), metrics, console: None })?;
+    // Pages have to know where browsers reach them, which any free port does not tell.
+    let console = (pages.listen.port() != 0).then(|| Console::of(&server, &pages)).transpose()?;
+    if console.is_some() {
+        actix_rt::spawn(wiring::follow_store(Arc::clone(&server)));
+    }
+    let (http, _) = http::serve(page, None, Shared { server: Arc::clone(&server), metrics, console })?;
     let sip = server.sip.iter().find(|listen| listen.protocol == Protocol::Tcp).context("TCP is configured")?.address;
     story.note(&format!("server up: SIP {sip}, HTTP {http}, stand-in for Amazon Connect {connect_at}"));
     connect.agents_page_at(&public_url(http));

@@ -69,8 +69,20 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> ConversationSetting
         notify_network: section.flag("notify_on_network_warnings").unwrap_or(false),
         suppress_echo: section.flag("suppress_echo").unwrap_or(true),
         redact_card_numbers: section.flag("redact_card_numbers").unwrap_or(true),
-        redact: section.texts("redact").unwrap_or_default(),
+        redact: read_patterns(section),
     };
     section.finish();
     settings
+}
+
+/// Most patterns: each call looks for all of them in every line.
+const PATTERNS_MAX: usize = 16;
+
+fn read_patterns(section: &Section<'_>) -> Vec<String> {
+    let mut patterns = section.texts("redact").unwrap_or_default();
+    if patterns.len() > PATTERNS_MAX {
+        section.mistake("redact", &format!("has {} patterns, and {PATTERNS_MAX} are the most", patterns.len()));
+        patterns.truncate(PATTERNS_MAX);
+    }
+    patterns
 }

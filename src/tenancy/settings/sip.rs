@@ -55,7 +55,7 @@ pub(super) fn read(section: &Section<'_>) -> SipSettings {
         login: read_login(section),
         sources: section.list("sources", nets).unwrap_or_default().concat(),
         transfer_targets: read_targets(section),
-        server_name: section.text("server_name"),
+        server_name: section.text("server_name").filter(|name| is_host(section, name)),
         invite_headers: section.list("invite_headers", header_name).unwrap_or_default(),
         hold: match section.flag("hold_on_transfer") {
             Some(false) => HoldOnTransfer::Leave,
@@ -109,4 +109,22 @@ fn read_targets(section: &Section<'_>) -> TransferTargets {
         section.mistake("transfer_targets", &why.to_string());
         TransferTargets::default()
     })
+}
+
+/// A name that nobody can ask for would turn every call away.
+fn is_host(section: &Section<'_>, name: &str) -> bool {
+    let is_one = is_host_name(name);
+    if !is_one {
+        section.mistake("server_name", &format!("`{name}` is not a host name like \"acme.sip.example.com\""));
+    }
+    is_one
+}
+
+/// Whether a text is a host name (RFC 1123 section 2.1).
+pub fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
 }

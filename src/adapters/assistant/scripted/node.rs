@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is judged here but what is no YAML; the reader of scripts finds everything else, all at once.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -28,6 +29,9 @@ pub(super) enum Is {
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
 }
+
+/// How deep a script may be nested: the stack of the thread that reads it holds some forty levels.
+const SCRIPT_DEPTH_MAX: usize = 24;
 
 /// A key and where it stands.
 #[derive(Debug, Clone)]
@@ -94,8 +98,34 @@ fn in_our_words(sentence: &str) -> String {
     format!("not YAML: {sentence}")
 }
 
+thread_local! {
+    /// How deep the node stands that is being read: what aliases bring in counts, which the parser's own limit does not see.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One level more, until it is left.
+struct Level;
+
+impl Level {
+    fn enter<E: serde::de::Error>() -> Result<Self, E> {
+        let depth = DEPTH.get();
+        if depth == SCRIPT_DEPTH_MAX {
+            return Err(E::custom(format!("it is nested more than {SCRIPT_DEPTH_MAX} deep")));
+        }
+        DEPTH.set(depth + 1);
+        Ok(Self)
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().saturating_sub(1));
+    }
+}
+
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let _level = Level::enter()?;
         let Spanned { value, referenced, .. } = Spanned::<Is>::deserialize(deserializer)?;
         Ok(Self { at: (referenced.line() as usize, referenced.column() as usize), is: value })
     }

@@ -308,3 +308,17 @@ fn words_that_other_readers_take_for_flags_are_words() {
     let script = Script::parse(yaml).expect("good");
     assert_eq!(script.phrases(), ["yes", "no", "off"]);
 }
+
+/// Whoever reads it has the stack of a thread: what ends that ends every call of the server.
+#[test]
+fn a_script_that_is_nested_is_refused_before_the_stack_ends() {
+    let chain: String = (1..3000).map(|n| format!("  a{n}: &a{n} {{x: *a{}}}\n", n - 1)).collect();
+    let scripts = [
+        format!("start: g\nsteps: {}{}", "{a: ".repeat(60), "}".repeat(60)),
+        format!("start: g\nsteps: {}{}", "[".repeat(50_000), "]".repeat(50_000)),
+        format!("start: g\nsteps:\n  a0: &a0 {{x: 1}}\n{chain}"),
+    ];
+    let reading = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let read = reading.spawn(move || scripts.map(|script| Script::parse(&script).is_err())).expect("a thread");
+    assert_eq!(read.join().expect("it comes back"), [true; 3]);
+}

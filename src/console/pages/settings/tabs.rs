@@ -356,8 +356,9 @@ impl Group {
 
 /// Settings that are set elsewhere, and where.
 #[cfg(test)]
-pub(super) const ELSEWHERE: [(&str, &str); 5] = [
+pub(super) const ELSEWHERE: [(&str, &str); 6] = [
     ("flow.voice_connector_arn", "the page of the Amazon side"),
+    ("flow.voice_connector_type", "the page of the Amazon side"),
     ("flow.queue_arn", "the page of the Amazon side"),
     ("flow.done", "the page of the Amazon side"),
     ("recording.folder", "the file of whoever runs the server"),

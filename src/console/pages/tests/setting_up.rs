@@ -111,7 +111,10 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
 }
 
 /// A flow of the vendor's shape is looked at, and what is none is told by its place; both stay in the form.
-async fn checks_a_flow(house: &House, browser: &mut Browser, page: &str) {
+async fn checks_a_flow(house: &House, browser: &mut Browser, amazon: &str) {
+    browser.opens(house, amazon).await;
+    let page = &*amazon.replace("/amazon", "/flow/check");
+    assert!(browser.links().iter().any(|link| link == page), "{:?}", browser.links());
     let flow = include_str!("../../../../tests/golden/flows/vendor_sample_shape_legacy.json");
     browser.sends(house, page, &[("flow", flow)]).await;
     assert_eq!((browser.status, browser.path.as_str()), (200, page), "{}", browser.text);
