@@ -31,8 +31,8 @@ fn files() -> BTreeMap<PathBuf, String> {
 
 /// The names of the tests in a file: what stands below an attribute that ends in `test]`, and the promises of the suites of the stores.
 fn tests_in(path: &Path, text: &str) -> Vec<String> {
-    let suite = path.ends_with("storage/suite.rs")
-        || path.parent().is_some_and(|folder| folder.ends_with("storage/tenants/tests"));
+    let in_folder = |name: &str| path.parent().is_some_and(|folder| folder.ends_with(name));
+    let suite = path.ends_with("storage/suite.rs") || in_folder("storage/suite") || in_folder("storage/tenants/tests");
     let (mut names, mut is_test) = (vec![], false);
     for line in text.lines().map(str::trim_start) {
         let name = line.split_once("fn ").and_then(|(_, rest)| rest.split(['(', '<']).next());

@@ -10,6 +10,8 @@ use bellhop_dialogue::call_facts::CallFacts;
 
 use super::{DAY, END_OF_JUNE, Place, lasted, of};
 
+const TWENTY_SECONDS: Duration = Duration::from_secs(20);
+
 /// A call of `acme` that ended in some way.
 fn over(session: &str, [caller, dialled]: [&str; 2], seconds: u64, ending: &Ending, details: Option<&str>) -> Entry {
     let facts = CallFacts { caller: caller.into(), dialled: dialled.into(), ..CallFacts::default() };
@@ -44,7 +46,7 @@ pub(in crate::storage) async fn a_list_of_calls_is_narrowed_by_what_is_known_of_
     assert_eq!(found(Wanted { number: Some("+1 (206) 555-0100".into()), ..all() }).await, ["c", "a"]);
     assert_eq!(found(Wanted { number: Some("1 800 5550123".into()), ..all() }).await, ["b", "a"]);
     assert_eq!(found(Wanted { caller: Some(line.into()), ..all() }).await, Vec::<String>::new());
-    assert_eq!(found(Wanted { longer_than: Some(Duration::from_secs(20)), ..all() }).await, ["c"]);
+    assert_eq!(found(Wanted { longer_than: Some(TWENTY_SECONDS), ..all() }).await, ["c"]);
     assert_eq!(found(Wanted { reason: Some("failed".into()), ..all() }).await, ["c", "b"]);
     assert_eq!(found(Wanted { reason: Some("failed_media_timeout".into()), ..all() }).await, ["b"]);
     let from = Some(END_OF_JUNE + 20);
