@@ -3,13 +3,14 @@
 //! It sees pure crates and ports, never actors, SIP or media: `src/server/` gives it what it asks through [`ports`].
 
 pub mod errors;
+mod form_body;
 pub mod pages;
-mod per_address;
 mod pointer;
 pub mod ports;
 pub mod problem;
 pub mod rest;
 mod shape;
+mod shares;
 pub mod sign_in;
 
 /// What the address of every resource begins with.

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Payload;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::per_address::{PerAddress, Place};
+use crate::form_body::FormBody;
 use crate::problem::Problem;
+use crate::shares::Shares;
 
 /// Most fields of one.
 const FIELDS_MAX: usize = 500;
@@ -26,36 +25,26 @@ pub(super) enum Sender {
     Stranger(IpAddr),
 }
 
-/// Forms of those who are signed in that are read at once.
-static OF_KNOWN: Semaphore = Semaphore::const_new(64);
-/// Those of all strangers.
-static OF_STRANGERS: Semaphore = Semaphore::const_new(32);
-/// Of these, from one address.
-static OF_STRANGERS_AT: PerAddress = PerAddress::new(4);
-/// Forms of those who are signed in at one address: whoever holds them all holds up nobody elsewhere.
-static OF_KNOWN_AT: PerAddress = PerAddress::new(8);
+/// Forms of those who are signed in.
+static OF_KNOWN: Shares<[u8; 8]> = Shares::of(64, 8);
+/// Those of strangers.
+static OF_STRANGERS: Shares<[u8; 8]> = Shares::of(32, 4);
 
 impl Sender {
-    /// Most bytes of a form: a script of an assistant fits, and a list of some thousand numbers; of who signs in again all that they
-    /// typed before, as it is written in a page.
-    fn bytes_max(self) -> usize {
+    /// A script of an assistant fits, and a list of some thousand numbers; of who signs in again all that they typed before, as it is
+    /// written in a page.
+    fn body(self) -> FormBody {
         match self {
-            Self::Known(_) => 512 * 1024,
-            Self::Stranger(_) => 2 * 1024 * 1024,
+            Self::Known(_) => FormBody { bytes_max: 512 * 1024, within: Duration::from_secs(20), shares: &OF_KNOWN },
+            Self::Stranger(_) => {
+                FormBody { bytes_max: 2 * 1024 * 1024, within: Duration::from_secs(5), shares: &OF_STRANGERS }
+            }
         }
     }
 
-    /// How long one may take to come.
-    fn comes_within(self) -> Duration {
-        Duration::from_secs(if matches!(self, Self::Known(_)) { 20 } else { 5 })
-    }
-
-    fn place(self) -> Option<(SemaphorePermit<'static>, Place)> {
-        let (all, own) = match self {
-            Self::Known(address) => (&OF_KNOWN, OF_KNOWN_AT.place(address)?),
-            Self::Stranger(address) => (&OF_STRANGERS, OF_STRANGERS_AT.place(address)?),
-        };
-        Some((all.try_acquire().ok()?, own))
+    fn address(self) -> IpAddr {
+        let (Self::Known(address) | Self::Stranger(address)) = self;
+        address
     }
 }
 
@@ -76,21 +65,7 @@ impl std::fmt::Debug for Form {
 impl Form {
     /// Of the body of a request.
     pub(super) async fn read(request: &HttpRequest, payload: Payload, sender: Sender) -> Result<Self, Problem> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this page takes what its own form sends"));
-        }
-        let broken = || Problem::new(StatusCode::BAD_REQUEST, "the form broke off: send it again");
-        let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the form did not come in time: send it again");
-        let long = || {
-            let why = format!("the form has more than {} bytes: write less into it", sender.bytes_max());
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
-        };
-        let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many forms are being read: send it again");
-        let _place = sender.place().ok_or_else(|| busy().retry_after(Duration::from_secs(1)))?;
-        let came = tokio::time::timeout(sender.comes_within(), payload.to_bytes_limited(sender.bytes_max())).await;
-        let bytes = came.map_err(|_| late())?.map_err(|_| long())?.map_err(|_| broken())?;
+        let bytes = sender.body().read(request, payload, sender.address()).await?;
         Self::of(&bytes)
     }
 
@@ -132,17 +107,6 @@ impl Form {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_sends_a_few_forms_at_once_and_holds_up_no_other() {
-        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        for (of, most) in [(Sender::Stranger as fn(IpAddr) -> Sender, 4), (Sender::Known, 8)] {
-            let held: Vec<_> = (0..most).map(|_| of(one).place().expect("room")).collect();
-            assert!(of(one).place().is_none() && of(other).place().is_some());
-            drop(held);
-            assert!(of(one).place().is_some());
-        }
-    }
 
     #[test]
     fn a_form_is_bounded_and_shows_nothing_of_itself() {

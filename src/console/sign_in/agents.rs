@@ -9,27 +9,23 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use actix_web::web::Payload;
 use bellhop_tenancy::Secret;
-use tokio::sync::Semaphore;
 
 use super::cookie::Cookie;
 use super::visitor::Visitor;
 use super::{SignIn, csrf, secrets};
-use crate::per_address::PerAddress;
+use crate::form_body::FormBody;
 use crate::problem::Problem;
+use crate::shares::Shares;
 
 /// Most bytes of a form: a login, a password and a key in any script.
 const BYTES_MAX: usize = 8 * 1024;
 /// The longest that a form may take to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
-/// Forms that are read at once, whoever sends them.
-static FORMS: Semaphore = Semaphore::const_new(32);
-/// Of these, from one address.
-static FORMS_AT: PerAddress = PerAddress::new(4);
-/// When to come again who found too many.
-const COME_AGAIN: Duration = Duration::from_secs(1);
+/// Forms that are read at once, and of these those from one address.
+static FORMS: Shares<[u8; 8]> = Shares::of(32, 4);
 
 /// What a form of that page sends. It never shows itself: it holds a password and a key.
 pub struct AgentForm(Vec<(String, String)>);
@@ -41,23 +37,8 @@ impl AgentForm {
         if let Some(why) = csrf::refused_of_others(request, sign_in.settings()) {
             return Err(Problem::forbidden(why));
         }
-        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !kind
-            .split(';')
-            .next()
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-        {
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this page takes what its own form sends"));
-        }
-        let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many forms are being read: send it again");
-        let own = FORMS_AT.place(sign_in.address(request));
-        let _own = own.ok_or_else(|| busy().retry_after(COME_AGAIN))?;
-        let _place = FORMS.try_acquire().map_err(|_| busy().retry_after(COME_AGAIN))?;
-        let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "the form did not arrive in time: send it again");
-        let long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the form has more than {BYTES_MAX} bytes"));
-        let broken = || Problem::new(StatusCode::BAD_REQUEST, "the form broke off: send it again");
-        let arrived = tokio::time::timeout(ARRIVES_WITHIN, payload.to_bytes_limited(BYTES_MAX)).await;
-        let bytes = arrived.map_err(|_| late())?.map_err(|_| long())?.map_err(|_| broken())?;
+        let body = FormBody { bytes_max: BYTES_MAX, within: ARRIVES_WITHIN, shares: &FORMS };
+        let bytes = body.read(request, payload, sign_in.address(request)).await?;
         Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
@@ -84,15 +65,13 @@ pub fn provider(request: &HttpRequest) -> Option<String> {
 /// nobody is told.
 pub async fn who(request: &HttpRequest) -> Result<Option<Visitor>, Problem> {
     let sign_in = SignIn::of(request)?;
-    let by_page = match secret(request, &sign_in) {
-        Some(secret) => Visitor::of_session(&sign_in, request, &secret).await,
-        None => Visitor::seen(request).await,
-    };
-    let seen = match by_page {
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Visitor::seen(request).await,
-        other => other,
-    };
-    match seen {
+    if let Some(secret) = secret(request, &sign_in) {
+        match Visitor::of_session(&sign_in, request, &secret).await {
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {}
+            by_page => return by_page.map(Some),
+        }
+    }
+    match Visitor::seen(request).await {
         Ok(visitor) => Ok(Some(visitor)),
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Ok(None),
         Err(problem) => Err(problem),

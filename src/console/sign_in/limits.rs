@@ -22,6 +22,7 @@ use governor::{Quota, RateLimiter, clock};
 
 use super::Clock;
 use crate::problem::Problem;
+use crate::shares::network;
 
 /// Those that a limit knows one by one.
 const KEYS_MAX: usize = 16_384;
@@ -109,21 +110,6 @@ impl Limits {
     /// Nobody that is known asks.
     pub(super) fn stranger(&self, from: IpAddr) -> Result<(), Problem> {
         self.of_stranger.take(network(from))
-    }
-}
-
-/// What one customer of a network gets: an address, or with IPv6 a network of 64 bits.
-fn network(address: IpAddr) -> [u8; 8] {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            // No network of IPv6 that is given out begins so.
-            [0, 0, 0, 0, a, b, c, d]
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, d, e, f, g, h, ..] = address.octets();
-            [a, b, c, d, e, f, g, h]
-        }
     }
 }
 
