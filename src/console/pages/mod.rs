@@ -31,6 +31,7 @@ mod sign_in;
 mod tenant;
 mod tenants;
 mod told;
+mod users;
 mod versions;
 mod visit;
 mod wizard;
