@@ -3,8 +3,6 @@
 //! Invariant: `label` is the metric's label, `sip_reason` the Reason header of our BYE (RFC 3326); neither tells anything
 //! personal.
 
-pub mod explained;
-
 use crate::failure::{ChildName, Exit, Failure};
 
 /// Why a call is over: what the record, the metrics and the log are told.

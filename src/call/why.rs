@@ -4,8 +4,8 @@
 //! one from the other.
 
 use crate::ending::{Broken, Ending};
-use crate::failure::Failure;
-use crate::record::{BROKEN_OFF, EndReason, LOST};
+use crate::failure::{ChildName, Failure};
+use crate::record::{self, EndReason};
 
 /// The words of what no failure of its own stands for.
 const PANICKED: &str = "panicked";
@@ -13,6 +13,11 @@ const OVERDUE: &str = "overdue";
 const VANISHED: &str = "vanished";
 const SERVER_LOST: &str = "server_lost";
 const CALL_BROKE_OFF: &str = "broke_off";
+
+/// `call.ending` of a call whose server died while it was up.
+pub const LOST: &str = "lost";
+/// The same of one whose end nobody told.
+pub const BROKEN_OFF: &str = "broken_off";
 
 /// All failures with their words, in one list: none is without.
 macro_rules! failures {
@@ -104,6 +109,30 @@ pub fn words() -> Vec<&'static str> {
     labels.chain(Broken::all().map(|broken| broken.word())).chain([SERVER_LOST, CALL_BROKE_OFF]).collect()
 }
 
+/// The endings (`call.ending`) under which records of a word stand whose `failure_details` do not say it themselves; of records from before
+/// there was an ending, their `end_reason`.
+pub fn endings_of(word: &str) -> Vec<&'static str> {
+    let own = Ending::LABELS.iter().copied().filter(|label| *label == word);
+    let other = match word {
+        "caller_hung_up" => Some(EndReason::CallerHangup.label()),
+        "assistant_ended" => Some(EndReason::AssistantHangup.label()),
+        "handed_off" => Some(EndReason::AssistantTransfer.label()),
+        PANICKED => Some("failed_panic"),
+        OVERDUE | VANISHED => Some("failed_overdue"),
+        SERVER_LOST => Some(LOST),
+        CALL_BROKE_OFF => Some(BROKEN_OFF),
+        _ => None,
+    };
+    own.chain(other).collect()
+}
+
+/// The word of an ending by its label (`call.ending`), where that leaves no choice: several failures share some labels.
+pub fn word_of_ending(ending: &str) -> Option<&'static str> {
+    let failed = |failure| Ending::Failed { child: ChildName::Call, failure };
+    let mut words = Broken::all().filter(|broken| failed(broken.clone()).label() == ending).map(|broken| broken.word());
+    words.next().filter(|_| words.next().is_none())
+}
+
 /// The word of an ending as a record tells it: by `end_reason` and `failure_details`. None for what another version wrote.
 pub fn word_of(reason: &str, details: Option<&str>) -> Option<&'static str> {
     let reason = EndReason::ALL.into_iter().find(|known| known.label() == reason)?;
@@ -117,8 +146,8 @@ pub fn word_of(reason: &str, details: Option<&str>) -> Option<&'static str> {
 
 fn of_failed(details: &str) -> Option<&'static str> {
     match details {
-        LOST => return Some(SERVER_LOST),
-        BROKEN_OFF => return Some(CALL_BROKE_OFF),
+        record::LOST => return Some(SERVER_LOST),
+        record::BROKEN_OFF => return Some(CALL_BROKE_OFF),
         _ => {}
     }
     if let Some(label) = Ending::LABELS.iter().find(|label| **label == details) {
@@ -134,7 +163,6 @@ mod tests {
 
     use super::*;
     use crate::ending::Refusal;
-    use crate::failure::ChildName;
 
     #[test]
     fn what_a_record_says_of_an_ending_leads_back_to_its_word() {
@@ -158,8 +186,8 @@ mod tests {
         }
         // The record tells a transfer by SIP and one by the flow alike.
         assert_eq!(word_of("assistant_transfer", None), Some("handed_off"));
-        assert_eq!(word_of("failed", Some(LOST)), Some(SERVER_LOST));
-        assert_eq!(word_of("failed", Some(BROKEN_OFF)), Some(CALL_BROKE_OFF));
+        assert_eq!(word_of("failed", Some(record::LOST)), Some(SERVER_LOST));
+        assert_eq!(word_of("failed", Some(record::BROKEN_OFF)), Some(CALL_BROKE_OFF));
         for unknown in [("failed", Some("of another version")), ("failed", None), ("exploded", None)] {
             assert_eq!(word_of(unknown.0, unknown.1), None, "{unknown:?}");
         }

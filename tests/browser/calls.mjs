@@ -49,7 +49,7 @@ async function finds(fields, found) {
   await page.getByRole("link", { name: "All calls" }).click();
   for (const [label, text] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(text);
   await page.getByRole("button", { name: "Find" }).click();
-  if (found) await page.locator("#listed-table").getByText("somebody of yours hung up").first().waitFor();
+  if (found) await page.locator("#listed-table").getByText("somebody hung up here").first().waitFor();
   else await page.getByText("No call is found.").waitFor();
   for (const [label, text] of Object.entries(fields)) {
     is(`${label} is kept`, (await page.getByLabel(label, { exact: true }).inputValue()) === text);
@@ -83,7 +83,7 @@ async function run() {
   await other.locator("#hang-up summary").focus();
   await page.locator("#hang-up summary").click();
   await page.getByRole("button", { name: "Hang up now" }).click();
-  for (const one of [other, page]) await one.locator("#state", { hasText: "somebody of yours hung up" }).waitFor();
+  for (const one of [other, page]) await one.locator("#state", { hasText: "somebody hung up here" }).waitFor();
   is("the other window was loaded again", await other.evaluate(() => globalThis.marked));
   for (const one of [other, page]) is("what is over can be hung up", (await one.locator("#hang-up, #call[data-events]").count()) === 0);
   is("the focus fell into nothing", (await other.evaluate(() => document.activeElement.id)) === "called");
@@ -118,7 +118,7 @@ async function run() {
   const call = bare.url();
   await bare.locator("#hang-up summary").click();
   await bare.getByRole("button", { name: "Hang up now" }).click();
-  await until(call, "#state:has-text('somebody of yours hung up')");
+  await until(call, "#state:has-text('somebody hung up here')");
   await asks("ended", {});
 }
 

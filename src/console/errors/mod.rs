@@ -6,10 +6,13 @@
 
 mod connection;
 mod ended;
+mod how_it_ended;
 mod refused;
 mod tested;
 
 use std::fmt::Write;
+
+pub use how_it_ended::{HowItEnded, endings_that_say};
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy)]

@@ -18,6 +18,8 @@ use crate::problem::Problem;
 
 /// How many refusals are on a page.
 const ON_A_PAGE: u32 = 50;
+/// Calls that broke off, the latest of them.
+const FAILED: &str = "/calls?reason=failed&limit=100";
 
 #[derive(Template)]
 #[template(path = "refusals.html")]
@@ -81,15 +83,15 @@ fn after(visit: &Visit) -> String {
 async fn of_tenant(visit: Visit) -> Outcome {
     let tenant = Tenant::of(&visit).await?;
     let mending = Mending::of(&visit, &tenant.id).await?;
-    let of = format!("?tenant={}", tenant.id);
-    let refused = visit.get(format!("/refusals{of}&limit={ON_A_PAGE}{}", after(&visit))).await?;
-    let failed = visit.get(format!("/failures{of}")).await?;
+    let of = format!("&tenant={}", tenant.id);
+    let refused = visit.get(format!("/refusals?limit={ON_A_PAGE}{of}{}", after(&visit))).await?;
+    let failed = visit.get(format!("{FAILED}{of}")).await?;
     let refusal = |refusal: &Value| {
         let mend = mending.refusal(&text(refusal, "reason"), &text(refusal, "number"));
         Refused::of(refusal, mend)
     };
     let failure = |failed: &Value| {
-        let mend = mending.failure(&text(failed, "reason"), &text(failed, "number"));
+        let mend = mending.failure(&text(failed, "cause"), &text(failed, "dialled"));
         let call = format!("/tenants/{}/calls/{}", tenant.id, text(failed, "id"));
         Failed { call: Some(call), mend, ..Failed::of(failed) }
     };
@@ -135,7 +137,7 @@ async fn of_all(visit: Visit) -> Outcome {
 }
 
 async fn failures_of_all(visit: &Visit) -> Result<Vec<Failed>, Problem> {
-    Ok(list_of(&visit.get("/failures").await?).iter().map(Failed::of).collect())
+    Ok(list_of(&visit.get(FAILED).await?).iter().map(Failed::of).collect())
 }
 
 impl Refused {
@@ -161,16 +163,16 @@ impl Refused {
 
 impl Failed {
     fn of(failed: &Value) -> Self {
-        let word = text(failed, "reason");
+        let word = text(failed, "cause");
         Self {
             at: moment(failed, "began_at"),
             caller: text(failed, "caller"),
-            number: text(failed, "number"),
-            seconds: format!("{:.1}", failed["seconds"].as_f64().unwrap_or_default()),
+            number: text(failed, "dialled"),
+            seconds: format!("{:.1}", failed["milliseconds"].as_f64().unwrap_or_default() / 1000.0),
             tenant: text(failed, "tenant"),
             why: text(failed, "why"),
             what_to_do: text(failed, "what_to_do"),
-            details: text(failed, "details"),
+            details: text(failed, "failure"),
             entry: ENDED.path(&word),
             word,
             call: None,

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 
 use super::asked::Asked;
 use super::calls;
-use super::failures::HowItEnded;
 use super::given::Given;
 use super::route::{Outcome, Parameter, Route};
-use super::shown::{Moment, time};
+use super::shown::time;
+use crate::errors::HowItEnded;
 use crate::problem::Problem;
 
 /// Most that is told.
@@ -90,7 +90,7 @@ impl Arrival {
 }
 
 async fn list(asked: Asked) -> Outcome {
-    let since = asked.parameter::<Moment>("since")?.map_or(asked.at_unix_ms - SINCE_USUAL_MS, |Moment(since)| since);
+    let since = asked.moment("since")?.unwrap_or(asked.at_unix_ms - SINCE_USUAL_MS);
     let missing = || Problem::parameter("tenant", "is missing: an operator says for which tenant");
     let tenant = calls::tenant(&asked).await?.ok_or_else(missing)?;
     let records = &asked.ports.records;
@@ -101,12 +101,12 @@ async fn list(asked: Asked) -> Outcome {
     let refused = asked.ports.store.refusals(&asked.scope().await?, page).await?.items;
     let up = up.into_iter().filter(|call| call.opening.began_unix_ms >= since).map(Arrival::up);
     let over = over.iter().map(|kept| {
-        let HowItEnded { reason, why, what_to_do, .. } = HowItEnded::of(kept);
+        let HowItEnded { cause, why, what_to_do } = HowItEnded::of(kept);
         Arrival {
             number: Some(kept.dialled.clone()).filter(|number| !number.is_empty()),
-            reason: reason.map(str::to_owned),
+            reason: cause.map(str::to_owned),
             why: Some(why),
-            what_to_do: what_to_do.map(str::to_owned),
+            what_to_do: Some(what_to_do.to_owned()),
             ..Arrival::of_call("over", kept.session.clone(), kept.began_unix_ms, &kept.caller)
         }
     });

@@ -12,6 +12,7 @@ use bellhop_tenancy::id::{Id, TenantId};
 use bellhop_tenancy::settings::Table;
 use bellhop_tenancy::store::{PAGE_MAX, Page, Revision};
 
+use super::shown::Moment;
 use super::{Ports, Presence};
 use crate::problem::Problem;
 
@@ -76,6 +77,11 @@ impl Asked {
         self.parameter_text(name)
             .map(|text| text.parse().map_err(|error: T::Err| Problem::parameter(name, error.to_string())))
             .transpose()
+    }
+
+    /// A time, in milliseconds since 1970.
+    pub(super) fn moment(&self, name: &str) -> Result<Option<i64>, Problem> {
+        Ok(self.parameter::<Moment>(name)?.map(|Moment(at)| at))
     }
 
     /// The same as it stands there.

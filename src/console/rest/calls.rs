@@ -7,9 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bellhop_call::ending::explained::{explain, that_say};
 use bellhop_call::ports::{KeptCall, ListedCall, Wanted, WantedWords};
-use bellhop_call::why::word_of;
 use bellhop_connect::ports::{self, Counted};
 use bellhop_connect::session_history_key::{RANDOM_BYTES, SessionHistoryKey, filed_under};
 use bellhop_tenancy::access::{Role, Scope};
@@ -22,7 +20,8 @@ use utoipa::ToSchema;
 use super::asked::Asked;
 use super::given::Given;
 use super::route::{OF_TENANT, Outcome, Parameter, Route};
-use super::shown::{Moment, time};
+use super::shown::time;
+use crate::errors::{HowItEnded, endings_that_say};
 use crate::ports::{LiveCall, SoFar};
 use crate::problem::Problem;
 
@@ -71,7 +70,7 @@ struct Call {
     /// The same in a sentence.
     why: String,
     /// What to do about it; empty where all went as it should.
-    what_to_do: String,
+    what_to_do: &'static str,
     /// `failure_details` of its record; null unless it failed.
     failure: Option<String>,
     /// What came of it, by its word in `docs/errors.md`; null for what another version of this server wrote.
@@ -195,8 +194,7 @@ async fn kept_name(asked: &Asked, scope: &Scope, tenant: TenantId) -> Result<Str
 
 impl From<&ListedCall> for Call {
     fn from(call: &ListedCall) -> Self {
-        let explained = explain(&call.ending).or_else(|| explain(&call.reason));
-        let why = explained.map_or("it ended in a way that this version of the server does not know", |it| it.sentence);
+        let HowItEnded { cause, why, what_to_do } = HowItEnded::of(call);
         Self {
             id: call.session.clone(),
             call: call.call.clone(),
@@ -208,10 +206,10 @@ impl From<&ListedCall> for Call {
             turns: call.turns,
             reason: call.reason.clone(),
             ending: call.ending.clone(),
-            why: why.to_owned(),
-            what_to_do: explained.map_or("", |it| it.remedy).to_owned(),
+            why,
+            what_to_do,
             failure: call.failure.clone(),
-            cause: word_of(&call.reason, call.failure.as_deref()),
+            cause,
         }
     }
 }
@@ -240,17 +238,16 @@ impl FromStr for After {
 /// Which calls a request is about.
 async fn wanted(asked: &Asked) -> Result<Wanted, Problem> {
     let tenant = tenant(asked).await?;
-    let moment = |name: &str| Ok::<_, Problem>(asked.parameter::<Moment>(name)?.map(|Moment(at)| at));
     let text = |name: &str| asked.parameter_text(name).map(str::trim).filter(|text| !text.is_empty());
     Ok(Wanted {
         tenant,
         caller: text("caller").map(str::to_owned),
         number: text("number").map(str::to_owned),
         reason: text("reason").map(str::to_owned),
-        from_unix_ms: moment("from")?,
-        until_unix_ms: moment("until")?,
+        from_unix_ms: asked.moment("from")?,
+        until_unix_ms: asked.moment("until")?,
         longer_than: asked.parameter::<u32>("longer_than")?.map(|seconds| Duration::from_secs(seconds.into())),
-        words: text("words").map(|words| WantedWords { text: words.to_owned(), endings: that_say(words) }),
+        words: text("words").map(|words| WantedWords { text: words.to_owned(), endings: endings_that_say(words) }),
         after: None,
     })
 }

@@ -18,7 +18,7 @@ use super::asked::Asked;
 use super::calls;
 use super::given::Given;
 use super::route::{OF_TENANT, Outcome, Parameter, Route};
-use super::shown::{Moment, time};
+use super::shown::time;
 use crate::errors::ENDED;
 use crate::problem::Problem;
 
@@ -190,8 +190,7 @@ fn wanted(asked: &Asked, tenant: Option<String>) -> Result<WantedFigures, Proble
         Slot::Hour => (HOURS_MAX, HOURS_USUAL),
         Slot::Day => (DAYS_MAX, DAYS_USUAL),
     };
-    let moment = |name: &str| Ok::<_, Problem>(asked.parameter::<Moment>(name)?.map(|Moment(at)| at));
-    let (from, until) = (moment("from")?, moment("until")?);
+    let (from, until) = (asked.moment("from")?, asked.moment("until")?);
     if from.into_iter().chain(until).any(|at| at < 0) {
         return Err(Problem::parameter("from", "is before 1970"));
     }

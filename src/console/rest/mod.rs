@@ -17,7 +17,6 @@ mod deployments;
 mod documents;
 mod door;
 mod events;
-mod failures;
 mod fields;
 mod flows;
 mod given;
@@ -160,7 +159,6 @@ fn routes() -> Vec<Route> {
         told::routes(),
         usage::routes(),
         dashboard::routes(),
-        failures::routes(),
         arrivals::routes(),
         nodes::routes(),
         calls::routes(),

@@ -84,7 +84,7 @@ async fn a_list_is_narrowed_by_what_people_know_of_a_call() {
     let one = &listed.body["items"][0];
     assert_eq!((&one["dialled"], &one["milliseconds"]), (&json!("+18005550123"), &json!(61_500)));
     assert_eq!((&one["reason"], &one["ending"]), (&json!("failed"), &json!("failed_media_timeout")));
-    assert_eq!(one["why"], "no audio came from the caller any more");
+    assert_eq!(one["why"], "no audio from the far end");
     assert!(one["what_to_do"].as_str().is_some_and(|remedy| remedy.contains("media.ports")), "{one}");
     let asked = house.calls.wanted.lock().expect("no panic").clone().expect("it was asked");
     assert_eq!((asked.tenant.as_deref(), asked.number.as_deref()), (Some("acme"), Some("+1 800 555 0123")));

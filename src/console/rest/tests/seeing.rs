@@ -100,16 +100,16 @@ async fn calls_that_broke_off_say_why_and_what_to_do() {
         over("c", "other", NOON + 2, "failed", Some("drained")),
         KeptCall { details: "{\"call\":{\"end_reason\":\"failed\"}".into(), ..over("d", "acme", 1, "failed", None) },
     ];
-    let items = house.get("viewer", "/failures").await.body["items"].clone();
+    let items = house.get("viewer", "/calls?reason=failed").await.body["items"].clone();
     let ids: Vec<&str> = items.as_array().into_iter().flatten().filter_map(|item| item["id"].as_str()).collect();
     assert_eq!(ids, ["a", "d"], "a record that is damaged is told all the same");
-    let told = (&items[0]["reason"], &items[0]["why"], &items[0]["seconds"], &items[0]["number"]);
+    let told = (&items[0]["cause"], &items[0]["why"], &items[0]["milliseconds"], &items[0]["dialled"]);
     assert_eq!(
         told,
-        (&json!("handoff_refused"), &json!("the hand-off was refused"), &json!(1.5), &json!("+18005550123"))
+        (&json!("handoff_refused"), &json!("the hand-off was refused"), &json!(1_500), &json!("+18005550123"))
     );
     assert!(items[0]["what_to_do"].as_str().is_some_and(|told| told.contains("Test connection")), "{items}");
-    assert_eq!(house.get("operator", "/failures").await.body["items"].as_array().map(Vec::len), Some(3));
+    assert_eq!(house.get("operator", "/calls?reason=failed").await.body["items"].as_array().map(Vec::len), Some(3));
 }
 
 #[actix_web::test]

@@ -3,9 +3,9 @@
 //! Invariant: what is made here may hold anything that the network sent; it goes to a terminal by `terminal::print` alone.
 
 use anyhow::Context;
-use bellhop_call::ending::explained::explain;
 use bellhop_call::ports::{KeptCall, ListedCall};
 use bellhop_call::record::Event;
+use bellhop_console::errors::HowItEnded;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -56,10 +56,10 @@ pub(super) fn summary_json(call: &ListedCall) -> String {
 }
 
 /// Why a call ended, and what to do about it.
-fn why(call: &ListedCall) -> Option<String> {
-    let explained = explain(&call.ending)?;
+fn why(call: &ListedCall) -> String {
+    let HowItEnded { why, what_to_do, .. } = HowItEnded::of(call);
     let details = call.failure.as_ref().map(|failure| format!(" ({failure})")).unwrap_or_default();
-    Some(format!("{}{details}. {}", explained.sentence, explained.remedy).trim_end().to_owned())
+    format!("{why}{details}. {what_to_do}").trim_end().to_owned()
 }
 
 /// A call from beginning to end, then what each turn took.
@@ -68,7 +68,7 @@ pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
     let details: Value = serde_json::from_str(&kept.details).context("the record is damaged")?;
     let call = ListedCall::of(kept);
     let mut lines = listed(std::slice::from_ref(&call));
-    lines.extend(why(&call));
+    lines.push(why(&call));
     lines.push(String::new());
     lines.extend(timeline.iter().map(told));
     let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
