@@ -5,6 +5,11 @@
 
 use crate::failure::{ChildName, Exit, Failure};
 
+/// `call.ending` of a call whose server died while it was up.
+pub const LOST: &str = "lost";
+/// The same of one whose end nobody told.
+pub const BROKEN_OFF: &str = "broken_off";
+
 /// Why a call is over: what the record, the metrics and the log are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {

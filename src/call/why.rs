@@ -3,7 +3,7 @@
 //! Invariant: an ending has one word, and what the record says of an ending leads back to it ([`word_of`]), as long as the record tells the
 //! one from the other.
 
-use crate::ending::{Broken, Ending};
+use crate::ending::{BROKEN_OFF, Broken, Ending, LOST};
 use crate::failure::{ChildName, Failure};
 use crate::record::{self, EndReason};
 
@@ -13,11 +13,6 @@ const OVERDUE: &str = "overdue";
 const VANISHED: &str = "vanished";
 const SERVER_LOST: &str = "server_lost";
 const CALL_BROKE_OFF: &str = "broke_off";
-
-/// `call.ending` of a call whose server died while it was up.
-pub const LOST: &str = "lost";
-/// The same of one whose end nobody told.
-pub const BROKEN_OFF: &str = "broken_off";
 
 /// All failures with their words, in one list: none is without.
 macro_rules! failures {
@@ -112,12 +107,11 @@ pub fn words() -> Vec<&'static str> {
 /// The endings (`call.ending`) under which records of a word stand whose `failure_details` do not say it themselves; of records from before
 /// there was an ending, their `end_reason`.
 pub fn endings_of(word: &str) -> Vec<&'static str> {
-    let own = Ending::LABELS.iter().copied().filter(|label| *label == word);
+    let own = Ending::LABELS.iter().copied().filter(|label| *label == word || word_of_ending(label) == Some(word));
     let other = match word {
         "caller_hung_up" => Some(EndReason::CallerHangup.label()),
         "assistant_ended" => Some(EndReason::AssistantHangup.label()),
         "handed_off" => Some(EndReason::AssistantTransfer.label()),
-        PANICKED => Some("failed_panic"),
         OVERDUE | VANISHED => Some("failed_overdue"),
         SERVER_LOST => Some(LOST),
         CALL_BROKE_OFF => Some(BROKEN_OFF),

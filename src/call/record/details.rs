@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::turns::{Clip, Response, Turn};
 use super::{CallRecord, EndReason, StreamSummary};
-use crate::why::BROKEN_OFF;
+use crate::ending::BROKEN_OFF;
 
 impl CallRecord {
     /// `yyyy-MM-ddTHH:mm:ss.SSSZ`.

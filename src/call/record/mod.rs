@@ -26,8 +26,7 @@ pub use turns::TURNS_MAX;
 use turns::{Turn, Utterance};
 
 pub use crate::ending::EndReason;
-use crate::ending::Ending;
-use crate::why;
+use crate::ending::{self, Ending};
 
 /// Most events kept of one call; the oldest fall off.
 pub const EVENTS_MAX: usize = 4000;
@@ -165,7 +164,7 @@ impl CallRecord {
     /// The record of a call whose server died while it was up: all that is known is how it began.
     pub fn lost(opening: Opening, now: Instant) -> Self {
         let mut record = Self::open(opening, now);
-        record.close_as(now, (EndReason::Failed, why::LOST), Some(LOST.to_owned()));
+        record.close_as(now, (EndReason::Failed, ending::LOST), Some(LOST.to_owned()));
         record
     }
 
@@ -263,7 +262,7 @@ impl CallRecord {
 
     /// The call is over, and nobody told why.
     pub fn break_off(&mut self, now: Instant) {
-        self.close_as(now, (EndReason::Failed, why::BROKEN_OFF), Some(BROKEN_OFF.to_owned()));
+        self.close_as(now, (EndReason::Failed, ending::BROKEN_OFF), Some(BROKEN_OFF.to_owned()));
     }
 
     fn close_as(&mut self, now: Instant, (reason, ending): (EndReason, &'static str), details: Option<String>) {

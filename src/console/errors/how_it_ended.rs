@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is told is that of an entry, and where there is none, what the record says.
 
-use bellhop_call::ending::{EndReason, Ending};
+use bellhop_call::ending::{BROKEN_OFF, EndReason, Ending, LOST};
 use bellhop_call::ports::ListedCall;
 use bellhop_call::why;
 
@@ -44,7 +44,7 @@ impl HowItEnded {
 pub fn endings_that_say(words: &str) -> Vec<&'static str> {
     let words = words.to_lowercase();
     let told = ENDED.entries.iter().filter(|entry| entry.title.to_lowercase().contains(&words));
-    let labels = Ending::LABELS.iter().copied().chain([why::LOST, why::BROKEN_OFF]);
+    let labels = Ending::LABELS.iter().copied().chain([LOST, BROKEN_OFF]);
     let named = labels.chain(EndReason::ALL.map(EndReason::label)).filter(|ending| ending.contains(words.as_str()));
     let mut endings: Vec<&str> = told.flat_map(|entry| why::endings_of(entry.word)).chain(named).collect();
     endings.sort_unstable();
