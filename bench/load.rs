@@ -44,11 +44,9 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let folder = std::env::temp_dir().join(format!("bellhop-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let result = if arguments.signalling { signalling(&arguments, &folder) } else { run(&arguments, &folder) };
-    std::fs::remove_dir_all(&folder)?;
-    let line = result?;
+    let own = tempfile::tempdir()?;
+    let folder = own.path();
+    let line = if arguments.signalling { signalling(&arguments, folder) } else { run(&arguments, folder) }?;
     keep("load", &serde_json::from_str(&line)?)?;
     println!("{line}");
     Ok(())

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bellhop_connect::deployment::{Encryption, Tool, Values};
 use bellhop_connect::flow::{Flow, Parts, language};
@@ -56,27 +55,17 @@ fn policy() -> Value {
 }
 
 /// A folder of one test's own, gone with it.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("bellhop-deployment-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).expect("a folder");
-        Self(folder)
+        Self(tempfile::tempdir().expect("a folder"))
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         std::fs::write(&path, text).expect("written");
         path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -195,7 +184,7 @@ fn the_stack_is_without_finding_and_its_two_commands_do_what_it_lacks() {
 #[test]
 fn values_are_what_they_were_whatever_they_hold() {
     let folder = Folder::new();
-    let flag = folder.0.join("evaluated");
+    let flag = folder.0.path().join("evaluated");
     let touch = format!("touch {}", flag.display());
     let nasty = [
         format!("'; {touch} #"),
@@ -283,7 +272,7 @@ impl Amazon {
         command
             .env_clear()
             .env("PATH", format!("{found}:/usr/local/bin:/usr/bin:/bin"))
-            .env("HOME", &self.folder.0)
+            .env("HOME", self.folder.0.path())
             .env("AWS_ENDPOINT_URL", format!("http://{}", self.address))
             .env("AWS_ACCESS_KEY_ID", "AKIATEST")
             .env("AWS_SECRET_ACCESS_KEY", "secret")

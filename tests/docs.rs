@@ -26,14 +26,12 @@ mod responses;
 use pages::{Block, blocks, blocks_in, code_in, pages, top};
 
 /// A folder of one test's own, gone with it.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("bellhop-docs-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+    fn new() -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-        let this = Self(folder);
+        let this = Self(tempfile::tempdir().expect("a folder"));
         this.write("key.pem", &made.signing_key.serialize_pem());
         this.write("certificate.pem", &made.cert.pem());
         this.write("acme.yaml", include_str!("../src/server/demo/demo.yaml"));
@@ -41,7 +39,7 @@ impl Folder {
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         std::fs::write(&path, text).expect("written");
         path
     }
@@ -52,7 +50,7 @@ impl Folder {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellhop"));
-        command.args(arguments).current_dir(&self.0).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         // Whatever secret a page takes from the environment is there.
         for name in secrets() {
             command.env(name, "s3cret");
@@ -135,7 +133,7 @@ fn with_files(folder: &Folder, toml: &str) -> String {
     let parts: Vec<&str> = toml.split("\"file:").collect();
     let rest = parts[1..].iter().map(|part| {
         let end = part.find('"').expect("a closed text");
-        format!("\"file:{}{}", folder.0.join("secret").display(), &part[end..])
+        format!("\"file:{}{}", folder.0.path().join("secret").display(), &part[end..])
     });
     parts[0].to_owned() + &rest.collect::<String>()
 }
@@ -150,7 +148,7 @@ fn every_block_has_a_rule() {
 
 #[test]
 fn every_toml_sample_passes_check() {
-    let folder = Folder::new("toml");
+    let folder = Folder::new();
     for block in blocks_in("toml") {
         folder.check(&block.place(), &with_files(&folder, &whole(&block.text)));
     }
@@ -159,7 +157,7 @@ fn every_toml_sample_passes_check() {
 /// In running text: `sip.listen = [...]`, and of a tenant `media.suppress_silence = true`.
 #[test]
 fn every_setting_in_running_text_passes_check() {
-    let folder = Folder::new("settings");
+    let folder = Folder::new();
     let node =
         ["sip.listen", "sip.tls", "sip.advertise", "sip.max_calls", "sip.drain", "media.ports", "http.", "storage."];
     let mut checked = 0;
@@ -181,7 +179,7 @@ fn every_setting_in_running_text_passes_check() {
 
 #[test]
 fn every_yaml_sample_is_a_whole_script() {
-    let folder = Folder::new("yaml");
+    let folder = Folder::new();
     for block in blocks_in("yaml") {
         folder.write("acme.yaml", &block.text);
         folder.check(&block.place(), WHOLE);

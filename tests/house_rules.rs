@@ -1,4 +1,4 @@
-//! The limits of a file and of a function, read from the sources as `cargo fmt` leaves them.
+//! The limits of a file and of a function, and where a test writes, read from the sources as `cargo fmt` leaves them.
 //!
 //! A file of tests may be longer, and so may a function that is one table. What is longer for another reason stands below
 //! with its reason; an entry that is no longer needed fails the test.
@@ -76,6 +76,17 @@ fn no_function_is_longer_than_60_lines_but_a_match_table() {
         let needed = long.iter().any(|(long, function, _)| (long.as_str(), function.as_str()) == (*path, *name));
         assert!(needed, "{path}: {name} is short enough: take it off the list");
     }
+}
+
+/// A process's number comes again, and what a test of that number left behind would be found by another.
+#[test]
+fn a_folder_of_a_test_is_one_that_nobody_had() {
+    // The cluster that tests share is found again by its name.
+    let of_all = ["tests/house_rules.rs", "tests/support/postgres.rs"];
+    let named =
+        sources().into_iter().filter(|(path, text)| text.contains("temp_dir()") && !of_all.contains(&path.as_str()));
+    let named: Vec<String> = named.map(|(path, _)| path).collect();
+    assert!(named.is_empty(), "{named:#?}: take `tempfile::tempdir()`");
 }
 
 #[test]

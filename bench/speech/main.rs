@@ -101,11 +101,8 @@ fn conditions(call: usize, sample_rate: u32) -> (&'static str, Conditions) {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let folder = std::env::temp_dir().join(format!("bellhop-speech-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let result = run(&arguments, &folder);
-    std::fs::remove_dir_all(&folder)?;
-    let report = result?;
+    let folder = tempfile::tempdir()?;
+    let report = run(&arguments, folder.path())?;
     keep("speech", &report)?;
     println!("{report}");
     Ok(())

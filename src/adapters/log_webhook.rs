@@ -296,8 +296,8 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_fails_sends_nothing_twice() {
         use sqlx::Connection;
-        let folder = std::env::temp_dir().join(format!("bellhop-webhook-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let database = format!("sqlite://{}/a.db", folder.display());
         let records = SqlStore::open(&database, None).await.expect("opens");
         let (tenant, session, caller) = ("acme".to_owned(), "s".to_owned(), "+1".to_owned());
@@ -317,7 +317,6 @@ mod tests {
         );
         assert_eq!(requests.lock().expect("alone").len(), 1);
         assert_eq!(records.next_due("acme").await.expect("answers"), None);
-        std::fs::remove_dir_all(folder).expect("gone");
     }
 
     #[test]

@@ -237,8 +237,9 @@ mod tests {
     #[test]
     fn a_recording_is_a_stereo_file_that_only_we_may_read() {
         use std::os::unix::fs::PermissionsExt;
-        let path = std::env::temp_dir().join(format!("bellhop-recording-{}", std::process::id()));
-        let folder = Folder::open(&path).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let path = own.path();
+        let folder = Folder::open(path).expect("a folder");
         let mut recording = folder.begin("call", 8000);
         recording.write(vec![1, 2, 3, 4]);
         recording.write(vec![5, 6]);
@@ -251,7 +252,6 @@ mod tests {
         assert_eq!((reader.spec().channels, reader.spec().sample_rate), (2, 8000));
         assert_eq!(reader.samples::<i16>().map(|s| s.expect("a sample")).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
-        fs::remove_dir_all(path).expect("removed");
     }
 
     #[test]
@@ -261,25 +261,24 @@ mod tests {
 
     #[test]
     fn old_recordings_of_a_tenant_are_deleted_and_no_others() {
-        let folder = std::env::temp_dir().join(format!("bellhop-sweep-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         // The second was never finished; the third is another tenant's, whose name begins alike; the last is no recording.
         let names = ["acme-1-00a.wav", "acme-2-00b.wav.part", "acme-eu-1-00c.wav", "other-1-00d.wav", "acme-notes.wav"];
         names.iter().for_each(|name| fs::write(folder.join(name), "").expect("written"));
-        assert_eq!(sweep(&folder, "acme", Duration::from_secs(3600)).expect("swept"), 0);
+        assert_eq!(sweep(folder, "acme", Duration::from_secs(3600)).expect("swept"), 0);
         let old = std::time::SystemTime::now() - Duration::from_secs(7200);
         for name in names {
             File::open(folder.join(name)).and_then(|file| file.set_modified(old)).expect("aged");
         }
-        assert_eq!(sweep(&folder, "acme", Duration::from_secs(3600)).expect("swept"), 2);
+        assert_eq!(sweep(folder, "acme", Duration::from_secs(3600)).expect("swept"), 2);
         assert_eq!(names.map(|name| folder.join(name).exists()), [false, false, true, true, true]);
-        fs::remove_dir_all(folder).expect("gone");
     }
 
     #[test]
     fn a_recording_whose_end_found_no_place_is_closed_all_the_same() {
-        let folder = std::env::temp_dir().join(format!("bellhop-abandoned-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let (mut open, held) = (HashMap::new(), Arc::new(()));
         let path = folder.join("a.wav");
         let order = Order::Open {
@@ -295,6 +294,5 @@ mod tests {
         drop(held);
         close_abandoned(&mut open);
         assert!(path.exists() && open.is_empty());
-        fs::remove_dir_all(folder).expect("gone");
     }
 }

@@ -269,8 +269,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn who_connects_hears_of_events_and_nobody_else_may() {
-        let folder = std::env::temp_dir().join(format!("bellhop-live-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let path = folder.join("a.sock");
         std::fs::write(&path, "left behind").expect("a file");
         let live = Live::new();
@@ -301,13 +301,13 @@ mod tests {
         }
         drop(socket);
         assert!(!path.exists());
-        std::fs::remove_dir_all(folder).expect("gone");
     }
 
     /// What a server that was killed half-way leaves behind, a name that is taken by another, and one that is deleted.
     #[actix_rt::test]
     async fn a_socket_that_is_lost_is_opened_again() {
-        let folder = std::env::temp_dir().join(format!("bellhop-lost-socket-{}", std::process::id()));
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let path = folder.join("a.sock");
         let left_behind = path.with_extension(format!("sock.new.{}", std::process::id()));
         std::fs::create_dir_all(left_behind).expect("a folder");
@@ -318,6 +318,5 @@ mod tests {
         let other = Live::new().open(&path, nobody).await.expect("opens");
         drop(socket);
         assert!(other.is_there(), "what another server has is not deleted");
-        std::fs::remove_dir_all(folder).expect("gone");
     }
 }

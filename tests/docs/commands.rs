@@ -119,7 +119,7 @@ fn get(at: SocketAddr, path: &str) -> String {
 /// The README's configuration is served, with its addresses on loopback; what pages say is there is there.
 #[test]
 fn the_readme_runs() {
-    let folder = Folder::new("readme");
+    let folder = Folder::new();
     let sample = blocks_in("toml").into_iter().find(|block| block.page == "README.md").expect("a sample").text;
     folder.check("README.md", &with_files(&folder, &sample));
     let listen = sample.lines().find(|line| line.starts_with("listen = [")).expect("a listener");
@@ -179,7 +179,7 @@ fn the_readme_runs() {
 /// The demo prints what the README shows, and every scenario of `make sipp` passes beside it.
 #[test]
 fn the_demo_tells_what_the_readme_shows_and_every_sipp_scenario_passes_beside_it() {
-    let folder = Folder::new("demo");
+    let folder = Folder::new();
     let mut demo =
         Running(folder.command(&["demo", "--once"]).stdout(Stdio::piped()).spawn().expect("the binary runs"));
     let mut lines = BufReader::new(demo.0.stdout.take().expect("piped")).lines().map_while(Result::ok);

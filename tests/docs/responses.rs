@@ -89,7 +89,7 @@ fn every_command_of_older_assistants_has_an_example_that_is_read() {
 /// A script of all examples: what the scripted assistant's own checks say of them.
 #[test]
 fn every_example_of_a_response_passes_check_in_a_script() {
-    let folder = Folder::new("examples");
+    let folder = Folder::new();
     let served = examples().into_iter().filter(|(_, item)| {
         let row = rows().into_iter().find(|(row, _)| *row == row_of(item));
         row.is_some_and(|(_, says)| !says.starts_with("skipped") && !says.ends_with("is skipped"))

@@ -54,10 +54,9 @@ pub(crate) struct Node {
 static NODES: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) fn folder() -> PathBuf {
-    let number = NODES.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("bellhop-e2e-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
+    NODES.fetch_add(1, Ordering::Relaxed);
+    // A failed test leaves its folder behind to be looked at, and a name by the process may come again.
+    tempfile::Builder::new().prefix("bellhop-e2e-").tempdir().expect("a folder").keep()
 }
 
 pub(crate) fn config(folder: &Path, connect: SocketAddr, recognizer: &str, extra: &str) -> PathBuf {

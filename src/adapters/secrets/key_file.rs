@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn of_two_who_make_it_at_once_one_has_made_it() {
-        let folder = std::env::temp_dir().join(format!("bellhop-key-file-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let path = folder.join("key");
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(|| make(&path).expect("made")))));
         let text = std::fs::read_to_string(&path).expect("read");
@@ -112,8 +112,7 @@ mod tests {
         read(&text).expect("a key");
         assert_eq!(path.metadata().expect("there").mode() & 0o777, 0o600);
         let names: Vec<_> =
-            std::fs::read_dir(&folder).expect("a folder").flatten().map(|file| file.file_name()).collect();
+            std::fs::read_dir(folder).expect("a folder").flatten().map(|file| file.file_name()).collect();
         assert_eq!(names, ["key"], "nothing unfinished is left");
-        std::fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_key_is_made_once_beside_a_new_database_and_only_read_elsewhere() {
-        let folder = std::env::temp_dir().join(format!("bellhop-key-source-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let path = folder.join("bellhop.db.key");
         let (beside, file) = (MasterKeySource::Beside(path.clone()), MasterKeySource::File(path.clone()));
         assert!(file.take_or_make().expect_err("nobody made it").is_missing);
@@ -149,7 +149,6 @@ mod tests {
             why,
             format!("the master key in {} has 3 characters: 32 bytes are 44 in base64 or 64 in hex", path.display())
         );
-        std::fs::remove_dir_all(folder).expect("removed");
         let nowhere = MasterKeySource::Environment("BELLHOP_NO_SUCH_KEY".into());
         assert_eq!(
             nowhere.take().expect_err("unset").to_string(),

@@ -19,7 +19,7 @@ use super::{SqlStore, Store};
 const READS_END: &str = "UPDATE session_histories SET read_until_unix = 1 WHERE read_until_unix > 1";
 
 /// A folder of its own with a database in it, gone with this.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Place for Folder {
     async fn open(&self) -> Arc<dyn Store> {
@@ -39,9 +39,8 @@ impl Place for Folder {
 
 impl Folder {
     pub(super) fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("bellhop-database-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        Self(folder)
+        let prefix = format!("bellhop-database-{name}-");
+        Self(tempfile::Builder::new().prefix(&prefix).tempdir().expect("a folder"))
     }
 
     pub(super) fn url(&self) -> String {
@@ -49,7 +48,7 @@ impl Folder {
     }
 
     pub(super) fn file(&self, suffix: &str) -> PathBuf {
-        self.0.join(format!("bellhop.db{suffix}"))
+        self.0.path().join(format!("bellhop.db{suffix}"))
     }
 
     pub(super) async fn database(&self) -> SqlStore {
@@ -67,12 +66,6 @@ impl Folder {
             let bytes = std::fs::read(self.file(suffix)).unwrap_or_default();
             bytes.windows(text.len()).any(|window| window == text.as_bytes())
         })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

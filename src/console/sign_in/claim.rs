@@ -109,18 +109,18 @@ mod tests {
 
     #[test]
     fn the_file_of_a_link_is_its_owners_alone_and_follows_no_link() {
-        let folder = std::env::temp_dir().join(format!("bellhop-claim-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let elsewhere = folder.join("elsewhere");
         std::fs::write(&elsewhere, "mine").expect("a file");
         symlink(&elsewhere, folder.join(CLAIM_FILE)).expect("a link");
         for text in ["https://a/claim#1", "https://a/claim#2"] {
-            let path = keep(&Secret::new(text), &folder).expect("kept");
+            let path = keep(&Secret::new(text), folder).expect("kept");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("{text}\n"));
             assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(std::fs::read_to_string(&elsewhere).expect("readable"), "mine");
-        std::fs::remove_dir_all(&folder).expect("removed");
-        assert!(keep(&Secret::new("x"), &folder).is_err());
+        std::fs::remove_dir_all(folder).expect("removed");
+        assert!(keep(&Secret::new("x"), folder).is_err());
     }
 }

@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn a_pipe_is_read_to_its_end_and_nobody_is_waited_for_without_end() {
-        let folder = std::env::temp_dir().join(format!("bellhop-pipes-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let pipe = folder.join("pipe");
         nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
         let short = Duration::from_millis(50);
@@ -145,6 +145,5 @@ mod tests {
         drop(held);
         // Opened once more, so that the writer of above is not left waiting for a reader.
         let _reader = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(&pipe);
-        let _ = std::fs::remove_dir_all(folder);
     }
 }

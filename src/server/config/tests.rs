@@ -296,8 +296,8 @@ fn a_misspelt_word_is_told_once_with_what_was_meant() {
 
 #[test]
 fn an_empty_required_value_is_a_mistake_everywhere() {
-    let folder = std::env::temp_dir().join(format!("bellhop-empty-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path();
     for (name, text) in [("empty", ""), ("blank", " \n\t\n"), ("mark", "\u{feff}\n"), ("two", "one\ntwo\n")] {
         std::fs::write(folder.join(name), text).expect("written");
     }
@@ -341,13 +341,12 @@ fn an_empty_required_value_is_a_mistake_everywhere() {
         let why = one_mistake(&[(from, to)], "");
         assert!(why.contains("is empty"), "{why}");
     }
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]
 fn a_secret_file_with_a_mark_and_a_line_end_is_its_text() {
-    let folder = std::env::temp_dir().join(format!("bellhop-secret-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path();
     std::fs::write(folder.join("key"), "\u{feff}s3cret\r\n").expect("written");
     std::os::unix::fs::symlink("key", folder.join("link")).expect("a link");
     for reference in ["file:key", "file:link"] {
@@ -358,7 +357,6 @@ fn a_secret_file_with_a_mark_and_a_line_end_is_its_text() {
         let ConnectCredentials::Keys(key) = &connect.credentials else { panic!("{connect:?}") };
         assert_eq!(key.secret_access_key.expose(), "s3cret");
     }
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 /// A role takes the place of a key; who assumes it is the server, unless the tenant says otherwise.
@@ -564,23 +562,22 @@ fn what_is_no_toml_is_told_with_every_place_and_without_the_line() {
 
 #[test]
 fn what_is_no_file_is_told_in_a_sentence() {
-    let folder = std::env::temp_dir().join(format!("bellhop-nofile-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path();
     let told = |path: &Path| Reading::of_file(path).expect_err("no file").to_string();
-    assert!(told(&folder).ends_with("the file is a folder where a file is expected"));
+    assert!(told(folder).ends_with("the file is a folder where a file is expected"));
     assert!(told(&folder.join("nowhere.toml")).ends_with("the file is not there"));
     std::fs::write(folder.join("latin.toml"), b"# one\n# caf\xe9\n").expect("written");
     assert!(told(&folder.join("latin.toml")).ends_with("the file is not UTF-8 text (line 2)"));
     assert!(told(Path::new("/dev/zero")).contains("the file is larger than 16384 KiB"));
     std::os::unix::fs::symlink("loop", folder.join("loop")).expect("a link");
     assert!(told(&folder.join("loop")).contains("the file cannot be read: "));
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]
 fn every_path_starts_at_the_folder_of_the_file() {
-    let folder = std::env::temp_dir().join(format!("bellhop-base-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path();
     let text = GOOD.replace("[tenants.assistant]", "[tenants.recording]\nfolder = \"rec\"\n[tenants.assistant]");
     let text = format!("{text}[storage]\nurl = \"sqlite://calls.db?mode=rwc\"\n");
     let config = parse(&text, &folder.join("b.toml")).expect("good");
@@ -588,16 +585,15 @@ fn every_path_starts_at_the_folder_of_the_file() {
     assert_eq!(config.tenants[0].settings.recording.folder.as_deref(), Some(folder.join("rec").as_path()));
     let AssistantKind::Scripted { script } = &config.tenants[0].settings.assistant[0].kind else { panic!("scripted") };
     assert_eq!(*script, Script::File(folder.join("demo.yaml")));
-    assert!(std::fs::read_dir(&folder).expect("there").next().is_none(), "nothing is created");
+    assert!(std::fs::read_dir(folder).expect("there").next().is_none(), "nothing is created");
     let memory = parse(&format!("{GOOD}[storage]\nurl = \"sqlite::memory:\"\n"), &folder.join("b.toml"));
     assert_eq!(memory.expect("good").storage.url, "sqlite::memory:");
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]
 fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_said() {
-    let folder = std::env::temp_dir().join(format!("bellhop-shared-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path();
     std::fs::write(folder.join("password"), "hush\n").expect("written");
     let url = "postgres://bellhop@db.example/calls?sslmode=verify-full";
     let more = format!("[storage]\nurl = \"{url}\"\npassword = \"file:password\"\n[operations]\nsocket = \"b.sock\"\n");
@@ -607,7 +603,6 @@ fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_s
     assert_eq!(config.operations.socket, Some(folder.join("b.sock")));
     assert_eq!(config.storage.spool, Some(folder.join("bellhop.spool")));
     assert!(!format!("{config:?}").contains("hush"));
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 /// The header of the list is misspelt, and those of its parts are not: one mistake, with what was meant.
@@ -626,13 +621,12 @@ fn a_misspelt_list_of_tenants_is_told_by_its_name() {
 /// `%` and `?` mean something in the URL of a database, and nothing in the name of the folder that the file lies in.
 #[test]
 fn a_folder_may_be_called_anything() {
-    let folder = std::env::temp_dir().join(format!("bellhop 100%20 is? {}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let own = tempfile::Builder::new().prefix("bellhop 100%20 is? ").tempdir().expect("a folder");
+    let folder = own.path();
     let config = parse(GOOD, &folder.join("b.toml")).expect("good");
     let file = bellhop_adapters::storage::file_of(&config.storage.url).expect("an URL");
     assert_eq!(file, Some(folder.join("bellhop.db")));
     assert_eq!(crate::live::socket_of(None, &config.storage.url), Some(folder.join("bellhop.sock")));
-    let _ = std::fs::remove_dir_all(folder);
 }
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");

@@ -78,21 +78,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_recording_of_ones_own_call_is_found_and_read_from_any_place() {
-        let folder = std::env::temp_dir().join(format!("bellhop-listen-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         for (name, text) in
             [("acme-1-00a.wav", "0123456789"), ("acme-2-00b.wav.part", "x"), ("acme-eu-1-00c.wav", "x"), ("x.wav", "x")]
         {
             std::fs::write(folder.join(name), text).expect("written");
         }
-        let folders = vec![folder.join("never made"), folder.clone()];
+        let folders = vec![folder.join("never made"), folder.to_path_buf()];
         let on_disk = OnDisk { folders_of: Box::new(move |_| folders.clone()) };
         let find = |tenant: &str, call: &str| on_disk.find(tenant.to_owned(), call.to_owned());
         for (tenant, call) in [("acme", "00b"), ("acme", "00c"), ("eu", "00c"), ("acme", "../00a"), ("other", "00a")] {
             assert!(find(tenant, call).await.expect("read").is_none(), "{tenant} {call}");
         }
         let recording = find("acme", "00a").await.expect("read").expect("there");
-        std::fs::remove_dir_all(folder).expect("gone");
         assert_eq!((recording.bytes(), recording.read(8, 9).await.expect("read")), (10, b"89".to_vec()));
         assert_eq!(recording.read(10, 9).await.expect("read"), b"");
     }

@@ -42,7 +42,8 @@ async fn a_place_that_is_none_is_one_sentence() {
 /// `bellhop calls` in the wrong folder must not answer "no calls" from a database that it made itself.
 #[tokio::test]
 async fn a_database_that_is_only_asked_is_never_made() {
-    let path = std::env::temp_dir().join(format!("bellhop-asked-{}.db", std::process::id()));
+    let own = tempfile::tempdir().expect("a folder");
+    let path = own.path().join("asked.db");
     let error =
         SqlStore::open_existing(&format!("sqlite://{}", path.display()), None).await.expect_err("nothing is there");
     assert!(error.to_string().contains("cannot be opened"), "{error}");

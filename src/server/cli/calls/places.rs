@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn of_a_shared_database_the_password_alone_is_read_and_the_socket_is_where_it_is_said() {
-        let folder = std::env::temp_dir().join(format!("bellhop-places-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let folder = own.path();
         let text = |more: &str| format!("[storage]\nurl = \"postgres://me@db/calls\"\n{more}");
         let parse = |more: &str| Places::parse(&text(more), &folder.join("b.toml")).expect("TOML");
         let places = parse("password = \"file:password\"\n[operations]\nsocket = \"b.sock\"\n");
@@ -119,6 +119,5 @@ mod tests {
         let why = parse("").socket().expect_err("nowhere").to_string();
         assert!(why.starts_with("operations.socket is not set"), "{why}");
         assert!(!format!("{:?}", parse("password = \"hush\"")).contains("hush"));
-        let _ = std::fs::remove_dir_all(folder);
     }
 }
