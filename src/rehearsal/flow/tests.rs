@@ -1,3 +1,5 @@
+//! The flows that pages give to be imported, in both formats, carried out by the interpreter with each outcome of a call.
+
 use bellhop_connect::flow::{self as graph, Format, Parts};
 
 use super::*;

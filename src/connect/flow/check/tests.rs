@@ -1,3 +1,5 @@
+//! What is wrong with a flow is found, each kind by a flow that has it, and the vendor's sample and what we export are judged as they should be.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
