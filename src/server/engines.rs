@@ -28,12 +28,14 @@ use bellhop_amazon_speech::Account;
 use bellhop_amazon_speech::polly::Polly;
 use bellhop_amazon_speech::transcribe::Transcribe;
 use bellhop_dialogue::ports::{Assistant, Recognizer, Synthesizer};
+use bellhop_dialogue::turn_loop::Policy;
 use bellhop_tenancy::settings::{
     self, AmazonService, AssistantKind, Ranked, RecognizerKind, SynthesizerKind, TenantSettings, WatsonCredentials,
     WatsonService,
 };
 
 use crate::config::{Config, Mistake, Mistakes, TEXT_MAX, can_be_folder, read_text};
+use crate::policy;
 
 /// Threads that recognise speech.
 const DECODERS: usize = 2;
@@ -58,6 +60,8 @@ pub(crate) struct TenantEngines {
     pub(crate) assistant: Arc<dyn Assistant>,
     pub(crate) recognizer: Arc<dyn Recognizer>,
     pub(crate) synthesizer: Arc<dyn Synthesizer>,
+    /// How its conversations are led; mistakes of it are told with those of the document.
+    pub(crate) conversation: Policy,
     /// Which services are left alone, by port.
     pub(crate) at_rest: [(&'static str, AtRest); 3],
     /// Each of the services by kind, in order: for those who want to choose.
@@ -186,6 +190,7 @@ impl TenantEngines {
         let synthesizer = InOrder::new(synthesizers, told(name, "text_to_speech"));
         let engines = Self {
             recordings,
+            conversation: policy::of(&settings.conversation).0,
             choices,
             at_rest: [
                 ("assistant", at_rest(&assistant)),

@@ -12,6 +12,7 @@ pub mod live;
 pub mod log;
 pub mod main_thread;
 pub mod panics;
+pub mod policy;
 mod process;
 mod records;
 pub mod series;

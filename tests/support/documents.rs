@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bellhop::config::Reading;
+use bellhop::policy;
 use bellhop::wiring::Targets;
 use toml::{Table, Value};
 
@@ -88,7 +89,9 @@ pub(crate) fn targets(documents: Vec<Table>) -> Vec<Targets> {
     let Reading { config, mistakes } = Reading::of(&text, Path::new("stage.toml")).expect("TOML");
     assert!(mistakes.is_empty(), "{mistakes}");
     let good = |tenant: &bellhop::config::Tenant| {
-        let (targets, mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()));
+        let (conversation, bad) = policy::of(&tenant.settings.conversation);
+        let (targets, mut mistakes) = Targets::of(&tenant.settings, Arc::new(tenant.settings.tenant()), conversation);
+        mistakes.extend(bad);
         assert!(mistakes.is_empty(), "{mistakes:?}");
         targets
     };

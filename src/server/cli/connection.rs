@@ -9,6 +9,7 @@ use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::ports::ConnectionTester;
 
+use crate::engines::Whose;
 use crate::terminal::print;
 use crate::wiring::connection;
 
@@ -16,14 +17,11 @@ use crate::wiring::connection;
 pub async fn test(path: &Path, tenant: &str) -> anyhow::Result<()> {
     let (config, index) = super::of_tenant(path, tenant)?;
     let settings = &config.tenants[index].settings;
-    let Some(connect) = &settings.connect else {
+    // What keeps it from being one was told with the reading.
+    let opened = connection(Whose { settings, reach: Reach::Everywhere }, &config.aws);
+    let Some(connection) = opened.ok().context("the connection has mistakes")? else {
         bail!("{tenant} has no section `connect`: its calls do not come from Amazon Connect");
     };
-    let instance = connect.instance_arn.parse()?;
-    // What keeps it from being one was told with the reading.
-    let connection = connection(connect, instance, tenant, (&config.aws, Reach::Everywhere))
-        .ok()
-        .context("the connection has mistakes")?;
     let report = Tester::new(&Limiters::default()).test(connection).await;
     for request in &report.requests {
         let took = request.took.as_secs_f64() * 1000.0;

@@ -27,7 +27,8 @@ fn parse(text: &str, path: &Path) -> Result<Config, Mistakes> {
 /// What the engine takes of the first tenant.
 fn targets(config: &Config) -> Targets {
     let settings = &config.tenants[0].settings;
-    Targets::of(settings, Arc::new(settings.tenant())).0
+    let (conversation, _) = crate::policy::of(&settings.conversation);
+    Targets::of(settings, Arc::new(settings.tenant()), conversation).0
 }
 
 const GOOD: &str = r#"

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellhop_adapters::log_webhook::LogWebhook;
 use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
 use bellhop_connect::connection_test::ConnectionReport;
@@ -27,6 +26,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Aws;
 use crate::engines::{Choices, EngineMistake, Purpose, Shared, TenantEngines, Whose};
+use crate::records;
 use crate::wiring::{connection, out_of_reach};
 
 /// Sets of services that are opened at once.
@@ -49,18 +49,26 @@ type NotGood = (Fault, String);
 
 /// Tries things out.
 pub(super) struct TryOut {
-    shared: Arc<Mutex<Shared>>,
-    opening: Arc<Semaphore>,
+    opening: Opening,
     aws: Aws,
     reach: Reach,
     tester: Arc<Tester>,
+}
+
+/// What services are opened with that are tried.
+#[derive(Clone)]
+struct Opening {
+    shared: Arc<Mutex<Shared>>,
+    places: Arc<Semaphore>,
+    reach: Reach,
 }
 
 impl TryOut {
     /// Of a node that is this at AWS; what tenants of the database name leads no further than `reach`.
     pub(super) fn new(aws: Aws, reach: Reach) -> Self {
         let tester = Arc::new(Tester::new(&Limiters::default()));
-        Self { shared: Arc::default(), opening: Arc::new(Semaphore::new(OPENED_AT_ONCE)), aws, reach, tester }
+        let opening = Opening { shared: Arc::default(), places: Arc::new(Semaphore::new(OPENED_AT_ONCE)), reach };
+        Self { opening, aws, reach, tester }
     }
 
     /// Opens what settings name and does something with it.
@@ -73,13 +81,10 @@ impl TryOut {
         T: Send + 'static,
         F: Future<Output = Result<T, NotGood>> + Send,
     {
-        let reach = self.reach;
-        // What is kept was judged when it was sent: an operator may have thought otherwise since.
-        if let Some(mistake) = out_of_reach(&settings, reach).next() {
-            return Box::pin(async move { Err(Failed::Tried(Fault::Unusable, mistake.to_string())) });
-        }
-        let opened = open(Arc::clone(&self.opening), Arc::clone(&self.shared), (settings, reach));
+        let (reach, opening) = (self.reach, self.opening.clone());
         Box::pin(async move {
+            within_reach(&settings, reach)?;
+            let opened = opening.open(settings);
             let opened = timeout(OPENED_WITHIN, opened).await.unwrap_or(Err(NOT_OPENED));
             let (engines, mistakes) = opened.map_err(Failed::Untried)?;
             if let Some(mistake) = mistakes.into_iter().next() {
@@ -99,22 +104,27 @@ impl TryOut {
 const NOT_OPENED: &str = "this server is busy: what is to be tried could not be opened, ask again";
 const BROKEN: &str = "it could not be tried: it broke down while it was opened, as the log of the server tells";
 
-/// Opens the services of settings. Who goes away does not make room for another before its thread has ended.
-async fn open(
-    opening: Arc<Semaphore>,
-    shared: Arc<Mutex<Shared>>,
-    (settings, reach): (TenantSettings, Reach),
-) -> Result<(TenantEngines, Vec<EngineMistake>), &'static str> {
-    let place = opening.acquire_owned().await.map_err(|_| NOT_OPENED)?;
-    let opened = tokio::task::spawn_blocking(move || {
-        let _place = place;
-        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever tried something before is not waited for.
-        shared.keep_for(|_| false);
-        shared.look_again();
-        TenantEngines::open(&mut shared, Whose { settings: &settings, reach }, Purpose::Check)
-    });
-    opened.await.map_err(|_| BROKEN)
+impl Opening {
+    /// Opens the services of settings. Who goes away does not make room for another before its thread has ended.
+    async fn open(self, settings: TenantSettings) -> Result<(TenantEngines, Vec<EngineMistake>), &'static str> {
+        let Self { shared, places, reach } = self;
+        let place = places.acquire_owned().await.map_err(|_| NOT_OPENED)?;
+        let opened = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever tried something before is not waited for.
+            shared.keep_for(|_| false);
+            shared.look_again();
+            TenantEngines::open(&mut shared, Whose { settings: &settings, reach }, Purpose::Check)
+        });
+        opened.await.map_err(|_| BROKEN)
+    }
+}
+
+/// What is kept was judged when it was sent: an operator may have thought otherwise since.
+fn within_reach(settings: &TenantSettings, reach: Reach) -> Result<(), Failed> {
+    let far = out_of_reach(settings, reach).next();
+    far.map_or(Ok(()), |mistake| Err(Failed::Tried(Fault::Unusable, mistake.to_string())))
 }
 
 fn failed(failure: ServiceFailure) -> NotGood {
@@ -237,16 +247,13 @@ impl Trials for TryOut {
             Origin::Store => self.reach,
         };
         let tested = async move {
-            let Some(connect) = &settings.connect else { return Err(vec![]) };
-            let malformed = |why: String| vec![Mistake::of_value("connect.instance_arn", why)];
-            let arn = connect.instance_arn.parse();
-            let instance = arn.map_err(|error: bellhop_connect::arn::MalformedArn| malformed(error.to_string()))?;
+            let whose = Whose { settings: &settings, reach };
+            let connection = connection(whose, &aws)?.ok_or_else(Vec::new)?;
             let far: Vec<Mistake> =
                 out_of_reach(&settings, reach).filter(|far| far.path.starts_with("connect.")).collect();
             if !far.is_empty() {
                 return Err(far);
             }
-            let connection = connection(connect, instance, &settings.name, (&aws, reach))?;
             Ok(tester.test(connection).await)
         };
         Box::pin(tested) as Pin<Box<_>>
@@ -254,17 +261,12 @@ impl Trials for TryOut {
 
     fn log_webhook(&self, settings: TenantSettings) -> Pending<Result<String, Failed>> {
         let reach = self.reach;
-        // What is kept was judged when it was sent: an operator may have thought otherwise since.
-        if let Some(mistake) = out_of_reach(&settings, reach).next() {
-            return Box::pin(std::future::ready(Err(Failed::Tried(Fault::Unusable, mistake.to_string()))));
-        }
         Box::pin(async move {
-            let webhook = settings.records.webhook.ok_or_else(|| Failed::Tried(Fault::NothingNamed, nothing().1))?;
-            let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-            let webhook =
-                LogWebhook::new(&settings.name, reach.at(&webhook.url), webhook.secret.expose(), headers.collect());
+            within_reach(&settings, reach)?;
+            let receiver = records::receiver(Whose { settings: &settings, reach });
+            let receiver = receiver.map_err(|mistake| Failed::Tried(Fault::Unusable, mistake.to_string()))?;
+            let webhook = receiver.ok_or_else(|| Failed::Tried(Fault::NothingNamed, nothing().1))?;
             let test = format!("test:{:016x}", rand::random::<u64>());
-            let webhook = webhook.map_err(|why| Failed::Tried(Fault::Unusable, why))?;
             webhook.test(test).await.map_err(|why| Failed::Tried(Fault::Unavailable, why))
         })
     }
@@ -312,7 +314,7 @@ mod tests {
     async fn what_could_not_be_opened_is_not_said_to_be_bad() {
         let trials = TryOut::new(Aws::default(), Reach::Everywhere);
         let all = u32::try_from(OPENED_AT_ONCE).expect("few");
-        let others = Arc::clone(&trials.opening).acquire_many_owned(all).await.expect("free");
+        let others = Arc::clone(&trials.opening.places).acquire_many_owned(all).await.expect("free");
         let ears = || settings(r#""speech_to_text": {"kind": "counting"}"#);
         assert_eq!(trials.service(ears()).await, Err(Failed::Untried(NOT_OPENED)));
         drop(others);

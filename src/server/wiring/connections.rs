@@ -4,22 +4,22 @@
 //! asks; a role is assumed with the key that its document names, or with the node's.
 
 use bellhop_adapters::reach::Reach;
+use bellhop_connect::Connection;
+use bellhop_connect::arn::MalformedArn;
 use bellhop_connect::connection::{AccessKey, AssumedRole, Identity, session_name};
-use bellhop_connect::{Connection, InstanceArn};
 use bellhop_tenancy::settings::{AwsKey, ConnectCredentials, ConnectSettings, Mistake};
 
 use crate::config::Aws;
+use crate::engines::Whose;
 
-/// The connection of a tenant to its instance; `reach` is how far the endpoint that it names may lead.
-pub(crate) fn connection(
-    connect: &ConnectSettings,
-    instance: InstanceArn,
-    tenant: &str,
-    (node, reach): (&Aws, Reach),
-) -> Result<Connection, Vec<Mistake>> {
-    let identity = identity(connect, tenant, node)?;
+/// The connection of a tenant to its instance; none where its calls come from elsewhere. Every mistake is told by its path.
+pub(crate) fn connection(Whose { settings, reach }: Whose<'_>, node: &Aws) -> Result<Option<Connection>, Vec<Mistake>> {
+    let Some(connect) = &settings.connect else { return Ok(None) };
+    let malformed = |error: MalformedArn| vec![Mistake::of_value("connect.instance_arn", error.to_string())];
+    let instance = connect.instance_arn.parse().map_err(malformed)?;
+    let identity = identity(connect, &settings.name, node)?;
     let private_networks = reach == Reach::Everywhere;
-    Ok(Connection { instance, identity, endpoint_url: connect.endpoint_url.clone(), private_networks })
+    Ok(Some(Connection { instance, identity, endpoint_url: connect.endpoint_url.clone(), private_networks }))
 }
 
 /// Who we are to it.

@@ -70,7 +70,7 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
             let found = match judged {
                 Ok(judged) if is_same(judged.read.mark) => Ok(Found::Same(id.clone())),
                 Ok(judged) => {
-                    let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, (shared, around.running.reach)));
+                    let opened = AssertUnwindSafe(|| open(&id, judged, kept, numbers, shared));
                     catch_unwind(opened).unwrap_or_else(|_| Err(vec![BROKEN.to_owned()]))
                 }
                 Err(why) => Err(why),
@@ -98,6 +98,8 @@ fn numbers(kept: &[KeptNumber]) -> Vec<OwnNumber> {
 struct Judged {
     composed: Composed,
     read: ComposedReading,
+    /// How far its URLs may lead.
+    reach: Reach,
 }
 
 fn judge<'a>(
@@ -120,7 +122,7 @@ fn judge<'a>(
         mistakes
     });
     match read.mistakes.is_empty() {
-        true => Ok(Judged { composed, read }),
+        true => Ok(Judged { composed, read, reach: running.reach }),
         false => Err(read.mistakes.iter().map(|(of, mistake)| told(kept, *of, mistake)).collect()),
     }
 }
@@ -140,10 +142,10 @@ fn one_receiver<'a>(
 
 fn open(
     id: &str,
-    Judged { composed, read }: Judged,
+    Judged { composed, read, reach }: Judged,
     kept: &KeptIntegration,
     numbers: Vec<OwnNumber>,
-    (shared, reach): (&mut Shared, Reach),
+    shared: &mut Shared,
 ) -> Result<Found, Vec<String>> {
     let (settings, mark) = (read.settings, read.mark);
     let whose = Whose { settings: &settings, reach };

@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use bellhop_actors::services::{Codec, MediaPolicy, Security, Silence};
 use bellhop_connect::InstanceArn;
-use bellhop_dialogue::redaction::Redaction;
-use bellhop_dialogue::turn_loop::{Policy, Trigger};
+use bellhop_dialogue::turn_loop::Policy;
 use bellhop_sip::dialog::refer;
-use bellhop_tenancy::settings::{
-    self, BargeIn, ConnectSettings, ConversationSettings, MediaSettings, Mistake, Srtp, TenantSettings,
-};
+use bellhop_tenancy::settings::{self, ConnectSettings, MediaSettings, Mistake, Srtp, TenantSettings};
 use bellhop_tenancy::{Integration, Tenant};
 use jiff::tz::TimeZone;
 
 use super::connections;
 use crate::config::{Aws, Config, Mistakes};
+use crate::policy;
 
 /// What the engine takes of a document.
 #[derive(Debug)]
@@ -36,8 +34,9 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Those of a tenant's integration, with every mistake by its path in the document.
-    pub fn of(settings: &TenantSettings, tenant: Arc<Tenant>) -> (Self, Vec<Mistake>) {
+    /// Those of a tenant's integration, with every mistake by its path in the document. `conversation` was made of the same settings where
+    /// that keeps nobody waiting ([`policy::of`]).
+    pub fn of(settings: &TenantSettings, tenant: Arc<Tenant>, conversation: Policy) -> (Self, Vec<Mistake>) {
         let mut mistakes = vec![];
         let instance = settings.connect.as_ref().and_then(|connect| instance(connect, &mut mistakes));
         let mut integration = settings.integration(tenant);
@@ -52,7 +51,7 @@ impl Targets {
         let targets = Self {
             integration,
             media: media(&settings.media),
-            conversation: conversation(&settings.conversation, &mut mistakes),
+            conversation,
             instance,
             invite_headers: settings.sip.invite_headers.clone().into(),
         };
@@ -69,7 +68,8 @@ impl Targets {
 
 /// Every mistake of settings that only their targets and their connection know of, by its path.
 pub(crate) fn mistakes(settings: &TenantSettings, node: &Aws) -> Vec<Mistake> {
-    let (_, mut mistakes) = Targets::of(settings, Arc::new(settings.tenant()));
+    let (conversation, mut mistakes) = policy::of(&settings.conversation);
+    mistakes.extend(Targets::of(settings, Arc::new(settings.tenant()), conversation).1);
     let identity = settings.connect.as_ref().map(|connect| connections::identity(connect, &settings.name, node));
     mistakes.extend(identity.and_then(Result::err).unwrap_or_default());
     mistakes
@@ -103,37 +103,6 @@ fn media(settings: &MediaSettings) -> MediaPolicy {
         },
         silence: if settings.suppress_silence { Silence::Suppressed } else { Silence::Sent },
         timeout: settings.timeout,
-    }
-}
-
-fn conversation(settings: &ConversationSettings, mistakes: &mut Vec<Mistake>) -> Policy {
-    let default = Policy::default();
-    let mut patterns = vec![];
-    for (n, text) in settings.redact.iter().enumerate() {
-        match Redaction::pattern(text) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(why) => {
-                let why = format!("`{text}` is no regular expression: {why}");
-                mistakes.push(Mistake::of_value(format!("conversation.redact[{n}]"), why));
-            }
-        }
-    }
-    Policy {
-        post_response: settings.post_response.unwrap_or(default.post_response),
-        final_utterance: settings.final_utterance,
-        assistant: settings.assistant.unwrap_or(default.assistant),
-        inactivity: settings.inactivity,
-        silent_turns: settings.silent_turns.unwrap_or(default.silent_turns),
-        barge_in: match settings.barge_in {
-            BargeIn::Speech => Trigger::Speech,
-            BargeIn::InterimResult => Trigger::InterimResult,
-        },
-        resume: settings.resume,
-        confidence: settings.confidence,
-        notify_filtered: settings.notify_filtered,
-        notify_network: settings.notify_network,
-        suppress_echo: settings.suppress_echo,
-        redaction: Redaction::new(settings.redact_card_numbers, patterns),
     }
 }
 

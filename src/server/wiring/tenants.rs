@@ -15,11 +15,11 @@ use bellhop_adapters::recording::{Folder, Name, Recording};
 use bellhop_adapters::sounds::WebSounds;
 use bellhop_adapters::storage::Store;
 use bellhop_amazon_connect::{Client, Limiters};
-use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoriesKept, NoContacts};
+use bellhop_connect::{Connection, InstanceArn};
 use bellhop_tenancy::directory::{Directory, NumberTaken};
 use bellhop_tenancy::integration::OwnNumber;
-use bellhop_tenancy::settings::{ConnectSettings, TenantSettings, Written};
+use bellhop_tenancy::settings::{TenantSettings, Written};
 use bellhop_tenancy::tenant::Limits;
 use bellhop_tenancy::{Integration, Tenant};
 
@@ -218,7 +218,7 @@ impl Workshop {
         let Ready { name: integration, settings, mark, origin, written, numbers, engines, .. } = ready;
         // Their mistakes have been told with the reading: nobody who has some is served.
         let name = tenant.name.clone();
-        let (mut targets, _) = Targets::of(&settings, tenant);
+        let (mut targets, _) = Targets::of(&settings, tenant, engines.conversation);
         targets.integration.id = integration;
         if let Some(numbers) = numbers {
             targets.integration.numbers = numbers;
@@ -228,7 +228,7 @@ impl Workshop {
             Origin::Store => self.reach,
         };
         let whose = Whose { settings: &settings, reach };
-        let contacts = Contacts::of(whose, &targets.integration, targets.instance, self);
+        let contacts = Contacts::of(whose, &targets.integration, self);
         let recorder = engines
             .recordings
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
@@ -268,20 +268,15 @@ struct Contacts {
 }
 
 impl Contacts {
-    fn of(whose: Whose<'_>, of: &Integration, instance: Option<InstanceArn>, workshop: &Workshop) -> Self {
-        let connect = whose.settings.connect.as_ref();
+    fn of(whose: Whose<'_>, of: &Integration, workshop: &Workshop) -> Self {
         // What keeps a connection from being one was told with the reading.
-        let opened = connect.zip(instance).and_then(|(connect, instance)| {
-            let connection =
-                connection(connect, instance.clone(), &of.tenant.name, (&workshop.aws, whose.reach)).ok()?;
-            Some((connect, instance, Client::new(&connection, &workshop.limiters)))
-        });
-        let Some((connect, instance, client)) = opened else {
+        let Some(connection) = connection(whose, &workshop.aws).ok().flatten() else {
             let nobody = Arc::new(NoContacts);
             return Self { instance: None, attributes: nobody.clone(), blanker: nobody, written: None };
         };
-        warn_if_unreachable(&of.tenant.name, connect, &instance, whose.reach);
-        let (instance, integration) = (Some(instance), of.id.clone());
+        warn_if_unreachable(&of.tenant.name, &connection);
+        let client = Client::new(&connection, &workshop.limiters);
+        let (instance, integration) = (Some(connection.instance), of.id.clone());
         let writes = NotedWrites::new(client, workshop.store.write_notes(&integration));
         let (attributes, blanker) = (Arc::new(writes.clone()), Arc::new(writes.clone()));
         Self { instance, attributes, blanker, written: Some(WrittenContacts { integration, writes }) }
@@ -292,11 +287,11 @@ impl Contacts {
 const REACHED_WITHIN: Duration = Duration::from_secs(3);
 
 /// An unreachable service of one tenant is that tenant's trouble: the server starts, and says so.
-fn warn_if_unreachable(tenant: &str, connect: &ConnectSettings, instance: &InstanceArn, reach: Reach) {
-    let region = &instance.region;
+fn warn_if_unreachable(tenant: &str, connection: &Connection) {
+    let region = &connection.instance.region;
     // Amazon's own name may lead to a private endpoint of the operator's network.
-    let (url, reach) = match &connect.endpoint_url {
-        Some(url) => (url.clone(), reach),
+    let (url, reach) = match &connection.endpoint_url {
+        Some(url) => (url.clone(), reach(connection.private_networks)),
         None => (format!("https://connect.{region}.amazonaws.com"), Reach::Everywhere),
     };
     let (name, rest) = (tenant.to_owned(), url.split("://").nth(1).unwrap_or_default().to_owned());

@@ -8,6 +8,7 @@ use bellhop_tenancy::settings::{self, KEPT, Mistake, TenantSettings, form, json}
 use toml::Value as Toml;
 
 use super::*;
+use crate::policy;
 use crate::wiring::Targets;
 
 /// Everything that a document can get wrong, some of it in two places.
@@ -29,13 +30,14 @@ transfer_targets = ["sip:desk@pbx"]
 failure_target = "desk"
 invite_headers = "X-Customer"
 hold_on_trasfer = true
+server_name = "not a host!"
 [media]
 codecs = ["opus", "mp3"]
 srtp = "maybe"
 timeout_seconds = 1.5
 [conversation]
 confidence_threshold = 7
-redact = ["[0-9]+", "("]
+redact = ["[0-9]+", "(", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"]
 post_response_timeout_ms = "soon"
 inactivity_timeout_seconds = 99999999999
 [recording]
@@ -146,7 +148,7 @@ fn by_form(text: &str) -> Table {
     let mut pairs = vec![];
     flatten("", &Toml::Table(text.parse().expect("TOML")), &mut pairs);
     // What nobody fills in is sent too.
-    pairs.extend(["sip.server_name", "assistant.script", "media.codecs[2]"].map(|path| (path.into(), String::new())));
+    pairs.extend(["time_zone", "assistant.script", "media.codecs[2]"].map(|path| (path.into(), String::new())));
     let (table, mistakes) = form::read(pairs);
     assert_eq!(mistakes, []);
     table
@@ -172,8 +174,9 @@ fn flatten(path: &str, value: &Toml, pairs: &mut Vec<(String, String)>) {
 /// Every mistake, those of the targets too, in one order.
 fn mistakes(document: &Table) -> Vec<Mistake> {
     let read = settings::Reading::of(document, &Here(vec![]));
-    let (_, more) = Targets::of(&read.settings, Arc::new(read.settings.tenant()));
-    let mut all: Vec<Mistake> = read.mistakes.into_iter().chain(more).collect();
+    let (conversation, bad) = policy::of(&read.settings.conversation);
+    let (_, more) = Targets::of(&read.settings, Arc::new(read.settings.tenant()), conversation);
+    let mut all: Vec<Mistake> = read.mistakes.into_iter().chain(more).chain(bad).collect();
     all.sort_by(|one, other| (&one.path, &one.why).cmp(&(&other.path, &other.why)));
     all
 }
@@ -191,6 +194,7 @@ fn the_same_mistake_has_the_same_sentence_by_every_reader() {
         "connect.secret_access_key: names the same place as `access_key_id`: they are two secrets",
         "conversation.inactivity_timeout_seconds: `99999999999` is not a whole number from 10 to 86400",
         "conversation.post_response_timeout_ms: is a text where a whole number from 100 to 600000 is expected",
+        "conversation.redact: has 17 patterns, and 16 are the most",
         "media.timeout_seconds: is a number with a point where a whole number from 5 to 86400 is expected",
         "numbers: +18005550123 is in the list twice",
         "recording.folder: is missing",
@@ -200,11 +204,12 @@ fn the_same_mistake_has_the_same_sentence_by_every_reader() {
         "sip.failure_target: `desk` is not a URI like \"sip:+18005550199@pbx.example.com\": the target is not a sip:, sips: or tel: URI",
         "sip.hold_on_trasfer: is not a known key: did you mean `hold_on_transfer`?",
         "sip.password: is missing",
+        "sip.server_name: `not a host!` is not a host name like \"acme.sip.example.com\"",
         "speech_to_text.fallback.url: is missing",
     ] {
         assert!(told.iter().any(|one| one == line), "{line} in {told:#?}");
     }
-    assert_eq!(told.len(), 42, "{told:#?}");
+    assert_eq!(told.len(), 44, "{told:#?}");
 }
 
 #[test]
