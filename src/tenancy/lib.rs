@@ -7,6 +7,7 @@
 pub mod access;
 pub mod call_rate;
 pub mod directory;
+pub mod host_name;
 pub mod id;
 pub mod identity_provider;
 pub mod integration;

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use crate::host_name::is_host_name;
+
 /// Where callers may be transferred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferTargets {
@@ -120,11 +122,11 @@ fn plain_host(text: &str) -> String {
     }
 }
 
+/// An address, a name, or all names below one (`*.example.com`).
 fn is_host(text: &str) -> bool {
-    let host = text.strip_prefix("*.").unwrap_or(text);
-    let labels = host.trim_end_matches('.');
-    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-        || (!labels.is_empty() && labels.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'))
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || is_host_name(name)
 }
 
 #[cfg(test)]
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_told() {
-        for bad in ["", "sip:pbx", "+44x", "pbx/example", "@", "+44@", "@pbx", "*", "a b"] {
+        for bad in ["", "sip:pbx", "+44x", "pbx/example", "@", "+44@", "@pbx", "*", "a b", "a..b", "-pbx", "*.."] {
             assert!(TransferTargets::parse(&[bad.to_owned()]).is_err(), "{bad}");
         }
         assert!(TransferTargets::parse(&["anywhere".into(), "pbx".into()]).is_err(), "it stands alone");

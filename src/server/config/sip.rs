@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bellhop_actors::signalling::transport::{Listen, Protocol};
+use bellhop_tenancy::host_name::is_host_name;
 use bellhop_tenancy::networks;
-use bellhop_tenancy::settings::is_host_name;
 use ipnet::IpNet;
 
 use super::node;
@@ -62,7 +62,6 @@ fn read_public_name(section: &Section<'_>) -> Option<String> {
     Some(name.to_ascii_lowercase())
 }
 
-/// Files that are not named are not looked for.
 /// `tcp+tls:0.0.0.0:5061`, or `udp:0.0.0.0:5060 from 192.0.2.0/24, 198.51.100.7`.
 fn read_listen(text: &str) -> Result<Listen, String> {
     let (place, from) = text.split_once(" from").map_or((text, None), |(place, from)| (place, Some(from)));

@@ -52,7 +52,7 @@ pub use services::{
     AmazonService, AssistantKind, Parameters, Ranked, RecognizerKind, Script, SynthesizerKind, WatsonCredentials,
     WatsonService,
 };
-pub use sip::{SipSettings, is_host_name};
+pub use sip::SipSettings;
 pub use tenant::TenantSettings;
 pub use value::{Table, Value};
 

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::section::Section;
+use crate::host_name::is_host_name;
 use crate::integration::{Failover, HoldOnTransfer, Login};
 use crate::networks;
 use crate::transfer_targets::TransferTargets;
@@ -118,13 +119,4 @@ fn is_host(section: &Section<'_>, name: &str) -> bool {
         section.mistake("server_name", &format!("`{name}` is not a host name like \"acme.sip.example.com\""));
     }
     is_one
-}
-
-/// Whether a text is a host name (RFC 1123 section 2.1).
-pub fn is_host_name(name: &str) -> bool {
-    let label = |label: &str| {
-        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(label)
 }
