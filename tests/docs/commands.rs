@@ -216,6 +216,26 @@ fn the_demo_tells_what_the_readme_shows_and_every_sipp_scenario_passes_beside_it
     }
 }
 
+/// What the README says of a demo that goes on: whoever opens the link that it prints may set up a line of their own.
+#[test]
+fn a_demo_that_goes_on_has_pages_and_says_how_to_become_their_operator() {
+    let folder = Folder::new();
+    let pages = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let arguments = ["demo", "--sip", "127.0.0.1:0", "--http", &pages.to_string()];
+    let mut demo = Running(folder.command(&arguments).stdout(Stdio::piped()).spawn().expect("the binary runs"));
+    let mut lines = BufReader::new(demo.0.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let told = lines.by_ref().find(|line| line.contains("become the operator: ")).expect("it says so");
+    let link = told.rsplit(' ').next().expect("a link");
+    let path = link.strip_prefix(&format!("http://{pages}")).unwrap_or_else(|| panic!("{told}"));
+    let (path, secret) = path.split_once('#').unwrap_or_else(|| panic!("{told}"));
+    assert!(secret.len() > 20, "{told}");
+    let page = get(pages, path);
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<form"), "{page}");
+    kill(Pid::from_raw(demo.0.id() as i32), Signal::SIGTERM).expect("it runs");
+    let rest: Vec<String> = lines.collect();
+    assert!(demo.0.wait().expect("it ends").success(), "{rest:?}");
+}
+
 /// A line of the demo without its time, ports, and all of a key but its beginning.
 fn without_what_differs(line: &str) -> String {
     let line = line.trim();
