@@ -6,7 +6,7 @@
 use bellhop_connect::InstanceArn;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::settings::patch::{changed, merge};
-use bellhop_tenancy::settings::{KEPT, Table, Value, names_kept};
+use bellhop_tenancy::settings::{KEPT, Table, Value, led_elsewhere, names_kept};
 use bellhop_tenancy::store::{Kept, KeptKind, NewDocument, NotApplied, Revision, SecretHint};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::asked::Asked;
 use super::fields;
 use super::given::Given;
-use super::judging::{Good, Judging};
+use super::judging::{Good, Judging, at};
 use super::of_file::{self, Integration};
 use super::route::{FOR_TENANT, OF_TENANT, Outcome, Route};
 use super::shown::{Applied, time};
@@ -348,6 +348,10 @@ async fn change(asked: Asked, sort: Sort) -> Outcome {
 pub(super) async fn put(asked: &Asked, sort: Sort, (kept, seen): (Kept, Revision), said: Said) -> Outcome {
     let judging = Judging::of(asked, kept.tenant).await?;
     let good = judging.judge(sort.kind, Some(kept.id), &said.settings).await?;
+    let elsewhere = led_elsewhere(&kept.document, &said.settings);
+    if !elsewhere.is_empty() {
+        return Err(Problem::faults(elsewhere.iter().map(|mistake| at(mistake, &said.settings)).collect()));
+    }
     let mut fields: Vec<String> =
         changed(&kept.document, &good.apart.document).into_iter().map(|path| format!("settings.{path}")).collect();
     let set_anew = good.apart.secrets.iter().map(|(path, _)| format!("settings.{path}"));

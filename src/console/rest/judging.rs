@@ -172,7 +172,7 @@ impl<'a> Judging<'a> {
 }
 
 /// A mistake of settings, by its place in the body.
-fn at(mistake: &Mistake, settings: &Table) -> Fault {
+pub(super) fn at(mistake: &Mistake, settings: &Table) -> Fault {
     let pointer = pointer(&mistake.path, settings);
     Fault::at(format!("#/settings{}", pointer.trim_start_matches('#')), &mistake.why)
 }

@@ -9,7 +9,7 @@ async fn an_assistant_goes_back_to_what_it_said_and_keeps_its_secrets() {
     let made =
         house.post("admin", "/assistants", json!({"name": "bot", "settings": says("https://one.example")})).await;
     let path = format!("/assistants/{}", made.id());
-    let two = json!({"name": "bot two", "settings": {"url": "https://two.example", "secret": "s3cret-newer"}});
+    let two = json!({"name": "bot two", "settings": {"url": "https://one.example/two", "secret": "s3cret-newer"}});
     let two = house.patch("admin", &path, made.etag(), two).await;
     assert_eq!(two.status, 200, "{two:?}");
     let listed = house.get("viewer", &format!("{path}/versions")).await;
@@ -55,4 +55,26 @@ async fn a_version_whose_secret_is_gone_is_not_gone_back_to() {
     assert_eq!(refused.status, 422, "{refused:?}");
     assert!(refused.faults()[0].1.contains("set it"), "{refused:?}");
     assert_eq!(house.get("viewer", &path).await.body["revision"], 2, "it is as it was");
+}
+
+/// Whoever may change an assistant may not learn its secret by having it sent to a host of their own.
+#[actix_web::test]
+async fn a_secret_goes_to_no_other_host_than_it_was_given_for() {
+    let house = House::new().await;
+    let says = json!({"kind": "webhook", "url": "https://one.example/turn", "secret": "s3cret-hook"});
+    let made = house.post("admin", "/assistants", json!({"name": "bot", "settings": says})).await;
+    let path = format!("/assistants/{}", made.id());
+    let other = json!({"settings": {"url": "https://two.example/turn"}});
+    let refused = house.patch("admin", &path, made.etag(), other).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let faults = refused.faults();
+    assert_eq!((faults.len(), faults[0].0.as_str()), (1, "#/settings/secret"));
+    assert!(faults[0].1.contains("give it again"), "{faults:?}");
+    let given = json!({"settings": {"url": "https://two.example/turn", "secret": "s3cret-two"}});
+    let two = house.patch("admin", &path, made.etag(), given).await;
+    assert_eq!(two.status, 200, "{two:?}");
+    let back = of("admin", Method::POST, &format!("{path}/versions/1/restore"));
+    let refused = house.ask(back.insert_header(("If-Match", two.etag()))).await;
+    assert_eq!((refused.status, refused.faults()[0].0.as_str()), (422, "#/settings/secret"), "{refused:?}");
+    assert_eq!(house.get("viewer", &path).await.body["settings"]["url"], "https://two.example/turn");
 }
