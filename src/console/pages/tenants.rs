@@ -43,6 +43,7 @@ struct New {
     name: String,
     title: String,
     plan: String,
+    takes_over_calls: bool,
 }
 
 pub(super) fn pages() -> Vec<Page> {
@@ -65,8 +66,11 @@ async fn list(visit: Visit) -> Outcome {
 }
 
 async fn add(visit: Visit) -> Outcome {
-    let new = New { name: visit.form.line("name"), title: visit.form.line("title"), plan: visit.form.line("plan") };
-    let body = json!({"name": new.name, "title": new.title, "plan": new.plan});
+    let [name, title, plan] = ["name", "title", "plan"].map(|field| visit.form.line(field));
+    let new =
+        New { name, title, plan, takes_over_calls: visit.form.all("takes_over_calls").contains(&"on".to_owned()) };
+    let body =
+        json!({"name": new.name, "title": new.title, "plan": new.plan, "takes_over_calls": new.takes_over_calls});
     let sent = visit.ask(Inquiry::post_json("/tenants", body)).await;
     let path = sent.map(|made| format!("/tenants/{}/integrations", text(&made, "id")));
     led_on(&visit, path, |visit, problem| async move { made(visit, Some(&problem), new).await }).await

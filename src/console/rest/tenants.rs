@@ -2,6 +2,7 @@
 //! them (`of_file.rs`).
 
 use actix_web::http::StatusCode;
+use bellhop_call::ports::Wanted;
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::settings::patch::merge;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::asked::Asked;
+use super::calls;
 use super::fields::{self, Fields};
 use super::given::Given;
 use super::names;
@@ -18,7 +20,7 @@ use super::of_file;
 use super::route::{Outcome, Route};
 use super::shown::{Applied, time};
 use crate::ports::FileTenant;
-use crate::problem::Problem;
+use crate::problem::{Fault, Problem};
 
 /// Most characters of a title.
 const TITLE_CHARS_MAX: usize = 200;
@@ -61,6 +63,9 @@ struct NewTenant {
     title: String,
     /// The name of its plan.
     plan: String,
+    /// Whether it is the one of this name that was in the configuration's file, and sees the calls and conversations that are kept of it.
+    #[schema(required = false, default = false)]
+    takes_over_calls: bool,
 }
 
 /// What changes of a tenant; what is not named stays.
@@ -173,17 +178,33 @@ async fn add(asked: Asked) -> Outcome {
         name: names::read(fields, "name"),
         title: fields.line_or_none("title", TITLE_CHARS_MAX),
         plan: fields.line("plan", PLAN_CHARS_MAX),
+        takes_over_calls: fields.flag("takes_over_calls", false),
     };
-    let NewTenant { name, title, plan } = fields::read(&asked.document(), read)?;
+    let NewTenant { name, title, plan, takes_over_calls } = fields::read(&asked.document(), read)?;
     if asked.has_name_of_file(&name) {
         let why = "the configuration's file has a tenant of this name: take another";
         return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
+    if !takes_over_calls && has_calls(&asked, &name).await? {
+        let why = format!(
+            "calls are kept of a tenant `{name}` that was in the configuration's file: say that it is the same, which sees them, or take another name"
+        );
+        return Err(Problem::faults(vec![Fault::at("#/takes_over_calls", why)]));
     }
     let title = if title.trim().is_empty() { name.clone() } else { title };
     let kept = asked.ports.store.add_tenant(&asked.by, New { name, title, plan }).await?;
     let nodes = asked.ports.store.applied().await?;
     let (id, revision) = (kept.id, kept.stamp.revision);
     Ok(Given::made("/tenants", id, &Tenant::of(kept, &nodes)).tagged_with_all(revision))
+}
+
+/// Whether calls of a tenant of this name are kept: one of the database has its name for ever, one that was in a file leaves it behind.
+async fn has_calls(asked: &Asked, name: &str) -> Result<bool, Problem> {
+    let records = &asked.ports.records;
+    let up = records.up(name, 1).await.map_err(|error| calls::unavailable(&error))?;
+    let wanted = Wanted { tenant: Some(name.to_owned()), ..Wanted::default() };
+    let over = records.latest(&wanted, 1).await.map_err(|error| calls::unavailable(&error))?;
+    Ok(!up.is_empty() || !over.is_empty())
 }
 
 async fn change(asked: Asked) -> Outcome {

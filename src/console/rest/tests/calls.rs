@@ -7,7 +7,7 @@ use bellhop_tenancy::store::{NewRefusal, Refusals};
 use super::*;
 use crate::ports::LiveFacts;
 
-fn kept(session: &str, tenant: &str, began_unix_ms: i64) -> KeptCall {
+pub(super) fn kept(session: &str, tenant: &str, began_unix_ms: i64) -> KeptCall {
     KeptCall {
         session: session.into(),
         call: format!("log-{session}"),

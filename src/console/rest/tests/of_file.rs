@@ -211,3 +211,17 @@ async fn nothing_of_the_file_is_changed_and_nobody_else_sees_it() {
         assert!(items(&house, "admin", list).await.iter().all(|one| one["from_file"] == false), "{list}");
     }
 }
+
+/// Records know a tenant by its name: whoever gets a name that somebody has had sees that one's calls if an operator says so.
+#[actix_web::test]
+async fn a_name_that_calls_are_kept_of_is_given_to_who_is_said_to_be_the_same() {
+    let house = House::new().await;
+    *house.calls.over.lock().expect("no panic") = vec![super::calls::kept("s1", "former", 5_000)];
+    let named = |name: &str| json!({"name": name, "plan": "plus"});
+    assert_eq!(house.post("operator", "/tenants", named("newcomer")).await.status, 201);
+    let refused = house.post("operator", "/tenants", named("former")).await;
+    assert_eq!((refused.status, refused.faults()[0].0.as_str()), (422, "#/takes_over_calls"), "{refused:?}");
+    let mut same = named("former");
+    same["takes_over_calls"] = json!(true);
+    assert_eq!(house.post("operator", "/tenants", same).await.status, 201);
+}
