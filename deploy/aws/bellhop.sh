@@ -4,7 +4,7 @@
 #
 #   BELLHOP_INSTANCE_ARN=… BELLHOP_SIP_HOST=… BELLHOP_SCREEN_POP_URL=… ./bellhop.sh
 #
-# README.md beside this file says what each value is. It prints what is to be entered in Bellhop.
+# deploy/aws/README.md of Bellhop says what each value is. It prints what is to be entered in Bellhop.
 set -euo pipefail
 
 name=${BELLHOP_NAME-bellhop}

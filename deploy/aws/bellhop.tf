@@ -1,5 +1,5 @@
 # The Amazon side of a phone line of Bellhop: a Voice Connector that leads to it, the contact flow, a phone number, and whoever
-# may write what a hand-off writes. README.md beside this file says how it is used.
+# may write what a hand-off writes. deploy/aws/README.md of Bellhop says how it is used.
 
 terraform {
   required_version = ">= 1.5"

@@ -1,8 +1,7 @@
-//! A tenant's assistants: what there is, what each says of itself, and a conversation with one in text.
+//! A tenant's assistants, and a conversation with one in text.
 //!
-//! Invariant: a secret that is kept is never shown, and stays where none is typed; a conversation to try one out is kept in its page alone.
+//! Invariant: a conversation to try one out is kept in its page alone.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use bellhop_tenancy::access::Role;
 use serde_json::{Value, json};
@@ -10,8 +9,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::kinds::{ASSISTANTS, Choice, Field, Kind, Sort};
-use super::script::{Numbered, numbered};
+use super::kinds::{ASSISTANTS, Choice};
+use super::part::{self, Part, named};
 use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
@@ -40,22 +39,6 @@ struct Listed {
 }
 
 #[derive(Template)]
-#[template(path = "assistant.html")]
-struct AssistantPage {
-    frame: Frame,
-    told: Option<Told>,
-    tenant: Tenant,
-    may_change: bool,
-    id: String,
-    name: String,
-    revision: String,
-    kind: &'static Kind,
-    typed: Vec<String>,
-    /// Of its script.
-    lines: Vec<Numbered>,
-}
-
-#[derive(Template)]
 #[template(path = "try.html")]
 struct TryPage {
     frame: Frame,
@@ -80,12 +63,7 @@ pub(super) fn pages() -> Vec<Page> {
     vec![
         Page::new("/tenants/{tenant}/assistants", Role::Viewer, |visit| async move { list(&visit, None).await })
             .sends(add),
-        Page::new(
-            "/tenants/{tenant}/assistants/{assistant}",
-            Role::Viewer,
-            |visit| async move { one(&visit, None).await },
-        )
-        .sends(change),
+        part::page_of(Part::Assistant, "/tenants/{tenant}/assistants/{assistant}"),
         Page::new("/tenants/{tenant}/assistants/{assistant}/try", Role::Admin, |visit| async move {
             conversation(&visit, None, json!([]), Value::Null).await
         })
@@ -123,72 +101,8 @@ async fn add(visit: Visit) -> Outcome {
     led_on(&visit, path, |visit, problem| async move { list(visit, Some(&problem)).await }).await
 }
 
-/// The assistant that the path names, with its kind.
-async fn named(visit: &Visit, tenant: &Tenant) -> Result<(Value, &'static Kind), Problem> {
-    let assistant = tenant.own(visit, "assistant").await?;
-    let kind = ASSISTANTS.iter().find(|kind| assistant["settings"]["kind"] == kind.kind);
-    Ok((assistant, kind.ok_or_else(Problem::not_found)?))
-}
-
-async fn one(visit: &Visit, problem: Option<&Problem>) -> Outcome {
-    let tenant = Tenant::of(visit).await?;
-    let (assistant, kind) = named(visit, &tenant).await?;
-    let typed = |field: &Field| match (field.sort, problem) {
-        (Sort::Secret, _) => String::new(),
-        (_, Some(_)) => visit.form.text(field.key).to_owned(),
-        (_, None) => text(&assistant["settings"], field.key),
-    };
-    let typed: Vec<String> = kind.fields.iter().map(typed).collect();
-    let script = kind.fields.iter().position(Field::is_script).map_or("", |at| &typed[at]);
-    let told = visit.told(problem);
-    let page = AssistantPage {
-        frame: visit.frame(),
-        lines: numbered(script, &told),
-        told,
-        may_change: visit.may(Role::Admin),
-        id: text(&assistant, "id"),
-        name: if problem.is_some() { visit.form.line("name") } else { text(&assistant, "name") },
-        // Whoever was second sees what they typed, and sends it over what the first has kept.
-        revision: match problem.is_some_and(|problem| problem.status() != StatusCode::PRECONDITION_FAILED) {
-            true => visit.form.line("revision"),
-            false => assistant["revision"].to_string(),
-        },
-        typed,
-        kind,
-        tenant,
-    };
-    Ok(shown(status_of(problem), &page))
-}
-
-async fn change(visit: Visit) -> Outcome {
-    let came = changed(&visit).await;
-    led_on(&visit, came, |visit, problem| async move { one(visit, Some(&problem)).await }).await
-}
-
-async fn changed(visit: &Visit) -> Result<String, Problem> {
-    let tenant = Tenant::of(visit).await?;
-    let (_, kind) = named(visit, &tenant).await?;
-    let (id, form) = (visit.name("assistant"), &visit.form);
-    let revision = form.line("revision").parse().unwrap_or_default();
-    if form.text("do") == "delete" {
-        visit.ask(Inquiry::delete(format!("/assistants/{id}"), revision)).await?;
-        return Ok(format!("/tenants/{}/assistants", tenant.id));
-    }
-    let mut settings = kind.settings(form);
-    for field in kind.fields {
-        // What is emptied is taken away; a secret that is not typed stays.
-        if settings[field.key].is_null() && field.sort != Sort::Secret {
-            settings[field.key] = Value::Null;
-        }
-    }
-    let patch = json!({"name": form.line("name"), "settings": settings});
-    visit.ask(Inquiry::patch(format!("/assistants/{id}"), revision, patch)).await?;
-    Ok(visit.kept())
-}
-
 async fn conversation(visit: &Visit, problem: Option<&Problem>, turns: Value, context: Value) -> Outcome {
-    let tenant = Tenant::of(visit).await?;
-    let (assistant, _) = named(visit, &tenant).await?;
+    let (tenant, assistant, _) = named(visit, Part::Assistant).await?;
     let page = TryPage {
         frame: visit.frame(),
         told: visit.told(problem),
@@ -225,7 +139,7 @@ fn heard(response: &Value) -> String {
 }
 
 async fn say(visit: Visit) -> Outcome {
-    named(&visit, &Tenant::of(&visit).await?).await?;
+    named(&visit, Part::Assistant).await?;
     let form = &visit.form;
     let mut turns: Value = serde_json::from_str(form.text("turns")).unwrap_or_default();
     let context: Value = serde_json::from_str(form.text("context")).unwrap_or_default();

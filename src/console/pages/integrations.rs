@@ -11,6 +11,7 @@ use super::frame::{Frame, shown};
 use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit};
+use super::wizard::Draft;
 use crate::problem::Problem;
 
 #[derive(Template)]
@@ -46,10 +47,7 @@ async fn list(visit: Visit) -> Outcome {
     let (drafts, all) = (visit.get(format!("/drafts{of}")).await?, visit.get(format!("/integrations{of}")).await?);
     let mut lines = vec![];
     for draft in list_of(&drafts) {
-        let next = visit.may(Role::Admin).then(|| {
-            let path = format!("/tenants/{}/drafts/{}/phone", tenant.id, text(draft, "id"));
-            ("Go on", path)
-        });
+        let next = visit.may(Role::Admin).then(|| ("Go on", Draft::read(tenant.clone(), draft).goes_on_at()));
         lines.push(Line {
             name: text(draft, "name"),
             state: "draft",

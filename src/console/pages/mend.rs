@@ -20,8 +20,10 @@ enum Place {
     Numbers,
     /// The Amazon side of an integration.
     Amazon,
-    /// An integration.
-    Integration,
+    /// The settings of an integration.
+    Settings,
+    /// Which assistant and services an integration uses.
+    Services,
     /// The tenant's assistants.
     Assistants,
     /// How many calls there were at once, and how many may be.
@@ -37,7 +39,7 @@ impl Place {
             "several_owners" => Self::Numbers,
             "other_instance" => Self::Amazon,
             "not_from_there" | "other_server_name" | "login_needs_tls" | "wrong_login" | "key_in_the_clear"
-            | "not_acceptable" => Self::Integration,
+            | "not_acceptable" => Self::Settings,
             "tenant_full" | "tenant_too_fast" | "too_many_turned_away" => Self::Dashboard,
             _ => Self::Server,
         }
@@ -48,9 +50,8 @@ impl Place {
         match word {
             "assistant_lost" => Self::Assistants,
             "handoff_refused" | "handoff_impossible" | "handoff_uncertain" | "refused_foreign_instance" => Self::Amazon,
-            "recognizer_lost" | "synthesizer_lost" | "no_media" | "transfer_failed" | "refused_not_acceptable" => {
-                Self::Integration
-            }
+            "recognizer_lost" | "synthesizer_lost" => Self::Services,
+            "no_media" | "transfer_failed" | "refused_not_acceptable" => Self::Settings,
             "refused_unknown_number" => Self::Numbers,
             "refused_quota" | "refused_rate" => Self::Dashboard,
             _ => Self::Server,
@@ -101,7 +102,9 @@ impl Mending {
             Place::Assistants => ("The assistants", format!("{tenant}/assistants")),
             Place::Numbers => of("numbers").map_or_else(all, |path| ("The number", path)),
             Place::Amazon if is_connect => of("amazon").map_or_else(all, |path| ("The Amazon side", path)),
-            Place::Amazon | Place::Integration => all(),
+            Place::Amazon => all(),
+            Place::Settings => of("settings").map_or_else(all, |path| ("The settings", path)),
+            Place::Services => of("settings/services").map_or_else(all, |path| ("Assistant and speech", path)),
         })
     }
 }

@@ -22,10 +22,13 @@ mod integrations;
 mod kinds;
 mod mend;
 mod numbers;
+mod part;
+mod password;
 mod people;
 mod refusals;
 mod script;
 mod server;
+mod services;
 mod settings;
 mod sign_in;
 mod tenant;
@@ -68,6 +71,7 @@ impl Pages {
     /// Registers every page; the sign-in has to be `Data` of the application.
     pub fn configure(&self, config: &mut ServiceConfig) {
         sign_in::configure(config);
+        password::configure(config);
         assets::configure(config);
         for (at, page) in self.0.pages.iter().enumerate() {
             let pages = self.clone();
@@ -92,6 +96,7 @@ fn table() -> Vec<Page> {
         flow_check::pages(),
         numbers::pages(),
         assistants::pages(),
+        services::pages(),
         calls::pages(),
         versions::pages(),
         people::pages(),

@@ -106,7 +106,7 @@ pub(super) fn asked_to_sign_in(sign_in: &SignIn, frame: Frame, resume: Resume) -
     shown(StatusCode::UNAUTHORIZED, &page)
 }
 
-fn nobody(sign_in: &SignIn) -> Frame {
+pub(super) fn nobody(sign_in: &SignIn) -> Frame {
     Frame { root: sign_in.settings().root().to_owned(), ..Frame::default() }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn send_again(
     shown(status, &ResumePage { frame, why: why.to_owned(), path: path.to_owned(), fields })
 }
 
-fn frame_of(sign_in: &SignIn, visitor: &Visitor) -> Frame {
+pub(super) fn frame_of(sign_in: &SignIn, visitor: &Visitor) -> Frame {
     let who = Who { login: visitor.signed_in().name().to_owned(), role: visitor.role().to_string() };
     let csrf_token = visitor.csrf_token().unwrap_or_default().to_owned();
     Frame { who: Some(who), csrf_token, ..nobody(sign_in) }

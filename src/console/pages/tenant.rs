@@ -9,6 +9,7 @@ use super::visit::Visit;
 use crate::problem::Problem;
 
 /// Whose page it is.
+#[derive(Clone)]
 pub(super) struct Tenant {
     pub(super) id: String,
     pub(super) title: String,

@@ -25,6 +25,7 @@ use crate::sign_in::{Clock, Ports, Settings, SignIn};
 mod addresses;
 mod assistants;
 mod calls;
+mod keeping;
 mod numbers;
 mod seeing;
 mod server;
@@ -237,7 +238,7 @@ async fn whoever_is_not_signed_in_sees_the_sign_in_and_comes_back() {
     assert_eq!((part.status, part.headers["hx-redirect"].as_str()), (401, "/sign-in?return_to=%2Ftenants%3Fx%3D1"));
     for page in table() {
         let path = page.path.replace("{tenant}", "x").replace("{draft}", "y").replace("{integration}", "z");
-        let path = path.replace("{assistant}", "a").replace("{call}", "c");
+        let path = path.replace("{assistant}", "a").replace("{call}", "c").replace("{service}", "s");
         let mut nobody = Browser::default();
         nobody.opens(&house, &path).await;
         assert_eq!((nobody.status, nobody.path.as_str()), (200, "/sign-in"), "{path}");

@@ -4,6 +4,7 @@
 //! stands in the summary alone. Nothing that was typed is repeated but by whoever told the fault.
 
 use super::form::Form;
+use super::settings::tabs::name_of;
 use crate::problem::{Fault, Problem};
 
 /// A sentence, and one for each field.
@@ -45,8 +46,45 @@ impl AtField {
         let place = fault.pointer.as_deref().or(fault.parameter.as_deref()).unwrap_or_default();
         let keys: Vec<&str> = place.trim_start_matches("#").split('/').filter(|key| !key.is_empty()).collect();
         let keys = keys.strip_prefix(&["settings"]).unwrap_or(&keys);
-        let place = keys.join(" › ");
-        Self { field: field_of(keys, form), place, detail: fault.detail.clone() }
+        Self { field: field_of(keys, form), place: place_of(keys), detail: fault.detail.clone() }
+    }
+}
+
+/// What fields are called that stand on no tab of the settings, by their last key.
+const NAMES: [(&str, &str); 22] = [
+    ("access_key_id", "Access Key ID"),
+    ("api_key", "API key"),
+    ("assistant_id", "Assistant ID"),
+    ("current_password", "The password that you have"),
+    ("endpoint_url", "Endpoint URL"),
+    ("environment_id", "Environment ID"),
+    ("frame_ancestors", "Access URL of your instance"),
+    ("greeting", "Its first words"),
+    ("instance_arn", "Amazon Connect Instance ARN"),
+    ("login", "Login"),
+    ("model", "Model"),
+    ("name", "Called"),
+    ("number", "Number"),
+    ("password", "Password"),
+    ("prompt", "What it is told of its task"),
+    ("queue_arn", "Queue ARN"),
+    ("role_arn", "Role ARN"),
+    ("script_text", "Script"),
+    ("secret", "Secret"),
+    ("secret_access_key", "Access Key secret"),
+    ("url", "URL"),
+    ("voice_connector_arn", "Voice Connector ARN"),
+];
+
+/// A place of a document in the words that people see at its field, or in its keys where there is none.
+fn place_of(keys: &[&str]) -> String {
+    let named: Vec<&str> = keys.iter().copied().filter(|key| key.parse::<usize>().is_err()).collect();
+    let last = named.last().copied().unwrap_or_default();
+    let of_key = || NAMES.into_iter().find(|(key, _)| *key == last).map(|(_, name)| name);
+    let name = name_of(&named.join(".")).or_else(of_key).map_or_else(|| named.join(" › "), str::to_owned);
+    match keys.last().and_then(|key| key.parse::<usize>().ok()) {
+        Some(at) => format!("{name}, number {}", at + 1),
+        None => name,
     }
 }
 
@@ -80,11 +118,11 @@ mod tests {
             Form(["sip.sources", "url", "called"].into_iter().map(|name| (name.to_owned(), String::new())).collect());
         let fault = |pointer: &str| Problem::faults(vec![Fault::at(pointer, "is wrong")]);
         for (pointer, field, place) in [
-            ("#/settings/sip/sources/2", Some("sip.sources"), "sip › sources › 2"),
-            ("#/settings/url", Some("url"), "url"),
-            ("#/settings/connect/url", Some("url"), "connect › url"),
-            ("#/name", Some("called"), "name"),
-            ("#/settings/other", None, "other"),
+            ("#/settings/sip/sources/2", Some("sip.sources"), "Where calls may come from, number 3"),
+            ("#/settings/url", Some("url"), "URL"),
+            ("#/settings/connect/url", Some("url"), "URL"),
+            ("#/name", Some("called"), "Called"),
+            ("#/settings/other/thing", None, "other › thing"),
             ("#/settings", None, ""),
             ("#", None, ""),
         ] {

@@ -16,6 +16,8 @@ pub(super) struct User {
     pub(super) role: String,
     /// Where they belong; empty for an operator.
     pub(super) tenant: String,
+    /// What that is called, for who sees several.
+    pub(super) called: String,
     pub(super) is_enabled: bool,
 }
 
@@ -28,6 +30,7 @@ impl User {
             login: text(user, "login"),
             role: text(user, "role"),
             tenant: text(user, "tenant"),
+            called: String::new(),
             is_enabled: user["enabled"] == true,
         };
         list_of(listed).iter().map(one).collect()

@@ -131,6 +131,7 @@ impl Visit {
             places.push(("Dashboard", dashboard.clone()));
             places.push(("Integrations", format!("/tenants/{tenant}/integrations")));
             places.push(("Assistants", format!("/tenants/{tenant}/assistants")));
+            places.push(("Speech", format!("/tenants/{tenant}/services")));
             places.push(("Calls", format!("/tenants/{tenant}/calls")));
             places.push(("Refusals", format!("/tenants/{tenant}/refusals")));
         }

@@ -45,27 +45,41 @@ async fn sign_in(request: HttpRequest, body: Body<SignInBody>) -> Result<HttpRes
 
 /// `PUT /session/password`: other sessions of theirs end.
 async fn change(request: HttpRequest, visitor: Visitor, body: Body<PasswordBody>) -> Result<HttpResponse, Problem> {
-    visitor.in_person()?;
-    let sign_in = SignIn::of(&request)?;
-    let (who, PasswordBody { current_password, password }) = (visitor.signed_in(), body.0);
-    sign_in.limits.password(visitor.from(), who.name())?;
-    let kept = sign_in.ports.sign_ins.password(who.name()).await?.filter(|row| Some(row.user) == who.user());
-    let Some(row) = kept else {
-        return Err(Problem::new(StatusCode::CONFLICT, "you have no password: you sign in by an identity provider"));
-    };
-    if sign_in.hashing.compare(Some(row.phc), Secret::new(current_password)).await? == Compared::Wrong {
-        sign_in.failed(who.name(), &visitor.from().to_string()).await;
-        return Err(Problem::faults(vec![Fault::at("#/current_password", "is wrong")]));
-    }
-    if let Some(why) = password::refused(&password, who.name()) {
-        return Err(Problem::faults(vec![Fault::at("#/password", why)]));
-    }
-    let phc = sign_in.hash(Secret::new(password)).await?;
-    sign_in.ports.sign_ins.set_password(row.user, &phc, who.credential()).await?;
+    let PasswordBody { current_password, password } = body.0;
+    SignIn::of(&request)?.change_password(&visitor, Secret::new(current_password), password).await?;
     Ok(done())
 }
 
 impl SignIn {
+    /// Whoever knows their password has another from now on; other sessions of theirs end.
+    pub(crate) async fn change_password(
+        &self,
+        visitor: &Visitor,
+        current: Secret,
+        password: String,
+    ) -> Result<(), Problem> {
+        visitor.in_person()?;
+        let who = visitor.signed_in();
+        self.limits.password(visitor.from(), who.name())?;
+        let kept = self.ports.sign_ins.password(who.name()).await?.filter(|row| Some(row.user) == who.user());
+        let Some(row) = kept else {
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "you have no password: you sign in by an identity provider",
+            ));
+        };
+        if self.hashing.compare(Some(row.phc), current).await? == Compared::Wrong {
+            self.failed(who.name(), &visitor.from().to_string()).await;
+            return Err(Problem::faults(vec![Fault::at("#/current_password", "is wrong")]));
+        }
+        if let Some(why) = password::refused(&password, who.name()) {
+            return Err(Problem::faults(vec![Fault::at("#/password", why)]));
+        }
+        let phc = self.hash(Secret::new(password)).await?;
+        self.ports.sign_ins.set_password(row.user, &phc, who.credential()).await?;
+        Ok(())
+    }
+
     /// Somebody who knows the password of a login begins a session.
     pub(crate) async fn by_password(
         &self,

@@ -24,6 +24,8 @@ struct NodesPage {
     here: String,
     /// Whether this server takes calls: it can be drained.
     takes_calls: bool,
+    /// Whether it takes no more of them.
+    is_draining: bool,
 }
 
 struct Node {
@@ -48,10 +50,16 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
         told: visit.told(problem),
         links: links(visit),
         here: visit.path_below_root(),
-        takes_calls: list_of(&listed).iter().any(|node| node["this"] == true && node["draining"] == false),
+        takes_calls: this(&listed, false),
+        is_draining: this(&listed, true),
         nodes,
     };
     Ok(shown(status_of(problem), &page))
+}
+
+/// Whether this server is among those listed, and drains or does not.
+fn this(listed: &Value, is_draining: bool) -> bool {
+    list_of(listed).iter().any(|node| node["this"] == true && node["draining"] == is_draining)
 }
 
 impl Node {

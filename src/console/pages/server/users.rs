@@ -5,7 +5,7 @@ use bellhop_tenancy::access::Role;
 use serde_json::json;
 
 use super::super::Outcome;
-use super::super::answered::{list_of, status_of};
+use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown};
 use super::super::told::Told;
 use super::super::users::{Invited, User, sent};
@@ -40,11 +40,17 @@ async fn page(visit: &Visit, problem: Option<&Problem>, link: Option<String>) ->
         (visit.get(format!("/users?limit=100{after}")).await?, visit.get("/invitations?limit=200").await?);
     // Those of tenants are on the pages of their tenants.
     let operators = list_of(&invited).iter().filter(|one| one["tenant"].is_null());
+    let tenants = visit.get("/tenants?limit=200").await?;
+    let mut all = User::all(&users);
+    for user in &mut all {
+        let own = list_of(&tenants).iter().find(|tenant| tenant["id"] == user.tenant.as_str());
+        user.called = own.map_or_else(|| user.tenant.clone(), |tenant| text(tenant, "title"));
+    }
     let page = UsersPage {
         frame: visit.frame(),
         told: visit.told(problem),
         links: links(visit),
-        users: User::all(&users),
+        users: all,
         next: users["next"].as_str().map(str::to_owned),
         invited: operators.map(Invited::of).collect(),
         link,

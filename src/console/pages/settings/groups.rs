@@ -109,7 +109,10 @@ fn kept(group: Group, integration: &Value) -> Vec<String> {
             let tested = text(&integration["tested"], "told");
             let tested =
                 if tested.is_empty() { "Not tested as it is.".to_owned() } else { format!("Tested: {tested}.") };
-            vec![format!("The instance {}.", said("connect.instance_arn")), who, tested]
+            let endpoint = Some(said("connect.endpoint_url")).filter(|url| !url.is_empty());
+            let endpoint = endpoint.map(|url| format!("It is asked at {url}."));
+            let instance = format!("The instance {}.", said("connect.instance_arn"));
+            [Some(instance), endpoint, Some(who), Some(tested)].into_iter().flatten().collect()
         }
         Group::Login => {
             let told = format!("Calls have to log in as the user {}.", said("sip.user"));

@@ -6,7 +6,8 @@
 mod field;
 mod groups;
 mod services;
-mod tabs;
+pub(super) mod tabs;
+mod whole;
 
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -64,7 +65,7 @@ pub(super) fn pages() -> Vec<Page> {
             .sends(move |visit| send(visit, tab))
     };
     let first = Page::new("/tenants/{tenant}/integrations/{integration}/settings", Role::Viewer, first);
-    TABS.iter().map(tab).chain([first]).chain(services::pages()).collect()
+    TABS.iter().map(tab).chain([first]).chain(services::pages()).chain(whole::pages()).collect()
 }
 
 /// To the first tab.
@@ -85,9 +86,10 @@ impl Of {
             Link { name, is_here: visit.path_below_root() == path, path }
         };
         // What a file says of assistant and services is no list of documents.
-        let services = (!from_file).then(|| link(services::NAME, services::PATH));
+        let [services, whole] = [(services::NAME, services::PATH), (whole::NAME, whole::PATH)]
+            .map(|(name, path)| (!from_file).then(|| link(name, path)));
         let tabs = TABS.iter().filter(|tab| is_connect || tab.group != Some(Group::Account));
-        let tabs = services.into_iter().chain(tabs.map(|tab| link(tab.name, tab.path))).collect();
+        let tabs = services.into_iter().chain(tabs.map(|tab| link(tab.name, tab.path))).chain(whole).collect();
         Self {
             name: text(integration, "name"),
             revision: integration["revision"].to_string(),

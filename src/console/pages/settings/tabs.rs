@@ -355,6 +355,11 @@ impl Group {
 }
 
 /// Settings that are set elsewhere, and where.
+/// What the setting at a path is called for people.
+pub(in crate::pages) fn name_of(path: &str) -> Option<&'static str> {
+    TABS.iter().flat_map(|tab| tab.fields).find(|field| field.path == path).map(|field| field.name)
+}
+
 #[cfg(test)]
 pub(super) const ELSEWHERE: [(&str, &str); 6] = [
     ("flow.voice_connector_arn", "the page of the Amazon side"),

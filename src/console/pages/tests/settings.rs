@@ -37,7 +37,7 @@ async fn every_tab_is_reached_from_the_integrations_and_a_mistake_is_tied_to_its
     assert!(browser.links().contains(&settings), "{:?}", browser.links());
     browser.opens(&house, &settings).await;
     let tabs: Vec<String> = browser.links().into_iter().filter(|link| link.starts_with(&settings)).collect();
-    assert_eq!(tabs.len(), 9, "{tabs:?}");
+    assert_eq!(tabs.len(), 10, "{tabs:?}");
     for tab in &tabs {
         browser.opens(&house, tab).await;
         assert!(browser.status == 200 && browser.text.contains("aria-current=\"page\""), "{tab}: {}", browser.text);

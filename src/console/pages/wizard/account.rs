@@ -26,6 +26,8 @@ struct AccountPage {
     instance_arn: String,
     is_by_role: bool,
     role_arn: String,
+    /// Of a VPC endpoint, where there is one.
+    endpoint_url: String,
     external_id: String,
     has_key: bool,
     /// What the key or role has to be allowed.
@@ -73,6 +75,7 @@ async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
             _ => !draft.text("connect", "role_arn").is_empty(),
         },
         role_arn: typed("role_arn", draft.text("connect", "role_arn")),
+        endpoint_url: typed("endpoint_url", draft.text("connect", "endpoint_url")),
         has_key: draft.has_secret("connect.secret_access_key") && draft.has_secret("connect.access_key_id"),
         policy: pretty(&json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": "connect:UpdateContactAttributes", "Resource": format!("{resource}/contact/*"),
@@ -108,7 +111,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     let (draft, form) = (Draft::of(visit).await?, &visit.form);
     let is_other = !form.line("access_key_id").is_empty()
         || !form.line("secret_access_key").is_empty()
-        || form.line("instance_arn") != draft.text("connect", "instance_arn")
+        || ["instance_arn", "endpoint_url"].into_iter().any(|key| form.line(key) != draft.text("connect", key))
         || (form.text("by") == "role") == draft.text("connect", "role_arn").is_empty()
         || (form.text("by") == "role" && form.line("role_arn") != draft.text("connect", "role_arn"));
     if form.text("do") == "next" {
@@ -128,15 +131,18 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
 /// What the form says of the account. A key that is kept stays where none is typed; of a key both parts are typed, or none.
 fn said(draft: &Draft, form: &super::super::form::Form) -> Result<Value, Problem> {
     let instance_arn = form.line("instance_arn");
+    let endpoint_url = Some(form.line("endpoint_url")).filter(|url| !url.is_empty());
     if form.text("by") == "role" {
         let (nothing, external_id) = (Value::Null, external_id(draft));
         return Ok(json!({
-            "instance_arn": instance_arn, "role_arn": form.line("role_arn"), "external_id": external_id,
+            "instance_arn": instance_arn, "endpoint_url": endpoint_url, "role_arn": form.line("role_arn"), "external_id": external_id,
             "access_key_id": nothing, "secret_access_key": nothing,
         }));
     }
     let (id, secret) = (form.line("access_key_id"), form.line("secret_access_key"));
-    let mut connect = json!({"instance_arn": instance_arn, "role_arn": null, "external_id": null});
+    let mut connect = json!({
+        "instance_arn": instance_arn, "endpoint_url": endpoint_url, "role_arn": null, "external_id": null,
+    });
     match (id.is_empty(), secret.is_empty()) {
         (true, true) if draft.has_secret("connect.secret_access_key") => {}
         (false, false) => {

@@ -114,7 +114,7 @@ impl Draft {
         Ok(Self::read(tenant, &draft))
     }
 
-    fn read(tenant: Tenant, draft: &Value) -> Self {
+    pub(super) fn read(tenant: Tenant, draft: &Value) -> Self {
         Self {
             tenant,
             id: text(draft, "id"),
@@ -178,6 +178,12 @@ impl Draft {
             is_done: self.is_done(step),
         };
         Step::all(self.has_contact_center()).into_iter().map(listed).collect()
+    }
+
+    /// The first step that is not done yet.
+    pub(super) fn goes_on_at(&self) -> String {
+        let open = Step::all(self.has_contact_center()).into_iter().find(|step| !self.is_done(*step));
+        self.path(open.unwrap_or(Step::TextToSpeech))
     }
 
     /// Where *Back* and *Next* lead.
