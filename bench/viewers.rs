@@ -150,7 +150,7 @@ impl Viewer {
         )?;
         let mut lines = BufReader::new(stream);
         let mut line = String::new();
-        let mut is_open = false;
+        let (mut is_open, mut has_news) = (false, false);
         while !over.load(Ordering::Relaxed) {
             line.clear();
             match lines.read_line(&mut line) {
@@ -164,18 +164,20 @@ impl Viewer {
                 }
                 Ok(_) if line.starts_with("data: ") => {
                     seen.events.fetch_add(1, Ordering::Relaxed);
-                    // Once for all that has come by now, as the page asks.
-                    if lines.buffer().is_empty() {
-                        let path = format!("/tenants/{tenant}/calls/{call}");
-                        let (head, _) = ask(*http, "GET", &path, &cookie, "")?;
-                        let good = head.starts_with("HTTP/1.1 200");
-                        if good { &seen.pages } else { &seen.failures }.fetch_add(1, Ordering::Relaxed);
-                    }
+                    has_news = true;
                 }
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
                 }
                 Err(error) => return Err(error.into()),
+            }
+            // Once for all that has come by now, as the page asks.
+            if has_news && lines.buffer().is_empty() {
+                has_news = false;
+                let path = format!("/tenants/{tenant}/calls/{call}");
+                let (head, _) = ask(*http, "GET", &path, &cookie, "")?;
+                let good = head.starts_with("HTTP/1.1 200");
+                if good { &seen.pages } else { &seen.failures }.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
