@@ -2,9 +2,12 @@
 //!
 //! Invariant: an integration is judged whole, with its parts, its plan and what the server knows; of a draft what it says and not what it lacks; a
 //! part is judged by itself, and in every integration that uses it. A mistake has the words of the one reader, and its place in the body where it stands there.
+//! What computes for as long as somebody's script or patterns want does so apart from the thread that answers everybody, few at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use actix_web::web::block;
 use bellhop_connect::InstanceArn;
 use bellhop_tenancy::Number;
 use bellhop_tenancy::access::Scope;
@@ -16,9 +19,16 @@ use bellhop_tenancy::settings::{
 };
 use bellhop_tenancy::store::{Kept, KeptKind, KeptTenant, PAGE_MAX, Page};
 
+use tokio::sync::Semaphore;
+
 use super::asked::Asked;
 use crate::pointer::pointer;
 use crate::problem::{Fault, Problem};
+
+/// Judgements at once.
+const JUDGED_AT_ONCE: usize = 2;
+
+static PLACES: Semaphore = Semaphore::const_new(JUDGED_AT_ONCE);
 
 /// A tenant with all of its documents.
 pub(super) struct Judging<'a> {
@@ -69,7 +79,7 @@ impl<'a> Judging<'a> {
     /// Judges settings that are to be kept, those of a document of this kind that there is or of a new one.
     pub(super) async fn judge(&self, kind: KeptKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
         match (kind.part(), kind) {
-            (Some(part), _) => self.part(part, id, settings),
+            (Some(part), _) => self.part(part, id, settings).await,
             (None, KeptKind::Draft) => {
                 let Good { apart, .. } =
                     self.integration(None, settings, |mistake| !settings.says(&mistake.path)).await?;
@@ -93,7 +103,8 @@ impl<'a> Judging<'a> {
         let composed = Composed::new(&self.beside(&numbers), (id.unwrap_or(nobody()), settings), |kind, id| {
             self.parts.get(&id)?.as_part(kind)
         });
-        let read = self.judged(&composed).forgiving(forgiven);
+        let (composed, read) = self.judged(composed).await?;
+        let read = read.forgiving(forgiven);
         self.external_id_is_own(&read.settings)?;
         let instance = read.settings.connect.as_ref().and_then(|connect| connect.instance_arn.parse().ok());
         let fault = |(of, mistake): (Id, Mistake)| match self.parts.get(&of) {
@@ -121,40 +132,45 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn part(&self, kind: PartKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+    async fn part(&self, kind: PartKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
         let faults = |mistakes: Vec<Mistake>| mistakes.iter().map(|mistake| at(mistake, settings)).collect();
         let apart = read_part(kind, settings, &Unopened).set_apart();
         let apart = apart.map_err(|mistakes| Problem::faults(faults(mistakes)))?;
         let own = id.unwrap_or(self.tenant.id.0);
         let alone = Composed::alone(&self.beside(&[]), nobody(), kind, (own, settings));
-        let of_own = self.judged(&alone).mistakes.into_iter().filter(|(of, _)| *of == own);
+        let of_own = self.judged(alone).await?.1.mistakes.into_iter().filter(|(of, _)| *of == own);
         let mut all: Vec<Fault> = faults(of_own.map(|(_, mistake)| mistake).collect());
         if let (Some(id), true) = (id, all.is_empty()) {
-            all =
-                self.integrations.iter().flat_map(|integration| self.within(integration, kind, id, settings)).collect();
+            for integration in &self.integrations {
+                all.extend(self.within(integration, kind, (id, settings)).await?);
+            }
         }
         if all.is_empty() { Ok(Good { apart, uses: vec![], instance: None }) } else { Err(Problem::faults(all)) }
     }
 
     /// What is wrong with an integration once a part says something else, and was not before.
-    fn within(&self, integration: &Kept, kind: PartKind, id: Id, settings: &Table) -> Vec<Fault> {
+    async fn within(
+        &self,
+        integration: &Kept,
+        kind: PartKind,
+        (id, settings): (Id, &Table),
+    ) -> Result<Vec<Fault>, Problem> {
         let (beside, whole) = (self.beside(&[]), (integration.id, &integration.document));
         let before = Composed::new(&beside, whole, |kind, id| self.parts.get(&id)?.as_part(kind));
         if !before.parts().any(|part| part == id) {
-            return vec![];
+            return Ok(vec![]);
         }
         let after = Composed::new(&beside, whole, |asked, wanted| match wanted == id {
             true => (asked == kind).then_some(settings),
             false => self.parts.get(&wanted)?.as_part(asked),
         });
-        let before = self.judged(&before).mistakes;
-        let newer = self.judged(&after).mistakes.into_iter().filter(|mistake| !before.contains(mistake));
-        newer
-            .map(|(of, mistake)| match of == id {
-                true => at(&mistake, settings),
-                false => Fault::at("#/settings", format!("in the {}: {mistake}", integration.called())),
-            })
-            .collect()
+        let before = self.judged(before).await?.1.mistakes;
+        let newer = self.judged(after).await?.1.mistakes.into_iter().filter(|mistake| !before.contains(mistake));
+        let fault = |(of, mistake): (Id, Mistake)| match of == id {
+            true => at(&mistake, settings),
+            false => Fault::at("#/settings", format!("in the {}: {mistake}", integration.called())),
+        };
+        Ok(newer.map(fault).collect())
     }
 
     fn beside<'b>(&'b self, numbers: &'b [Number]) -> Beside<'b> {
@@ -162,12 +178,20 @@ impl<'a> Judging<'a> {
         Beside { tenant: &self.tenant.name, numbers, calls, calls_per_second }
     }
 
-    fn judged(&self, composed: &Composed) -> ComposedReading {
-        composed.judged(&Unopened, |settings| {
-            let mut mistakes = self.asked.ports.judge.judge(settings);
-            mistakes.extend(self.plan.judge(settings).err());
-            mistakes
-        })
+    async fn judged(&self, composed: Composed) -> Result<(Composed, ComposedReading), Problem> {
+        let (judge, plan) = (Arc::clone(&self.asked.ports.judge), self.plan.clone());
+        // Nobody closes it.
+        let place = PLACES.acquire().await.map_err(|_| Problem::internal())?;
+        let judged = block(move || {
+            let _place = place;
+            let read = composed.judged(&Unopened, |settings| {
+                let mut mistakes = judge.judge(settings);
+                mistakes.extend(plan.judge(settings).err());
+                mistakes
+            });
+            (composed, read)
+        });
+        judged.await.map_err(|_| Problem::internal())
     }
 }
 
