@@ -455,7 +455,7 @@ fn the_keys_of_a_tenants_document_are_read_in_settings_alone() {
     let sentence = "Keys of a tenant's document are read in src/tenancy/settings/ alone, so that every format knows the same: server/config reads those of the node.";
     assert_eq!(readers, node.map(std::path::PathBuf::from), "{sentence}");
     let config = std::fs::read_to_string(root.join("src/server/config/mod.rs")).expect("readable");
-    assert_eq!(config.matches("sections(\"tenants\").iter().map(Tenant::read)").count(), 1, "{sentence}");
+    assert_eq!(config.matches("sections(\"tenants\", OR_PAGES).iter().map(Tenant::read)").count(), 1, "{sentence}");
     let reads =
         config.split("fn read(section: &Section<'_>) -> Self {").nth(1).and_then(|rest| rest.split("\n    }").next());
     let reads = reads.expect("who reads a tenant's section");

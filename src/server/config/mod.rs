@@ -38,6 +38,9 @@ pub(crate) use serving::{Listeners, need_tls};
 pub use sip::Sip;
 pub use tls::Tls;
 
+/// What can be done in place of a tenant in the file.
+const OR_PAGES: &str = ", or set http.public_url and make tenants in pages";
+
 /// Everything the file says.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -153,6 +156,8 @@ impl Reading {
         let (document, around) = (document(&table), BesideFile::of(path));
         let gathered = Gathered::new(&around);
         let root = Section::root(&document, &gathered);
+        // Where there are pages, tenants are made in them: a file that was cut off has neither.
+        let may_have_none = root.section("http").has("public_url") && !root.has("tenants");
         let mut config = Config {
             sip: sip::read_sip(&root.section("sip")),
             media: node::read_media(&root.section("media")),
@@ -163,7 +168,10 @@ impl Reading {
             operations: node::read_operations(&root.section("operations"), &root.section("metrics")),
             sounds: node::read_sounds(&root.section("sounds")),
             aws: node::read_aws(&root.section("aws")),
-            tenants: root.sections("tenants").iter().map(Tenant::read).collect(),
+            tenants: match may_have_none {
+                true => vec![],
+                false => root.sections("tenants", OR_PAGES).iter().map(Tenant::read).collect(),
+            },
             fault_injection: root
                 .renamed_section("fault_injection", "drill")
                 .and_then(|section| fault_injection(&section)),

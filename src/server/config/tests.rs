@@ -499,6 +499,13 @@ fn what_cannot_serve_is_told_before_it_serves() {
         ("name = \"acme\"", "name = \"acme\"\nlanguage = \"english\"", "is not a language tag"),
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"acme.my.connect.aws\"]", "is not an origin like"),
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://\"]", "is not an origin like"),
+        ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://*\"]", "is not an origin like"),
+        ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://*.com\"]", "is not an origin like"),
+        (
+            "name = \"acme\"",
+            "name = \"acme\"\nframe_ancestors = [\"https://a.example:99999\"]",
+            "is not an origin like",
+        ),
         ("name = \"acme\"", "name = \"acme\"\nframe_ancestors = [\"https://a;script-src *\"]", "is not an origin like"),
         ("name = \"acme\"", "name = \"acme\"\ntime_zone = \"London, England\"", "is not a time zone like"),
         ("name = \"acme\"", "name = \"acme\"\ntime_zone = \"Europe/../London\"", "is not a time zone like"),
@@ -604,6 +611,19 @@ fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_s
     assert_eq!(config.operations.socket, Some(folder.join("b.sock")));
     assert_eq!(config.storage.spool, Some(folder.join("bellhop.spool")));
     assert!(!format!("{config:?}").contains("hush"));
+}
+
+/// Tenants may all be in the database, where pages say how one gets there; a file that was cut off says nothing of pages.
+#[test]
+fn a_file_without_tenants_is_one_of_a_server_with_pages() {
+    let told = read("[media]\nports = \"20000-20999\"\n").expect_err("no tenants");
+    assert!(told.len() == 1 && told[0].contains("tenants: is missing: add a section, [[tenants]]"), "{told:?}");
+    assert!(told[0].contains("http.public_url"), "{told:?}");
+    let config = read("[http]\npublic_url = \"https://bellhop.example\"\n").expect("good");
+    assert!(config.tenants.is_empty());
+    let told =
+        read("[http]\npublic_url = \"https://bellhop.example\"\n[[tenants]]\n").expect_err("one that says nothing");
+    assert!(told.iter().any(|line| line.contains("name: is missing")), "{told:?}");
 }
 
 /// The header of the list is misspelt, and those of its parts are not: one mistake, with what was meant.

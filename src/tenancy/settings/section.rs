@@ -114,10 +114,10 @@ impl<'a> Section<'a> {
         self.optional_section(key)
     }
 
-    /// A list of sections that must be there, and have one at least.
-    pub fn sections(&self, key: &str) -> Vec<Section<'a>> {
+    /// A list of sections that must be there, and have one at least; `or_else` says what else can be done.
+    pub fn sections(&self, key: &str, or_else: &str) -> Vec<Section<'a>> {
         let Some(value) = self.get(key) else {
-            self.miss(key, &format!("is missing: add a section, [[{key}]]"));
+            self.miss(key, &format!("is missing: add a section, [[{key}]]{or_else}"));
             return vec![];
         };
         let Value::List(array) = value else {

@@ -4,8 +4,10 @@
 //! document; what only others can judge (an ARN, a pattern, where a transfer may go) is here as it was written.
 
 use std::collections::HashSet;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use crate::host_name::is_host_name;
 use crate::integration::{FailureBeforeAnswer, Integration, OnTransferFailure, OwnNumber, Right, Ringing};
 use crate::number::Number;
 use crate::tenant::{CALLS_MAX, CALLS_PER_SECOND_MAX, Limits, Tenant, why_no_name};
@@ -257,12 +259,23 @@ fn read_header_name(section: &Section<'_>, key: &str) -> Option<String> {
     header_name(&text).map_err(|why| section.mistake(key, &why)).ok()
 }
 
-/// A source of Content-Security-Policy that is an origin: scheme and host, perhaps with a port.
+/// A source of Content-Security-Policy that is an origin: scheme and host, perhaps with a port (CSP Level 3 section 2.3.1). A `*.` stands for
+/// the names below one of at least two labels: what everybody can have is no frame of one's own.
 fn origin(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let host = host.strip_suffix('/').unwrap_or(host);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:*[]".contains(c);
-    if !host.is_empty() && host.chars().all(plain) {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let is_address = || {
+        name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok())
+    };
+    let is_name = match name.strip_prefix("*.") {
+        Some(below) => is_host_name(below) && below.contains('.'),
+        None => is_host_name(name),
+    };
+    if (is_name || is_address()) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
         return Ok(text.to_owned());
     }
     Err(format!("`{text}` is not an origin like \"https://acme.my.connect.aws\": http:// or https://, and a host"))
