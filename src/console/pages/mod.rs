@@ -31,6 +31,7 @@ mod server;
 mod services;
 mod settings;
 mod sign_in;
+mod tabs;
 mod tenant;
 mod tenants;
 mod told;

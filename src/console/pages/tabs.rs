@@ -356,7 +356,7 @@ impl Group {
 
 /// Settings that are set elsewhere, and where.
 /// What the setting at a path is called for people.
-pub(in crate::pages) fn name_of(path: &str) -> Option<&'static str> {
+pub(super) fn name_of(path: &str) -> Option<&'static str> {
     TABS.iter().flat_map(|tab| tab.fields).find(|field| field.path == path).map(|field| field.name)
 }
 
@@ -435,7 +435,7 @@ mod tests {
     /// `docs/configuration.md` and the pages tell the same of what is not set.
     #[test]
     fn what_a_number_usually_is_stands_in_the_configurations_table_too() {
-        let table = include_str!("../../../../docs/configuration.md");
+        let table = include_str!("../../../docs/configuration.md");
         for field in TABS.iter().flat_map(|tab| tab.fields) {
             let row = table.lines().find(|line| line.starts_with(&format!("| `{}`", field.path)));
             let row = row.or_else(|| table.lines().find(|line| line.contains(&format!("`{}`", field.path))));

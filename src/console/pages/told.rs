@@ -4,7 +4,7 @@
 //! stands in the summary alone. Nothing that was typed is repeated but by whoever told the fault.
 
 use super::form::Form;
-use super::settings::tabs::name_of;
+use super::tabs::name_of;
 use crate::problem::{Fault, Problem};
 
 /// A sentence, and one for each field.

@@ -7,7 +7,7 @@
 //! folder reads a key of a tenant.
 //!
 //! A new setting is a field and a line of the section's file here, a row of `docs/configuration.md`, a field of a tab of the
-//! pages (`src/console/pages/settings/tabs.rs`), and whoever makes use of it.
+//! pages (`src/console/pages/tabs.rs`), and whoever makes use of it.
 
 mod asks;
 mod connect;

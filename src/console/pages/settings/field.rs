@@ -7,7 +7,7 @@ use bellhop_tenancy::settings::Asks;
 use serde_json::{Map, Value, json};
 
 use super::super::form::Form;
-use super::tabs::Field;
+use super::super::tabs::Field;
 
 /// A field as it is shown.
 pub(super) struct Shown {
@@ -171,7 +171,7 @@ pub(super) fn typed(field: &Field, settings: &Value, form: &Form, patch: &mut Va
 
 #[cfg(test)]
 mod tests {
-    use super::super::tabs::TABS;
+    use super::super::super::tabs::TABS;
     use super::*;
 
     fn patched(path: &str, kept: Value, typed_as: &[(&str, &str)]) -> Value {

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::answered::text;
 use super::super::form::Form;
+use super::super::tabs::Group;
 use super::super::visit::Visit;
 use super::field::at;
-use super::tabs::Group;
 use crate::problem::{Fault, Problem};
 use crate::rest::Inquiry;
 

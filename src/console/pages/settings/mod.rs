@@ -6,7 +6,6 @@
 mod field;
 mod groups;
 mod services;
-pub(super) mod tabs;
 mod whole;
 
 use actix_web::http::StatusCode;
@@ -17,6 +16,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::answered::{status_of, text};
 use super::frame::{Frame, shown};
+use super::tabs::{Group, TABS, Tab};
 use super::tenant::Tenant;
 use super::told::Told;
 use super::visit::{Page, Visit, led_on};
@@ -24,7 +24,6 @@ use crate::problem::Problem;
 use crate::rest::Inquiry;
 use field::{Control, Shown};
 use groups::ShownGroup;
-use tabs::{Group, TABS, Tab};
 
 #[derive(Template)]
 #[template(path = "settings.html")]
