@@ -92,6 +92,8 @@ async fn what_the_documentation_allows_is_valid_and_nothing_is_written() {
     let (stand_in, address) = stand_in();
     let report = test(good(address)).await;
     assert_eq!(seen(&report), &InstanceSeen::Active);
+    let id = &good(address).instance.instance_id;
+    assert_eq!(report.access_url, Some(format!("https://{id}.my.connect.aws")));
     assert_eq!(
         asked(&report),
         ["UpdateContactAttributes: 404 ResourceNotFoundException".to_owned(), "DescribeInstance: 200".to_owned()]
@@ -99,7 +101,7 @@ async fn what_the_documentation_allows_is_valid_and_nothing_is_written() {
     // The least that a tenant has to allow.
     stand_in.allow(tenants_key(), &[UPDATE]);
     let report = test(good(address)).await;
-    assert_eq!(seen(&report), &InstanceSeen::NotAllowed);
+    assert_eq!((seen(&report), &report.access_url), (&InstanceSeen::NotAllowed, &None));
     assert!(report.outcome.to_string().contains("whether it is there cannot be known"), "{}", report.outcome);
     assert_eq!(stand_in.written(), []);
 }

@@ -20,6 +20,8 @@ pub use cause::{Cause, Unreached};
 pub struct ConnectionReport {
     /// Whether hand-offs would be let through.
     pub outcome: Outcome,
+    /// Where agents open the instance (`InstanceAccessUrl` of DescribeInstance), if it was told.
+    pub access_url: Option<String>,
     /// What was asked, in order.
     pub requests: Vec<Request>,
 }

@@ -46,12 +46,13 @@ impl ConnectionTester for Tester {
     fn test(&self, connection: Connection) -> Pending<ConnectionReport> {
         let limiter = self.limiters.of(&connection.instance);
         Box::pin(async move {
-            let mut test = Test { connection: &connection, deadline: Instant::now() + TEST_MAX, requests: vec![] };
+            let deadline = Instant::now() + TEST_MAX;
+            let mut test = Test { connection: &connection, deadline, access_url: None, requests: vec![] };
             let outcome = match test.run(&limiter).await {
                 Ok(instance) => Outcome::Valid { instance },
                 Err((action, cause)) => Outcome::Invalid { action, cause },
             };
-            ConnectionReport { outcome, requests: test.requests }
+            ConnectionReport { outcome, access_url: test.access_url, requests: test.requests }
         })
     }
 }
@@ -60,6 +61,7 @@ impl ConnectionTester for Tester {
 struct Test<'a> {
     connection: &'a Connection,
     deadline: Instant,
+    access_url: Option<String>,
     requests: Vec<Request>,
 }
 
@@ -93,8 +95,9 @@ impl Test<'_> {
         }
         let describe = sdk.describe_instance().instance_id(instance_id).send();
         let came = self.ask(Action::DescribeInstance, describe).await;
-        let status = came.as_ref().ok().and_then(|came| came.instance()?.instance_status());
-        let status = status.map(|status| status.as_str().to_owned());
+        let instance = came.as_ref().ok().and_then(|came| came.instance());
+        let status = instance.and_then(|instance| Some(instance.instance_status()?.as_str().to_owned()));
+        self.access_url = instance.and_then(|instance| instance.instance_access_url()).map(str::to_owned);
         let answer = came.map_or_else(|answer| answer, |_| Answer::Done);
         described(connection, &answer, status.as_deref()).map_err(|cause| (Action::DescribeInstance, cause))
     }

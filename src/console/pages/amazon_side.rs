@@ -190,11 +190,7 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     let integration = integration_of(visit, &tenant).await?;
     let said = |field: &str| Some(visit.form.line(field)).filter(|text| !text.is_empty());
     let done: Vec<&str> = STEPS.into_iter().map(|(word, _)| word).filter(|word| visit.form.has(word)).collect();
-    // A path of the console is no origin: what is pasted is cut to what is one.
-    let origin = said("access_url").map(|url| match url.match_indices('/').nth(2) {
-        Some((at, _)) => url[..at].to_owned(),
-        None => url,
-    });
+    let origin = said("access_url").map(|url| origin_of(&url).to_owned());
     let texts = |value: &Json| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
     };
@@ -216,6 +212,11 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     let path = format!("/integrations/{}", text(&integration, "id"));
     visit.ask(Inquiry::patch(path, revision, json!({"settings": settings}))).await?;
     Ok(visit.kept())
+}
+
+/// A path of the console is no origin: what is pasted is cut to what is one.
+pub(super) fn origin_of(url: &str) -> &str {
+    url.match_indices('/').nth(2).map_or(url, |(at, _)| &url[..at])
 }
 
 /// The blocks of a flow in their order.

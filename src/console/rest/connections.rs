@@ -32,6 +32,9 @@ struct Connection {
     cause: Option<&'static str>,
     /// What to do about it; null where nothing is to be done.
     remedy: Option<String>,
+    /// Where agents open the instance, by which its pages may frame ours (`frame_ancestors`); null where that was not told.
+    #[schema(example = "https://acme.my.connect.aws")]
+    access_url: Option<String>,
     /// What was asked for, in order.
     requests: Vec<Request>,
     /// The revision that was tried.
@@ -210,6 +213,7 @@ impl Connection {
             told: report.outcome.to_string(),
             cause: report.outcome.cause(),
             remedy: report.outcome.remedy(),
+            access_url: report.access_url.clone(),
             requests: report.requests.iter().map(request).collect(),
             revision,
             at: time(at_unix_ms),

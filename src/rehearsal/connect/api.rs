@@ -161,7 +161,10 @@ impl StandIn {
         let id = path.strip_prefix("/instance/").unwrap_or_default();
         match status.filter(|_| id == instance.instance_id) {
             Some(status) => {
-                let described = json!({ "Id": id, "Arn": instance.to_string(), "InstanceStatus": status });
+                let url = format!("https://{id}.my.connect.aws");
+                let described = json!({
+                    "Id": id, "Arn": instance.to_string(), "InstanceStatus": status, "InstanceAccessUrl": url,
+                });
                 Ok(json!({ "Instance": described }).to_string())
             }
             None => Err((404, "ResourceNotFoundException", "no such instance".to_owned())),

@@ -76,6 +76,7 @@ async fn an_integration_is_set_up_from_nothing_with_a_bad_key_and_a_good_one() {
     speaks_and_hears(&house, &mut browser).await;
 
     assert!(browser.path.ends_with("/amazon"), "{} {}", browser.path, browser.text);
+    assert!(browser.text.contains("value=\"https://acme.my.connect.aws\""), "as the instance told: {}", browser.text);
     let made = browser.path.clone();
     browser.sends(&house, &account.replace("account", "text-to-speech"), &[("do", "next"), ("service", "x")]).await;
     assert_eq!(browser.path, made, "the second press of Save leads to what the first has made");

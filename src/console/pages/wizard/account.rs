@@ -7,6 +7,7 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::super::Outcome;
+use super::super::amazon_side::origin_of;
 use super::super::answered::{status_of, text};
 use super::super::frame::{Frame, shown};
 use super::super::told::Told;
@@ -124,8 +125,14 @@ async fn sent(visit: &Visit) -> Result<String, Problem> {
     }
     let connect = said(&draft, form)?;
     let draft = draft.says(visit, json!({"connect": connect})).await?;
-    visit.ask(Inquiry::post(format!("/drafts/{}/test-connection", draft.id))).await?;
-    Ok(draft.path(Step::Account))
+    let came = visit.ask(Inquiry::post(format!("/drafts/{}/test-connection", draft.id))).await?;
+    let path = draft.path(Step::Account);
+    if let (Some(url), true) = (came["access_url"].as_str(), draft.settings["frame_ancestors"].is_null()) {
+        // What the instance says of itself is no mistake of who sets it up: the page of the Amazon side asks for it then.
+        let told = draft.says(visit, json!({"frame_ancestors": [origin_of(url)]})).await;
+        drop(told);
+    }
+    Ok(path)
 }
 
 /// What the form says of the account. A key that is kept stays where none is typed; of a key both parts are typed, or none.

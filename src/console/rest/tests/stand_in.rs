@@ -269,11 +269,15 @@ impl Trials for StandIn {
         }
         if key.access_key_id.expose() == "refused" {
             let outcome = Outcome::Invalid { action: Action::UpdateContactAttributes, cause: Cause::SecretWrong };
-            return Box::pin(std::future::ready(Ok(ConnectionReport { outcome, requests: vec![] })));
+            return Box::pin(std::future::ready(Ok(ConnectionReport { outcome, access_url: None, requests: vec![] })));
         }
         let good = key.secret_access_key.expose() == "s3cret-key";
         let instance = if good { InstanceSeen::Active } else { InstanceSeen::NotAllowed };
-        let report = ConnectionReport { outcome: Outcome::Valid { instance }, requests: vec![] };
+        let report = ConnectionReport {
+            outcome: Outcome::Valid { instance },
+            access_url: Some("https://acme.my.connect.aws/connect/home".to_owned()),
+            requests: vec![],
+        };
         Box::pin(std::future::ready(Ok(report)))
     }
 
