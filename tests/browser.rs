@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bellhop_rehearsal::caller::{Ended, Line};
+use bellhop_rehearsal::connect::{AccessKey, Role};
 use bellhop_sip::hop::Transport;
 use serde_json::{Value, json};
 
@@ -83,10 +84,21 @@ fn free_port() -> std::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
 }
 
-/// A node whose pages are opened by the address that they know themselves by.
+/// The key by which the node assumes roles.
+fn own_key() -> AccessKey {
+    AccessKey { id: "AKIAOURS".into(), secret: "our-secret".into() }
+}
+
+/// A node whose pages are opened by the address that they know themselves by, and which may assume roles.
 fn start() -> (Node, String) {
     let port = free_port();
     Node::changed(|text| {
+        let sts = text.split("endpoint_url = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("one");
+        let AccessKey { id, secret } = own_key();
+        let aws = format!(
+            "[aws]\naccess_key_id = \"{id}\"\nsecret_access_key = \"{secret}\"\nsts_endpoint_url = \"{sts}\"\n[storage]\n"
+        );
+        let text = text.replacen("[storage]\n", &aws, 1);
         let text = text.replace("[http]\nlisten = \"127.0.0.1:0\"", &format!("[http]\nlisten = \"{port}\""));
         text.replacen("[sip]\n", "[sip]\npublic_name = \"sip.bellhop.example\"\n", 1)
     })
@@ -102,6 +114,15 @@ fn a_line_is_set_up_in_a_browser_by_the_keyboard_alone() {
         let answer = match word.as_str() {
             // The account of the test is not Amazon's.
             "key" => json!({"arn": INSTANCE, "id": "AKIATEST", "secret": "secret", "endpoint": connect}),
+            "role" => {
+                let external_id = about["external_id"].as_str().expect("one").to_owned();
+                let (arn, trusts) = ("arn:aws:iam::111122223333:role/bellhop".to_owned(), own_key().id);
+                let allows = vec!["connect:UpdateContactAttributes"];
+                let lives = Duration::from_secs(3600);
+                node.connect.allow(own_key(), &["sts:AssumeRole"]);
+                node.connect.add_role(Role { arn: arn.clone(), external_id, trusts, allows, lives });
+                json!({"role": arn})
+            }
             "call" => {
                 let mut call = plan(&node, Transport::Udp, about["number"].as_str().expect("a number"), 7);
                 call.lines = vec![Line::AtOnce(Duration::ZERO), Line::HangUp];

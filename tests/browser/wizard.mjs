@@ -8,8 +8,8 @@ const root = new URL(claim).origin;
 const { browser, looks: looksAt } = await launch(packages, pictures);
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, permissions: ["clipboard-read", "clipboard-write"] });
 const page = await context.newPage();
-// Of a form that is refused the browser tells the status by itself.
-watch(page, [root], [422]);
+// Of a form that is refused, and of one whose session has ended, the browser tells the status by itself.
+watch(page, [root], [401, 422]);
 
 /** What has the focus is called, as far as a person who does not see it is told. */
 const focused = () =>
@@ -78,6 +78,7 @@ async function run() {
   await types("Login", "root");
   await types("Password", "nobody expects this one");
   await presses("Accept");
+  await twice();
   await types("Name", "guest");
   await types("Called", "Guests & Co");
   await presses("Make");
@@ -117,6 +118,14 @@ async function run() {
   await enters(secret);
   await expects("Valid");
   if ((await page.content()).includes(`="${secret}"`)) wrong.push("the secret is shown");
+  // A role takes the key's place, which trusts the external id that the page shows.
+  const external_id = await page.locator("code", { hasText: "bellhop-" }).first().textContent();
+  const { role } = await asks("role", { external_id });
+  await to("An access key");
+  await page.keyboard.press("ArrowDown");
+  await types("Role ARN", role);
+  await presses("Test connection");
+  await expects("Valid");
   await presses("Next");
 
   await to("Copy Host");
@@ -146,6 +155,8 @@ async function run() {
   await presses("Save");
   await expects("Create an Amazon Chime Voice Connector");
   await picks(/^The Voice Connector is created/);
+  const told = await page.locator("input[name=access_url]").inputValue();
+  if (!told.endsWith(".my.connect.aws")) wrong.push(`the instance told its access URL, and the page says "${told}"`);
   await types("Access URL of your instance", "https://acme.my.connect.aws/ccp-v2/");
   await types("Voice Connector ARN", "arn:aws:chime:us-east-1:111122223333:vc/abc");
   await types("Queue ARN", `${arn}/queue/main`);
@@ -216,8 +227,38 @@ async function run() {
   await presses("Invite");
   await expects("Give this link to whom you invited.");
   await server();
+  await expires();
   await presses("Sign out");
   await looks();
+}
+
+/** Somebody else finds the link of the first start, and it was used. */
+async function twice() {
+  const other = await browser.newContext();
+  const tab = await other.newPage();
+  watch(tab, [root], [404]);
+  await tab.goto(claim);
+  await tab.fill("input[name=login]", "second");
+  await tab.fill("input[name=password]", "nobody expects this one");
+  await Promise.all([tab.waitForNavigation({ waitUntil: "load" }), tab.click("button[value=password]")]);
+  if (!(await tab.textContent("main")).includes("was used")) wrong.push("a link is good twice");
+  await looksAt(tab, "claim_used");
+  await other.close();
+}
+
+/** The session ends while somebody types: they sign in, and send what they typed. */
+async function expires() {
+  await presses("Tenants");
+  await types("Name", "later");
+  await types("Called", "Later & Co");
+  await context.clearCookies();
+  await presses("Make");
+  await expects("what you typed is kept");
+  await types("Login", "root");
+  await types("Password", "nobody expects this one");
+  await presses("Sign in");
+  await presses("Send what I typed");
+  await expects("Later & Co");
 }
 
 /** Every tab, a mistake whose summary leads to its field, and a test event to nobody. */
