@@ -144,6 +144,14 @@ async function run() {
   await page.keyboard.press("Enter");
   await presses("Create");
   await expects("made");
+  const heard = context.waitForEvent("response", (answer) => answer.url().endsWith("/listen"));
+  const opened = context.waitForEvent("page");
+  await to("Listen");
+  await page.keyboard.press("Enter");
+  const [sound, tab] = await Promise.all([heard, opened]);
+  if (sound.headers()["content-type"] !== "audio/wav") wrong.push(`Listen yields ${sound.status()} ${sound.headers()["content-type"]}`);
+  if (Number(sound.headers()["content-length"]) < 10_000) wrong.push("Listen yields next to no audio");
+  await tab.close();
   // Of the voices those of the assistant's language are offered, or all.
   const offered = () => page.locator("select[name=offer] option").count();
   const filtered = await offered();
@@ -178,11 +186,18 @@ async function run() {
   await expects("waiting for the first call");
   await asks("call", { number: "+18005550200" });
   await page.locator("td", { hasText: /^working$/ }).waitFor();
-  const list = { name: "numbers.csv", mimeType: "text/csv", buffer: Buffer.from("1\n+18005550201,Sales\n+18005550201\n") };
+  // Ten kinds of lines that are bad: too few and too many digits, letters, no number, three fields, a number twice, a number of the
+  // configuration's file, a text that is too long, a number that is, and an address.
+  const bad = [
+    "1", "1234567890123456", "+1800555O203", ",For nobody", "+18005550204,a,b", "+18005550201", "+18005550123",
+    `+18005550205,${"x".repeat(257)}`, `+${"1 ".repeat(60)}`, "sip:+18005550206",
+  ];
+  const list = { name: "numbers.csv", mimeType: "text/csv", buffer: Buffer.from(["+18005550201,Sales", ...bad, ""].join("\n")) };
   await page.locator("input[type=file]").setInputFiles(list);
   await page.waitForFunction(() => document.getElementById("rows").value.includes("Sales"));
   await presses("Look what it changes");
   await expects("Nothing is changed while a line is bad");
+  for (const n of bad.keys()) await expects(`line ${n + 2} `);
   await types("Numbers", "+18005550200,Main line\n+18005550201,Sales\n");
   await presses("Look what it changes");
   await presses("Replace all");
