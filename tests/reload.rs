@@ -298,6 +298,10 @@ fn a_file_that_may_lack_somebody_takes_nobody_away() {
         assert_eq!(reloaded.reads(&text), result, "{text}");
         assert_eq!(reloaded.calls("+18005550123"), Ended::ByCaller, "acme may be in it: {text}");
     }
+    let cut_off = head.replacen("[http]\n", "[http]\npublic_url = \"https://bellhop.example\"\n", 1);
+    assert_eq!(reloaded.reads(&cut_off), "in_part", "a whole file in itself, and half of the one before");
+    assert_eq!(reloaded.calls("+18005550123"), Ended::ByCaller);
+    reloaded.told(&["tenants: has no section any more"]);
     reloaded.told(&["a mistake outside of the tenants", "did you mean `name`?"]);
     assert_eq!(reloaded.reads(&format!("{head}{other}")), "applied");
     assert_eq!(reloaded.calls("+18005550123"), Ended::Refused(403), "now it is sure");

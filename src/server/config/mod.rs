@@ -156,7 +156,7 @@ impl Reading {
         let (document, around) = (document(&table), BesideFile::of(path));
         let gathered = Gathered::new(&around);
         let root = Section::root(&document, &gathered);
-        // Where there are pages, tenants are made in them: a file that was cut off has neither.
+        // Where there are pages, tenants are made in them. Whoever reads it again asks whether it is the whole file (`wiring/reload.rs`).
         let may_have_none = root.section("http").has("public_url") && !root.has("tenants");
         let mut config = Config {
             sip: sip::read_sip(&root.section("sip")),

@@ -613,7 +613,7 @@ fn a_database_that_is_shared_has_its_password_apart_and_its_socket_where_it_is_s
     assert!(!format!("{config:?}").contains("hush"));
 }
 
-/// Tenants may all be in the database, where pages say how one gets there; a file that was cut off says nothing of pages.
+/// Tenants may all be in the database, where there are pages to make them in.
 #[test]
 fn a_file_without_tenants_is_one_of_a_server_with_pages() {
     let told = read("[media]\nports = \"20000-20999\"\n").expect_err("no tenants");

@@ -78,6 +78,11 @@ fn read(
     let Reading { mut config, mut mistakes } = Reading::of_file_again(path, &running.sip)?;
     config.aws = running.aws.clone();
     let all = std::mem::take(&mut config.tenants);
+    if all.is_empty() && !before.is_empty() {
+        // Half a file looks like this too, where what makes pages stands before the tenants.
+        let why = "has no section any more, and there were some: they stay until the server starts with this file";
+        mistakes.extend([config.places.mistake("tenants", why.to_owned())]);
+    }
     let is_same = |tenant: &config::Tenant| before.get(&tenant.settings.name) == Some(&tenant.mark);
     config.tenants = all.iter().filter(|tenant| !is_same(tenant)).cloned().collect();
     let (engines, receivers, found) = open(shared, &config, Purpose::Serve);
