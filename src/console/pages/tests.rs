@@ -352,6 +352,23 @@ async fn nothing_that_was_typed_is_lost_when_the_session_ends() {
     assert!(browser.text.contains("Gold &#38; &#34;Sons&#34;"), "{}", browser.text);
 }
 
+/// Opens whatever links lead to from the first page, each once; the paths of what was opened.
+async fn follows(house: &House, browser: &mut Browser) -> Vec<String> {
+    let (mut seen, mut waiting) = (vec![], vec!["/".to_owned()]);
+    while let Some(path) = waiting.pop() {
+        if seen.contains(&path) || !path.starts_with('/') {
+            continue;
+        }
+        browser.opens(house, &path).await;
+        assert_eq!(browser.status, 200, "{path} {}", browser.text);
+        if !path.starts_with("/assets/") {
+            waiting.extend(browser.links());
+        }
+        seen.push(path);
+    }
+    seen
+}
+
 /// Links lead to pages that are there; nobody is led to what they may not open.
 #[actix_web::test]
 async fn every_link_of_every_page_leads_somewhere() {
@@ -366,22 +383,41 @@ async fn every_link_of_every_page_leads_somewhere() {
         ("viewer", of(tenant, TenantRole::Viewer)),
     ] {
         let mut browser = house.browser_of(login, standing).await;
-        let (mut seen, mut waiting) = (vec![], vec!["/".to_owned()]);
-        while let Some(path) = waiting.pop() {
-            if seen.contains(&path) || path.starts_with('#') {
-                continue;
-            }
-            browser.opens(&house, &path).await;
-            assert_eq!(browser.status, 200, "{login}: {path} {}", browser.text);
-            if !path.starts_with("/assets/") {
-                waiting.extend(browser.links());
-            }
-            seen.push(path);
-        }
+        let seen = follows(&house, &mut browser).await;
         assert!(seen.len() >= 4, "{login}: {seen:?}");
     }
     let mut agent = house.browser_of("agent", of(tenant, TenantRole::Agent)).await;
     assert!(agent.status == 403 && agent.text.contains("opened by the contact flow"), "{}", agent.text);
     agent.opens(&house, &format!("/tenants/{tenant}/integrations")).await;
     assert_eq!(agent.status, 403);
+}
+
+/// No page is for who knows its address alone.
+#[actix_web::test]
+async fn every_page_is_reached_by_links_from_the_first() {
+    let house = House::new().await;
+    let (tenant, mut settings) = house.furnished("acme").await;
+    let instance = "arn:aws:connect:eu-west-2:111122223333:instance/abc";
+    settings["connect"] = json!({
+        "instance_arn": instance, "access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "s3cret-key",
+    });
+    let connector = "arn:aws:chime:eu-west-2:111122223333:vc/abc";
+    settings["flow"] = json!({"voice_connector_arn": connector, "queue_arn": format!("{instance}/queue/q")});
+    house.integration(&tenant, "Main line", &settings).await;
+    let draft = json!({"name": "Draft", "settings": {"connect": {}}});
+    house.asks(Inquiry::post_json(format!("/drafts?tenant={tenant}"), draft)).await;
+    *house.calls.over.lock().expect("no panic") = vec![calls::over(calls::OVER, "acme")];
+    let mut root = house.browser_of("root", Standing::Operator).await;
+    let seen = follows(&house, &mut root).await;
+    // A form leads there, and whoever comes without it goes back.
+    let by_form = ["/tenants/{tenant}/drafts/{draft}/text-to-speech/listen"];
+    for page in table().iter().filter(|page| !by_form.contains(&page.path)) {
+        let fits = |path: &String| {
+            let path = path.split(['?', '#']).next().unwrap_or_default();
+            let (parts, wanted): (Vec<_>, Vec<_>) = (path.split('/').collect(), page.path.split('/').collect());
+            let same = |(part, wanted): (&&str, &&str)| wanted.starts_with('{') && !part.is_empty() || part == wanted;
+            parts.len() == wanted.len() && parts.iter().zip(&wanted).all(same)
+        };
+        assert!(seen.iter().any(fits), "no link leads to {}: {seen:#?}", page.path);
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::ports::{LiveCall, LiveFacts};
 
-const OVER: &str = "0b9f3c8f-8f2a-4cc1-b3a1-0c1d2e3f4a5b";
+pub(super) const OVER: &str = "0b9f3c8f-8f2a-4cc1-b3a1-0c1d2e3f4a5b";
 const UP: &str = "1c9f3c8f-8f2a-4cc1-b3a1-0c1d2e3f4a5b";
 const THEIRS: &str = "2d9f3c8f-8f2a-4cc1-b3a1-0c1d2e3f4a5b";
 /// What a caller's side may write wherever it may write something.
@@ -35,7 +35,7 @@ fn timeline() -> Vec<Event> {
     ]
 }
 
-fn over(session: &str, tenant: &str) -> KeptCall {
+pub(super) fn over(session: &str, tenant: &str) -> KeptCall {
     let details = json!({
         "primary_phone_number": format!("+1800{EVIL}"),
         "call": {"end_reason": "failed", "ending": "failed_media_timeout", "milliseconds_elapsed": 65_000},
