@@ -2,7 +2,7 @@
 //! them (`of_file.rs`).
 
 use actix_web::http::StatusCode;
-use bellhop_call::ports::Wanted;
+use bellhop_call::ports::{Per, Wanted, WantedUsage};
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::settings::patch::merge;
@@ -204,7 +204,11 @@ async fn has_calls(asked: &Asked, name: &str) -> Result<bool, Problem> {
     let up = records.up(name, 1).await.map_err(|error| calls::unavailable(&error))?;
     let wanted = Wanted { tenant: Some(name.to_owned()), ..Wanted::default() };
     let over = records.latest(&wanted, 1).await.map_err(|error| calls::unavailable(&error))?;
-    Ok(!up.is_empty() || !over.is_empty())
+    // What was called outlives its records by far.
+    let (per, tenant) = (Per::Month, Some(name.to_owned()));
+    let wanted = WantedUsage { per, tenant, from: None, until: None, after: None };
+    let used = records.usage(&wanted, 1).await.map_err(|error| calls::unavailable(&error))?;
+    Ok(!up.is_empty() || !over.is_empty() || !used.is_empty())
 }
 
 async fn change(asked: Asked) -> Outcome {

@@ -7,6 +7,11 @@ use super::document::KEPT;
 use super::mistake::Mistake;
 use super::value::{Table, Value};
 
+/// The keys that are URLs of ours.
+const URLS: [&str; 3] = ["url", "iam_url", "endpoint_url"];
+/// Tables whose keys are anybody's: what is called an URL there may be a secret.
+const OF_ANYBODY: [&str; 2] = ["headers", "parameters"];
+
 /// A mistake for each secret that stays while an URL that it goes to leads elsewhere. A URL that is no longer there leads to the vendor's own
 /// service, and is none.
 pub fn led_elsewhere(before: &Table, after: &Table) -> Vec<Mistake> {
@@ -17,7 +22,9 @@ pub fn led_elsewhere(before: &Table, after: &Table) -> Vec<Mistake> {
 
 fn look(path: &str, (before, after): (&Table, &Table), above: Option<&str>, found: &mut Vec<Mistake>) {
     let nothing = Table::default();
-    let moved = after.iter().find_map(|(key, said)| moved(key, before.get(key), said)).or(above);
+    let table = path.rsplit('.').next().unwrap_or_default();
+    let mut own = after.iter().filter(|_| !OF_ANYBODY.contains(&table));
+    let moved = own.find_map(|(key, said)| moved(key, before.get(key), said)).or(above);
     for (key, said) in after.iter() {
         let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         match (said, before.get(key)) {
@@ -43,7 +50,7 @@ fn moved<'a>(key: &str, before: Option<&Value>, after: &'a Value) -> Option<&'a 
         Some(Value::Text(before) | Value::Field(before)) => origin(before) == origin(url),
         _ => false,
     };
-    ((key == "url" || key.ends_with("_url")) && !same).then_some(url)
+    (URLS.contains(&key) && !same).then_some(url)
 }
 
 /// Scheme, host and port of an URL (RFC 6454 section 4); the port of a scheme goes without saying.
@@ -88,6 +95,8 @@ mod tests {
             "records": {"webhook": {"url": "https://a", "headers": {"X-Key": "kept:records.webhook.headers.X-Key"}}}}"#;
         let after = before.replace("https://a", "https://b");
         assert_eq!(told(before, &after), ["records.webhook.headers.X-Key"]);
+        let header = before.replace("\"X-Key\"", "\"url\": \"s3cret\", \"callback_url\": \"s3cret\", \"X-Key\"");
+        assert_eq!(told(before, &header), [""; 0], "a header is no URL, whatever it is called");
         let named = before.replace("\"connect\": {", "\"connect\": {\"endpoint_url\": \"https://c\", ");
         assert_eq!(
             told(before, &named),
