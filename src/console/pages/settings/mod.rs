@@ -110,6 +110,12 @@ impl Of {
     }
 }
 
+/// The integration that the path names, if it stands in the database: one of the file lists no documents, and is changed there.
+async fn of_database(visit: &Visit) -> Result<Value, Problem> {
+    let own = Tenant::of(visit).await?.own(visit, "integration").await?;
+    if own["from_file"] == true { Err(Problem::not_found()) } else { Ok(own) }
+}
+
 async fn page(visit: &Visit, tab: &'static Tab, problem: Option<&Problem>, tried: Option<(bool, String)>) -> Outcome {
     let integration = Tenant::of(visit).await?.own(visit, "integration").await?;
     let typed = problem.map(|_| &visit.form);

@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 use super::super::Outcome;
 use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown};
-use super::super::tenant::Tenant;
 use super::super::told::Told;
 use super::super::visit::{Page, Visit, led_on};
-use super::Of;
+use super::{Of, of_database};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
 
@@ -58,14 +57,8 @@ pub(super) fn pages() -> Vec<Page> {
     vec![Page::new(PATH, Role::Viewer, |visit| async move { page(&visit, None).await }).sends(send)]
 }
 
-/// The integration that the path names, if it lists documents: one of the file does not.
-async fn own(visit: &Visit) -> Result<Value, Problem> {
-    let own = Tenant::of(visit).await?.own(visit, "integration").await?;
-    if own["from_file"] == true { Err(Problem::not_found()) } else { Ok(own) }
-}
-
 async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
-    let integration = own(visit).await?;
+    let integration = of_database(visit).await?;
     let of = format!("?tenant={}&limit=200", text(&integration, "tenant"));
     let assistants = visit.get(format!("/assistants{of}")).await?;
     let services = visit.get(format!("/services{of}")).await?;
@@ -113,7 +106,7 @@ async fn send(visit: Visit) -> Outcome {
 }
 
 async fn sent(visit: &Visit) -> Result<String, Problem> {
-    let integration = own(visit).await?;
+    let integration = of_database(visit).await?;
     let chosen = |(path, _): (&str, &str)| {
         let all = visit.form.all(path).into_iter().filter(|id| !id.is_empty());
         (path.to_owned(), all.collect::<Value>())

@@ -4,15 +4,14 @@
 
 use askama::Template;
 use bellhop_tenancy::access::Role;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::Outcome;
 use super::super::answered::{status_of, text};
 use super::super::frame::{Frame, shown};
-use super::super::tenant::Tenant;
 use super::super::told::Told;
 use super::super::visit::{Page, Visit, led_on};
-use super::Of;
+use super::{Of, of_database};
 use crate::problem::{Fault, Problem};
 use crate::rest::Inquiry;
 
@@ -34,14 +33,8 @@ pub(super) fn pages() -> Vec<Page> {
     vec![Page::new(PATH, Role::Viewer, |visit| async move { page(&visit, None).await }).sends(send)]
 }
 
-/// The integration that the path names, if it stands in the database.
-async fn own(visit: &Visit) -> Result<Value, Problem> {
-    let own = Tenant::of(visit).await?.own(visit, "integration").await?;
-    if own["from_file"] == true { Err(Problem::not_found()) } else { Ok(own) }
-}
-
 async fn page(visit: &Visit, problem: Option<&Problem>) -> Outcome {
-    let integration = own(visit).await?;
+    let integration = of_database(visit).await?;
     let page = NamePage {
         frame: visit.frame(),
         told: visit.told(problem),
@@ -62,7 +55,7 @@ async fn send(visit: Visit) -> Outcome {
 }
 
 async fn sent(visit: &Visit) -> Result<String, Problem> {
-    let (integration, form) = (own(visit).await?, &visit.form);
+    let (integration, form) = (of_database(visit).await?, &visit.form);
     let (path, name) = (format!("/integrations/{}", text(&integration, "id")), text(&integration, "name"));
     let revision = form.line("revision").parse().unwrap_or_default();
     if form.text("do") != "delete" {
