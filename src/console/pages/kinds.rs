@@ -106,7 +106,7 @@ pub(super) const ASSISTANTS: [Kind; 4] = [
     },
 ];
 
-pub(super) const RECOGNIZERS: [Kind; 4] = [
+const RECOGNIZERS: [Kind; 4] = [
     Kind {
         kind: "pocketsphinx",
         name: "On this server",
@@ -128,7 +128,7 @@ pub(super) const RECOGNIZERS: [Kind; 4] = [
     },
 ];
 
-pub(super) const SYNTHESIZERS: [Kind; 4] = [
+const SYNTHESIZERS: [Kind; 4] = [
     Kind { kind: "flite", name: "On this server, English", help: "It needs no service.", fields: &[] },
     Kind { kind: "espeak", name: "On this server, many languages", help: "It needs no service.", fields: &[] },
     Kind { kind: "watson", name: "Watson Text to Speech", help: "Of IBM Cloud, or your own.", fields: &[URL, API_KEY] },
@@ -139,6 +139,40 @@ pub(super) const SYNTHESIZERS: [Kind; 4] = [
         fields: &[REGION, KEY_ID, KEY_SECRET, field("voice", "Voice to begin with, like Amy", Sort::Line, true)],
     },
 ];
+
+/// What speech services do.
+pub(super) struct Port {
+    /// Its key in settings.
+    pub(super) word: &'static str,
+    pub(super) name: &'static str,
+    pub(super) kinds: &'static [Kind],
+    /// What is asked for of those that a service says it has.
+    pub(super) label: &'static str,
+    pub(super) filter: &'static str,
+}
+
+pub(super) static SPEECH_TO_TEXT: Port = Port {
+    word: "speech_to_text",
+    name: "Speech to Text",
+    kinds: &RECOGNIZERS,
+    label: "Choose your Speech to Text language model",
+    filter: "Filter models based on assistant language",
+};
+pub(super) static TEXT_TO_SPEECH: Port = Port {
+    word: "text_to_speech",
+    name: "Text to Speech",
+    kinds: &SYNTHESIZERS,
+    label: "Choose your Text to Speech voice",
+    filter: "Filter voices based on assistant language",
+};
+
+impl Port {
+    /// That of a service, as its settings say.
+    pub(super) fn of(service: &Value) -> &'static Self {
+        let is_one = |port: &&'static Self| service["settings"]["port"] == port.word;
+        Some(&SPEECH_TO_TEXT).filter(is_one).unwrap_or(&TEXT_TO_SPEECH)
+    }
+}
 
 /// A kind with what was typed of it.
 pub(super) struct Choice {

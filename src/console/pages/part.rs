@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::answered::{status_of, text};
 use super::frame::{Frame, shown};
-use super::kinds::{ASSISTANTS, Field, Kind, RECOGNIZERS, SYNTHESIZERS, Sort};
+use super::kinds::{ASSISTANTS, Field, Kind, Port, Sort};
 use super::script::{Numbered, numbered};
 use super::tenant::Tenant;
 use super::told::Told;
@@ -43,10 +43,9 @@ impl Part {
     }
 
     fn kinds(self, document: &Value) -> &'static [Kind] {
-        match (self, document["settings"]["port"].as_str()) {
-            (Self::Assistant, _) => &ASSISTANTS,
-            (Self::Service, Some("speech_to_text")) => &RECOGNIZERS,
-            (Self::Service, _) => &SYNTHESIZERS,
+        match self {
+            Self::Assistant => &ASSISTANTS,
+            Self::Service => Port::of(document).kinds,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Outcome;
 use super::answered::{list_of, status_of, text};
 use super::frame::{Frame, shown};
-use super::kinds::{Choice, Kind, RECOGNIZERS, SYNTHESIZERS};
+use super::kinds::{Choice, Port, SPEECH_TO_TEXT, TEXT_TO_SPEECH};
 use super::part::{self, Part};
 use super::tenant::Tenant;
 use super::told::Told;
@@ -15,29 +15,10 @@ use super::visit::{Page, Visit, led_on};
 use crate::problem::Problem;
 use crate::rest::Inquiry;
 
-/// What services do.
-#[derive(Clone, Copy)]
-struct Port {
-    /// Its key in settings.
-    word: &'static str,
-    name: &'static str,
-    path: &'static str,
-    kinds: &'static [Kind],
-}
-
-const PORTS: [Port; 2] = [
-    Port {
-        word: "speech_to_text",
-        name: "Speech to Text",
-        path: "/tenants/{tenant}/services/speech-to-text",
-        kinds: &RECOGNIZERS,
-    },
-    Port {
-        word: "text_to_speech",
-        name: "Text to Speech",
-        path: "/tenants/{tenant}/services/text-to-speech",
-        kinds: &SYNTHESIZERS,
-    },
+/// The ports, with the page where a service of each is made.
+static PORTS: [(&Port, &str); 2] = [
+    (&SPEECH_TO_TEXT, "/tenants/{tenant}/services/speech-to-text"),
+    (&TEXT_TO_SPEECH, "/tenants/{tenant}/services/text-to-speech"),
 ];
 
 #[derive(Template)]
@@ -76,8 +57,8 @@ struct NewPage {
 }
 
 pub(super) fn pages() -> Vec<Page> {
-    let new = |port: Port| {
-        Page::new(port.path, Role::Admin, move |visit| async move { new(&visit, port, None).await })
+    let new = |(port, path): (&'static Port, &'static str)| {
+        Page::new(path, Role::Admin, move |visit| async move { new(&visit, port, None).await })
             .sends(move |visit| add(visit, port))
     };
     let list = Page::new("/tenants/{tenant}/services", Role::Viewer, list);
@@ -90,7 +71,7 @@ async fn list(visit: Visit) -> Outcome {
     let of = format!("?tenant={}&limit=200", tenant.id);
     let (services, users) =
         (visit.get(format!("/services{of}")).await?, visit.get(format!("/integrations{of}")).await?);
-    let list = |port: Port| {
+    let list = |(port, path): (&'static Port, &str)| {
         let own = list_of(&services).iter().filter(|one| one["settings"]["port"] == port.word);
         let listed = |one: &Value| Listed {
             id: text(one, "id"),
@@ -104,7 +85,7 @@ async fn list(visit: Visit) -> Outcome {
             tested: text(&one["tested"], "told"),
             used_by: used_by(list_of(&users), port, &one["id"]),
         };
-        List { name: port.name, path: port.path.replace("{tenant}", &tenant.id), services: own.map(listed).collect() }
+        List { name: port.name, path: path.replace("{tenant}", &tenant.id), services: own.map(listed).collect() }
     };
     let page = ServicesPage {
         frame: visit.frame(),
@@ -116,13 +97,13 @@ async fn list(visit: Visit) -> Outcome {
 }
 
 /// The integrations that a service hears or speaks for.
-fn used_by(integrations: &[Value], port: Port, id: &Value) -> String {
+fn used_by(integrations: &[Value], port: &Port, id: &Value) -> String {
     let uses = |one: &&Value| one["settings"][port.word].as_array().is_some_and(|all| all.contains(id));
     let names: Vec<String> = integrations.iter().filter(uses).map(|one| text(one, "name")).collect();
     names.join(", ")
 }
 
-async fn new(visit: &Visit, port: Port, problem: Option<&Problem>) -> Outcome {
+async fn new(visit: &Visit, port: &'static Port, problem: Option<&Problem>) -> Outcome {
     let told = visit.told(problem);
     let page = NewPage {
         frame: visit.frame(),
@@ -135,7 +116,7 @@ async fn new(visit: &Visit, port: Port, problem: Option<&Problem>) -> Outcome {
 }
 
 /// It is kept whether it answers or not, and its page says so.
-async fn add(visit: Visit, port: Port) -> Outcome {
+async fn add(visit: Visit, port: &'static Port) -> Outcome {
     let kind = port.kinds.iter().find(|kind| kind.kind == visit.form.text("make")).ok_or_else(Problem::not_found)?;
     let mut settings = kind.settings(&visit.form);
     settings["port"] = port.word.into();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::Outcome;
 use super::super::answered::{list_of, status_of, text};
 use super::super::frame::{Frame, shown, sound};
-use super::super::kinds::{Choice, Kind, RECOGNIZERS, SYNTHESIZERS};
+use super::super::kinds::{Choice, Port, SPEECH_TO_TEXT, TEXT_TO_SPEECH};
 use super::super::told::Told;
 use super::super::visit::{Visit, led_on};
 use super::custom::{self, Custom};
@@ -59,29 +59,9 @@ struct Offer {
     is_chosen: bool,
 }
 
-/// What is set up here.
-struct Port {
-    word: &'static str,
-    kinds: &'static [Kind],
-    label: &'static str,
-    filter: &'static str,
-}
-
-fn port(step: Step) -> Port {
-    match step {
-        Step::TextToSpeech => Port {
-            word: "text_to_speech",
-            kinds: &SYNTHESIZERS,
-            label: "Choose your Text to Speech voice",
-            filter: "Filter voices based on assistant language",
-        },
-        _ => Port {
-            word: "speech_to_text",
-            kinds: &RECOGNIZERS,
-            label: "Choose your Speech to Text language model",
-            filter: "Filter models based on assistant language",
-        },
-    }
+/// What is set up at a step.
+fn port(step: Step) -> &'static Port {
+    if step == Step::TextToSpeech { &TEXT_TO_SPEECH } else { &SPEECH_TO_TEXT }
 }
 
 pub(super) async fn show(visit: Visit, step: Step) -> Outcome {
@@ -97,7 +77,7 @@ async fn page(visit: &Visit, step: Step, problem: Option<&Problem>) -> Outcome {
     let kept = draft.first(port.word);
     // A service is asked when somebody wants to know, and not with every look: it may be slow, and its secrets are opened for it.
     let offers = match own.clone().find(|one| one["id"] == json!(kept)) {
-        Some(service) if !visit.query("offers").is_empty() => Some(Offers::of(visit, &draft, service, &port).await?),
+        Some(service) if !visit.query("offers").is_empty() => Some(Offers::of(visit, &draft, service, port).await?),
         _ => None,
     };
     let chosen_one = own.clone().find(|one| one["id"] == json!(kept)).filter(|_| step == Step::SpeechToText);
