@@ -192,6 +192,10 @@ pub trait CallRecords: Send + Sync {
     /// How many calls ended how, what callers waited, and how many were up at once, of calls whose records are kept.
     fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> Answer<'a, Figures>;
 
+    /// Whether anything is kept by a tenant's name: calls, up or over, how much was called, waits, conversations, or events that nobody
+    /// has taken yet.
+    fn knows<'a>(&'a self, tenant: &'a str) -> Answer<'a, bool>;
+
     /// Calls of a tenant that are up on any server, the latest first.
     fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>>;
 }

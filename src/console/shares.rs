@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// So many places, and who has them.
 pub(crate) struct Shares<K> {
@@ -65,6 +67,46 @@ impl<K: Ord + Copy> Drop for Place<K> {
     }
 }
 
+/// Turns that are waited for: so many at once, and of each who takes some one.
+pub(crate) struct Turns<K> {
+    at_once: Semaphore,
+    /// Of those who have one or wait.
+    own: Mutex<BTreeMap<K, Weak<Semaphore>>>,
+}
+
+/// One of them, until this is dropped.
+pub(crate) struct Turn<'a> {
+    _at_once: SemaphorePermit<'a>,
+    _own: OwnedSemaphorePermit,
+}
+
+impl<K: Ord> Turns<K> {
+    /// So many at once.
+    pub(crate) const fn of(at_once: usize) -> Self {
+        Self { at_once: Semaphore::const_new(at_once), own: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Waits for somebody's turn. However many they ask for, one of theirs at most is in front of anybody else's.
+    pub(crate) async fn turn(&self, who: K) -> Turn<'_> {
+        let own = self.own(who);
+        match (own.acquire_owned().await, self.at_once.acquire().await) {
+            (Ok(own), Ok(at_once)) => Turn { _at_once: at_once, _own: own },
+            _ => unreachable!("nobody closes them"),
+        }
+    }
+
+    fn own(&self, who: K) -> Arc<Semaphore> {
+        let mut all = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, own| own.strong_count() > 0);
+        if let Some(own) = all.get(&who).and_then(Weak::upgrade) {
+            return own;
+        }
+        let own = Arc::new(Semaphore::new(1));
+        all.insert(who, Arc::downgrade(&own));
+        own
+    }
+}
+
 /// What one customer of a network gets: an address, or with IPv6 a network of 64 bits.
 pub(crate) fn network(address: IpAddr) -> [u8; 8] {
     match address.to_canonical() {
@@ -82,6 +124,8 @@ pub(crate) fn network(address: IpAddr) -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -98,6 +142,26 @@ mod tests {
         assert_eq!(refused(200), None);
         drop(held);
         assert!(SHARES.taken().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_many_turns_waits_for_their_own_and_nobody_else_does() {
+        static TURNS: Turns<u8> = Turns::of(2);
+        let has = async |who: u8| tokio::time::timeout(Duration::from_secs(1), TURNS.turn(who)).await.ok();
+        let first = has(1).await.expect("a turn");
+        let others: Vec<_> = (0..8).map(|_| tokio::spawn(TURNS.turn(1))).collect();
+        assert!(has(1).await.is_none(), "one of theirs is going on");
+        let second = has(2).await.expect("not behind all of the other's");
+        assert!(has(3).await.is_none(), "two at once");
+        drop(second);
+        assert!(has(3).await.is_some());
+        drop(first);
+        for other in others {
+            other.await.expect("its turn came");
+        }
+        drop(TURNS.own(9));
+        let known: Vec<u8> = TURNS.own.lock().expect("no panic").keys().copied().collect();
+        assert_eq!(known, [9], "nobody else has one or waits");
     }
 
     #[test]

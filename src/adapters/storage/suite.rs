@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use super::Store;
 pub(super) use figured::{
     GOOD, Had, NEW_YEAR, calls_that_are_up_are_told_of_their_tenant, figures_are_of_what_is_kept,
-    figures_of_who_is_forgotten_name_nobody, first,
+    figures_of_who_is_forgotten_name_nobody, first, whoever_left_anything_behind_is_known,
 };
 pub(super) use listed::{
     a_list_of_calls_is_narrowed_by_what_is_known_of_them, calls_that_begin_at_once_are_listed_page_by_page_once_each,
@@ -64,6 +64,7 @@ macro_rules! promises {
             figures_are_of_what_is_kept
             figures_of_who_is_forgotten_name_nobody
             calls_that_are_up_are_told_of_their_tenant
+            whoever_left_anything_behind_is_known
             a_list_of_calls_is_narrowed_by_what_is_known_of_them
             calls_that_begin_at_once_are_listed_page_by_page_once_each
         }

@@ -21,7 +21,7 @@ use super::shown::{Applied, time};
 use crate::problem::{Fault, Problem};
 
 /// Most characters of the name of a document.
-const NAME_CHARS_MAX: usize = 200;
+const NAME_CHARS_MAX: usize = 100;
 
 /// A document as it is shown.
 #[derive(Serialize, ToSchema)]
@@ -79,7 +79,7 @@ struct Tested {
 #[allow(dead_code)] // its shape is told; what is read of it stands in `NewSettings::read`
 pub(super) struct NewSettings {
     /// What people call it; one of a kind has it.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 100)]
     name: String,
     /// What it says: the keys are those of `docs/configuration.md`.
     #[schema(value_type = Object)]

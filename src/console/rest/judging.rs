@@ -2,7 +2,8 @@
 //!
 //! Invariant: an integration is judged whole, with its parts, its plan and what the server knows; of a draft what it says and not what it lacks; a
 //! part is judged by itself, and in every integration that uses it. A mistake has the words of the one reader, and its place in the body where it stands there.
-//! What computes for as long as somebody's script or patterns want does so apart from the thread that answers everybody, few at once.
+//! What computes for as long as somebody's script or patterns want does so apart from the thread that answers everybody, few at once and of each
+//! tenant one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +20,15 @@ use bellhop_tenancy::settings::{
 };
 use bellhop_tenancy::store::{Kept, KeptKind, KeptTenant, PAGE_MAX, Page};
 
-use tokio::sync::Semaphore;
-
 use super::asked::Asked;
 use crate::pointer::pointer;
 use crate::problem::{Fault, Problem};
+use crate::shares::{Turn, Turns};
 
-/// Judgements at once.
+/// Requests at once that judge.
 const JUDGED_AT_ONCE: usize = 2;
 
-static PLACES: Semaphore = Semaphore::const_new(JUDGED_AT_ONCE);
+static TURNS: Turns<TenantId> = Turns::of(JUDGED_AT_ONCE);
 
 /// A tenant with all of its documents.
 pub(super) struct Judging<'a> {
@@ -78,19 +78,21 @@ impl<'a> Judging<'a> {
 
     /// Judges settings that are to be kept, those of a document of this kind that there is or of a new one.
     pub(super) async fn judge(&self, kind: KeptKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+        let turn = Arc::new(TURNS.turn(self.tenant.id).await);
         match (kind.part(), kind) {
-            (Some(part), _) => self.part(part, id, settings).await,
+            (Some(part), _) => self.part(&turn, part, id, settings).await,
             (None, KeptKind::Draft) => {
                 let Good { apart, .. } =
-                    self.integration(None, settings, |mistake| !settings.says(&mistake.path)).await?;
+                    self.integration(&turn, None, settings, |mistake| !settings.says(&mistake.path)).await?;
                 Ok(Good { apart, uses: vec![], instance: None })
             }
-            (None, _) => self.integration(id, settings, |_| false).await,
+            (None, _) => self.integration(&turn, id, settings, |_| false).await,
         }
     }
 
     async fn integration(
         &self,
+        turn: &Arc<Turn<'static>>,
         id: Option<Id>,
         settings: &Table,
         forgiven: impl Fn(&Mistake) -> bool,
@@ -103,7 +105,7 @@ impl<'a> Judging<'a> {
         let composed = Composed::new(&self.beside(&numbers), (id.unwrap_or(nobody()), settings), |kind, id| {
             self.parts.get(&id)?.as_part(kind)
         });
-        let (composed, read) = self.judged(composed).await?;
+        let (composed, read) = self.judged(turn, composed).await?;
         let read = read.forgiving(forgiven);
         self.external_id_is_own(&read.settings)?;
         let instance = read.settings.connect.as_ref().and_then(|connect| connect.instance_arn.parse().ok());
@@ -132,17 +134,23 @@ impl<'a> Judging<'a> {
         }
     }
 
-    async fn part(&self, kind: PartKind, id: Option<Id>, settings: &Table) -> Result<Good, Problem> {
+    async fn part(
+        &self,
+        turn: &Arc<Turn<'static>>,
+        kind: PartKind,
+        id: Option<Id>,
+        settings: &Table,
+    ) -> Result<Good, Problem> {
         let faults = |mistakes: Vec<Mistake>| mistakes.iter().map(|mistake| at(mistake, settings)).collect();
         let apart = read_part(kind, settings, &Unopened).set_apart();
         let apart = apart.map_err(|mistakes| Problem::faults(faults(mistakes)))?;
         let own = id.unwrap_or(self.tenant.id.0);
         let alone = Composed::alone(&self.beside(&[]), nobody(), kind, (own, settings));
-        let of_own = self.judged(alone).await?.1.mistakes.into_iter().filter(|(of, _)| *of == own);
+        let of_own = self.judged(turn, alone).await?.1.mistakes.into_iter().filter(|(of, _)| *of == own);
         let mut all: Vec<Fault> = faults(of_own.map(|(_, mistake)| mistake).collect());
         if let (Some(id), true) = (id, all.is_empty()) {
             for integration in &self.integrations {
-                all.extend(self.within(integration, kind, (id, settings)).await?);
+                all.extend(self.within(turn, integration, kind, (id, settings)).await?);
             }
         }
         if all.is_empty() { Ok(Good { apart, uses: vec![], instance: None }) } else { Err(Problem::faults(all)) }
@@ -151,6 +159,7 @@ impl<'a> Judging<'a> {
     /// What is wrong with an integration once a part says something else, and was not before.
     async fn within(
         &self,
+        turn: &Arc<Turn<'static>>,
         integration: &Kept,
         kind: PartKind,
         (id, settings): (Id, &Table),
@@ -164,8 +173,12 @@ impl<'a> Judging<'a> {
             true => (asked == kind).then_some(settings),
             false => self.parts.get(&wanted)?.as_part(asked),
         });
-        let before = self.judged(before).await?.1.mistakes;
-        let newer = self.judged(after).await?.1.mistakes.into_iter().filter(|mistake| !before.contains(mistake));
+        let after = self.judged(turn, after).await?.1.mistakes;
+        if after.is_empty() {
+            return Ok(vec![]);
+        }
+        let before = self.judged(turn, before).await?.1.mistakes;
+        let newer = after.into_iter().filter(|mistake| !before.contains(mistake));
         let fault = |(of, mistake): (Id, Mistake)| match of == id {
             true => at(&mistake, settings),
             false => Fault::at("#/settings", format!("in the {}: {mistake}", integration.called())),
@@ -178,15 +191,19 @@ impl<'a> Judging<'a> {
         Beside { tenant: &self.tenant.name, numbers, calls, calls_per_second }
     }
 
-    async fn judged(&self, composed: Composed) -> Result<(Composed, ComposedReading), Problem> {
+    async fn judged(
+        &self,
+        turn: &Arc<Turn<'static>>,
+        composed: Composed,
+    ) -> Result<(Composed, ComposedReading), Problem> {
         let (judge, plan) = (Arc::clone(&self.asked.ports.judge), self.plan.clone());
-        // Nobody closes it.
-        let place = PLACES.acquire().await.map_err(|_| Problem::internal())?;
+        // It goes on where nobody waits for it any more.
+        let turn = Arc::clone(turn);
         let judged = block(move || {
-            let _place = place;
-            let read = composed.judged(&Unopened, |settings| {
-                let mut mistakes = judge.judge(settings);
-                mistakes.extend(plan.judge(settings).err());
+            let _turn = turn;
+            let read = composed.judged(&Unopened, |read| {
+                let mut mistakes = judge.judge(&read.settings);
+                mistakes.extend(plan.judge(&read.settings).err());
                 mistakes
             });
             (composed, read)

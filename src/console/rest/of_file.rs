@@ -51,12 +51,12 @@ impl Integration {
 }
 
 impl Asked {
-    /// Tenants of the file that a scope reaches.
+    /// Tenants of the file that a scope reaches. One whose name is another's is none: calls are known by it, and they are the other's.
     pub(super) fn tenants_of_file(&self, scope: &Scope) -> Vec<FileTenant> {
         if scope.tenant().is_some_and(|own| !own.0.is_of_file()) {
             return vec![];
         }
-        let all = self.ports.file.tenants().into_iter();
+        let all = self.ports.file.tenants().into_iter().filter(|tenant| !tenant.is_taken);
         all.filter(|tenant| scope.reaches(TenantId::of_file(&tenant.name))).collect()
     }
 

@@ -2,7 +2,6 @@
 //! them (`of_file.rs`).
 
 use actix_web::http::StatusCode;
-use bellhop_call::ports::{Per, Wanted, WantedUsage};
 use bellhop_tenancy::access::Role;
 use bellhop_tenancy::id::TenantId;
 use bellhop_tenancy::settings::patch::merge;
@@ -185,9 +184,9 @@ async fn add(asked: Asked) -> Outcome {
         let why = "the configuration's file has a tenant of this name: take another";
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
-    if !takes_over_calls && has_calls(&asked, &name).await? {
+    if !takes_over_calls && is_known(&asked, &name).await? {
         let why = format!(
-            "calls are kept of a tenant `{name}` that was in the configuration's file: say that it is the same, which sees them, or take another name"
+            "calls or what came of them are kept of a tenant `{name}` that was in the configuration's file: say that it is the same, which sees them, or take another name"
         );
         return Err(Problem::faults(vec![Fault::at("#/takes_over_calls", why)]));
     }
@@ -198,17 +197,9 @@ async fn add(asked: Asked) -> Outcome {
     Ok(Given::made("/tenants", id, &Tenant::of(kept, &nodes)).tagged_with_all(revision))
 }
 
-/// Whether calls of a tenant of this name are kept: one of the database has its name for ever, one that was in a file leaves it behind.
-async fn has_calls(asked: &Asked, name: &str) -> Result<bool, Problem> {
-    let records = &asked.ports.records;
-    let up = records.up(name, 1).await.map_err(|error| calls::unavailable(&error))?;
-    let wanted = Wanted { tenant: Some(name.to_owned()), ..Wanted::default() };
-    let over = records.latest(&wanted, 1).await.map_err(|error| calls::unavailable(&error))?;
-    // What was called outlives its records by far.
-    let (per, tenant) = (Per::Month, Some(name.to_owned()));
-    let wanted = WantedUsage { per, tenant, from: None, until: None, after: None };
-    let used = records.usage(&wanted, 1).await.map_err(|error| calls::unavailable(&error))?;
-    Ok(!up.is_empty() || !over.is_empty() || !used.is_empty())
+/// Whether anything of a tenant of this name is kept: one of the database has its name for ever, one that was in a file leaves it behind.
+async fn is_known(asked: &Asked, name: &str) -> Result<bool, Problem> {
+    asked.ports.records.knows(name).await.map_err(|error| calls::unavailable(&error))
 }
 
 async fn change(asked: Asked) -> Outcome {

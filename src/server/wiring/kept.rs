@@ -61,12 +61,12 @@ pub(super) fn read(everything: &Everything, around: &Around, shared: &mut Shared
         for kept in everything.integrations.iter().filter(|kept| kept.tenant == tenant.id) {
             let id = served_as(tenant, kept.integration.id);
             all.ids.insert(id.clone(), kept.integration.id);
-            let judged = match around.of_file.contains(&tenant.name.to_ascii_lowercase()) {
-                true => Err(vec![format!("the configuration's file has a tenant `{}` too", tenant.name)]),
-                false => judge(tenant, &plan, kept, &around.running, &mut webhooks),
-            };
             let numbers = numbers(&kept.numbers);
             let is_same = |mark| around.before.get(&id).is_some_and(|before| *before == (mark, numbers.clone()));
+            let judged = match around.of_file.contains(&tenant.name.to_ascii_lowercase()) {
+                true => Err(vec![format!("the configuration's file has a tenant `{}` too", tenant.name)]),
+                false => judge((tenant, &plan, kept), &around.running, is_same, &mut webhooks),
+            };
             let found = match judged {
                 Ok(judged) if is_same(judged.read.mark) => Ok(Found::Same(id.clone())),
                 Ok(judged) => {
@@ -103,10 +103,9 @@ struct Judged {
 }
 
 fn judge<'a>(
-    tenant: &'a KeptTenant,
-    plan: &Plan,
-    kept: &KeptIntegration,
+    (tenant, plan, kept): (&'a KeptTenant, &Plan, &KeptIntegration),
     running: &Running,
+    is_same: impl Fn(Mark) -> bool,
     webhooks: &mut BTreeMap<&'a str, RecordsWebhook>,
 ) -> Result<Judged, Vec<String>> {
     let numbers: Vec<_> = kept.numbers.iter().map(|number| number.entry.number.clone()).collect();
@@ -115,10 +114,11 @@ fn judge<'a>(
     let composed = Composed::new(&beside, (kept.integration.id, &kept.integration.document), |kind, id| {
         kept.parts.get(&id)?.as_part(kind)
     });
-    let read = composed.judged(&KeptSecrets(&kept.secrets), |settings| {
-        let mut mistakes = running.judge(settings);
-        mistakes.extend(plan.judge(settings).err());
-        mistakes.extend(one_receiver(&tenant.name, settings, webhooks).err());
+    let read = composed.judged(&KeptSecrets(&kept.secrets), |read| {
+        // What is served was good, and what a node judges by stays as it is until it ends.
+        let mut mistakes = if is_same(read.mark) { vec![] } else { running.judge(&read.settings) };
+        mistakes.extend(plan.judge(&read.settings).err());
+        mistakes.extend(one_receiver(&tenant.name, &read.settings, webhooks).err());
         mistakes
     });
     match read.mistakes.is_empty() {
@@ -174,5 +174,57 @@ fn told(kept: &KeptIntegration, of: Id, mistake: &Mistake) -> String {
     match kept.parts.get(&of) {
         Some(part) => format!("{}: {mistake}", part.called()),
         None => mistake.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellhop_adapters::secrets::MasterKeySource;
+    use bellhop_adapters::storage::{Database, MasterKeys, SqlTenants};
+    use bellhop_tenancy::access::{Author, SignedIn};
+    use bellhop_tenancy::settings::{Table, json};
+    use bellhop_tenancy::store::{ChangeFeed, Documents, KeptKind, NewDocument, NewTenant, Tenants};
+
+    use super::*;
+    use crate::config::Reading;
+
+    fn table(json: &str) -> Table {
+        json::read(json).expect("JSON")
+    }
+
+    /// A tenant's integration whose recognizer is in a private network.
+    async fn everything() -> Everything {
+        let database = Database::open("sqlite::memory:", None).await.expect("in memory");
+        let keys = MasterKeys { current: MasterKeySource::Memory, previous: None };
+        let store = SqlTenants::open(database, &keys, None).await.expect("opens");
+        let by = Author { signed_in: SignedIn::on_this_machine("test"), from: "here".into() };
+        let tenant = NewTenant { name: "acme".into(), title: "Acme".into(), plan: "plus".into() };
+        let tenant = store.add_tenant(&by, tenant).await.expect("added").id;
+        let add = async |kind, document, uses| {
+            let name = "it".into();
+            let new = NewDocument { kind, name, document, secrets: vec![], uses, instance: None };
+            store.add_document(&by, tenant, new).await.expect("added").id
+        };
+        let service = r#"{"port": "speech_to_text", "kind": "watson", "url": "https://10.0.0.1/", "api_key": "k"}"#;
+        let service = add(KeptKind::Service, table(service), vec![]).await;
+        let line = format!(r#"{{"speech_to_text": ["{service}"]}}"#);
+        add(KeptKind::Integration, table(&line), vec![service]).await;
+        store.everything(&by.signed_in).await.expect("answers")
+    }
+
+    /// Each change has all integrations of everybody read: those that are served as they are cost no more than that.
+    #[actix_rt::test]
+    async fn what_is_served_as_it_is_is_not_judged_again() {
+        let everything = everything().await;
+        let (tenant, kept) = (&everything.tenants[0], &everything.integrations[0]);
+        let plan = everything.plans.iter().find(|plan| plan.name == "plus").expect("built in").plan();
+        let running = Running::of(&Reading::of("", std::path::Path::new("b.toml")).expect("a file").config);
+        let told = |is_same: bool| {
+            let judged = judge((tenant, &plan, kept), &running, |_| is_same, &mut BTreeMap::new());
+            let mistakes = judged.err().unwrap_or_default();
+            mistakes.iter().any(|line| line.contains("10.0.0.1"))
+        };
+        assert!(told(false));
+        assert!(!told(true));
     }
 }

@@ -192,14 +192,14 @@ impl Composed {
         ComposedReading { settings: reading.settings, mark: reading.mark, mistakes, own: self.own.clone(), secrets }
     }
 
-    /// Reads it, and has its settings judged by what others know of them, each mistake by its path in the whole.
+    /// Reads it, and has what was read judged by what others know of it, each mistake by its path in the whole.
     pub fn judged(
         &self,
         around: &dyn Surroundings,
-        others: impl FnOnce(&TenantSettings) -> Vec<Mistake>,
+        others: impl FnOnce(&ComposedReading) -> Vec<Mistake>,
     ) -> ComposedReading {
         let mut reading = self.read(around);
-        let further = others(&reading.settings);
+        let further = others(&reading);
         reading.mistakes.extend(further.into_iter().map(|mistake| self.whose(mistake)));
         reading
     }

@@ -50,6 +50,10 @@ impl CallRecords for SpooledStore {
         self.0.primary.figures(wanted)
     }
 
+    fn knows<'a>(&'a self, tenant: &'a str) -> Answer<'a, bool> {
+        self.0.primary.knows(tenant)
+    }
+
     fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>> {
         self.0.primary.up(tenant, count)
     }

@@ -47,9 +47,19 @@ macro_rules! latest {
 const LATEST_OF_ALL: &str = latest!("CAST($1 AS TEXT) IS NULL");
 const LATEST: &str = latest!("tenant = $1");
 
+/// Every table that holds something of a tenant by its name.
+pub(super) const KNOWS: &str = "SELECT 1 WHERE EXISTS (SELECT 1 FROM call_records WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM calls_under_way WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM log_events WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM recorded_calls WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM session_histories WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM usage_days WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM wait_hours WHERE tenant = $1)
+    OR EXISTS (SELECT 1 FROM writes_in_flight WHERE tenant = $1)";
+
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 3] = [FIND, LATEST_OF_ALL, LATEST];
+pub(super) const ALL: [&str; 4] = [FIND, LATEST_OF_ALL, LATEST, KNOWS];
 
 impl RecordWriter for SqlStore {
     fn write<'a>(&'a self, entries: &'a [Entry]) -> Answer<'a, Written> {
@@ -152,6 +162,10 @@ impl CallRecords for SqlStore {
 
     fn figures<'a>(&'a self, wanted: &'a WantedFigures) -> Answer<'a, Figures> {
         answer(self.figured(wanted))
+    }
+
+    fn knows<'a>(&'a self, tenant: &'a str) -> Answer<'a, bool> {
+        answer(async move { Ok(self.database.fetch_optional(KNOWS, args![tenant]).await?.is_some()) })
     }
 
     fn up<'a>(&'a self, tenant: &'a str, count: u32) -> Answer<'a, Vec<UnderWay>> {

@@ -33,6 +33,37 @@ fn long_history() -> History {
     History { tenant: "acme".into(), json: json!({"caller": "+1", "words": "x".repeat(20_000)}).to_string() }
 }
 
+/// What is kept by a name would be seen by the next who gets it.
+#[tokio::test]
+async fn whatever_is_kept_by_a_tenants_name_is_asked_for() {
+    let place = Folder::new("named");
+    let _database = place.database().await;
+    let mut stranger = place.stranger().await;
+    let tables = sqlx::query(
+        "SELECT name FROM sqlite_master AS made WHERE type = 'table'
+        AND EXISTS (SELECT 1 FROM pragma_table_info(made.name) WHERE name = 'tenant') ORDER BY name",
+    );
+    let tables = tables.fetch_all(&mut stranger).await.expect("answers");
+    // By an identifier, which nobody gets twice; the last counts what another holds.
+    let others = [
+        "audit",
+        "credentials",
+        "document_versions",
+        "documents",
+        "invitations",
+        "numbers",
+        "refusal_tenants",
+        "secrets",
+        "users",
+        "log_spools",
+    ];
+    let names: Vec<String> = tables.iter().map(|table| table.get(0)).collect();
+    let is_asked_for = |name: &str| records::KNOWS.contains(&format!(" {name} "));
+    let forgotten: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| !others.contains(name) && !is_asked_for(name)).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
+}
+
 #[tokio::test]
 async fn a_place_that_is_none_is_one_sentence() {
     let error = SqlStore::open("sqlite:///nowhere/at/all.db", None).await.expect_err("no such folder");

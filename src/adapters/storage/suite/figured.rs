@@ -9,8 +9,9 @@ use bellhop_call::ports::Entry;
 use bellhop_call::record::{CallRecord, EndReason, Opening};
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::turn_loop::SayId;
+use serde_json::json;
 
-use super::{DAY, Place};
+use super::{DAY, Place, history, name};
 
 /// The first hour of 2100, which no sweep of ours comes to.
 pub(in crate::storage) const NEW_YEAR: i64 = 4_102_444_800_000;
@@ -156,4 +157,16 @@ pub(in crate::storage) async fn calls_that_are_up_are_told_of_their_tenant(place
     assert_eq!(store.up("acme", 1).await.expect("answers").len(), 1);
     assert_eq!(store.figures(&first(Slot::Hour, 1, Some("acme"))).await.expect("answers").up, 2);
     assert_eq!(store.figures(&first(Slot::Hour, 1, None)).await.expect("answers").up, 3);
+}
+
+pub(in crate::storage) async fn whoever_left_anything_behind_is_known(place: &impl Place) {
+    let store = place.open().await;
+    let knows = async |tenant: &str| store.knows(tenant).await.expect("answers");
+    assert!(!knows("acme").await && !knows("former").await);
+    store.histories(DAY.into()).store(name(1), history()).await.expect("stored");
+    assert!(knows("acme").await && !knows("former").await);
+    // No record is kept of it: what nobody has taken yet is all that is left.
+    let told = Entry::Turn { tenant: "former".into(), session: "s".into(), caller: "+1".into(), log: json!({}) };
+    store.write(&[told]).await.expect("written");
+    assert!(knows("former").await);
 }

@@ -112,6 +112,19 @@ async fn an_external_id_is_the_tenants_own() {
     assert_eq!(house.post("admin", "/drafts", by_role(format!("bellhop-{}", house.acme))).await.status, 201);
 }
 
+/// What REST promises of a name is what the store takes.
+#[actix_web::test]
+async fn a_name_is_as_long_as_it_is_promised_to_be() {
+    let house = House::new().await;
+    let document = house.get("admin", "/openapi.json").await.body;
+    let most = &document["components"]["schemas"]["NewSettings"]["properties"]["name"]["maxLength"];
+    let most = most.as_u64().expect("it is told") as usize;
+    let named = |length: usize| json!({"name": "é".repeat(length), "settings": {}});
+    assert_eq!(house.post("admin", "/drafts", named(most)).await.status, 201);
+    let longer = house.post("admin", "/drafts", named(most + 1)).await;
+    assert_eq!((longer.status, longer.faults()[0].0.as_str()), (422, "#/name"), "{longer:?}");
+}
+
 #[actix_web::test]
 async fn the_flow_of_an_integration_is_written_once_its_parts_are_known() {
     let house = House::new().await;

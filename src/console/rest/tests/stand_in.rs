@@ -150,6 +150,11 @@ impl CallRecords for StandIn {
         Box::pin(std::future::ready(Ok(self.figures.lock().expect("no panic").clone())))
     }
 
+    fn knows<'a>(&'a self, tenant: &'a str) -> bellhop_call::ports::Answer<'a, bool> {
+        let is_known = self.over.lock().expect("no panic").iter().any(|kept| kept.tenant == tenant);
+        Box::pin(std::future::ready(Ok(is_known)))
+    }
+
     fn up<'a>(&'a self, tenant: &'a str, count: u32) -> bellhop_call::ports::Answer<'a, Vec<UnderWay>> {
         let mut up = self.under_way.lock().expect("no panic").clone();
         up.retain(|call| call.opening.tenant == tenant);
