@@ -4,6 +4,7 @@
 
 mod buckets;
 mod node;
+mod turn_taking;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use node::{
     ConfigurationRead, Process, build, certificate_expires, configuration_read, draining, log_events_waiting,
     node_limits, process, service_at_rest, spooled, store_applied, tenant_limit, tenant_skipped,
 };
+pub use turn_taking::{asked_early, barge_in};
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
 const CALLS_OFFERED: &str = "bellhop_calls_offered_total";
@@ -29,7 +31,6 @@ const CALL_SETUP: &str = "bellhop_call_setup_seconds";
 const CALL_DURATION: &str = "bellhop_call_duration_seconds";
 const TURNS: &str = "bellhop_turns_total";
 const RESPONSES_SKIPPED: &str = "bellhop_responses_skipped_total";
-const BARGE_INS: &str = "bellhop_barge_ins_total";
 const UTTERANCES_DROPPED: &str = "bellhop_utterances_dropped_total";
 const SOUNDS_FAILED: &str = "bellhop_sounds_failed_total";
 const SERVICE_SWITCHES: &str = "bellhop_service_switches_total";
@@ -83,6 +84,7 @@ pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_ac
 pub fn describe(tenants: &[&str]) {
     describe_families();
     node::describe();
+    turn_taking::describe();
     tenants.iter().for_each(|tenant| describe_tenant(tenant));
     zero_series();
 }
@@ -95,7 +97,6 @@ fn describe_families() {
     describe_histogram!(CALL_DURATION, Unit::Seconds, "From INVITE to the end.");
     describe_counter!(TURNS, "Turns sent to the assistant, by what the caller did.");
     describe_counter!(RESPONSES_SKIPPED, "Responses of a type this channel does not serve.");
-    describe_counter!(BARGE_INS, "Replies the caller cut off.");
     describe_counter!(UTTERANCES_DROPPED, "Utterances that were dropped, by reason.");
     describe_counter!(SERVICE_SWITCHES, "Requests and streams that another service took over, by kind.");
     describe_counter!(LOG_EVENTS, "Tries to deliver an event to a tenant's log webhook, by result.");
@@ -173,6 +174,7 @@ fn zero_series() {
 /// Makes every series of a tenant, at zero where it was not there before. A tenant may be added while calls run.
 pub fn describe_tenant(tenant: &str) {
     node::describe_tenant(tenant);
+    turn_taking::describe_tenant(tenant);
     for (family, _) in HISTOGRAMS {
         // It is there as soon as it is named; nothing is recorded.
         drop(histogram!(family, "tenant" => tenant.to_owned()));
@@ -180,7 +182,6 @@ pub fn describe_tenant(tenant: &str) {
     // It may have calls already: a tenant that comes back.
     gauge!(CALLS_ACTIVE, "tenant" => tenant.to_owned()).increment(0.0);
     counter!(CALLS_OFFERED, "tenant" => tenant.to_owned()).absolute(0);
-    counter!(BARGE_INS, "tenant" => tenant.to_owned()).absolute(0);
     counter!(RESPONSES_SKIPPED, "tenant" => tenant.to_owned()).absolute(0);
     counter!(SOUNDS_FAILED, "tenant" => tenant.to_owned()).absolute(0);
     for result in ["delivered", "postponed", "dropped"] {
@@ -345,11 +346,6 @@ pub fn first_audio(tenant: &str, waited: Duration) {
 /// A sound that the assistant named could not be fetched.
 pub fn sound_failed(tenant: &str) {
     counter!(SOUNDS_FAILED, "tenant" => tenant.to_owned()).increment(1);
-}
-
-/// The caller cut a reply off.
-pub fn barge_in(tenant: &str) {
-    counter!(BARGE_INS, "tenant" => tenant.to_owned()).increment(1);
 }
 
 /// The assistant answered.

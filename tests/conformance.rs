@@ -76,10 +76,12 @@ impl Talk {
                     self.playing.clear();
                     "cut".to_owned()
                 }
+                Output::AskEarly(request) => format!("ask early {}", request.input.text()),
+                Output::ForgetEarly => "forget".to_owned(),
                 Output::Pause => "pause".to_owned(),
                 Output::Resume => "resume".to_owned(),
                 // What the call record is told of: see `call_record.rs`.
-                Output::Expect(_) | Output::Did(_) => continue,
+                Output::Expect { .. } | Output::Did(_) => continue,
                 Output::ConfigureRecognizer(fields) => format!("configure {}", Value::Object(fields)),
                 Output::HandOff(transfer) => {
                     let target = transfer.sip.map(|sip| format!(" to {}", sip.uri.unwrap_or_default()));
@@ -134,6 +136,12 @@ impl Talk {
                 self.put(Input::FinalResult { text, confidence, result: value.get("result").cloned() });
             }
             "speech" => self.put(Input::SpeechStarted),
+            "so_far" => {
+                let text = value.as_str().unwrap_or_default().to_owned();
+                self.put(Input::MayBeAll { text, confidence: 0.9 });
+            }
+            "resumes" => self.put(Input::SpeechResumed),
+            "speech_goes_on" => self.put(Input::SpeechSustained),
             "silence" => self.put(Input::SpeechEnded),
             "interim_result" => self.put(Input::InterimResult),
             "mumbles" => self.put(Input::NotUnderstood),
@@ -199,6 +207,9 @@ fn policy(given: &Value) -> Policy {
         silent_turns: given["silent_turns"].as_u64().map_or(default.silent_turns, |turns| turns as u32),
         barge_in: if given["barge_in"] == "interim_result" { Trigger::InterimResult } else { Trigger::Speech },
         resume: flag("resume", default.resume),
+        sustained: seconds("sustained").unwrap_or(default.sustained),
+        end_of_turn: default.end_of_turn,
+        preemptive: flag("preemptive", default.preemptive),
         confidence: given["confidence"].as_f64().unwrap_or_default() as f32,
         notify_filtered: flag("notify_filtered", default.notify_filtered),
         notify_network: flag("notify_network", default.notify_network),

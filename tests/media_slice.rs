@@ -78,7 +78,7 @@ impl LegEvents for Counting {
         count(&self.0.digits);
     }
 
-    fn audio(&self, samples: Vec<i16>, frame_samples: usize) {
+    fn audio(&self, samples: Vec<i16>, frame_samples: usize, _: Duration) {
         assert_eq!(samples.len(), BATCH_FRAMES * frame_samples);
         count(&self.0.batches);
         // Freed elsewhere, as by the recognizer.
@@ -319,7 +319,7 @@ struct Fails(Rc<Cell<usize>>);
 
 impl LegEvents for Fails {
     fn digit(&self, _: Press) {}
-    fn audio(&self, _: Vec<i16>, _: usize) {}
+    fn audio(&self, _: Vec<i16>, _: usize, _: Duration) {}
     fn clip(&self, _: Event) {}
     fn recorded(&self, _: Vec<i16>) {}
     fn silent(&self) {}

@@ -391,7 +391,7 @@ struct Deaf;
 
 impl LegEvents for Deaf {
     fn digit(&self, _: Press) {}
-    fn audio(&self, _: Vec<i16>, _: usize) {}
+    fn audio(&self, _: Vec<i16>, _: usize, _: Duration) {}
     fn clip(&self, _: Event) {}
     fn recorded(&self, _: Vec<i16>) {}
     fn silent(&self) {}

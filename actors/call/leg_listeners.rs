@@ -4,6 +4,7 @@
 //! always delivered.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use actix::Addr;
 use bellhop_call::{speech_in, speech_out};
@@ -36,8 +37,8 @@ impl LegEvents for LegListeners {
         self.jitter_buffer.do_send(LegDigit { press });
     }
 
-    fn audio(&self, samples: Vec<i16>, frame_samples: usize) {
-        if self.stt_stream.try_send(Tell(speech_in::Input::Audio { samples, frame_samples })).is_err() {
+    fn audio(&self, samples: Vec<i16>, frame_samples: usize, delay: Duration) {
+        if self.stt_stream.try_send(Tell(speech_in::Input::Audio { samples, frame_samples, delay })).is_err() {
             metrics::caller_audio_dropped();
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle};
 use bellhop_call::lifecycle;
-use bellhop_call::speech_in::{Connection, Input, Output, SpeechIn};
+use bellhop_call::speech_in::{Connection, Input, Listening, Output, SpeechIn};
 use bellhop_dialogue::ports::{Recognizer, RecognizerConfig, RecognizerStream};
-use bellhop_dialogue::turn_loop;
+use bellhop_dialogue::turn_loop::{self, Policy};
 
 use super::journal::{Journal, RECOGNIZER};
 use super::{Conversation, Reports, child};
@@ -40,6 +40,8 @@ impl SttStream {
         line_rate: u32,
         journal: Journal,
     ) -> Self {
+        let Policy { end_of_turn, sustained, .. } = services.conversation;
+        let listening = Listening { by_words: end_of_turn, sustained };
         Self {
             link,
             call,
@@ -48,7 +50,7 @@ impl SttStream {
             recognizer: Arc::clone(&services.recognizer),
             stream: None,
             opening: None,
-            drive: Drive::new(SpeechIn::new(crate::now(), line_rate)),
+            drive: Drive::new(SpeechIn::new(crate::now(), line_rate, listening)),
             journal,
         }
     }
@@ -115,8 +117,15 @@ impl Driven for SttStream {
                 stream.into_iter().for_each(|stream| stream.utterance_began());
                 self.tell(turn_loop::Input::SpeechStarted);
             }
-            Output::SpeechEnded { silence, level } => {
-                self.journal.write(|record, now| record.speech_ended(now, silence, level));
+            Output::Paused => stream.into_iter().for_each(|stream| stream.utterance_paused()),
+            Output::Resumed => {
+                stream.into_iter().for_each(|stream| stream.utterance_resumed());
+                self.tell(turn_loop::Input::SpeechResumed);
+            }
+            Output::MayBeAll { text, confidence } => self.tell(turn_loop::Input::MayBeAll { text, confidence }),
+            Output::SpeechSustained => self.tell(turn_loop::Input::SpeechSustained),
+            Output::SpeechEnded { silence, level, by } => {
+                self.journal.write(|record, now| record.speech_ended(now, silence, level, by));
                 stream.into_iter().for_each(|stream| stream.utterance_ended());
                 self.tell(turn_loop::Input::SpeechEnded);
             }

@@ -2,11 +2,15 @@
 //!
 //! Invariant: the core's deadline bounds every question; an answer that comes late is the core's to ignore.
 
+mod early;
+
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
+use bellhop_call::end_of_turn::words::Expected;
 use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
 use bellhop_call::{speech_in, speech_out};
@@ -15,6 +19,8 @@ use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::{DropReason, Input, Output, SayId, Tries};
 use bellhop_dialogue::{Json, TurnLoop as Core};
 use bellhop_media::dtmf::two_ways::TwoWays;
+
+use early::Early;
 
 use super::journal::{CONFIDENCE, Journal, OUT_OF_RANGE};
 use super::messages::{DigitPressed, PreferBand, SendDigitsByInfo};
@@ -40,6 +46,7 @@ pub struct TurnLoop {
     drive: Drive<Core>,
     assistant: Arc<dyn Assistant>,
     tries: Tries,
+    early: Early,
     journal: Journal,
     /// How much of the transcript is in the journal, and how many of its revisions.
     read: usize,
@@ -74,6 +81,7 @@ impl TurnLoop {
             drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), new_call.facts())),
             assistant: Arc::clone(&services.assistant),
             tries: Tries::default(),
+            early: Early::default(),
             journal,
             read: 0,
             revised: 0,
@@ -101,20 +109,31 @@ impl TurnLoop {
         self.journal.write(|record, now| record.asked(now, request.number, label));
         let (number, attempt, asked) = (request.number, request.attempt, crate::now());
         self.tries.asked(number, attempt);
+        if self.was_asked_early(&request, ctx) {
+            return;
+        }
         let this = ctx.address();
         let parts = Box::new(move |part| this.do_send(ReplyPart { number, attempt, part }));
         let answer = self.assistant.turn(request, parts).into_actor(self);
-        ctx.spawn(answer.map(move |reply, this, ctx| {
-            metrics::assistant_answered(&this.tenant, crate::now() - asked);
-            let told = reply.as_ref().map(|reply| &reply.origin).map_err(ToString::to_string);
-            this.journal
-                .write(|record, now| record.replied(now, number, told.as_ref().copied().map_err(String::as_str)));
-            if let Err(failure) = &reply {
-                tracing::warn!(%failure, "the assistant failed");
-            }
-            // Through the mailbox: behind the parts that are in there already.
-            ctx.address().do_send(Replied { number, attempt, reply });
-        }));
+        ctx.spawn(answer.map(move |reply, this, ctx| this.answered((number, attempt), asked, reply, ctx)));
+    }
+
+    /// A try has come to its end.
+    fn answered(
+        &mut self,
+        (number, attempt): (u32, u32),
+        asked: Instant,
+        reply: Result<TurnReply, ServiceFailure>,
+        ctx: &mut Context<Self>,
+    ) {
+        metrics::assistant_answered(&self.tenant, crate::now() - asked);
+        let told = reply.as_ref().map(|reply| &reply.origin).map_err(ToString::to_string);
+        self.journal.write(|record, now| record.replied(now, number, told.as_ref().copied().map_err(String::as_str)));
+        if let Err(failure) = &reply {
+            tracing::warn!(%failure, "the assistant failed");
+        }
+        // Through the mailbox: behind the parts that are in there already.
+        ctx.address().do_send(Replied { number, attempt, reply });
     }
 
     fn speech_out(&self, order: speech_out::Input) {
@@ -220,6 +239,8 @@ impl Driven for TurnLoop {
         self.copy_lines();
         match output {
             Output::Ask(request) => self.ask(request, ctx),
+            Output::AskEarly(request) => self.ask_early(request, ctx),
+            Output::ForgetEarly => self.forget_early(ctx),
             Output::Say { id, text, voice, cacheable } => {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));
                 let parameters = Arc::unwrap_or_clone(voice);
@@ -261,8 +282,8 @@ impl Driven for TurnLoop {
                 self.journal.write(CallRecord::interrupted);
                 self.speech_out(speech_out::Input::Cut);
             }
-            Output::Expect(phrases) => {
-                self.speech_in(speech_in::Input::Expect { phrases });
+            Output::Expect { phrases, digits } => {
+                self.speech_in(speech_in::Input::Expect { expected: Expected { phrases, digits } });
                 // Behind what the reply says, which follows.
                 ctx.notify(ReplyRead);
             }

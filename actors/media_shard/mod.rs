@@ -65,8 +65,9 @@ pub trait PacketPort {
 pub trait LegEvents {
     /// A digit was pressed.
     fn digit(&self, press: Press);
-    /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included; less before a hold or another rate.
-    fn audio(&self, samples: Vec<i16>, frame_samples: usize);
+    /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included; less before a hold or another rate. It
+    /// came so long before.
+    fn audio(&self, samples: Vec<i16>, frame_samples: usize, delay: Duration);
     /// A clip started or finished.
     fn clip(&self, event: playout::Event);
     /// Some of the recording: caller, us, caller, us.

@@ -3,7 +3,7 @@
 //! Invariant: no allocation, lock or timer per frame but the batch that is handed over.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bellhop_media::receiver::{Arrival, DropReason, Receiver, Source};
 use bellhop_media::rtcp::{self, CONTROL_BYTES_MAX, Heard, Time};
@@ -52,7 +52,7 @@ impl OnClock {
 
     /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.
     fn rest(&mut self, mode: LegMode, now: Instant, counters: &mut metrics::MediaCounters) {
-        hand_over(&mut self.batch, self.batch_frame, &*self.leg.events);
+        self.hand_over();
         if self.frames.is_multiple_of(FRAMES_PER_REST) {
             self.leg.port.drain(&mut |_| counters.received += 1);
         }
@@ -80,7 +80,7 @@ impl OnClock {
         let samples = receiver.frame_samples();
         if !mode.hears() || samples != self.batch_frame {
             // What comes later follows it neither in time nor at its rate.
-            hand_over(&mut self.batch, self.batch_frame, &**events);
+            hand_over(&mut self.batch, self.batch_frame, receiver.delay(), &**events);
             self.batch_frame = samples;
         }
         if !mode.hears() {
@@ -113,8 +113,13 @@ impl OnClock {
             }
         }
         if self.batch.len() >= BATCH_FRAMES * samples {
-            hand_over(&mut self.batch, self.batch_frame, &**events);
+            self.hand_over();
         }
+    }
+
+    fn hand_over(&mut self) {
+        let delay = self.leg.cores.receiver.borrow().delay();
+        hand_over(&mut self.batch, self.batch_frame, delay, &*self.leg.events);
     }
 
     fn speak(&mut self, mode: LegMode, counters: &mut metrics::MediaCounters) {
@@ -211,9 +216,9 @@ impl OnClock {
 }
 
 /// What was heard goes to the recognizer.
-fn hand_over(batch: &mut Vec<i16>, frame_samples: usize, events: &dyn LegEvents) {
+fn hand_over(batch: &mut Vec<i16>, frame_samples: usize, delay: Duration, events: &dyn LegEvents) {
     if !batch.is_empty() {
-        events.audio(std::mem::take(batch), frame_samples);
+        events.audio(std::mem::take(batch), frame_samples, delay);
     }
 }
 

@@ -4,6 +4,7 @@
 //! looks at a clock. Driver: `actors/call/`.
 #![cfg_attr(test, allow(clippy::disallowed_methods))] // tests bring their own time
 
+pub mod end_of_turn;
 pub mod ending;
 pub mod failure;
 pub mod fault_injection;

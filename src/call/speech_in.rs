@@ -6,30 +6,32 @@
 //!      '------> Lost <--------'
 //! ```
 //! Invariant: the recognizer gets every sample that arrives while it is connected, in order and at its rate, with the beginning
-//! and end of utterances at their places; what an earlier connection reports is ignored; a recognizer that is lost for good
-//! is reported once. It stands beside the call's lifecycle and not in `src/media/`, which knows no words. Driver:
+//! and end of utterances, and pauses in them, at their places; what an earlier connection reports is ignored; a recognizer that is lost for good
+//! is reported once; of an utterance that was taken from an interim result nothing is reported twice. It stands beside the call's lifecycle and not in `src/media/`, which knows no words. Driver:
 //! `actors/call/stt_stream.rs`, which keeps the stream.
 
 mod exchange;
 #[cfg(test)]
 mod tests;
+mod utterance;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellhop_dialogue::Fields;
 use bellhop_dialogue::ports::{RecognizerConfig, RecognizerEvent, ServiceFailure};
+use bellhop_dialogue::turn_loop::Silences;
 use bellhop_media::resample::Upsampler;
-use bellhop_media::voice_activity::{Activity, VoiceActivity};
+use bellhop_media::voice_activity::{Voice, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
+use crate::end_of_turn::words::{self, Expected};
+use crate::end_of_turn::{END_OF_PHRASE, EndedBy, Rules, Words};
 pub use exchange::{Connection, Input, Output};
+use utterance::{Step, Utterance};
 
-/// Silence that ends an utterance, unless the assistant configures another.
-pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
 /// The longest a recognizer may take to connect.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The gain of the mirror band that a 16 kHz recognizer gets (none: it helps some voices and hurts others).
@@ -43,6 +45,8 @@ pub struct SpeechIn {
     ears: Ears,
     /// Audio of the line that is being looked at, and its last frame if that is for a recognizer of another rate.
     batch: Option<Batch>,
+    /// What audio waits in the jitter buffer.
+    delay: Duration,
     converted: Vec<i16>,
     outputs: VecDeque<Output>,
 }
@@ -65,6 +69,8 @@ enum State {
         upsampler: Upsampler,
         /// When the utterance ended whose result is awaited.
         ended: Option<Instant>,
+        /// What an utterance was understood as before the recognizer gave its result, which is awaited.
+        taken: Option<String>,
     },
     /// It is gone for good.
     Lost,
@@ -72,16 +78,36 @@ enum State {
 
 /// Whether the caller is listened to.
 enum Ears {
-    Open(VoiceActivity),
+    Open {
+        activity: VoiceActivity,
+        /// What they are saying.
+        utterance: Option<Utterance>,
+    },
     Closed,
+}
+
+impl Ears {
+    fn open() -> Self {
+        Self::Open { activity: VoiceActivity::default(), utterance: None }
+    }
+}
+
+/// What of a tenant's settings says how its callers are listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// What words have to say in it when an utterance ends; none if nothing.
+    pub by_words: Option<Silences>,
+    /// So much speech is meant for us, whether it is understood or not.
+    pub sustained: Duration,
 }
 
 /// How the caller is understood.
 struct Settings {
     line_rate: u32,
+    listening: Listening,
     /// The root fields of `speech_to_text` that were configured last, for every band.
     fields: Option<Fields>,
-    phrases: Option<Arc<[String]>>,
+    expected: Expected,
 }
 
 impl Settings {
@@ -92,8 +118,9 @@ impl Settings {
         }
     }
 
-    fn end_of_phrase(&self) -> Duration {
-        self.config().end_of_phrase().unwrap_or(END_OF_PHRASE)
+    fn rules(&self) -> Rules {
+        let silence = self.config().end_of_phrase().unwrap_or(END_OF_PHRASE);
+        Rules { silence, by_words: self.listening.by_words }
     }
 }
 
@@ -111,13 +138,14 @@ impl fmt::Debug for SpeechIn {
 
 impl SpeechIn {
     /// A machine for a line of so many samples per second; it begins to connect.
-    pub fn new(now: Instant, line_rate: u32) -> Self {
+    pub fn new(now: Instant, line_rate: u32, listening: Listening) -> Self {
         let mut this = Self {
             state: State::Lost,
             connection: Connection(0),
-            settings: Settings { line_rate, fields: None, phrases: None },
-            ears: Ears::Open(VoiceActivity::new(END_OF_PHRASE)),
+            settings: Settings { line_rate, listening, fields: None, expected: Expected::default() },
+            ears: Ears::open(),
             batch: None,
+            delay: Duration::ZERO,
             converted: vec![],
             outputs: VecDeque::new(),
         };
@@ -131,14 +159,17 @@ impl SpeechIn {
             return;
         }
         match input {
-            Input::Audio { samples, frame_samples } => self.audio(now, samples, frame_samples),
+            Input::Audio { samples, frame_samples, delay } => {
+                self.delay = delay;
+                self.audio(Batch { came: now, samples, frame_samples: frame_samples.max(1), at: 0 });
+            }
             Input::LineChanged { line_rate } => {
                 self.change_settings(|settings| settings.line_rate = line_rate);
                 self.connect(now);
             }
-            Input::Expect { phrases } => {
-                self.settings.phrases.clone_from(&phrases);
-                self.order_if_connected(Output::ExpectPhrases(phrases));
+            Input::Expect { expected } => {
+                self.order_if_connected(Output::ExpectPhrases(expected.phrases.clone()));
+                self.settings.expected = expected;
             }
             Input::ConfigureRecognizer { fields } => {
                 self.change_settings(|settings| settings.fields = Some(fields));
@@ -148,7 +179,7 @@ impl SpeechIn {
             Input::Listening(false) => self.ears = Ears::Closed,
             Input::Listening(true) => {
                 if let Ears::Closed = self.ears {
-                    self.ears = Ears::Open(VoiceActivity::new(self.settings.end_of_phrase()));
+                    self.ears = Ears::open();
                 }
             }
             Input::Connected { connection, sample_rate } if connection == self.connection => {
@@ -203,8 +234,8 @@ impl SpeechIn {
             return;
         }
         let upsampler = Upsampler::with_mirror(MIRROR_GAIN);
-        self.state = State::Connected { wants_wide: sample_rate > SAMPLE_RATE, upsampler, ended: None };
-        self.outputs.push_back(Output::ExpectPhrases(self.settings.phrases.clone()));
+        self.state = State::Connected { wants_wide: sample_rate > SAMPLE_RATE, upsampler, ended: None, taken: None };
+        self.outputs.push_back(Output::ExpectPhrases(self.settings.expected.phrases.clone()));
         self.outputs.push_back(Output::ConfigureRecognizer(self.settings.config()));
         self.outputs.push_back(Output::RecognizerReady);
     }
@@ -220,39 +251,43 @@ impl SpeechIn {
         self.outputs.push_back(Output::Failed(failure));
     }
 
-    /// Another band may have other settings; an utterance is broken off only where the silence that ends it changes.
+    /// Another band may have other settings; what is being said goes on by them.
     fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        let before = self.settings.end_of_phrase();
         change(&mut self.settings);
-        let after = self.settings.end_of_phrase();
-        if let Ears::Open(activity) = &mut self.ears
-            && after != before
-        {
-            *activity = VoiceActivity::new(after);
+        if let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears {
+            utterance.change_rules(self.settings.rules());
         }
     }
 
-    fn audio(&mut self, came: Instant, samples: Vec<i16>, frame_samples: usize) {
-        if let Ears::Open(_) = self.ears {
-            self.outputs.push_back(Output::Taken { samples: samples.len() });
-            self.batch = Some(Batch { came, samples, frame_samples: frame_samples.max(1), at: 0 });
+    fn audio(&mut self, batch: Batch) {
+        if let Ears::Open { .. } = self.ears {
+            self.outputs.push_back(Output::Taken { samples: batch.samples.len() });
+            self.batch = Some(batch);
         }
     }
 
     /// Takes the next 20 ms of the batch, at 8 or 16 kHz; `false` if there are none.
     fn take_frame(&mut self) -> bool {
-        let (Some(batch), Ears::Open(activity)) = (&mut self.batch, &mut self.ears) else { return false };
+        let (Some(batch), Ears::Open { activity, utterance }) = (&mut self.batch, &mut self.ears) else {
+            return false;
+        };
         let Some(frame) = batch.samples.get(batch.at..batch.at + batch.frame_samples) else {
             self.batch = None;
             return false;
         };
         batch.at += batch.frame_samples;
-        let narrow = narrowed(frame);
-        let change = activity.push(&narrow);
-        if change == Some(Activity::Began) {
-            self.outputs.push_back(Output::SpeechStarted);
-        }
-        if let State::Connected { wants_wide, upsampler, ended } = &mut self.state {
+        let (came, narrow) = (batch.came, narrowed(frame));
+        let voice = activity.push(&narrow);
+        let step = match utterance {
+            Some(utterance) => utterance.frame(voice),
+            None if voice == Voice::Began => {
+                *utterance = Some(Utterance::new(self.settings.rules(), self.settings.listening.sustained));
+                self.outputs.push_back(Output::SpeechStarted);
+                Step::default()
+            }
+            None => Step::default(),
+        };
+        if let State::Connected { wants_wide, upsampler, .. } = &mut self.state {
             self.converted.clear();
             match (*wants_wide, frame.len() > FRAME_SAMPLES) {
                 (true, false) => upsampler.push(frame, &mut self.converted),
@@ -261,34 +296,110 @@ impl SpeechIn {
             }
             let samples = if self.converted.is_empty() { frame.len() } else { self.converted.len() };
             self.outputs.push_back(Output::Hear { samples });
-            if change == Some(Activity::Ended) {
-                *ended = Some(batch.came);
-            }
         }
-        if change == Some(Activity::Ended) {
-            let (silence, level) = (self.settings.end_of_phrase(), activity.level());
-            self.outputs.push_back(Output::SpeechEnded { silence, level });
+        self.outputs.extend(step.told);
+        if let Some(by) = step.ended {
+            self.end_utterance(came, by);
         }
         true
     }
 
+    /// The utterance is over; one that is whole already is not waited for.
+    fn end_utterance(&mut self, at: Instant, by: EndedBy) {
+        let Ears::Open { activity, utterance } = &mut self.ears else { return };
+        let Some(over) = utterance.take() else { return };
+        activity.end();
+        let (silence, level) = (over.silence() + self.delay, activity.level());
+        self.outputs.push_back(Output::SpeechEnded { silence, level, by });
+        let State::Connected { ended, taken, .. } = &mut self.state else { return };
+        match over.into_interim().filter(|_| by == EndedBy::ExpectedPhrase) {
+            Some(text) => {
+                (*ended, *taken) = (None, Some(text.clone()));
+                self.outputs.push_back(Output::Recognised { took: Duration::ZERO });
+                self.outputs.push_back(Output::FinalResult { text, confidence: 1.0, result: None });
+            }
+            None => *ended = Some(at),
+        }
+    }
+
     fn reported(&mut self, now: Instant, event: RecognizerEvent) {
-        if let (State::Connected { ended, .. }, RecognizerEvent::FinalResult { .. } | RecognizerEvent::NotUnderstood) =
-            (&mut self.state, &event)
+        match event {
+            RecognizerEvent::InterimResult { text } => self.interim(text),
+            RecognizerEvent::SoFar { words } => self.understood_so_far(words),
+            RecognizerEvent::FinalResult { text, confidence, result } => {
+                if let Some(text) = self.new_of(text) {
+                    self.end_as_recognized(now);
+                    self.result_came(now);
+                    self.outputs.push_back(Output::FinalResult { text, confidence, result });
+                }
+            }
+            RecognizerEvent::NotUnderstood => {
+                if !self.was_taken() {
+                    self.result_came(now);
+                    self.outputs.push_back(Output::NotUnderstood);
+                }
+            }
+            RecognizerEvent::ServedBy { service, stands_in } => {
+                self.outputs.push_back(Output::ServedBy { service, stands_in });
+            }
+            RecognizerEvent::Reconnecting { why } => {
+                self.was_taken();
+                self.outputs.push_back(Output::Reconnecting { why });
+            }
+            RecognizerEvent::Lost(failure) => self.lost(failure),
+        }
+    }
+
+    fn interim(&mut self, text: String) {
+        self.outputs.push_back(Output::InterimResult);
+        if let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears {
+            utterance.interim(&self.settings.expected, text);
+        }
+    }
+
+    fn understood_so_far(&mut self, words: Option<(String, f32)>) {
+        if words.is_some() {
+            self.outputs.push_back(Output::InterimResult);
+        }
+        let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears else { return };
+        let looks = utterance.understood_so_far(&self.settings.expected, words.as_ref().map(|(text, _)| text.as_str()));
+        if let (Some((text, confidence)), Some(Words::Open | Words::Complete)) = (words, looks) {
+            self.outputs.push_back(Output::MayBeAll { text, confidence });
+        }
+    }
+
+    /// Whether an utterance was taken whose result this is.
+    fn was_taken(&mut self) -> bool {
+        let State::Connected { taken, .. } = &mut self.state else { return false };
+        taken.take().is_some()
+    }
+
+    /// What a result says that was not taken before it came.
+    fn new_of(&mut self, text: String) -> Option<String> {
+        let State::Connected { taken, ended, .. } = &mut self.state else { return Some(text) };
+        let Some(before) = taken.take() else { return Some(text) };
+        match words::rest(&text, &before) {
+            Some(rest) => (!rest.is_empty()).then(|| rest.to_owned()),
+            // Other words: of the utterance after it, if there is one, else a change of mind that comes too late.
+            None => ended.is_some().then_some(text),
+        }
+    }
+
+    /// Words have come that nobody waits for yet, of an utterance that has had some before: it is over.
+    fn end_as_recognized(&mut self, now: Instant) {
+        let waits = matches!(self.state, State::Connected { ended: Some(_), .. });
+        let is_begun = matches!(&self.ears, Ears::Open { utterance: Some(said), .. } if said.has_words());
+        if !waits && is_begun {
+            self.end_utterance(now, EndedBy::Recognizer);
+        }
+    }
+
+    fn result_came(&mut self, now: Instant) {
+        if let State::Connected { ended, .. } = &mut self.state
             && let Some(ended) = ended.take()
         {
             self.outputs.push_back(Output::Recognised { took: now.saturating_duration_since(ended) });
         }
-        self.outputs.push_back(match event {
-            RecognizerEvent::InterimResult { .. } => Output::InterimResult,
-            RecognizerEvent::FinalResult { text, confidence, result } => {
-                Output::FinalResult { text, confidence, result }
-            }
-            RecognizerEvent::NotUnderstood => Output::NotUnderstood,
-            RecognizerEvent::ServedBy { service, stands_in } => Output::ServedBy { service, stands_in },
-            RecognizerEvent::Reconnecting { why } => Output::Reconnecting { why },
-            RecognizerEvent::Lost(failure) => return self.lost(failure),
-        });
     }
 }
 

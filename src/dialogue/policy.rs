@@ -25,6 +25,12 @@ pub struct Policy {
     pub barge_in: Trigger,
     /// Whether a reply goes on when what interrupted it was nothing.
     pub resume: bool,
+    /// So much speech interrupts a reply for good, whether it is understood or not.
+    pub sustained: Duration,
+    /// What words have to say in it when the caller's turn ends; none if silence alone does.
+    pub end_of_turn: Option<Silences>,
+    /// Whether the assistant is asked while it is still being decided whether the caller has finished.
+    pub preemptive: bool,
     /// Utterances below this confidence are dropped: 0 to 1.
     pub confidence: f32,
     /// Whether the assistant is told of utterances that were dropped or not understood.
@@ -36,6 +42,28 @@ pub struct Policy {
     /// What is masked in the transcript.
     pub redaction: Redaction,
 }
+
+/// Silences after which a caller's turn ends, where words have something to say in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silences {
+    /// After a whole expected phrase.
+    pub complete: Duration,
+    /// After words that go on.
+    pub unfinished: Duration,
+}
+
+impl Default for Silences {
+    fn default() -> Self {
+        Self { complete: COMPLETE, unfinished: UNFINISHED }
+    }
+}
+
+/// Silence after a whole expected phrase, unless the tenant sets another.
+const COMPLETE: Duration = Duration::from_millis(250);
+/// Silence after words that go on, unless the tenant sets another.
+const UNFINISHED: Duration = Duration::from_millis(1200);
+/// Speech that interrupts for good, unless the tenant sets another.
+const SUSTAINED: Duration = Duration::from_millis(600);
 
 /// What interrupts a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +91,9 @@ impl Default for Policy {
             silent_turns: SILENT_TURNS,
             barge_in: Trigger::default(),
             resume: true,
+            sustained: SUSTAINED,
+            end_of_turn: Some(Silences::default()),
+            preemptive: false,
             confidence: 0.0,
             notify_filtered: false,
             notify_network: false,

@@ -28,6 +28,11 @@ pub struct Redaction {
     patterns: Arc<[Regex]>,
 }
 
+/// How many digits a text has, in figures or in words.
+pub fn digits_in(text: &str) -> usize {
+    digits::digits(text).iter().map(|token| token.digits.len()).sum()
+}
+
 impl Redaction {
     /// Card numbers, and what these patterns find.
     pub fn new(cards: bool, patterns: Vec<Regex>) -> Self {

@@ -16,6 +16,7 @@
 //! is being made audio as will soon be heard, however much it says.
 
 mod asking;
+mod early;
 mod exchange;
 mod interruption;
 mod listening;
@@ -35,10 +36,11 @@ use serde_json::{Map, Value};
 use crate::call_facts::CallFacts;
 use crate::configuration::Configuration;
 use crate::echo::is_echo;
-pub use crate::policy::{Policy, Trigger};
+pub use crate::policy::{Policy, Silences, Trigger};
 use crate::ports::{Part, ServiceFailure, TurnInput, TurnRequest};
 use crate::response::{ConnectToAgent, OutOfRange};
 use crate::transcript::{Speaker, Transcript};
+pub use early::is_same_question;
 pub use exchange::{DropReason, Input, Output, SayId};
 use interruption::Heard;
 use listening::{Expecting, Wait};
@@ -103,6 +105,8 @@ pub struct TurnLoop {
     /// What is repeated until the next reply.
     repeating: bool,
     type_ahead: VecDeque<char>,
+    /// Whether the assistant was asked while the caller may not have finished.
+    asked_early: bool,
     /// Digits that go along with the next turn.
     digits_before: String,
     last_heard: Instant,
@@ -187,6 +191,7 @@ impl TurnLoop {
             at_once: None,
             repeating: false,
             type_ahead: VecDeque::new(),
+            asked_early: false,
             digits_before: String::new(),
             last_heard: now,
             asked_at: now,
@@ -223,6 +228,9 @@ impl TurnLoop {
                 self.pause(now);
                 self.utterance_begins(now);
             }
+            Input::SpeechSustained => self.sustained(now),
+            Input::MayBeAll { text, confidence } => self.may_be_all(now, text, confidence),
+            Input::SpeechResumed => self.forget_early(),
             Input::SpeechEnded => self.utterance_ends(now),
             Input::FinalResult { text, confidence, result } => self.heard(now, text, confidence, result),
             Input::NotUnderstood => {
@@ -352,6 +360,7 @@ impl TurnLoop {
 
     /// What seemed to be speech was none: things go on as they were.
     fn nothing_said(&mut self, now: Instant) {
+        self.forget_early();
         match &self.state {
             State::Speaking { paused: true, .. } => self.resume(now),
             State::Listening { wait: Wait::Utterance | Wait::Result, .. } => self.wait_for_speech(now),

@@ -11,6 +11,7 @@ pub mod dtmf;
 pub mod g711;
 pub mod jitter_buffer;
 pub mod latch;
+pub mod lead;
 pub mod parts;
 pub mod playout;
 pub mod quality;

@@ -1,16 +1,16 @@
-//! Voice activity: when somebody begins to speak, and when the utterance has ended.
+//! Voice activity: when somebody begins to speak, and which frames of what they say sound.
 //!
 //! ```text
-//! Silent -ONSET_FRAMES of the last ONSET_WINDOW voiced-> Speaking -end_of_phrase without voice-> Silent
+//! Silent -ONSET_FRAMES of the last ONSET_WINDOW voiced-> Speaking -VoiceActivity::end-> Silent
 //! ```
-//! Invariant: [`Activity::Began`] and [`Activity::Ended`] alternate. Driver: `src/call/speech_in.rs`.
+//! The model goes on hearing voice for up to 100 ms after the last of it, and in the noise of a room longer: how loud the voice is tells
+//! where it really ended. Invariant: [`Voice::Began`] comes once between two ends. Driver: `src/call/speech_in.rs`, which decides when an utterance ends.
 
 use std::fmt;
-use std::time::Duration;
 
 use webrtc_vad::{SampleRate, Vad, VadMode};
 
-use crate::{FRAME_MS, Frame};
+use crate::Frame;
 
 /// How many of the last [`ONSET_WINDOW`] frames must be voiced for speech to begin.
 pub const ONSET_FRAMES: u32 = 4;
@@ -18,14 +18,22 @@ pub const ONSET_FRAMES: u32 = 4;
 pub const ONSET_WINDOW: u32 = 6;
 /// Frames more quiet than this (mean magnitude, about −52 dBm0) are not speech, whatever their shape.
 pub const QUIET_MAGNITUDE: u32 = 60;
+/// A frame that is so much more quiet than the utterance (26 dB) is what its voice leaves behind.
+const FADING: u64 = 20;
 
-/// What changed with a frame.
+/// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
+pub enum Voice {
+    /// Nobody speaks.
+    None,
     /// Speech began; the onset lies [`ONSET_WINDOW`] frames back at most.
     Began,
-    /// The utterance ended.
-    Ended,
+    /// Somebody is speaking.
+    Sounding,
+    /// The model hears voice, which is far more quiet than the utterance so far.
+    Fading,
+    /// A pause in what is being said, or its end.
+    Silent,
 }
 
 /// The detector of one leg. Not `Send`: it stays on the thread of its call.
@@ -33,8 +41,6 @@ pub struct VoiceActivity {
     vad: Vad,
     recent: u32,
     speaking: bool,
-    silence_frames: u64,
-    end_frames: u64,
     /// Sum of the magnitudes of the utterance's voiced frames, and how many there were.
     loudness: (u64, u64),
 }
@@ -45,47 +51,46 @@ impl fmt::Debug for VoiceActivity {
     }
 }
 
-impl VoiceActivity {
-    /// A detector that ends an utterance after `end_of_phrase` without voice.
-    pub fn new(end_of_phrase: Duration) -> Self {
+impl Default for VoiceActivity {
+    fn default() -> Self {
         Self {
             vad: Vad::new_with_rate_and_mode(SampleRate::Rate8kHz, VadMode::VeryAggressive),
             recent: 0,
             speaking: false,
-            silence_frames: 0,
-            end_frames: (end_of_phrase.as_millis() as u64 / FRAME_MS).max(1),
             loudness: (0, 0),
         }
     }
+}
 
+impl VoiceActivity {
     /// Judges one 20 ms frame.
-    pub fn push(&mut self, frame: &Frame) -> Option<Activity> {
+    pub fn push(&mut self, frame: &Frame) -> Voice {
         let magnitude = magnitude(frame);
+        // One look at the energy is cheap, the model is not.
         let voiced = magnitude >= QUIET_MAGNITUDE && self.vad.is_voice_segment(frame).unwrap_or(false);
         self.recent = (self.recent << 1 | u32::from(voiced)) & ((1 << ONSET_WINDOW) - 1);
-        if voiced {
-            self.loudness = (self.loudness.0 + u64::from(magnitude), self.loudness.1 + 1);
+        let (sum, count) = self.loudness;
+        let fades = self.speaking && u64::from(magnitude) * FADING * count < sum;
+        if voiced && !fades {
+            self.loudness = (sum + u64::from(magnitude), count + 1);
         }
-        if !self.speaking {
-            self.speaking = self.recent.count_ones() >= ONSET_FRAMES;
-            self.silence_frames = 0;
-            if self.recent == 0 {
-                self.loudness = (0, 0);
+        match (self.speaking, voiced) {
+            (true, true) if fades => Voice::Fading,
+            (true, true) => Voice::Sounding,
+            (true, false) => Voice::Silent,
+            (false, _) => {
+                self.speaking = self.recent.count_ones() >= ONSET_FRAMES;
+                if self.recent == 0 {
+                    self.loudness = (0, 0);
+                }
+                if self.speaking { Voice::Began } else { Voice::None }
             }
-            return self.speaking.then_some(Activity::Began);
         }
-        self.silence_frames = if voiced { 0 } else { self.silence_frames + 1 };
-        if self.silence_frames < self.end_frames {
-            return None;
-        }
-        self.speaking = false;
-        self.recent = 0;
-        Some(Activity::Ended)
     }
 
-    /// Whether speech began and has not ended.
-    pub fn is_speaking(&self) -> bool {
-        self.speaking
+    /// The utterance is over.
+    pub fn end(&mut self) {
+        (self.speaking, self.recent) = (false, 0);
     }
 
     /// How loud the last utterance was, in dB below full scale: the mean magnitude of its voiced frames.
@@ -117,28 +122,38 @@ mod tests {
     }
 
     #[test]
-    fn an_utterance_begins_once_and_ends_once() {
-        let mut activity = VoiceActivity::new(Duration::from_millis(600));
-        let mut seen = vec![];
-        for n in 0..200 {
-            let frame = if (50..100).contains(&n) { voiced(n) } else { [0; FRAME_SAMPLES] };
-            seen.extend(activity.push(&frame).map(|a| (n, a)));
-        }
-        let [(began, Activity::Began), (ended, Activity::Ended)] = seen[..] else { panic!("{seen:?}") };
-        assert!((50..60).contains(&began), "{began}");
-        assert!((125..150).contains(&ended), "{ended}");
+    fn an_utterance_begins_once_and_what_follows_its_last_sound_is_silence() {
+        let mut activity = VoiceActivity::default();
+        let seen: Vec<Voice> = (0..200)
+            .map(|n| activity.push(&if (50..100).contains(&n) { voiced(n) } else { [0; FRAME_SAMPLES] }))
+            .collect();
+        let began: Vec<usize> = (0..200).filter(|n| seen[*n] == Voice::Began).collect();
+        assert!(matches!(began[..], [began] if (50..60).contains(&began)), "{began:?}");
+        assert_eq!(seen.iter().rposition(|voice| *voice == Voice::Sounding), Some(99));
+        assert!(seen[100..].iter().all(|voice| *voice == Voice::Silent));
+    }
+
+    /// The model lags, and a room has noise: neither is what the caller says.
+    #[test]
+    fn what_a_voice_leaves_behind_does_not_sound() {
+        let mut activity = VoiceActivity::default();
+        (0..50).for_each(|n| _ = activity.push(&voiced(n)));
+        let left: Vec<Voice> = (50..60).map(|n| activity.push(&voiced(n).map(|sample| sample / 64))).collect();
+        assert!(left.contains(&Voice::Fading) && !left.contains(&Voice::Sounding), "{left:?}");
+        activity.end();
+        assert_eq!(activity.push(&[0; FRAME_SAMPLES]), Voice::None);
     }
 
     #[test]
     fn silence_and_line_noise_are_not_speech() {
-        let mut activity = VoiceActivity::new(Duration::from_millis(600));
+        let mut activity = VoiceActivity::default();
         let mut noise = 1u32;
         for _ in 0..500 {
             let frame: Frame = std::array::from_fn(|_| {
                 noise = noise.wrapping_mul(1664525).wrapping_add(1013904223);
                 (noise >> 26) as i16 - 32
             });
-            assert_eq!(activity.push(&frame), None);
+            assert_eq!(activity.push(&frame), Voice::None);
         }
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct TenantEngines {
     pub(crate) synthesizer: Arc<dyn Synthesizer>,
     /// How its conversations are led; mistakes of it are told with those of the document.
     pub(crate) conversation: Policy,
+    /// What the assistants say whatever happens.
+    pub(crate) known_texts: Vec<String>,
     /// Which services are left alone, by port.
     pub(crate) at_rest: [(&'static str, AtRest); 3],
     /// Each of the services by kind, in order: for those who want to choose.
@@ -169,8 +171,9 @@ impl TenantEngines {
     /// Opens what settings name, as far as it goes, with every mistake.
     pub(crate) fn open(shared: &mut Shared, whose: Whose<'_>, purpose: Purpose) -> (Self, Vec<EngineMistake>) {
         let settings = whose.settings;
-        let (name, mut mistakes, mut phrases) = (&settings.name, vec![], vec![]);
-        let assistants = opened(&settings.assistant, &mut mistakes, |kind| shared.assistant(whose, kind, &mut phrases));
+        let (name, mut mistakes, mut scripts) = (&settings.name, vec![], Scripts::default());
+        let assistants = opened(&settings.assistant, &mut mistakes, |kind| shared.assistant(whose, kind, &mut scripts));
+        let Scripts { phrases, texts } = scripts;
         let recognizers =
             opened(&settings.speech_to_text, &mut mistakes, |kind| shared.recognizer(whose, kind, &phrases));
         let synthesizers = opened(&settings.text_to_speech, &mut mistakes, |kind| shared.synthesizer(whose, kind));
@@ -191,6 +194,7 @@ impl TenantEngines {
         let engines = Self {
             recordings,
             conversation: policy::of(&settings.conversation).0,
+            known_texts: texts,
             choices,
             at_rest: [
                 ("assistant", at_rest(&assistant)),
@@ -202,6 +206,22 @@ impl TenantEngines {
             synthesizer: Arc::new(synthesizer),
         };
         (engines, mistakes)
+    }
+}
+
+/// What is known of what will be heard and said.
+#[derive(Default)]
+struct Scripts {
+    /// What callers may say.
+    phrases: Vec<String>,
+    /// What is said to them.
+    texts: Vec<String>,
+}
+
+impl Scripts {
+    fn take(&mut self, script: &Script) {
+        self.phrases.extend(script.phrases());
+        self.texts.extend(script.texts());
     }
 }
 
@@ -292,19 +312,19 @@ impl Shared {
         &mut self,
         Whose { settings: TenantSettings { name: tenant, .. }, reach }: Whose<'_>,
         kind: &AssistantKind,
-        expected: &mut Vec<String>,
+        scripts: &mut Scripts,
     ) -> Result<(&'static str, Arc<dyn Assistant>), Found> {
         match kind {
             AssistantKind::Scripted { script: settings::Script::Text(text) } => {
                 let parsed = Script::parse(text).map_err(Found::ScriptText)?;
-                expected.extend(parsed.phrases());
+                scripts.take(&parsed);
                 Ok(("scripted", Arc::new(Scripted::new(parsed))))
             }
             AssistantKind::Scripted { script: settings::Script::File(script) } => {
                 let cannot = |why| Found::Key("assistant.script", format!("the file {} {why}", script.display()));
                 let text = read_text(script, TEXT_MAX).map_err(cannot)?;
                 let parsed = Script::parse(&text).map_err(|bad| Found::Script(script.clone(), bad))?;
-                expected.extend(parsed.phrases());
+                scripts.take(&parsed);
                 Ok(("scripted", Arc::new(Scripted::new(parsed))))
             }
             AssistantKind::Webhook { url, secret } => {
@@ -313,6 +333,7 @@ impl Shared {
                 Ok(("webhook", Arc::new(webhook)))
             }
             AssistantKind::ChatCompletions { url, model, api_key, prompt, greeting, parameters } => {
+                scripts.texts.extend(greeting.clone());
                 let settings = chat_completions::Settings {
                     url: reach.at(url),
                     model: model.clone(),

@@ -4,8 +4,8 @@
 //! many patterns: it belongs where services are opened, and not on the thread of all calls.
 
 use bellhop_dialogue::redaction::Redaction;
-use bellhop_dialogue::turn_loop::{Policy, Trigger};
-use bellhop_tenancy::settings::{BargeIn, ConversationSettings, Mistake};
+use bellhop_dialogue::turn_loop::{Policy, Silences, Trigger};
+use bellhop_tenancy::settings::{BargeIn, ConversationSettings, EndOfTurn, Mistake};
 
 /// How conversations are led, with every mistake by its path in the document.
 pub fn of(settings: &ConversationSettings) -> (Policy, Vec<Mistake>) {
@@ -31,6 +31,18 @@ pub fn of(settings: &ConversationSettings) -> (Policy, Vec<Mistake>) {
             BargeIn::InterimResult => Trigger::InterimResult,
         },
         resume: settings.resume,
+        sustained: settings.sustained.unwrap_or(default.sustained),
+        end_of_turn: match settings.end_of_turn {
+            EndOfTurn::Words => {
+                let silences = Silences::default();
+                Some(Silences {
+                    complete: settings.complete.unwrap_or(silences.complete),
+                    unfinished: settings.unfinished.unwrap_or(silences.unfinished),
+                })
+            }
+            EndOfTurn::Silence => None,
+        },
+        preemptive: settings.preemptive,
         confidence: settings.confidence,
         notify_filtered: settings.notify_filtered,
         notify_network: settings.notify_network,

@@ -95,6 +95,17 @@ impl Script {
         self.steps.values().flat_map(|step| step.expect.iter().flat_map(|e| e.say.clone())).collect()
     }
 
+    /// What it says whatever happens, the greeting first.
+    pub fn texts(&self) -> Vec<String> {
+        let greeting = self.steps.get(&self.start);
+        let others = self.steps.iter().filter(|(name, _)| **name != self.start).map(|(_, step)| step);
+        let texts = greeting.into_iter().chain(others).flat_map(|step| &step.respond);
+        texts
+            .filter(|response| response["response_type"] == "text")
+            .filter_map(|response| Some(response["text"].as_str()?.to_owned()))
+            .collect()
+    }
+
     /// How many alternatives each step that listens offers.
     pub fn alternatives(&self) -> BTreeMap<&str, usize> {
         let count = |step: &Step| step.expect.iter().map(|e| e.say.len()).sum::<usize>();

@@ -230,6 +230,15 @@ impl RecognizerStream for Line {
         self.0.tell(|stream| stream.stream.utterance_began(), || Missed::Began);
     }
 
+    // A pause is worth a look at the time, and not later.
+    fn utterance_paused(&mut self) {
+        self.0.shared().stream.iter_mut().for_each(|stream| stream.stream.utterance_paused());
+    }
+
+    fn utterance_resumed(&mut self) {
+        self.0.shared().stream.iter_mut().for_each(|stream| stream.stream.utterance_resumed());
+    }
+
     fn utterance_ended(&mut self) {
         self.0.tell(|stream| stream.stream.utterance_ended(), || Missed::Ended);
     }

@@ -3,24 +3,22 @@
 //!
 //! It always finds something, so a hypothesis is believed only if it is a whole sentence of the grammar *and* explains the
 //! sound about as well as a free sequence of phones does. Invariant: decoders live on a bounded pool of threads, never one
-//! per call; an utterance is decoded once, when it has ended; its length and its grammar are bounded, and when its call
-//! ends it is not decoded. What is being decoded cannot be stopped (the model's normalisation looks at the whole utterance
-//! first, and the library then searches all of it in one call), so that long ones leave a decoder for short ones.
+//! per call; what was decoded in a pause is not decoded again if nothing follows it; lengths and grammars are bounded, and when a call
+//! ends nothing of it is decoded any more. What is being decoded cannot be stopped (the model's normalisation looks at the whole utterance
+//! first, and the library then searches all of it in one call), so that long ones leave a decoder for short ones. For the same
+//! reason nobody is decoded piece by piece: each pause that may be the end has all that was said looked at, while it is still being decided
+//! whether it is.
 
 #[allow(unsafe_code)] // the foreign functions, and nothing else
 mod ffi;
+mod stream;
 
-use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{
-    Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure,
-};
-
-use tokio::task::JoinSet;
-use tracing::Instrument;
+use bellhop_dialogue::ports::ServiceFailure;
+use tokio::sync::oneshot;
 
 use crate::worker_pool::{Asker, WorkerPool};
 
@@ -38,10 +36,6 @@ pub(crate) const PHRASES_CHARACTERS_MAX: usize = 30_000;
 pub const UTTERANCE_MAX: usize = 15 * 16_000;
 /// An utterance of more samples takes seconds to decode, which nothing can stop: 4 s. Such ones never have every decoder.
 pub(crate) const LONG: usize = 4 * 16_000;
-/// Audio before the detected beginning that belongs to the utterance: 400 ms.
-const PRE_ROLL: usize = 16_000 * 2 / 5;
-/// An utterance with fewer sounding frames of 10 ms is a click, not worth a decoder.
-const SOUNDING_MIN: usize = 10;
 /// How much better, per sounding frame of 10 ms, a sentence's path must score than the free path of phones, whose words
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
@@ -109,7 +103,7 @@ impl Pocketsphinx {
         &self,
         samples: Vec<i16>,
         phrases: Option<Arc<[String]>>,
-    ) -> Result<tokio::sync::oneshot::Receiver<Option<Hypothesis>>, ServiceFailure> {
+    ) -> Result<oneshot::Receiver<Option<Hypothesis>>, ServiceFailure> {
         let long = samples.len() > LONG;
         let work =
             move |decoder: &mut Decoder, asker: &Asker<'_>| decoder.recognise(&dithered(samples), phrases, asker);
@@ -219,203 +213,5 @@ fn jsgf(phrases: &[String]) -> String {
     format!("#JSGF V1.0;\ngrammar step;\npublic <said> = {};\n", alternatives.join(" | "))
 }
 
-impl Recognizer for Pocketsphinx {
-    fn sample_rate(&self, _: u32) -> u32 {
-        16_000
-    }
-
-    fn open(
-        &self,
-        _: RecognizerConfig,
-        sink: RecognizerSink,
-    ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
-        let stream: Box<dyn RecognizerStream> = Box::new(Stream {
-            engine: self.clone(),
-            sink: Arc::new(sink),
-            phrases: None,
-            recent: VecDeque::with_capacity(PRE_ROLL),
-            utterance: None,
-            decoding: JoinSet::new(),
-        });
-        Box::pin(async { Ok(stream) })
-    }
-}
-
-struct Stream {
-    engine: Pocketsphinx,
-    sink: Arc<RecognizerSink>,
-    phrases: Option<Arc<[String]>>,
-    recent: VecDeque<i16>,
-    utterance: Option<Vec<i16>>,
-    /// Ends with the stream, and with it what waits for a decoder.
-    decoding: JoinSet<()>,
-}
-
-impl RecognizerStream for Stream {
-    fn hear(&mut self, samples: &[i16]) {
-        if let Some(utterance) = &mut self.utterance {
-            let room = UTTERANCE_MAX.saturating_sub(utterance.len());
-            utterance.extend(&samples[..room.min(samples.len())]);
-            return;
-        }
-        let overflow = (self.recent.len() + samples.len()).saturating_sub(PRE_ROLL).min(self.recent.len());
-        self.recent.drain(..overflow);
-        self.recent.extend(samples);
-    }
-
-    fn utterance_began(&mut self) {
-        self.utterance = Some(self.recent.drain(..).collect());
-    }
-
-    fn utterance_ended(&mut self) {
-        let Some(samples) = self.utterance.take().filter(|samples| sounding_frames(samples) >= SOUNDING_MIN) else {
-            return (self.sink)(RecognizerEvent::NotUnderstood);
-        };
-        while self.decoding.try_join_next().is_some() {}
-        if self.decoding.len() >= QUEUE_OF_CALL {
-            return (self.sink)(RecognizerEvent::NotUnderstood);
-        }
-        let sink = Arc::clone(&self.sink);
-        match self.engine.recognise(samples, self.phrases.clone()) {
-            Err(_) => sink(RecognizerEvent::NotUnderstood),
-            Ok(answer) => drop(
-                self.decoding.spawn(
-                    async move {
-                        sink(match tokio::time::timeout(UNDERSTOOD_WITHIN, answer).await {
-                            Ok(Ok(Some(Hypothesis { text, confidence }))) => {
-                                RecognizerEvent::FinalResult { text, confidence, result: None }
-                            }
-                            Ok(Ok(None) | Err(_)) | Err(_) => RecognizerEvent::NotUnderstood,
-                        });
-                    }
-                    .in_current_span(),
-                ),
-            ),
-        }
-    }
-
-    fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
-        self.phrases = phrases;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::text_to_speech::flite::Flite;
-    use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
-
-    const MENU: [&str; 8] = [
-        "what are your opening hours",
-        "when are you open",
-        "I want to check my balance",
-        "what is my account balance",
-        "I want to speak to an agent",
-        "let me talk to a person",
-        "where is my order",
-        "goodbye",
-    ];
-    const FOREIGN: [&str; 10] = [
-        "purple elephants dance on the moon",
-        "the quick brown fox jumps over the lazy dog",
-        "please water the flowers in the garden",
-        "my favourite colour is yellow",
-        "seven angry pirates stole a bicycle",
-        "tomorrow it will rain in the mountains",
-        "do you like chocolate ice cream",
-        "nobody expected that at all",
-        "the train leaves from platform nine",
-        "can you sing a song about winter",
-    ];
-
-    fn on_the_line(voice: &str, text: &str) -> Vec<i16> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
-        let speech = runtime.block_on(
-            Flite::open().and_then(|f| f.voice(voice)).expect("flite").synthesize(SpeechRequest::plain(text, 8000)),
-        );
-        let speech = speech.expect("audio");
-        // To µ-law at 8 kHz and back, as a telephone carries it.
-        let narrow = narrow(&speech.samples, speech.sample_rate);
-        let mut wide = vec![0; 4800];
-        for pair in narrow.windows(2) {
-            wide.push(pair[0]);
-            wide.push(((i32::from(pair[0]) + i32::from(pair[1])) / 2) as i16);
-        }
-        wide.extend([0; 8000]);
-        wide
-    }
-
-    fn narrow(samples: &[i16], rate: u32) -> Vec<i16> {
-        let step = f64::from(rate) / 8000.0;
-        let half = (step / 2.0).max(0.5);
-        (0..(samples.len() as f64 / step) as usize)
-            .map(|n| {
-                let from = (n as f64 * step - half).max(0.0) as usize;
-                let to = ((n as f64 * step + half) as usize).min(samples.len() - 1);
-                let sum: i32 = samples[from..=to].iter().map(|s| i32::from(*s)).sum();
-                (sum / (to - from + 1) as i32) as i16
-            })
-            .collect()
-    }
-
-    #[test]
-    fn phrases_of_the_grammar_are_understood_and_others_are_not() {
-        let engine = Pocketsphinx::open(MODEL, 1).expect("pocketsphinx is installed: see README");
-        let phrases: Arc<[String]> = MENU.iter().map(|p| (*p).to_owned()).collect();
-        let hear = |voice: &str, text: &str| {
-            let answer = engine.recognise(on_the_line(voice, text), Some(Arc::clone(&phrases))).expect("room");
-            answer.blocking_recv().expect("decoded")
-        };
-        let mut understood = 0;
-        for voice in ["slt", "rms"] {
-            for text in MENU {
-                let heard = hear(voice, text);
-                understood += usize::from(heard.is_some_and(|h| h.text == text));
-            }
-        }
-        let wrong: Vec<_> = FOREIGN.iter().filter(|text| hear("slt", text).is_some()).collect();
-        assert!(understood >= 14, "{understood} of 16 understood");
-        assert!(wrong.len() <= 1, "taken for the menu: {wrong:?}");
-    }
-
-    #[tokio::test]
-    async fn a_call_that_ends_takes_its_utterances_with_it_and_has_a_few_at_most() {
-        let engine = Pocketsphinx::open(MODEL, 1).expect("pocketsphinx is installed: see README");
-        let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
-        let busy = engine.pool.submit(move |_, _| gate.recv()).expect("room");
-        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let sink: RecognizerSink = Box::new(move |what| told.send(what).expect("the test listens"));
-        let mut stream = engine.open(RecognizerConfig::default(), sink).await.expect("open");
-        for _ in 0..QUEUE_OF_CALL + 1 {
-            stream.utterance_began();
-            stream.hear(&vec![8000; 16_000]);
-            stream.utterance_ended();
-        }
-        assert_eq!(heard.try_recv().ok(), Some(RecognizerEvent::NotUnderstood), "one too many");
-        drop(stream);
-        tokio::task::yield_now().await;
-        open.send(()).expect("the decoder waits");
-        busy.await.expect("done").expect("opened");
-        assert_eq!(heard.recv().await, None, "and none of the others is heard of");
-    }
-
-    #[test]
-    fn a_grammar_is_bounded() {
-        let many: Vec<String> = (0..100_000).map(|n| format!("say number {n}")).collect();
-        assert!(jsgf(&many).len() < 2 * PHRASES_CHARACTERS_MAX);
-        assert_eq!(jsgf(&many).matches('|').count(), PHRASES_MAX - 1);
-        assert!(jsgf(&["a".repeat(1_000_000), "b".into()]).len() < 100);
-    }
-
-    #[test]
-    fn unknown_words_are_named() {
-        let engine = Pocketsphinx::open(MODEL, 1).expect("pocketsphinx is installed: see README");
-        assert_eq!(engine.unknown_words(vec!["I'd like Xyzzyplugh, please".into()]), ["xyzzyplugh"]);
-    }
-
-    #[test]
-    fn a_missing_model_is_one_sentence() {
-        let error = Pocketsphinx::open("/nowhere", 1).map(|_| ()).expect_err("no model");
-        assert!(error.to_string().contains("apt-get install pocketsphinx-en-us"), "{error}");
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bellhop_dialogue::ports::{AudioSink, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::ssml::Ssml;
-use bellhop_media::resample;
+use bellhop_media::{lead, resample};
 use serde_json::Value;
 
 use super::NoSynthesizer;
@@ -82,7 +82,7 @@ impl FliteVoice {
             let piece = piece.to_owned();
             let answer = engine.pool.submit(move |library, _| {
                 let speech = library.speak(voice, &piece)?;
-                Some(resample::clip(&speech.samples, speech.sample_rate, rate))
+                Some(lead::moved_behind(resample::clip(&speech.samples, speech.sample_rate, rate), rate))
             });
             let gave_none = || ServiceFailure::Unavailable { why: "flite gave no audio".into() };
             let limit = if samples.is_empty() { EMBEDDED_BEGINS_WITHIN } else { EMBEDDED_WITHIN };

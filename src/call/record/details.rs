@@ -93,6 +93,7 @@ impl CallRecord {
                 "response_milliseconds": turn.latency().speech.unwrap_or(0),
                 "echo_detected": said.echo,
             });
+            insert(&mut statistics, "ended_by", said.ended_by.map(|by| json!(by.label())));
             insert(&mut statistics, "confidence", said.confidence.map(|confidence| json!(rounded(confidence))));
             insert(&mut statistics, "transaction_id", said.transaction.as_ref().map(|id| json!(id)));
             request["streaming_statistics"] = statistics;
@@ -155,6 +156,8 @@ impl CallRecord {
 
 /// The parts of what the caller waits for in one turn, in milliseconds.
 struct Latency {
+    /// From the last of the caller's voice to the decision that it was the last.
+    end_of_turn: Option<u64>,
     /// From the silence that ended the utterance, as noticed, to the recognizer's result.
     speech: Option<u64>,
     /// From the question to the reply.
@@ -169,6 +172,7 @@ impl Latency {
     fn to_json(&self) -> Value {
         let mut told = json!({});
         for (name, value) in [
+            ("end_of_turn_milliseconds", self.end_of_turn),
             ("speech_milliseconds", self.speech),
             ("assistant_milliseconds", self.assistant),
             ("synthesis_milliseconds", self.synthesis),
@@ -185,6 +189,7 @@ impl Turn {
         let said = self.utterance.as_ref();
         let first = self.responses.iter().find_map(|response| Some((response.at_ms, response.clip.as_ref()?)));
         Latency {
+            end_of_turn: said.and_then(|said| Some(said.noticed_ms?.saturating_sub(said.silent_ms?))),
             speech: said.and_then(|said| Some(said.understood_ms?.saturating_sub(said.noticed_ms?))),
             assistant: self.replied_ms.map(|at| at.saturating_sub(self.asked_ms)),
             synthesis: first.and_then(|(sent, clip)| clip.synthesis(sent)),

@@ -38,6 +38,12 @@ pub enum What {
     SpeechBegan {},
     SpeechEnded {
         level_dbfs: i32,
+        /// What told: `silence`, `expected_phrase`, `unfinished_phrase`, `recognizer`, `longest`; nothing in records of before it was told.
+        #[serde(default)]
+        ended_by: Word,
+        /// Since when the caller was silent.
+        #[serde(default)]
+        silence_ms: u64,
     },
     Understood {
         after_ms: u64,
@@ -143,7 +149,11 @@ impl What {
                 format!("{codec}{}", if *encrypted { ", encrypted" } else { ", not encrypted" })
             }
             Self::SpeechBegan {} => "begins to speak".to_owned(),
-            Self::SpeechEnded { level_dbfs } => format!("is silent again; spoke at {level_dbfs} dBFS"),
+            Self::SpeechEnded { level_dbfs, ended_by, silence_ms } if !ended_by.is_empty() => {
+                let by = ended_by.replace('_', " ");
+                format!("is silent since {silence_ms} ms, ended by {by}; spoke at {level_dbfs} dBFS")
+            }
+            Self::SpeechEnded { level_dbfs, .. } => format!("is silent again; spoke at {level_dbfs} dBFS"),
             Self::Understood { after_ms, confidence } => {
                 format!("understood {after_ms} ms after the silence, confidence {confidence:.2}")
             }

@@ -6,6 +6,7 @@ use bellhop_dialogue::ports::Origin;
 use bellhop_dialogue::turn_loop::SayId;
 
 use super::{CallRecord, What};
+use crate::end_of_turn::EndedBy;
 
 /// Most turns kept of one call; the oldest fall off.
 pub const TURNS_MAX: usize = 1000;
@@ -35,6 +36,7 @@ pub(super) struct Utterance {
     /// When the silence was noticed, and since when it was silent.
     pub(super) noticed_ms: Option<u64>,
     pub(super) silent_ms: Option<u64>,
+    pub(super) ended_by: Option<EndedBy>,
     pub(super) understood_ms: Option<u64>,
     pub(super) confidence: Option<f32>,
     pub(super) transaction: Option<String>,
@@ -65,14 +67,16 @@ impl CallRecord {
         self.note(now, What::SpeechBegan {});
     }
 
-    /// The caller has been silent for `silence`; `level` is what their speech had, in dBFS.
-    pub fn speech_ended(&mut self, now: Instant, silence: Duration, level: f32) {
-        let noticed = self.ms(now);
+    /// The caller has been silent for `silence`, and that is the end of what they say; `level` is what their speech had, in dBFS.
+    pub fn speech_ended(&mut self, now: Instant, silence: Duration, level: f32, by: EndedBy) {
+        let (noticed, silence_ms) = (self.ms(now), silence.as_millis() as u64);
         if let Some(hearing) = &mut self.hearing {
             hearing.noticed_ms = Some(noticed);
-            hearing.silent_ms = Some(noticed.saturating_sub(silence.as_millis() as u64));
+            hearing.silent_ms = Some(noticed.saturating_sub(silence_ms));
+            hearing.ended_by = Some(by);
         }
-        self.note(now, What::SpeechEnded { level_dbfs: level.round() as i32 });
+        let (level_dbfs, ended_by) = (level.round() as i32, by.label().into());
+        self.note(now, What::SpeechEnded { level_dbfs, ended_by, silence_ms });
     }
 
     /// The recognizer has its result.

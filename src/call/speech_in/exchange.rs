@@ -6,6 +6,9 @@ use std::time::Duration;
 use bellhop_dialogue::Fields;
 use bellhop_dialogue::ports::{Json, RecognizerConfig, RecognizerEvent, ServiceFailure};
 
+use crate::end_of_turn::EndedBy;
+use crate::end_of_turn::words::Expected;
+
 /// Names one connection to a recognizer of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Connection(pub u32);
@@ -18,6 +21,8 @@ pub enum Input {
         samples: Vec<i16>,
         /// Samples in a frame of 20 ms: 160 at 8 kHz, 320 at 16 kHz.
         frame_samples: usize,
+        /// How long it has waited in the jitter buffer.
+        delay: Duration,
     },
     /// The line has another rate; nothing was said yet.
     LineChanged {
@@ -26,8 +31,8 @@ pub enum Input {
     },
     /// What the caller may say from here on.
     Expect {
-        /// `None` for anything.
-        phrases: Option<Arc<[String]>>,
+        /// Phrases, or so many digits.
+        expected: Expected,
     },
     /// How the caller is understood from here on.
     ConfigureRecognizer {
@@ -86,12 +91,27 @@ pub enum Output {
     },
     /// The caller began to speak: in the audio that follows, or at most 200 ms before it.
     SpeechStarted,
+    /// The caller has been silent for a moment: a recognizer that can may look at what they have said.
+    Paused,
+    /// They go on.
+    Resumed,
+    /// What they have said may be all.
+    MayBeAll {
+        /// As the recognizer wrote it.
+        text: String,
+        /// 0 to 1.
+        confidence: f32,
+    },
+    /// They have spoken for so long that it is meant for us.
+    SpeechSustained,
     /// The caller has stopped.
     SpeechEnded {
-        /// For so long.
+        /// Since so long, as the caller sees it: what waited in the jitter buffer is counted.
         silence: Duration,
         /// How loud they spoke, in dB below full scale.
         level: f32,
+        /// What told.
+        by: EndedBy,
     },
     /// The recognizer has its result, or none, so long after the caller stopped.
     Recognised {

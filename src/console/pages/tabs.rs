@@ -3,6 +3,8 @@
 //! Invariant: every setting that there is ([`outline`]) is on one tab, or has another place that is named here; limits, choices and what a
 //! switch or choice usually is are told by the reader of settings and stand nowhere here.
 
+mod conversation;
+
 use std::sync::LazyLock;
 
 use bellhop_tenancy::settings::{Asks, outline, usual};
@@ -203,68 +205,7 @@ pub(super) const TABS: [Tab; 8] = [
         path: "/tenants/{tenant}/integrations/{integration}/settings/conversation",
         name: "Conversation",
         help: "How the assistant and the caller take turns.",
-        fields: &[
-            field("language", "Language", "A tag like en-US or de-DE.", "en-US"),
-            field(
-                "conversation.post_response_timeout_ms",
-                "Milliseconds of silence after a reply",
-                "Then the assistant is told that nothing was said.",
-                "7000",
-            ),
-            field(
-                "conversation.final_utterance_timeout_ms",
-                "Milliseconds until the caller has to come to an end",
-                "",
-                "none",
-            ),
-            field(
-                "conversation.assistant_timeout_ms",
-                "Milliseconds that the assistant has to reply",
-                "It is asked once more before it counts as lost.",
-                "5000",
-            ),
-            field(
-                "conversation.silent_turns_max",
-                "Turns in a row in which nothing is heard",
-                "After one more the assistant counts as lost.",
-                "20",
-            ),
-            field("conversation.inactivity_timeout_seconds", "Seconds of silence that end the call", "", "none"),
-            words(
-                "conversation.barge_in_on",
-                "What interrupts a reply",
-                "",
-                &[("speech", "The caller's voice"), ("interim_result", "The first words that are understood")],
-            ),
-            words(
-                "conversation.resume_after_false_barge_in",
-                "A reply goes on when what interrupted it was nothing",
-                "",
-                ON_OR_OFF,
-            ),
-            field(
-                "conversation.confidence_threshold",
-                "How sure the recognizer has to be",
-                "From 0 to 1: what is less sure is dropped.",
-                "0",
-            ),
-            Field {
-                usual: "on with the recognizer of this server, off with others",
-                ..words(
-                    "conversation.notify_on_filtered_utterances",
-                    "The assistant is told of what was dropped",
-                    "",
-                    ON_OR_OFF,
-                )
-            },
-            words("conversation.notify_on_network_warnings", "The assistant is told of a bad line", "", ON_OR_OFF),
-            words(
-                "conversation.suppress_echo",
-                "The assistant's own voice is dropped where it is heard back",
-                "",
-                ON_OR_OFF,
-            ),
-        ],
+        fields: conversation::FIELDS,
         group: None,
     },
     Tab {

@@ -35,6 +35,13 @@ pub trait RecognizerStream: Send {
     /// The voice activity detector heard speech begin, in audio not longer ago than 200 ms.
     fn utterance_began(&mut self);
 
+    /// The caller has been silent for a moment; what they said so far may be all. Whoever can look at it now, and tell
+    /// [`RecognizerEvent::SoFar`], has less to do when it is.
+    fn utterance_paused(&mut self) {}
+
+    /// They go on.
+    fn utterance_resumed(&mut self) {}
+
     /// The voice activity detector heard the utterance end.
     fn utterance_ended(&mut self);
 
@@ -88,6 +95,11 @@ pub enum RecognizerEvent {
         /// As the recognizer wrote them.
         text: String,
     },
+    /// What was said up to the last [`RecognizerStream::utterance_paused`], should nothing follow.
+    SoFar {
+        /// The words, and how sure the recognizer is of them, 0 to 1; none if they are not understood.
+        words: Option<(String, f32)>,
+    },
     /// The words of one utterance.
     FinalResult {
         /// As the recognizer wrote them.
@@ -119,6 +131,7 @@ impl fmt::Debug for RecognizerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InterimResult { .. } => "InterimResult",
+            Self::SoFar { .. } => "SoFar",
             Self::FinalResult { .. } => "FinalResult",
             Self::NotUnderstood => "NotUnderstood",
             Self::ServedBy { .. } => "ServedBy",

@@ -73,6 +73,7 @@ impl TurnLoop {
         (*attempt, *until) = (1, now + self.policy.assistant);
         let request = request.clone();
         self.asked_at = now;
+        self.asked_early = false;
         self.outputs.push_back(Output::Ask(request));
         self.voice.turn_sent();
         if self.recognition.turn_sent() {

@@ -31,6 +31,17 @@ pub enum Input {
     },
     /// Voice activity detection heard speech begin.
     SpeechStarted,
+    /// It has gone on for so long that it is meant for us, whatever it is.
+    SpeechSustained,
+    /// What was said so far may be all, as the recognizer has it.
+    MayBeAll {
+        /// As the recognizer wrote it.
+        text: String,
+        /// How sure the recognizer is: 0 to 1.
+        confidence: f32,
+    },
+    /// It was not: the caller goes on.
+    SpeechResumed,
     /// It heard it end.
     SpeechEnded,
     /// The recognizer has first words, which may still change.
@@ -95,8 +106,18 @@ pub enum Output {
     Pause,
     /// Go on where the pause began.
     Resume,
+    /// Ask the assistant already, and keep what it says: it counts if [`is_same_question`](super::is_same_question) of the next
+    /// [`Output::Ask`].
+    AskEarly(TurnRequest),
+    /// Nobody will ask what was asked early.
+    ForgetEarly,
     /// What the caller may say from here on.
-    Expect(Option<Arc<[String]>>),
+    Expect {
+        /// One of these; none for anything.
+        phrases: Option<Arc<[String]>>,
+        /// So many digits.
+        digits: Option<usize>,
+    },
     /// How the caller is understood from here on: the root fields of `speech_to_text`.
     ConfigureRecognizer(Map<String, Value>),
     /// Hand the caller over; everything before has been heard.

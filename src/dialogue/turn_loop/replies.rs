@@ -97,10 +97,14 @@ impl TurnLoop {
     /// Takes from a reply what is not to be carried out in order.
     fn take_over(&mut self, number: u32, reply: TurnReply) -> Vec<Response> {
         self.remember(number, reply.context);
-        self.outputs.push_back(Output::Expect(reply.phrases));
         let (mut responses, mut refused) = response::read(&reply.generic);
         let (older, refused_of_older) = response::read_legacy(&reply.legacy);
         responses.extend(older);
+        let digits = responses.iter().find_map(|response| match response {
+            Response::Dtmf(wanted) => wanted.count,
+            _ => None,
+        });
+        self.outputs.push_back(Output::Expect { phrases: reply.phrases, digits });
         refused.extend(refused_of_older);
         self.warn_of(refused);
         responses

@@ -342,6 +342,14 @@ impl TurnLoop {
         }
     }
 
+    /// The caller goes on and on while the reply waits: it is cut, whatever they say. Nothing of ours is heard meanwhile, so it is no echo.
+    pub(super) fn sustained(&mut self, now: Instant) {
+        if matches!(self.state, State::Speaking { paused: true, .. }) {
+            self.barge_in(now);
+            self.utterance_begins(now);
+        }
+    }
+
     /// It was nothing: the reply goes on where it stopped.
     pub(super) fn resume(&mut self, now: Instant) {
         let State::Speaking { paused, until, .. } = &mut self.state else { return };

@@ -78,6 +78,8 @@ impl Talk {
                     self.loops = repeats.then_some(id).or(self.loops);
                     "play".into()
                 }
+                Output::AskEarly(request) => format!("early:{}", request.input.text()),
+                Output::ForgetEarly => "forget".into(),
                 Output::StopRepeating => {
                     self.says.retain(|id| Some(*id) != self.loops);
                     "stop".into()
@@ -95,7 +97,7 @@ impl Talk {
                     self.paused = false;
                     "resume".into()
                 }
-                Output::Expect(_) | Output::Did(_) | Output::OutOfRange(_) => continue,
+                Output::Expect { .. } | Output::Did(_) | Output::OutOfRange(_) => continue,
                 Output::ConfigureRecognizer(_) => "configure".into(),
                 Output::Dropped(why) => format!("dropped:{why:?}"),
                 Output::HandOff(_) => "handoff".into(),
@@ -413,7 +415,8 @@ fn no_order_of_events_leaves_the_loop_stuck() {
         }
         for _ in 0..80 {
             let before = talk.paused;
-            match random(18) {
+            match random(19) {
+                18 => talk.put(Input::SpeechSustained),
                 17 => talk.put(Input::NetworkWarning),
                 0 => talk.put(Input::SpeechStarted),
                 1 => talk.put(Input::InterimResult),

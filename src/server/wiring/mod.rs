@@ -18,6 +18,7 @@ pub(crate) mod store;
 mod targets;
 mod tenants;
 mod upkeep;
+mod warming;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -25,6 +25,7 @@ use bellhop_tenancy::{Integration, Tenant};
 
 use super::connections::connection;
 use super::targets::Targets;
+use super::warming;
 use crate::config::{Aws, Config, Mark, reach};
 use crate::engines::{AtRest, TenantEngines, Whose};
 use crate::records::Books;
@@ -234,6 +235,7 @@ impl Workshop {
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
         let lasts = settings.records.histories.unwrap_or(self.histories);
         let histories = self.store.histories(HistoriesKept { lasts, reads: settings.records.history_reads });
+        warming::begin(engines.known_texts, &engines.synthesizer);
         let services = Services {
             integration: Arc::new(targets.integration),
             media: targets.media,

@@ -21,6 +21,16 @@ pub struct ConversationSettings {
     pub barge_in: BargeIn,
     /// `resume_after_false_barge_in`
     pub resume: bool,
+    /// `barge_in_sustained_ms`: so much speech interrupts for good, whether it is understood or not.
+    pub sustained: Option<Duration>,
+    /// `end_of_turn`: what tells that the caller's turn is over.
+    pub end_of_turn: EndOfTurn,
+    /// `end_of_turn_complete_ms`: silence after a whole expected phrase.
+    pub complete: Option<Duration>,
+    /// `end_of_turn_unfinished_ms`: silence after words that go on.
+    pub unfinished: Option<Duration>,
+    /// `preemptive`: whether the assistant is asked before it is certain that the caller has finished.
+    pub preemptive: bool,
     /// `confidence_threshold`: utterances below are dropped, 0 to 1.
     pub confidence: f32,
     /// `notify_on_filtered_utterances`
@@ -45,9 +55,21 @@ pub enum BargeIn {
     InterimResult,
 }
 
-/// Reads the section; `embedded` recognizers tell when they understood nothing, and their scripts expect to hear of it.
-pub(super) fn read(section: &Section<'_>, embedded: bool) -> ConversationSettings {
-    let millis = |key: &str| Some(Duration::from_millis(section.number(key, 100..=600_000)? as u64));
+/// What tells that the caller's turn is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EndOfTurn {
+    /// `words`: silence, and what was said before it.
+    #[default]
+    Words,
+    /// `silence` alone.
+    Silence,
+}
+
+/// Reads the section; `embedded` recognizers tell when they understood nothing, and their scripts expect to hear of it. Whether assistants may be
+/// asked for nothing is theirs to say.
+pub(super) fn read(section: &Section<'_>, embedded: bool, free_of_side_effects: bool) -> ConversationSettings {
+    let within = |key: &str, range| Some(Duration::from_millis(section.number(key, range)? as u64));
+    let millis = |key: &str| within(key, 100..=600_000);
     let seconds = |key: &str| Some(Duration::from_secs(section.number(key, 10..=86_400)? as u64));
     let settings = ConversationSettings {
         post_response: millis("post_response_timeout_ms"),
@@ -64,6 +86,14 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> ConversationSetting
             _ => BargeIn::Speech,
         },
         resume: section.flag("resume_after_false_barge_in").unwrap_or(true),
+        sustained: within("barge_in_sustained_ms", 200..=10_000),
+        end_of_turn: match section.choice("end_of_turn", &["words", "silence"]) {
+            Some(1) => EndOfTurn::Silence,
+            _ => EndOfTurn::Words,
+        },
+        complete: within("end_of_turn_complete_ms", 100..=5000),
+        unfinished: within("end_of_turn_unfinished_ms", 100..=5000),
+        preemptive: read_preemptive(section, free_of_side_effects),
         confidence: section.share("confidence_threshold").unwrap_or(0.0),
         notify_filtered: section.flag("notify_on_filtered_utterances").unwrap_or(embedded),
         notify_network: section.flag("notify_on_network_warnings").unwrap_or(false),
@@ -73,6 +103,15 @@ pub(super) fn read(section: &Section<'_>, embedded: bool) -> ConversationSetting
     };
     section.finish();
     settings
+}
+
+fn read_preemptive(section: &Section<'_>, free_of_side_effects: bool) -> bool {
+    let wanted = section.flag("preemptive").unwrap_or(false);
+    if wanted && !free_of_side_effects {
+        let why = "has an assistant asked what the caller may not have said yet: each has to say `free_of_side_effects = true`";
+        section.mistake("preemptive", why);
+    }
+    wanted
 }
 
 /// Most patterns: each call looks for all of them in every line.

@@ -37,7 +37,7 @@ mod value;
 
 pub use asks::{Asks, Setting};
 pub use connect::{AwsKey, ConnectCredentials, ConnectSettings};
-pub use conversation::{BargeIn, ConversationSettings};
+pub use conversation::{BargeIn, ConversationSettings, EndOfTurn};
 pub use document::{KEPT, Reading, SetApart, Written, shown_of, validate};
 pub use flow::{FlowSettings, VOICE_CONNECTOR_TYPES};
 pub use gathered::{Alone, Gathered, Mark, NamedUrl, Surroundings};

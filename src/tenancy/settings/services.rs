@@ -1,5 +1,6 @@
 //! `assistant`, `speech_to_text`, `text_to_speech`: which services a tenant uses, and which take over from them.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value as Json};
@@ -240,8 +241,15 @@ fn finish_alone(section: &Section<'_>, is_known: bool) {
     }
 }
 
-pub(super) fn read_assistants(section: &Section<'_>) -> Vec<Ranked<AssistantKind>> {
-    in_order(section, read_assistant)
+/// The assistants, and whether each of them may be asked for nothing.
+pub(super) fn read_assistants(section: &Section<'_>) -> (Vec<Ranked<AssistantKind>>, bool) {
+    let all_free = Cell::new(true);
+    let assistants = in_order(section, |section| {
+        let (kind, is_free) = read_assistant(section)?;
+        all_free.set(all_free.get() && is_free);
+        Some(kind)
+    });
+    (assistants, all_free.get())
 }
 
 pub(super) fn read_recognizers(section: &Section<'_>) -> Vec<Ranked<RecognizerKind>> {
@@ -252,9 +260,12 @@ pub(super) fn read_synthesizers(section: &Section<'_>, language: &str) -> Vec<Ra
     in_order(section, |section| read_synthesizer(section, language))
 }
 
-fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
+/// An assistant, and whether it says that a question which nobody asks after all leaves no trace in it.
+fn read_assistant(section: &Section<'_>) -> Option<(AssistantKind, bool)> {
     let kind = section.required_choice("kind", &["scripted", "webhook", "watson", "chat_completions"])?;
-    Some(match kind {
+    // A script has none.
+    let is_free = section.flag("free_of_side_effects").unwrap_or(kind == 0);
+    let kind = match kind {
         1 => AssistantKind::Webhook { url: section.required_url("url", &HTTP), secret: section.secret("secret") },
         2 => AssistantKind::Watson {
             assistant: section.required_text("assistant_id"),
@@ -271,7 +282,8 @@ fn read_assistant(section: &Section<'_>) -> Option<AssistantKind> {
             parameters: section.parameters("parameters"),
         },
         _ => AssistantKind::Scripted { script: read_script(section) },
-    })
+    };
+    Some((kind, is_free))
 }
 
 fn read_script(section: &Section<'_>) -> Script {

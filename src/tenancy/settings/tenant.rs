@@ -84,6 +84,7 @@ impl TenantSettings {
         let speech_to_text = speech_to_text.unwrap_or_default();
         let embedded = matches!(speech_to_text.first(), Some(Ranked { kind: RecognizerKind::Pocketsphinx, .. }));
         let assistant = section.required_section("assistant").map(|s| services::read_assistants(&s));
+        let (assistant, free_of_side_effects) = assistant.unwrap_or_default();
         let text_to_speech =
             section.required_section("text_to_speech").map(|s| services::read_synthesizers(&s, &language));
         let mut settings = Self {
@@ -107,12 +108,12 @@ impl TenantSettings {
             time_zone: read_time_zone(section),
             sip: sip::read(&section.section("sip")),
             media: media::read(&section.section("media")),
-            conversation: conversation::read(&section.section("conversation"), embedded),
+            conversation: conversation::read(&section.section("conversation"), embedded, free_of_side_effects),
             recording: section.optional_section("recording").map(|s| records::read_recording(&s)).unwrap_or_default(),
             records: records::read(&section.section("records")),
             connect: section.optional_section("connect").map(|section| connect::read(&section)),
             flow: flow::read(&section.section("flow")),
-            assistant: assistant.unwrap_or_default(),
+            assistant,
             speech_to_text,
             text_to_speech: text_to_speech.unwrap_or_default(),
             language,

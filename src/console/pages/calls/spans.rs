@@ -114,7 +114,7 @@ impl Spans {
         let now = event.at_ms;
         match &event.what {
             What::SpeechBegan {} => self.begins(Lane::Speech, now, String::new()),
-            What::SpeechEnded { level_dbfs } => self.ends(Lane::Speech, now, &format!("at {level_dbfs} dBFS")),
+            What::SpeechEnded { level_dbfs, .. } => self.ends(Lane::Speech, now, &format!("at {level_dbfs} dBFS")),
             What::Understood { after_ms, confidence } => {
                 let note = format!("understood, confidence {confidence:.2}");
                 self.was(Lane::Recognition, now.saturating_sub(*after_ms), now, note);
@@ -165,7 +165,7 @@ mod tests {
         let asked = What::Asked { turn: 1, request: "speech_to_text".into(), again: false };
         let events = [
             at(1000, What::SpeechBegan {}),
-            at(2000, What::SpeechEnded { level_dbfs: -20 }),
+            at(2000, What::SpeechEnded { level_dbfs: -20, ended_by: "silence".into(), silence_ms: 700 }),
             at(2300, What::Understood { after_ms: 300, confidence: 0.9 }),
             at(2300, asked),
             at(2500, What::Replied { turn: 1, after_ms: 200, service: "scripted".into() }),

@@ -27,7 +27,7 @@ fn timeline() -> Vec<Event> {
         happens(5, What::SipSent { message: "200 INVITE".into() }),
         happens(9, What::MediaAgreed { codec: evil(), encrypted: true }),
         happens(1000, What::SpeechBegan {}),
-        happens(2000, What::SpeechEnded { level_dbfs: -21 }),
+        happens(2000, What::SpeechEnded { level_dbfs: -21, ended_by: "silence".into(), silence_ms: 700 }),
         happens(2100, What::Said { speaker: Speaker::Caller, text: format!("hello {EVIL}") }),
         happens(2200, What::Asked { turn: 1, request: "speech_to_text".into(), again: false }),
         happens(2300, What::AssistantFailed { turn: 1, after_ms: 100, why: evil() }),

@@ -74,13 +74,14 @@ pub(super) fn story(kept: &KeptCall) -> anyhow::Result<Vec<String>> {
     let turns = details.pointer("/assistant_interaction_summaries/0/turns").and_then(Value::as_array);
     lines.extend([
         String::new(),
-        "turn  request                          speech  assistant  synthesis  first audio  (ms)".into(),
+        "turn  request                          silence  speech  assistant  synthesis  first audio  (ms)".into(),
     ]);
     for (n, turn) in turns.into_iter().flatten().enumerate() {
         let ms = |name: &str| turn["latency"][name].as_u64().map_or_else(|| "-".to_owned(), |ms| ms.to_string());
         lines.push(format!(
-            "{n:>4}  {:<31}  {:>6}  {:>9}  {:>9}  {:>11}",
+            "{n:>4}  {:<31}  {:>7}  {:>6}  {:>9}  {:>9}  {:>11}",
             turn["request"]["type"].as_str().unwrap_or("?"),
+            ms("end_of_turn_milliseconds"),
             ms("speech_milliseconds"),
             ms("assistant_milliseconds"),
             ms("synthesis_milliseconds"),
