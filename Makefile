@@ -7,7 +7,7 @@
 #   make bench [CALLS=n SECONDS=n VIEWERS=n]  what it costs: calls with RTP both ways beside the reference floor, while so many watch
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
-#   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait
+#   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait; ONLY=table: what has a target
 #   make audit                    known vulnerabilities of our dependencies; needs the network
 #   make fuzz [SECONDS=n]          libFuzzer on every parser of bytes from the network, n seconds each
 #   make sipp SCENARIO=name [SIP=address:port TRANSPORT=tcp]  one SIPp scenario against the demo's server (run `make demo` beside it)
@@ -30,6 +30,8 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
 TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium shellcheck
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
+# Recordings of people with their texts.
+VOICE_PACKAGES := pocketsphinx-testdata asterisk-core-sounds-en-wav alsa-utils
 
 define install
 	@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -144,7 +146,7 @@ signalling:
 
 # Whole calls by a caller who speaks, to the embedded recognizer.
 speech:
-	$(call install,$(BENCH_PACKAGES))
+	$(call install,$(BENCH_PACKAGES) $(VOICE_PACKAGES))
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
 	@"$(TARGET)"/release/speech --utterances $(UTTERANCES) --only "$(ONLY)"
 

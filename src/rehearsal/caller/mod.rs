@@ -3,12 +3,14 @@
 //! It speaks a line when the far end has been quiet for a while, as people do. Invariant: it hangs up, or is hung up on,
 //! within its time limit. Loopback only.
 
+mod network;
 mod signalling;
 mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_media::dtmf::Digit;
 use bellhop_media::voice_activity::magnitude;
@@ -73,22 +75,36 @@ pub struct CallPlan {
 }
 
 /// How a caller sounds at the far end.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Conditions {
     /// Samples per second of what is said: 8000 or 16000.
     pub sample_rate: u32,
     /// The amplitude of the noise around the caller, heard all the time.
     pub noise: i16,
+    /// What is heard around the caller all the time, at the rate of what is said; it begins anew where it ends.
+    pub background: Arc<[i16]>,
     /// Share of the packets that the network loses, 0 to 1.
     pub loss: f32,
-    /// Of noise and losses.
+    /// How many packets a burst of losses takes on average; up to 1, each is lost or not by itself.
+    pub burst: f32,
+    /// The longest that the network keeps a packet back: each takes a part of it by chance, and none overtakes another.
+    pub jitter: Duration,
+    /// Of noise, losses and jitter.
     pub seed: u64,
 }
 
 impl Default for Conditions {
     /// A quiet room and a good network, at 8 kHz.
     fn default() -> Self {
-        Self { sample_rate: 8000, noise: 0, loss: 0.0, seed: 1 }
+        Self {
+            sample_rate: 8000,
+            noise: 0,
+            background: Arc::default(),
+            loss: 0.0,
+            burst: 1.0,
+            jitter: Duration::ZERO,
+            seed: 1,
+        }
     }
 }
 
@@ -126,10 +142,14 @@ pub enum Ended {
 pub struct CallReport {
     /// How it ended.
     pub ended: Ended,
+    /// When the call was begun, by the clock that servers write into records.
+    pub began_at: SystemTime,
     /// What the caller heard, at 8 kHz from the answer on.
     pub heard: Vec<i16>,
     /// What the caller said, aligned with it.
     pub said: Vec<i16>,
+    /// Where in it each line that was spoken begins.
+    pub said_from: Vec<usize>,
     /// Every event with its time.
     pub events: Vec<(Duration, Event)>,
     /// From INVITE to 200.
@@ -176,6 +196,10 @@ pub async fn place(plan: CallPlan, mut watch: impl FnMut(Duration, &Event)) -> i
                 call.receive();
                 Step::Nothing
             }
+            () = arrives(&call.stream), if call.stream.is_some() => {
+                call.deliver().await;
+                Step::Nothing
+            }
             _ = tick.tick() => {
                 call.frame().await?;
                 Step::Nothing
@@ -204,13 +228,23 @@ pub async fn place(plan: CallPlan, mut watch: impl FnMut(Duration, &Event)) -> i
     let answered_after = call.answered_at.map(|at| at - call.began);
     Ok(CallReport {
         ended,
+        began_at: call.began_at,
         heard: call.heard,
         said: call.said,
+        said_from: call.said_from,
         events: call.events,
         answered_after,
         packets: call.packets,
         longest_gap: call.longest_gap,
     })
+}
+
+/// Waits until the network brings the next packet that it keeps back.
+async fn arrives(stream: &Option<Stream>) {
+    match stream.as_ref().and_then(Stream::next_arrival) {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Caller {
@@ -219,10 +253,12 @@ struct Caller {
     lines: std::collections::VecDeque<Line>,
     conditions: Conditions,
     began: Instant,
+    began_at: SystemTime,
     answered_at: Option<Instant>,
     stream: Option<Stream>,
     heard: Vec<i16>,
     said: Vec<i16>,
+    said_from: Vec<usize>,
     events: Vec<(Duration, Event)>,
     /// Whether the far end has spoken since our last line, and for how long it has been quiet.
     spoken_to: bool,
@@ -240,12 +276,14 @@ impl Caller {
             signalling,
             audio,
             lines: plan.lines.clone().into(),
-            conditions: plan.conditions,
+            conditions: plan.conditions.clone(),
             began: Instant::now(),
+            began_at: SystemTime::now(),
             answered_at: None,
             stream: None,
             heard: vec![],
             said: vec![],
+            said_from: vec![],
             events: vec![],
             spoken_to: false,
             quiet_for: Duration::ZERO,
@@ -264,7 +302,14 @@ impl Caller {
 
     fn answered(&mut self, agreed: Agreed) {
         self.answered_at = Some(Instant::now());
-        self.stream = Some(Stream::new(agreed, self.conditions));
+        self.stream = Some(Stream::new(agreed, self.conditions.clone()));
+    }
+
+    /// Brings what the network has kept back long enough.
+    async fn deliver(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.deliver(&self.audio, Instant::now()).await;
+        }
     }
 
     /// Takes what has come.
@@ -323,6 +368,7 @@ impl Caller {
         let event = match line {
             Line::Say { words, samples } => {
                 (stream.speaking, stream.at) = (samples, 0);
+                self.said_from.push(self.said.len());
                 Event::Says(words)
             }
             Line::Press(keys) => {

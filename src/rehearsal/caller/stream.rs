@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Instant;
 
 use bellhop_media::codec::{Codec, Encoder};
 use bellhop_media::dtmf::Digit;
@@ -19,6 +20,7 @@ use rand::{Rng, SeedableRng};
 use tokio::net::UdpSocket;
 
 use super::Conditions;
+use super::network::Network;
 
 /// Frames of one key: 100 ms down, then the three end packets.
 const KEY_FRAMES: u16 = 5;
@@ -35,6 +37,11 @@ pub(super) struct Stream {
     key: Option<(Digit, u16, u32)>,
     conditions: Conditions,
     chance: StdRng,
+    background_at: usize,
+    network: Network,
+    /// When the network saw its first packet, and what it keeps back until when.
+    began: Instant,
+    under_way: VecDeque<(Instant, Vec<u8>)>,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -66,8 +73,12 @@ impl Stream {
             at: 0,
             keys: VecDeque::new(),
             key: None,
-            conditions,
             chance: StdRng::seed_from_u64(conditions.seed),
+            background_at: 0,
+            network: Network::new(&conditions),
+            began: Instant::now(),
+            under_way: VecDeque::new(),
+            conditions,
             sequence: rand::random(),
             timestamp: rand::random(),
             ssrc: rand::random(),
@@ -107,6 +118,7 @@ impl Stream {
                     let noise = self.conditions.noise;
                     sound.iter_mut().for_each(|s| *s = s.saturating_add(self.chance.random_range(-noise..=noise)));
                 }
+                self.add_background(&mut sound);
                 // What is kept is at 8 kHz, whatever the line.
                 frame = std::array::from_fn(|n| sound[n * step]);
                 let line = resample::clip(&sound, self.conditions.sample_rate, self.codec.sample_rate());
@@ -129,16 +141,40 @@ impl Stream {
     ) -> io::Result<()> {
         let packet = Packet { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc, payload };
         self.sequence = self.sequence.wrapping_add(1);
-        if self.chance.random::<f32>() < self.conditions.loss {
-            return Ok(());
-        }
+        let now = Instant::now();
+        let Some(arrival) = self.network.arrival(now - self.began) else { return Ok(()) };
         let mut buffer = [0; PACKET_BYTES_MAX];
         if let Some(length) = packet.write(&mut buffer) {
             let length = self.seal.as_mut().map_or(length, |seal| seal.protect(&mut buffer, length));
-            // The far end may be gone already; its BYE is on the way.
-            let _ = audio.send_to(&buffer[..length], self.agreed.remote).await;
+            self.under_way.push_back((self.began + arrival, buffer[..length].to_vec()));
+            self.deliver(audio, now).await;
         }
         Ok(())
+    }
+
+    /// When the next packet that is kept back arrives.
+    pub(super) fn next_arrival(&self) -> Option<Instant> {
+        self.under_way.front().map(|(at, _)| *at)
+    }
+
+    /// Sends what has been kept back long enough.
+    pub(super) async fn deliver(&mut self, audio: &UdpSocket, now: Instant) {
+        while let Some((_, datagram)) = self.under_way.pop_front_if(|(at, _)| *at <= now) {
+            // The far end may be gone already; its BYE is on the way.
+            let _ = audio.send_to(&datagram, self.agreed.remote).await;
+        }
+    }
+
+    /// What is around the caller, under what they say.
+    fn add_background(&mut self, sound: &mut [i16]) {
+        let around = &self.conditions.background;
+        if around.is_empty() {
+            return;
+        }
+        for sample in sound {
+            *sample = sample.saturating_add(around[self.background_at % around.len()]);
+            self.background_at += 1;
+        }
     }
 }
 
