@@ -125,7 +125,7 @@ pub struct EndOfTurn {
     unchanged: u64,
     /// Frames of the utterance.
     frames: u64,
-    /// Frames that sounded.
+    /// Frames that sounded since the last pause.
     sounded: u64,
 }
 
@@ -151,8 +151,8 @@ impl EndOfTurn {
             Voice::None | Voice::Began | Voice::Sounding => {
                 (self.silent, self.sounded) = (0, self.sounded + 1);
                 if was_paused {
-                    // What was made of it was not all.
-                    self.words = Words::Open;
+                    // What was made of it was not all, and a row of short sounds is no long one.
+                    (self.words, self.sounded) = (Words::Open, 1);
                     return Some(Change::Resumed);
                 }
                 return None;
@@ -201,7 +201,7 @@ impl EndOfTurn {
         Duration::from_millis(self.silent * FRAME_MS)
     }
 
-    /// How much of it sounded.
+    /// How much of it sounded since the last pause.
     pub fn sounded(&self) -> Duration {
         Duration::from_millis(self.sounded * FRAME_MS)
     }

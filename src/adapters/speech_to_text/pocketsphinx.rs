@@ -98,7 +98,7 @@ impl Pocketsphinx {
         answer.ok().and_then(|answer| answer.blocking_recv().ok()).unwrap_or_default()
     }
 
-    /// Decodes one utterance: the phrase as it was given, or `None` if it was none of them.
+    /// Decodes one utterance: the phrase as it was given, or what of one was said; `None` if it was none of them.
     pub fn recognise(
         &self,
         samples: Vec<i16>,
@@ -118,6 +118,8 @@ pub struct Hypothesis {
     pub text: String,
     /// 0 to 1: how close the sentence came to the free path of phones.
     pub confidence: f32,
+    /// Whether it is one of the phrases that were expected, and not the beginning of one.
+    pub is_whole: bool,
 }
 
 impl Decoder {
@@ -138,18 +140,21 @@ impl Decoder {
             }
             self.grammar = Some(Arc::clone(&phrases));
         }
-        let (text, score) = self.sphinx.decode(GRAMMAR, samples)?;
-        if asker.is_gone() {
+        let ffi::Decoded { text, score, is_whole } = self.sphinx.decode(GRAMMAR, samples)?;
+        let phrase = phrases.iter().find(|phrase| normalise(phrase) == text).filter(|_| is_whole);
+        if text.is_empty() || asker.is_gone() {
             return None;
         }
-        let (_, free) = self.sphinx.decode(PHONES, samples)?;
-        let better = score.saturating_sub(free) as f32 / sounding_frames(samples) as f32;
-        let phrase = phrases.iter().find(|phrase| normalise(phrase) == text)?;
+        let free = self.sphinx.decode(PHONES, samples)?;
+        let better = score.saturating_sub(free.score) as f32 / sounding_frames(samples) as f32;
         if better < REJECTION_MARGIN {
             return None;
         }
         let confidence = (0.5 + (better - REJECTION_MARGIN) / (4.0 * REJECTION_MARGIN)).min(1.0);
-        Some(Hypothesis { text: phrase.clone(), confidence })
+        Some(match phrase {
+            Some(phrase) => Hypothesis { text: phrase.clone(), confidence, is_whole: true },
+            None => Hypothesis { text, confidence, is_whole: false },
+        })
     }
 
     /// Without a grammar: the general language model, loaded when it is first needed.
@@ -157,8 +162,8 @@ impl Decoder {
         if !self.has_words {
             self.has_words = self.sphinx.set_language_model(WORDS, &format!("{}/en-us.lm.bin", self.model));
         }
-        let (text, _) = self.sphinx.decode(WORDS, samples)?;
-        Some(Hypothesis { text, confidence: 0.5 }).filter(|hypothesis| !hypothesis.text.is_empty())
+        let ffi::Decoded { text, .. } = self.sphinx.decode(WORDS, samples)?;
+        Some(Hypothesis { text, confidence: 0.5, is_whole: true }).filter(|hypothesis| !hypothesis.text.is_empty())
     }
 }
 

@@ -68,6 +68,16 @@ fn load() -> Result<Functions, NoRecognizer> {
     }
 }
 
+/// What was decoded.
+pub(super) struct Decoded {
+    /// The words of the best path.
+    pub(super) text: String,
+    /// Its score.
+    pub(super) score: i32,
+    /// Whether it came to the end of its grammar.
+    pub(super) is_whole: bool,
+}
+
 /// A decoder.
 pub(super) struct Sphinx {
     functions: &'static Functions,
@@ -145,22 +155,30 @@ impl Sphinx {
         }
     }
 
-    /// Decodes a whole utterance with the search of this name: the words and the score of their path.
-    pub(super) fn decode(&mut self, search: &CStr, samples: &[i16]) -> Option<(String, i32)> {
+    /// Decodes an utterance with the search of this name.
+    pub(super) fn decode(&mut self, search: &CStr, samples: &[i16]) -> Option<Decoded> {
         let f = self.functions;
-        // SAFETY: a live decoder; samples outlive the call; the hypothesis is copied at once.
+        // SAFETY: a live decoder; samples outlive the call; hypotheses are copied at once.
         unsafe {
             if (f.ps_set_search)(self.decoder, search.as_ptr()) != 0 || (f.ps_start_utt)(self.decoder) != 0 {
                 return None;
             }
             (f.ps_process_raw)(self.decoder, samples.as_ptr(), samples.len(), 0, 1);
+            // Before the end a path need not have come to the end of its grammar.
+            let begun = self.hypothesis().map(|(text, score)| Decoded { text, score, is_whole: false });
             (f.ps_end_utt)(self.decoder);
-            let mut score = 0;
-            let hypothesis = (f.ps_get_hyp)(self.decoder, &raw mut score);
-            if hypothesis.is_null() {
-                return None;
-            }
-            Some((CStr::from_ptr(hypothesis).to_string_lossy().into_owned(), score))
+            let whole = self.hypothesis().map(|(text, score)| Decoded { text, score, is_whole: true });
+            whole.or(begun)
+        }
+    }
+
+    /// The words of the best path, and its score.
+    fn hypothesis(&mut self) -> Option<(String, i32)> {
+        let mut score = 0;
+        // SAFETY: a live decoder; the text is copied at once.
+        unsafe {
+            let hypothesis = (self.functions.ps_get_hyp)(self.decoder, &raw mut score);
+            (!hypothesis.is_null()).then(|| (CStr::from_ptr(hypothesis).to_string_lossy().into_owned(), score))
         }
     }
 

@@ -89,8 +89,10 @@ impl Decoding {
 
 fn result(hypothesis: Option<Hypothesis>) -> RecognizerEvent {
     match hypothesis {
-        Some(Hypothesis { text, confidence }) => RecognizerEvent::FinalResult { text, confidence, result: None },
-        None => RecognizerEvent::NotUnderstood,
+        Some(Hypothesis { text, confidence, is_whole: true }) => {
+            RecognizerEvent::FinalResult { text, confidence, result: None }
+        }
+        Some(Hypothesis { is_whole: false, .. }) | None => RecognizerEvent::NotUnderstood,
     }
 }
 
