@@ -10,7 +10,7 @@ const WITHIN_AT_LEAST: f64 = 1.0 / 63.1;
 /// The power of each frame of 10 ms.
 fn powers(samples: &[i16], sample_rate: u32) -> Vec<f64> {
     let frame = (sample_rate / 100) as usize;
-    samples.chunks(frame).map(|frame| mean_square(frame)).collect()
+    samples.chunks(frame).map(mean_square).collect()
 }
 
 fn mean_square(samples: &[i16]) -> f64 {
@@ -59,8 +59,8 @@ pub(crate) fn gap(samples: &[i16], sample_rate: u32) -> Option<std::ops::Range<u
     let (from, until) = (powers.len() / 4, powers.len() * 3 / 4);
     let mut longest = 0..0;
     let mut begins = from;
-    for frame in from..until {
-        if powers[frame] >= quiet {
+    for (frame, power) in powers.iter().enumerate().take(until).skip(from) {
+        if *power >= quiet {
             begins = frame + 1;
         } else if frame + 1 - begins > longest.len() {
             longest = begins..frame + 1;

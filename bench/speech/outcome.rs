@@ -15,6 +15,8 @@ use crate::utterances::Utterance;
 const WAIT_MAX: u64 = 6000;
 /// The mean magnitude of a frame that is more than silence.
 const SOUND: u64 = 150;
+/// The longest that the greeting is silent between two of its sentences, in milliseconds.
+const PAUSE_MAX: u64 = 600;
 /// What the clocks of caller and server may differ by: a frame, and rounding.
 const CLOCKS: u64 = 40;
 
@@ -123,8 +125,7 @@ impl Outcome {
     fn wait(&self, n: usize) -> Option<u64> {
         let until = self.report.said_from.get(n + 1).copied().unwrap_or(self.report.heard.len());
         let after = self.report.heard.get(self.voiced_until(n)..until)?;
-        let sounds = |frame: &[i16]| frame.iter().map(|s| u64::from(s.unsigned_abs())).sum::<u64>() > SOUND * 80;
-        let wait = after.chunks_exact(80).position(sounds)? as u64 * 10;
+        let wait = after.chunks_exact(80).position(is_sound)? as u64 * 10;
         (wait < WAIT_MAX).then_some(wait)
     }
 
@@ -134,9 +135,14 @@ impl Outcome {
         greeting.as_array().into_iter().flatten().any(|response| response["barge_in_occurred"] == true)
     }
 
-    /// Whether the server held the greeting back, if only for a while.
+    /// Whether the greeting was held back, if only for a while, as the caller heard it after they had made a sound.
     pub(crate) fn fell_silent(&self) -> bool {
-        self.was_interrupted() || self.story.iter().any(|noted| noted.what == "interrupts")
+        let from = self.report.said_from.first().copied().unwrap_or_default();
+        let heard = self.report.heard.get(from..).unwrap_or_default();
+        let sounds: Vec<usize> =
+            heard.chunks_exact(80).enumerate().filter(|(_, frame)| is_sound(frame)).map(|(n, _)| n).collect();
+        let longest = sounds.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(0) as u64 * 10;
+        self.was_interrupted() || longest > PAUSE_MAX
     }
 
     /// How long the caller spoke, in seconds.
@@ -144,6 +150,11 @@ impl Outcome {
         let samples: usize = self.said.iter().map(|said| said.samples.len()).sum();
         samples as f64 / f64::from(self.sample_rate)
     }
+}
+
+/// Whether 10 ms are more than silence.
+fn is_sound(frame: &[i16]) -> bool {
+    frame.iter().map(|sample| u64::from(sample.unsigned_abs())).sum::<u64>() > SOUND * 80
 }
 
 const DAY: u64 = 86_400_000;
