@@ -14,7 +14,7 @@ use crate::settings::Bench;
 use crate::tenants::Server;
 
 /// How long the search may take: no step is begun that may end after it.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(150);
 /// What a step takes at least; the last one says what the next may take.
 const STEP: Duration = Duration::from_secs(20);
 /// Sentences of each caller in a step.

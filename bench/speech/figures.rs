@@ -96,6 +96,7 @@ pub(crate) fn judge(outcomes: &[Outcome]) -> Map<String, Value> {
         "cut_off_percent_of": percents(cut_of),
         "answered": waits.len(),
         "never_answered": unanswered,
+        "never_said": outcomes.iter().map(Outcome::never_said).sum::<usize>(),
         "dead_air_percent": late.percent(),
         "wait_p50_ms": at_share(&waits, 0.5),
         "wait_p95_ms": at_share(&waits, 0.95),

@@ -145,9 +145,14 @@ impl Outcome {
         self.was_interrupted() || longest > PAUSE_MAX
     }
 
+    /// How many sentences the caller did not come to before the call's time was over.
+    pub(crate) fn never_said(&self) -> usize {
+        self.said.len().saturating_sub(self.report.said_from.len())
+    }
+
     /// How long the caller spoke, in seconds.
     pub(crate) fn seconds_of_speech(&self) -> f64 {
-        let samples: usize = self.said.iter().map(|said| said.samples.len()).sum();
+        let samples: usize = self.said.iter().take(self.report.said_from.len()).map(|said| said.samples.len()).sum();
         samples as f64 / f64::from(self.sample_rate)
     }
 }

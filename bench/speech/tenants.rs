@@ -17,8 +17,8 @@ pub(crate) const A_CALL: usize = 10;
 /// What a caller hears at first when they are to interrupt: about eight seconds.
 const LONG_GREETING: &str = "Welcome to Acme. Our menu has changed, so please listen carefully to all of the following \
     options before you tell us what you would like to do today.";
-/// Whoever is not understood and not answered says the next sentence after so long.
-const SILENCE_MILLISECONDS: u32 = 60_000;
+/// Whoever was not heard is answered after so long, and says their next sentence: later than any wait that counts.
+const SILENCE_MILLISECONDS: u32 = 10_000;
 
 /// What a caller hears after each sentence.
 #[derive(Clone, Copy, PartialEq)]
