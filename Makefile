@@ -5,6 +5,8 @@
 #   make browser                  a tenant sets a line up in a real browser; pictures of every page in the folder that cargo builds into
 #   make pictures                 the same, and the guide of docs/ shows what it saw
 #   make bench [CALLS=n SECONDS=n VIEWERS=n]  what it costs: calls with RTP both ways beside the reference floor, while so many watch
+#   make bench SERVICES=1         with services as tenants use them, by stand-ins in a process of their own; SERVICES=recognizer: that alone
+#   make bench SECURE=1           with SIP by TLS and audio by SRTP
 #   make frames                   one frame of one leg: time and allocations
 #   make signalling [CALLS=n]     calls without audio: CPU and set-up time of one
 #   make speech [UTTERANCES=n] [ONLY=part of a setting's name]  how well callers are understood, and what they wait; ONLY=table: what has a target
@@ -127,11 +129,13 @@ pictures: browser
 		cp "$(TARGET)/browser/pictures/$${name}_light_1280.png" "docs/pictures/$$name.png" || exit 1; \
 	done
 
+# Only SRTP in the generator needs libcrypto.
 bench:
-	$(call install,$(BENCH_PACKAGES))
+	$(call install,$(BENCH_PACKAGES) $(if $(SECURE),libssl-dev))
 	@echo "building with optimisation"
 	@cargo build --release --locked --quiet -p bellhop -p bellhop-bench
-	@"$(TARGET)"/release/load --calls $(CALLS) --seconds $(SECONDS) --viewers $(VIEWERS)
+	@"$(TARGET)"/release/load --calls $(CALLS) --seconds $(SECONDS) --viewers $(VIEWERS) \
+		$(if $(SERVICES),--services $(if $(filter recognizer,$(SERVICES)),recognizer,all)) $(if $(SECURE),--secure)
 
 # What one frame of one leg costs in the cores, and that it does not allocate.
 frames:

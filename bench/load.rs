@@ -7,7 +7,6 @@
 
 #![allow(clippy::print_stdout)] // a command-line tool
 
-use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -18,12 +17,15 @@ use bellhop_bench::{Process, keep, pinned};
 use clap::Parser;
 use serde_json::{Value, json};
 
+mod tenant_services;
+mod tls_bridge;
 mod viewers;
 
+use tenant_services::{NUMBERS, StandIns, Used};
 use viewers::{People, Viewers};
 
 /// Holds calls with RTP both ways and reports what they cost.
-#[derive(Parser)]
+#[derive(Parser, Clone)]
 struct Arguments {
     /// Calls held at once.
     #[arg(long, default_value_t = 200)]
@@ -37,6 +39,15 @@ struct Arguments {
     /// No audio: calls come, are acknowledged and end at once; what is measured is a call's signalling.
     #[arg(long)]
     signalling: bool,
+    /// Which services the tenants use.
+    #[arg(long, value_enum, default_value_t = Used::Embedded)]
+    services: Used,
+    /// Seconds from one turn of a call to the next, with services that understand.
+    #[arg(long, default_value_t = 10)]
+    turn_seconds: u32,
+    /// SIP by TLS and audio by SRTP.
+    #[arg(long)]
+    secure: bool,
     /// Streams of what happens in calls that are open over HTTP while the calls are held, by people who also load the calls' pages.
     #[arg(long, default_value_t = 0)]
     viewers: usize,
@@ -54,21 +65,29 @@ fn main() -> Result<()> {
 
 fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
     compile("floord", &[], folder)?;
-    compile("mediauac", &["-lm"], folder)?;
+    compile("mediauac", if arguments.secure { &["-DSRTP", "-lm", "-lcrypto"] } else { &["-lm"] }, folder)?;
     println!("floor: {} calls, a socket per call, decode + 16 kHz + energy + encode …", arguments.calls);
     let (floor_port, floor) = floor(folder)?;
-    let at_floor = generate(arguments, folder, floor_port, floor.id())?;
+    let plain = Arguments { secure: false, ..arguments.clone() };
+    let at_floor = generate(&plain, folder, floor_port, floor.id())?;
     drop(floor);
 
     println!("bellhop: {} calls, the whole speech path …", arguments.calls);
-    let mut server = serve(arguments, folder)?;
+    let certificate = tenant_services::certify(folder)?;
+    let with_services = arguments.services != Used::Embedded;
+    let stand_ins = with_services.then(|| StandIns::start(certificate, arguments.turn_seconds)).transpose()?;
+    let mut server = serve(arguments, folder, stand_ins.as_ref())?;
     let (sip, http) = server.addresses()?;
+    let sip_port = match arguments.secure {
+        true => tls_bridge::start(sip, &folder.join("services.crt"))?,
+        false => sip.port(),
+    };
     // One call before all, so that the announcement is made: what a tenant's first caller waits for is not what is measured.
-    let first = Arguments { calls: 1, seconds: 1, rate: 1, signalling: false, viewers: 0 };
-    generate(&first, folder, sip.port(), server.id())?;
+    let first = Arguments { calls: NUMBERS.len() as u32, seconds: 1, rate: 1, ..arguments.clone() };
+    generate(&first, folder, sip_port, server.id())?;
     let before = metric(http, "bellhop_recognizer_samples_total")?;
     let viewers = watch(arguments, folder, http)?;
-    let ours = generate(arguments, folder, sip.port(), server.id())?;
+    let ours = generate(arguments, folder, sip_port, server.id())?;
     let watched = viewers.map(Viewers::end).transpose()?;
     let text = metrics(http)?;
     let heard = metric(http, "bellhop_recognizer_samples_total")? - before;
@@ -78,28 +97,42 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<String> {
         "samples: the generator sent {:.0}, the recognizers counted {heard:.0}; packets received {received:.0}",
         sent * 160.0
     );
+    drop(server);
+    let services = stand_ins.map(StandIns::end).transpose()?;
     println!("bellhop: {ours}");
     println!("floor:   {at_floor}");
 
+    let mut report = figures(arguments, &ours, &at_floor);
+    let more = [
+        ("samples_counted", json!(heard)),
+        ("watched", json!(watched)),
+        ("sealed", ours["srtp"].clone()),
+        ("services", json!(services)),
+        ("waits_ms", tenant_services::waits(&text)),
+    ];
+    more.into_iter().for_each(|(name, figure)| report[name] = figure);
+    Ok(report.to_string())
+}
+
+/// What the generator found of both, side by side.
+fn figures(arguments: &Arguments, ours: &Value, at_floor: &Value) -> Value {
     let cost = |figures: &Value| figures["cpu_per_call_pct"].as_f64().unwrap_or(f64::NAN);
-    let report = json!({
+    json!({
         "calls": arguments.calls,
         "seconds": arguments.seconds,
         "answered": ours["ok"],
-        "cpu_percent_per_call": cost(&ours),
-        "floor_percent_per_call": cost(&at_floor),
-        "ratio": (cost(&ours) / cost(&at_floor) * 100.0).round() / 100.0,
+        "refused": ours["codes"],
+        "cpu_percent_per_call": cost(ours),
+        "floor_percent_per_call": cost(at_floor),
+        "ratio": (cost(ours) / cost(at_floor) * 100.0).round() / 100.0,
         "lost": ours["rtp"]["seq_lost"],
         "gap_p99_ms": ours["gap_ms"]["p99"],
         "gap_max_ms": ours["gap_ms"]["max"],
         "setup_p50_ms": ours["setup_ms"]["p50"],
         "setup_p99_ms": ours["setup_ms"]["p99"],
         "memory_kib_per_call": ours["rss_per_call_kb"],
-        "samples_sent": sent * 160.0,
-        "samples_counted": heard,
-        "watched": watched,
-    });
-    Ok(report.to_string())
+        "samples_sent": ours["rtp"]["sent"].as_f64().unwrap_or_default() * 160.0,
+    })
 }
 
 /// Calls without audio, as many a second as asked for: the server's whole cost of one, start to end, beside that of a proxy
@@ -119,7 +152,7 @@ fn signalling(arguments: &Arguments, folder: &Path) -> Result<String> {
     drop(reference);
 
     println!("bellhop: {} calls, all their actors, a leg and a greeting …", arguments.calls);
-    let mut server = serve(arguments, folder)?;
+    let mut server = serve(arguments, folder, None)?;
     let (sip, _) = server.addresses()?;
     call_without_audio(1, 1, sip.port(), folder)?; // so that the announcement is made
     let before = cpu_ms(server.id())?;
@@ -209,14 +242,15 @@ fn generate(arguments: &Arguments, folder: &Path, port: u16, pid: u32) -> Result
             "-d",
             &arguments.seconds.to_string(),
         ])
-        .args(["-u", "+18005550123", "-p", &pid.to_string(), "-S", "6"])
+        .args(["-u", &dialled(arguments), "-p", &pid.to_string(), "-S", "6"])
+        .args(arguments.secure.then_some("-K"))
         .stderr(Stdio::inherit())
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     serde_json::from_str(text.lines().last().unwrap_or_default()).with_context(|| format!("the generator said: {text}"))
 }
 
-fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
+fn serve(arguments: &Arguments, folder: &Path, stand_ins: Option<&StandIns>) -> Result<Process> {
     // A reply that ends the call cannot be cut off by the generator's tones: it is spoken for the whole window.
     let sentences = "All our agents are busy. Please hold the line. ".repeat(10);
     let text = format!("      - {{response_type: text, text: \"{sentences}\"}}\n");
@@ -226,17 +260,21 @@ fn serve(arguments: &Arguments, folder: &Path) -> Result<Process> {
     );
     std::fs::write(folder.join("hold.yaml"), script)?;
     let limit = arguments.calls + 10;
+    let (listen, tls) = match arguments.secure {
+        true => ("tls:127.0.0.1:0", "[sip.tls]\ncertificate = \"services.crt\"\nkey = \"services.key\"\n"),
+        false => ("udp:127.0.0.1:0", ""),
+    };
     let mut config = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nmax_calls = {limit}\n[media]\nports = \"40000-{}\"\nbind = \"127.0.0.1\"\nshards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite::memory:\"\n",
+        "[sip]\nlisten = [\"{listen}\"]\nmax_calls = {limit}\n{tls}[media]\nports = \"40000-{}\"\nbind = \"127.0.0.1\"\nshards = 1\n[http]\nlisten = \"127.0.0.1:0\"\n",
         40_000 + limit * 2 + 400
     );
-    let _ = write!(
-        config,
-        "[[tenants]]\nname = \"bench\"\nnumbers = [\"+18005550123\"]\nmax_calls = {limit}\n[tenants.conversation]\npost_response_timeout_ms = 100\n[tenants.connect]\ninstance_arn = \"arn:aws:connect:us-east-1:111122223333:instance/bench\"\naccess_key_id = \"none\"\nsecret_access_key = \"none\"\nendpoint_url = \"http://127.0.0.1:9\"\n[tenants.assistant]\nkind = \"scripted\"\nscript = \"hold.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\nvoice = \"kal\"\n"
-    );
+    config += &tenant_services::settings(folder, arguments.services, stand_ins, limit);
     let path = folder.join("bench.toml");
     std::fs::write(&path, config)?;
-    Process::serve(&path, Some(0))
+    let Some(stand_ins) = stand_ins else { return Process::serve(&path, Some(0)) };
+    let mut server = Command::new(std::env::current_exe()?.with_file_name("bellhop"));
+    server.args(["serve", "--config"]).arg(&path);
+    Process::start(&mut stand_ins.trusted_by(&server), 0)
 }
 
 /// The floor, and the port of its SIP.
@@ -284,6 +322,11 @@ fn metric(http: SocketAddr, name: &str) -> Result<f64> {
 fn series(text: &str, name: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(name));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+}
+
+/// Whom the generator calls, in turn.
+fn dialled(arguments: &Arguments) -> String {
+    if arguments.services == Used::Embedded { NUMBERS[0].to_owned() } else { NUMBERS.join(",") }
 }
 
 fn free_port() -> Result<u16> {
