@@ -2,8 +2,8 @@
 //!
 //! Invariant: every request has a deadline; a response is read up to a limit and no further.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use bellhop_dialogue::ports::ServiceFailure;
 use rustls::{ClientConfig, RootCertStore};
@@ -30,8 +30,24 @@ pub fn authorities() -> RootCertStore {
     roots
 }
 
-/// Trust in whom the system trusts.
+/// How long the certificates that were read are those of the system.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// What all connections to services share, and when it was read.
+static SHARED: Mutex<Option<(Instant, Arc<ClientConfig>)>> = Mutex::new(None);
+
+/// Trust in whom the system trusts: one for all that is set up at about the same time. A hundred authorities are kept once, and a
+/// TLS session with a host is taken up again by whoever asks it next.
 pub(crate) fn tls() -> Arc<ClientConfig> {
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, config)) = shared.as_ref().filter(|(read, _)| read.elapsed() < READ_AGAIN_AFTER) {
+        return Arc::clone(config);
+    }
+    let config = trusting_the_system();
+    *shared = Some((Instant::now(), Arc::clone(&config)));
+    config
+}
+
+fn trusting_the_system() -> Arc<ClientConfig> {
     let roots = authorities();
     if roots.is_empty() {
         tracing::warn!(

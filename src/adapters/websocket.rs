@@ -19,14 +19,16 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 use crate::reach::{PrivateAddress, Reach};
 
 /// What is read at once: a result of a recognizer has less, audio of a synthesizer comes in several.
-pub(crate) const READ_BYTES: usize = 4 * 1024;
+pub(crate) const READ_BYTES: usize = 1024;
 /// What is collected before it is written: a tenth of a second of audio at 16 kHz.
 pub(crate) const WRITE_BYTES: usize = 4 * 1024;
 /// What may wait to be written while the service does not read: two seconds of audio at 16 kHz, and a start message.
 pub(crate) const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// What TLS may keep of that, sealed, while the service does not read: a record.
+const SEALED_BYTES_MAX: usize = 16 * 1024;
 #[cfg(test)]
 /// What one connection may hold, in bytes, TLS aside.
-pub(crate) const CONNECTION_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const CONNECTION_BYTES_MAX: usize = 8 * 1024;
 
 /// A connection.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -54,7 +56,13 @@ pub(crate) async fn connect(
     let port = request.uri().port_u16().unwrap_or(if request.uri().scheme_str() == Some("wss") { 443 } else { 80 });
     let stream = reach.connect(host, port).await?;
     stream.set_nodelay(true)?;
-    tokio_tungstenite::client_async_tls_with_config(request, stream, sizes, Some(connector)).await
+    let opening = tokio_tungstenite::client_async_tls_with_config(request, stream, sizes, Some(connector));
+    let (mut socket, response) = opening.await?;
+    if let MaybeTlsStream::Rustls(stream) = socket.get_mut() {
+        // In place of 64 KiB each, of what is to be sealed and of what is.
+        stream.get_mut().1.set_buffer_limit(Some(SEALED_BYTES_MAX));
+    }
+    Ok((socket, response))
 }
 
 /// What went wrong with opening one.

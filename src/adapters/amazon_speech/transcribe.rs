@@ -25,6 +25,7 @@ use bellhop_dialogue::ports::{
     Fields, ModelOrVoice, Pending, Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream,
     ServiceFailure,
 };
+use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -34,9 +35,8 @@ use crate::{Account, failure, http_client, language_of, text};
 pub const CONNECT_MAX: Duration = Duration::from_secs(4);
 /// Events of the service that may wait.
 const EVENTS_MAX: usize = 64;
-/// Chunks of audio of 20 ms that may wait for the SDK: the backlog of a session and as much again. More is a service that does
-/// not read.
-const AUDIO_WAITING_MAX: usize = 1500;
+/// Pieces of audio that may wait for the SDK: the backlog of a session and as much again. More is a service that does not read.
+const AUDIO_WAITING_MAX: usize = 300;
 /// The parameters it takes, under the names of the API.
 const PARAMETERS: [&str; 6] = [
     "language_code",
@@ -163,8 +163,8 @@ fn event(bytes: Vec<u8>) -> AudioStream {
 }
 
 impl session::Connection<Service> for Stream {
-    async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
-        self.audio.try_send(Ok(event(bytes))).map_err(|_| Broken)
+    async fn send_audio(&mut self, bytes: Bytes) -> Result<(), Broken> {
+        self.audio.try_send(Ok(event(bytes.into()))).map_err(|_| Broken)
     }
 
     async fn next(&mut self) -> Event {

@@ -1,9 +1,10 @@
 //! One call's conversation with a streaming recognizer, whatever its protocol: audio out, results in, terms changed between
 //! two utterances, and a lost connection opened again.
 //!
-//! Invariant: every sample that was heard since the last result reaches some connection, in order, as long as no more than
-//! [`BACKLOG_MAX`] is waiting; a lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is
-//! lost. A service that does not read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
+//! Audio goes out in pieces of [`PIECE`], and what there is of one when an utterance begins or ends. Invariant: every sample of
+//! an utterance that has no result yet reaches some connection, in order, as long as no more than [`BACKLOG_MAX`] is waiting; a
+//! lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is lost. A service that does not
+//! read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bellhop_dialogue::ports::{RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure};
 use bellhop_media::g711::Law;
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -24,14 +26,20 @@ pub(crate) const STEADY: Duration = Duration::from_secs(10);
 pub(crate) const REPORTS_PER_SECOND_MAX: u32 = 200;
 /// The pause before the first of them but one; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Audio kept while there is no connection, and of an utterance that has no result yet.
+/// Audio kept of an utterance that has no result yet: a new connection is told it first.
 pub const BACKLOG_MAX: Duration = Duration::from_secs(15);
+/// Audio kept while nobody speaks: the beginning of a word may lie before voice activity is sure of it.
+const BACKLOG_OF_SILENCE: Duration = Duration::from_millis(500);
+/// A result that has not come for so long after the end of an utterance does not come.
+const RESULT_MAX: Duration = Duration::from_secs(5);
+/// Audio that is sent at once: a message and a record of TLS for each frame cost more than what is in them.
+pub const PIECE: Duration = Duration::from_millis(100);
 /// Without audio for so long, silence is sent: services end sessions that starve.
 const STARVING: Duration = Duration::from_secs(1);
 /// The longest a service may take to read what it is sent.
 pub const SEND_MAX: Duration = Duration::from_secs(5);
-/// Orders that may wait for the session: 20 ms of audio each, as long as it may be connecting. Beyond it audio is left out.
-pub(crate) const ORDERS_MAX: usize = 4096;
+/// Orders that may wait for the session: [`PIECE`] of audio each, as long as it may be connecting. Beyond it audio is left out.
+pub(crate) const ORDERS_MAX: usize = 1024;
 /// Of those, for what is no audio and must not be lost.
 const ORDERS_RESERVED: usize = 64;
 
@@ -62,16 +70,21 @@ pub enum Coding {
 }
 
 impl Coding {
-    fn encode(self, samples: &[i16]) -> Vec<u8> {
+    fn encode(self, samples: &[i16], piece: &mut Vec<u8>) {
         match self {
-            Self::MuLaw => Law::Mu.encode_all(samples),
-            Self::Linear => samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(),
+            Self::MuLaw => piece.extend(samples.iter().map(|sample| Law::Mu.encode(*sample))),
+            Self::Linear => samples.iter().for_each(|sample| piece.extend_from_slice(&sample.to_le_bytes())),
         }
     }
 
     fn bytes_per_second(self, line_rate: u32) -> usize {
         let rate = if line_rate > 8000 { 16_000 } else { 8000 };
         if self == Self::Linear { rate * 2 } else { rate }
+    }
+
+    /// Bytes of audio that lasts so long.
+    fn bytes(self, line_rate: u32, of: Duration) -> usize {
+        self.bytes_per_second(line_rate) * of.as_millis() as usize / 1000
     }
 
     fn silence(self) -> u8 {
@@ -107,7 +120,7 @@ pub enum Event {
 /// A connection to a service.
 pub trait Connection<S: Service>: Send {
     /// Sends audio.
-    fn send_audio(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<(), Broken>> + Send;
+    fn send_audio(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Broken>> + Send;
 
     /// What comes next; may be given up at any time without losing anything.
     fn next(&mut self) -> impl Future<Output = Event> + Send;
@@ -157,12 +170,12 @@ pub async fn open<S: Service>(
     };
     let (present, gone) = oneshot::channel();
     task::spawn(session.run(connection, inbox, gone));
-    Ok(Box::new(Stream { orders, coding, _present: present }))
+    Ok(Box::new(Stream::new(orders, coding, coding.bytes(config.line_rate, PIECE), present)))
 }
 
 /// What the stream is told, in the order in which the caller speaks.
 enum Order {
-    Audio(Vec<u8>),
+    Audio(Bytes),
     UtteranceBegan,
     UtteranceEnded,
     Configure(RecognizerConfig),
@@ -172,22 +185,47 @@ enum Order {
 struct Stream {
     orders: mpsc::Sender<Order>,
     coding: Coding,
+    /// What was heard and is no whole piece yet.
+    piece: Vec<u8>,
+    /// Bytes of a whole one.
+    piece_bytes: usize,
     /// Dropped with the stream: what waits for a service waits no longer.
     _present: oneshot::Sender<()>,
 }
 
+impl Stream {
+    fn new(orders: mpsc::Sender<Order>, coding: Coding, piece_bytes: usize, present: oneshot::Sender<()>) -> Self {
+        Self { orders, coding, piece: Vec::with_capacity(piece_bytes), piece_bytes, _present: present }
+    }
+
+    /// Hands what there is on to the session.
+    fn hand_on(&mut self) {
+        if self.piece.is_empty() {
+            return;
+        }
+        if self.orders.capacity() <= ORDERS_RESERVED {
+            return self.piece.clear();
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(self.piece_bytes));
+        let _ = self.orders.try_send(Order::Audio(piece.into()));
+    }
+}
+
 impl RecognizerStream for Stream {
     fn hear(&mut self, samples: &[i16]) {
-        if self.orders.capacity() > ORDERS_RESERVED {
-            let _ = self.orders.try_send(Order::Audio(self.coding.encode(samples)));
+        self.coding.encode(samples, &mut self.piece);
+        if self.piece.len() >= self.piece_bytes {
+            self.hand_on();
         }
     }
 
     fn utterance_began(&mut self) {
+        self.hand_on();
         let _ = self.orders.try_send(Order::UtteranceBegan);
     }
 
     fn utterance_ended(&mut self) {
+        self.hand_on();
         let _ = self.orders.try_send(Order::UtteranceEnded);
     }
 
@@ -200,36 +238,54 @@ impl RecognizerStream for Stream {
     }
 }
 
-/// Audio since the last result, bounded: what a new connection is told first.
+/// Audio that a new connection is told first, bounded: of an utterance that has no result yet, or the last of a silence.
 struct Backlog {
-    chunks: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Bytes>,
     bytes: usize,
-    limit: usize,
+    bytes_per_second: usize,
+    /// Whether somebody speaks, or has spoken and there is no result yet.
+    has_words: bool,
+    /// Bytes since the end of the utterance.
+    since_end: usize,
 }
 
 impl Backlog {
     fn new(bytes_per_second: usize) -> Self {
-        Self { chunks: VecDeque::new(), bytes: 0, limit: bytes_per_second * BACKLOG_MAX.as_secs() as usize }
+        Self { pieces: VecDeque::new(), bytes: 0, bytes_per_second, has_words: false, since_end: 0 }
     }
 
-    fn push(&mut self, chunk: Vec<u8>) {
-        self.bytes += chunk.len();
-        self.chunks.push_back(chunk);
-        while self.bytes > self.limit
-            && let Some(oldest) = self.chunks.pop_front()
-        {
-            self.bytes -= oldest.len();
+    fn push(&mut self, piece: Bytes, speaking: bool) {
+        self.since_end = if speaking { 0 } else { self.since_end + piece.len() };
+        if self.since_end > self.bytes_of(RESULT_MAX) {
+            self.has_words = false;
         }
+        self.bytes += piece.len();
+        self.pieces.push_back(piece);
+        self.shorten(if self.has_words { BACKLOG_MAX } else { BACKLOG_OF_SILENCE });
     }
 
-    /// Keeps about the last half second: the beginning of a word may lie before voice activity is sure of it.
+    /// What was said is to be kept until there is a result.
+    fn keep(&mut self) {
+        (self.has_words, self.since_end) = (true, 0);
+    }
+
+    /// There is a result: what follows is another utterance.
     fn forget(&mut self) {
-        let keep = self.limit / BACKLOG_MAX.as_secs() as usize / 2;
-        while self.bytes > keep
-            && let Some(oldest) = self.chunks.pop_front()
+        self.has_words = false;
+        self.shorten(BACKLOG_OF_SILENCE);
+        self.pieces.shrink_to(self.pieces.len() * 2);
+    }
+
+    fn shorten(&mut self, to: Duration) {
+        while self.bytes > self.bytes_of(to)
+            && let Some(oldest) = self.pieces.pop_front()
         {
             self.bytes -= oldest.len();
         }
+    }
+
+    fn bytes_of(&self, time: Duration) -> usize {
+        self.bytes_per_second * time.as_millis() as usize / 1000
     }
 }
 
@@ -280,7 +336,8 @@ impl<S: Service> Session<S> {
                 if lost_in_a_row > 1 {
                     tokio::time::sleep(PAUSE * 2_u32.pow(lost_in_a_row - 2)).await;
                 }
-                connect(&*self.service, &self.terms, RECONNECTS).await
+                // On the heap, or each call would hold the room for a handshake as long as it lasts.
+                Box::pin(connect(&*self.service, &self.terms, RECONNECTS)).await
             };
             let again = tokio::select! {
                 again = again => again,
@@ -294,8 +351,8 @@ impl<S: Service> Session<S> {
                 continue;
             }
             // What has no result yet is told again.
-            for chunk in &self.backlog.chunks {
-                if in_time(connection.send_audio(chunk.clone())).await.is_err() {
+            for piece in &self.backlog.pieces {
+                if in_time(connection.send_audio(piece.clone())).await.is_err() {
                     break;
                 }
             }
@@ -322,7 +379,7 @@ impl<S: Service> Session<S> {
                     Ok(None) => return Ended::Over, // the call is over
                     Err(_) => {
                         let second = self.coding.bytes_per_second(self.line_rate);
-                        in_time(connection.send_audio(vec![self.coding.silence(); second])).await
+                        in_time(connection.send_audio(vec![self.coding.silence(); second].into())).await
                     }
                 },
                 event = connection.next() => {
@@ -342,10 +399,13 @@ impl<S: Service> Session<S> {
     async fn carry_out(&mut self, order: Order, connection: &mut S::Connection) -> Result<(), Broken> {
         match order {
             Order::Audio(bytes) => {
-                self.backlog.push(bytes.clone());
+                self.backlog.push(bytes.clone(), self.speaking);
                 in_time(connection.send_audio(bytes)).await?;
             }
-            Order::UtteranceBegan => self.speaking = true,
+            Order::UtteranceBegan => {
+                self.speaking = true;
+                self.backlog.keep();
+            }
             Order::UtteranceEnded => self.speaking = false,
             Order::Expect(phrases) => {
                 self.phrases = phrases;
@@ -363,9 +423,14 @@ impl<S: Service> Session<S> {
         match event {
             Event::Results(results) => {
                 for heard in results {
-                    if matches!(heard, RecognizerEvent::FinalResult { .. }) {
-                        self.backlog.forget();
-                        (self.speaking, self.understood) = (false, true);
+                    match heard {
+                        RecognizerEvent::FinalResult { .. } => {
+                            self.backlog.forget();
+                            (self.speaking, self.understood) = (false, true);
+                        }
+                        // It hears what voice activity may have missed.
+                        RecognizerEvent::InterimResult { .. } => self.backlog.keep(),
+                        _ => {}
                     }
                     (self.sink)(heard);
                 }

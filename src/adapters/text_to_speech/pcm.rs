@@ -28,9 +28,14 @@ impl Growing {
     pub fn push(&mut self, bytes: &[u8], audio: &AudioSink) {
         let before = self.samples.len();
         if self.linear {
-            let all: Vec<u8> = self.odd.take().into_iter().chain(bytes.iter().copied()).collect();
-            self.samples.extend(all.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
-            self.odd = all.chunks_exact(2).remainder().first().copied();
+            let mut rest = bytes;
+            if let (Some(low), [high, after @ ..]) = (self.odd, bytes) {
+                self.samples.push(i16::from_le_bytes([low, *high]));
+                (self.odd, rest) = (None, after);
+            }
+            let pairs = rest.chunks_exact(2);
+            self.odd = pairs.remainder().first().copied().or(self.odd);
+            self.samples.extend(pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])));
         } else {
             self.samples.extend(bytes.iter().map(|code| Law::Mu.decode(*code)));
         }

@@ -2,24 +2,70 @@
 
 use super::*;
 
+fn length(backlog: &Backlog) -> usize {
+    assert_eq!(backlog.bytes, backlog.pieces.iter().map(Bytes::len).sum::<usize>());
+    backlog.bytes
+}
+
 #[test]
 fn the_backlog_is_bounded_and_keeps_the_last_half_second() {
     let mut backlog = Backlog::new(8000);
-    (0..2000).for_each(|_| backlog.push(vec![0; 160]));
-    assert!(backlog.bytes <= 15 * 8000 && backlog.bytes == backlog.chunks.iter().map(Vec::len).sum::<usize>());
+    let piece = || Bytes::from(vec![0; 800]);
+    (0..100).for_each(|_| backlog.push(piece(), false));
+    assert_eq!(length(&backlog), 4000, "of a silence");
+    backlog.keep();
+    (0..60).for_each(|_| backlog.push(piece(), true));
+    assert_eq!(length(&backlog), 4000 + 60 * 800, "an utterance, and what was before it");
+    (0..2000).for_each(|_| backlog.push(piece(), true));
+    assert_eq!(length(&backlog), 15 * 8000);
     backlog.forget();
-    assert_eq!(backlog.bytes, 4000);
+    assert_eq!(length(&backlog), 4000);
+}
+
+#[test]
+fn an_utterance_is_kept_until_its_result_can_come_no_more() {
+    let mut backlog = Backlog::new(8000);
+    backlog.keep();
+    (0..10).for_each(|_| backlog.push(vec![0; 800].into(), true));
+    (0..50).for_each(|_| backlog.push(vec![0; 800].into(), false));
+    assert_eq!(length(&backlog), 60 * 800);
+    backlog.push(vec![0; 800].into(), false);
+    assert_eq!(length(&backlog), 4000);
+}
+
+fn stream(piece_bytes: usize) -> (Stream, mpsc::Receiver<Order>) {
+    let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+    (Stream::new(orders, Coding::MuLaw, piece_bytes, oneshot::channel().0), inbox)
 }
 
 #[test]
 fn what_waits_for_the_session_is_bounded_and_orders_are_not_lost_for_audio() {
-    let (orders, mut inbox) = mpsc::channel(ORDERS_MAX);
-    let mut stream = Stream { orders, coding: Coding::MuLaw, _present: oneshot::channel().0 };
+    let (mut stream, mut inbox) = stream(160);
     (0..2 * ORDERS_MAX).for_each(|_| stream.hear(&[0; 160]));
     stream.utterance_ended();
     let waiting: Vec<Order> = std::iter::from_fn(|| inbox.try_recv().ok()).collect();
     assert_eq!(waiting.len(), ORDERS_MAX - ORDERS_RESERVED + 1);
     assert!(matches!(waiting.last(), Some(Order::UtteranceEnded)));
+}
+
+#[test]
+fn audio_goes_out_in_pieces_and_the_end_of_an_utterance_at_once() {
+    let (mut stream, mut inbox) = stream(Coding::MuLaw.bytes(8000, PIECE));
+    (0..7).for_each(|_| stream.hear(&[0; 160]));
+    stream.utterance_ended();
+    stream.hear(&[0; 160]);
+    let sizes = std::iter::from_fn(|| match inbox.try_recv().ok()? {
+        Order::Audio(piece) => Some(piece.len()),
+        _ => Some(0),
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [800, 320, 0]);
+}
+
+#[test]
+fn nothing_is_allocated_for_a_frame_but_with_the_last_of_a_piece() {
+    let (mut stream, _inbox) = stream(800);
+    let four = || (0..4).for_each(|_| stream.hear(&[0; 160]));
+    assert_eq!(allocation_counter::measure(four).count_total, 0);
 }
 
 /// A service that takes connections and reads nothing.
@@ -42,7 +88,7 @@ impl Service for Deaf {
 }
 
 impl Connection<Deaf> for Unread {
-    async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+    async fn send_audio(&mut self, _: Bytes) -> Result<(), Broken> {
         std::future::pending().await
     }
 
@@ -63,6 +109,7 @@ async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
     let sink: RecognizerSink = Box::new(move |what| drop(told.send(what)));
     let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
     stream.hear(&[0; 160]);
+    stream.utterance_ended();
     let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
     assert!(matches!(within, Ok(Some(RecognizerEvent::Reconnecting { .. }))), "{within:?}");
     drop(stream);
@@ -104,7 +151,7 @@ impl Service for Fickle {
 }
 
 impl Connection<Fickle> for Fickle {
-    async fn send_audio(&mut self, _: Vec<u8>) -> Result<(), Broken> {
+    async fn send_audio(&mut self, _: Bytes) -> Result<(), Broken> {
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{Fields, ServiceFailure};
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -20,14 +21,14 @@ const RESTART_MAX: Duration = Duration::from_secs(3);
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Most bytes of a message: results of a long utterance with alternatives, word by word.
 const MESSAGE_MAX: usize = 1 << 20;
-/// Most chunks of audio that wait for the service to listen again: some seconds. One that takes longer is broken.
-const HELD_BACK_MAX: usize = 512;
+/// Most pieces of audio that wait for the service to listen again: some seconds. One that takes longer is broken.
+const HELD_BACK_MAX: usize = 128;
 
 pub(super) struct Connection {
     socket: websocket::Socket,
     transaction: Transaction,
     /// Audio that came while the service was being started anew.
-    held_back: Option<(Fields, Vec<Vec<u8>>)>,
+    held_back: Option<(Fields, Vec<Bytes>)>,
 }
 
 impl Connection {
@@ -71,7 +72,7 @@ impl Connection {
 }
 
 impl session::Connection<Service> for Connection {
-    async fn send_audio(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+    async fn send_audio(&mut self, bytes: Bytes) -> Result<(), Broken> {
         if let Some((_, held_back)) = &mut self.held_back {
             held_back.push(bytes);
             return if held_back.len() > HELD_BACK_MAX { Err(Broken) } else { Ok(()) };
