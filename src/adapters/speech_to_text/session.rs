@@ -6,7 +6,8 @@
 //! lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is lost. A service that does not
 //! read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
 
-use std::collections::VecDeque;
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::task;
+use backlog::Backlog;
+
+pub use backlog::BACKLOG_MAX;
 
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
@@ -26,12 +30,6 @@ pub(crate) const STEADY: Duration = Duration::from_secs(10);
 pub(crate) const REPORTS_PER_SECOND_MAX: u32 = 200;
 /// The pause before the first of them but one; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Audio kept of an utterance that has no result yet: a new connection is told it first.
-pub const BACKLOG_MAX: Duration = Duration::from_secs(15);
-/// Audio kept while nobody speaks: the beginning of a word may lie before voice activity is sure of it.
-const BACKLOG_OF_SILENCE: Duration = Duration::from_millis(500);
-/// A result that has not come for so long after the end of an utterance does not come.
-const RESULT_MAX: Duration = Duration::from_secs(5);
 /// Audio that is sent at once: a message and a record of TLS for each frame cost more than what is in them.
 pub const PIECE: Duration = Duration::from_millis(100);
 /// Without audio for so long, silence is sent: services end sessions that starve.
@@ -238,57 +236,6 @@ impl RecognizerStream for Stream {
     }
 }
 
-/// Audio that a new connection is told first, bounded: of an utterance that has no result yet, or the last of a silence.
-struct Backlog {
-    pieces: VecDeque<Bytes>,
-    bytes: usize,
-    bytes_per_second: usize,
-    /// Whether somebody speaks, or has spoken and there is no result yet.
-    has_words: bool,
-    /// Bytes since the end of the utterance.
-    since_end: usize,
-}
-
-impl Backlog {
-    fn new(bytes_per_second: usize) -> Self {
-        Self { pieces: VecDeque::new(), bytes: 0, bytes_per_second, has_words: false, since_end: 0 }
-    }
-
-    fn push(&mut self, piece: Bytes, speaking: bool) {
-        self.since_end = if speaking { 0 } else { self.since_end + piece.len() };
-        if self.since_end > self.bytes_of(RESULT_MAX) {
-            self.has_words = false;
-        }
-        self.bytes += piece.len();
-        self.pieces.push_back(piece);
-        self.shorten(if self.has_words { BACKLOG_MAX } else { BACKLOG_OF_SILENCE });
-    }
-
-    /// What was said is to be kept until there is a result.
-    fn keep(&mut self) {
-        (self.has_words, self.since_end) = (true, 0);
-    }
-
-    /// There is a result: what follows is another utterance.
-    fn forget(&mut self) {
-        self.has_words = false;
-        self.shorten(BACKLOG_OF_SILENCE);
-        self.pieces.shrink_to(self.pieces.len() * 2);
-    }
-
-    fn shorten(&mut self, to: Duration) {
-        while self.bytes > self.bytes_of(to)
-            && let Some(oldest) = self.pieces.pop_front()
-        {
-            self.bytes -= oldest.len();
-        }
-    }
-
-    fn bytes_of(&self, time: Duration) -> usize {
-        self.bytes_per_second * time.as_millis() as usize / 1000
-    }
-}
-
 /// One call's conversation with the service.
 struct Session<S: Service> {
     service: Arc<S>,
@@ -351,7 +298,7 @@ impl<S: Service> Session<S> {
                 continue;
             }
             // What has no result yet is told again.
-            for piece in &self.backlog.pieces {
+            for piece in self.backlog.pieces() {
                 if in_time(connection.send_audio(piece.clone())).await.is_err() {
                     break;
                 }

@@ -2,37 +2,6 @@
 
 use super::*;
 
-fn length(backlog: &Backlog) -> usize {
-    assert_eq!(backlog.bytes, backlog.pieces.iter().map(Bytes::len).sum::<usize>());
-    backlog.bytes
-}
-
-#[test]
-fn the_backlog_is_bounded_and_keeps_the_last_half_second() {
-    let mut backlog = Backlog::new(8000);
-    let piece = || Bytes::from(vec![0; 800]);
-    (0..100).for_each(|_| backlog.push(piece(), false));
-    assert_eq!(length(&backlog), 4000, "of a silence");
-    backlog.keep();
-    (0..60).for_each(|_| backlog.push(piece(), true));
-    assert_eq!(length(&backlog), 4000 + 60 * 800, "an utterance, and what was before it");
-    (0..2000).for_each(|_| backlog.push(piece(), true));
-    assert_eq!(length(&backlog), 15 * 8000);
-    backlog.forget();
-    assert_eq!(length(&backlog), 4000);
-}
-
-#[test]
-fn an_utterance_is_kept_until_its_result_can_come_no_more() {
-    let mut backlog = Backlog::new(8000);
-    backlog.keep();
-    (0..10).for_each(|_| backlog.push(vec![0; 800].into(), true));
-    (0..50).for_each(|_| backlog.push(vec![0; 800].into(), false));
-    assert_eq!(length(&backlog), 60 * 800);
-    backlog.push(vec![0; 800].into(), false);
-    assert_eq!(length(&backlog), 4000);
-}
-
 fn stream(piece_bytes: usize) -> (Stream, mpsc::Receiver<Order>) {
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
     (Stream::new(orders, Coding::MuLaw, piece_bytes, oneshot::channel().0), inbox)
