@@ -54,7 +54,7 @@ pub(super) const FIELDS: &[Field] = &[
     words(
         "conversation.preemptive",
         "The assistant is asked before it is certain that the caller has finished",
-        "If they go on, what it said is thrown away. Each assistant has to say that it is free of side effects.",
+        "If they go on, what it said is thrown away. Each assistant that is no script has to say `free_of_side_effects`, over REST.",
         ON_OR_OFF,
     ),
     field(
