@@ -1,7 +1,7 @@
 //! One call's conversation with a streaming recognizer, whatever its protocol: audio out, results in, terms changed between
 //! two utterances, and a lost connection opened again.
 //!
-//! Audio goes out in pieces of [`PIECE`], and what there is of one when an utterance begins or ends. Invariant: every sample of
+//! Audio goes out in pieces of [`PIECE`], and what there is of one when an utterance begins, pauses or ends. Invariant: every sample of
 //! an utterance that has no result yet reaches some connection, in order, as long as no more than [`BACKLOG_MAX`] is waiting; a
 //! lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is lost. A service that does not
 //! read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
@@ -220,6 +220,11 @@ impl RecognizerStream for Stream {
     fn utterance_began(&mut self) {
         self.hand_on();
         let _ = self.orders.try_send(Order::UtteranceBegan);
+    }
+
+    /// A service that finds the end by itself finds it the sooner.
+    fn utterance_paused(&mut self) {
+        self.hand_on();
     }
 
     fn utterance_ended(&mut self) {

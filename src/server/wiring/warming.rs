@@ -70,8 +70,7 @@ mod tests {
         let voice = Arc::new(Voice(Mutex::default(), gives));
         let synthesizer: Arc<dyn Synthesizer> = Arc::clone(&voice) as _;
         make(texts, Arc::downgrade(&synthesizer)).await;
-        let asked = voice.0.lock().expect("no panic").clone();
-        asked
+        voice.0.lock().expect("no panic").clone()
     }
 
     #[actix_rt::test]

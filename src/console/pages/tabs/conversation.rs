@@ -54,7 +54,7 @@ pub(super) const FIELDS: &[Field] = &[
     words(
         "conversation.preemptive",
         "The assistant is asked before it is certain that the caller has finished",
-        "If they go on, what it said is thrown away. Each assistant that is no script has to say `free_of_side_effects`, over REST.",
+        "If they go on, what it said is thrown away. Each assistant that is no script has to be free of side effects, which REST is told.",
         ON_OR_OFF,
     ),
     field(
@@ -66,7 +66,7 @@ pub(super) const FIELDS: &[Field] = &[
     field(
         "conversation.end_of_turn_unfinished_ms",
         "Milliseconds of silence after words that go on",
-        "After the beginning of a phrase that is expected, a number half dictated, or *and*. 100 to 5,000.",
+        "After the beginning of a phrase that is expected, a number half dictated, or “and”. 100 to 5,000.",
         "1200",
     ),
     field(
