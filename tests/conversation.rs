@@ -9,18 +9,8 @@ use bellhop_media::rtp::Packet;
 use bellhop_sip::message::{Message, Method};
 use bellhop_tests::Stage;
 use bellhop_tests::services::Behaviour;
-use bellhop_tests::stage::{Choices, INVITE, play};
+use bellhop_tests::stage::{Choices, INVITE, play, voice};
 use serde_json::json;
-
-/// Something a voice detector takes for a voice: harmonics of 120 Hz under a syllabic envelope.
-fn voice(frame: usize) -> [u8; 160] {
-    std::array::from_fn(|k| {
-        let t = (frame * 160 + k) as f32 / 8000.0;
-        let harmonics: f32 = (1..20).map(|h| (t * 120.0 * h as f32 * std::f32::consts::TAU).sin() / h as f32).sum();
-        let envelope = 0.6 + 0.4 * (t * 4.0 * std::f32::consts::TAU).sin();
-        bellhop_media::g711::Law::Mu.encode((harmonics * 6000.0 * envelope) as i16)
-    })
-}
 
 fn audio(n: usize, payload: &[u8]) -> Packet<'_> {
     Packet { payload_type: 0, marker: n == 0, sequence: n as u16, timestamp: n as u32 * 160, ssrc: 7, payload }

@@ -6,20 +6,10 @@ use bellhop_dialogue::ports::RecognizerEvent;
 use bellhop_media::rtp::Packet;
 use bellhop_sip::message::Method;
 use bellhop_tests::Stage;
-use bellhop_tests::stage::{Choices, play};
+use bellhop_tests::stage::{Choices, play, voice};
 use serde_json::json;
 
 const PREEMPTIVE: &str = "[conversation]\npreemptive = true\n[assistant]\nfree_of_side_effects = true\n";
-
-/// Something a voice detector takes for a voice: harmonics of 120 Hz under a syllabic envelope.
-fn voice(frame: usize) -> [u8; 160] {
-    std::array::from_fn(|k| {
-        let t = (frame * 160 + k) as f32 / 8000.0;
-        let harmonics: f32 = (1..20).map(|h| (t * 120.0 * h as f32 * std::f32::consts::TAU).sin() / h as f32).sum();
-        let envelope = 0.6 + 0.4 * (t * 4.0 * std::f32::consts::TAU).sin();
-        bellhop_media::g711::Law::Mu.encode((harmonics * 6000.0 * envelope) as i16)
-    })
-}
 
 /// The caller's line: voice, then silence, frame by frame.
 struct Speech<'a> {
