@@ -7,12 +7,12 @@
 //! read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
 
 mod backlog;
+mod coding;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_dialogue::ports::{RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream, ServiceFailure};
-use bellhop_media::g711::Law;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::task;
 use backlog::Backlog;
 
 pub use backlog::BACKLOG_MAX;
+pub use coding::Coding;
 
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
@@ -56,38 +57,6 @@ pub trait Service: Send + Sync + Sized + 'static {
 
     /// Opens a connection; must have a deadline.
     fn connect(&self, terms: &Self::Terms) -> impl Future<Output = Result<Self::Connection, ServiceFailure>> + Send;
-}
-
-/// How audio is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    /// G.711 µ-law at 8 kHz.
-    MuLaw,
-    /// Linear 16 bit, little end first, at the rate of the line.
-    Linear,
-}
-
-impl Coding {
-    fn encode(self, samples: &[i16], piece: &mut Vec<u8>) {
-        match self {
-            Self::MuLaw => piece.extend(samples.iter().map(|sample| Law::Mu.encode(*sample))),
-            Self::Linear => samples.iter().for_each(|sample| piece.extend_from_slice(&sample.to_le_bytes())),
-        }
-    }
-
-    fn bytes_per_second(self, line_rate: u32) -> usize {
-        let rate = if line_rate > 8000 { 16_000 } else { 8000 };
-        if self == Self::Linear { rate * 2 } else { rate }
-    }
-
-    /// Bytes of audio that lasts so long.
-    fn bytes(self, line_rate: u32, of: Duration) -> usize {
-        self.bytes_per_second(line_rate) * of.as_millis() as usize / 1000
-    }
-
-    fn silence(self) -> u8 {
-        if self == Self::MuLaw { Law::Mu.silence() } else { 0 }
-    }
 }
 
 /// What a connection that can no longer be used answers.
