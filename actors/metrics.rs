@@ -22,7 +22,7 @@ pub use node::{
     ConfigurationRead, Process, build, certificate_expires, configuration_read, draining, log_events_waiting,
     node_limits, process, service_at_rest, spooled, store_applied, tenant_limit, tenant_skipped,
 };
-pub use turn_taking::{asked_early, barge_in};
+pub use turn_taking::{EarlyQuestion, asked_early, barge_in};
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
 const CALLS_OFFERED: &str = "bellhop_calls_offered_total";

@@ -7,8 +7,23 @@ use metrics::{counter, describe_counter};
 const BARGE_INS: &str = "bellhop_barge_ins_total";
 const EARLY_QUESTIONS: &str = "bellhop_early_questions_total";
 
-/// What becomes of an early question.
-const OUTCOMES: [&str; 2] = ["asked", "forgotten"];
+/// What becomes of a question that was put to the assistant before the caller had finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyQuestion {
+    /// It was asked for good then.
+    Asked,
+    /// Nobody asked it.
+    Forgotten,
+}
+
+impl EarlyQuestion {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
 
 pub(super) fn describe() {
     describe_counter!(BARGE_INS, "Replies the caller cut off.");
@@ -19,8 +34,8 @@ pub(super) fn describe() {
 
 pub(super) fn describe_tenant(tenant: &str) {
     counter!(BARGE_INS, "tenant" => tenant.to_owned()).absolute(0);
-    for outcome in OUTCOMES {
-        counter!(EARLY_QUESTIONS, "tenant" => tenant.to_owned(), "outcome" => outcome).absolute(0);
+    for outcome in [EarlyQuestion::Asked, EarlyQuestion::Forgotten] {
+        counter!(EARLY_QUESTIONS, "tenant" => tenant.to_owned(), "outcome" => outcome.label()).absolute(0);
     }
 }
 
@@ -29,8 +44,7 @@ pub fn barge_in(tenant: &str) {
     counter!(BARGE_INS, "tenant" => tenant.to_owned()).increment(1);
 }
 
-/// A question that was put to the assistant before the caller had finished was asked for good then, or forgotten.
-pub fn asked_early(tenant: &str, is_asked: bool) {
-    let outcome = if is_asked { OUTCOMES[0] } else { OUTCOMES[1] };
-    counter!(EARLY_QUESTIONS, "tenant" => tenant.to_owned(), "outcome" => outcome).increment(1);
+/// It is known what becomes of an early question.
+pub fn asked_early(tenant: &str, outcome: EarlyQuestion) {
+    counter!(EARLY_QUESTIONS, "tenant" => tenant.to_owned(), "outcome" => outcome.label()).increment(1);
 }

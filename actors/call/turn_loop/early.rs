@@ -11,7 +11,7 @@ use bellhop_dialogue::ports::{Part, ServiceFailure, TurnReply, TurnRequest};
 use bellhop_dialogue::turn_loop::is_same_question;
 
 use super::{ReplyPart, TurnLoop};
-use crate::metrics;
+use crate::metrics::{self, EarlyQuestion};
 
 /// Questions that were asked early.
 #[derive(Default)]
@@ -77,26 +77,27 @@ impl TurnLoop {
     pub(super) fn forget_early(&mut self, ctx: &mut Context<Self>) {
         for question in self.early.questions.extract_if(.., |question| question.is_kept()) {
             ctx.cancel_future(question.work);
-            metrics::asked_early(&self.tenant, false);
+            metrics::asked_early(&self.tenant, EarlyQuestion::Forgotten);
         }
     }
 
     /// Whether this question was asked early; then what has come of it goes on, and what comes does.
     pub(super) fn was_asked_early(&mut self, request: &TurnRequest, ctx: &mut Context<Self>) -> bool {
-        let is_it = |question: &&mut Question| question.is_kept() && is_same_question(&question.request, request);
-        let Some(question) = self.early.questions.iter_mut().find(is_it) else {
+        let is_it = |question: &Question| question.is_kept() && is_same_question(&question.request, request);
+        let Some(at) = self.early.questions.iter().position(is_it) else {
             self.forget_early(ctx);
             return false;
         };
         let (number, attempt, now) = (request.number, request.attempt, crate::now());
-        let kept = std::mem::replace(&mut question.state, State::Asked(now));
-        metrics::asked_early(&self.tenant, true);
+        let kept = std::mem::replace(&mut self.early.questions[at].state, State::Asked(now));
+        metrics::asked_early(&self.tenant, EarlyQuestion::Asked);
         let State::Kept { parts, end } = kept else { return true };
         for part in parts {
             ctx.address().do_send(ReplyPart { number, attempt, part });
         }
         if let Some(reply) = end {
-            self.early.questions.retain(Question::is_kept);
+            // One of a turn before may still be streaming: its end is not this one's.
+            self.early.questions.remove(at);
             self.answered((number, attempt), now, reply, ctx);
         }
         true
