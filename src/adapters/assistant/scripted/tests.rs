@@ -18,6 +18,13 @@ steps:
   bye: {respond: [{response_type: end_session}]}
 ";
 
+/// They are spoken before the first call, which asks for the greeting.
+#[test]
+fn what_it_says_whatever_happens_is_told_with_the_greeting_first() {
+    let texts = Script::parse(SCRIPT).expect("good").texts();
+    assert_eq!(texts, ["hi", "nine to five", "pardon"]);
+}
+
 fn talk(inputs: &[TurnInput]) -> Vec<String> {
     let script = Script::parse(SCRIPT).expect("good");
     let mut context = Value::Null;

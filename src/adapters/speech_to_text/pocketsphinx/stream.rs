@@ -121,9 +121,13 @@ impl RecognizerStream for Stream {
             return;
         }
         let Ok(decoding) = self.decode(samples) else { return };
-        let (sink, (over, is_over)) = (Arc::clone(&self.sink), oneshot::channel());
+        let (sink, (over, mut is_over)) = (Arc::clone(&self.sink), oneshot::channel());
         let looked_at = async move {
             let hypothesis = decoding.told().await;
+            // Another utterance may be in its pause by now: what was said so far is not said of that.
+            if is_over.try_recv().is_ok() {
+                return sink(result(hypothesis));
+            }
             let words = hypothesis.as_ref().map(|hypothesis| (hypothesis.text.clone(), hypothesis.confidence));
             sink(RecognizerEvent::SoFar { words });
             if is_over.await.is_ok() {
