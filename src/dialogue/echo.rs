@@ -1,17 +1,15 @@
 //! Tells our own voice, heard back through the caller's telephone, from the caller's.
 
+use crate::words::words;
+
 /// Fewer words than this are never taken for an echo: a caller may well repeat one of the words on offer.
 const WORDS_MIN: usize = 4;
 
 /// Whether what was heard is a run of the words that were being spoken.
 pub(crate) fn is_echo(heard: &str, spoken: &str) -> bool {
-    let (heard, spoken) = (words(heard), words(spoken));
+    let lower = |text: &str| -> Vec<String> { words(text).map(str::to_lowercase).collect() };
+    let (heard, spoken) = (lower(heard), lower(spoken));
     heard.len() >= WORDS_MIN && spoken.windows(heard.len()).any(|run| run == heard.as_slice())
-}
-
-fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'');
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]

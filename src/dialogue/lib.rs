@@ -24,6 +24,7 @@ pub mod speakable;
 pub mod ssml;
 pub mod transcript;
 pub mod turn_loop;
+pub mod words;
 
 pub use ports::{Fields, Json};
 pub use response::Response;

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use bellhop_dialogue::redaction::digits_in;
+use bellhop_dialogue::words::words;
 
 use super::Words;
 
 /// Words that nobody ends a sentence with, and sounds of somebody who thinks, in several languages.
-const GO_ON: [&str; 31] = [
+const GO_ON: [&str; 30] = [
     "and", "or", "but", "because", "um", "uhm", "uh", "er", "erm", "the", "my", "und", "oder", "aber", "weil", "äh",
-    "ähm", "et", "ou", "mais", "euh", "pero", "porque", "eh", "ehm", "oppure", "maar", "omdat", "mas", "ou", "ahm",
+    "ähm", "et", "ou", "mais", "euh", "pero", "porque", "eh", "ehm", "oppure", "maar", "omdat", "mas", "ahm",
 ];
 /// So many digits in a row are being dictated.
 const DICTATED_MIN: usize = 3;
@@ -66,10 +67,6 @@ fn begins(phrase: &str, said: &[&str]) -> Option<bool> {
 
 fn is_word(one: &str, other: &str) -> bool {
     one.chars().flat_map(char::to_lowercase).eq(other.chars().flat_map(char::to_lowercase))
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty())
 }
 
 /// What follows the words of a text in another that begins with them; none if it does not.
