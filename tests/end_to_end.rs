@@ -127,12 +127,16 @@ fn sipp_scenarios_of_every_extension_pass() {
 
 #[test]
 fn sipp_cancels_while_it_rings() {
-    // Two hundred sentences take longer to synthesise than a caller waits to cancel.
-    let node = Node::start("counting", "");
-    let long = SCRIPT.replace("text: Hello.", &format!("text: \"{}\"", "This is a long greeting. ".repeat(200)));
-    std::fs::write(node.folder.join("script.yaml"), long).expect("written");
-    let (path, folder, connect) = (node.folder.join("bellhop.toml"), folder(), node.connect.clone());
-    let slow = Node::serve(&path, folder, connect);
+    // An assistant that takes the connection and never answers: it rings as long as it may.
+    let never = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = never.local_addr().expect("an address");
+    let slow = Node::with_services(
+        "",
+        &format!(
+            "[tenants.assistant]\nkind = \"webhook\"\nurl = \"http://{at}\"\nsecret = \"s\"\n\
+             [tenants.speech_to_text]\nkind = \"counting\"\n[tenants.text_to_speech]\nkind = \"flite\"\n"
+        ),
+    );
     for transport in [Transport::Udp, Transport::Tcp] {
         slow.sipp("cancel", transport, "+18005550123", 1);
     }
