@@ -3,8 +3,9 @@
 //! ```text
 //! Silent -ONSET_FRAMES of the last ONSET_WINDOW voiced-> Speaking -VoiceActivity::end-> Silent
 //! ```
-//! The model goes on hearing voice for up to 100 ms after the last of it, and in the noise of a room longer: how loud the voice is tells
-//! where it really ended. Invariant: [`Voice::Began`] comes once between two ends. Driver: `src/call/speech_in.rs`, which decides when an utterance ends.
+//! The model goes on hearing voice for up to 100 ms after the last of it, and in a car or among other people all the time: how loud the voice is, and
+//! how loud it is where the caller is, tell where it really ended. Invariant: [`Voice::Began`] comes once between two ends. Driver:
+//! `src/call/speech_in.rs`, which decides when an utterance ends.
 
 use std::fmt;
 
@@ -20,6 +21,10 @@ pub const ONSET_WINDOW: u32 = 6;
 pub const QUIET_MAGNITUDE: u32 = 60;
 /// A frame that is so much more quiet than the utterance (26 dB) is what its voice leaves behind.
 const FADING: u64 = 20;
+/// A voice that is so much louder (20 dB) than the place it is in is heard by the model alone.
+const QUIET_PLACE: u64 = 10;
+/// In any other, voice is what is louder than the place by so much: five halves (8 dB).
+const ABOVE_PLACE: (u32, u32) = (5, 2);
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,7 @@ pub struct VoiceActivity {
     speaking: bool,
     /// Sum of the magnitudes of the utterance's voiced frames, and how many there were.
     loudness: (u64, u64),
+    place: Place,
 }
 
 impl fmt::Debug for VoiceActivity {
@@ -58,6 +64,7 @@ impl Default for VoiceActivity {
             recent: 0,
             speaking: false,
             loudness: (0, 0),
+            place: Place::default(),
         }
     }
 }
@@ -66,8 +73,10 @@ impl VoiceActivity {
     /// Judges one 20 ms frame.
     pub fn push(&mut self, frame: &Frame) -> Voice {
         let magnitude = magnitude(frame);
+        self.place.push(magnitude);
         // One look at the energy is cheap, the model is not.
-        let voiced = magnitude >= QUIET_MAGNITUDE && self.vad.is_voice_segment(frame).unwrap_or(false);
+        let voiced =
+            magnitude >= QUIET_MAGNITUDE && self.rises(magnitude) && self.vad.is_voice_segment(frame).unwrap_or(false);
         self.recent = (self.recent << 1 | u32::from(voiced)) & ((1 << ONSET_WINDOW) - 1);
         let (sum, count) = self.loudness;
         let fades = self.speaking && u64::from(magnitude) * FADING * count < sum;
@@ -88,6 +97,13 @@ impl VoiceActivity {
         }
     }
 
+    /// Whether something so loud may be the caller and not the place.
+    fn rises(&self, magnitude: u32) -> bool {
+        let (least, (sum, count), (more, than)) = (self.place.level(), self.loudness, ABOVE_PLACE);
+        let is_quiet = self.speaking && u64::from(least) * QUIET_PLACE * count < sum;
+        is_quiet || magnitude * than >= least * more
+    }
+
     /// The utterance is over.
     pub fn end(&mut self) {
         (self.speaking, self.recent) = (false, 0);
@@ -98,6 +114,44 @@ impl VoiceActivity {
         let (sum, frames) = self.loudness;
         let mean = sum as f32 / frames.max(1) as f32;
         20.0 * (mean.max(1.0) / f32::from(i16::MAX)).log10()
+    }
+}
+
+/// How loud it is where the caller is: the least that was heard in the last two seconds, for between two syllables nothing but the
+/// place is heard (R. Martin, "Noise power spectral density estimation based on optimal smoothing and minimum statistics", 2001).
+#[derive(Debug)]
+struct Place {
+    frames: usize,
+    smoothed: u32,
+    /// The least smoothed magnitude of each block.
+    least: [u32; BLOCKS],
+}
+
+/// What the last two seconds are made of.
+const BLOCKS: usize = 10;
+const BLOCK_FRAMES: usize = 10;
+/// Blocks before it is known: whoever speaks at once is not the place.
+const UNKNOWN_BLOCKS: usize = 2;
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { frames: 0, smoothed: 0, least: [u32::MAX; BLOCKS] }
+    }
+}
+
+impl Place {
+    fn push(&mut self, magnitude: u32) {
+        self.smoothed = if self.frames == 0 { magnitude } else { (3 * self.smoothed + magnitude) / 4 };
+        let least = &mut self.least[self.frames / BLOCK_FRAMES % BLOCKS];
+        *least = if self.frames % BLOCK_FRAMES == 0 { self.smoothed } else { self.smoothed.min(*least) };
+        self.frames += 1;
+    }
+
+    fn level(&self) -> u32 {
+        if self.frames < UNKNOWN_BLOCKS * BLOCK_FRAMES {
+            return 0;
+        }
+        self.least.iter().copied().min().unwrap_or(0)
     }
 }
 
@@ -137,11 +191,43 @@ mod tests {
     #[test]
     fn what_a_voice_leaves_behind_does_not_sound() {
         let mut activity = VoiceActivity::default();
+        (0..30).for_each(|_| _ = activity.push(&[0; FRAME_SAMPLES]));
         (0..50).for_each(|n| _ = activity.push(&voiced(n)));
         let left: Vec<Voice> = (50..60).map(|n| activity.push(&voiced(n).map(|sample| sample / 64))).collect();
         assert!(left.contains(&Voice::Fading) && !left.contains(&Voice::Sounding), "{left:?}");
         activity.end();
         assert_eq!(activity.push(&[0; FRAME_SAMPLES]), Voice::None);
+    }
+
+    /// What is heard in a car: noise below 150 Hz and an engine.
+    fn car(frames: usize) -> Vec<Frame> {
+        let (mut noise, mut low, mut lower) = (1u32, 0.0_f32, 0.0_f32);
+        let mut sample = |n: usize| {
+            noise = noise.wrapping_mul(1664525).wrapping_add(1013904223);
+            low += 0.11 * ((noise >> 16) as f32 - 32768.0 - low);
+            lower += 0.11 * (low - lower);
+            let engine: f32 = (1..5).map(|k| (n as f32 * 55.0 * k as f32 / 8000.0 * std::f32::consts::TAU).sin()).sum();
+            (lower * 0.4 + engine * 200.0) as i16
+        };
+        (0..frames).map(|n| std::array::from_fn(|k| sample(n * FRAME_SAMPLES + k))).collect()
+    }
+
+    #[test]
+    fn a_caller_in_a_car_begins_and_ends() {
+        let mut activity = VoiceActivity::default();
+        let mut seen = vec![];
+        for (n, around) in car(300).into_iter().enumerate() {
+            let said = if (150..200).contains(&n) { voiced(n) } else { [0; FRAME_SAMPLES] };
+            seen.push(activity.push(&std::array::from_fn(|k| around[k] + said[k])));
+            if n == 100 {
+                // What began with the car.
+                activity.end();
+            }
+        }
+        let began = seen.iter().rposition(|voice| *voice == Voice::Began);
+        assert!(began.is_some_and(|began| (150..160).contains(&began)), "{began:?}");
+        let last = seen.iter().rposition(|voice| *voice == Voice::Sounding);
+        assert!(last.is_some_and(|last| (195..202).contains(&last)), "{last:?}");
     }
 
     #[test]
