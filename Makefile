@@ -30,7 +30,8 @@ SUDO := $(shell [ $$(id -u) = 0 ] || echo sudo)
 # libopus is linked; pkg-config finds it.
 BUILD_PACKAGES := gcc libc6-dev pkg-config libopus-dev
 RUN_PACKAGES := libopus0 libflite1 libpocketsphinx3 libsphinxbase3 pocketsphinx-en-us espeak-ng
-TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium shellcheck
+TEST_PACKAGES := $(RUN_PACKAGES) sip-tester baresip-core linphone-cli kamailio curl python3 python3-venv postgresql chromium shellcheck \
+	pocketsphinx-testdata
 BENCH_PACKAGES := $(RUN_PACKAGES) $(BUILD_PACKAGES)
 # Recordings of people with their texts.
 VOICE_PACKAGES := pocketsphinx-testdata asterisk-core-sounds-en-wav alsa-utils

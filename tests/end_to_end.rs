@@ -23,7 +23,7 @@ use bellhop_sip::sdp::{Codec, Security};
 #[allow(dead_code)] // what other tests need of it
 mod node;
 
-use node::{INSTANCE, Node, SCRIPT, config, folder};
+use node::{INSTANCE, Node, SCRIPT, config, folder, stand_in};
 
 fn press(keys: &str) -> Vec<Line> {
     vec![Line::AtOnce(Duration::from_millis(300)), Line::Press(keys.into())]
@@ -365,6 +365,59 @@ fn speech_is_understood_and_a_foreign_phrase_is_not() {
     let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));
     let (pardon, agent) = (page.find("Pardon?"), page.find("I want to speak to an agent"));
     assert!(pardon.is_some() && pardon < agent, "{page}");
+}
+
+/// A recording of a person, of the Debian package pocketsphinx-testdata: 16 kHz, 16 bits, as in the air.
+fn recorded(file: &str, words: &str) -> Line {
+    let path = std::path::Path::new("/usr/share/pocketsphinx/test/data").join(file);
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; install the Debian package pocketsphinx-testdata (`make test` does)", path.display())
+    });
+    let header = if bytes.starts_with(b"RIFF") { 44 } else { 0 };
+    let samples: Vec<i16> =
+        bytes[header..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    Line::Say { words: words.into(), samples: resample::clip(&samples, 16_000, SAMPLE_RATE) }
+}
+
+/// Three people, ten sentences expected, and one that is not: each gets its own answer, and the turn ends by what was said.
+#[test]
+fn human_voices_reach_the_right_answers() {
+    const HUMAN_SCRIPT: &str = "
+start: greeting
+steps:
+  greeting:
+    respond: [{response_type: text, text: Hello.}]
+    expect: &all
+      - {say: [go forward ten meters], go: forward}
+      - {say: [two nine three four zero], go: digits}
+      - {say: [eight of spades four of clubs seven of hearts], go: agent}
+      - {say: [ten of clubs, four queen of clubs, seven of clubs, five five, front center, rear left, four of clubs], go: other}
+    otherwise: not_understood
+  forward: {respond: [{response_type: text, text: Moving.}], expect: *all, otherwise: not_understood}
+  digits: {respond: [{response_type: text, text: Noted.}], expect: *all, otherwise: not_understood}
+  other: {respond: [{response_type: text, text: Something else.}], expect: *all, otherwise: not_understood}
+  not_understood: {respond: [{response_type: text, text: Pardon?}], expect: *all, otherwise: not_understood}
+  agent: {respond: [{response_type: connect_to_agent, message_to_human_agent: Plays cards.}]}
+";
+    let (connect, connect_at) = stand_in();
+    let folder = folder();
+    let path = config(&folder, connect_at, "pocketsphinx", "");
+    std::fs::write(folder.join("script.yaml"), HUMAN_SCRIPT).expect("written");
+    let node = Node::serve(&path, folder, connect);
+    let lines = vec![
+        recorded("something.raw", "go somewhere and do something"),
+        recorded("goforward.raw", "go forward ten meters"),
+        recorded("tidigits/dhd.2934z.raw", "two nine three four zero"),
+        recorded("cards/005.wav", "eight of spades four of clubs seven of hearts"),
+    ];
+    let (_, stop) = node.call(Transport::Udp, "c1", lines);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+    let key = node.connect.attributes("c1")["SessionHistoryKey"].clone();
+    let page = node.get(&format!("/loadAgentAppFrame.html?session_history_key={key}"));
+    let heard =
+        ["Pardon?", "go forward ten meters", "Moving.", "two nine three four zero", "Noted.", "eight of spades"]
+            .map(|text| page.find(text));
+    assert!(heard.iter().all(Option::is_some) && heard.is_sorted(), "{heard:?} {page}");
 }
 
 #[test]
