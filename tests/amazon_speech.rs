@@ -42,7 +42,10 @@ async fn an_utterance_is_heard_with_a_partial_result_first() {
             panic!("with its result")
         };
         assert_eq!((confidence, &result["transactionID"]), (0.87, &json!("session-1")));
-        assert_eq!(call.heard.lock().expect("alone")[0], RecognizerEvent::InterimResult { text: "an".into() });
+        assert_eq!(
+            call.heard.lock().expect("alone")[0],
+            RecognizerEvent::InterimResult { text: "an".into(), stable: false }
+        );
         assert_eq!(service.streams(), [format!("language-code=en-US;media-encoding=pcm;sample-rate={rate}")]);
     }
 }

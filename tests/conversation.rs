@@ -82,7 +82,7 @@ fn a_reply_that_was_interrupted_by_nothing_goes_on_where_it_stopped() {
         stage.carrier.sends(INVITE);
         stage.pass(1003).await;
         let before = spoken(&stage);
-        stage.services.hears(&RecognizerEvent::InterimResult { text: "uh".into() });
+        stage.services.hears(&RecognizerEvent::InterimResult { text: "uh".into(), stable: false });
         stage.pass(500).await;
         assert_eq!(spoken(&stage), before, "silent while the caller seems to speak");
         stage.services.hears(&RecognizerEvent::NotUnderstood);

@@ -29,7 +29,10 @@ async fn an_utterance_is_heard_with_its_interim_result_first() {
             panic!("with its result")
         };
         assert_eq!((confidence, &result["transactionID"]), (0.87, &json!("global-1")));
-        assert_eq!(call.heard.lock().expect("alone")[0], RecognizerEvent::InterimResult { text: "an ".into() });
+        assert_eq!(
+            call.heard.lock().expect("alone")[0],
+            RecognizerEvent::InterimResult { text: "an ".into(), stable: false }
+        );
         assert!(service.upgrades()[0].starts_with("model=en-US"));
         assert_eq!(service.starts()[0]["interim_results"], true);
     }

@@ -28,9 +28,11 @@ use clap::Parser;
 use serde_json::{Map, Value, json};
 
 use calls::place_all;
+use outcome::Sentence;
 use receiver::Receiver;
 use settings::{Bench, SETTINGS, Setting};
 use tenants::Server;
+use utterances::word_errors;
 
 /// Speaks to the server and reports what was understood and when it was answered.
 #[derive(Parser)]
@@ -44,6 +46,9 @@ struct Arguments {
     /// Only the settings with this in their name, like `broadband` or `interrupted`; `table` are those with a target.
     #[arg(long, default_value = "")]
     only: String,
+    /// Tells each sentence that was cut off or not understood whole.
+    #[arg(long)]
+    misheard: bool,
 }
 
 impl Arguments {
@@ -71,6 +76,16 @@ fn server_binary() -> Result<String> {
     Ok(recordings::sha256(&program)[..16].to_owned())
 }
 
+fn tell_misheard(sentence: &Sentence<'_>) {
+    let (said, heard) = (&sentence.said.words, &sentence.heard);
+    if sentence.cut_off || word_errors(said, heard).0 > 0 {
+        let pause = sentence.said.pause.as_ref().map_or(0, |pause| pause.milliseconds);
+        let (speaker, condition) = (sentence.said.speaker, sentence.condition);
+        let cut_off = if sentence.cut_off { ", cut off" } else { "" };
+        println!("  {speaker}, {condition}, pause {pause} ms: \"{said}\" was heard as \"{heard}\"{cut_off}");
+    }
+}
+
 fn run(arguments: &Arguments, folder: &Path) -> Result<Map<String, Value>> {
     let (receiver, at) = Receiver::open()?;
     let server = Server::start(folder, at)?;
@@ -80,6 +95,13 @@ fn run(arguments: &Arguments, folder: &Path) -> Result<Map<String, Value>> {
         let at_once = setting.at_once.unwrap_or(arguments.at_once);
         let calls = (setting.calls)(&mut bench)?;
         let placed = place_all(calls, at_once, &server, &receiver)?;
+        if arguments.misheard {
+            placed
+                .outcomes
+                .iter()
+                .flat_map(|outcome| outcome.sentences())
+                .for_each(|sentence| tell_misheard(&sentence));
+        }
         let mut figures = (setting.judge)(&placed.outcomes);
         figures.insert("at_once".to_owned(), json!(at_once));
         figures.insert("processor".to_owned(), placed.spent.to_json());

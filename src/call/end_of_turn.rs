@@ -7,7 +7,8 @@
 //!     ^-------sounds (Resumed)-------'
 //! ```
 //! A whole expected phrase that stays what it is ends soon; what is the beginning of one, a number half dictated, or a sentence that
-//! hangs on its last word gets longer than usual. Invariants: an utterance never ends in a frame that has voice, unless it has
+//! hangs on its last word gets longer than usual. Where a look found no whole phrase there is one more in the same pause
+//! ([`LOOK_AGAIN_AFTER`]): the last sound of a word may be so quiet that it was taken for silence. Invariants: an utterance never ends in a frame that has voice, unless it has
 //! gone on for [`UTTERANCE_MAX`]; it never goes on for longer than that, nor after [`Rules::silence_max`] without voice. It knows
 //! frames, and no clock. Driver: `speech_in.rs`.
 
@@ -23,6 +24,8 @@ use bellhop_media::voice_activity::Voice;
 pub const END_OF_PHRASE: Duration = Duration::from_millis(700);
 /// Silence after which it is worth a look at what was said so far: shorter ones are inside of words.
 pub const PAUSED_AFTER: Duration = Duration::from_millis(100);
+/// Silence after which it is worth another look, if the first found no whole phrase.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// So much of a silence may be heard as fading voice: what a model of voice activity says of an end that lies further back is of
 /// something else.
 const FADING_MAX: Duration = Duration::from_millis(120);
@@ -105,7 +108,7 @@ impl EndedBy {
 /// What a frame changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The caller has been silent for [`PAUSED_AFTER`].
+    /// The caller has been silent for [`PAUSED_AFTER`], or for [`LOOK_AGAIN_AFTER`].
     Paused,
     /// They go on.
     Resumed,
@@ -120,6 +123,8 @@ pub struct EndOfTurn {
     words: Words,
     /// Whether the words may be behind the audio.
     lags: bool,
+    /// The looks of this pause.
+    looks: Looks,
     /// Frames without sound since the last that had some, and since the words are what they are.
     silent: u64,
     unchanged: u64,
@@ -129,6 +134,17 @@ pub struct EndOfTurn {
     sounded: u64,
 }
 
+/// What has come of the looks of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// Nothing so far.
+    Awaited,
+    /// What the first has found.
+    First,
+    /// There is another.
+    Second,
+}
+
 fn frames(duration: Duration) -> u64 {
     (duration.as_millis() as u64).div_ceil(FRAME_MS).max(1)
 }
@@ -136,7 +152,8 @@ fn frames(duration: Duration) -> u64 {
 impl EndOfTurn {
     /// An utterance begins.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, words: Words::Open, lags: false, silent: 0, unchanged: 0, frames: 0, sounded: 0 }
+        let looks = Looks::Awaited;
+        Self { rules, words: Words::Open, lags: false, looks, silent: 0, unchanged: 0, frames: 0, sounded: 0 }
     }
 
     /// The next frame, of somebody who speaks.
@@ -152,7 +169,7 @@ impl EndOfTurn {
                 (self.silent, self.sounded) = (0, self.sounded + 1);
                 if was_paused {
                     // What was made of it was not all, and a row of short sounds is no long one.
-                    (self.words, self.sounded) = (Words::Open, 1);
+                    (self.words, self.looks, self.sounded) = (Words::Open, Looks::Awaited, 1);
                     return Some(Change::Resumed);
                 }
                 return None;
@@ -164,7 +181,15 @@ impl EndOfTurn {
         if voice == Voice::Silent && self.silent >= frames(silence) {
             return Some(Change::Ended(by));
         }
-        (!was_paused && self.silent >= frames(PAUSED_AFTER)).then_some(Change::Paused)
+        let begins = !was_paused && self.silent >= frames(PAUSED_AFTER);
+        let found_all = self.words == Words::Complete;
+        let again = self.looks == Looks::First && !found_all && self.silent >= frames(LOOK_AGAIN_AFTER);
+        match () {
+            () if begins => self.looks = Looks::Awaited,
+            () if again => self.looks = Looks::Second,
+            () => return None,
+        }
+        Some(Change::Paused)
     }
 
     /// The silence that ends it as things are.
@@ -184,16 +209,25 @@ impl EndOfTurn {
     /// What the recognizer makes of all that was said up to the last pause: it is that, whatever comes after a silence.
     pub fn understood(&mut self, words: Words) {
         (self.words, self.lags, self.unchanged) = (words, false, frames(PAUSED_AFTER));
+        self.looked();
     }
 
-    /// What the recognizer has made of it so far, which may be behind.
-    pub fn interim(&mut self, words: Words) {
-        (self.words, self.lags, self.unchanged) = (words, true, 0);
+    /// What the recognizer has made of it so far, which may be behind, and may change unless it is stable.
+    pub fn interim(&mut self, words: Words, stable: bool) {
+        (self.words, self.lags) = (words, true);
+        self.unchanged = if stable { frames(PAUSED_AFTER) } else { 0 };
     }
 
-    /// What was understood was not all.
+    /// What was understood was not all, or it was not understood.
     pub fn goes_on(&mut self) {
         self.words = Words::Open;
+        self.looked();
+    }
+
+    fn looked(&mut self) {
+        if self.looks == Looks::Awaited {
+            self.looks = Looks::First;
+        }
     }
 
     /// Since when it has been silent.
@@ -227,20 +261,20 @@ mod tests {
     enum Step {
         Frame(Voice),
         Understood(Words),
-        Interim(Words),
+        Interim(Words, bool),
     }
 
     fn step(core: &mut EndOfTurn, step: Step) -> Option<Change> {
         match step {
             Step::Frame(voice) => return core.frame(voice),
             Step::Understood(words) => core.understood(words),
-            Step::Interim(words) => core.interim(words),
+            Step::Interim(words, stable) => core.interim(words, stable),
         }
         None
     }
 
     /// `s` sounds, `f` fades, `.` is silent, ten frames where a letter is capital (and `_`); `C`, `U`, `O` in angles is what was understood, in
-    /// round brackets what it is so far.
+    /// round brackets what it is so far, in braces what it stays.
     fn plan(text: &str) -> Vec<Step> {
         let mut steps = vec![];
         let mut letters = text.chars();
@@ -258,7 +292,8 @@ mod tests {
                 '.' => steps.push(Step::Frame(Voice::Silent)),
                 '_' => steps.extend([Step::Frame(Voice::Silent); 10]),
                 '<' => steps.push(Step::Understood(words())),
-                '(' => steps.push(Step::Interim(words())),
+                '(' => steps.push(Step::Interim(words(), false)),
+                '{' => steps.push(Step::Interim(words(), true)),
                 _ => {}
             }
         }
@@ -284,16 +319,19 @@ mod tests {
 
     #[test]
     fn the_golden_table_of_decisions() {
-        const PLANS: [(&str, &str); 18] = [
+        const PLANS: [(&str, &str); 21] = [
             ("nothing is known", "SS_ _ _ _ _ _ _ _"),
             ("a whole phrase is understood in the pause", "SS.....<C>_ _ _ _"),
             ("it is understood after more than a short silence", "SS_ _<C>_ _ _"),
             ("a whole phrase, and the caller goes on", "SS.....<C>...SS_ _ _ _ _"),
             ("the beginning of a phrase", "SS.....<U>_ _ _ _ _ _ _ _"),
             ("the beginning of a phrase, and the rest of it", "SS.....<U>_ _SS.....<C>_ _"),
+            ("all but its last sound at the first look", "SS.....<U>_.<C>_ _ _ _"),
+            ("not understood at either look", "SS.....<O>_.<O>_ _ _ _"),
             ("it was understood, and is none of those expected", "SS.....<O>_ _ _ _ _"),
             ("a whole phrase as an interim result while they speak", "S(C)S_ _ _ _"),
-            ("an interim result that comes late", "SS_....(C)_ _ _"),
+            ("an interim result that comes late", "SS_ _..(C)_ _ _"),
+            ("one that comes late and is stable", "SS_ _..{C}_ _ _"),
             (
                 "interim results that change all the while",
                 "SS_(C)...(C)...(C)...(C)...(C)...(C)...(C)...(C)...(C)...(C)_ _",
@@ -343,7 +381,7 @@ mod tests {
                 let words = [Words::Open, Words::Complete, Words::Unfinished][chance.random_range(0..3)];
                 let next = match chance.random_range(0..20) {
                     0 => Step::Understood(words),
-                    1 => Step::Interim(words),
+                    1 => Step::Interim(words, chance.random_bool(0.3)),
                     2 if silent > 0 => Step::Frame(Voice::Fading),
                     _ if sounds && count < 1400 => Step::Frame(Voice::Sounding),
                     _ => Step::Frame(Voice::Silent),

@@ -42,6 +42,8 @@ pub struct SpeechIn {
     state: State,
     connection: Connection,
     settings: Settings,
+    /// Knows how loud it is where the caller is, however often nobody listens in between.
+    activity: VoiceActivity,
     ears: Ears,
     /// Audio of the line that is being looked at, and its last frame if that is for a recognizer of another rate.
     batch: Option<Batch>,
@@ -78,18 +80,9 @@ enum State {
 
 /// Whether the caller is listened to.
 enum Ears {
-    Open {
-        activity: VoiceActivity,
-        /// What they are saying.
-        utterance: Option<Utterance>,
-    },
+    /// What they are saying.
+    Open(Option<Utterance>),
     Closed,
-}
-
-impl Ears {
-    fn open() -> Self {
-        Self::Open { activity: VoiceActivity::default(), utterance: None }
-    }
 }
 
 /// What of a tenant's settings says how its callers are listened to.
@@ -143,7 +136,8 @@ impl SpeechIn {
             state: State::Lost,
             connection: Connection(0),
             settings: Settings { line_rate, listening, fields: None, expected: Expected::default() },
-            ears: Ears::open(),
+            activity: VoiceActivity::default(),
+            ears: Ears::Open(None),
             batch: None,
             delay: Duration::ZERO,
             converted: vec![],
@@ -176,10 +170,13 @@ impl SpeechIn {
                 self.order_if_connected(Output::ConfigureRecognizer(self.settings.config()));
             }
             // What was being said is not waited for any more.
-            Input::Listening(false) => self.ears = Ears::Closed,
+            Input::Listening(false) => {
+                self.activity.end();
+                self.ears = Ears::Closed;
+            }
             Input::Listening(true) => {
                 if let Ears::Closed = self.ears {
-                    self.ears = Ears::open();
+                    self.ears = Ears::Open(None);
                 }
             }
             Input::Connected { connection, sample_rate } if connection == self.connection => {
@@ -254,13 +251,13 @@ impl SpeechIn {
     /// Another band may have other settings; what is being said goes on by them.
     fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);
-        if let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears {
+        if let Ears::Open(Some(utterance)) = &mut self.ears {
             utterance.change_rules(self.settings.rules());
         }
     }
 
     fn audio(&mut self, batch: Batch) {
-        if let Ears::Open { .. } = self.ears {
+        if let Ears::Open(_) = self.ears {
             self.outputs.push_back(Output::Taken { samples: batch.samples.len() });
             self.batch = Some(batch);
         }
@@ -268,7 +265,7 @@ impl SpeechIn {
 
     /// Takes the next 20 ms of the batch, at 8 or 16 kHz; `false` if there are none.
     fn take_frame(&mut self) -> bool {
-        let (Some(batch), Ears::Open { activity, utterance }) = (&mut self.batch, &mut self.ears) else {
+        let (Some(batch), Ears::Open(utterance)) = (&mut self.batch, &mut self.ears) else {
             return false;
         };
         let Some(frame) = batch.samples.get(batch.at..batch.at + batch.frame_samples) else {
@@ -277,7 +274,7 @@ impl SpeechIn {
         };
         batch.at += batch.frame_samples;
         let (came, narrow) = (batch.came, narrowed(frame));
-        let voice = activity.push(&narrow);
+        let voice = self.activity.push(&narrow);
         let step = match utterance {
             Some(utterance) => utterance.frame(voice),
             None if voice == Voice::Began => {
@@ -306,10 +303,10 @@ impl SpeechIn {
 
     /// The utterance is over; one that is whole already is not waited for.
     fn end_utterance(&mut self, at: Instant, by: EndedBy) {
-        let Ears::Open { activity, utterance } = &mut self.ears else { return };
+        let Ears::Open(utterance) = &mut self.ears else { return };
         let Some(over) = utterance.take() else { return };
-        activity.end();
-        let (silence, level) = (over.silence() + self.delay, activity.level());
+        self.activity.end();
+        let (silence, level) = (over.silence() + self.delay, self.activity.level());
         self.outputs.push_back(Output::SpeechEnded { silence, level, by });
         let State::Connected { ended, taken, .. } = &mut self.state else { return };
         match over.into_interim().filter(|_| by == EndedBy::ExpectedPhrase) {
@@ -324,7 +321,7 @@ impl SpeechIn {
 
     fn reported(&mut self, now: Instant, event: RecognizerEvent) {
         match event {
-            RecognizerEvent::InterimResult { text } => self.interim(text),
+            RecognizerEvent::InterimResult { text, stable } => self.interim(text, stable),
             RecognizerEvent::SoFar { words } => self.understood_so_far(words),
             RecognizerEvent::FinalResult { text, confidence, result } => {
                 if let Some(text) = self.new_of(text) {
@@ -350,10 +347,10 @@ impl SpeechIn {
         }
     }
 
-    fn interim(&mut self, text: String) {
+    fn interim(&mut self, text: String, stable: bool) {
         self.outputs.push_back(Output::InterimResult);
-        if let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears {
-            utterance.interim(&self.settings.expected, text);
+        if let Ears::Open(Some(utterance)) = &mut self.ears {
+            utterance.interim(&self.settings.expected, text, stable);
         }
     }
 
@@ -361,7 +358,7 @@ impl SpeechIn {
         if words.is_some() {
             self.outputs.push_back(Output::InterimResult);
         }
-        let Ears::Open { utterance: Some(utterance), .. } = &mut self.ears else { return };
+        let Ears::Open(Some(utterance)) = &mut self.ears else { return };
         let looks = utterance.understood_so_far(&self.settings.expected, words.as_ref().map(|(text, _)| text.as_str()));
         if let (Some((text, confidence)), Some(Words::Open | Words::Complete)) = (words, looks) {
             self.outputs.push_back(Output::MayBeAll { text, confidence });
@@ -388,7 +385,7 @@ impl SpeechIn {
     /// Words have come that nobody waits for yet, of an utterance that has had some before: it is over.
     fn end_as_recognized(&mut self, now: Instant) {
         let waits = matches!(self.state, State::Connected { ended: Some(_), .. });
-        let is_begun = matches!(&self.ears, Ears::Open { utterance: Some(said), .. } if said.has_words());
+        let is_begun = matches!(&self.ears, Ears::Open(Some(said)) if said.has_words());
         if !waits && is_begun {
             self.end_utterance(now, EndedBy::Recognizer);
         }

@@ -190,7 +190,9 @@ fn read(result: &Transcribed, session: Option<&str>) -> Option<RecognizerEvent> 
     let best = result.alternatives().first()?;
     let text = best.transcript().unwrap_or_default().trim().to_owned();
     if result.is_partial {
-        return (!text.is_empty()).then_some(RecognizerEvent::InterimResult { text });
+        // Marked where partial results are stabilized (`partial_results_stability`).
+        let stable = !best.items().is_empty() && best.items().iter().all(|item| item.stable() == Some(true));
+        return (!text.is_empty()).then_some(RecognizerEvent::InterimResult { text, stable });
     }
     if text.is_empty() {
         return Some(RecognizerEvent::NotUnderstood);
@@ -277,5 +279,19 @@ mod tests {
         };
         assert_eq!((text.as_str(), (confidence * 100.0).round()), ("Hello there.", 80.0));
         assert_eq!(read(&Transcribed::builder().is_partial(true).build(), None), None);
+    }
+
+    #[test]
+    fn a_partial_result_is_stable_when_all_of_it_is() {
+        let partial = |stable: &[Option<bool>]| {
+            let item = |stable: &Option<bool>| Item::builder().set_stable(*stable).build();
+            let said = Alternative::builder().transcript("an agent").set_items(Some(stable.iter().map(item).collect()));
+            match read(&Transcribed::builder().is_partial(true).alternatives(said.build()).build(), None) {
+                Some(RecognizerEvent::InterimResult { stable, .. }) => stable,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(partial(&[Some(true), Some(true)]));
+        assert!([&[Some(true), Some(false)][..], &[None], &[]].iter().all(|items| !partial(items)));
     }
 }

@@ -17,15 +17,16 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// 16 kHz samples counted so far.
+    /// Samples counted so far, at the rate of their lines.
     pub fn samples(&self) -> u64 {
         self.samples.load(Ordering::Relaxed)
     }
 }
 
 impl Recognizer for Counting {
-    fn sample_rate(&self, _: u32) -> u32 {
-        16_000
+    // As services take it: nothing is resampled.
+    fn sample_rate(&self, line_rate: u32) -> u32 {
+        line_rate
     }
 
     fn open(

@@ -2,7 +2,8 @@
 //! `pocketsphinx-en-us`.
 //!
 //! It always finds something, so a hypothesis is believed only if it is a whole sentence of the grammar *and* explains the
-//! sound about as well as a free sequence of phones does. Invariant: decoders live on a bounded pool of threads, never one
+//! sound about as well as a free sequence of phones does. Where the beginning of a sentence explains it better than any whole one, the rest of it
+//! was not said yet. Invariant: decoders live on a bounded pool of threads, never one
 //! per call; what was decoded in a pause is not decoded again if nothing follows it; lengths and grammars are bounded, and when a call
 //! ends nothing of it is decoded any more. What is being decoded cannot be stopped (the model's normalisation looks at the whole utterance
 //! first, and the library then searches all of it in one call), so that long ones leave a decoder for short ones. For the same
@@ -40,6 +41,8 @@ pub(crate) const LONG: usize = 4 * 16_000;
 /// cost it a language model's price. Measured on flite's voices over the
 /// line: sentences of the grammar 16 to 45, nine of ten others below −5, one 11.
 pub(crate) const REJECTION_MARGIN: f32 = 12.0;
+/// The same of the beginning of a sentence, of which there is less to go by: all that comes of it is that more is waited for.
+pub(crate) const BEGINNING_MARGIN: f32 = 0.0;
 /// The amplitude of the noise under an utterance: 60 of 32,768, far below any line. Measured by `make speech`: of
 /// sentences in espeak's voices without it 57 % of the words are wrong or lost, with it 16 %.
 const DITHER: i16 = 60;
@@ -98,7 +101,7 @@ impl Pocketsphinx {
         answer.ok().and_then(|answer| answer.blocking_recv().ok()).unwrap_or_default()
     }
 
-    /// Decodes one utterance: the phrase as it was given, or what of one was said; `None` if it was none of them.
+    /// Decodes one utterance; `None` if nothing of it is understood.
     pub fn recognise(
         &self,
         samples: Vec<i16>,
@@ -111,15 +114,22 @@ impl Pocketsphinx {
     }
 }
 
-/// What was understood.
+/// Words that were understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// A phrase as it was given, or the beginning of one in small letters.
+    pub text: String,
+    /// 0 to 1: how close it came to the free path of phones.
+    pub confidence: f32,
+}
+
+/// What was understood of an utterance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hypothesis {
-    /// The words.
-    pub text: String,
-    /// 0 to 1: how close the sentence came to the free path of phones.
-    pub confidence: f32,
-    /// Whether it is one of the phrases that were expected, and not the beginning of one.
-    pub is_whole: bool,
+    /// One of the phrases that were expected, should that have been all.
+    pub whole: Option<Heard>,
+    /// What has been said up to here, should it go on.
+    pub so_far: Option<Heard>,
 }
 
 impl Decoder {
@@ -140,21 +150,25 @@ impl Decoder {
             }
             self.grammar = Some(Arc::clone(&phrases));
         }
-        let ffi::Decoded { text, score, is_whole } = self.sphinx.decode(GRAMMAR, samples)?;
-        let phrase = phrases.iter().find(|phrase| normalise(phrase) == text).filter(|_| is_whole);
-        if text.is_empty() || asker.is_gone() {
+        let ffi::Decoded { so_far, whole } = self.sphinx.decode(GRAMMAR, samples)?;
+        if so_far.text.is_empty() || asker.is_gone() {
             return None;
         }
         let free = self.sphinx.decode(PHONES, samples)?;
-        let better = score.saturating_sub(free.score) as f32 / sounding_frames(samples) as f32;
-        if better < REJECTION_MARGIN {
-            return None;
-        }
-        let confidence = (0.5 + (better - REJECTION_MARGIN) / (4.0 * REJECTION_MARGIN)).min(1.0);
-        Some(match phrase {
-            Some(phrase) => Hypothesis { text: phrase.clone(), confidence, is_whole: true },
-            None => Hypothesis { text, confidence, is_whole: false },
-        })
+        let free = free.whole.unwrap_or(free.so_far);
+        let sounding = sounding_frames(samples) as f32;
+        let heard = |text: String, score: i32, least: f32| {
+            let better = score.saturating_sub(free.score) as f32 / sounding;
+            let confidence = (0.5 + (better - least) / (4.0 * REJECTION_MARGIN)).min(1.0);
+            (better >= least).then_some(Heard { text, confidence })
+        };
+        let is_begun = whole.as_ref().is_none_or(|whole| whole.text != so_far.text);
+        let whole = whole.and_then(|path| {
+            let phrase = phrases.iter().find(|phrase| normalise(phrase) == path.text)?;
+            heard(phrase.clone(), path.score, REJECTION_MARGIN)
+        });
+        let so_far = if is_begun { heard(so_far.text, so_far.score, BEGINNING_MARGIN) } else { whole.clone() };
+        Some(Hypothesis { whole, so_far })
     }
 
     /// Without a grammar: the general language model, loaded when it is first needed.
@@ -162,8 +176,10 @@ impl Decoder {
         if !self.has_words {
             self.has_words = self.sphinx.set_language_model(WORDS, &format!("{}/en-us.lm.bin", self.model));
         }
-        let ffi::Decoded { text, .. } = self.sphinx.decode(WORDS, samples)?;
-        Some(Hypothesis { text, confidence: 0.5, is_whole: true }).filter(|hypothesis| !hypothesis.text.is_empty())
+        let ffi::Decoded { so_far, whole } = self.sphinx.decode(WORDS, samples)?;
+        let text = Some(whole.unwrap_or(so_far).text).filter(|text| !text.is_empty())?;
+        let heard = Some(Heard { text, confidence: 0.5 });
+        Some(Hypothesis { whole: heard.clone(), so_far: heard })
     }
 }
 

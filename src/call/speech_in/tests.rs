@@ -53,7 +53,8 @@ impl Stage {
         let now = Instant::now();
         let mut this =
             Self { core: SpeechIn::new(now, 8000, LISTENING), now, given: 0, line_rate: 8000, heard: vec![] };
-        this.drained();
+        // So that it is known how quiet it is where the caller is.
+        this.put(Input::Audio { samples: vec![0; 25 * FRAME_SAMPLES], frame_samples: FRAME_SAMPLES, delay: DELAY });
         this
     }
 
@@ -121,7 +122,7 @@ fn words() -> RecognizerEvent {
 }
 
 fn interim(text: &str) -> RecognizerEvent {
-    RecognizerEvent::InterimResult { text: text.into() }
+    RecognizerEvent::InterimResult { text: text.into(), stable: false }
 }
 
 fn so_far(text: Option<&str>) -> RecognizerEvent {
@@ -166,7 +167,7 @@ const INPUTS: [(&str, Step); 29] = [
         let connection = Connection(stage.core.connection.0 - 1);
         stage.put(Input::Refused { connection, failure: unavailable() })
     }),
-    ("interim result", |stage| stage.reported(RecognizerEvent::InterimResult { text: "wor".into() })),
+    ("interim result", |stage| stage.reported(RecognizerEvent::InterimResult { text: "wor".into(), stable: false })),
     ("interim result that is expected", |stage| stage.reported(interim("Yes please."))),
     ("so far what is expected", |stage| stage.reported(so_far(Some("yes please")))),
     ("so far what goes on", |stage| stage.reported(so_far(Some("yes and")))),
@@ -265,11 +266,11 @@ fn kept(core: &SpeechIn) -> String {
         State::Connected { ended, .. } => format!("{ended:?}"),
         State::Lost => String::new(),
     };
-    let ears = matches!(core.ears, Ears::Open { .. });
+    let ears = matches!(core.ears, Ears::Open(_));
     let Settings { line_rate, fields, expected, .. } = &core.settings;
     let taken = matches!(&core.state, State::Connected { taken: Some(_), .. });
     let utterance = match &core.ears {
-        Ears::Open { utterance: Some(utterance), .. } => format!("{utterance:?}"),
+        Ears::Open(Some(utterance)) => format!("{utterance:?}"),
         _ => String::new(),
     };
     format!("{state} {ears} {line_rate} {fields:?} {expected:?} {taken} {utterance}")

@@ -1,6 +1,6 @@
 //! What somebody is saying: its frames, what has been made of it so far, and when it is over.
 //!
-//! Invariant: an interim result is of this utterance; one that says the same as the one before changes nothing.
+//! Invariant: an interim result is of this utterance; one that says the same as the one before changes nothing, unless it is stable now.
 
 use std::fmt;
 use std::time::Duration;
@@ -54,10 +54,10 @@ impl Utterance {
         step
     }
 
-    /// What has been made of it so far; it may be behind.
-    pub(super) fn interim(&mut self, expected: &Expected, text: String) {
-        if !text.trim().is_empty() && self.interim.as_ref() != Some(&text) {
-            self.end.interim(expected.judge(&text));
+    /// What has been made of it so far; it may be behind, and may change unless it is stable.
+    pub(super) fn interim(&mut self, expected: &Expected, text: String, stable: bool) {
+        if !text.trim().is_empty() && (stable || self.interim.as_ref() != Some(&text)) {
+            self.end.interim(expected.judge(&text), stable);
             self.interim = Some(text);
         }
     }

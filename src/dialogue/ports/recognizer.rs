@@ -36,7 +36,7 @@ pub trait RecognizerStream: Send {
     fn utterance_began(&mut self);
 
     /// The caller has been silent for a moment; what they said so far may be all. Whoever can look at it now, and tell
-    /// [`RecognizerEvent::SoFar`], has less to do when it is.
+    /// [`RecognizerEvent::SoFar`], has less to do when it is. Told again in the same pause if that was no whole phrase.
     fn utterance_paused(&mut self) {}
 
     /// They go on.
@@ -94,6 +94,8 @@ pub enum RecognizerEvent {
     InterimResult {
         /// As the recognizer wrote them.
         text: String,
+        /// Whether it says that they will stay what they are, whatever follows them.
+        stable: bool,
     },
     /// What was said up to the last [`RecognizerStream::utterance_paused`], should nothing follow.
     SoFar {

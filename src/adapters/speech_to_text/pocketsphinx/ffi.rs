@@ -68,14 +68,19 @@ fn load() -> Result<Functions, NoRecognizer> {
     }
 }
 
+/// The words of a path, and its score.
+#[derive(Clone)]
+pub(super) struct Path {
+    pub(super) text: String,
+    pub(super) score: i32,
+}
+
 /// What was decoded.
 pub(super) struct Decoded {
-    /// The words of the best path.
-    pub(super) text: String,
-    /// Its score.
-    pub(super) score: i32,
-    /// Whether it came to the end of its grammar.
-    pub(super) is_whole: bool,
+    /// The best path, which need not have come to the end of its grammar.
+    pub(super) so_far: Path,
+    /// The best of those that have.
+    pub(super) whole: Option<Path>,
 }
 
 /// A decoder.
@@ -165,20 +170,21 @@ impl Sphinx {
             }
             (f.ps_process_raw)(self.decoder, samples.as_ptr(), samples.len(), 0, 1);
             // Before the end a path need not have come to the end of its grammar.
-            let begun = self.hypothesis().map(|(text, score)| Decoded { text, score, is_whole: false });
+            let so_far = self.hypothesis();
             (f.ps_end_utt)(self.decoder);
-            let whole = self.hypothesis().map(|(text, score)| Decoded { text, score, is_whole: true });
-            whole.or(begun)
+            let whole = self.hypothesis();
+            let so_far = so_far.or_else(|| whole.clone())?;
+            Some(Decoded { so_far, whole })
         }
     }
 
-    /// The words of the best path, and its score.
-    fn hypothesis(&mut self) -> Option<(String, i32)> {
+    fn hypothesis(&mut self) -> Option<Path> {
         let mut score = 0;
         // SAFETY: a live decoder; the text is copied at once.
         unsafe {
             let hypothesis = (self.functions.ps_get_hyp)(self.decoder, &raw mut score);
-            (!hypothesis.is_null()).then(|| (CStr::from_ptr(hypothesis).to_string_lossy().into_owned(), score))
+            (!hypothesis.is_null())
+                .then(|| Path { text: CStr::from_ptr(hypothesis).to_string_lossy().into_owned(), score })
         }
     }
 

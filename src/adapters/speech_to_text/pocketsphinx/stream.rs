@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument;
 
-use super::{Hypothesis, LONG, Pocketsphinx, QUEUE_OF_CALL, UNDERSTOOD_WITHIN, UTTERANCE_MAX, sounding_frames};
+use super::{Heard, Hypothesis, LONG, Pocketsphinx, QUEUE_OF_CALL, UNDERSTOOD_WITHIN, UTTERANCE_MAX, sounding_frames};
 
 /// Audio before the detected beginning that belongs to the utterance: 400 ms.
 const PRE_ROLL: usize = 16_000 * 2 / 5;
 /// An utterance with fewer sounding frames of 10 ms is a click, not worth a decoder.
 const SOUNDING_MIN: usize = 10;
+/// What sounds less since the last look is no word.
+const SOUNDED_SINCE_MIN: usize = 5;
 
 impl Recognizer for Pocketsphinx {
     fn sample_rate(&self, _: u32) -> u32 {
@@ -58,6 +60,8 @@ struct Stream {
 struct Early {
     /// Tells whether it is; nobody waits for it once this is dropped.
     over: oneshot::Sender<()>,
+    /// How many frames of it sounded.
+    sounding: usize,
     /// The task.
     decoding: AbortHandle,
 }
@@ -88,11 +92,9 @@ impl Decoding {
 }
 
 fn result(hypothesis: Option<Hypothesis>) -> RecognizerEvent {
-    match hypothesis {
-        Some(Hypothesis { text, confidence, is_whole: true }) => {
-            RecognizerEvent::FinalResult { text, confidence, result: None }
-        }
-        Some(Hypothesis { is_whole: false, .. }) | None => RecognizerEvent::NotUnderstood,
+    match hypothesis.and_then(|hypothesis| hypothesis.whole) {
+        Some(Heard { text, confidence }) => RecognizerEvent::FinalResult { text, confidence, result: None },
+        None => RecognizerEvent::NotUnderstood,
     }
 }
 
@@ -114,10 +116,16 @@ impl RecognizerStream for Stream {
     }
 
     fn utterance_paused(&mut self) {
+        let Some(samples) = self.utterance.as_ref().filter(|said| said.len() <= LONG).cloned() else {
+            return self.give_up_early();
+        };
+        let sounding = sounding_frames(&samples);
+        // More of the same silence says no more.
+        if self.early.as_ref().is_some_and(|early| sounding < early.sounding + SOUNDED_SINCE_MIN) {
+            return;
+        }
         self.give_up_early();
-        let said = self.utterance.as_ref().filter(|said| said.len() <= LONG && sounding_frames(said) >= SOUNDING_MIN);
-        let Some(samples) = said.cloned() else { return };
-        if !self.has_room() {
+        if sounding < SOUNDING_MIN || !self.has_room() {
             return;
         }
         let Ok(decoding) = self.decode(samples) else { return };
@@ -128,14 +136,15 @@ impl RecognizerStream for Stream {
             if is_over.try_recv().is_ok() {
                 return sink(result(hypothesis));
             }
-            let words = hypothesis.as_ref().map(|hypothesis| (hypothesis.text.clone(), hypothesis.confidence));
+            let so_far = hypothesis.as_ref().and_then(|hypothesis| hypothesis.so_far.as_ref());
+            let words = so_far.map(|heard| (heard.text.clone(), heard.confidence));
             sink(RecognizerEvent::SoFar { words });
             if is_over.await.is_ok() {
                 sink(result(hypothesis));
             }
         };
         let decoding = self.decoding.spawn(looked_at.in_current_span());
-        self.early = Some(Early { over, decoding });
+        self.early = Some(Early { over, sounding, decoding });
     }
 
     fn utterance_resumed(&mut self) {

@@ -65,7 +65,7 @@ fn phrases_of_the_grammar_are_understood_and_others_are_not() {
     let phrases: Arc<[String]> = MENU.iter().map(|p| (*p).to_owned()).collect();
     let hear = |voice: &str, text: &str| {
         let answer = engine.recognise(on_the_line(voice, text), Some(Arc::clone(&phrases))).expect("room");
-        answer.blocking_recv().expect("decoded")
+        answer.blocking_recv().expect("decoded").and_then(|hypothesis| hypothesis.whole)
     };
     let mut understood = 0;
     for voice in ["slt", "rms"] {
@@ -133,6 +133,22 @@ async fn what_is_made_of_a_pause_is_the_result_if_nothing_follows_it() {
     assert!("what is my account balance".starts_with(&begun) && begun.len() < 26, "{begun}");
     stream.utterance_ended();
     assert_eq!(heard.recv().await, Some(RecognizerEvent::NotUnderstood));
+    // The last of it was too quiet to end the pause: it is looked at again, but not for more of the same silence.
+    stream.utterance_began();
+    stream.hear(&speech[..4800 + (speech.len() - 4800 - 8000) / 2]);
+    stream.utterance_paused();
+    let again = heard.recv().await;
+    assert!(matches!(again, Some(RecognizerEvent::SoFar { words: Some((words, _)) }) if words == begun));
+    stream.hear(&[0; 3200]);
+    stream.utterance_paused();
+    stream.hear(&speech[4800 + (speech.len() - 4800 - 8000) / 2..]);
+    stream.utterance_paused();
+    let Some(RecognizerEvent::SoFar { words: Some((text, confidence)) }) = heard.recv().await else {
+        panic!("nothing was made of the whole")
+    };
+    assert_eq!(text, "what is my account balance");
+    stream.utterance_ended();
+    assert_eq!(heard.recv().await, Some(RecognizerEvent::FinalResult { text, confidence, result: None }));
     // They go on in the pause: what was made of it is nobody's, and the whole is decoded at the end.
     stream.utterance_began();
     stream.hear(&vec![8000; 16_000]);

@@ -126,7 +126,7 @@ impl Connection<Fickle> for Fickle {
 
     async fn next(&mut self) -> Event {
         match self.how {
-            How::Floods => Event::Results(vec![RecognizerEvent::InterimResult { text: "a".into() }]),
+            How::Floods => Event::Results(vec![RecognizerEvent::InterimResult { text: "a".into(), stable: false }]),
             How::Closes | How::HangsAfterTheFirst => Event::Closed,
         }
     }

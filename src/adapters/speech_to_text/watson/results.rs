@@ -22,16 +22,19 @@ impl Transaction {
 /// Interim and final results of one message, in order.
 pub(super) fn read_results(message: &Value, transaction: &Transaction) -> Vec<RecognizerEvent> {
     // Some versions put the event that speech began at the top.
-    let begins = message.get("speech_begin_event").map(|_| RecognizerEvent::InterimResult { text: String::new() });
+    let speaks = || RecognizerEvent::InterimResult { text: String::new(), stable: false };
+    let begins = message.get("speech_begin_event").map(|_| speaks());
     let results = message.get("results").and_then(Value::as_array);
     let read = |result: &Value| {
         if result.get("speech_begin_event").is_some() {
-            return Some(RecognizerEvent::InterimResult { text: String::new() });
+            return Some(speaks());
         }
         let best = result.get("alternatives")?.get(0)?;
         let text = best.get("transcript")?.as_str()?.to_owned();
-        if result.get("final").and_then(Value::as_bool) != Some(true) {
-            return Some(RecognizerEvent::InterimResult { text });
+        let is = |mark: &str| result.get(mark).and_then(Value::as_bool) == Some(true);
+        if !is("final") {
+            // A mark of workers'; Watson has none.
+            return Some(RecognizerEvent::InterimResult { text, stable: is("stable") });
         }
         if text.trim().is_empty() {
             return Some(RecognizerEvent::NotUnderstood);
@@ -77,7 +80,10 @@ mod tests {
         let transaction = Transaction { global: Some("43dd".into()), watson: None };
         let interim =
             json!({"result_index": 0, "results": [{"final": false, "alternatives": [{"transcript": "one "}]}]});
-        assert_eq!(read_results(&interim, &transaction), [RecognizerEvent::InterimResult { text: "one ".into() }]);
+        let read = |message: &Value| read_results(message, &transaction);
+        assert_eq!(read(&interim), [RecognizerEvent::InterimResult { text: "one ".into(), stable: false }]);
+        let stays = json!({"results": [{"final": false, "stable": true, "alternatives": [{"transcript": "one "}]}]});
+        assert_eq!(read(&stays), [RecognizerEvent::InterimResult { text: "one ".into(), stable: true }]);
         let last = json!({"result_index": 3, "results": [{"final": true, "alternatives": [
             {"transcript": "one two ", "confidence": 0.78, "timestamps": [["one", 1.0, 1.5], ["two", 1.5, 2.25]]}]}]});
         let heard = read_results(&last, &transaction);
@@ -96,7 +102,10 @@ mod tests {
             json!({"speech_begin_event": {"begin": 2.5}}),
             json!({"results": [{"speech_begin_event": {"begin": 2.5}}]}),
         ] {
-            assert_eq!(read_results(&begins, &transaction), [RecognizerEvent::InterimResult { text: String::new() }]);
+            assert_eq!(
+                read_results(&begins, &transaction),
+                [RecognizerEvent::InterimResult { text: String::new(), stable: false }]
+            );
         }
         let empty = json!({"results": [{"final": true, "alternatives": [{"transcript": " "}]}]});
         assert_eq!(read_results(&empty, &transaction), [RecognizerEvent::NotUnderstood]);
