@@ -90,9 +90,9 @@ pub(crate) fn paused(count: usize) -> Result<Vec<Utterance>> {
 pub(crate) fn back_channels() -> Result<Vec<Utterance>> {
     let studio = Studio::open(8000)?;
     let said = |n: usize| match VOICES[n % VOICES.len()] {
-        // As phonemes: it would spell the first.
+        // As phonemes: it would spell the first, as flite does "hm hm" and "mm hmm".
         Voice::Espeak(..) => studio.say_by(n, ["[[mh'm]]", "[[V_h'V]]", "[[a:h'A:]]"][n % 3]),
-        Voice::Flite(_) => studio.say_by(n, ["hm hm", "uh huh", "aha"][n % 3]),
+        Voice::Flite(_) => studio.say_by(n, ["um hum", "uh huh", "aha"][n % 3]),
     };
     (0..VOICES.len() * 2).map(said).collect()
 }
