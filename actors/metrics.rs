@@ -397,9 +397,9 @@ pub fn caller_audio_dropped() {
     counter!(AUDIO_DROPPED).increment(1);
 }
 
-/// Samples were handed to a recognizer.
-pub fn samples_heard(count: usize) {
-    counter!(SAMPLES_HEARD).increment(count as u64);
+/// Counts samples that are handed to a recognizer.
+pub fn samples_heard() -> Counter {
+    counter!(SAMPLES_HEARD)
 }
 
 /// How many RTP port pairs are free.

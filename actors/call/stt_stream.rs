@@ -30,6 +30,8 @@ pub struct SttStream {
     opening: Option<SpawnHandle>,
     drive: Drive<SpeechIn>,
     journal: Journal,
+    /// Looked up once: looking up allocates.
+    samples_heard: ::metrics::Counter,
 }
 
 impl SttStream {
@@ -52,6 +54,7 @@ impl SttStream {
             opening: None,
             drive: Drive::new(SpeechIn::new(crate::now(), line_rate, listening)),
             journal,
+            samples_heard: metrics::samples_heard(),
         }
     }
 
@@ -106,7 +109,7 @@ impl Driven for SttStream {
             Output::ConfigureRecognizer(config) => {
                 stream.into_iter().for_each(|stream| stream.configure(config.clone()))
             }
-            Output::Taken { samples } => metrics::samples_heard(samples),
+            Output::Taken { samples } => self.samples_heard.increment(samples as u64),
             Output::Hear { .. } => {
                 if let Some(stream) = stream {
                     stream.hear(self.drive.core.frame());

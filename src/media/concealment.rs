@@ -14,7 +14,7 @@ const PITCH_MIN: usize = 40;
 const PITCH_MAX: usize = 120;
 const OVERLAP: usize = 32; // 4 ms
 /// How many times the history fits into its buffer.
-const ROOM: usize = 4;
+const ROOM: usize = 2;
 
 /// Conceals the losses of one stream.
 #[derive(Debug)]

@@ -143,7 +143,7 @@ impl Place {
     fn push(&mut self, magnitude: u32) {
         self.smoothed = if self.frames == 0 { magnitude } else { (3 * self.smoothed + magnitude) / 4 };
         let least = &mut self.least[self.frames / BLOCK_FRAMES % BLOCKS];
-        *least = if self.frames % BLOCK_FRAMES == 0 { self.smoothed } else { self.smoothed.min(*least) };
+        *least = if self.frames.is_multiple_of(BLOCK_FRAMES) { self.smoothed } else { self.smoothed.min(*least) };
         self.frames += 1;
     }
 
