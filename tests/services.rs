@@ -10,7 +10,7 @@ use bellhop_rehearsal::caller::Line;
 use bellhop_rehearsal::connect::{AccessKey, StandIn as Connect};
 use bellhop_rehearsal::flow::Stop;
 use bellhop_rehearsal::watson_assistant::{API_KEY, StandIn as Assistant};
-use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn as Speech};
+use bellhop_rehearsal::watson_speech::{Misbehaviour, StandIn as Speech, TOKEN};
 use bellhop_rehearsal::watson_text_to_speech::StandIn as Voice;
 use bellhop_sip::hop::Transport;
 use serde_json::json;
@@ -23,7 +23,7 @@ mod node;
 #[allow(dead_code)] // what other tests need of it
 mod pages;
 
-use node::{INSTANCE, Node, config, folder, speaks};
+use node::{INSTANCE, Node, config, folder, speaks, until};
 
 /// A node whose tenant has these services instead of the embedded ones.
 fn node_with(services: &str) -> Node {
@@ -67,6 +67,28 @@ fn a_whole_call_on_watson_services_ends_at_an_agent() {
     assert_eq!(assistant.sessions(), (0, 1), "the session is closed with the call");
     let log = std::fs::read_to_string(node.folder.join("log")).expect("a log");
     assert!(!log.contains("agent please") && !log.contains(API_KEY) && !log.contains("rehearsal-token"), "{log}");
+}
+
+/// What a script says whatever happens is there before anybody calls, and is asked for once.
+#[test]
+fn what_is_said_often_is_spoken_before_the_first_call() {
+    let voice = Voice::default();
+    let at = voice.serve().expect("a port");
+    let node = node_with(&format!(
+        "[tenants.assistant]\nkind = \"scripted\"\nscript = \"script.yaml\"\n[tenants.speech_to_text]\nkind = \"counting\"\n\
+         [tenants.text_to_speech]\nkind = \"watson\"\nurl = \"http://{at}\"\ntoken = \"{TOKEN}\"\nparameters = {{ voice = \"en-US_MichaelV3Voice\" }}\n"
+    ));
+    let spoken = || voice.spoken().into_iter().map(|(text, _)| text).collect::<Vec<String>>();
+    let fixed = ["Hello.", "Yes.", "Wait.", "Pardon?"];
+    until("all of it is spoken", || fixed.iter().all(|text| spoken().iter().any(|said| said == text)));
+    let (_, stop) =
+        node.call(Transport::Udp, "c1", vec![Line::AtOnce(Duration::from_millis(300)), Line::Press("0".into())]);
+    assert!(matches!(stop, Stop::Queued { .. }), "{stop:?}");
+    let mut spoken = spoken();
+    let all = spoken.len();
+    spoken.sort();
+    spoken.dedup();
+    assert_eq!(spoken.len(), all, "{spoken:?}");
 }
 
 #[test]

@@ -218,6 +218,11 @@ impl EndOfTurn {
         self.unchanged = if stable { frames(PAUSED_AFTER) } else { 0 };
     }
 
+    /// What the recognizer made of it so far was of something else.
+    pub fn forget_interim(&mut self) {
+        self.words = Words::Open;
+    }
+
     /// What was understood was not all, or it was not understood.
     pub fn goes_on(&mut self) {
         self.words = Words::Open;

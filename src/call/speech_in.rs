@@ -11,6 +11,7 @@
 //! `actors/call/stt_stream.rs`, which keeps the stream.
 
 mod exchange;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod utterance;
@@ -27,9 +28,10 @@ use bellhop_media::resample::Upsampler;
 use bellhop_media::voice_activity::{Voice, VoiceActivity};
 use bellhop_media::{FRAME_SAMPLES, Frame, SAMPLE_RATE};
 
-use crate::end_of_turn::words::{self, Expected};
-use crate::end_of_turn::{END_OF_PHRASE, EndedBy, Rules, Words};
+use crate::end_of_turn::words::Expected;
+use crate::end_of_turn::{END_OF_PHRASE, EndedBy, PAUSED_AFTER, Rules, Words};
 pub use exchange::{Connection, Input, Output};
+use taken::{ResultOf, Taken};
 use utterance::{Step, Utterance};
 
 /// The longest a recognizer may take to connect.
@@ -71,8 +73,8 @@ enum State {
         upsampler: Upsampler,
         /// When the utterance ended whose result is awaited.
         ended: Option<Instant>,
-        /// What an utterance was understood as before the recognizer gave its result, which is awaited.
-        taken: Option<String>,
+        /// What utterances were understood as before the recognizer gave their results, which are awaited.
+        taken: Taken,
     },
     /// It is gone for good.
     Lost,
@@ -231,7 +233,8 @@ impl SpeechIn {
             return;
         }
         let upsampler = Upsampler::with_mirror(MIRROR_GAIN);
-        self.state = State::Connected { wants_wide: sample_rate > SAMPLE_RATE, upsampler, ended: None, taken: None };
+        self.state =
+            State::Connected { wants_wide: sample_rate > SAMPLE_RATE, upsampler, ended: None, taken: Taken::default() };
         self.outputs.push_back(Output::ExpectPhrases(self.settings.expected.phrases.clone()));
         self.outputs.push_back(Output::ConfigureRecognizer(self.settings.config()));
         self.outputs.push_back(Output::RecognizerReady);
@@ -311,7 +314,8 @@ impl SpeechIn {
         let State::Connected { ended, taken, .. } = &mut self.state else { return };
         match over.into_interim().filter(|_| by == EndedBy::ExpectedPhrase) {
             Some(text) => {
-                (*ended, *taken) = (None, Some(text.clone()));
+                *ended = None;
+                taken.push(at, text.clone());
                 self.outputs.push_back(Output::Recognised { took: Duration::ZERO });
                 self.outputs.push_back(Output::FinalResult { text, confidence: 1.0, result: None });
             }
@@ -321,72 +325,89 @@ impl SpeechIn {
 
     fn reported(&mut self, now: Instant, event: RecognizerEvent) {
         match event {
-            RecognizerEvent::InterimResult { text, stable } => self.interim(text, stable),
+            RecognizerEvent::InterimResult { text, stable } => self.interim(now, text, stable),
             RecognizerEvent::SoFar { words } => self.understood_so_far(words),
             RecognizerEvent::FinalResult { text, confidence, result } => {
-                if let Some(text) = self.new_of(text) {
+                if let Some(text) = self.new_of(now, text) {
                     self.end_as_recognized(now);
                     self.result_came(now);
                     self.outputs.push_back(Output::FinalResult { text, confidence, result });
                 }
+                self.forget_interim();
             }
             RecognizerEvent::NotUnderstood => {
-                if !self.was_taken() {
+                let taken = match &mut self.state {
+                    State::Connected { taken, .. } => taken.pop(now),
+                    State::Connecting { .. } | State::Lost => None,
+                };
+                if taken.is_none() {
                     self.result_came(now);
                     self.outputs.push_back(Output::NotUnderstood);
                 }
+                self.forget_interim();
             }
             RecognizerEvent::ServedBy { service, stands_in } => {
+                // Another, which has heard nothing of it.
+                if let State::Connected { taken, .. } = &mut self.state {
+                    *taken = Taken::default();
+                }
                 self.outputs.push_back(Output::ServedBy { service, stands_in });
             }
-            RecognizerEvent::Reconnecting { why } => {
-                self.was_taken();
-                self.outputs.push_back(Output::Reconnecting { why });
-            }
+            // What was taken is told to it again, and its result comes then.
+            RecognizerEvent::Reconnecting { why } => self.outputs.push_back(Output::Reconnecting { why }),
             RecognizerEvent::Lost(failure) => self.lost(failure),
         }
     }
 
-    fn interim(&mut self, text: String, stable: bool) {
+    fn interim(&mut self, now: Instant, text: String, stable: bool) {
+        let Ears::Open(utterance) = &mut self.ears else { return };
         self.outputs.push_back(Output::InterimResult);
-        if let Ears::Open(Some(utterance)) = &mut self.ears {
+        // What an utterance before it is understood as is nothing of this one.
+        let text = match &mut self.state {
+            State::Connected { ended: Some(_), .. } => return,
+            State::Connected { taken, .. } => taken.new_of(now, text),
+            State::Connecting { .. } | State::Lost => text,
+        };
+        if let Some(utterance) = utterance {
             utterance.interim(&self.settings.expected, text, stable);
         }
     }
 
+    /// A result has come: what was made of the utterance so far may have been of that.
+    fn forget_interim(&mut self) {
+        if let Ears::Open(Some(utterance)) = &mut self.ears {
+            utterance.forget_interim();
+        }
+    }
+
     fn understood_so_far(&mut self, words: Option<(String, f32)>) {
+        let Ears::Open(Some(utterance)) = &mut self.ears else { return };
         if words.is_some() {
             self.outputs.push_back(Output::InterimResult);
         }
-        let Ears::Open(Some(utterance)) = &mut self.ears else { return };
         let looks = utterance.understood_so_far(&self.settings.expected, words.as_ref().map(|(text, _)| text.as_str()));
         if let (Some((text, confidence)), Some(Words::Open | Words::Complete)) = (words, looks) {
             self.outputs.push_back(Output::MayBeAll { text, confidence });
         }
     }
 
-    /// Whether an utterance was taken whose result this is.
-    fn was_taken(&mut self) -> bool {
-        let State::Connected { taken, .. } = &mut self.state else { return false };
-        taken.take().is_some()
-    }
-
     /// What a result says that was not taken before it came.
-    fn new_of(&mut self, text: String) -> Option<String> {
+    fn new_of(&mut self, now: Instant, text: String) -> Option<String> {
+        let is_begun = matches!(&self.ears, Ears::Open(Some(said)) if said.has_words());
         let State::Connected { taken, ended, .. } = &mut self.state else { return Some(text) };
-        let Some(before) = taken.take() else { return Some(text) };
-        match words::rest(&text, &before) {
-            Some(rest) => (!rest.is_empty()).then(|| rest.to_owned()),
-            // Other words: of the utterance after it, if there is one, else a change of mind that comes too late.
-            None => ended.is_some().then_some(text),
+        match taken.result(now, &text) {
+            ResultOf::Nothing => Some(text),
+            ResultOf::Taken { rest } => (!rest.is_empty()).then_some(rest),
+            // Of the utterance after it, if there is one, else a change of mind that comes too late.
+            ResultOf::Other => (ended.is_some() || is_begun).then_some(text),
         }
     }
 
-    /// Words have come that nobody waits for yet, of an utterance that has had some before: it is over.
+    /// Words have come that nobody waits for yet, of an utterance that has had some before, or is in a pause: it is over.
     fn end_as_recognized(&mut self, now: Instant) {
         let waits = matches!(self.state, State::Connected { ended: Some(_), .. });
-        let is_begun = matches!(&self.ears, Ears::Open(Some(said)) if said.has_words());
-        if !waits && is_begun {
+        let is_over = |said: &Utterance| said.has_words() || said.silence() >= PAUSED_AFTER;
+        if !waits && matches!(&self.ears, Ears::Open(Some(said)) if is_over(said)) {
             self.end_utterance(now, EndedBy::Recognizer);
         }
     }

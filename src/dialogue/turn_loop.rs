@@ -230,7 +230,13 @@ impl TurnLoop {
             }
             Input::SpeechSustained => self.sustained(now),
             Input::MayBeAll { text, confidence } => self.may_be_all(now, text, confidence),
-            Input::SpeechResumed => self.forget_early(),
+            Input::SpeechResumed => {
+                self.forget_early();
+                // A reply may have begun in the pause.
+                if self.policy.barge_in == Trigger::Speech {
+                    self.pause(now);
+                }
+            }
             Input::SpeechEnded => self.utterance_ends(now),
             Input::FinalResult { text, confidence, result } => self.heard(now, text, confidence, result),
             Input::NotUnderstood => {

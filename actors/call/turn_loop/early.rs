@@ -43,6 +43,10 @@ impl Question {
     fn is_kept(&self) -> bool {
         matches!(self.state, State::Kept { .. })
     }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.state, State::Kept { end: Some(Err(_)), .. })
+    }
 }
 
 /// Something has come of an early question.
@@ -83,7 +87,10 @@ impl TurnLoop {
 
     /// Whether this question was asked early; then what has come of it goes on, and what comes does.
     pub(super) fn was_asked_early(&mut self, request: &TurnRequest, ctx: &mut Context<Self>) -> bool {
-        let is_it = |question: &Question| question.is_kept() && is_same_question(&question.request, request);
+        // One that failed is asked anew: that was no try of the turn.
+        let is_it = |question: &Question| {
+            question.is_kept() && !question.has_failed() && is_same_question(&question.request, request)
+        };
         let Some(at) = self.early.questions.iter().position(is_it) else {
             self.forget_early(ctx);
             return false;

@@ -100,10 +100,12 @@ impl Script {
         let greeting = self.steps.get(&self.start);
         let others = self.steps.iter().filter(|(name, _)| **name != self.start).map(|(_, step)| step);
         let texts = greeting.into_iter().chain(others).flat_map(|step| &step.respond);
-        texts
-            .filter(|response| response["response_type"] == "text")
-            .filter_map(|response| Some(response["text"].as_str()?.to_owned()))
-            .collect()
+        let text = |response: &Value| match response["response_type"].as_str()? {
+            "text" => Some(response["text"].as_str()?.to_owned()),
+            "connect_to_agent" => Some(response.pointer("/agent_available/message")?.as_str()?.to_owned()),
+            _ => None,
+        };
+        texts.filter_map(text).collect()
     }
 
     /// How many alternatives each step that listens offers.

@@ -1,7 +1,9 @@
 //! Recognizers in order: the next one listens when one cannot be opened, or is lost in mid-call.
 //!
-//! Invariant: when the call drops its stream nothing is left: not who listens, and not who is being asked to.
+//! Invariant: when the call drops its stream nothing is left: not who listens, and not who is being asked to. A stream may report while it is
+//! told something: what it says of words takes no lock.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ impl Recognizer for InOrder<dyn Recognizer> {
         sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
         let rate = self.sample_rate(config.line_rate);
-        let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default() };
+        let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default(), rank: Arc::default() };
         call.shared().config = config;
         Box::pin(async move {
             let line = Line(call);
@@ -67,13 +69,13 @@ struct Call {
     rate: u32,
     sink: Arc<RecognizerSink>,
     shared: Arc<Mutex<Shared>>,
+    /// Which of the services listens: reports of another are of the past. Written with `shared` locked.
+    rank: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
 struct Shared {
     stream: Option<Fitted>,
-    /// Which of the services listens: reports of another are of the past.
-    rank: usize,
     config: RecognizerConfig,
     phrases: Option<Arc<[String]>>,
     /// What was heard, and done, while nobody listened.
@@ -155,6 +157,8 @@ impl Call {
     /// This one listens from here on, and hears what the one before missed.
     fn take(&self, rank: usize, stream: Box<dyn RecognizerStream>, rate: u32) {
         let mut shared = self.shared();
+        // First: it may report while it hears what was missed.
+        self.rank.store(rank, Ordering::Release);
         let mut fitted = Fitted { stream, rate, upsampler: Upsampler::with_mirror(0.0) };
         fitted.stream.expect_phrases(shared.phrases.clone());
         for missed in std::mem::take(&mut shared.missed) {
@@ -165,20 +169,20 @@ impl Call {
             }
         }
         shared.missed_samples = 0;
-        (shared.rank, shared.stream) = (rank, Some(fitted));
+        shared.stream = Some(fitted);
         drop(shared);
         (self.sink)(RecognizerEvent::ServedBy { service: self.of.services[rank].name, stands_in: rank > 0 });
     }
 
     fn heard(&self, rank: usize, heard: RecognizerEvent) {
         let RecognizerEvent::Lost(failure) = heard else {
-            if self.shared().rank == rank {
+            if self.rank.load(Ordering::Acquire) == rank {
                 (self.sink)(heard);
             }
             return;
         };
         let mut shared = self.shared();
-        if shared.rank != rank {
+        if self.rank.load(Ordering::Acquire) != rank {
             return;
         }
         shared.stream = None;
@@ -274,6 +278,8 @@ mod tests {
         utterances: usize,
         phrases: Option<Arc<[String]>>,
         sink: Option<Arc<RecognizerSink>>,
+        /// Says at once that it did not understand.
+        is_quick: bool,
     }
 
     impl Ear {
@@ -309,7 +315,11 @@ mod tests {
         fn utterance_began(&mut self) {}
 
         fn utterance_ended(&mut self) {
-            self.state().utterances += 1;
+            let mut state = self.state();
+            state.utterances += 1;
+            let quick = if state.is_quick { state.sink.clone() } else { None };
+            drop(state);
+            quick.into_iter().for_each(|sink| sink(RecognizerEvent::NotUnderstood));
         }
 
         fn expect_phrases(&mut self, phrases: Option<Arc<[String]>>) {
@@ -331,6 +341,21 @@ mod tests {
         let mut stream = ears.open(RecognizerConfig::default(), Box::new(|_| {})).await.expect("the second");
         (0..10).for_each(|_| stream.hear(&[0; 160]));
         assert_eq!(second.state().samples, 3200);
+    }
+
+    /// As the embedded one does of a click.
+    #[tokio::test]
+    async fn what_is_reported_at_once_is_heard() {
+        let ear = Ear(Arc::default(), false, 8000);
+        ear.state().is_quick = true;
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let sink: RecognizerSink = Box::new(move |what| told.send(what).expect("the test listens"));
+        let mut stream = pair(&ear, &ear).open(RecognizerConfig::default(), sink).await.expect("the first");
+        // In a thread: one that waits for itself would never come back.
+        std::thread::spawn(move || stream.utterance_ended());
+        heard.recv().await.expect("who listens");
+        let next = tokio::time::timeout(std::time::Duration::from_secs(20), heard.recv()).await;
+        assert_eq!(next, Ok(Some(RecognizerEvent::NotUnderstood)));
     }
 
     #[tokio::test]

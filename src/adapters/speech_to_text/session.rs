@@ -133,6 +133,7 @@ pub async fn open<S: Service>(
         phrases: None,
         backlog: Backlog::new(coding.bytes_per_second(config.line_rate)),
         speaking: false,
+        awaited: false,
         understood: false,
     };
     let (present, gone) = oneshot::channel();
@@ -223,6 +224,8 @@ struct Session<S: Service> {
     phrases: Option<Arc<[String]>>,
     backlog: Backlog,
     speaking: bool,
+    /// Whether an utterance has ended that has no result yet.
+    awaited: bool,
     /// Whether this connection gave the words of an utterance.
     understood: bool,
 }
@@ -325,9 +328,9 @@ impl<S: Service> Session<S> {
             }
             Order::UtteranceBegan => {
                 self.speaking = true;
-                self.backlog.keep();
+                self.backlog.begin();
             }
-            Order::UtteranceEnded => self.speaking = false,
+            Order::UtteranceEnded => (self.speaking, self.awaited) = (false, true),
             Order::Expect(phrases) => {
                 self.phrases = phrases;
                 in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await?;
@@ -345,9 +348,14 @@ impl<S: Service> Session<S> {
             Event::Results(results) => {
                 for heard in results {
                     match heard {
+                        // Of the utterance before the one that is being said.
+                        RecognizerEvent::FinalResult { .. } if self.speaking && std::mem::take(&mut self.awaited) => {
+                            self.backlog.forget_before();
+                            self.understood = true;
+                        }
                         RecognizerEvent::FinalResult { .. } => {
                             self.backlog.forget();
-                            (self.speaking, self.understood) = (false, true);
+                            (self.speaking, self.awaited, self.understood) = (false, false, true);
                         }
                         // It hears what voice activity may have missed.
                         RecognizerEvent::InterimResult { .. } => self.backlog.keep(),

@@ -268,7 +268,7 @@ fn kept(core: &SpeechIn) -> String {
     };
     let ears = matches!(core.ears, Ears::Open(_));
     let Settings { line_rate, fields, expected, .. } = &core.settings;
-    let taken = matches!(&core.state, State::Connected { taken: Some(_), .. });
+    let taken = matches!(&core.state, State::Connected { taken, .. } if !taken.is_empty());
     let utterance = match &core.ears {
         Ears::Open(Some(utterance)) => format!("{utterance:?}"),
         _ => String::new(),

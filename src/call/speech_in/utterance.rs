@@ -11,6 +11,9 @@ use super::Output;
 use crate::end_of_turn::words::Expected;
 use crate::end_of_turn::{Change, EndOfTurn, EndedBy, PAUSED_AFTER, Rules, Words};
 
+/// The longest interim result that is looked at.
+const INTERIM_BYTES_MAX: usize = 2000;
+
 /// An utterance.
 pub(super) struct Utterance {
     end: EndOfTurn,
@@ -56,9 +59,18 @@ impl Utterance {
 
     /// What has been made of it so far; it may be behind, and may change unless it is stable.
     pub(super) fn interim(&mut self, expected: &Expected, text: String, stable: bool) {
-        if !text.trim().is_empty() && (stable || self.interim.as_ref() != Some(&text)) {
+        // What is longer is no phrase, and not worth the time of a call's thread.
+        let may_count = !text.trim().is_empty() && text.len() <= INTERIM_BYTES_MAX;
+        if may_count && (stable || self.interim.as_ref() != Some(&text)) {
             self.end.interim(expected.judge(&text), stable);
             self.interim = Some(text);
+        }
+    }
+
+    /// What was made of it so far may be of another.
+    pub(super) fn forget_interim(&mut self) {
+        if self.interim.take().is_some() {
+            self.end.forget_interim();
         }
     }
 

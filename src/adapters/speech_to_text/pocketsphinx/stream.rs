@@ -112,13 +112,16 @@ impl RecognizerStream for Stream {
 
     fn utterance_began(&mut self) {
         self.give_up_early();
-        self.utterance = Some(self.recent.drain(..).collect());
+        // One that never ended, for nobody listened any more: its last is what was before this one.
+        let before = self.utterance.take().map(|said| said[said.len().saturating_sub(PRE_ROLL)..].to_vec());
+        self.utterance = Some(before.unwrap_or_else(|| self.recent.drain(..).collect()));
     }
 
     fn utterance_paused(&mut self) {
-        let Some(samples) = self.utterance.as_ref().filter(|said| said.len() <= LONG).cloned() else {
-            return self.give_up_early();
-        };
+        // Dictation takes seconds, which nothing can stop: it is done once, at the end.
+        let is_expected = self.phrases.as_ref().is_some_and(|phrases| !phrases.is_empty());
+        let said = self.utterance.as_ref().filter(|said| is_expected && said.len() <= LONG);
+        let Some(samples) = said.cloned() else { return self.give_up_early() };
         let sounding = sounding_frames(&samples);
         // More of the same silence says no more.
         if self.early.as_ref().is_some_and(|early| sounding < early.sounding + SOUNDED_SINCE_MIN) {

@@ -22,13 +22,14 @@ pub(super) struct Backlog {
     bytes_per_second: usize,
     /// Whether somebody speaks, or has spoken and there is no result yet.
     has_words: bool,
-    /// Bytes since the end of the utterance.
+    /// Bytes since the end of the utterance, and since its beginning.
     since_end: usize,
+    since_begin: usize,
 }
 
 impl Backlog {
     pub(super) fn new(bytes_per_second: usize) -> Self {
-        Self { pieces: VecDeque::new(), bytes: 0, bytes_per_second, has_words: false, since_end: 0 }
+        Self { pieces: VecDeque::new(), bytes: 0, bytes_per_second, has_words: false, since_end: 0, since_begin: 0 }
     }
 
     pub(super) fn push(&mut self, piece: Bytes, speaking: bool) {
@@ -36,14 +37,26 @@ impl Backlog {
         if self.since_end > self.bytes_of(RESULT_MAX) {
             self.has_words = false;
         }
+        self.since_begin = self.since_begin.saturating_add(piece.len());
         self.bytes += piece.len();
         self.pieces.push_back(piece);
         self.shorten(if self.has_words { BACKLOG_MAX } else { OF_SILENCE });
     }
 
+    /// An utterance begins.
+    pub(super) fn begin(&mut self) {
+        self.since_begin = 0;
+        self.keep();
+    }
+
     /// What was said is to be kept until there is a result.
     pub(super) fn keep(&mut self) {
         (self.has_words, self.since_end) = (true, 0);
+    }
+
+    /// There is a result of an utterance before the one that is being said.
+    pub(super) fn forget_before(&mut self) {
+        self.shorten_bytes(self.since_begin + self.bytes_of(OF_SILENCE));
     }
 
     /// There is a result: what follows is another utterance.
@@ -59,7 +72,11 @@ impl Backlog {
     }
 
     fn shorten(&mut self, to: Duration) {
-        while self.bytes > self.bytes_of(to)
+        self.shorten_bytes(self.bytes_of(to));
+    }
+
+    fn shorten_bytes(&mut self, to: usize) {
+        while self.bytes > to
             && let Some(oldest) = self.pieces.pop_front()
         {
             self.bytes -= oldest.len();
@@ -93,6 +110,20 @@ mod tests {
         assert_eq!(length(&backlog), 15 * 8000);
         backlog.forget();
         assert_eq!(length(&backlog), 4000);
+    }
+
+    #[test]
+    fn the_result_of_one_utterance_leaves_the_next() {
+        let mut backlog = Backlog::new(8000);
+        let push = |backlog: &mut Backlog, count| (0..count).for_each(|_| backlog.push(vec![0; 800].into(), true));
+        backlog.begin();
+        push(&mut backlog, 30);
+        backlog.begin();
+        push(&mut backlog, 20);
+        backlog.forget_before();
+        assert_eq!(length(&backlog), 4000 + 20 * 800);
+        push(&mut backlog, 20);
+        assert_eq!(length(&backlog), 4000 + 40 * 800);
     }
 
     #[test]
