@@ -36,6 +36,8 @@ use utterance::{Step, Utterance};
 
 /// The longest a recognizer may take to connect.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// An interim result that comes later after the end of an utterance is not of that: of a cough many services say nothing at all.
+const LATE_INTERIM_MAX: Duration = Duration::from_secs(1);
 /// The gain of the mirror band that a 16 kHz recognizer gets (none: it helps some voices and hurts others).
 const MIRROR_GAIN: f32 = 0.0;
 
@@ -364,7 +366,9 @@ impl SpeechIn {
         self.outputs.push_back(Output::InterimResult);
         // What an utterance before it is understood as is nothing of this one.
         let text = match &mut self.state {
-            State::Connected { ended: Some(_), .. } => return,
+            State::Connected { ended: Some(ended), .. } if now.saturating_duration_since(*ended) < LATE_INTERIM_MAX => {
+                return;
+            }
             State::Connected { taken, .. } => taken.new_of(now, text),
             State::Connecting { .. } | State::Lost => text,
         };

@@ -338,6 +338,24 @@ fn an_utterance_begins_before_its_audio_and_ends_behind_it() {
     assert!(matches!(marks[ended - 1], Output::Hear { .. }));
 }
 
+/// What comes late is of the utterance that waits for its result, and not of the one after it.
+#[test]
+fn a_late_interim_result_ends_no_other_utterance() {
+    for (late_ms, by) in [(200, EndedBy::Silence), (1200, EndedBy::ExpectedPhrase)] {
+        let mut stage = in_state("a result is awaited");
+        stage.put(Input::Expect { expected: yes() });
+        stage.audio(25, true);
+        stage.now += Duration::from_millis(late_ms);
+        stage.reported(interim("yes please"));
+        let outputs = stage.audio(50, false);
+        let ended = outputs.iter().find_map(|output| match output {
+            Output::SpeechEnded { by, .. } => Some(*by),
+            _ => None,
+        });
+        assert_eq!(ended, Some(by), "{late_ms}");
+    }
+}
+
 /// A generator of Knuth's: enough to try orders of inputs, the same every time.
 struct Lot(u64);
 
