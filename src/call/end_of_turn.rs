@@ -8,8 +8,8 @@
 //! ```
 //! A whole expected phrase that stays what it is ends soon; what is the beginning of one, a number half dictated, or a sentence that
 //! hangs on its last word gets longer than usual. Where a look found no whole phrase there is one more in the same pause
-//! ([`LOOK_AGAIN_AFTER`]): the last sound of a word may be so quiet that it was taken for silence. Invariants: an utterance never ends in a frame that has voice, unless it has
-//! gone on for [`UTTERANCE_MAX`]; it never goes on for longer than that, nor after [`Rules::silence_max`] without voice. It knows
+//! ([`LOOK_AGAIN_AFTER`]): the last sound of a word may be so quiet that it was taken for silence. Invariants: an utterance never
+//! ends in a frame that has voice, unless it has gone on for [`UTTERANCE_MAX`]; it never goes on for longer than that, nor after [`Rules::silence_max`] without voice. It knows
 //! frames, and no clock. Driver: `speech_in.rs`.
 
 pub mod words;
