@@ -15,6 +15,7 @@ mod lent;
 pub(super) mod reads;
 mod records;
 mod replay;
+mod rows;
 mod servers;
 mod under_way;
 mod usage;

@@ -51,6 +51,7 @@ macro_rules! promises {
             a_history_is_read_as_often_as_it_may_be_and_a_reload_is_no_read
             however_many_come_at_once_no_read_is_given_twice
             a_call_is_found_by_each_of_its_names_until_it_expires
+            many_at_once_are_written_as_one_after_the_other
             events_wait_in_order_until_they_are_delivered_and_are_never_doubled
             a_caller_is_forgotten_everywhere_and_nobody_else_is
             what_has_expired_is_swept
@@ -192,6 +193,29 @@ pub(super) async fn a_call_is_found_by_each_of_its_names_until_it_expires(place:
     assert_eq!(store.latest(&of("acme"), 5).await.expect("answers").len(), 1);
     assert_eq!(store.latest(&of("other"), 5).await.expect("answers").len(), 0);
     assert_eq!(store.due("acme", later(), 9).await.expect("answers").len(), 2, "both are told");
+}
+
+/// Whole statements of many rows, and what is left over; calls that begin and end in one batch; a row that comes twice.
+pub(super) async fn many_at_once_are_written_as_one_after_the_other(place: &impl Place) {
+    let store = place.open().await;
+    let over = |n: usize| call(&format!("s{n:02}"), "+15550001", DAY);
+    let began = |entry: Entry| match entry {
+        Entry::Call { record, .. } => Entry::Began { opening: Box::new(record.opening().clone()), recorded: true },
+        other => other,
+    };
+    let up = call("up", "+15550002", DAY);
+    let mut all: Vec<Entry> = (0..37).map(over).chain([up]).map(began).collect();
+    all.extend((0..20).map(|n| turn("s00", n)));
+    all.extend((0..37).chain([5]).map(over));
+    assert_eq!(store.write(&all).await.expect("written").waiting, ["acme"]);
+    store.write(&[over(36)]).await.expect("written");
+    assert_eq!(store.latest(&of("acme"), 99).await.expect("answers").len(), 37);
+    let up: Vec<String> = store.up("acme", 99).await.expect("answers").into_iter().map(|up| up.session).collect();
+    assert_eq!(up, ["up"]);
+    let due = store.due("acme", later(), 99).await.expect("answers");
+    assert_eq!(due.len(), 20 + 37);
+    let of_turns: Vec<&str> = due.iter().map(|due| due.id.as_str()).filter(|id| id.contains(":turn:")).collect();
+    assert_eq!(of_turns, (0..20).map(|n| format!("s00:turn:{n}")).collect::<Vec<_>>(), "in their order");
 }
 
 pub(super) async fn events_wait_in_order_until_they_are_delivered_and_are_never_doubled(place: &impl Place) {

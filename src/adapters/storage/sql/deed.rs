@@ -2,19 +2,33 @@
 //!
 //! Invariant: its times and names are settled when it is made, so that it does not matter when it is carried out.
 
+use std::sync::LazyLock;
+
 use bellhop_call::record::Opening;
 use serde::{Deserialize, Serialize};
 
+use super::rows::{ROWS, Texts};
 use super::{Database, Trouble, args};
-use crate::storage::database::Transaction;
+use crate::storage::database::{Argument, Transaction};
 
-const BEGAN: &str = "INSERT INTO calls_under_way (session, server, call, sip_call_id, tenant, caller, opening)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-const RECORDED: &str = "INSERT INTO recorded_calls (call, tenant, caller) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-const OVER: &str = "DELETE FROM calls_under_way WHERE session = $1";
-const RECORD: &str = "INSERT INTO call_records
-    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+static BEGAN: LazyLock<Texts> = LazyLock::new(|| {
+    let into = "INSERT INTO calls_under_way (session, server, call, sip_call_id, tenant, caller, opening) VALUES";
+    Texts::of(into, 7, " ON CONFLICT DO NOTHING")
+});
+static RECORDED: LazyLock<Texts> = LazyLock::new(|| {
+    Texts::of("INSERT INTO recorded_calls (call, tenant, caller) VALUES", 3, " ON CONFLICT DO NOTHING")
+});
+static OVER: LazyLock<Texts> =
+    LazyLock::new(|| Texts::of("DELETE FROM calls_under_way WHERE session IN (VALUES", 1, ")"));
+static RECORD: LazyLock<Texts> = LazyLock::new(|| {
+    let into = "INSERT INTO call_records
+    (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline) VALUES";
+    Texts::of(into, 9, " ON CONFLICT DO NOTHING")
+});
+static EVENT: LazyLock<Texts> = LazyLock::new(|| {
+    let into = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix) VALUES";
+    Texts::of(into, 7, " ON CONFLICT DO NOTHING")
+});
 /// Another server took the call for lost meanwhile: its own knows better.
 const INSTEAD: &str = "INSERT INTO call_records
     (session, call, sip_call_id, tenant, caller, began_unix_ms, expires_unix, details, timeline)
@@ -22,8 +36,6 @@ const INSTEAD: &str = "INSERT INTO call_records
         sip_call_id = excluded.sip_call_id, tenant = excluded.tenant, caller = excluded.caller,
         began_unix_ms = excluded.began_unix_ms, expires_unix = excluded.expires_unix, details = excluded.details,
         timeline = excluded.timeline";
-const EVENT: &str = "INSERT INTO log_events (id, tenant, session, caller, body, due_unix_ms, expires_unix)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 const HISTORY: &str = "INSERT INTO session_histories (filed_as, tenant, json, expires_unix, reads_left)
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 /// It was read already: of what is not left nothing is taken.
@@ -41,23 +53,11 @@ const SETTLED: &str = "DELETE FROM writes_in_flight WHERE tenant = $1 AND contac
 
 /// Every text of this file.
 #[cfg(test)]
-pub(super) const ALL: [&str; 15] = [
-    BEGAN,
-    RECORDED,
-    OVER,
-    RECORD,
-    INSTEAD,
-    EVENT,
-    HISTORY,
-    READ,
-    LENT,
-    EARNED,
-    VOID,
-    NOTED,
-    STRUCK,
-    STRUCK_SPOOLED,
-    SETTLED,
-];
+pub(super) fn all() -> Vec<&'static str> {
+    let of_rows = [&*BEGAN, &RECORDED, &OVER, &RECORD, &EVENT].into_iter();
+    let of_one = [INSTEAD, HISTORY, READ, LENT, EARNED, VOID, NOTED, STRUCK, STRUCK_SPOOLED, SETTLED].into_iter();
+    of_rows.flat_map(|texts| [texts.one.as_str(), &texts.many]).chain(of_one).collect()
+}
 
 /// One change of the tables. It never prints itself: it holds what callers say.
 #[derive(Clone, Serialize, Deserialize)]
@@ -144,35 +144,20 @@ impl Deed {
         transaction: &mut Transaction,
         spooled_as: Option<&str>,
     ) -> Result<(), Trouble> {
+        let whole = self.whole();
         match self {
-            Self::Began { server, opening } => {
-                let whole = serde_json::to_string(opening).expect("an opening is plain data");
-                let (session, call, facts) = (&opening.session, &opening.call, &opening.facts);
-                let names = args![session, server, call, &facts.sip_call_id, &opening.tenant, &facts.caller, &whole];
-                transaction.execute(BEGAN, names).await?
+            // A row that is replaced is counted no second time.
+            Self::Record { .. } if spooled_as.is_some() => {
+                let (_, row) = self.row(&whole).expect("a record is a row");
+                transaction.execute(INSTEAD, &row).await?
             }
-            Self::Recorded { call, tenant, caller } => {
-                transaction.execute(RECORDED, args![call, tenant, caller]).await?
-            }
-            Self::Over { session } => transaction.execute(OVER, args![session]).await?,
-            Self::Record {
-                session,
-                call,
-                sip_call_id,
-                tenant,
-                caller,
-                began_unix_ms: began,
-                expires_unix: expires,
-                details,
-                timeline,
-            } => {
-                let row = args![session, call, sip_call_id, tenant, caller, *began, *expires, details, timeline];
-                // A row that is replaced is counted no second time.
-                transaction.execute(if spooled_as.is_some() { INSTEAD } else { RECORD }, row).await?
-            }
-            Self::Event { id, tenant, session, caller, body, due_unix_ms, expires_unix } => {
-                let row = args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix];
-                transaction.execute(EVENT, row).await?
+            Self::Began { .. }
+            | Self::Recorded { .. }
+            | Self::Over { .. }
+            | Self::Record { .. }
+            | Self::Event { .. } => {
+                let (texts, row) = self.row(&whole).expect("each of these is a row");
+                transaction.execute(&texts.one, &row).await?
             }
             Self::History { filed_as, tenant, json, expires_unix, lent_by, reads } => {
                 if let Some(server) = lent_by {
@@ -197,6 +182,90 @@ impl Deed {
             Self::Settled { tenant, contact_id } => transaction.execute(SETTLED, args![tenant, contact_id]).await?,
         };
         Ok(())
+    }
+
+    /// Does all of them as a part of a transaction, those that are alike together; each call's in their order.
+    pub(in crate::storage) async fn carry_out_all(
+        mut deeds: Vec<Self>,
+        transaction: &mut Transaction,
+    ) -> Result<(), Trouble> {
+        deeds.sort_by_key(Self::rank);
+        for alike in deeds.chunk_by(|one, other| one.rank() == other.rank()) {
+            let (many, rest) = alike.as_chunks::<ROWS>();
+            for rows in many {
+                let wholes = rows.each_ref().map(Self::whole);
+                let (mut text, mut arguments) = (None, vec![]);
+                for (deed, whole) in rows.iter().zip(&wholes) {
+                    let Some((texts, row)) = deed.row(whole) else { continue };
+                    text = Some(&texts.many);
+                    arguments.extend(row);
+                }
+                match text {
+                    Some(text) => _ = transaction.execute(text, &arguments).await?,
+                    None => Self::one_by_one(rows, transaction).await?,
+                }
+            }
+            Self::one_by_one(rest, transaction).await?;
+        }
+        Ok(())
+    }
+
+    async fn one_by_one(deeds: &[Self], transaction: &mut Transaction) -> Result<(), Trouble> {
+        for deed in deeds {
+            deed.carry_out(transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// Those of a lower rank are done first: a call is up before it is up no more.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Began { .. } => 0,
+            Self::Recorded { .. } => 1,
+            Self::Over { .. } => 2,
+            Self::Record { .. } => 3,
+            Self::Event { .. } => 4,
+            _ => 5,
+        }
+    }
+
+    /// What of it is written as one text.
+    fn whole(&self) -> String {
+        match self {
+            Self::Began { opening, .. } => serde_json::to_string(opening).expect("an opening is plain data"),
+            _ => String::new(),
+        }
+    }
+
+    /// What is said of a row, if it is one of a kind that comes often.
+    fn row<'a>(&'a self, whole: &'a str) -> Option<(&'static Texts, Vec<Argument<'a>>)> {
+        Some(match self {
+            Self::Began { server, opening } => {
+                let (session, call, facts) = (&opening.session, &opening.call, &opening.facts);
+                let names = args![session, server, call, &facts.sip_call_id, &opening.tenant, &facts.caller, whole];
+                (&BEGAN, names.to_vec())
+            }
+            Self::Recorded { call, tenant, caller } => (&RECORDED, args![call, tenant, caller].to_vec()),
+            Self::Over { session } => (&OVER, args![session].to_vec()),
+            Self::Record {
+                session,
+                call,
+                sip_call_id,
+                tenant,
+                caller,
+                began_unix_ms: began,
+                expires_unix: expires,
+                details,
+                timeline,
+            } => {
+                let row = args![session, call, sip_call_id, tenant, caller, *began, *expires, details, timeline];
+                (&RECORD, row.to_vec())
+            }
+            Self::Event { id, tenant, session, caller, body, due_unix_ms, expires_unix } => {
+                (&EVENT, args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix].to_vec())
+            }
+            _ => return None,
+        })
     }
 
     /// Does it in a transaction of its own.

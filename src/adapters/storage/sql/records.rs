@@ -72,17 +72,25 @@ impl RecordWriter for SqlStore {
 
 impl SqlStore {
     pub(in crate::storage) async fn write_all(&self, entries: &[Entry]) -> Result<Written, Trouble> {
-        let mut transaction = self.database.begin().await?;
         let mut written = Written::default();
         // What waits for a tenant is counted in a row: who takes these in their order is in nobody's way for ever.
         let mut entries: Vec<&Entry> = entries.iter().collect();
         entries.sort_by_key(|entry| entry.tenant());
-        for entry in entries {
-            let (deeds, waiting) = self.deeds_of(entry);
-            for deed in &deeds {
-                deed.carry_out(&mut transaction).await?;
+        let mut of_tenants: Vec<Vec<Deed>> = vec![];
+        for of_tenant in entries.chunk_by(|one, other| one.tenant() == other.tenant()) {
+            let mut all = vec![];
+            for entry in of_tenant {
+                let (deeds, waiting) = self.deeds_of(entry);
+                all.extend(deeds);
+                written.waiting.extend(waiting.map(str::to_owned));
+                // To render a batch takes milliseconds, on the thread that answers calls.
+                tokio::task::yield_now().await;
             }
-            written.waiting.extend(waiting.map(str::to_owned));
+            of_tenants.push(all);
+        }
+        let mut transaction = self.database.begin().await?;
+        for deeds in of_tenants {
+            Deed::carry_out_all(deeds, &mut transaction).await?;
         }
         make_places(&mut transaction, &mut written).await?;
         transaction.commit().await?;
