@@ -14,8 +14,9 @@ pub fn of_page(text: &str) -> String {
 
 /// Markdown taken away; SSML stays.
 pub(crate) fn of_markdown(text: &str) -> String {
-    let signs = ['*', '_', '`', '~', '[', '#', '>', '|', '\n', '\\', '-', '+', '•'];
-    if !text.contains(|c| signs.contains(&c) || is_picture(c)) && !text.contains("://") && !text.contains("www.") {
+    let is_sign = |c: char| matches!(c, '*' | '_' | '`' | '~' | '[' | '#' | '>' | '|' | '\n' | '\\' | '-' | '+' | '•');
+    let has_signs = text.contains(|c: char| is_sign(c) || (!c.is_ascii() && is_picture(c)));
+    if !has_signs && !text.contains("://") && !text.contains("www.") {
         return text.trim().to_owned();
     }
     let mut said: Vec<String> = vec![];

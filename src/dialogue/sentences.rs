@@ -188,9 +188,15 @@ pub(crate) fn ends_sentence(word: &str) -> bool {
 /// Whether the word before a full stop is none that ends a sentence: an abbreviation, an initial, or the number of a list.
 fn is_abbreviation(before: &str) -> bool {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default().trim_start_matches(['(', '"', '“']);
-    let word = word.to_lowercase();
-    let initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-    initial || word.chars().all(|c| c.is_ascii_digit()) || ABBREVIATIONS.contains(&word.as_str())
+    let mut letters = word.chars();
+    let initial = letters.next().is_some_and(char::is_alphabetic) && letters.next().is_none();
+    if initial || word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return true;
+    }
+    match word.is_ascii() {
+        true => ABBREVIATIONS.iter().any(|one| one.len() == word.len() && one.eq_ignore_ascii_case(word)),
+        false => ABBREVIATIONS.contains(&word.to_lowercase().as_str()),
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +218,12 @@ mod tests {
             assert_eq!(by(size), whole, "in pieces of {size}");
         }
         whole
+    }
+
+    #[test]
+    fn an_abbreviation_is_one_in_any_case() {
+        assert!(["Prof", "APPROX", "PÁG", "U.S", "7", "x", "É", "(Dr"].into_iter().all(is_abbreviation));
+        assert!(!["busy", "approximately", "id"].into_iter().any(is_abbreviation));
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub fn cut(text: &str) -> Vec<String> {
     while !rest.is_empty() {
         let (part, after) = rest.split_at(length_of_part(rest));
         rest = after;
-        let mut spoken: String = open.iter().map(|tag| tag.text).collect();
+        let mut spoken = String::with_capacity(PART_CHARACTERS_MAX + PART_CHARACTERS_MAX / 4);
+        spoken.extend(open.iter().map(|tag| tag.text));
         let mut words = false;
         for piece in part {
             match piece {
@@ -67,7 +68,8 @@ pub fn cut(text: &str) -> Vec<String> {
         }
         let pauses = part.iter().any(|piece| matches!(piece, Piece::Tag(Tag { kind: TagKind::Empty, .. })));
         if words || pauses {
-            parts.push(spoken.trim_start().to_owned());
+            spoken.drain(..spoken.len() - spoken.trim_start().len());
+            parts.push(spoken);
         }
     }
     parts
@@ -130,15 +132,20 @@ impl<'a> Iterator for Pieces<'a> {
             self.0 = &self.0[tag.text.len()..];
             return Some(Piece::Tag(tag));
         }
-        let (mut length, mut characters, mut spaced) = (0, 0, false);
+        if let Some((word, blanks)) = plain_word(self.0.as_bytes()) {
+            let (text, rest) = self.0.split_at(word + blanks);
+            self.0 = rest;
+            return Some(Piece::Word { text, characters: text.len(), end: end_of_plain(text.split_at(word)) });
+        }
+        let (mut length, mut characters, mut spaced, mut after_wide) = (0, 0, false, false);
         for (at, c) in self.0.char_indices() {
             let begins_tag = at > 0 && c == '<' && markup::tag(&self.0[at..]).is_some();
             let full = characters >= PART_CHARACTERS_MAX && !joins(c);
-            let after_wide = self.0[..at].ends_with(is_wide);
             if begins_tag || full || (spaced && !c.is_whitespace()) || (after_wide && !is_wide(c)) {
                 break;
             }
             spaced |= c.is_whitespace();
+            after_wide = is_wide(c);
             characters += 1;
             length = at + c.len_utf8();
             if characters >= 2 * PART_CHARACTERS_MAX {
@@ -148,6 +155,25 @@ impl<'a> Iterator for Pieces<'a> {
         let (text, rest) = self.0.split_at(length);
         self.0 = rest;
         Some(Piece::Word { text, characters, end: end_after(text, rest) })
+    }
+}
+
+/// The lengths of a word of ASCII and of the blanks behind it, as most are; what else a piece may be is looked at one by one.
+fn plain_word(text: &[u8]) -> Option<(usize, usize)> {
+    let text = &text[..text.len().min(PART_CHARACTERS_MAX)];
+    let word = text.iter().position(|byte| !byte.is_ascii_graphic() || *byte == b'<')?;
+    let blanks = text[word..].iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\t'))?;
+    (word > 0 && blanks > 0 && text[word + blanks].is_ascii_graphic()).then_some((word, blanks))
+}
+
+/// [`end_after`] of such a word.
+fn end_of_plain((word, blanks): (&str, &str)) -> End {
+    let word = word.trim_end_matches(['"', '\'', ')', ']']);
+    match word.as_bytes().last() {
+        _ if blanks.contains('\n') => End::Sentence,
+        Some(b'.' | b'!' | b'?') if ends_sentence(word) => End::Sentence,
+        Some(b',' | b';' | b':') => End::Clause,
+        _ => End::Word,
     }
 }
 
@@ -199,6 +225,21 @@ mod tests {
             assert!(open.is_empty(), "{part}");
         }
         parts
+    }
+
+    #[test]
+    fn a_plain_word_ends_as_any_other_does() {
+        let words =
+            ["a", "Dr.", "busy.", "why?", "(so!)", "\"no\",", "and;", "he:", "it's", "3.", "x)", "'", "...", "ok.]"];
+        for (word, blanks) in words.iter().flat_map(|word| [" ", "\n", " \t ", "\n\n"].map(|blanks| (*word, blanks))) {
+            let text = format!("{word}{blanks}");
+            assert_eq!(plain_word(format!("{text}x").as_bytes()), Some((word.len(), blanks.len())), "{text:?}");
+            assert_eq!(end_of_plain((word, blanks)), end_after(&text, "x"), "{text:?}");
+        }
+        for other in ["a", "a ", " a", "a <b>", "a é", "é a", "a\u{a0}b", "a\rb", ""] {
+            let plain = plain_word(other.as_bytes());
+            assert!(plain.is_none() || other == "a <b>", "{other:?}: {plain:?}");
+        }
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut unspaced = Unspaced::default();
     let company = Company::of(text);
     let mut takes = Takes::Nothing;
+    let mut small = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
@@ -82,9 +83,9 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             },
             None if c.is_alphabetic() => {
                 let length = rest.find(|c: char| !c.is_alphabetic() || is_unspaced(c)).unwrap_or(rest.len());
-                let word = rest[..length].to_lowercase();
-                let says = company.read(&word);
-                match word.as_str() {
+                let word = number_words::in_small_letters(&rest[..length], &mut small);
+                let says = company.read(word);
+                match word {
                     "double" => times = 2,
                     "triple" => times = 3,
                     filler if says.is_none() && FILLERS.contains(&filler) => between.fillers += 1,

@@ -122,6 +122,13 @@ const SPANISH: &[&str] = &[
 /// The longest number word, in bytes.
 const WORD_MAX: usize = 20;
 
+/// A word in small letters, in room that all words of a text share.
+pub(super) fn in_small_letters<'a>(word: &str, room: &'a mut String) -> &'a str {
+    room.clear();
+    room.extend(word.chars().flat_map(char::to_lowercase));
+    room
+}
+
 /// What a word says.
 pub(super) struct Said {
     /// Values from 0 to 9: one, or two.
@@ -148,10 +155,15 @@ pub(super) struct Company([bool; AMBIGUOUS.len()]);
 impl Company {
     pub(super) fn of(text: &str) -> Self {
         let mut are_numbers = [false; AMBIGUOUS.len()];
+        let is_ambiguous = |word: &str| AMBIGUOUS.iter().any(|(one, _)| word.eq_ignore_ascii_case(one));
+        if !text.split(|c: char| !c.is_alphabetic()).any(is_ambiguous) {
+            return Self(are_numbers);
+        }
+        let mut small = String::new();
         for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| (3..=WORD_MAX).contains(&word.len())) {
-            let word = word.to_lowercase();
+            let word = in_small_letters(word, &mut small);
             for (is_number, (_, beside)) in are_numbers.iter_mut().zip(AMBIGUOUS) {
-                *is_number |= beside.contains(&word.as_str());
+                *is_number |= beside.contains(&word);
             }
         }
         Self(are_numbers)
