@@ -4,6 +4,8 @@
 //! cannot is dropped. rsip's own parsers are never called: they know no compact names, folding,
 //! `tel:` or unknown methods, drop Via values after a comma and ignore Content-Length.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::headers::expand;
@@ -64,8 +66,10 @@ pub(super) fn head(head: &[u8]) -> Result<Request, Malformed> {
 pub(super) fn part_headers(head: &[u8]) -> Headers {
     let mut headers = Headers::default();
     let head = String::from_utf8_lossy(head);
-    for (name, value) in unfold(&head).take(HEADERS_MAX).filter_map(|(line, _)| named(&line)) {
-        headers.push(expand(&name), &value);
+    for (line, _) in unfold(&head).take(HEADERS_MAX) {
+        if let Some((name, value)) = named(&line) {
+            headers.push(expand(name), value);
+        }
     }
     headers
 }
@@ -73,9 +77,11 @@ pub(super) fn part_headers(head: &[u8]) -> Headers {
 /// What a head says of the length of its body: the same to who cuts a stream and to who parses the message.
 pub(super) fn content_length_in(head: &[u8]) -> Result<Option<usize>, &'static str> {
     let head = String::from_utf8_lossy(head);
-    let lines = unfold(&head).skip(1).filter_map(|(line, _)| named(&line));
-    let lengths: Vec<String> =
-        lines.filter(|(name, _)| expand(name).eq_ignore_ascii_case("Content-Length")).map(|(_, value)| value).collect();
+    let length = |line: &str| {
+        let (name, value) = named(line)?;
+        expand(name).eq_ignore_ascii_case("Content-Length").then(|| value.to_owned())
+    };
+    let lengths: Vec<String> = unfold(&head).skip(1).filter_map(|(line, _)| length(&line)).collect();
     one_length(lengths.iter().map(String::as_str))
 }
 
@@ -89,7 +95,7 @@ fn read_head(head: &[u8]) -> Result<(String, Headers, Option<&'static str>), Mal
     let mut count = 0;
     for (line, clean) in lines {
         count += match named(&line) {
-            Some((name, value)) => push(&mut headers, &name, &value),
+            Some((name, value)) => push(&mut headers, name, value),
             None => {
                 wrong = Some("Malformed Header Line");
                 1
@@ -102,14 +108,14 @@ fn read_head(head: &[u8]) -> Result<(String, Headers, Option<&'static str>), Mal
             wrong = Some("Control Character In Header");
         }
     }
-    Ok((start, headers, wrong))
+    Ok((start.into_owned(), headers, wrong))
 }
 
 /// Name and value of a header line.
-fn named(line: &str) -> Option<(String, String)> {
+fn named(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once(':')?;
     let name = name.trim_end();
-    is_token(name).then(|| (name.to_owned(), value.trim().to_owned()))
+    is_token(name).then(|| (name, value.trim()))
 }
 
 /// Without a body its length is not asked for.
@@ -256,18 +262,19 @@ pub(super) fn split_head(bytes: &[u8]) -> Option<(&[u8], usize)> {
 
 /// Lines with continuation lines joined by one blank (RFC 3261 section 7.3.1), and whether each was free of control
 /// characters: a bare CR that we passed on would be a line end to somebody. They are replaced by blanks.
-fn unfold(head: &str) -> impl Iterator<Item = (String, bool)> + '_ {
+fn unfold(head: &str) -> impl Iterator<Item = (Cow<'_, str>, bool)> + '_ {
     let mut lines = head.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).peekable();
     std::iter::from_fn(move || {
-        let mut line = lines.next().filter(|line| !line.is_empty())?.to_owned();
+        let mut line = Cow::Borrowed(lines.next().filter(|line| !line.is_empty())?);
         while let Some(more) = lines.next_if(|next| next.starts_with([' ', '\t'])) {
+            let line = line.to_mut();
             line.truncate(line.trim_end().len());
             line.push(' ');
             line.push_str(more.trim());
         }
         let dirty = |c: char| c.is_ascii_control() && c != '\t';
         let clean = !line.contains(dirty);
-        Some((if clean { line } else { line.replace(dirty, " ") }, clean))
+        Some((if clean { line } else { line.replace(dirty, " ").into() }, clean))
     })
 }
 

@@ -42,12 +42,12 @@ impl Uri {
             return None;
         }
         let (scheme, rest) = text.split_once(':')?;
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "sip" => Scheme::Sip,
-            "sips" => Scheme::Sips,
-            "tel" => Scheme::Tel,
+        let scheme = match scheme {
+            sip if sip.eq_ignore_ascii_case("sip") => Scheme::Sip,
+            sips if sips.eq_ignore_ascii_case("sips") => Scheme::Sips,
+            tel if tel.eq_ignore_ascii_case("tel") => Scheme::Tel,
             other if other.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
-                Scheme::Other(other.into())
+                Scheme::Other(other.to_ascii_lowercase())
             }
             _ => return None,
         };
@@ -134,6 +134,9 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 fn unescape(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
