@@ -112,7 +112,7 @@ pub trait RecordingSink: Send {
 /// responsibility: they never go to the log.
 pub trait Observer: Send + Sync {
     /// Something happened. Must not wait.
-    fn saw(&self, call: CallId, event: &Event);
+    fn saw(&self, call: CallId, event: &Arc<Event>);
 
     /// A call never came about. Must not wait.
     fn refused(&self, _: &RefusedCall) {}

@@ -164,7 +164,7 @@ pub struct SoFar {
     /// The number of the first of the events.
     pub first: u64,
     /// The latest events, oldest first.
-    pub events: Vec<Event>,
+    pub events: Vec<Arc<Event>>,
 }
 
 /// The recordings that lie on this node.

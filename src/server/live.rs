@@ -173,10 +173,10 @@ impl Default for Live {
 }
 
 impl Observer for Live {
-    fn saw(&self, call: CallId, event: &Event) {
+    fn saw(&self, call: CallId, event: &Arc<Event>) {
         self.stories.saw(call, event);
         if self.lines.receiver_count() > 0 {
-            self.tell(&Line { call: call.to_string(), event: event.clone() });
+            self.tell(&Line { call: call.to_string(), event: Event::clone(event) });
         }
     }
 
@@ -195,7 +195,7 @@ impl Observer for Live {
 pub(crate) struct Both(pub(crate) Arc<dyn Observer>, pub(crate) Arc<dyn Observer>);
 
 impl Observer for Both {
-    fn saw(&self, call: CallId, event: &Event) {
+    fn saw(&self, call: CallId, event: &Arc<Event>) {
         self.0.saw(call, event);
         self.1.saw(call, event);
     }
@@ -283,7 +283,7 @@ mod tests {
         actix_rt::spawn(async move {
             let _ = follow(&reading, |line| told.send(line.to_owned()).is_ok()).await;
         });
-        let event = Event { at_ms: 7, what: What::Answered {} };
+        let event = Arc::new(Event { at_ms: 7, what: What::Answered {} });
         let line = loop {
             live.saw(CallId(1), &event);
             match tokio::time::timeout(std::time::Duration::from_millis(20), heard.recv()).await {
@@ -293,7 +293,7 @@ mod tests {
         };
         assert_eq!(line, r#"{"call":"0000000000000001","at_ms":7,"event":"answered"}"#);
         let back: Line = serde_json::from_str(&line).expect("its own form");
-        assert_eq!(back.event, event);
+        assert_eq!(back.event, *event);
         for (call, answer) in
             [("0000000000000001", Answer::HungUp), ("2", Answer::NoSuchCall), ("x", Answer::NoSuchCall)]
         {

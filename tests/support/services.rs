@@ -151,7 +151,10 @@ impl FakeServices {
 
     /// The call detail records kept, and their timelines.
     pub fn records(&self) -> Vec<(Value, Vec<Event>)> {
-        let read = |record: &CallRecord| (record.details(), record.since(0).0.cloned().collect());
+        let read = |record: &CallRecord| {
+            let events = record.since(0).0.map(|event| Event::clone(event)).collect();
+            (record.details(), events)
+        };
         self.state().records.iter().map(read).collect()
     }
 
@@ -386,7 +389,7 @@ impl RecordKeeper for FakeServices {
 }
 
 impl Observer for FakeServices {
-    fn saw(&self, _: CallId, event: &Event) {
+    fn saw(&self, _: CallId, event: &Arc<Event>) {
         if event.what.subject() == "words" {
             self.state().seen_live.push(event.what.told());
         }

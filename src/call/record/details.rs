@@ -1,13 +1,14 @@
 //! The call detail record and the log of a turn as JSON, in the vendor's shapes; what is ours beside them is `latency`, `service`,
 //! `ending`, `mean_opinion_score` and `round_trip_milliseconds`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::turns::{Clip, Response, Turn};
-use super::{CallRecord, EndReason, StreamSummary};
+use super::{CallRecord, EndReason, Event, StreamSummary};
 use crate::ending::BROKEN_OFF;
 
 impl CallRecord {
@@ -148,9 +149,10 @@ impl CallRecord {
         }))
     }
 
-    /// The timeline as JSON: one array of [`super::Event`].
+    /// The timeline as JSON: one array of [`Event`].
     pub fn timeline(&self) -> String {
-        serde_json::to_string(&self.timeline).expect("events are plain data")
+        let events: Vec<&Event> = self.timeline.iter().map(Arc::as_ref).collect();
+        serde_json::to_string(&events).expect("events are plain data")
     }
 }
 

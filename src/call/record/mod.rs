@@ -14,6 +14,7 @@ mod words;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bellhop_dialogue::call_facts::CallFacts;
@@ -107,7 +108,8 @@ pub struct CallRecord {
     began: Instant,
     answered_ms: Option<u64>,
     media_encrypted: bool,
-    timeline: VecDeque<Event>,
+    /// Shared with who looks on.
+    timeline: VecDeque<Arc<Event>>,
     events: usize,
     turns: VecDeque<Turn>,
     turns_dropped: usize,
@@ -177,7 +179,7 @@ impl CallRecord {
             self.timeline.pop_front();
         }
         self.events += 1;
-        self.timeline.push_back(Event { at_ms: self.ms(now), what });
+        self.timeline.push_back(Arc::new(Event { at_ms: self.ms(now), what }));
     }
 
     /// What is known since the call began.
@@ -186,7 +188,7 @@ impl CallRecord {
     }
 
     /// The events since there had been so many in all, and how many there have been now.
-    pub fn since(&self, events: usize) -> (impl Iterator<Item = &Event>, usize) {
+    pub fn since(&self, events: usize) -> (impl Iterator<Item = &Arc<Event>>, usize) {
         let new = self.events.saturating_sub(events).min(self.timeline.len());
         (self.timeline.iter().skip(self.timeline.len() - new), self.events)
     }

@@ -2,12 +2,13 @@
 //!
 //! Invariant: whoever looks on sees a line that is open masked, until it is settled.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bellhop_dialogue::redaction::cautious;
 use bellhop_dialogue::transcript::Speaker;
 
-use super::{CallRecord, What};
+use super::{CallRecord, Event, What};
 
 /// Most lines in a row that wait for what comes after them.
 const OPEN_MAX: usize = 24;
@@ -42,10 +43,8 @@ impl CallRecord {
         let lines = self.lines.iter_mut().rev().chain(of_turns).chain(self.open.iter_mut().rev());
         lines.filter(|line| *line == was).for_each(|line| is.clone_into(line));
         for event in self.timeline.iter_mut().rev() {
-            if let What::Said { text, .. } = &mut event.what
-                && text == was
-            {
-                is.clone_into(text);
+            if says(event, was) {
+                say(event, is);
             }
         }
     }
@@ -55,14 +54,21 @@ impl CallRecord {
         // Masked, a line and what it was revised to are alike; of lines that are alike the last is the last.
         for line in self.open.drain(..).rev() {
             let masked = cautious(&line);
-            let told = self.timeline.iter_mut().rev().find_map(|event| match &mut event.what {
-                What::Said { text, .. } if *text == masked => Some(text),
-                _ => None,
-            });
-            if let Some(text) = told {
-                *text = line;
+            if let Some(event) = self.timeline.iter_mut().rev().find(|event| says(event, &masked)) {
+                say(event, &line);
             }
         }
         self.open_from = None;
+    }
+}
+
+fn says(event: &Event, words: &str) -> bool {
+    matches!(&event.what, What::Said { text, .. } if text == words)
+}
+
+/// From now on an event says these words; who looks on keeps it as it was.
+fn say(event: &mut Arc<Event>, words: &str) {
+    if let What::Said { text, .. } = &mut Arc::make_mut(event).what {
+        words.clone_into(text);
     }
 }

@@ -107,7 +107,7 @@ impl Events for OfCall {
                 match self.story.after(self.at) {
                     Next::Event(number, event) => {
                         self.at = number;
-                        let json = serde_json::to_string(&event).expect("events are plain data");
+                        let json = serde_json::to_string(&*event).expect("events are plain data");
                         return Some(Happened::Event { number, json });
                     }
                     Next::Missed(count, number) => {
@@ -151,7 +151,7 @@ mod tests {
             let of = str::to_owned;
             let (tenant, caller, dialled) = (of(tenant), of("+1206"), of("+1800"));
             let began = Began { tenant, caller, dialled, sip_call_id: of("call-id"), session: of(session) };
-            calls.live.saw(CallId(id), &Event { at_ms: 0, what: What::Began(Box::new(began)) });
+            calls.live.saw(CallId(id), &Arc::new(Event { at_ms: 0, what: What::Began(Box::new(began)) }));
         }
         calls
     }
@@ -177,7 +177,7 @@ mod tests {
     async fn the_events_of_a_call_are_told_from_any_place_on_until_it_is_over() {
         let calls = calls();
         let call = "000000000000000a";
-        let happens = |id, at_ms| calls.live.saw(CallId(id), &Event { at_ms, what: What::Answered {} });
+        let happens = |id, at_ms| calls.live.saw(CallId(id), &Arc::new(Event { at_ms, what: What::Answered {} }));
         happens(0xb, 1);
         happens(0xa, 7);
         let mut first = calls.events(Some("acme"), call, 0).expect("it is up");
@@ -191,7 +191,7 @@ mod tests {
         let told = again.next().await.expect("an event");
         assert_eq!(told, Happened::Event { number: 3, json: "{\"at_ms\":8,\"event\":\"answered\"}".into() });
         let ended = What::Ended { reason: "caller_hangup".into(), details: None };
-        calls.live.saw(CallId(0xa), &Event { at_ms: 9, what: ended });
+        calls.live.saw(CallId(0xa), &Arc::new(Event { at_ms: 9, what: ended }));
         assert!(matches!(again.next().await, Some(Happened::Event { number: 4, .. })));
         assert_eq!(again.next().await, None);
         let so_far = calls.so_far(Some("acme"), call).expect("it was up a moment ago");

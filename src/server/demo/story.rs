@@ -141,7 +141,7 @@ impl Story {
 }
 
 impl Observer for Story {
-    fn saw(&self, call: CallId, event: &Seen) {
+    fn saw(&self, call: CallId, event: &Arc<Seen>) {
         let other = self.other(call, event);
         let told = match (&event.what, &other) {
             (What::Said { speaker, text }, _) => {
@@ -201,7 +201,7 @@ mod tests {
         let connect = StandIn::new(instance, key, false);
         connect.agents_page_at("http://here");
         story.play_at(connect.clone());
-        let see = |call: u64, what: What| story.saw(CallId(call), &Seen { at_ms: 1000, what });
+        let see = |call: u64, what: What| story.saw(CallId(call), &Arc::new(Seen { at_ms: 1000, what }));
         see(1, began("acme", "+12065550100", "x"));
         see(2, began(SOFTPHONE, "alice", "call-a"));
         see(3, began(SOFTPHONE, "bob", "call-b"));

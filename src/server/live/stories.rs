@@ -37,14 +37,15 @@ pub(crate) struct Story {
 struct SoFar {
     /// The number of the oldest that is kept.
     first: u64,
-    events: VecDeque<Event>,
+    /// Shared with the record of the call.
+    events: VecDeque<Arc<Event>>,
     over: Option<Instant>,
 }
 
 /// What comes after an event.
 pub(crate) enum Next {
     /// This one, with its number.
-    Event(u64, Event),
+    Event(u64, Arc<Event>),
     /// So many that are kept no more; the number of the last of them.
     Missed(u64, u64),
     /// Nothing yet.
@@ -55,7 +56,7 @@ pub(crate) enum Next {
 
 impl Stories {
     /// Something has happened in a call.
-    pub(super) fn saw(&self, call: CallId, event: &Event) {
+    pub(super) fn saw(&self, call: CallId, event: &Arc<Event>) {
         if let What::Began(began) = &event.what {
             let mut all = self.all();
             if all.len() < STORIES_MAX {
@@ -101,13 +102,13 @@ impl Story {
         }
     }
 
-    fn goes_on(&self, event: &Event) {
+    fn goes_on(&self, event: &Arc<Event>) {
         let mut so_far = self.events();
         if so_far.events.len() == EVENTS_MAX {
             so_far.events.pop_front();
             so_far.first += 1;
         }
-        so_far.events.push_back(event.clone());
+        so_far.events.push_back(Arc::clone(event));
         if matches!(event.what, What::Ended { .. }) {
             so_far.over = Some(Instant::now());
         }
@@ -115,7 +116,7 @@ impl Story {
     }
 
     /// The number of the first event that is kept, and all of them.
-    pub(crate) fn so_far(&self) -> (u64, Vec<Event>) {
+    pub(crate) fn so_far(&self) -> (u64, Vec<Arc<Event>>) {
         let so_far = self.events();
         (so_far.first, so_far.events.iter().cloned().collect())
     }
@@ -134,7 +135,7 @@ impl Story {
         }
         let at = usize::try_from(next - so_far.first).unwrap_or(usize::MAX);
         match (so_far.events.get(at), so_far.over) {
-            (Some(event), _) => Next::Event(next, event.clone()),
+            (Some(event), _) => Next::Event(next, Arc::clone(event)),
             (None, Some(_)) => Next::Over,
             (None, None) => Next::Nothing,
         }
@@ -164,19 +165,19 @@ impl SoFar {
 mod tests {
     use super::*;
 
-    fn began(session: &str) -> Event {
+    fn began(session: &str) -> Arc<Event> {
         let of = |text: &str| text.to_owned();
         let (tenant, caller, dialled) = (of("acme"), of("+1206"), of("+1800"));
         let began = Began { tenant, caller, dialled, sip_call_id: of("c"), session: of(session) };
-        Event { at_ms: 0, what: What::Began(Box::new(began)) }
+        Arc::new(Event { at_ms: 0, what: What::Began(Box::new(began)) })
     }
 
-    fn answered(at_ms: u64) -> Event {
-        Event { at_ms, what: What::Answered {} }
+    fn answered(at_ms: u64) -> Arc<Event> {
+        Arc::new(Event { at_ms, what: What::Answered {} })
     }
 
-    fn ended() -> Event {
-        Event { at_ms: 9, what: What::Ended { reason: "caller_hangup".into(), details: None } }
+    fn ended() -> Arc<Event> {
+        Arc::new(Event { at_ms: 9, what: What::Ended { reason: "caller_hangup".into(), details: None } })
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,8 +190,8 @@ mod tests {
         stories.saw(call, &answered(1));
         let story = stories.of(call).expect("it is up");
         assert_eq!(stories.of_session("s"), Some(call));
-        assert!(matches!(story.after(0), Next::Event(1, Event { what: What::Began(_), .. })));
-        assert!(matches!(story.after(1), Next::Event(2, Event { at_ms: 1, .. })));
+        assert!(matches!(story.after(0), Next::Event(1, event) if matches!(event.what, What::Began(_))));
+        assert!(matches!(story.after(1), Next::Event(2, event) if event.at_ms == 1));
         assert!(matches!(story.after(2), Next::Nothing) && matches!(story.after(u64::MAX), Next::Nothing));
         let mut newest = story.listen();
         stories.saw(call, &ended());
@@ -212,6 +213,6 @@ mod tests {
         let story = stories.of(CallId(1)).expect("it is up");
         assert_eq!((story.so_far().0, story.so_far().1.len()), (11, EVENTS_MAX));
         assert!(matches!(story.after(4), Next::Missed(6, 10)));
-        assert!(matches!(story.after(10), Next::Event(11, Event { at_ms: 9, .. })));
+        assert!(matches!(story.after(10), Next::Event(11, event) if event.at_ms == 9));
     }
 }

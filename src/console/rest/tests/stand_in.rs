@@ -72,7 +72,8 @@ impl LiveCalls for StandIn {
     fn so_far(&self, tenant: Option<&str>, call: &str) -> Option<SoFar> {
         let is_named = |up: &LiveCall| up.call == call || up.facts.as_ref().is_some_and(|facts| facts.session == call);
         let call = self.list(tenant).into_iter().find(is_named)?;
-        Some(SoFar { call, is_up: true, first: 1, events: self.happened.lock().expect("no panic").clone() })
+        let events = self.happened.lock().expect("no panic").iter().cloned().map(Arc::new).collect();
+        Some(SoFar { call, is_up: true, first: 1, events })
     }
 
     fn events(&self, tenant: Option<&str>, call: &str, after: u64) -> Option<Box<dyn Events>> {
