@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => {
             log::start(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL_LOG)));
-            actix_rt::System::new().block_on(serve(&config))
+            on_its_own(async move { serve(&config).await })
         }
         Command::Check { config } => check(&config),
         Command::Voices(of) => actix_rt::System::new().block_on(voices(&of)),
@@ -130,6 +130,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs something as a task of its own. What `block_on` itself waits for is looked at whenever any task of the thread is woken.
+fn on_its_own<T: 'static>(work: impl Future<Output = T> + 'static) -> T {
+    let done = actix_rt::System::new().block_on(async { actix_rt::spawn(work).await });
+    // Nobody aborts it.
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 fn check(path: &std::path::Path) -> anyhow::Result<()> {

@@ -14,7 +14,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// A text without characters that a terminal would obey: they are written as in JSON, `\u001b`, so that a line of JSON
 /// stays one that means the same. Line ends are among them: a text is one line.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_obeyed) {
+    // Nothing of ASCII but its control characters is.
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if plain || !text.chars().any(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
