@@ -69,8 +69,7 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut times = 1;
     let mut unspaced = Unspaced::default();
     let company = Company::of(text);
-    let mut takes = Takes::Nothing;
-    let mut small = String::new();
+    let (mut takes, mut small) = (Takes::Nothing, String::new());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
