@@ -176,6 +176,11 @@ mod tests {
     }
 
     #[test]
+    fn an_ambiguous_word_behind_a_script_without_blanks_is_a_number_beside_others() {
+        assert_eq!(digits_in("卡号un deux trois"), 3);
+    }
+
+    #[test]
     fn a_card_is_found_in_any_writing() {
         for text in [
             "4111.1111.1111.1111",

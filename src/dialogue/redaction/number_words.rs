@@ -155,10 +155,6 @@ pub(super) struct Company([bool; AMBIGUOUS.len()]);
 impl Company {
     pub(super) fn of(text: &str) -> Self {
         let mut are_numbers = [false; AMBIGUOUS.len()];
-        let is_ambiguous = |word: &str| AMBIGUOUS.iter().any(|(one, _)| word.eq_ignore_ascii_case(one));
-        if !text.split(|c: char| !c.is_alphabetic()).any(is_ambiguous) {
-            return Self(are_numbers);
-        }
         let mut small = String::new();
         for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| (3..=WORD_MAX).contains(&word.len())) {
             let word = in_small_letters(word, &mut small);
