@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use bellhop_call::record::Opening;
 use serde::{Deserialize, Serialize};
 
-use super::rows::{ROWS, Texts};
+use super::rows::{ROWS, Text, Texts};
 use super::{Database, Trouble, args};
 use crate::storage::database::{Argument, Transaction};
 
@@ -144,43 +144,12 @@ impl Deed {
         transaction: &mut Transaction,
         spooled_as: Option<&str>,
     ) -> Result<(), Trouble> {
+        if let Self::History { filed_as, lent_by: Some(server), .. } = self {
+            transaction.execute(LENT, args![filed_as, server]).await?;
+        }
         let whole = self.whole();
-        match self {
-            // A row that is replaced is counted no second time.
-            Self::Record { .. } if spooled_as.is_some() => {
-                let (_, row) = self.row(&whole).expect("a record is a row");
-                transaction.execute(INSTEAD, &row).await?
-            }
-            Self::Began { .. }
-            | Self::Recorded { .. }
-            | Self::Over { .. }
-            | Self::Record { .. }
-            | Self::Event { .. } => {
-                let (texts, row) = self.row(&whole).expect("each of these is a row");
-                transaction.execute(&texts.one, &row).await?
-            }
-            Self::History { filed_as, tenant, json, expires_unix, lent_by, reads } => {
-                if let Some(server) = lent_by {
-                    transaction.execute(LENT, args![filed_as, server]).await?;
-                }
-                let reads = reads.map(i64::from);
-                transaction.execute(HISTORY, args![filed_as, tenant, json, *expires_unix, reads]).await?
-            }
-            Self::Read { filed_as, reader, until_unix } => {
-                transaction.execute(READ, args![filed_as, reader, *until_unix]).await?
-            }
-            Self::Earned { filed_as } => transaction.execute(EARNED, args![filed_as]).await?,
-            Self::Void { filed_as } => transaction.execute(VOID, args![filed_as]).await?,
-            Self::Noted { server, tenant, contact_id, names, noted_unix } => {
-                let row = args![server, tenant, contact_id, names, *noted_unix, spooled_as];
-                transaction.execute(NOTED, row).await?
-            }
-            Self::Struck { tenant, id } => transaction.execute(STRUCK, args![tenant, *id]).await?,
-            Self::StruckSpooled { tenant, spooled_as } => {
-                transaction.execute(STRUCK_SPOOLED, args![tenant, spooled_as]).await?
-            }
-            Self::Settled { tenant, contact_id } => transaction.execute(SETTLED, args![tenant, contact_id]).await?,
-        };
+        let (text, arguments) = self.statement(&whole, spooled_as);
+        transaction.execute(text.one(), &arguments).await?;
         Ok(())
     }
 
@@ -194,16 +163,14 @@ impl Deed {
             let (many, rest) = alike.as_chunks::<ROWS>();
             for rows in many {
                 let wholes = rows.each_ref().map(Self::whole);
-                let (mut text, mut arguments) = (None, vec![]);
-                for (deed, whole) in rows.iter().zip(&wholes) {
-                    let Some((texts, row)) = deed.row(whole) else { continue };
-                    text = Some(&texts.many);
-                    arguments.extend(row);
-                }
-                match text {
-                    Some(text) => _ = transaction.execute(text, &arguments).await?,
-                    None => Self::one_by_one(rows, transaction).await?,
-                }
+                let statements = rows.iter().zip(&wholes).map(|(deed, whole)| deed.statement(whole, None));
+                let statements: Vec<(Text, Vec<Argument<'_>>)> = statements.collect();
+                let [(Text::Rows(texts), _), ..] = statements[..] else {
+                    Self::one_by_one(rows, transaction).await?;
+                    continue;
+                };
+                let arguments: Vec<Argument<'_>> = statements.into_iter().flat_map(|(_, row)| row).collect();
+                transaction.execute(&texts.many, &arguments).await?;
             }
             Self::one_by_one(rest, transaction).await?;
         }
@@ -237,16 +204,16 @@ impl Deed {
         }
     }
 
-    /// What is said of a row, if it is one of a kind that comes often.
-    fn row<'a>(&'a self, whole: &'a str) -> Option<(&'static Texts, Vec<Argument<'a>>)> {
-        Some(match self {
+    /// What it says to the database; `whole` is [`Deed::whole`].
+    fn statement<'a>(&'a self, whole: &'a str, spooled_as: Option<&'a str>) -> (Text, Vec<Argument<'a>>) {
+        match self {
             Self::Began { server, opening } => {
                 let (session, call, facts) = (&opening.session, &opening.call, &opening.facts);
                 let names = args![session, server, call, &facts.sip_call_id, &opening.tenant, &facts.caller, whole];
-                (&BEGAN, names.to_vec())
+                (Text::Rows(&BEGAN), names.to_vec())
             }
-            Self::Recorded { call, tenant, caller } => (&RECORDED, args![call, tenant, caller].to_vec()),
-            Self::Over { session } => (&OVER, args![session].to_vec()),
+            Self::Recorded { call, tenant, caller } => (Text::Rows(&RECORDED), args![call, tenant, caller].to_vec()),
+            Self::Over { session } => (Text::Rows(&OVER), args![session].to_vec()),
             Self::Record {
                 session,
                 call,
@@ -258,14 +225,34 @@ impl Deed {
                 details,
                 timeline,
             } => {
+                // A row that is replaced is counted no second time.
+                let text = if spooled_as.is_some() { Text::One(INSTEAD) } else { Text::Rows(&RECORD) };
                 let row = args![session, call, sip_call_id, tenant, caller, *began, *expires, details, timeline];
-                (&RECORD, row.to_vec())
+                (text, row.to_vec())
             }
             Self::Event { id, tenant, session, caller, body, due_unix_ms, expires_unix } => {
-                (&EVENT, args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix].to_vec())
+                let row = args![id, tenant, session, caller, body, *due_unix_ms, *expires_unix];
+                (Text::Rows(&EVENT), row.to_vec())
             }
-            _ => return None,
-        })
+            Self::History { filed_as, tenant, json, expires_unix, reads, .. } => {
+                let row = args![filed_as, tenant, json, *expires_unix, reads.map(i64::from)];
+                (Text::One(HISTORY), row.to_vec())
+            }
+            Self::Read { filed_as, reader, until_unix } => {
+                (Text::One(READ), args![filed_as, reader, *until_unix].to_vec())
+            }
+            Self::Earned { filed_as } => (Text::One(EARNED), args![filed_as].to_vec()),
+            Self::Void { filed_as } => (Text::One(VOID), args![filed_as].to_vec()),
+            Self::Noted { server, tenant, contact_id, names, noted_unix } => {
+                let row = args![server, tenant, contact_id, names, *noted_unix, spooled_as];
+                (Text::One(NOTED), row.to_vec())
+            }
+            Self::Struck { tenant, id } => (Text::One(STRUCK), args![tenant, *id].to_vec()),
+            Self::StruckSpooled { tenant, spooled_as } => {
+                (Text::One(STRUCK_SPOOLED), args![tenant, spooled_as].to_vec())
+            }
+            Self::Settled { tenant, contact_id } => (Text::One(SETTLED), args![tenant, contact_id].to_vec()),
+        }
     }
 
     /// Does it in a transaction of its own.

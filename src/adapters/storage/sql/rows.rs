@@ -5,6 +5,24 @@
 /// Rows that one statement takes.
 pub(super) const ROWS: usize = 16;
 
+/// The text of a statement.
+pub(super) enum Text {
+    /// One that stands alone.
+    One(&'static str),
+    /// One that is given rows.
+    Rows(&'static Texts),
+}
+
+impl Text {
+    /// For one row.
+    pub(super) fn one(&self) -> &'static str {
+        match self {
+            Self::One(text) => text,
+            Self::Rows(texts) => &texts.one,
+        }
+    }
+}
+
 /// The texts of a statement that is given rows.
 pub(super) struct Texts {
     /// For one row.
