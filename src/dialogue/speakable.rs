@@ -49,7 +49,7 @@ pub fn cut(text: &str) -> Vec<String> {
     while !rest.is_empty() {
         let (part, after) = rest.split_at(length_of_part(rest));
         rest = after;
-        let mut spoken = String::with_capacity(PART_CHARACTERS_MAX + PART_CHARACTERS_MAX / 4);
+        let mut spoken = String::with_capacity(PART_CHARACTERS_MAX);
         spoken.extend(open.iter().map(|tag| tag.text));
         let mut words = false;
         for piece in part {
@@ -135,7 +135,11 @@ impl<'a> Iterator for Pieces<'a> {
         if let Some((word, blanks)) = plain_word(self.0.as_bytes()) {
             let (text, rest) = self.0.split_at(word + blanks);
             self.0 = rest;
-            return Some(Piece::Word { text, characters: text.len(), end: end_of_plain(text.split_at(word)) });
+            return Some(Piece::Word {
+                text,
+                characters: text.len(),
+                end: end_of(&text[..word], text[word..].contains('\n'), true),
+            });
         }
         let (mut length, mut characters, mut spaced, mut after_wide) = (0, 0, false, false);
         for (at, c) in self.0.char_indices() {
@@ -166,17 +170,6 @@ fn plain_word(text: &[u8]) -> Option<(usize, usize)> {
     (word > 0 && blanks > 0 && text[word + blanks].is_ascii_graphic()).then_some((word, blanks))
 }
 
-/// [`end_after`] of such a word.
-fn end_of_plain((word, blanks): (&str, &str)) -> End {
-    let word = word.trim_end_matches(['"', '\'', ')', ']']);
-    match word.as_bytes().last() {
-        _ if blanks.contains('\n') => End::Sentence,
-        Some(b'.' | b'!' | b'?') if ends_sentence(word) => End::Sentence,
-        Some(b',' | b';' | b':') => End::Clause,
-        _ => End::Word,
-    }
-}
-
 /// Whether a character belongs to the one before: an accent, a joiner, a sign that chooses a form.
 fn joins(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}')
@@ -187,9 +180,14 @@ fn is_wide(c: char) -> bool {
 }
 
 fn end_after(text: &str, rest: &str) -> End {
-    let word = text.trim_end().trim_end_matches(['"', '\'', '”', '’', '»', ')', ']']);
     let spaced = text.ends_with(char::is_whitespace) || rest.is_empty();
-    if text.contains('\n') || ends_sentence(word) && (spaced || word.ends_with(is_wide)) {
+    end_of(text.trim_end(), text.contains('\n'), spaced)
+}
+
+/// What ends with a word, by what stands behind it: the end of a line, a blank or nothing more.
+fn end_of(word: &str, line_ends: bool, spaced: bool) -> End {
+    let word = word.trim_end_matches(['"', '\'', '”', '’', '»', ')', ']']);
+    if line_ends || ends_sentence(word) && (spaced || word.ends_with(is_wide)) {
         End::Sentence
     } else if word.ends_with(is_wide) || spaced && word.ends_with([',', ';', ':', '–', '—', '،', '؛', ')']) {
         End::Clause
@@ -234,7 +232,7 @@ mod tests {
         for (word, blanks) in words.iter().flat_map(|word| [" ", "\n", " \t ", "\n\n"].map(|blanks| (*word, blanks))) {
             let text = format!("{word}{blanks}");
             assert_eq!(plain_word(format!("{text}x").as_bytes()), Some((word.len(), blanks.len())), "{text:?}");
-            assert_eq!(end_of_plain((word, blanks)), end_after(&text, "x"), "{text:?}");
+            assert_eq!(end_of(word, blanks.contains('\n'), true), end_after(&text, "x"), "{text:?}");
         }
         for other in ["a", "a ", " a", "a <b>", "a é", "é a", "a\u{a0}b", "a\rb", ""] {
             let plain = plain_word(other.as_bytes());
