@@ -44,13 +44,14 @@ impl Signals {
     /// Catches them from here on, as long as the process lives.
     pub fn listen() -> io::Result<Self> {
         let caught = |number: i32| signal(SignalKind::from_raw(number));
-        let named = ENDS_NOTHING.iter().map(|one| (one.as_str().to_owned(), *one as i32));
-        let real_time = (SIGRTMIN()..=SIGRTMAX()).map(|number| (format!("signal {number}"), number));
+        let named = ENDS_NOTHING.iter().map(|one| Ok((one.as_str().to_owned(), caught(*one as i32)?)));
+        // The last of them is not ours under a tool that looks after memory.
+        let real_time =
+            (SIGRTMIN()..=SIGRTMAX()).filter_map(|number| Some((format!("signal {number}"), caught(number).ok()?)));
         Ok(Self {
             end: [SIGTERM, SIGINT, SIGPWR].into_iter().map(caught).collect::<io::Result<_>>()?,
             end_now: caught(SIGQUIT)?,
-            // One that cannot be caught, as the last where a tool for memory has it, is nothing to wait for.
-            noted: named.chain(real_time).filter_map(|(name, number)| Some((name, caught(number).ok()?))).collect(),
+            noted: named.chain(real_time.map(Ok)).collect::<io::Result<_>>()?,
             _file_size: caught(SIGXFSZ)?,
         })
     }
