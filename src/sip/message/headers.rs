@@ -130,10 +130,10 @@ pub(crate) fn expand(name: &str) -> &str {
     }
 }
 
-/// A value without control characters but the tab: each is a blank.
-fn single_line(value: &str) -> Cow<'_, str> {
-    let control = |c: char| c.is_ascii_control() && c != '\t';
-    if value.contains(control) { value.replace(control, " ").into() } else { value.into() }
+/// A text without control characters but the tab: each is a blank.
+pub(super) fn single_line(text: &str) -> Cow<'_, str> {
+    let has_control = text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
+    if has_control { text.replace(|c: char| c.is_ascii_control() && c != '\t', " ").into() } else { text.into() }
 }
 
 /// Splits at commas outside quotes and angle brackets.

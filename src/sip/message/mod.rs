@@ -139,13 +139,13 @@ impl Request {
     pub fn stamp(&mut self, from: Hop) -> SocketAddr {
         let source = from.remote;
         let Some(top) = self.headers.get("Via") else { return source };
-        let stamped = views::stamp_via(top, source);
+        let Some(via) = Via::parse(top) else { return source };
+        let stamped = views::stamp_via(top, &via, source);
         self.headers.set_first("Via", &stamped);
-        match (Via::parse(&stamped), from.transport) {
-            (Some(via), Transport::Udp) => via.response_address(source),
-            (Some(via), Transport::Tcp) => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
-            (Some(via), Transport::Tls) => SocketAddr::new(source.ip(), via.port.unwrap_or(5061)),
-            (None, _) => source,
+        match from.transport {
+            Transport::Udp => via.response_address(source),
+            Transport::Tcp => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
+            Transport::Tls => SocketAddr::new(source.ip(), via.port.unwrap_or(5061)),
         }
     }
 

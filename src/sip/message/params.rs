@@ -44,13 +44,13 @@ pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut outside = Outside::default();
     std::iter::from_fn(move || {
         let text = rest?;
-        let found = outside.find(text, ';');
+        let found = outside.find(text, b';');
         rest = found.map(|at| &text[at + 1..]);
         Some(found.map_or(text, |at| &text[..at]))
     })
 }
 
-/// Looks for a character outside quotes, from one end of a text to the other. Each byte is read twice at most: where one
+/// Looks for a character of ASCII outside quotes, from one end of a text to the other. Each byte is read twice at most: where one
 /// quotation mark is never closed, none behind it is, as all of them are escaped; so nobody looks for their ends again.
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
@@ -59,11 +59,12 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Where the first `wanted` stands in the text, which is what is left behind the last one found.
-    pub(crate) fn find(&mut self, text: &str, wanted: char) -> Option<usize> {
+    pub(crate) fn find(&mut self, text: &str, wanted: u8) -> Option<usize> {
+        let bytes = text.as_bytes();
         let mut at = 0;
         while !self.never_closed {
-            at += text[at..].find([wanted, '"'])?;
-            if text[at..].starts_with(wanted) {
+            at += bytes[at..].iter().position(|byte| *byte == wanted || *byte == b'"')?;
+            if bytes[at] == wanted {
                 return Some(at);
             }
             at += 1;
@@ -72,7 +73,7 @@ impl Outside {
                 None => self.never_closed = true,
             }
         }
-        text[at..].find(wanted).map(|found| at + found)
+        bytes[at..].iter().position(|byte| *byte == wanted).map(|found| at + found)
     }
 }
 

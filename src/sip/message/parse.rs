@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::headers::expand;
+use super::headers::{expand, single_line};
 use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
 
@@ -272,9 +272,11 @@ fn unfold(head: &str) -> impl Iterator<Item = (Cow<'_, str>, bool)> + '_ {
             line.push(' ');
             line.push_str(more.trim());
         }
-        let dirty = |c: char| c.is_ascii_control() && c != '\t';
-        let clean = !line.contains(dirty);
-        Some((if clean { line } else { line.replace(dirty, " ").into() }, clean))
+        let dirty = match single_line(&line) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(cleaned) => Some(cleaned.into()),
+        };
+        Some(dirty.map_or((line, true), |cleaned| (cleaned, false)))
     })
 }
 

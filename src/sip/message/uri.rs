@@ -38,7 +38,7 @@ pub struct Uri {
 impl Uri {
     /// Takes a URI apart. `None` for text that has no scheme, contains blanks or has no host where one is due.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c == '<' || c == '>' || c == '"') {
+        if text.is_empty() || has_blank(text) || text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'"')) {
             return None;
         }
         let (scheme, rest) = text.split_once(':')?;
@@ -110,6 +110,13 @@ impl Uri {
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.raw)
+    }
+}
+
+fn has_blank(text: &str) -> bool {
+    match text.is_ascii() {
+        true => text.bytes().any(|byte| char::from(byte).is_whitespace()),
+        false => text.contains(char::is_whitespace),
     }
 }
 

@@ -87,8 +87,7 @@ impl Via {
 
 /// Stamps a top Via value with `received` and `rport` as the server that got it from `source`
 /// (RFC 3261 section 18.2.1, RFC 3581 section 4). What a client filled in itself is replaced: it is a guess, this was seen.
-pub(super) fn stamp_via(value: &str, source: SocketAddr) -> String {
-    let Some(via) = Via::parse(value) else { return value.to_owned() };
+pub(super) fn stamp_via(value: &str, via: &Via, source: SocketAddr) -> String {
     let source_ip = source.ip().to_canonical();
     let (mut out, mut rport) = (String::with_capacity(value.len() + 40), None);
     for (n, piece) in params::pieces(value).enumerate() {
@@ -141,7 +140,7 @@ impl NameAddr {
             }
             None => (None, text),
         };
-        let Some(at) = params::Outside::default().find(rest, '<') else {
+        let Some(at) = params::Outside::default().find(rest, b'<') else {
             let (uri, params) = params::split(rest);
             let uri = Uri::parse(uri).filter(|_| quoted.is_none()).ok_or(MalformedAddress)?;
             return Ok(Self { display_name: String::new(), uri, params });
@@ -239,6 +238,7 @@ mod tests {
     #[test]
     fn a_via_is_stamped_with_where_it_came_from() {
         let source: SocketAddr = "192.0.2.7:40000".parse().expect("address");
+        let stamp_via = |value, source| super::stamp_via(value, &Via::parse(value).expect("a Via"), source);
         assert_eq!(
             stamp_via("SIP/2.0/UDP 10.0.0.1:5060;rport;branch=z9hG4bKx", source),
             "SIP/2.0/UDP 10.0.0.1:5060;rport=40000;branch=z9hG4bKx;received=192.0.2.7"
