@@ -26,6 +26,8 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
+
 pub use postgres::can_be_read;
 pub(crate) use postgres::{Listener, SessionLock};
 pub(crate) use snapshot::Snapshot;
@@ -244,9 +246,9 @@ fn shown(url: &str) -> String {
     if is_postgres(url) { postgres::shown(url) } else { url.to_owned() }
 }
 
-/// Does it within [`WRITE_MAX`], or not at all.
-pub(crate) async fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    tokio::time::timeout(WRITE_MAX, work).await.unwrap_or(Err(Trouble::Overdue))
+/// Does it within [`WRITE_MAX`], or not at all. An `async fn` would have room for the work twice.
+pub(crate) fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> impl Future<Output = Result<T, Trouble>> {
+    tokio::time::timeout(WRITE_MAX, work).map(|done| done.unwrap_or(Err(Trouble::Overdue)))
 }
 
 /// Seconds since 1970, as the columns have them.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use bellhop_call::ports::{Answer, Readiness};
 use bellhop_connect::ports::{HistoriesKept, HistoryStore, StoreError, WriteNotes};
+use futures_util::TryFutureExt;
 
 use super::Store;
 use super::database::{CannotOpen, Database, Trouble, args, unix_now, within};
@@ -122,9 +123,9 @@ impl Readiness for SqlStore {
     }
 }
 
-/// What a store answers through a port.
+/// What a store answers through a port. A block would have room for the work twice.
 pub(super) fn answer<'a, T>(work: impl Future<Output = Result<T, Trouble>> + Send + 'a) -> Answer<'a, T> {
-    Box::pin(async move { work.await.map_err(StoreError::from) })
+    Box::pin(work.map_err(StoreError::from))
 }
 
 #[cfg(test)]
