@@ -34,6 +34,9 @@ impl Recognizer for InOrder<dyn Recognizer> {
         config: RecognizerConfig,
         sink: RecognizerSink,
     ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
+        if let [_] = &self.services[..] {
+            return Box::pin(self.clone().open_only(config, sink));
+        }
         let rate = self.sample_rate(config.line_rate);
         let call = Call { of: self.clone(), rate, sink: Arc::new(sink), shared: Arc::default(), rank: Arc::default() };
         call.shared().config = config;
@@ -42,6 +45,27 @@ impl Recognizer for InOrder<dyn Recognizer> {
             line.0.clone().open_next(0).await?;
             Ok(Box::new(line) as Box<dyn RecognizerStream>)
         })
+    }
+}
+
+impl InOrder<dyn Recognizer> {
+    /// Nobody could take over: the call holds the service's own stream.
+    async fn open_only(
+        self,
+        config: RecognizerConfig,
+        sink: RecognizerSink,
+    ) -> Result<Box<dyn RecognizerStream>, ServiceFailure> {
+        let Some(only) = self.services.first().filter(|only| only.breaker.lets_through()) else {
+            return Err(at_rest());
+        };
+        let sink = Arc::new(sink);
+        let told = Arc::clone(&sink);
+        let opened = only.service.open(config, Box::new(move |event| told(event))).await;
+        only.breaker.note(is_well(&opened));
+        if opened.is_ok() {
+            sink(RecognizerEvent::ServedBy { service: only.name, stands_in: false });
+        }
+        opened
     }
 }
 
@@ -299,7 +323,7 @@ mod tests {
             sink: RecognizerSink,
         ) -> Pending<Result<Box<dyn RecognizerStream>, ServiceFailure>> {
             if self.1 {
-                return Box::pin(async { Err(ServiceFailure::Overloaded) });
+                return Box::pin(async { Err(ServiceFailure::Overdue) });
             }
             self.state().sink = Some(Arc::new(sink));
             let this = self.clone();
@@ -333,6 +357,10 @@ mod tests {
         InOrder::new(services, Arc::new(|_, _| {}))
     }
 
+    fn alone(name: &'static str, ear: &Ear) -> InOrder<dyn Recognizer> {
+        InOrder::new(vec![(name, Arc::new(ear.clone()))], Arc::new(|_, _| {}))
+    }
+
     #[tokio::test]
     async fn the_second_listens_when_the_first_cannot_be_opened_with_audio_fitted_to_it() {
         let (first, second) = (Ear(Arc::default(), true, 8000), Ear(Arc::default(), false, 16_000));
@@ -341,6 +369,27 @@ mod tests {
         let mut stream = ears.open(RecognizerConfig::default(), Box::new(|_| {})).await.expect("the second");
         (0..10).for_each(|_| stream.hear(&[0; 160]));
         assert_eq!(second.state().samples, 3200);
+    }
+
+    #[tokio::test]
+    async fn who_is_alone_listens_by_itself_and_rests_when_it_fails() {
+        let (ear, broken) = (Ear::default(), Ear(Arc::default(), true, 8000));
+        let told = Arc::new(Mutex::new(vec![]));
+        let sink = |told: &Arc<Mutex<Vec<RecognizerEvent>>>| -> RecognizerSink {
+            let told = Arc::clone(told);
+            Box::new(move |event| told.lock().expect("alone").push(event))
+        };
+        let mut stream = alone("ear", &ear).open(RecognizerConfig::default(), sink(&told)).await.expect("open");
+        stream.hear(&[1; 160]);
+        ear.state().sink.clone().expect("open")(RecognizerEvent::NotUnderstood);
+        assert_eq!(ear.state().samples, 160);
+        let expected = [RecognizerEvent::ServedBy { service: "ear", stands_in: false }, RecognizerEvent::NotUnderstood];
+        assert_eq!(*told.lock().expect("alone"), expected);
+        let (resting, mut last) = (alone("broken", &broken), None);
+        for _ in 0..20 {
+            last = resting.open(RecognizerConfig::default(), sink(&told)).await.err();
+        }
+        assert_eq!((last, told.lock().expect("alone").len()), (Some(at_rest()), 2));
     }
 
     /// As the embedded one does of a click.
