@@ -243,8 +243,10 @@ impl MediaCounters {
     }
 }
 
-/// The families that a clock of the media counts in, looked up once: looking up allocates.
+/// The families that a clock of the media and its calls count in, looked up once: looking up allocates.
 pub struct MediaFamilies {
+    /// Samples that are handed to a recognizer.
+    pub heard: Counter,
     received: Counter,
     sent: Counter,
     send_failed: Counter,
@@ -256,6 +258,7 @@ pub struct MediaFamilies {
 impl Default for MediaFamilies {
     fn default() -> Self {
         Self {
+            heard: counter!(SAMPLES_HEARD),
             received: counter!(RTP_PACKETS, "direction" => "received"),
             sent: counter!(RTP_PACKETS, "direction" => "sent"),
             send_failed: counter!(RTP_SEND_FAILED),
@@ -395,11 +398,6 @@ pub fn teardown(kind: &'static str) {
 /// Caller audio was refused by a full mailbox.
 pub fn caller_audio_dropped() {
     counter!(AUDIO_DROPPED).increment(1);
-}
-
-/// Counts samples that are handed to a recognizer.
-pub fn samples_heard() -> Counter {
-    counter!(SAMPLES_HEARD)
 }
 
 /// How many RTP port pairs are free.

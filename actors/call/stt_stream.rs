@@ -14,6 +14,7 @@ use bellhop_dialogue::turn_loop::{self, Policy};
 use super::journal::{Journal, RECOGNIZER};
 use super::{Conversation, Reports, child};
 use crate::drive::{Drive, Driven, Tell, pump, put};
+use crate::media_shard::Shard;
 use crate::metrics;
 use crate::services::Services;
 use crate::supervision::{Exit, Failure, Link};
@@ -30,7 +31,7 @@ pub struct SttStream {
     opening: Option<SpawnHandle>,
     drive: Drive<SpeechIn>,
     journal: Journal,
-    /// Looked up once: looking up allocates.
+    /// That of the thread, which is warm.
     samples_heard: ::metrics::Counter,
 }
 
@@ -54,7 +55,7 @@ impl SttStream {
             opening: None,
             drive: Drive::new(SpeechIn::new(crate::now(), line_rate, listening)),
             journal,
-            samples_heard: metrics::samples_heard(),
+            samples_heard: Shard::current().families.heard.clone(),
         }
     }
 

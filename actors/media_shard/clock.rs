@@ -26,7 +26,8 @@ pub struct Shard {
     next_number: Cell<u64>,
     wake: Notify,
     counters: RefCell<metrics::MediaCounters>,
-    families: metrics::MediaFamilies,
+    /// What its calls count in.
+    pub families: metrics::MediaFamilies,
 }
 
 /// Keeps a leg on the clock until it is dropped.
@@ -145,13 +146,16 @@ impl Shard {
     pub fn slice(&self, phase: usize, now: Instant) {
         let mut phases = self.phases.borrow_mut();
         let mut counters = self.counters.borrow_mut();
-        phases[phase].retain_mut(|on_clock| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| on_clock.frame(now, &mut counters)));
-            if outcome.is_err() {
+        let mut at = 0;
+        while let Some((on_clock, coming)) = phases[phase][at..].split_first_mut() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| on_clock.frame(now, &mut counters, coming)));
+            if outcome.is_ok() {
+                at += 1;
+            } else {
                 on_clock.leg.events.failed();
+                phases[phase].remove(at);
             }
-            outcome.is_ok()
-        });
+        }
         drop(phases);
         counters.slices += 1;
         if counters.slices >= SLICES_PER_FLUSH {

@@ -7,11 +7,13 @@
 //! Invariant: no allocation, lock or timer per leg and frame; a panic in one leg's
 //! slice ends that leg alone; without legs the clock rests.
 
-#[allow(unsafe_code)] // the one file that batches system calls
+#[allow(unsafe_code)] // what batches system calls
 mod batch_io;
 mod clock;
 mod leg;
 mod ntp;
+#[allow(unsafe_code)] // a hint to the processor
+mod prefetch;
 mod slice;
 pub mod udp_port;
 
@@ -63,6 +65,8 @@ pub trait PacketPort {
 
 /// What a leg reports; called on the shard's thread, must not block.
 pub trait LegEvents {
+    /// A batch is due with the next frame: whoever takes it may look for where it goes.
+    fn audio_is_near(&self) {}
     /// A digit was pressed.
     fn digit(&self, press: Press);
     /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included; less before a hold or another rate. It

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bellhop_media::receiver::{Arrival, DropReason, Receiver, Source};
+use bellhop_media::region::Region;
 use bellhop_media::rtcp::{self, CONTROL_BYTES_MAX, Heard, Time};
 use bellhop_media::rtp::PACKET_BYTES_MAX;
 use bellhop_media::srtp::OVERHEAD_BYTES_MAX;
 
 use super::leg::{ControlPath, Leg, LegCores, LegMode};
 use super::ntp::ntp_at;
+use super::prefetch::prefetch;
 use super::{BATCH_FRAMES, Datagram, FRAMES_PER_LOOK, LegEvents};
 use crate::metrics;
 
@@ -36,18 +38,47 @@ impl OnClock {
         Self { number, leg, batch: vec![], batch_frame: 0, frames: 0, told_silent: false }
     }
 
-    pub(super) fn frame(&mut self, now: Instant, counters: &mut metrics::MediaCounters) {
+    /// Serves the leg; `coming` are those that are served after it.
+    pub(super) fn frame(&mut self, now: Instant, counters: &mut metrics::MediaCounters, coming: &[Self]) {
         self.frames = self.frames.wrapping_add(1);
+        // Each step reads what the one before asked for; system calls lie between them.
+        coming.get(1).into_iter().for_each(Self::prefetch_cores);
         let mode = self.leg.cores.mode();
         if !mode.hears() && !mode.sends() {
             return self.rest(mode, now, counters);
         }
         self.hear(mode, now, counters);
+        coming.first().into_iter().for_each(Self::prefetch_lists);
         self.speak(mode, counters);
+        coming.first().into_iter().for_each(Self::prefetch_payloads);
         self.record(mode);
         if self.frames.is_multiple_of(FRAMES_PER_LOOK) {
             self.look(now);
         }
+    }
+
+    fn prefetch_cores(&self) {
+        let Leg { port, cores, events } = &self.leg;
+        prefetch(Region::of(&cores.receiver));
+        prefetch(Region::of(&cores.playout));
+        prefetch(Region::of(&**port));
+        prefetch(Region::of(&**events));
+    }
+
+    fn prefetch_lists(&self) {
+        let Leg { cores, events, .. } = &self.leg;
+        cores.receiver.borrow().beyond().into_iter().for_each(prefetch);
+        cores.playout.borrow().beyond().into_iter().for_each(prefetch);
+        let end = self.batch.as_ptr().wrapping_add(self.batch.len());
+        prefetch(Region::from(end, self.batch_frame * size_of::<i16>()));
+        if self.batch.len() + self.batch_frame >= BATCH_FRAMES * self.batch_frame {
+            events.audio_is_near();
+        }
+    }
+
+    fn prefetch_payloads(&self) {
+        self.leg.cores.receiver.borrow().payloads().for_each(prefetch);
+        self.leg.cores.playout.borrow().sound().into_iter().for_each(prefetch);
     }
 
     /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.

@@ -3,6 +3,9 @@
 //! Invariant: a gap begins and ends without a step: both edges are overlapped, and after [`SILENT_AFTER_FRAMES`] lost
 //! frames the bridge has faded out.
 
+use crate::FRAME_SAMPLES;
+use crate::region::Region;
+
 /// Frames after which a gap is silence.
 pub const SILENT_AFTER_FRAMES: u32 = 3;
 
@@ -42,6 +45,11 @@ impl Concealer {
             at: 0,
             lost_frames: 0,
         }
+    }
+
+    /// Where the next frame is remembered.
+    pub(crate) fn end(&self) -> Region {
+        Region::from(self.buffer[self.end..].as_ptr(), FRAME_SAMPLES * self.scale * size_of::<i16>())
     }
 
     /// A 20 ms frame arrived: remembers it, and blends it with the bridge if it ends a gap.

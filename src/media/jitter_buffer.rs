@@ -11,6 +11,7 @@
 //! [`PACKETS_MAX`] packets are held, and no packet is played twice. Driver: `media/receiver.rs`, called by
 //! `actors/media_shard/`.
 
+use crate::region::Region;
 use crate::rtp::MISORDERED_MAX;
 use std::time::{Duration, Instant};
 
@@ -226,6 +227,16 @@ impl JitterBuffer {
     /// The delay aimed at beyond the fastest transit.
     pub fn delay(&self) -> Duration {
         Duration::from_micros(self.delay as u64 * 125)
+    }
+
+    /// Where what is held is listed.
+    pub(crate) fn slots(&self) -> Region {
+        Region::of(&self.slots)
+    }
+
+    /// Where its payloads are, and places for others.
+    pub(crate) fn payloads(&self) -> impl Iterator<Item = Region> {
+        self.slots.iter().map(|slot| Region::from(slot.payload.as_ptr(), SLOT_BYTES))
     }
 
     /// How many packets are held.

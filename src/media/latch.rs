@@ -109,7 +109,8 @@ pub enum Verdict {
 pub struct Latch {
     expected: Expected,
     pinned: Option<Pinned>,
-    rivals: Rivals,
+    /// Of a stream that is alone nobody is remembered.
+    rivals: Option<Box<Rivals>>,
 }
 
 #[derive(Debug, Clone)]
@@ -170,7 +171,7 @@ impl Expected {
 impl Latch {
     /// A latch that expects the stream from there.
     pub fn new(expected: Expected) -> Self {
-        Self { expected, pinned: None, rivals: Rivals::default() }
+        Self { expected, pinned: None, rivals: None }
     }
 
     /// A re-INVITE has named this address. Another than before: the next believed source is pinned. The same: the pinned
@@ -217,7 +218,8 @@ impl Latch {
         let pinned_rank = self.expected.rank(pinned.source);
         let needed = if pinned_rank == Rank::Signalled { SIGNALLED_SILENCE } else { FRESH_SILENCE };
         let may_replace = rank > pinned_rank || (pinned.fresh > 0 && silent >= needed);
-        let has_moved = continues && self.rivals.goes_on(seen) >= MOVED_PACKETS && silent >= MOVED_AFTER;
+        let has_moved =
+            continues && self.rivals.get_or_insert_default().goes_on(seen) >= MOVED_PACKETS && silent >= MOVED_AFTER;
         if has_moved || (may_replace && self.has_passed_probation(seen, rank)) {
             return self.pin(seen, rank);
         }
@@ -226,7 +228,8 @@ impl Latch {
 
     fn has_passed_probation(&mut self, seen: Sighting, rank: Rank) -> bool {
         let Some(patience) = self.expected.patience(rank) else { return false };
-        self.rivals.note(seen, rank == Rank::Elsewhere).is_some_and(|(packets, since)| {
+        let rivals = self.rivals.get_or_insert_default();
+        rivals.note(seen, rank == Rank::Elsewhere).is_some_and(|(packets, since)| {
             packets >= PROBATION_PACKETS && seen.now.saturating_duration_since(since) >= patience
         })
     }
@@ -244,7 +247,7 @@ impl Latch {
         let ssrc = if goes_on { Some(seen.ssrc) } else { ssrc };
         let (source, sequence, last) = (seen.source, seen.sequence, seen.now);
         self.pinned = Some(Pinned { source, ssrc, sequence, last, fresh, candidate: None });
-        self.rivals = Rivals::default();
+        self.rivals = None;
         if goes_on { Verdict::Accepted } else { Verdict::Started }
     }
 }

@@ -17,6 +17,7 @@ pub mod playout;
 pub mod quality;
 pub mod receiver;
 pub mod recording;
+pub mod region;
 pub mod resample;
 pub mod rtcp;
 pub mod rtp;

@@ -18,6 +18,7 @@ use self::queue::Queue;
 pub use self::queue::{Clip, ClipId, Cut, DigitPress, Event, ITEMS_MAX, Sound};
 use crate::codec::Codec;
 use crate::receiver::EventFormat;
+use crate::region::Region;
 use crate::rtcp::Sent;
 use crate::rtp::PACKET_BYTES_MAX;
 use crate::srtp::Outbound;
@@ -68,6 +69,16 @@ impl Playout {
     /// Hands over what was sent since the last look, as linear samples at the codec's rate.
     pub fn monitored(&mut self, look: impl FnOnce(&[i16])) {
         self.packetizer.monitored(look);
+    }
+
+    /// What the next packet touches beyond this value, and what leads to [`Playout::sound`].
+    pub fn beyond(&self) -> Option<Region> {
+        self.queue.front()
+    }
+
+    /// Where the sound of the next packet is.
+    pub fn sound(&self) -> Option<Region> {
+        self.queue.sound()
     }
 
     /// Puts a clip at the end of the queue; `false` when [`ITEMS_MAX`] wait already.

@@ -16,6 +16,7 @@ use crate::dtmf::in_band::ToneDetector;
 use crate::dtmf::rfc4733::{EventReceiver, Press};
 use crate::jitter_buffer::{Incoming, JitterBuffer, Pulled, Pushed};
 use crate::latch::{Content, Expected, Latch, Refused, Sighting, Trust, Verdict};
+use crate::region::Region;
 use crate::rtcp;
 use crate::rtp::Packet;
 use crate::srtp::{Inbound, Unaccepted};
@@ -137,7 +138,7 @@ pub struct Receiver {
     noise: Option<Noise>,
     reception: Option<Reception>,
     /// Of events with an SSRC of their own.
-    event_reception: Option<Reception>,
+    event_reception: Option<Box<Reception>>,
     too_late: u32,
     last_heard: Option<Instant>,
     ready: Vec<i16>,
@@ -208,6 +209,16 @@ impl Receiver {
         self.latch.may_send()
     }
 
+    /// What the next frame touches beyond this value, and what leads to [`Receiver::payloads`].
+    pub fn beyond(&self) -> [Region; 2] {
+        [self.jitter.slots(), self.concealer.end()]
+    }
+
+    /// Where the packets are that wait, and where the next will be.
+    pub fn payloads(&self) -> impl Iterator<Item = Region> {
+        self.jitter.payloads()
+    }
+
     /// How the stream is coded.
     pub fn format(&self) -> StreamFormat {
         self.format
@@ -230,8 +241,8 @@ impl Receiver {
 
     /// What came in the whole call, of every SSRC.
     pub fn totals(&self) -> Totals {
-        let of = |reception: &Option<Reception>| reception.as_ref().map(Reception::totals).unwrap_or_default();
-        of(&self.reception) + of(&self.event_reception)
+        let of = |reception: Option<&Reception>| reception.map(Reception::totals).unwrap_or_default();
+        of(self.reception.as_ref()) + of(self.event_reception.as_deref())
     }
 
     /// The share of packets that were not played, 0 to 1: lost on the way, or too late. `None` before the first.
@@ -315,15 +326,14 @@ impl Receiver {
 
     fn count(&mut self, now: Instant, packet: &Packet<'_>, is_event: bool) {
         let is_of_audio = self.reception.as_ref().is_some_and(|reception| reception.ssrc() == packet.ssrc);
-        let reception = if is_event && !is_of_audio { &mut self.event_reception } else { &mut self.reception };
-        let reception = match reception {
-            Some(reception) if reception.ssrc() == packet.ssrc => reception,
-            Some(before) => {
-                *before = before.begin_after(packet.ssrc, packet.sequence);
-                before
-            }
-            none => none.insert(Reception::begin(packet.ssrc, packet.sequence)),
+        let begun = || Reception::begin(packet.ssrc, packet.sequence);
+        let reception = match is_event && !is_of_audio {
+            true => &mut **self.event_reception.get_or_insert_with(|| Box::new(begun())),
+            false => self.reception.get_or_insert_with(begun),
         };
+        if reception.ssrc() != packet.ssrc {
+            *reception = reception.begin_after(packet.ssrc, packet.sequence);
+        }
         // The timestamp of an event stands still: it says nothing about jitter.
         let timestamp = (!is_event).then_some(packet.timestamp);
         reception.note(now, packet.sequence, timestamp, self.format.codec.clock_rate());

@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::FRAME_SAMPLES;
 use crate::codec::Codec;
 use crate::dtmf::Digit;
 use crate::g711::Law;
+use crate::region::Region;
 use crate::resample;
 
 /// Most clips and digits waiting; more is a dialogue that never listens.
@@ -231,6 +233,24 @@ impl Queue {
 
     pub(super) fn is_playing(&self) -> bool {
         !self.items.is_empty()
+    }
+
+    /// Where the first of it is.
+    pub(super) fn front(&self) -> Option<Region> {
+        self.items.front().map(|item| Region::of(std::slice::from_ref(item)))
+    }
+
+    /// Where its sound goes on, for a frame.
+    pub(super) fn sound(&self) -> Option<Region> {
+        let Some(Item::Clip(clip)) = self.items.front() else { return None };
+        match &clip.sound {
+            Sound::Coded(_, codes) => {
+                codes.get(self.at..).map(|rest| Region::of(&rest[..rest.len().min(FRAME_SAMPLES)]))
+            }
+            Sound::Linear(samples) => {
+                samples.get(self.at..).map(|rest| Region::of(&rest[..rest.len().min(2 * FRAME_SAMPLES)]))
+            }
+        }
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
