@@ -29,11 +29,12 @@ use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::turn_loop as turn_loop_core;
 use bellhop_sip::dialog::LocalIdentity;
-use bellhop_sip::message::NameAddr;
+use bellhop_sip::message::{Headers, NameAddr};
 use bellhop_sip::sdp::LocalMedia;
 use bellhop_sip::transaction::ServerKey;
 use bellhop_sip::{Hop, Request};
 use bellhop_tenancy::quota::Permit;
+use bytes::Bytes;
 
 use crate::drive::Tell;
 use crate::media_shard::PacketPort;
@@ -68,7 +69,7 @@ pub struct NewCall {
     pub id: CallId,
     /// The server transaction of the INVITE: what is answered.
     pub key: ServerKey,
-    /// The INVITE as it was parsed.
+    /// The INVITE as it was parsed; only its first line once the call is set up.
     pub invite: Request,
     /// Where it came from.
     pub hop: Hop,
@@ -140,6 +141,11 @@ impl ToReception {
 }
 
 impl NewCall {
+    /// The call is set up: what the INVITE says is known to who needs it, and the datagram that it came in is given back.
+    pub(crate) fn set_up(&mut self) {
+        (self.invite.headers, self.invite.body) = (Headers::default(), Bytes::new());
+    }
+
     /// What the assistant and the record are told of the call.
     pub(crate) fn facts(&self) -> CallFacts {
         let header = |name: &str| self.invite.headers.get(name).unwrap_or_default().to_owned();

@@ -119,6 +119,7 @@ impl Call {
             tts_playback: nursery.tts_playback.address(),
         };
         self.start_children(nursery, Described { dialog, sdp, agreed }, &cores, ctx);
+        self.new_call.set_up();
         self.leg = Some(Shard::current().register(Leg { port, cores, events: Box::new(listeners) }));
         if self.new_call.services.integration.ringing == Ringing::On {
             tell(&self.children.sip_dialog, Ring {});

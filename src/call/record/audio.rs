@@ -13,7 +13,7 @@ impl CallRecord {
         let found = |response: &Response| response.clip.as_ref().is_some_and(|clip| clip.id == id.0);
         self.turns.iter_mut().rev().find_map(|turn| {
             let at = turn.responses.iter().position(found)?;
-            Some((turn, at))
+            Some((&mut **turn, at))
         })
     }
 

@@ -73,7 +73,7 @@ impl CallRecord {
         if let Some(id) = &opening.trunk_call_id {
             record["x-global-sip-trunk-call-id"] = json!(id);
         }
-        if let (Some(inbound), Some(outbound)) = (&self.inbound, &self.outbound) {
+        if let Some((inbound, outbound)) = self.audio.as_deref() {
             record["realtime_transport_network_summary"] =
                 json!({"inbound_stream": stream(inbound), "outbound_stream": stream(outbound)});
         }
@@ -81,7 +81,7 @@ impl CallRecord {
     }
 
     fn longest(&self, of: impl Fn(&Turn) -> Option<u64>) -> u64 {
-        self.turns.iter().filter_map(of).max().unwrap_or(0)
+        self.turns.iter().filter_map(|turn| of(turn)).max().unwrap_or(0)
     }
 
     fn turn(&self, turn: &Turn) -> Value {

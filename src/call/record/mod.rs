@@ -111,7 +111,8 @@ pub struct CallRecord {
     /// Shared with who looks on.
     timeline: VecDeque<Arc<Event>>,
     events: usize,
-    turns: VecDeque<Turn>,
+    /// Each has room of its own: most of a call's are still to come.
+    turns: VecDeque<Box<Turn>>,
     turns_dropped: usize,
     hearing: Option<Utterance>,
     /// Whether our own voice was heard back since the last turn.
@@ -122,8 +123,8 @@ pub struct CallRecord {
     open_from: Option<usize>,
     warnings: Vec<(&'static str, String)>,
     custom_data: Map<String, Value>,
-    inbound: Option<StreamSummary>,
-    outbound: Option<StreamSummary>,
+    /// The caller's, and ours: both are known at the end.
+    audio: Option<Box<(StreamSummary, StreamSummary)>>,
     recognizer: Option<&'static str>,
     closing: Option<Closing>,
 }
@@ -154,8 +155,7 @@ impl CallRecord {
             open_from: None,
             warnings: vec![],
             custom_data: Map::new(),
-            inbound: None,
-            outbound: None,
+            audio: None,
             recognizer: None,
             closing: None,
         };
@@ -254,7 +254,7 @@ impl CallRecord {
 
     /// How the audio was: the caller's, and ours as the far end reports it.
     pub fn audio_summary(&mut self, inbound: StreamSummary, outbound: StreamSummary) {
-        (self.inbound, self.outbound) = (Some(inbound), Some(outbound));
+        self.audio = Some(Box::new((inbound, outbound)));
     }
 
     /// The call is over, and why; `details` of what broke. Only the first end counts.

@@ -114,7 +114,7 @@ impl CallRecord {
         let echo = std::mem::take(&mut self.echo_heard);
         let utterance = self.hearing.take_if(|_| spoken).map(|heard| Utterance { echo, ..heard });
         let (asked_ms, input) = (self.ms(now), std::mem::take(&mut self.lines));
-        self.turns.push_back(Turn { number, request, asked_ms, utterance, input, ..Turn::default() });
+        self.turns.push_back(Box::new(Turn { number, request, asked_ms, utterance, input, ..Turn::default() }));
     }
 
     /// The assistant has replied, or this try has failed.

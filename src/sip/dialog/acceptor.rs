@@ -177,7 +177,7 @@ impl Acceptor {
 
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        self.session.standing.outputs.pop_front()
+        self.session.standing.poll()
     }
 
     /// When to wake.

@@ -29,6 +29,15 @@ impl Standing {
         self.outputs.push_back(output);
     }
 
+    /// The next of what is said; what is drained holds no room, for a call says little and lasts long.
+    pub(super) fn poll(&mut self) -> Option<Output> {
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            self.outputs = VecDeque::new();
+        }
+        next
+    }
+
     pub(super) fn respond(&mut self, key: ServerKey, response: Response) {
         self.say(Output::Respond { key, response });
     }

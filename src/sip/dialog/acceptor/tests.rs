@@ -289,6 +289,7 @@ impl Tried {
 
     fn drain(&mut self) -> Vec<String> {
         let outputs: Vec<Output> = std::iter::from_fn(|| self.uas.poll()).collect();
+        assert_eq!(self.uas.session.standing.outputs.capacity(), 0, "what is drained holds no room");
         if let Some((key, request)) = outputs.iter().find_map(|output| match output {
             Output::Reinvited { key, request } => Some((key.clone(), request.clone())),
             _ => None,
