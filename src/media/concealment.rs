@@ -16,17 +16,14 @@ const PITCH_MIN: usize = 40;
 /// The longest: 66 Hz.
 const PITCH_MAX: usize = 120;
 const OVERLAP: usize = 32; // 4 ms
-/// How many times the history fits into its buffer.
-const ROOM: usize = 2;
 
 /// Conceals the losses of one stream.
 #[derive(Debug)]
 pub struct Concealer {
     scale: usize,
-    /// The last samples stand at `end - length` to `end`; the buffer is longer, so that they are moved now and then only.
+    /// The last samples, as a ring: the latest stands before `end`. While a gap is bridged they stand in their order.
     buffer: Vec<i16>,
     end: usize,
-    length: usize,
     pitch: usize,
     at: usize,
     lost_frames: u32,
@@ -38,9 +35,8 @@ impl Concealer {
         let scale = (sample_rate / 8000).max(1) as usize;
         Self {
             scale,
-            buffer: vec![0; HISTORY * scale * ROOM],
+            buffer: vec![0; HISTORY * scale],
             end: HISTORY * scale,
-            length: HISTORY * scale,
             pitch: PITCH_MIN * scale,
             at: 0,
             lost_frames: 0,
@@ -49,7 +45,10 @@ impl Concealer {
 
     /// Where the next frame is remembered.
     pub(crate) fn end(&self) -> Region {
-        Region::from(self.buffer[self.end..].as_ptr(), FRAME_SAMPLES * self.scale * size_of::<i16>())
+        Region::from(
+            self.buffer[self.end % self.buffer.len()..].as_ptr(),
+            FRAME_SAMPLES * self.scale * size_of::<i16>(),
+        )
     }
 
     /// A 20 ms frame arrived: remembers it, and blends it with the bridge if it ends a gap.
@@ -63,17 +62,18 @@ impl Concealer {
             }
             self.lost_frames = 0;
         }
-        if self.end + frame.len() > self.buffer.len() {
-            self.buffer.copy_within(self.end - self.length..self.end, 0);
-            self.end = self.length;
-        }
-        self.buffer[self.end..self.end + frame.len()].copy_from_slice(frame);
-        self.end += frame.len();
+        self.end %= self.buffer.len();
+        let (before, behind) = frame.split_at(frame.len().min(self.buffer.len() - self.end));
+        self.buffer[self.end..self.end + before.len()].copy_from_slice(before);
+        self.buffer[..behind.len()].copy_from_slice(behind);
+        self.end = if behind.is_empty() { self.end + before.len() } else { behind.len() };
     }
 
     /// A frame is missing: fills in a bridge.
     pub fn conceal(&mut self, frame: &mut [i16]) {
         if self.lost_frames == 0 {
+            self.buffer.rotate_left(self.end);
+            self.end = self.buffer.len();
             self.pitch = self.estimate_pitch(frame.len());
             self.at = 0;
         }
@@ -140,6 +140,25 @@ mod tests {
 
     fn worst_step(samples: &[i16]) -> i32 {
         samples.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_gap_is_bridged_alike_wherever_the_ring_begins() {
+        let period: Vec<i16> =
+            (0..80).map(|n| ((n as f32 / 80.0 * std::f32::consts::TAU).sin() * 8000.0) as i16).collect();
+        let bridge = |gap: usize| {
+            let mut concealer = Concealer::new(8000);
+            let mut frame: Frame = std::array::from_fn(|n| period[n % 80]);
+            (0..gap).for_each(|_| concealer.good(&mut frame));
+            (0..2).for_each(|_| concealer.conceal(&mut frame));
+            let bridged = frame;
+            frame = std::array::from_fn(|n| period[n % 80]);
+            concealer.good(&mut frame);
+            (bridged, frame)
+        };
+        // The ring has two and a half frames: five begin it anew.
+        assert!((4..9).all(|gap| bridge(gap) == bridge(3)));
+        assert!(bridge(3).0.iter().any(|sample| sample.abs() > 2000));
     }
 
     #[test]

@@ -143,3 +143,17 @@ fn a_sender_that_begins_anew_is_heard_after_a_few_packets() {
         assert!(heard >= 44, "{by_ms} ms, {sequence_step}: {heard} of 50");
     }
 }
+
+#[test]
+fn the_memory_that_is_asked_for_is_the_legs_own() {
+    let (start, mut buffer) = (Instant::now(), JitterBuffer::default());
+    for n in 0..3u16 {
+        let came = start + MS * u32::from(n) * 20;
+        assert_eq!(push(&mut buffer, came, (n, u32::from(n) * 160), &[n as u8; 160]), Pushed::Held);
+    }
+    for n in 0..3u32 {
+        let asked: Vec<Region> = buffer.payloads().collect();
+        let Pulled::Payload(taken) = buffer.pull(start + MS * (60 + 20 * n), true) else { panic!("it is due") };
+        assert!(asked.iter().any(|region| region.start == taken.as_ptr() && region.bytes >= taken.len()), "{asked:?}");
+    }
+}

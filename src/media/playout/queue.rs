@@ -340,6 +340,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_is_what_is_taken() {
+        let mut queue = Queue::default();
+        assert!(queue.front().is_none() && queue.sound().is_none());
+        assert!(queue.enqueue(clip(1, 400, false)));
+        for (at, bytes) in [(0, 160), (160, 160), (320, 80)] {
+            let asked = queue.sound().expect("it goes on");
+            let mut taken = None;
+            queue.fill(160, |sound, from, _, _| {
+                let Sound::Coded(_, codes) = sound else { panic!("{sound:?}") };
+                taken = Some((from, codes[from..].as_ptr()));
+            });
+            assert_eq!((Some((at, asked.start)), asked.bytes), (taken, bytes));
+        }
+    }
+
+    #[test]
     fn clips_follow_each_other_without_a_gap() {
         let mut queue = Queue::default();
         assert!(queue.enqueue(clip(1, 3, false)) && queue.enqueue(clip(2, 2, false)));
