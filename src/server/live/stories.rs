@@ -5,7 +5,7 @@
 //! on, whoever reads.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bellhop_actors::node::call_registry::CallId;
@@ -24,13 +24,13 @@ pub(crate) struct Stories(Mutex<HashMap<CallId, Arc<Story>>>);
 
 /// What has happened in one call.
 pub(crate) struct Story {
-    /// Who calls whom.
-    pub(crate) began: Began,
+    /// Its first event, which tells who calls whom.
+    first: Arc<Event>,
     /// When, in milliseconds since 1970.
     pub(crate) began_unix_ms: i64,
     so_far: Mutex<SoFar>,
-    /// The number of the newest event.
-    newest: watch::Sender<u64>,
+    /// The number of the newest event, once somebody has asked to be told.
+    newest: OnceLock<watch::Sender<u64>>,
 }
 
 /// Events are numbered from 1.
@@ -57,10 +57,10 @@ pub(crate) enum Next {
 impl Stories {
     /// Something has happened in a call.
     pub(super) fn saw(&self, call: CallId, event: &Arc<Event>) {
-        if let What::Began(began) = &event.what {
+        if let What::Began(_) = &event.what {
             let mut all = self.all();
             if all.len() < STORIES_MAX {
-                all.insert(call, Arc::new(Story::of(began)));
+                all.insert(call, Arc::new(Story::begin(Arc::clone(event))));
             }
         }
         let story = self.all().get(&call).cloned();
@@ -76,7 +76,7 @@ impl Stories {
 
     /// A call by its session.
     pub(crate) fn of_session(&self, session: &str) -> Option<CallId> {
-        let found = |(call, story): (&CallId, &Arc<Story>)| (story.began.session == session).then_some(*call);
+        let found = |(call, story): (&CallId, &Arc<Story>)| (story.began().session == session).then_some(*call);
         self.all().iter().find_map(found)
     }
 
@@ -91,15 +91,10 @@ impl Stories {
 }
 
 impl Story {
-    fn of(began: &Began) -> Self {
+    fn begin(first: Arc<Event>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let so_far = SoFar { first: 1, events: VecDeque::new(), over: None };
-        Self {
-            began: began.clone(),
-            began_unix_ms: now.as_millis() as i64,
-            so_far: Mutex::new(so_far),
-            newest: watch::Sender::new(0),
-        }
+        Self { first, began_unix_ms: now.as_millis() as i64, so_far: Mutex::new(so_far), newest: OnceLock::new() }
     }
 
     fn goes_on(&self, event: &Arc<Event>) {
@@ -112,7 +107,16 @@ impl Story {
         if matches!(event.what, What::Ended { .. }) {
             so_far.over = Some(Instant::now());
         }
-        self.newest.send_replace(so_far.newest());
+        // With the events still locked: who asks to be told looks at them afterwards.
+        if let Some(newest) = self.newest.get() {
+            newest.send_replace(so_far.newest());
+        }
+    }
+
+    /// Who calls whom.
+    pub(crate) fn began(&self) -> &Began {
+        let What::Began(began) = &self.first.what else { unreachable!("it is made of what begins a call") };
+        began
     }
 
     /// The number of the first event that is kept, and all of them.
@@ -143,7 +147,7 @@ impl Story {
 
     /// Tells whenever something happens.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
+        self.newest.get_or_init(|| watch::Sender::new(0)).subscribe()
     }
 
     fn is_forgotten(&self) -> bool {
