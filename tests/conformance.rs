@@ -30,7 +30,7 @@ impl Talk {
     fn begin(policy: &Value, facts: &Value) -> Self {
         let now = Instant::now();
         let mut talk = Self {
-            core: TurnLoop::new(now, self::policy(policy), self::facts(facts)),
+            core: TurnLoop::new(now, self::policy(policy), self::facts(facts).into()),
             now,
             did: vec![],
             playing: VecDeque::new(),

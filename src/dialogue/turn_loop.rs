@@ -29,6 +29,7 @@ mod tries;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -76,7 +77,7 @@ const NOT_UNDERSTOOD: &str = "The caller said something that was not understood.
 /// The machine of one conversation.
 pub struct TurnLoop {
     policy: Policy,
-    facts: CallFacts,
+    facts: Arc<CallFacts>,
     began: Instant,
     state: State,
     turn: u32,
@@ -166,7 +167,7 @@ impl fmt::Debug for TurnLoop {
 
 impl TurnLoop {
     /// A loop that has not begun.
-    pub fn new(now: Instant, policy: Policy, facts: CallFacts) -> Self {
+    pub fn new(now: Instant, policy: Policy, facts: Arc<CallFacts>) -> Self {
         Self {
             policy,
             facts,

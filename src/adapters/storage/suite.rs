@@ -97,7 +97,7 @@ pub(super) fn call(session: &str, caller: &str, keep: Duration) -> Entry {
         session: session.into(),
         call: format!("c-{session}"),
         tenant: "acme".into(),
-        facts,
+        facts: facts.into(),
         ..Opening::default()
     };
     let now = Instant::now();
@@ -298,7 +298,7 @@ pub(super) async fn calls_of_a_server_that_died_are_found_by_the_next_one_and_no
             session: session.into(),
             call: format!("c-{session}"),
             tenant: "acme".into(),
-            facts,
+            facts: facts.into(),
             ..Opening::default()
         })
     };
@@ -380,7 +380,7 @@ pub(super) async fn a_store_has_one_server_and_the_second_is_told(place: &impl P
 fn lasted(session: &str, tenant: &str, began_unix_ms: i64, milliseconds: u64) -> Entry {
     let facts = CallFacts { caller: "+12065550100".into(), ..CallFacts::default() };
     let (call, session, tenant) = (format!("c-{session}"), session.to_owned(), tenant.to_owned());
-    let opening = Opening { session, call, tenant, facts, began_unix_ms, ..Opening::default() };
+    let opening = Opening { session, call, tenant, facts: facts.into(), began_unix_ms, ..Opening::default() };
     let began = Instant::now();
     let mut record = CallRecord::open(opening, began);
     record.close(began + Duration::from_millis(milliseconds), &Ending::CallerHungUp, None);

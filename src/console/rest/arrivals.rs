@@ -85,7 +85,7 @@ impl Arrival {
 
     fn up(call: UnderWay) -> Self {
         let (began, facts) = (call.opening.began_unix_ms, call.opening.facts);
-        Self { number: Some(facts.dialled), ..Self::of_call("up", call.session, began, &facts.caller) }
+        Self { number: Some(facts.dialled.clone()), ..Self::of_call("up", call.session, began, &facts.caller) }
     }
 }
 

@@ -20,7 +20,7 @@ impl Talk {
     fn new() -> Self {
         let now = Instant::now();
         let policy = Policy { notify_filtered: true, ..Policy::default() };
-        let turn_loop = TurnLoop::new(now, policy, CallFacts::default());
+        let turn_loop = TurnLoop::new(now, policy, CallFacts::default().into());
         let mut talk = Self { turn_loop, now, log: vec![], says: vec![], loops: None, paused: false, asked: 0 };
         talk.put(Input::Begin);
         talk

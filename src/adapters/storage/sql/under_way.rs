@@ -55,7 +55,7 @@ fn read(row: &Row) -> Result<UnderWay, Trouble> {
         session: session.clone(),
         call: call.clone(),
         tenant: text(3)?,
-        facts: CallFacts { sip_call_id: text(2)?, caller: text(4)?, ..CallFacts::default() },
+        facts: CallFacts { sip_call_id: text(2)?, caller: text(4)?, ..CallFacts::default() }.into(),
         ..Opening::default()
     });
     Ok(UnderWay { session, call, opening })

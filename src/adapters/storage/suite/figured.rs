@@ -33,8 +33,14 @@ impl Had {
         let (session, tenant) = (self.session.to_owned(), self.tenant.to_owned());
         let facts = CallFacts { caller: "+12065550100".into(), ..CallFacts::default() };
         let began_unix_ms = NEW_YEAR + self.minutes.0 * 60_000;
-        let opening =
-            Opening { call: format!("c-{session}"), session, tenant, facts, began_unix_ms, ..Opening::default() };
+        let opening = Opening {
+            call: format!("c-{session}"),
+            session,
+            tenant,
+            facts: facts.into(),
+            began_unix_ms,
+            ..Opening::default()
+        };
         let began = Instant::now();
         let mut record = CallRecord::open(opening, began);
         for (n, waited) in (1..).zip(self.waited_ms) {

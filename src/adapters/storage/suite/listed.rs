@@ -17,7 +17,8 @@ fn over(session: &str, [caller, dialled]: [&str; 2], seconds: u64, ending: &Endi
     let facts = CallFacts { caller: caller.into(), dialled: dialled.into(), ..CallFacts::default() };
     let (call, session) = (format!("c-{session}"), session.to_owned());
     let began_unix_ms = END_OF_JUNE + i64::try_from(seconds).unwrap_or_default();
-    let opening = Opening { session, call, tenant: "acme".into(), facts, began_unix_ms, ..Opening::default() };
+    let opening =
+        Opening { session, call, tenant: "acme".into(), facts: facts.into(), began_unix_ms, ..Opening::default() };
     let began = Instant::now();
     let mut record = CallRecord::open(opening, began);
     record.close(began + Duration::from_secs(seconds), ending, details.map(str::to_owned));

@@ -131,7 +131,8 @@ async fn a_call_is_watched_until_it_came_and_what_became_of_it_is_told() {
     assert!(watched.starts_with(&format!("{page}?since=")) && browser.text.contains("Dial now."), "{watched}");
 
     let mut opening = Opening { tenant: "acme".into(), began_unix_ms: now_ms() + 1, ..Opening::default() };
-    (opening.facts.caller, opening.facts.dialled) = ("<u>Eve</u>".into(), "+18005550123".into());
+    let facts = std::sync::Arc::make_mut(&mut opening.facts);
+    (facts.caller, facts.dialled) = ("<u>Eve</u>".into(), "+18005550123".into());
     let up = UnderWay { session: "s9".into(), call: "c9".into(), opening };
     house.calls.under_way.lock().expect("no panic").push(up);
     browser.opens(&house, &watched).await;
