@@ -330,7 +330,8 @@ impl<S: Service> Session<S> {
                 self.speaking = true;
                 self.backlog.begin();
             }
-            Order::UtteranceEnded => (self.speaking, self.awaited) = (false, true),
+            // Where its result came first, that ended it.
+            Order::UtteranceEnded => self.awaited |= std::mem::take(&mut self.speaking),
             Order::Expect(phrases) => {
                 self.phrases = phrases;
                 in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await?;

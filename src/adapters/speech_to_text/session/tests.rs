@@ -170,3 +170,67 @@ async fn a_call_that_ends_while_its_service_hangs_waits_for_nothing() {
     drop(stream);
     assert_eq!(heard.recv().await, None, "the session ends with its call");
 }
+
+/// A service that says what the test wants, and counts what it hears by each connection.
+#[derive(Clone)]
+struct Led {
+    says: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
+    heard: Arc<std::sync::Mutex<Vec<usize>>>,
+}
+
+impl Service for Led {
+    type Terms = ();
+    type Connection = Self;
+
+    fn terms(&self, _: &RecognizerConfig) {}
+
+    fn coding(&self, _: u32) -> Coding {
+        Coding::MuLaw
+    }
+
+    async fn connect(&self, (): &()) -> Result<Self, ServiceFailure> {
+        self.heard.lock().expect("alone").push(0);
+        Ok(self.clone())
+    }
+}
+
+impl Connection<Led> for Led {
+    async fn send_audio(&mut self, audio: Bytes) -> Result<(), Broken> {
+        *self.heard.lock().expect("alone").last_mut().expect("it is connected") += audio.len();
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Event {
+        self.says.lock().await.recv().await.unwrap_or(Event::Closed)
+    }
+
+    async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
+        Ok(Changed::Here)
+    }
+
+    async fn close(&mut self) {}
+}
+
+/// Who never stops speaking has turns that end with a result and not before it: no other is awaited then.
+#[tokio::test(start_paused = true)]
+async fn what_has_its_result_is_not_told_again() {
+    let (say, says) = mpsc::unbounded_channel();
+    let service = Led { says: Arc::new(tokio::sync::Mutex::new(says)), heard: Arc::default() };
+    let heard = Arc::clone(&service.heard);
+    let mut stream = open(Arc::new(service), RecognizerConfig::default(), Box::new(|_| {})).await.expect("it connects");
+    for _ in 0..3 {
+        stream.utterance_began();
+        for _ in 0..20 {
+            (0..5).for_each(|_| stream.hear(&[0; 160]));
+            tokio::time::sleep(PIECE).await;
+        }
+        let result = RecognizerEvent::FinalResult { text: "yes".into(), confidence: 1.0, result: None };
+        say.send(Event::Results(vec![result])).expect("it is heard");
+        tokio::time::sleep(PIECE).await;
+        stream.utterance_ended();
+        tokio::time::sleep(PIECE).await;
+    }
+    say.send(Event::Closed).expect("it is heard");
+    tokio::time::sleep(PIECE).await;
+    assert_eq!(*heard.lock().expect("alone"), [3 * 16_000, 4_000]);
+}
