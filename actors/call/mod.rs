@@ -141,7 +141,8 @@ impl ToReception {
 }
 
 impl NewCall {
-    /// The call is set up: what the INVITE says is known to who needs it, and the datagram that it came in is given back.
+    /// The call is set up: what the INVITE says is known to who needs it. With its final response, which the dialog gives, nobody has the
+    /// datagram that it came in.
     pub(crate) fn set_up(&mut self) {
         (self.invite.headers, self.invite.body) = (Headers::default(), Bytes::new());
     }

@@ -99,7 +99,7 @@ fn receive(socket: RawFd, buffers: &mut Buffers, most: usize, deliver: &mut Deli
         libc::recvmmsg(
             socket,
             buffers.headers.as_mut_ptr(),
-            most as libc::c_uint,
+            most.min(DATAGRAMS_AT_ONCE) as libc::c_uint,
             libc::MSG_DONTWAIT,
             std::ptr::null_mut(),
         )

@@ -53,7 +53,8 @@ pub type Deliver<'a> = dyn FnMut(Datagram<'_>) + 'a;
 
 /// Where a leg's packets come and go: a UDP socket, or a test's carrier.
 pub trait PacketPort {
-    /// Hands over every datagram that has arrived.
+    /// Hands over what has arrived, oldest first; of a stream that comes evenly one datagram, and what is behind it with the next
+    /// frame.
     fn drain(&mut self, deliver: &mut Deliver<'_>);
     /// The same for the RTCP port.
     fn drain_control(&mut self, deliver: &mut Deliver<'_>);
@@ -65,7 +66,7 @@ pub trait PacketPort {
 
 /// What a leg reports; called on the shard's thread, must not block.
 pub trait LegEvents {
-    /// A batch is due with the next frame: whoever takes it may look for where it goes.
+    /// A batch may be due with the next frame: whoever takes it may look for where it goes.
     fn audio_is_near(&self) {}
     /// A digit was pressed.
     fn digit(&self, press: Press);

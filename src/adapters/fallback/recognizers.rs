@@ -69,7 +69,7 @@ impl InOrder<dyn Recognizer> {
     }
 }
 
-/// What the call holds: without it nobody listens.
+/// What the call holds where others can stand in: without it nobody listens.
 struct Line(Call);
 
 impl Drop for Line {

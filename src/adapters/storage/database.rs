@@ -246,7 +246,7 @@ fn shown(url: &str) -> String {
     if is_postgres(url) { postgres::shown(url) } else { url.to_owned() }
 }
 
-/// Does it within [`WRITE_MAX`], or not at all. An `async fn` would have room for the work twice.
+/// Does it within [`WRITE_MAX`] from now, or not at all. An `async fn` would have room for the work twice.
 pub(crate) fn within<T>(work: impl Future<Output = Result<T, Trouble>>) -> impl Future<Output = Result<T, Trouble>> {
     tokio::time::timeout(WRITE_MAX, work).map(|done| done.unwrap_or(Err(Trouble::Overdue)))
 }

@@ -22,7 +22,8 @@ impl RecordWriter for SpooledStore {
         }
         answer(async move {
             let primary = &self.0.primary;
-            let direct = within(primary.database().again(|| primary.write_all(entries)));
+            // Its time begins when it does, which may be after others' turn.
+            let direct = async { within(primary.database().again(|| primary.write_all(entries))).await };
             let deeds = || entries.iter().map(|entry| primary.deeds_of(entry).0).collect();
             let mut written = self.write_or_keep(direct, deeds, |_| Written::default()).await?;
             let told = std::mem::take(&mut *self.0.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
