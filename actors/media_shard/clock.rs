@@ -141,8 +141,8 @@ impl Shard {
 
     /// One slice of the clock: 20 ms of every leg of a phase, which is one of [`PHASES`], in and out.
     ///
-    /// It allocates nothing but the batch of caller audio that is handed over (and what the G.722 library returns, and once what strangers
-    /// are remembered in):
+    /// It allocates nothing but the batch of caller audio that is handed over, what the G.722 library returns, and
+    /// with the first packet of a stranger, or of events with an SSRC of their own, what they are remembered in:
     /// `tests/media_slice.rs`.
     pub fn slice(&self, phase: usize, now: Instant) {
         let mut phases = self.phases.borrow_mut();

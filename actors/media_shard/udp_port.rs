@@ -10,9 +10,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Deliver, PacketPort, batch_io};
 
-/// A datagram that has just come: what was left with the frame before is older, however uneven the frames are.
+/// A datagram that has just come: what was left with the frame before is older, unless the clock catches up what it missed.
 const YOUNG: Duration = Duration::from_millis(FRAME_MS * 3 / 4);
-/// Reads until all that waits is read again, however young it is.
+/// Reads of one datagram until all that waits is read again, however young it is.
 const REGULAR_FRAMES: u8 = 5;
 
 /// Two bound, non-blocking UDP sockets: RTP, and RTCP on the port above.

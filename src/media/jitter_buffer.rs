@@ -231,7 +231,7 @@ impl JitterBuffer {
 
     /// Where what is held is listed.
     pub(crate) fn slots(&self) -> Region {
-        Region::of(&self.slots)
+        Region::of(self.slots.as_slice())
     }
 
     /// Where its payloads are, and places for others.

@@ -152,6 +152,8 @@ fn the_memory_that_is_asked_for_is_the_legs_own() {
         assert_eq!(push(&mut buffer, came, (n, u32::from(n) * 160), &[n as u8; 160]), Pushed::Held);
     }
     for n in 0..3u32 {
+        let (list, slots) = (buffer.slots(), &buffer.slots);
+        assert_eq!((list.start, list.bytes), (slots.as_ptr().cast(), size_of_val(slots.as_slice())));
         let asked: Vec<Region> = buffer.payloads().collect();
         let Pulled::Payload(taken) = buffer.pull(start + MS * (60 + 20 * n), true) else { panic!("it is due") };
         assert!(asked.iter().any(|region| region.start == taken.as_ptr() && region.bytes >= taken.len()), "{asked:?}");
