@@ -33,10 +33,6 @@ pub(super) struct LegListeners {
 }
 
 impl LegEvents for LegListeners {
-    fn audio_is_near(&self) {
-        std::hint::black_box(self.stt_stream.connected());
-    }
-
     fn digit(&self, press: Press) {
         self.jitter_buffer.do_send(LegDigit { press });
     }

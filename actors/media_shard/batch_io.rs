@@ -64,31 +64,19 @@ thread_local! {
     static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Buffers::new());
 }
 
-/// Hands over every datagram that waits on the socket; how many there were.
-pub(super) fn drain(socket: RawFd, deliver: &mut Deliver<'_>) -> usize {
+/// Hands over every datagram that waits on the socket.
+pub(super) fn drain(socket: RawFd, deliver: &mut Deliver<'_>) {
     BUFFERS.with_borrow_mut(|buffers| {
-        let mut all = 0;
         loop {
-            let (received, _) = receive(socket, buffers, DATAGRAMS_AT_ONCE, deliver);
-            all += received;
+            let received = receive(socket, buffers, deliver);
             if received < DATAGRAMS_AT_ONCE {
-                return all;
+                return;
             }
         }
-    })
+    });
 }
 
-/// Hands over the datagram that has waited longest, if there is one: its age, which is the longest there is where the kernel did not
-/// tell it.
-pub(super) fn first(socket: RawFd, deliver: &mut Deliver<'_>) -> Option<Duration> {
-    BUFFERS.with_borrow_mut(|buffers| {
-        let (received, age) = receive(socket, buffers, 1, deliver);
-        (received > 0).then(|| age.unwrap_or(Duration::MAX))
-    })
-}
-
-/// Hands over so many datagrams at most: how many there were, and the age of the first.
-fn receive(socket: RawFd, buffers: &mut Buffers, most: usize, deliver: &mut Deliver<'_>) -> (usize, Option<Duration>) {
+fn receive(socket: RawFd, buffers: &mut Buffers, deliver: &mut Deliver<'_>) -> usize {
     for header in &mut buffers.headers[..buffers.used] {
         header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         header.msg_hdr.msg_controllen = size_of::<[u64; CONTROL_WORDS]>() as _;
@@ -99,7 +87,7 @@ fn receive(socket: RawFd, buffers: &mut Buffers, most: usize, deliver: &mut Deli
         libc::recvmmsg(
             socket,
             buffers.headers.as_mut_ptr(),
-            most.min(DATAGRAMS_AT_ONCE) as libc::c_uint,
+            DATAGRAMS_AT_ONCE as libc::c_uint,
             libc::MSG_DONTWAIT,
             std::ptr::null_mut(),
         )
@@ -107,25 +95,20 @@ fn receive(socket: RawFd, buffers: &mut Buffers, most: usize, deliver: &mut Deli
     let received = usize::try_from(received).unwrap_or(0);
     buffers.used = received;
     if received == 0 {
-        return (0, None);
+        return 0;
     }
-    let mut oldest = None;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     for n in 0..received {
         // SAFETY: the kernel filled the name; the storage was zeroed before its first use.
         let name = unsafe { buffers.names[n].assume_init_ref() };
         if let Some(source) = address(name) {
             let age = stamp(&buffers.headers[n].msg_hdr).and_then(|stamp| now.checked_sub(stamp));
-            let age = age.filter(|age| *age <= AGE_MAX);
-            if n == 0 {
-                oldest = age;
-            }
-            let age = age.unwrap_or_default();
+            let age = age.filter(|age| *age <= AGE_MAX).unwrap_or_default();
             let length = (buffers.headers[n].msg_len as usize).min(MEDIA_DATAGRAM_BYTES_MAX);
             deliver(Datagram { source, bytes: &mut buffers.bytes[n][..length], age });
         }
     }
-    (received, oldest)
+    received
 }
 
 /// When the kernel took a datagram, since 1970.
@@ -184,20 +167,6 @@ mod tests {
             let from = sender.local_addr().expect("bound");
             assert_eq!(seen, (0..20u8).map(|n| (from, vec![n; 5])).collect::<Vec<_>>());
         }
-    }
-
-    /// Of this socket the kernel was not asked to tell.
-    #[test]
-    fn what_may_have_waited_for_long_has() {
-        let receiver = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        let sender = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        (0..3u8).for_each(|n| assert!(sender.send_to(&[n], receiver.local_addr().expect("bound")).is_ok()));
-        let mut seen = vec![];
-        let mut note = |datagram: Datagram<'_>| seen.push(datagram.bytes[0]);
-        assert_eq!(first(receiver.as_raw_fd(), &mut note), Some(Duration::MAX));
-        assert_eq!(drain(receiver.as_raw_fd(), &mut note), 2);
-        assert_eq!(first(receiver.as_raw_fd(), &mut note), None);
-        assert_eq!(seen, [0, 1, 2]);
     }
 
     #[test]

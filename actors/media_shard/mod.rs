@@ -53,8 +53,7 @@ pub type Deliver<'a> = dyn FnMut(Datagram<'_>) + 'a;
 
 /// Where a leg's packets come and go: a UDP socket, or a test's carrier.
 pub trait PacketPort {
-    /// Hands over what has arrived, oldest first; of a stream that comes evenly one datagram, and what is behind it with the next
-    /// frame.
+    /// Hands over every datagram that has arrived.
     fn drain(&mut self, deliver: &mut Deliver<'_>);
     /// The same for the RTCP port.
     fn drain_control(&mut self, deliver: &mut Deliver<'_>);
@@ -66,8 +65,6 @@ pub trait PacketPort {
 
 /// What a leg reports; called on the shard's thread, must not block.
 pub trait LegEvents {
-    /// A batch may be due with the next frame: whoever takes it may look for where it goes.
-    fn audio_is_near(&self) {}
     /// A digit was pressed.
     fn digit(&self, press: Press);
     /// Caller audio: [`BATCH_FRAMES`] frames of so many samples, silence included; less before a hold or another rate. It

@@ -66,14 +66,11 @@ impl OnClock {
     }
 
     fn prefetch_lists(&self) {
-        let Leg { cores, events, .. } = &self.leg;
+        let cores = &self.leg.cores;
         cores.receiver.borrow().beyond().into_iter().for_each(prefetch);
         cores.playout.borrow().beyond().into_iter().for_each(prefetch);
         let end = self.batch.as_ptr().wrapping_add(self.batch.len());
-        prefetch(Region::from(end, self.batch_frame * size_of::<i16>()));
-        if self.batch.len() + self.batch_frame >= BATCH_FRAMES * self.batch_frame {
-            events.audio_is_near();
-        }
+        prefetch(Region::at(end, self.batch_frame * size_of::<i16>()));
     }
 
     fn prefetch_payloads(&self) {

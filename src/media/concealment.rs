@@ -45,10 +45,7 @@ impl Concealer {
 
     /// Where the next frame is remembered.
     pub(crate) fn end(&self) -> Region {
-        Region::from(
-            self.buffer[self.end % self.buffer.len()..].as_ptr(),
-            FRAME_SAMPLES * self.scale * size_of::<i16>(),
-        )
+        Region::at(self.buffer[self.end % self.buffer.len()..].as_ptr(), FRAME_SAMPLES * self.scale * size_of::<i16>())
     }
 
     /// A 20 ms frame arrived: remembers it, and blends it with the bridge if it ends a gap.

@@ -236,7 +236,7 @@ impl JitterBuffer {
 
     /// Where its payloads are, and places for others.
     pub(crate) fn payloads(&self) -> impl Iterator<Item = Region> {
-        self.slots.iter().map(|slot| Region::from(slot.payload.as_ptr(), SLOT_BYTES))
+        self.slots.iter().map(|slot| Region::at(slot.payload.as_ptr(), SLOT_BYTES))
     }
 
     /// How many packets are held.

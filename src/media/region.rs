@@ -15,11 +15,11 @@ pub struct Region {
 impl Region {
     /// That of a value, without what it points to.
     pub fn of<T: ?Sized>(value: &T) -> Self {
-        Self::from(&raw const *value, size_of_val(value))
+        Self::at(&raw const *value, size_of_val(value))
     }
 
     /// So many bytes from there.
-    pub fn from<T: ?Sized>(start: *const T, bytes: usize) -> Self {
+    pub fn at<T: ?Sized>(start: *const T, bytes: usize) -> Self {
         Self { start: start.cast(), bytes }
     }
 }
