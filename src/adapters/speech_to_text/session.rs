@@ -132,7 +132,7 @@ pub async fn open<S: Service>(
         coding,
         phrases: None,
         backlog: Backlog::new(coding.bytes_per_second(config.line_rate)),
-        speaking: false,
+        utterance: Utterance::None,
         awaited: false,
         understood: false,
     };
@@ -211,6 +211,16 @@ impl RecognizerStream for Stream {
     }
 }
 
+/// What the caller is saying.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Utterance {
+    None,
+    /// It has no result yet.
+    Open,
+    /// It has, and goes on; words behind that result open it again.
+    Understood,
+}
+
 /// One call's conversation with the service.
 struct Session<S: Service> {
     service: Arc<S>,
@@ -223,7 +233,7 @@ struct Session<S: Service> {
     /// What the caller may say, for workers that want to know.
     phrases: Option<Arc<[String]>>,
     backlog: Backlog,
-    speaking: bool,
+    utterance: Utterance,
     /// Whether an utterance has ended that has no result yet.
     awaited: bool,
     /// Whether this connection gave the words of an utterance.
@@ -286,7 +296,7 @@ impl<S: Service> Session<S> {
     async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::Receiver<Order>) -> Ended {
         let mut pace = Pace { since: Instant::now(), reports: 0 };
         loop {
-            if !self.speaking
+            if self.utterance != Utterance::Open
                 && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
             {
                 let changed = tokio::time::timeout(SEND_MAX, connection.change(&self.terms, &wanted)).await;
@@ -323,15 +333,17 @@ impl<S: Service> Session<S> {
     async fn carry_out(&mut self, order: Order, connection: &mut S::Connection) -> Result<(), Broken> {
         match order {
             Order::Audio(bytes) => {
-                self.backlog.push(bytes.clone(), self.speaking);
+                self.backlog.push(bytes.clone(), self.utterance == Utterance::Open);
                 in_time(connection.send_audio(bytes)).await?;
             }
             Order::UtteranceBegan => {
-                self.speaking = true;
+                self.utterance = Utterance::Open;
                 self.backlog.begin();
             }
-            // Where its result came first, that ended it.
-            Order::UtteranceEnded => self.awaited |= std::mem::take(&mut self.speaking),
+            Order::UtteranceEnded => {
+                let ended = std::mem::replace(&mut self.utterance, Utterance::None);
+                self.awaited |= ended == Utterance::Open;
+            }
             Order::Expect(phrases) => {
                 self.phrases = phrases;
                 in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await?;
@@ -348,20 +360,7 @@ impl<S: Service> Session<S> {
         match event {
             Event::Results(results) => {
                 for heard in results {
-                    match heard {
-                        // Of the utterance before the one that is being said.
-                        RecognizerEvent::FinalResult { .. } if self.speaking && std::mem::take(&mut self.awaited) => {
-                            self.backlog.forget_before();
-                            self.understood = true;
-                        }
-                        RecognizerEvent::FinalResult { .. } => {
-                            self.backlog.forget();
-                            (self.speaking, self.awaited, self.understood) = (false, false, true);
-                        }
-                        // It hears what voice activity may have missed.
-                        RecognizerEvent::InterimResult { .. } => self.backlog.keep(),
-                        _ => {}
-                    }
+                    self.note(&heard);
                     (self.sink)(heard);
                 }
                 Ok(())
@@ -369,6 +368,32 @@ impl<S: Service> Session<S> {
             Event::Nothing => Ok(()),
             Event::Waits => in_time(connection.go_on()).await,
             Event::Closed => Err(Broken),
+        }
+    }
+
+    fn note(&mut self, heard: &RecognizerEvent) {
+        match heard {
+            RecognizerEvent::FinalResult { .. } => {
+                self.understood = true;
+                let was_awaited = std::mem::take(&mut self.awaited);
+                if self.utterance != Utterance::Open {
+                    self.backlog.forget();
+                } else if was_awaited {
+                    // Of the utterance before the one that is being said.
+                    self.backlog.forget_before();
+                } else {
+                    self.backlog.forget();
+                    self.utterance = Utterance::Understood;
+                }
+            }
+            // It hears what voice activity may have missed.
+            RecognizerEvent::InterimResult { .. } => {
+                self.backlog.keep();
+                if self.utterance == Utterance::Understood {
+                    self.utterance = Utterance::Open;
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Promises of a streaming session: no word lost, nothing unbounded, nobody waits for a service that is gone.
 
+use std::sync::{Mutex, MutexGuard};
+
 use super::*;
 
 fn stream(piece_bytes: usize) -> (Stream, mpsc::Receiver<Order>) {
@@ -37,67 +39,27 @@ fn nothing_is_allocated_for_a_frame_but_with_the_last_of_a_piece() {
     assert_eq!(allocation_counter::measure(four).count_total, 0);
 }
 
-/// A service that takes connections and reads nothing.
-struct Deaf;
-struct Unread;
-
-impl Service for Deaf {
-    type Terms = ();
-    type Connection = Unread;
-
-    fn terms(&self, _: &RecognizerConfig) {}
-
-    fn coding(&self, _: u32) -> Coding {
-        Coding::MuLaw
-    }
-
-    async fn connect(&self, (): &()) -> Result<Unread, ServiceFailure> {
-        Ok(Unread)
-    }
-}
-
-impl Connection<Deaf> for Unread {
-    async fn send_audio(&mut self, _: Bytes) -> Result<(), Broken> {
-        std::future::pending().await
-    }
-
-    async fn next(&mut self) -> Event {
-        std::future::pending().await
-    }
-
-    async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
-        Ok(Changed::Here)
-    }
-
-    async fn close(&mut self) {}
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let sink: RecognizerSink = Box::new(move |what| drop(told.send(what)));
-    let mut stream = open(Arc::new(Deaf), RecognizerConfig::default(), sink).await.expect("it connects");
-    stream.hear(&[0; 160]);
-    stream.utterance_ended();
-    let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
-    assert!(matches!(within, Ok(Some(RecognizerEvent::Reconnecting { .. }))), "{within:?}");
-    drop(stream);
-    let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
-    assert!(end.is_ok(), "the session ends with its call");
-}
-
-/// A service whose connections misbehave.
+/// A service, by how its connections behave.
 #[derive(Clone)]
 struct Fickle {
     how: How,
-    connections: Arc<std::sync::atomic::AtomicU32>,
+    /// Bytes of audio that each connection heard.
+    heard: Arc<Mutex<Vec<usize>>>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 enum How {
     Closes,
     Floods,
     HangsAfterTheFirst,
+    ReadsNothing,
+    Says(Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>),
+}
+
+impl Fickle {
+    fn heard(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.heard.lock().expect("alone")
+    }
 }
 
 impl Service for Fickle {
@@ -111,8 +73,8 @@ impl Service for Fickle {
     }
 
     async fn connect(&self, (): &()) -> Result<Self, ServiceFailure> {
-        let before = self.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        if self.how == How::HangsAfterTheFirst && before > 0 {
+        self.heard().push(0);
+        if matches!(self.how, How::HangsAfterTheFirst) && self.heard().len() > 1 {
             std::future::pending::<()>().await;
         }
         Ok(self.clone())
@@ -120,14 +82,20 @@ impl Service for Fickle {
 }
 
 impl Connection<Fickle> for Fickle {
-    async fn send_audio(&mut self, _: Bytes) -> Result<(), Broken> {
+    async fn send_audio(&mut self, audio: Bytes) -> Result<(), Broken> {
+        if matches!(self.how, How::ReadsNothing) {
+            std::future::pending::<()>().await;
+        }
+        *self.heard().last_mut().expect("it is connected") += audio.len();
         Ok(())
     }
 
     async fn next(&mut self) -> Event {
-        match self.how {
-            How::Floods => Event::Results(vec![RecognizerEvent::InterimResult { text: "a".into(), stable: false }]),
+        match &self.how {
+            How::Floods => Event::Results(vec![interim("a")]),
             How::Closes | How::HangsAfterTheFirst => Event::Closed,
+            How::ReadsNothing => std::future::pending().await,
+            How::Says(says) => says.lock().await.recv().await.unwrap_or(Event::Closed),
         }
     }
 
@@ -140,10 +108,30 @@ impl Connection<Fickle> for Fickle {
 
 async fn listen(how: How) -> (Box<dyn RecognizerStream>, Fickle, mpsc::UnboundedReceiver<RecognizerEvent>) {
     let (told, heard) = mpsc::unbounded_channel();
-    let service = Fickle { how, connections: Arc::default() };
+    let service = Fickle { how, heard: Arc::default() };
     let sink: RecognizerSink = Box::new(move |what| drop(told.send(what)));
     let stream = open(Arc::new(service.clone()), RecognizerConfig::default(), sink).await.expect("it opens");
     (stream, service, heard)
+}
+
+fn interim(text: &str) -> RecognizerEvent {
+    RecognizerEvent::InterimResult { text: text.into(), stable: false }
+}
+
+fn result(text: &str) -> RecognizerEvent {
+    RecognizerEvent::FinalResult { text: text.into(), confidence: 1.0, result: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_read_is_lost_and_nobody_waits_for_it() {
+    let (mut stream, _service, mut heard) = listen(How::ReadsNothing).await;
+    stream.hear(&[0; 160]);
+    stream.utterance_ended();
+    let within = tokio::time::timeout(2 * SEND_MAX, heard.recv()).await;
+    assert!(matches!(within, Ok(Some(RecognizerEvent::Reconnecting { .. }))), "{within:?}");
+    drop(stream);
+    let end = tokio::time::timeout(4 * SEND_MAX, async { while heard.recv().await.is_some() {} }).await;
+    assert!(end.is_ok(), "the session ends with its call");
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +144,7 @@ async fn connections_that_do_not_last_or_flood_are_not_opened_for_ever() {
             reports += 1;
         }
         assert!(began.elapsed() >= PAUSE, "with a pause in between");
-        assert_eq!(service.connections.load(std::sync::atomic::Ordering::Relaxed), 1 + RECONNECTS);
+        assert_eq!(service.heard().len(), 1 + RECONNECTS as usize);
         assert!(reports <= (REPORTS_PER_SECOND_MAX + 1) * (1 + RECONNECTS), "{reports} reports");
     }
 }
@@ -166,71 +154,66 @@ async fn a_call_that_ends_while_its_service_hangs_waits_for_nothing() {
     let (stream, service, mut heard) = listen(How::HangsAfterTheFirst).await;
     assert!(matches!(heard.recv().await, Some(RecognizerEvent::Reconnecting { .. })));
     tokio::task::yield_now().await;
-    assert_eq!(service.connections.load(std::sync::atomic::Ordering::Relaxed), 2);
+    assert_eq!(service.heard().len(), 2);
     drop(stream);
     assert_eq!(heard.recv().await, None, "the session ends with its call");
 }
 
-/// A service that says what the test wants, and counts what it hears by each connection.
-#[derive(Clone)]
-struct Led {
-    says: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>>,
-    heard: Arc<std::sync::Mutex<Vec<usize>>>,
+/// A caller, and what a service says when it is told to.
+struct Conversation {
+    stream: Box<dyn RecognizerStream>,
+    service: Fickle,
+    say: mpsc::UnboundedSender<Event>,
 }
 
-impl Service for Led {
-    type Terms = ();
-    type Connection = Self;
-
-    fn terms(&self, _: &RecognizerConfig) {}
-
-    fn coding(&self, _: u32) -> Coding {
-        Coding::MuLaw
+impl Conversation {
+    async fn begin() -> Self {
+        let (say, says) = mpsc::unbounded_channel();
+        let (stream, service, _) = listen(How::Says(Arc::new(tokio::sync::Mutex::new(says)))).await;
+        Self { stream, service, say }
     }
 
-    async fn connect(&self, (): &()) -> Result<Self, ServiceFailure> {
-        self.heard.lock().expect("alone").push(0);
-        Ok(self.clone())
-    }
-}
-
-impl Connection<Led> for Led {
-    async fn send_audio(&mut self, audio: Bytes) -> Result<(), Broken> {
-        *self.heard.lock().expect("alone").last_mut().expect("it is connected") += audio.len();
-        Ok(())
+    async fn speak(&mut self, seconds: u32) {
+        for _ in 0..10 * seconds {
+            (0..5).for_each(|_| self.stream.hear(&[0; 160]));
+            tokio::time::sleep(PIECE).await;
+        }
     }
 
-    async fn next(&mut self) -> Event {
-        self.says.lock().await.recv().await.unwrap_or(Event::Closed)
+    async fn hear(&self, event: Event) {
+        self.say.send(event).expect("it is heard");
+        tokio::time::sleep(PIECE).await;
     }
-
-    async fn change(&mut self, (): &(), (): &()) -> Result<Changed, Broken> {
-        Ok(Changed::Here)
-    }
-
-    async fn close(&mut self) {}
 }
 
 /// Who never stops speaking has turns that end with a result and not before it: no other is awaited then.
 #[tokio::test(start_paused = true)]
 async fn what_has_its_result_is_not_told_again() {
-    let (say, says) = mpsc::unbounded_channel();
-    let service = Led { says: Arc::new(tokio::sync::Mutex::new(says)), heard: Arc::default() };
-    let heard = Arc::clone(&service.heard);
-    let mut stream = open(Arc::new(service), RecognizerConfig::default(), Box::new(|_| {})).await.expect("it connects");
+    let mut call = Conversation::begin().await;
     for _ in 0..3 {
-        stream.utterance_began();
-        for _ in 0..20 {
-            (0..5).for_each(|_| stream.hear(&[0; 160]));
-            tokio::time::sleep(PIECE).await;
-        }
-        let result = RecognizerEvent::FinalResult { text: "yes".into(), confidence: 1.0, result: None };
-        say.send(Event::Results(vec![result])).expect("it is heard");
-        tokio::time::sleep(PIECE).await;
-        stream.utterance_ended();
+        call.stream.utterance_began();
+        call.speak(2).await;
+        call.hear(Event::Results(vec![result("yes")])).await;
+        call.stream.utterance_ended();
         tokio::time::sleep(PIECE).await;
     }
-    say.send(Event::Closed).expect("it is heard");
-    tokio::time::sleep(PIECE).await;
-    assert_eq!(*heard.lock().expect("alone"), [3 * 16_000, 4_000]);
+    call.hear(Event::Closed).await;
+    assert_eq!(*call.service.heard(), [3 * 16_000, 4_000]);
+}
+
+/// A service gave the words before a pause, and then those behind it while the caller said the next.
+#[tokio::test(start_paused = true)]
+async fn the_second_result_of_an_utterance_is_not_the_next_ones() {
+    let mut call = Conversation::begin().await;
+    call.stream.utterance_began();
+    call.speak(2).await;
+    call.hear(Event::Results(vec![result("to Boston")])).await;
+    call.hear(Event::Results(vec![interim("and")])).await;
+    call.speak(1).await;
+    call.stream.utterance_ended();
+    call.stream.utterance_began();
+    call.speak(1).await;
+    call.hear(Event::Results(vec![result("and back")])).await;
+    call.hear(Event::Closed).await;
+    assert_eq!(*call.service.heard(), [4 * 8_000, 8_000 + 4_000]);
 }
