@@ -26,8 +26,8 @@ impl Call {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let integration = &self.new_call.services.integration;
         let record = SessionRecord {
-            caller: self.new_call.caller.clone(),
-            dialled: self.new_call.dialled.clone(),
+            caller: self.new_call.facts.caller.clone(),
+            dialled: self.new_call.facts.dialled.clone(),
             began_unix_ms: since_1970.saturating_sub(age).as_millis() as i64,
             transcript: transcript.clone(),
             language: Some(integration.language.clone()),

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Message, Recipient};
 use bellhop_call::record::{CallRecord, Opening, StreamSummary};
-use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_sip::hop::Transport;
 
 use super::{NewCall, leg};
@@ -57,7 +56,7 @@ struct Pages {
 
 impl Journal {
     /// The journal of a call that begins.
-    pub(super) fn open(new_call: &NewCall, facts: Arc<CallFacts>) -> Self {
+    pub(super) fn open(new_call: &NewCall) -> Self {
         let services = &new_call.services;
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let began = since_1970.saturating_sub(crate::now() - new_call.began);
@@ -66,7 +65,7 @@ impl Journal {
             call: new_call.id.to_string(),
             tenant: services.integration.tenant.name.clone(),
             assistant: services.assistant_id.to_string(),
-            facts,
+            facts: Arc::clone(&new_call.facts),
             trunk_call_id: new_call.invite.headers.get("X-Global-SIP-Trunk-Call-ID").map(str::to_owned),
             began_unix_ms: began.as_millis() as i64,
             active_calls: new_call.active_calls,

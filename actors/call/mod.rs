@@ -29,7 +29,7 @@ use bellhop_connect::ContactReference;
 use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::turn_loop as turn_loop_core;
 use bellhop_sip::dialog::LocalIdentity;
-use bellhop_sip::message::{Headers, NameAddr};
+use bellhop_sip::message::Headers;
 use bellhop_sip::sdp::LocalMedia;
 use bellhop_sip::transaction::ServerKey;
 use bellhop_sip::{Hop, Request};
@@ -97,10 +97,8 @@ pub struct NewCall {
     pub port_pool: PortPool,
     /// Opens the leg's port.
     pub open_port: OpenPort,
-    /// The dialled number as written.
-    pub dialled: String,
-    /// The caller as written.
-    pub caller: String,
+    /// What the record and the assistant are told of it.
+    pub facts: Arc<CallFacts>,
     /// Where the teardown plan of the call is deposited, and its beat is counted.
     pub registry: Arc<CallRegistry>,
     /// Sends what the dialog has to say.
@@ -145,23 +143,6 @@ impl NewCall {
     /// datagram that it came in.
     pub(crate) fn set_up(&mut self) {
         (self.invite.headers, self.invite.body) = (Headers::default(), Bytes::new());
-    }
-
-    /// What the assistant and the record are told of the call.
-    pub(crate) fn facts(&self) -> CallFacts {
-        let header = |name: &str| self.invite.headers.get(name).unwrap_or_default().to_owned();
-        let uri = |name| NameAddr::parse(&header(name)).map(|address| address.uri.to_string()).unwrap_or_default();
-        let wanted = self.services.invite_headers.iter();
-        let given = wanted.filter_map(|name| Some((name.clone(), self.invite.headers.get(name)?.to_owned())));
-        CallFacts {
-            caller: self.caller.clone(),
-            dialled: self.dialled.clone(),
-            sip_call_id: header("Call-ID"),
-            sip_request_uri: self.invite.uri.to_string(),
-            sip_from_uri: uri("From"),
-            sip_to_uri: uri("To"),
-            invite_headers: given.collect(),
-        }
     }
 }
 

@@ -174,10 +174,10 @@ impl Call {
         });
         children.tts_playback = Some(started);
         let takes_info = self.far_end_takes_info();
-        let Self { new_call, facts, journal, children, .. } = self;
+        let Self { new_call, journal, children, .. } = self;
         let started = nursery.turn_loop.start(ChildName::TurnLoop, down(), |_, link| {
             let speaks_to = SpeaksTo { call: call.clone(), sip_dialog, stt_stream, tts_playback };
-            TurnLoop::new(link, speaks_to, (new_call, Arc::clone(facts)), Rc::clone(cores), takes_info, journal.clone())
+            TurnLoop::new(link, speaks_to, new_call, Rc::clone(cores), takes_info, journal.clone())
         });
         children.turn_loop = Some(started);
         let started = nursery

@@ -12,7 +12,6 @@ use bellhop_call::fault_injection::FaultInjection;
 use bellhop_call::lifecycle::{Input, Lifecycle, Order, Terms, Told};
 use bellhop_call::phase::PhaseName;
 use bellhop_call::speech_out;
-use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::turn_loop;
 use bellhop_sip::dialog;
 use bellhop_sip::dialog::teardown::Teardown;
@@ -35,8 +34,6 @@ use crate::supervision::{ChildDown, ChildName, Exit, Fault, Link, Stop, Strike};
 pub struct Call {
     pub(super) link: Link,
     pub(super) new_call: NewCall,
-    /// What the record and the assistant are told of it.
-    pub(super) facts: Arc<CallFacts>,
     pub(super) journal: Journal,
     drive: Drive<Lifecycle>,
     pub(super) cores: Option<Rc<LegCores>>,
@@ -53,13 +50,11 @@ impl Call {
             source: new_call.hop.remote.ip(),
             in_contact_flow: services.instance.is_some(),
         };
-        let facts = Arc::new(new_call.facts());
         Self {
             link,
-            journal: Journal::open(&new_call, Arc::clone(&facts)),
+            journal: Journal::open(&new_call),
             drive: Drive::new(Lifecycle::new(crate::now(), terms)),
             new_call,
-            facts,
             cores: None,
             leg: None,
             children: Children::default(),

@@ -14,7 +14,6 @@ use bellhop_call::end_of_turn::words::Expected;
 use bellhop_call::lifecycle::{self, Goal};
 use bellhop_call::record::CallRecord;
 use bellhop_call::{speech_in, speech_out};
-use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_dialogue::ports::{Assistant, Part, ServiceFailure, SpeechRequest, TurnReply, TurnRequest};
 use bellhop_dialogue::response::DtmfSend;
 use bellhop_dialogue::turn_loop::{DropReason, Input, Output, SayId, Tries};
@@ -66,7 +65,7 @@ impl TurnLoop {
     pub(super) fn new(
         link: Link,
         to: SpeaksTo,
-        (new_call, facts): (&NewCall, Arc<CallFacts>),
+        new_call: &NewCall,
         cores: Rc<LegCores>,
         takes_info: bool,
         journal: Journal,
@@ -79,7 +78,7 @@ impl TurnLoop {
             takes_info,
             presses: TwoWays::default(),
             tenant: services.integration.tenant.name.clone(),
-            drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), facts)),
+            drive: Drive::new(Core::new(new_call.began, services.conversation.clone(), Arc::clone(&new_call.facts))),
             assistant: Arc::clone(&services.assistant),
             tries: Tries::default(),
             early: Early::default(),

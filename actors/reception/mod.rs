@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
 use bellhop_connect::ContactReference;
+use bellhop_dialogue::call_facts::CallFacts;
 use bellhop_sip::dialog::teardown::Teardown;
 use bellhop_sip::endpoint;
 use bellhop_sip::message::{NameAddr, StatusCode};
@@ -24,7 +25,7 @@ use bellhop_sip::networks::{self, Source};
 use bellhop_sip::sdp::LocalMedia;
 use bellhop_sip::sdp::crypto::KeyMaterial;
 use bellhop_sip::source_guard::Offence;
-use bellhop_sip::{DialogId, Hop};
+use bellhop_sip::{DialogId, Hop, Request};
 use bellhop_tenancy::directory::Directory;
 
 use crate::call::messages::CallEnded;
@@ -167,6 +168,7 @@ impl Reception {
         note_contact(&tenant, hop, &admitted.contact);
         let media = SocketAddr::new(self.settings.media_address, admitted.ports.rtp());
         let policy = admitted.services.media.clone();
+        let facts = call_facts(&invite, admitted.caller, admitted.dialled, &admitted.services.invite_headers);
         let new_call = NewCall {
             id,
             key,
@@ -189,8 +191,7 @@ impl Reception {
             ports: admitted.ports,
             port_pool: self.settings.admission.ports.clone(),
             open_port: Arc::clone(&self.settings.open_port),
-            dialled: admitted.dialled,
-            caller: admitted.caller,
+            facts: Arc::new(facts),
             registry: Arc::clone(&self.settings.registry),
             endpoint: self.endpoint().clone(),
             reception: ToReception::of(&ctx.address()),
@@ -223,6 +224,22 @@ fn note_contact(tenant: &str, hop: Hop, contact: &ContactReference) {
     if let Some(why) = contact.unknown {
         metrics::contact_unknown(tenant, why);
         tracing::warn!(%source, reason = why.label(), "the call is served without its contact: {}", why.sentence());
+    }
+}
+
+/// What the record and the assistant are told of a call: its parties as written, what names it, and the headers that the tenant wants.
+fn call_facts(invite: &Request, caller: String, dialled: String, wanted: &[String]) -> CallFacts {
+    let header = |name: &str| invite.headers.get(name).unwrap_or_default();
+    let uri = |name| NameAddr::parse(header(name)).map(|address| address.uri.to_string()).unwrap_or_default();
+    let given = wanted.iter().filter_map(|name| Some((name.clone(), invite.headers.get(name)?.to_owned())));
+    CallFacts {
+        caller,
+        dialled,
+        sip_call_id: header("Call-ID").to_owned(),
+        sip_request_uri: invite.uri.to_string(),
+        sip_from_uri: uri("From"),
+        sip_to_uri: uri("To"),
+        invite_headers: given.collect(),
     }
 }
 
