@@ -132,8 +132,12 @@ pub(crate) fn expand(name: &str) -> &str {
 
 /// A text without control characters but the tab: each is a blank.
 pub(super) fn single_line(text: &str) -> Cow<'_, str> {
-    let has_control = text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
-    if has_control { text.replace(|c: char| c.is_ascii_control() && c != '\t', " ").into() } else { text.into() }
+    if has_control(text) { text.replace(|c: char| c.is_ascii_control() && c != '\t', " ").into() } else { text.into() }
+}
+
+/// Whether a text has control characters other than the tab.
+pub(super) fn has_control(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
 }
 
 /// Splits at commas outside quotes and angle brackets.

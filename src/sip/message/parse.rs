@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::headers::{expand, single_line};
+use super::headers::{expand, has_control, single_line};
 use super::params;
 use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
 
@@ -272,11 +272,8 @@ fn unfold(head: &str) -> impl Iterator<Item = (Cow<'_, str>, bool)> + '_ {
             line.push(' ');
             line.push_str(more.trim());
         }
-        let dirty = match single_line(&line) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(cleaned) => Some(cleaned.into()),
-        };
-        Some(dirty.map_or((line, true), |cleaned| (cleaned, false)))
+        let clean = !has_control(&line);
+        Some((if clean { line } else { single_line(&line).into_owned().into() }, clean))
     })
 }
 
