@@ -52,7 +52,6 @@ pub struct Opening {
     /// Which assistant leads it: the vendor's identifier, or the kind.
     pub assistant: String,
     /// Caller, dialled number, SIP identifiers.
-    #[serde(with = "shared")]
     pub facts: Arc<CallFacts>,
     /// The carrier's own identifier, from `X-Global-SIP-Trunk-Call-ID`.
     pub trunk_call_id: Option<String>,
@@ -64,23 +63,6 @@ pub struct Opening {
     pub signaling_encrypted: bool,
     /// Whether the caller's side had to log in.
     pub sip_authenticated: bool,
-}
-
-/// What is shared is written as what it is.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(shared: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
-        T::serialize(shared, serializer)
-    }
-
-    pub(super) fn deserialize<'a, T: Deserialize<'a>, D: Deserializer<'a>>(
-        deserializer: D,
-    ) -> Result<Arc<T>, D::Error> {
-        T::deserialize(deserializer).map(Arc::new)
-    }
 }
 
 /// It never shows who calls.
@@ -177,7 +159,7 @@ impl CallRecord {
             recognizer: None,
             closing: None,
         };
-        record.note(began, What::Began(Box::new(what)));
+        record.note(began, What::Began(what.into()));
         record
     }
 

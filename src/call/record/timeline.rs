@@ -1,6 +1,7 @@
 //! The events of a call, in the order in which they were seen: what `bellhop calls` shows.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum What {
-    Began(Box<Began>),
+    Began(Arc<Began>),
     SipReceived {
         message: String,
     },
@@ -101,7 +102,7 @@ pub enum What {
 
 const _: () = assert!(size_of::<Event>() <= 72, "a call keeps up to 4,000 of them");
 
-/// Who calls whom. In a box: there is one of it among a hundred events, and the largest says how large all are.
+/// Who calls whom. Elsewhere: there is one of it among a hundred events, and the largest says how large all are.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Began {

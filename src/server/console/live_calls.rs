@@ -33,8 +33,8 @@ impl Calls {
     fn find(&self, tenant: Option<&str>, name: &str) -> Option<CallId> {
         let id = name.parse().ok().or_else(|| self.live.stories().of_session(name))?;
         let story = self.live.stories().of(id);
-        let is_named = id.to_string() == name || story.as_ref().is_some_and(|story| story.began().session == name);
-        let owner = story.map(|story| story.began().tenant.clone());
+        let is_named = id.to_string() == name || story.as_ref().is_some_and(|story| story.began.session == name);
+        let owner = story.map(|story| story.began.tenant.clone());
         let owner = owner.or_else(|| self.registry.tenant_of(id))?;
         // One spelling: what else reads as the same number is no name.
         (is_named && tenant.is_none_or(|tenant| tenant == owner)).then_some(id)
@@ -43,13 +43,13 @@ impl Calls {
     fn shown(&self, id: CallId) -> Option<LiveCall> {
         let story = self.live.stories().of(id);
         let tenant = match &story {
-            Some(story) => story.began().tenant.clone(),
+            Some(story) => story.began.tenant.clone(),
             None => self.registry.tenant_of(id)?,
         };
         let facts = story.map(|story| LiveFacts {
-            session: story.began().session.clone(),
-            caller: story.began().caller.clone(),
-            dialled: story.began().dialled.clone(),
+            session: story.began.session.clone(),
+            caller: story.began.caller.clone(),
+            dialled: story.began.dialled.clone(),
             began_unix_ms: story.began_unix_ms,
         });
         Some(LiveCall { call: id.to_string(), tenant, facts })
@@ -151,7 +151,7 @@ mod tests {
             let of = str::to_owned;
             let (tenant, caller, dialled) = (of(tenant), of("+1206"), of("+1800"));
             let began = Began { tenant, caller, dialled, sip_call_id: of("call-id"), session: of(session) };
-            calls.live.saw(CallId(id), &Arc::new(Event { at_ms: 0, what: What::Began(Box::new(began)) }));
+            calls.live.saw(CallId(id), &Arc::new(Event { at_ms: 0, what: What::Began(began.into()) }));
         }
         calls
     }

@@ -183,7 +183,7 @@ mod tests {
     fn began(tenant: &str, caller: &str, sip_call_id: &str) -> What {
         let (tenant, caller, dialled) = (tenant.to_owned(), caller.to_owned(), "1000".to_owned());
         let began = Began { tenant, caller, dialled, sip_call_id: sip_call_id.to_owned(), session: "s".to_owned() };
-        What::Began(Box::new(began))
+        What::Began(began.into())
     }
 
     fn said(text: &str) -> What {

@@ -24,8 +24,8 @@ pub(crate) struct Stories(Mutex<HashMap<CallId, Arc<Story>>>);
 
 /// What has happened in one call.
 pub(crate) struct Story {
-    /// Its first event, which tells who calls whom.
-    first: Arc<Event>,
+    /// Who calls whom; shared with its first event.
+    pub(crate) began: Arc<Began>,
     /// When, in milliseconds since 1970.
     pub(crate) began_unix_ms: i64,
     so_far: Mutex<SoFar>,
@@ -57,10 +57,10 @@ pub(crate) enum Next {
 impl Stories {
     /// Something has happened in a call.
     pub(super) fn saw(&self, call: CallId, event: &Arc<Event>) {
-        if let What::Began(_) = &event.what {
+        if let What::Began(began) = &event.what {
             let mut all = self.all();
             if all.len() < STORIES_MAX {
-                all.insert(call, Arc::new(Story::begin(Arc::clone(event))));
+                all.insert(call, Arc::new(Story::of(Arc::clone(began))));
             }
         }
         let story = self.all().get(&call).cloned();
@@ -76,7 +76,7 @@ impl Stories {
 
     /// A call by its session.
     pub(crate) fn of_session(&self, session: &str) -> Option<CallId> {
-        let found = |(call, story): (&CallId, &Arc<Story>)| (story.began().session == session).then_some(*call);
+        let found = |(call, story): (&CallId, &Arc<Story>)| (story.began.session == session).then_some(*call);
         self.all().iter().find_map(found)
     }
 
@@ -91,10 +91,10 @@ impl Stories {
 }
 
 impl Story {
-    fn begin(first: Arc<Event>) -> Self {
+    fn of(began: Arc<Began>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let so_far = SoFar { first: 1, events: VecDeque::new(), over: None };
-        Self { first, began_unix_ms: now.as_millis() as i64, so_far: Mutex::new(so_far), newest: OnceLock::new() }
+        Self { began, began_unix_ms: now.as_millis() as i64, so_far: Mutex::new(so_far), newest: OnceLock::new() }
     }
 
     fn goes_on(&self, event: &Arc<Event>) {
@@ -111,12 +111,6 @@ impl Story {
         if let Some(newest) = self.newest.get() {
             newest.send_replace(so_far.newest());
         }
-    }
-
-    /// Who calls whom.
-    pub(crate) fn began(&self) -> &Began {
-        let What::Began(began) = &self.first.what else { unreachable!("it is made of what begins a call") };
-        began
     }
 
     /// The number of the first event that is kept, and all of them.
@@ -173,7 +167,7 @@ mod tests {
         let of = |text: &str| text.to_owned();
         let (tenant, caller, dialled) = (of("acme"), of("+1206"), of("+1800"));
         let began = Began { tenant, caller, dialled, sip_call_id: of("c"), session: of(session) };
-        Arc::new(Event { at_ms: 0, what: What::Began(Box::new(began)) })
+        Arc::new(Event { at_ms: 0, what: What::Began(began.into()) })
     }
 
     fn answered(at_ms: u64) -> Arc<Event> {

@@ -290,7 +290,7 @@ mod tests {
             let (tenant, caller) = ("acme".to_owned(), "+12065550100".to_owned());
             let (sip_call_id, session) = ("chosen".to_owned(), "s".to_owned());
             let began = Began { tenant, caller, dialled: dialled.to_owned(), sip_call_id, session };
-            noting.saw(CallId(1), &Arc::new(Event { at_ms: 0, what: What::Began(Box::new(began)) }));
+            noting.saw(CallId(1), &Arc::new(Event { at_ms: 0, what: What::Began(began.into()) }));
         };
         for dialled in ["+18005550101", "+18005550101", "+18005550102", "+18005550199", "nobody"] {
             calls(dialled);
