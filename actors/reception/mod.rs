@@ -283,11 +283,10 @@ thread_local! {
 }
 
 fn dialog_id(invite: &bellhop_sip::Request, local_tag: &str) -> Option<DialogId> {
-    let from = NameAddr::parse(invite.headers.get("From")?).ok()?;
     Some(DialogId {
         call_id: invite.headers.get("Call-ID")?.to_owned(),
         local_tag: local_tag.to_owned(),
-        remote_tag: from.tag().unwrap_or_default().to_owned(),
+        remote_tag: invite.headers.tag("From").unwrap_or_default().into_owned(),
     })
 }
 

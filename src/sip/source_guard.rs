@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::message::{CSeq, NameAddr, Request};
+use crate::message::{CSeq, Request};
 use crate::networks::Source;
 
 /// Refusals in a row before a source is not listened to.
@@ -125,12 +125,11 @@ impl RefusalTag {
     /// The tag of the answer to an INVITE of this source.
     pub fn of(&self, invite: &Request, source: Source, offence: Offence) -> String {
         let headers = &invite.headers;
-        let from = headers.get("From").and_then(|from| NameAddr::parse(from).ok());
         let number = headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number);
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).expect("any length is a key of HMAC");
         for part in [
             headers.get("Call-ID").unwrap_or_default(),
-            from.as_ref().and_then(NameAddr::tag).unwrap_or_default(),
+            &headers.tag("From").unwrap_or_default(),
             &format!("{number} {source:?} {offence:?}"),
         ] {
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -141,8 +140,7 @@ impl RefusalTag {
 
     /// What an ACK that bears a tag of ours acknowledges; `None` if its tag is none of ours for this source.
     pub fn acknowledged(&self, ack: &Request, source: Source) -> Option<Offence> {
-        let to = NameAddr::parse(ack.headers.get("To")?).ok()?;
-        let tag = to.tag()?;
+        let tag = ack.headers.tag("To")?;
         [Offence::Refused, Offence::Challenged].into_iter().find(|offence| self.of(ack, source, *offence) == tag)
     }
 }

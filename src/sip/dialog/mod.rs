@@ -48,11 +48,10 @@ pub struct DialogId {
 impl DialogId {
     /// The dialog a request inside one belongs to: its To tag is ours.
     pub fn of_request(request: &Request) -> Option<Self> {
-        let address = |name| request.headers.get(name).and_then(|value| NameAddr::parse(value).ok());
         Some(Self {
             call_id: request.headers.get("Call-ID")?.to_owned(),
-            local_tag: address("To")?.tag()?.to_owned(),
-            remote_tag: address("From")?.tag().unwrap_or_default().to_owned(),
+            local_tag: request.headers.tag("To")?.into_owned(),
+            remote_tag: NameAddr::tag_in(request.headers.get("From")?).ok()?.unwrap_or_default().into_owned(),
         })
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::DialogId;
 use super::capabilities::{ACCEPT, ALLOW, SUPPORTED, capabilities};
 use super::session_timer::{self, MIN_SE};
-use crate::message::{CSeq, Headers, Method, NameAddr, Request, Response, Scheme, StatusCode, Uri, Via, params};
+use crate::message::{CSeq, Headers, Method, Request, Response, Scheme, StatusCode, Uri, Via, params};
 
 /// INVITEs that go on, remembered to find merged requests; older ones are forgotten.
 pub const REMEMBERED_MAX: usize = 16_384;
@@ -60,8 +60,7 @@ impl Vetting {
     /// Judges a request that opened a server transaction.
     pub fn judge(&mut self, request: &Request) -> Vetted {
         let answer = |status: u16| request.respond(StatusCode(status), Some("refused"));
-        let address = |name| request.headers.get(name).and_then(|value| NameAddr::parse(value).ok());
-        let inside = address("To").is_some_and(|to| to.tag().is_some());
+        let inside = request.headers.tag("To").is_some();
         let required = request.headers.list("Require");
         let known = |tag: &&&str| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(tag));
         let unknown: Vec<&str> = required.iter().filter(known).copied().collect();
@@ -170,13 +169,12 @@ impl Remembered {
 
 /// What an INVITE is known by; a response says the same.
 fn known_by(headers: &Headers) -> Remembered {
-    let from = headers.get("From").and_then(|from| NameAddr::parse(from).ok());
     let via = headers.get("Via").unwrap_or_default();
     let parsed = Via::parse(via);
     let branch = parsed.as_ref().and_then(Via::branch);
     Remembered {
         number: 0,
-        from_tag: hashed(from.as_ref().and_then(NameAddr::tag).unwrap_or_default()),
+        from_tag: hashed(&headers.tag("From").unwrap_or_default()),
         cseq: headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
         branch: hashed(branch.unwrap_or(via)),
     }

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use rsip::headers::UntypedHeader;
 use rsip::{Header, headers};
 
+use super::NameAddr;
+
 /// The headers of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(rsip::Headers);
@@ -66,6 +68,17 @@ impl Headers {
     /// Names and values in wire order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(parts)
+    }
+
+    /// The tag of the address in `From` or `To`, if it has one.
+    pub fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
+        NameAddr::tag_in(self.get(name)?).ok().flatten()
+    }
+
+    /// Adds every value that others have of a header.
+    pub fn copy(&mut self, name: &str, from: &Self) {
+        let values = from.0.iter().filter(|header| parts(header).0.eq_ignore_ascii_case(name));
+        values.for_each(|header| self.0.push(header.clone()));
     }
 
     /// Adds a header at the end.

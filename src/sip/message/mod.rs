@@ -114,21 +114,17 @@ impl Request {
     pub fn respond(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
         let mut headers = Headers::default();
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            for value in self.headers.all(name) {
-                headers.push(name, value);
-            }
+            headers.copy(name, &self.headers);
         }
         if let (Some(tag), Some(to)) = (to_tag, self.headers.get("To"))
             && status.0 != 100
-            && NameAddr::parse(to).is_ok_and(|to| to.tag().is_none())
+            && NameAddr::tag_in(to).is_ok_and(|tag| tag.is_none())
         {
             let tagged = with_tag(to, tag);
             headers.set("To", &tagged);
         }
         if self.method == Method::Invite && status.0 > 100 && status.0 < 300 {
-            for value in self.headers.all("Record-Route") {
-                headers.push("Record-Route", value);
-            }
+            headers.copy("Record-Route", &self.headers);
         }
         Response { status, reason: status.reason().to_owned(), headers, body: Bytes::new() }
     }

@@ -1,5 +1,6 @@
 //! Typed views of the headers the engine decides by: Via, CSeq, and addresses with parameters.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -132,26 +133,20 @@ impl NameAddr {
     /// Reads one address. In the form without brackets everything after `;` belongs to the header, as RFC 3261
     /// section 20.10 rules. Whatever stands before a bracket is the display name, also where it should have been quoted.
     pub fn parse(text: &str) -> Result<Self, MalformedAddress> {
-        let text = text.trim();
-        let (quoted, rest) = match text.strip_prefix('"') {
-            Some(rest) => {
-                let end = params::closing_quote(rest).ok_or(MalformedAddress)?;
-                (Some(params::unescaped(&rest[..end])), rest[end + 1..].trim_start())
-            }
-            None => (None, text),
-        };
-        let Some(at) = params::Outside::default().find(rest, b'<') else {
-            let (uri, params) = params::split(rest);
-            let uri = Uri::parse(uri).filter(|_| quoted.is_none()).ok_or(MalformedAddress)?;
-            return Ok(Self { display_name: String::new(), uri, params });
-        };
-        let (uri, tail) = rest[at + 1..].split_once('>').ok_or(MalformedAddress)?;
-        let (between, params) = params::split(tail);
-        if !between.is_empty() {
-            return Err(MalformedAddress);
-        }
-        let uri = Uri::parse(uri.trim()).ok_or(MalformedAddress)?;
-        Ok(Self { display_name: quoted.unwrap_or_else(|| rest[..at].trim().to_owned()), uri, params })
+        let Written { quoted, name, uri, behind } = Written::of(text)?;
+        let (_, params) = params::split(behind);
+        let uri = Uri::parse(uri).ok_or(MalformedAddress)?;
+        Ok(Self { display_name: quoted.map_or_else(|| name.to_owned(), params::unescaped), uri, params })
+    }
+
+    /// The tag of an address as it is written, whose URI is not looked at. An empty one is none.
+    pub fn tag_in(text: &str) -> Result<Option<Cow<'_, str>>, MalformedAddress> {
+        let found = params::pieces(Written::of(text)?.behind).skip(1).find_map(|piece| {
+            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            name.trim().eq_ignore_ascii_case("tag").then(|| value.trim())
+        });
+        let tag = found.map(|tag| if tag.starts_with('"') { params::unquoted(tag).into() } else { Cow::Borrowed(tag) });
+        Ok(tag.filter(|tag| !tag.is_empty()))
     }
 
     /// The first of a header's addresses that can be read.
@@ -167,6 +162,42 @@ impl NameAddr {
     /// The value of a header parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.get(name)
+    }
+}
+
+/// An address as it stands in its header.
+struct Written<'a> {
+    /// What stands between the marks of a name in quotes.
+    quoted: Option<&'a str>,
+    /// What stands before a bracket otherwise.
+    name: &'a str,
+    uri: &'a str,
+    /// The parameters of the header with the semicolon before them.
+    behind: &'a str,
+}
+
+impl<'a> Written<'a> {
+    fn of(text: &'a str) -> Result<Self, MalformedAddress> {
+        let text = text.trim();
+        let (quoted, rest) = match text.strip_prefix('"') {
+            Some(rest) => {
+                let end = params::closing_quote(rest).ok_or(MalformedAddress)?;
+                (Some(&rest[..end]), rest[end + 1..].trim_start())
+            }
+            None => (None, text),
+        };
+        let Some(at) = params::Outside::default().find(rest, b'<') else {
+            let end = params::Outside::default().find(rest, b';').unwrap_or(rest.len());
+            let (uri, behind) = rest.split_at(end);
+            let bare = Self { quoted, name: "", uri: uri.trim(), behind };
+            return if quoted.is_none() { Ok(bare) } else { Err(MalformedAddress) };
+        };
+        let (uri, behind) = rest[at + 1..].split_once('>').ok_or(MalformedAddress)?;
+        let behind = behind.trim_start();
+        if !behind.is_empty() && !behind.starts_with(';') {
+            return Err(MalformedAddress);
+        }
+        Ok(Self { quoted, name: rest[..at].trim(), uri: uri.trim(), behind })
     }
 }
 
@@ -187,6 +218,27 @@ pub(crate) fn with_tag(value: &str, tag: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tag_of_an_address_is_that_which_the_whole_of_it_has() {
+        for text in [
+            "<sip:x@y>;tag=1",
+            "sip:x@y;tag=1",
+            "\"a;tag=2\" <sip:x@y;tag=3> ; Tag = \"1\"",
+            "n <sip:x@y>;a=\"b;tag=2\";tag=1;tag=4",
+            "<sip:x@y>;tag=",
+            "<sip:x@y>;tag",
+            "<sip:x@y>",
+            "sip:x@y",
+            "\"open <sip:x@y>;tag=1",
+            "\"a\" sip:x@y;tag=1",
+            "<sip:x@y;tag=1",
+            "<sip:x@y> b;tag=1",
+        ] {
+            let whole = NameAddr::parse(text).map(|address| address.tag().map(str::to_owned));
+            assert_eq!(NameAddr::tag_in(text).map(|tag| tag.map(Cow::into_owned)), whole, "{text}");
+        }
+    }
 
     #[test]
     fn to_with_a_parameter_outside_the_brackets() {

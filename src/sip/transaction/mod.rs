@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::hop::Hop;
-use crate::message::{CSeq, Message, Method, NameAddr, Request, Response, Via};
+use crate::message::{CSeq, Message, Method, Request, Response, Via};
 
 use client::Client;
 use server::Server;
@@ -312,8 +312,7 @@ impl Layer {
 
 /// Whether a request belongs to a dialog: its To has a tag.
 fn is_inside(request: &Request) -> bool {
-    let to = request.headers.get("To").and_then(|to| NameAddr::parse(to).ok());
-    to.is_some_and(|to| to.tag().is_some())
+    request.headers.tag("To").is_some()
 }
 
 /// RFC 3261 section 17.2.3: branch, sent-by and method, where ACK belongs to its INVITE; requests of RFC 2543 clients,
@@ -327,10 +326,8 @@ pub(crate) fn server_key(request: &Request) -> ServerKey {
     {
         return ServerKey(format!("{branch}|{}|{:?}|{method}", via.host.to_ascii_lowercase(), via.port));
     }
-    let tag_of =
-        |name| headers.get(name).and_then(|v| NameAddr::parse(v).ok()).and_then(|a| a.tag().map(str::to_owned));
     let number = headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
-    let (from_tag, call_id) = (tag_of("From"), headers.get("Call-ID"));
+    let (from_tag, call_id) = (headers.tag("From"), headers.get("Call-ID"));
     ServerKey(format!("{}|{from_tag:?}|{call_id:?}|{number:?}|{via:?}|{method}", request.uri))
 }
 

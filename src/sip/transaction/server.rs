@@ -6,6 +6,7 @@
 //! others:  Trying -1xx-> Proceeding -2xx..6xx-> Completed -J-> Terminated
 //! ```
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 
 use super::{Output, ServerKey, T1, T2, T4, TIMEOUT};
 use crate::hop::Hop;
-use crate::message::{Message, Method, NameAddr, Request, Response};
+use crate::message::{Message, Method, Request, Response};
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -91,8 +92,7 @@ impl Server {
     pub(super) fn respond(&mut self, now: Instant, response: Response, outputs: &mut VecDeque<Output>) {
         let status = response.status;
         if self.to_tag.is_none() {
-            let to = response.headers.get("To").and_then(|to| NameAddr::parse(to).ok());
-            self.to_tag = to.and_then(|to| to.tag().map(str::to_owned));
+            self.to_tag = response.headers.tag("To").map(Cow::into_owned);
         }
         let message = Message::Response(response);
         let sent = Sent { bytes: message.to_bytes(), message };
