@@ -14,8 +14,9 @@ pub fn of_page(text: &str) -> String {
 
 /// Markdown taken away; SSML stays.
 pub(crate) fn of_markdown(text: &str) -> String {
-    let is_sign = |c: char| matches!(c, '*' | '_' | '`' | '~' | '[' | '#' | '>' | '|' | '\n' | '\\' | '-' | '+' | '•');
-    let has_signs = text.contains(|c: char| is_sign(c) || (!c.is_ascii() && is_picture(c)));
+    let is_sign =
+        |byte| matches!(byte, b'*' | b'_' | b'`' | b'~' | b'[' | b'#' | b'>' | b'|' | b'\n' | b'\\' | b'-' | b'+');
+    let has_signs = text.bytes().any(is_sign) || !text.is_ascii() && text.contains(|c| c == '•' || is_picture(c));
     if !has_signs && !text.contains("://") && !text.contains("www.") {
         return text.trim().to_owned();
     }

@@ -16,6 +16,9 @@ const ACCENTS_MAX: usize = 4;
 pub fn readable(text: &str) -> Cow<'_, str> {
     let text = markup::without(text);
     let text = if text.contains(HESITATION) { Cow::Owned(without_hesitation(&text)) } else { text };
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text;
+    }
     let mut accents = 0;
     let mut shown = |c: char| {
         accents = if is_accent(c) { accents + 1 } else { 0 };

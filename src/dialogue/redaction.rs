@@ -56,14 +56,15 @@ impl Redaction {
     }
 
     /// Lines that were said one after the other, without what must not be read in any of them or over several.
-    pub fn together(&self, lines: &[&str]) -> Vec<String> {
+    pub fn together<'a>(&self, lines: &[&'a str]) -> Vec<Cow<'a, str>> {
         let text = lines.join("\n");
         let found = self.cards_in(&text);
         let mut begin = 0;
         let shown = lines.iter().map(|line| {
             let place = begin..begin + line.len();
             begin = place.end + 1;
-            self.without_patterns(mask(&text, place, &found).into()).into_owned()
+            let is_whole = found.iter().all(|range| range.end <= place.start || place.end <= range.start);
+            self.without_patterns(if is_whole { Cow::Borrowed(*line) } else { mask(&text, place, &found).into() })
         });
         shown.collect()
     }

@@ -20,6 +20,9 @@ const OPEN_MAX: usize = 8;
 /// Bytes of a tag; a longer one is left out.
 const TAG_BYTES_MAX: usize = 192;
 
+/// Bytes of a word and its blank, as most are.
+const WORD_BYTES: usize = 5;
+
 /// What ends after a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
@@ -36,29 +39,46 @@ enum Piece<'a> {
     Word { text: &'a str, characters: usize, end: End },
 }
 
+impl Piece<'_> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Tag(tag) => tag.text.len(),
+            Self::Word { text, .. } => text.len(),
+        }
+    }
+}
+
 /// The parts of a text, in order. None of them is empty; a text without a word has none.
 pub fn cut(text: &str) -> Vec<String> {
     if text.len() <= PART_BYTES_MAX && text.chars().count() <= PART_CHARACTERS_MAX {
         let text = text.trim();
         return if text.is_empty() { vec![] } else { vec![text.to_owned()] };
     }
-    let pieces: Vec<Piece<'_>> = Pieces(text).collect();
+    let mut pieces = Vec::with_capacity(text.len() / WORD_BYTES + 1);
+    pieces.extend(Pieces(text));
     let mut parts = vec![];
     let mut open: Vec<Tag<'_>> = vec![];
-    let mut rest = pieces.as_slice();
+    let (mut rest, mut text) = (pieces.as_slice(), text);
     while !rest.is_empty() {
         let (part, after) = rest.split_at(length_of_part(rest));
         rest = after;
-        let mut spoken = String::with_capacity(PART_CHARACTERS_MAX);
+        let (written, left) = text.split_at(part.iter().map(Piece::bytes).sum());
+        text = left;
+        let mut spoken = String::with_capacity(written.len());
         spoken.extend(open.iter().map(|tag| tag.text));
         let mut words = false;
-        for piece in part {
-            match piece {
-                Piece::Word { text, .. } => {
-                    spoken.push_str(text);
-                    words |= !text.trim().is_empty();
+        if part.iter().all(|piece| matches!(piece, Piece::Word { .. })) {
+            spoken.push_str(written);
+            words = !written.trim().is_empty();
+        } else {
+            for piece in part {
+                match piece {
+                    Piece::Word { text, .. } => {
+                        spoken.push_str(text);
+                        words |= !text.trim().is_empty();
+                    }
+                    Piece::Tag(tag) => write(tag, &mut open, &mut spoken),
                 }
-                Piece::Tag(tag) => write(tag, &mut open, &mut spoken),
             }
         }
         let end = spoken.trim_end().len();
@@ -186,6 +206,9 @@ fn end_after(text: &str, rest: &str) -> End {
 
 /// What ends with a word, by what stands behind it: the end of a line, a blank or nothing more.
 fn end_of(word: &str, line_ends: bool, spaced: bool) -> End {
+    if spaced && !line_ends && word.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric) {
+        return End::Word;
+    }
     let word = word.trim_end_matches(['"', '\'', '”', '’', '»', ')', ']']);
     if line_ends || ends_sentence(word) && (spaced || word.ends_with(is_wide)) {
         End::Sentence

@@ -174,9 +174,9 @@ impl Transcript {
         for ((number, _), shown) in recent.iter().zip(shown) {
             let Some(line) = self.lines.iter_mut().rev().find(|line| line.number == *number) else { continue };
             if line.text != shown {
-                let was = std::mem::replace(&mut line.text, shown.clone());
+                let was = std::mem::replace(&mut line.text, shown.into_owned());
                 if *number != newest {
-                    self.revised.push(Revision { was, is: shown });
+                    self.revised.push(Revision { was, is: line.text.clone() });
                 }
             }
         }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::number_words::{self, Company, Takes};
+use super::number_words::{self, Beginnings, Company, Takes};
 
 /// One digit, or the two of a word like `eleven`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,11 @@ const FILLERS: [&str; 17] = [
     "e",
 ];
 
+/// Words that multiply what comes behind them.
+const TIMES: [&str; 2] = ["double", "triple"];
+/// How words begin that are looked at.
+static KNOWN: Beginnings = Beginnings::of_numbers().and_of(&[&FILLERS, &TIMES]);
+
 /// Every digit of a text, in order.
 pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = vec![];
@@ -82,13 +87,16 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             },
             None if c.is_alphabetic() => {
                 let length = rest.find(|c: char| !c.is_alphabetic() || is_unspaced(c)).unwrap_or(rest.len());
-                let word = number_words::in_small_letters(&rest[..length], &mut small);
-                let says = company.read(word);
-                match word {
-                    "double" => times = 2,
-                    "triple" => times = 3,
-                    filler if says.is_none() && FILLERS.contains(&filler) => between.fillers += 1,
-                    _ => {}
+                let word = &rest[..length];
+                let mut says = None;
+                if KNOWN.may_be_of(word) {
+                    let word = number_words::in_small_letters(word, &mut small);
+                    says = company.read(word);
+                    match TIMES.iter().position(|one| *one == word) {
+                        Some(place) => times = place + 2,
+                        None if says.is_none() && FILLERS.contains(&word) => between.fillers += 1,
+                        None => {}
+                    }
                 }
                 says_tens = says.as_ref().map(|said| said.takes);
                 (says.map(|said| said.digits), length)
@@ -212,8 +220,10 @@ fn syllables(text: &str) -> Option<(u8, usize)> {
 
 /// The value of a decimal digit of a script that telephones and keyboards write, and of a numeral that says one.
 fn value(c: char) -> Option<u8> {
+    if c.is_ascii() {
+        return c.to_digit(10).map(|digit| digit as u8);
+    }
     let zeros = [
-        '0',
         '\u{660}',
         '\u{6f0}',
         '\u{7c0}',

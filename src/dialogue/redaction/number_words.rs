@@ -4,6 +4,8 @@
 //! others say the tens first: `forty one`, `cuarenta y uno`, `quatre-vingt-onze`. Invariant: a word that is an ordinary one in
 //! another language (`um`, `un`, `once`, `seize`) is a number beside other number words of its own language alone.
 
+use std::cell::OnceCell;
+
 /// Units from 0 to 9.
 const UNITS: [&[&str]; 10] = [
     &["zero", "oh", "o", "null", "cero", "zéro", "nul"],
@@ -149,26 +151,67 @@ pub(super) enum Takes {
     UnitOrTeen,
 }
 
-/// Which ambiguous words are numbers in a text.
-pub(super) struct Company([bool; AMBIGUOUS.len()]);
+/// Pairs of ASCII letters that words begin with.
+pub(super) struct Beginnings([u32; 32]);
 
-impl Company {
-    pub(super) fn of(text: &str) -> Self {
-        let mut are_numbers = [false; AMBIGUOUS.len()];
-        let mut small = String::new();
-        for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| (3..=WORD_MAX).contains(&word.len())) {
-            let word = in_small_letters(word, &mut small);
-            for (is_number, (_, beside)) in are_numbers.iter_mut().zip(AMBIGUOUS) {
-                *is_number |= beside.contains(&word);
+impl Beginnings {
+    /// Those of all number words; in small letters or not.
+    pub(super) const fn of_numbers() -> Self {
+        // The last ones are written in one word with what follows.
+        Self([0; 32])
+            .and_of(&UNITS)
+            .and_of(&TEENS)
+            .and_of(&TENS)
+            .and_of(&TENS_AFTER_UNITS)
+            .and_of(&[&ITALIAN, &["ein", "veinti"]])
+    }
+
+    /// And those of some other words.
+    pub(super) const fn and_of(mut self, words: &[&[&str]]) -> Self {
+        let (mut list, mut n) = (0, 0);
+        while list < words.len() {
+            if n == words[list].len() {
+                (list, n) = (list + 1, 0);
+                continue;
             }
+            if let [first, second, ..] = words[list][n].as_bytes() {
+                self.0[(*first & 31) as usize] |= 1 << (*second & 31);
+            }
+            n += 1;
         }
-        Self(are_numbers)
+        self
+    }
+
+    /// Whether a word begins as one of them does. One of a single letter does, and one that does not begin with ASCII.
+    pub(super) fn may_be_of(&self, word: &str) -> bool {
+        match word.as_bytes() {
+            [first, second, ..] if first.is_ascii() && second.is_ascii() => {
+                self.0[usize::from(*first & 31)] & (1 << (*second & 31)) != 0
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Which ambiguous words are numbers in a text, once one of them is met.
+pub(super) struct Company<'a> {
+    text: &'a str,
+    are_numbers: OnceCell<[bool; AMBIGUOUS.len()]>,
+}
+
+impl<'a> Company<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, are_numbers: OnceCell::new() }
+    }
+
+    fn are_numbers(&self) -> [bool; AMBIGUOUS.len()] {
+        *self.are_numbers.get_or_init(|| numbers_beside_others(self.text))
     }
 
     /// What a word in small letters says, if it is a number here.
     pub(super) fn read(&self, word: &str) -> Option<Said> {
-        if word.len() > WORD_MAX || AMBIGUOUS.iter().zip(self.0).any(|((one, _), is_number)| *one == word && !is_number)
-        {
+        let ambiguous = AMBIGUOUS.iter().position(|(one, _)| *one == word);
+        if word.len() > WORD_MAX || ambiguous.is_some_and(|n| !self.are_numbers()[n]) {
             return None;
         }
         let digits = of_word(word)?;
@@ -180,6 +223,18 @@ impl Company {
         };
         Some(Said { digits, takes })
     }
+}
+
+fn numbers_beside_others(text: &str) -> [bool; AMBIGUOUS.len()] {
+    let mut are_numbers = [false; AMBIGUOUS.len()];
+    let mut small = String::new();
+    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| (3..=WORD_MAX).contains(&word.len())) {
+        let word = in_small_letters(word, &mut small);
+        for (is_number, (_, beside)) in are_numbers.iter_mut().zip(AMBIGUOUS) {
+            *is_number |= beside.contains(&word);
+        }
+    }
+    are_numbers
 }
 
 /// One number of two that stand beside each other, and what it takes in turn; none if they are two.
@@ -253,4 +308,22 @@ fn italian(word: &str) -> Option<Vec<u8>> {
         },
     };
     Some(vec![tens, unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_word_begins_as_one_and_few_others_do() {
+        let beginnings = Beginnings::of_numbers();
+        let lists = UNITS.iter().chain(&TEENS).chain(&TENS).chain(&TENS_AFTER_UNITS);
+        for word in lists.copied().flatten().chain(&ITALIAN).chain(&["einundvierzig", "veintiuno"]) {
+            assert!(beginnings.may_be_of(word) && beginnings.may_be_of(&word.to_uppercase()), "{word}");
+        }
+        let others = ["All", "our", "agents", "are", "busy", "please", "hold", "the", "line"];
+        let known: Vec<_> = others.iter().filter(|word| beginnings.may_be_of(word)).collect();
+        assert_eq!(known, [&"the"], "as three does");
+        assert!(beginnings.may_be_of("ünf") && beginnings.may_be_of("m"));
+    }
 }
