@@ -8,6 +8,7 @@
 
 mod backlog;
 mod coding;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,12 @@ use backlog::Backlog;
 
 pub use backlog::BACKLOG_MAX;
 pub use coding::Coding;
+use pace::Pace;
 
 /// Tries to connect again in a row.
 pub const RECONNECTS: u32 = 4;
 /// A connection that lasted so long, or gave the words of an utterance, was a good one: those that do not are counted too.
 pub(crate) const STEADY: Duration = Duration::from_secs(10);
-/// Reports of a service in a second; one that sends more is broken.
-pub(crate) const REPORTS_PER_SECOND_MAX: u32 = 200;
 /// The pause before the first of them but one; it doubles.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Audio that is sent at once: a message and a record of TLS for each frame cost more than what is in them.
@@ -82,6 +82,16 @@ pub enum Event {
     Waits,
     /// It is over.
     Closed,
+}
+
+impl Event {
+    /// What it counts as.
+    fn reports(&self) -> usize {
+        match self {
+            Self::Results(results) => results.len().max(1),
+            Self::Nothing | Self::Waits | Self::Closed => 1,
+        }
+    }
 }
 
 /// A connection to a service.
@@ -294,7 +304,7 @@ impl<S: Service> Session<S> {
     }
 
     async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::Receiver<Order>) -> Ended {
-        let mut pace = Pace { since: Instant::now(), reports: 0 };
+        let mut pace = Pace::begin();
         loop {
             if self.utterance != Utterance::Open
                 && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
@@ -317,7 +327,7 @@ impl<S: Service> Session<S> {
                     }
                 },
                 event = connection.next() => {
-                    if pace.is_exceeded_by(&event) {
+                    if pace.is_exceeded_by(event.reports()) {
                         tracing::warn!("a recognizer floods its call with reports");
                         return Ended::Lost;
                     }
@@ -395,25 +405,6 @@ impl<S: Service> Session<S> {
             }
             _ => {}
         }
-    }
-}
-
-/// How much a service reports.
-struct Pace {
-    since: Instant,
-    reports: u32,
-}
-
-impl Pace {
-    fn is_exceeded_by(&mut self, event: &Event) -> bool {
-        if self.since.elapsed() >= Duration::from_secs(1) {
-            *self = Self { since: Instant::now(), reports: 0 };
-        }
-        self.reports += match event {
-            Event::Results(results) => results.len().max(1) as u32,
-            Event::Nothing | Event::Waits | Event::Closed => 1,
-        };
-        self.reports > REPORTS_PER_SECOND_MAX
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use super::pace::REPORTS_PER_SECOND_MAX;
 use super::*;
 
 fn stream(piece_bytes: usize) -> (Stream, mpsc::Receiver<Order>) {
