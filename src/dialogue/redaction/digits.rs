@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::number_words::{self, Beginnings, Company, Takes};
+use super::number_words::{self, Beginnings, Company, Said, Takes};
 
 /// One digit, or the two of a word like `eleven`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
     let mut times = 1;
     let mut unspaced = Unspaced::default();
     let company = Company::of(text);
-    let (mut takes, mut small) = (Takes::Nothing, String::new());
+    let mut takes = Takes::Nothing;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let at = text.len() - rest.len();
@@ -87,17 +87,7 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
             },
             None if c.is_alphabetic() => {
                 let length = rest.find(|c: char| !c.is_alphabetic() || is_unspaced(c)).unwrap_or(rest.len());
-                let word = &rest[..length];
-                let mut says = None;
-                if KNOWN.may_be_of(word) {
-                    let word = number_words::in_small_letters(word, &mut small);
-                    says = company.read(word);
-                    match TIMES.iter().position(|one| *one == word) {
-                        Some(place) => times = place + 2,
-                        None if says.is_none() && FILLERS.contains(&word) => between.fillers += 1,
-                        None => {}
-                    }
-                }
+                let says = read(&rest[..length], &company, &mut times, &mut between);
                 says_tens = says.as_ref().map(|said| said.takes);
                 (says.map(|said| said.digits), length)
             }
@@ -130,6 +120,21 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
         });
     }
     tokens
+}
+
+/// What a word says, if it is a number. One that multiplies, or says nothing, is noted.
+fn read(word: &str, company: &Company<'_>, times: &mut usize, between: &mut Between) -> Option<Said> {
+    if !KNOWN.may_be_of(word) {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let says = company.read(&word);
+    match TIMES.iter().position(|one| *one == word) {
+        Some(place) => *times = place + 2,
+        None if says.is_none() && FILLERS.contains(&&*word) => between.fillers += 1,
+        None => {}
+    }
+    says
 }
 
 /// What has been read since the last digit.

@@ -124,13 +124,6 @@ const SPANISH: &[&str] = &[
 /// The longest number word, in bytes.
 const WORD_MAX: usize = 20;
 
-/// A word in small letters, in room that all words of a text share.
-pub(super) fn in_small_letters<'a>(word: &str, room: &'a mut String) -> &'a str {
-    room.clear();
-    room.extend(word.chars().flat_map(char::to_lowercase));
-    room
-}
-
 /// What a word says.
 pub(super) struct Said {
     /// Values from 0 to 9: one, or two.
@@ -227,11 +220,10 @@ impl<'a> Company<'a> {
 
 fn numbers_beside_others(text: &str) -> [bool; AMBIGUOUS.len()] {
     let mut are_numbers = [false; AMBIGUOUS.len()];
-    let mut small = String::new();
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| (3..=WORD_MAX).contains(&word.len())) {
-        let word = in_small_letters(word, &mut small);
+        let word = word.to_lowercase();
         for (is_number, (_, beside)) in are_numbers.iter_mut().zip(AMBIGUOUS) {
-            *is_number |= beside.contains(&word);
+            *is_number |= beside.contains(&&*word);
         }
     }
     are_numbers

@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use rsip::headers::UntypedHeader;
 use rsip::{Header, headers};
 
-use super::NameAddr;
-
 /// The headers of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(rsip::Headers);
@@ -68,11 +66,6 @@ impl Headers {
     /// Names and values in wire order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(parts)
-    }
-
-    /// The tag of the address in `From` or `To`, if it has one.
-    pub fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
-        NameAddr::tag_in(self.get(name)?).ok().flatten()
     }
 
     /// Adds every value that others have of a header.

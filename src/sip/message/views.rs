@@ -165,6 +165,13 @@ impl NameAddr {
     }
 }
 
+impl Headers {
+    /// The tag of the address in `From` or `To`, if it has one.
+    pub fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
+        NameAddr::tag_in(self.get(name)?).ok().flatten()
+    }
+}
+
 /// An address as it stands in its header.
 struct Written<'a> {
     /// What stands between the marks of a name in quotes.
