@@ -153,7 +153,7 @@ impl FakeServices {
     pub fn records(&self) -> Vec<(Value, Vec<Event>)> {
         let read = |record: &CallRecord| {
             let events = record.since(0).0.map(|event| Event::clone(event)).collect();
-            (record.details(), events)
+            (serde_json::to_value(record.details()).expect("plain data"), events)
         };
         self.state().records.iter().map(read).collect()
     }
@@ -206,7 +206,7 @@ impl FakeServices {
 
     /// The context of the last turn.
     pub fn last_context(&self) -> Value {
-        self.last_request().map(|request| request.context).unwrap_or_default()
+        self.last_request().map(|request| Value::clone(&request.context)).unwrap_or_default()
     }
 
     /// The last turn.

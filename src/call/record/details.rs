@@ -5,123 +5,295 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
-use super::turns::{Clip, Response, Turn};
+use super::turns::{Clip, Response, Turn, Utterance};
 use super::{CallRecord, EndReason, Event, StreamSummary};
+use crate::end_of_turn::EndedBy;
 use crate::ending::BROKEN_OFF;
 
+/// The call detail record.
+#[derive(Serialize)]
+struct Details<'a> {
+    primary_phone_number: &'a str,
+    global_session_id: &'a str,
+    failure_occurred: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_details: Option<&'a str>,
+    transfer_occurred: bool,
+    active_calls: usize,
+    #[serde(rename = "x-global-sip-trunk-call-id", skip_serializing_if = "Option::is_none")]
+    trunk_call_id: Option<&'a str>,
+    call: CallDetails,
+    session_initiation_protocol: Sip<'a>,
+    max_response_milliseconds: Longest,
+    assistant_interaction_summaries: [Interaction<'a>; 1],
+    injected_custom_data: &'a Map<String, Value>,
+    warnings_and_errors: Vec<Warning<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realtime_transport_network_summary: Option<Streams<'a>>,
+}
+
+#[derive(Serialize)]
+struct CallDetails {
+    start_timestamp: Stamp,
+    stop_timestamp: Stamp,
+    milliseconds_elapsed: u64,
+    outbound: bool,
+    end_reason: &'static str,
+    ending: &'static str,
+    security: Security,
+}
+
+#[derive(Serialize)]
+struct Security {
+    media_encrypted: bool,
+    signaling_encrypted: bool,
+    sip_authenticated: bool,
+}
+
+#[derive(Serialize)]
+struct Sip<'a> {
+    invite_arrival_timestamp: Stamp,
+    setup_milliseconds: u64,
+    headers: SipHeaders<'a>,
+}
+
+#[derive(Serialize)]
+struct SipHeaders<'a> {
+    call_id: &'a str,
+    from_uri: &'a str,
+    to_uri: &'a str,
+}
+
+#[derive(Serialize)]
+struct Longest {
+    assistant: u64,
+    text_to_speech: u64,
+    speech_to_text: u64,
+}
+
+#[derive(Serialize)]
+struct Interaction<'a> {
+    assistant_id: &'a str,
+    session_id: &'a str,
+    turns: Vec<TurnDetails<'a>>,
+}
+
+#[derive(Serialize)]
+struct TurnDetails<'a> {
+    assistant: Answered<'a>,
+    request: Asked<'a>,
+    response: Vec<Done<'a>>,
+    latency: Latency,
+}
+
+#[derive(Serialize)]
+struct Answered<'a> {
+    start_timestamp: Stamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_milliseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    service: &'a str,
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streaming_statistics: Option<Heard<'a>>,
+}
+
+#[derive(Serialize)]
+struct Heard<'a> {
+    start_timestamp: Stamp,
+    stop_timestamp: Stamp,
+    response_milliseconds: u64,
+    echo_detected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    barge_in_occurred: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streaming_statistics: Option<Spoken<'a>>,
+}
+
+#[derive(Serialize)]
+struct Spoken<'a> {
+    start_timestamp: Stamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_timestamp: Option<Stamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_milliseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    service: &'a str,
+}
+
+#[derive(Serialize)]
+struct Warning<'a> {
+    id: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Streams<'a> {
+    inbound_stream: Stream<'a>,
+    outbound_stream: Stream<'a>,
+}
+
+#[derive(Serialize)]
+struct Stream<'a> {
+    packets_transmitted: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maximum_jitter: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_jitter: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets_lost: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canonical_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_opinion_score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip_milliseconds: Option<u64>,
+}
+
+/// `yyyy-MM-ddTHH:mm:ss.SSSZ`.
+struct Stamp(Timestamp);
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
 impl CallRecord {
-    /// `yyyy-MM-ddTHH:mm:ss.SSSZ`.
-    fn stamp(&self, at_ms: u64) -> Value {
+    fn stamp(&self, at_ms: u64) -> Stamp {
         let unix_ms = self.opening.began_unix_ms.saturating_add_unsigned(at_ms);
-        let at = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
-        Value::String(at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+        Stamp(Timestamp::from_millisecond(unix_ms).unwrap_or_default())
     }
 
     /// The call detail record: the payload of `cdr_logged`.
-    pub fn details(&self) -> Value {
+    pub fn details(&self) -> impl Serialize {
         let opening = &self.opening;
         let (stop, reason, ending, why) = match &self.closing {
-            Some(closing) => (closing.at_ms, closing.reason.label(), closing.ending, closing.details.clone()),
+            Some(closing) => (closing.at_ms, closing.reason.label(), closing.ending, closing.details.as_deref()),
             None => (self.timeline.back().map_or(0, |event| event.at_ms), "failed", BROKEN_OFF, None),
         };
-        let mut record = json!({
-            "primary_phone_number": opening.facts.dialled,
-            "global_session_id": opening.session,
-            "failure_occurred": reason == "failed",
-            "transfer_occurred": reason == EndReason::AssistantTransfer.label(),
-            "active_calls": opening.active_calls,
-            "call": {
-                "start_timestamp": self.stamp(0),
-                "stop_timestamp": self.stamp(stop),
-                "milliseconds_elapsed": stop,
-                "outbound": false,
-                "end_reason": reason,
-                "ending": ending,
-                "security": {
-                    "media_encrypted": self.media_encrypted,
-                    "signaling_encrypted": opening.signaling_encrypted,
-                    "sip_authenticated": opening.sip_authenticated,
+        Details {
+            primary_phone_number: &opening.facts.dialled,
+            global_session_id: &opening.session,
+            failure_occurred: reason == "failed",
+            failure_details: why.filter(|_| reason == "failed"),
+            transfer_occurred: reason == EndReason::AssistantTransfer.label(),
+            active_calls: opening.active_calls,
+            trunk_call_id: opening.trunk_call_id.as_deref(),
+            call: CallDetails {
+                start_timestamp: self.stamp(0),
+                stop_timestamp: self.stamp(stop),
+                milliseconds_elapsed: stop,
+                outbound: false,
+                end_reason: reason,
+                ending,
+                security: Security {
+                    media_encrypted: self.media_encrypted,
+                    signaling_encrypted: opening.signaling_encrypted,
+                    sip_authenticated: opening.sip_authenticated,
                 },
             },
-            "session_initiation_protocol": {
-                "invite_arrival_timestamp": self.stamp(0),
-                "setup_milliseconds": self.answered_ms.unwrap_or(stop),
-                "headers": {
-                    "call_id": opening.facts.sip_call_id,
-                    "from_uri": opening.facts.sip_from_uri,
-                    "to_uri": opening.facts.sip_to_uri,
+            session_initiation_protocol: Sip {
+                invite_arrival_timestamp: self.stamp(0),
+                setup_milliseconds: self.answered_ms.unwrap_or(stop),
+                headers: SipHeaders {
+                    call_id: &opening.facts.sip_call_id,
+                    from_uri: &opening.facts.sip_from_uri,
+                    to_uri: &opening.facts.sip_to_uri,
                 },
             },
-            "max_response_milliseconds": {
-                "assistant": self.longest(|turn| turn.latency().assistant),
-                "text_to_speech": self.longest(|turn| turn.latency().synthesis),
-                "speech_to_text": self.longest(|turn| turn.latency().speech),
+            max_response_milliseconds: Longest {
+                assistant: self.longest(|latency| latency.assistant),
+                text_to_speech: self.longest(|latency| latency.synthesis),
+                speech_to_text: self.longest(|latency| latency.speech),
             },
-            "assistant_interaction_summaries": [{
-                "assistant_id": opening.assistant,
-                "session_id": opening.session,
-                "turns": self.turns.iter().map(|turn| self.turn(turn)).collect::<Vec<_>>(),
+            assistant_interaction_summaries: [Interaction {
+                assistant_id: &opening.assistant,
+                session_id: &opening.session,
+                turns: self.turns.iter().map(|turn| self.turn(turn)).collect(),
             }],
-            "injected_custom_data": self.custom_data,
-            "warnings_and_errors": self.warnings.iter().map(|(id, message)| json!({"id": id, "message": message})).collect::<Vec<_>>(),
-        });
-        if let Some(why) = why.filter(|_| reason == "failed") {
-            record["failure_details"] = json!(why);
+            injected_custom_data: &self.custom_data,
+            warnings_and_errors: self.warnings.iter().map(|(id, message)| Warning { id, message }).collect(),
+            realtime_transport_network_summary: self.audio.as_deref().map(|(inbound, outbound)| Streams {
+                inbound_stream: stream(inbound),
+                outbound_stream: stream(outbound),
+            }),
         }
-        if let Some(id) = &opening.trunk_call_id {
-            record["x-global-sip-trunk-call-id"] = json!(id);
-        }
-        if let Some((inbound, outbound)) = self.audio.as_deref() {
-            record["realtime_transport_network_summary"] =
-                json!({"inbound_stream": stream(inbound), "outbound_stream": stream(outbound)});
-        }
-        record
     }
 
-    fn longest(&self, of: impl Fn(&Turn) -> Option<u64>) -> u64 {
-        self.turns.iter().filter_map(|turn| of(turn)).max().unwrap_or(0)
+    fn longest(&self, of: impl Fn(&Latency) -> Option<u64>) -> u64 {
+        self.turns.iter().filter_map(|turn| of(&turn.latency())).max().unwrap_or(0)
     }
 
-    fn turn(&self, turn: &Turn) -> Value {
-        let mut request = json!({"type": turn.request});
-        if let Some(said) = &turn.utterance {
-            let understood = said.understood_ms.unwrap_or(turn.asked_ms);
-            let mut statistics = json!({
-                "start_timestamp": self.stamp(said.began_ms),
-                "stop_timestamp": self.stamp(understood),
-                "response_milliseconds": turn.latency().speech.unwrap_or(0),
-                "echo_detected": said.echo,
-            });
-            insert(&mut statistics, "ended_by", said.ended_by.map(|by| json!(by.label())));
-            insert(&mut statistics, "confidence", said.confidence.map(|confidence| json!(rounded(confidence))));
-            insert(&mut statistics, "transaction_id", said.transaction.as_ref().map(|id| json!(id)));
-            request["streaming_statistics"] = statistics;
+    fn turn<'a>(&'a self, turn: &'a Turn) -> TurnDetails<'a> {
+        let latency = turn.latency();
+        TurnDetails {
+            assistant: Answered {
+                start_timestamp: self.stamp(turn.asked_ms),
+                response_milliseconds: latency.assistant,
+                log_id: turn.origin.transaction.as_deref(),
+                service: turn.origin.service,
+            },
+            request: Asked {
+                kind: turn.request,
+                streaming_statistics: turn.utterance.as_ref().map(|said| self.heard(said, turn.asked_ms, &latency)),
+            },
+            response: turn.responses.iter().map(|response| self.response(response)).collect(),
+            latency,
         }
-        let mut assistant = json!({"start_timestamp": self.stamp(turn.asked_ms)});
-        insert(&mut assistant, "response_milliseconds", turn.latency().assistant.map(|ms| json!(ms)));
-        insert(&mut assistant, "log_id", turn.origin.transaction.as_deref().map(|id| json!(id)));
-        insert(&mut assistant, "service", (!turn.origin.service.is_empty()).then(|| json!(turn.origin.service)));
-        json!({
-            "assistant": assistant,
-            "request": request,
-            "response": turn.responses.iter().map(|response| self.response(response)).collect::<Vec<_>>(),
-            "latency": turn.latency().to_json(),
-        })
     }
 
-    fn response(&self, response: &Response) -> Value {
-        let mut told = json!({"type": response.kind});
-        let Some(clip) = &response.clip else { return told };
-        told["barge_in_occurred"] = json!(clip.cut);
-        let mut statistics = json!({"start_timestamp": self.stamp(response.at_ms)});
-        insert(&mut statistics, "stop_timestamp", clip.ended_ms.map(|at| self.stamp(at)));
-        insert(&mut statistics, "response_milliseconds", clip.synthesis(response.at_ms).map(|ms| json!(ms)));
-        insert(&mut statistics, "transaction_id", clip.origin.transaction.as_deref().map(|id| json!(id)));
-        insert(&mut statistics, "service", (!clip.origin.service.is_empty()).then(|| json!(clip.origin.service)));
-        told["streaming_statistics"] = statistics;
-        told
+    fn heard<'a>(&self, said: &'a Utterance, asked_ms: u64, latency: &Latency) -> Heard<'a> {
+        Heard {
+            start_timestamp: self.stamp(said.began_ms),
+            stop_timestamp: self.stamp(said.understood_ms.unwrap_or(asked_ms)),
+            response_milliseconds: latency.speech.unwrap_or(0),
+            echo_detected: said.echo,
+            ended_by: said.ended_by.map(EndedBy::label),
+            confidence: said.confidence.map(rounded),
+            transaction_id: said.transaction.as_deref(),
+        }
+    }
+
+    fn response<'a>(&self, response: &'a Response) -> Done<'a> {
+        let spoken = |clip: &'a Clip| Spoken {
+            start_timestamp: self.stamp(response.at_ms),
+            stop_timestamp: clip.ended_ms.map(|at| self.stamp(at)),
+            response_milliseconds: clip.synthesis(response.at_ms),
+            transaction_id: clip.origin.transaction.as_deref(),
+            service: clip.origin.service,
+        };
+        Done {
+            kind: response.kind,
+            barge_in_occurred: response.clip.as_ref().map(|clip| clip.cut),
+            streaming_statistics: response.clip.as_ref().map(spoken),
+        }
     }
 
     /// How many turns are over; their logs do not change any more, except for audio that is still being heard.
@@ -157,33 +329,23 @@ impl CallRecord {
 }
 
 /// The parts of what the caller waits for in one turn, in milliseconds.
+#[derive(Serialize)]
 struct Latency {
     /// From the last of the caller's voice to the decision that it was the last.
+    #[serde(rename = "end_of_turn_milliseconds", skip_serializing_if = "Option::is_none")]
     end_of_turn: Option<u64>,
     /// From the silence that ended the utterance, as noticed, to the recognizer's result.
+    #[serde(rename = "speech_milliseconds", skip_serializing_if = "Option::is_none")]
     speech: Option<u64>,
     /// From the question to the reply.
+    #[serde(rename = "assistant_milliseconds", skip_serializing_if = "Option::is_none")]
     assistant: Option<u64>,
     /// From the first text to its audio.
+    #[serde(rename = "synthesis_milliseconds", skip_serializing_if = "Option::is_none")]
     synthesis: Option<u64>,
     /// From the end of the caller's speech, or the key, to the first sample of the answer.
+    #[serde(rename = "first_audio_milliseconds", skip_serializing_if = "Option::is_none")]
     first_audio: Option<u64>,
-}
-
-impl Latency {
-    fn to_json(&self) -> Value {
-        let mut told = json!({});
-        for (name, value) in [
-            ("end_of_turn_milliseconds", self.end_of_turn),
-            ("speech_milliseconds", self.speech),
-            ("assistant_milliseconds", self.assistant),
-            ("synthesis_milliseconds", self.synthesis),
-            ("first_audio_milliseconds", self.first_audio),
-        ] {
-            insert(&mut told, name, value.map(|ms| json!(ms)));
-        }
-        told
-    }
 }
 
 impl Turn {
@@ -206,21 +368,16 @@ impl Clip {
     }
 }
 
-fn stream(summary: &StreamSummary) -> Value {
-    let mut told = json!({"packets_transmitted": summary.packets_transmitted});
-    insert(&mut told, "maximum_jitter", summary.maximum_jitter.map(|ms| json!(ms)));
-    insert(&mut told, "average_jitter", summary.average_jitter.map(|ms| json!(ms)));
-    insert(&mut told, "packets_lost", summary.packets_lost.map(|packets| json!(packets)));
-    insert(&mut told, "canonical_name", summary.canonical_name.as_ref().map(|name| json!(name)));
-    insert(&mut told, "tool_name", summary.tool_name.as_ref().map(|name| json!(name)));
-    insert(&mut told, "mean_opinion_score", summary.mean_opinion_score.map(|score| json!(rounded(score))));
-    insert(&mut told, "round_trip_milliseconds", summary.round_trip.map(|ms| json!(ms)));
-    told
-}
-
-fn insert(into: &mut Value, name: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        into[name] = value;
+fn stream(summary: &StreamSummary) -> Stream<'_> {
+    Stream {
+        packets_transmitted: summary.packets_transmitted,
+        maximum_jitter: summary.maximum_jitter,
+        average_jitter: summary.average_jitter,
+        packets_lost: summary.packets_lost,
+        canonical_name: summary.canonical_name.as_deref(),
+        tool_name: summary.tool_name.as_deref(),
+        mean_opinion_score: summary.mean_opinion_score.map(rounded),
+        round_trip_milliseconds: summary.round_trip,
     }
 }
 

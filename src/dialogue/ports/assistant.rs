@@ -154,7 +154,7 @@ pub struct TurnRequest {
     /// the caller spoke. Empty for none.
     pub digits_before: String,
     /// What the assistant returned last, to be given back, with what we know of the call under `integrations`.
-    pub context: Value,
+    pub context: Arc<Value>,
 }
 
 impl TurnRequest {
@@ -168,7 +168,7 @@ impl TurnRequest {
             barge_in_occurred: false,
             interrupted: None,
             digits_before: String::new(),
-            context,
+            context: context.into(),
         }
     }
 }

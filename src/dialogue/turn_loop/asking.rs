@@ -114,7 +114,7 @@ impl TurnLoop {
     pub(super) fn context_came_late(&mut self) {
         let context = with_integrations(&self.context, self.facts.integrations());
         let State::Thinking { request, .. } = &mut self.state else { return };
-        request.context = context;
+        request.context = context.into();
         if let Some(interrupted) = &mut request.interrupted {
             interrupted.unknown_turn = None;
         }

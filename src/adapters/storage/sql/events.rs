@@ -3,7 +3,7 @@
 //! Invariant: what waits for each receiver is counted by triggers, in the transaction that adds or removes it.
 
 use bellhop_call::ports::{Answer, Change, EVENT_KEPT, LogEvents, SPOOL_BYTES_MAX, SPOOL_EVENTS_MAX, Waiting};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::deed::Deed;
 use super::{SqlStore, Trouble, answer, args, unix_now, within};
@@ -97,10 +97,24 @@ pub(super) struct Event<'a> {
     pub(super) caller: &'a str,
 }
 
+/// What a receiver is sent.
+#[derive(Serialize)]
+struct Body<'a, P> {
+    event: Named<'a>,
+    payload: &'a P,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
 impl Event<'_> {
     /// The row of it; none if it is too long.
-    pub(super) fn told(self, name: &str, payload: &Value) -> Option<Deed> {
-        let body = json!({"event": {"name": name, "id": self.id}, "payload": payload}).to_string();
+    pub(super) fn told(self, name: &str, payload: &impl Serialize) -> Option<Deed> {
+        let body = Body { event: Named { id: &self.id, name }, payload };
+        let body = serde_json::to_string(&body).expect("a payload is plain data");
         if body.len() > BODY_MAX {
             tracing::error!(
                 tenant = self.tenant,

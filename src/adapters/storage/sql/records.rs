@@ -11,7 +11,7 @@ use bellhop_call::ports::{
     Written,
 };
 use bellhop_call::record::CallRecord;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::deed::Deed;
 use super::events::{Event, make_place};
@@ -244,7 +244,7 @@ pub(super) async fn make_places(transaction: &mut Transaction, written: &mut Wri
     Ok(())
 }
 
-fn call_record(record: &CallRecord, details: &Value, keep: Duration) -> Deed {
+fn call_record(record: &CallRecord, details: &impl Serialize, keep: Duration) -> Deed {
     let opening = record.opening();
     Deed::Record {
         session: opening.session.clone(),
@@ -254,7 +254,7 @@ fn call_record(record: &CallRecord, details: &Value, keep: Duration) -> Deed {
         caller: opening.facts.caller.clone(),
         began_unix_ms: opening.began_unix_ms,
         expires_unix: unix_now().saturating_add_unsigned(keep.as_secs()),
-        details: details.to_string(),
+        details: serde_json::to_string(details).expect("a record is plain data"),
         timeline: record.timeline(),
     }
 }
