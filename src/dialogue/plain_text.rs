@@ -12,11 +12,20 @@ pub fn of_page(text: &str) -> String {
     of_markdown(&markup::without(text))
 }
 
+/// The signs of Markdown that are ASCII.
+static IS_SIGN: [bool; 256] = {
+    let (mut is_sign, signs, mut n) = ([false; 256], b"*_`~[#>|\n\\-+", 0);
+    while n < signs.len() {
+        is_sign[signs[n] as usize] = true;
+        n += 1;
+    }
+    is_sign
+};
+
 /// Markdown taken away; SSML stays.
 pub(crate) fn of_markdown(text: &str) -> String {
-    let is_sign =
-        |byte| matches!(byte, b'*' | b'_' | b'`' | b'~' | b'[' | b'#' | b'>' | b'|' | b'\n' | b'\\' | b'-' | b'+');
-    let has_signs = text.bytes().any(is_sign) || !text.is_ascii() && text.contains(|c| c == '•' || is_picture(c));
+    let has_signs = text.bytes().any(|byte| IS_SIGN[usize::from(byte)])
+        || !text.is_ascii() && text.contains(|c| c == '•' || is_picture(c));
     if !has_signs && !text.contains("://") && !text.contains("www.") {
         return text.trim().to_owned();
     }

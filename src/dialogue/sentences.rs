@@ -4,6 +4,7 @@
 //! the sentences together with the rest are the text, but for the white space between them.
 
 use crate::markup;
+use crate::words::Beginnings;
 
 /// Words with a full stop that do not end a sentence, in lower case, of several languages.
 const ABBREVIATIONS: [&str; 44] = [
@@ -11,6 +12,8 @@ const ABBREVIATIONS: [&str; 44] = [
     "co", "corp", "e.g", "i.e", "a.m", "p.m", "u.s", "bzw", "ca", "usw", "z.b", "d.h", "u.a", "evtl", "ggf", "str",
     "tel", "hr", "fr", "mme", "m", "p.ex", "av", "ud", "sra", "srta", "pág",
 ];
+/// How they begin.
+static BEGINNINGS: Beginnings = Beginnings::of(&[&ABBREVIATIONS]);
 /// Shorter sentences wait for the next: single words sound chopped.
 const CHARACTERS_MIN: usize = 12;
 /// The same for scripts whose characters are syllables.
@@ -192,6 +195,9 @@ fn is_abbreviation(before: &str) -> bool {
     let initial = letters.next().is_some_and(char::is_alphabetic) && letters.next().is_none();
     if initial || word.bytes().all(|byte| byte.is_ascii_digit()) {
         return true;
+    }
+    if !BEGINNINGS.may_have(word) {
+        return false;
     }
     match word.is_ascii() {
         true => ABBREVIATIONS.iter().any(|one| one.len() == word.len() && one.eq_ignore_ascii_case(word)),

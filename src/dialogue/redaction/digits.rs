@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use super::number_words::{self, Beginnings, Company, Said, Takes};
+use super::number_words::{self, Company, Said, Takes};
+use crate::words::Beginnings;
 
 /// One digit, or the two of a word like `eleven`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,7 @@ const FILLERS: [&str; 17] = [
 /// Words that multiply what comes behind them.
 const TIMES: [&str; 2] = ["double", "triple"];
 /// How words begin that are looked at.
-static KNOWN: Beginnings = Beginnings::of_numbers().and_of(&[&FILLERS, &TIMES]);
+static KNOWN: Beginnings = number_words::BEGINNINGS.and_of(&[&FILLERS, &TIMES]);
 
 /// Every digit of a text, in order.
 pub(super) fn digits(text: &str) -> Vec<Token> {
@@ -124,7 +125,7 @@ pub(super) fn digits(text: &str) -> Vec<Token> {
 
 /// What a word says, if it is a number. One that multiplies, or says nothing, is noted.
 fn read(word: &str, company: &Company<'_>, times: &mut usize, between: &mut Between) -> Option<Said> {
-    if !KNOWN.may_be_of(word) {
+    if !KNOWN.may_have(word) {
         return None;
     }
     let word = word.to_lowercase();

@@ -6,6 +6,8 @@
 
 use std::cell::OnceCell;
 
+use crate::words::Beginnings;
+
 /// Units from 0 to 9.
 const UNITS: [&[&str]; 10] = [
     &["zero", "oh", "o", "null", "cero", "zéro", "nul"],
@@ -124,6 +126,13 @@ const SPANISH: &[&str] = &[
 /// The longest number word, in bytes.
 const WORD_MAX: usize = 20;
 
+/// How number words begin; the last of them are written in one word with what follows.
+pub(super) const BEGINNINGS: Beginnings = Beginnings::of(&UNITS)
+    .and_of(&TEENS)
+    .and_of(&TENS)
+    .and_of(&TENS_AFTER_UNITS)
+    .and_of(&[&ITALIAN, &["ein", "veinti"]]);
+
 /// What a word says.
 pub(super) struct Said {
     /// Values from 0 to 9: one, or two.
@@ -142,48 +151,6 @@ pub(super) enum Takes {
     UnitFromSeven,
     /// `soixante et onze`, `quatre-vingt-douze`.
     UnitOrTeen,
-}
-
-/// Pairs of ASCII letters that words begin with.
-pub(super) struct Beginnings([u32; 32]);
-
-impl Beginnings {
-    /// Those of all number words; in small letters or not.
-    pub(super) const fn of_numbers() -> Self {
-        // The last ones are written in one word with what follows.
-        Self([0; 32])
-            .and_of(&UNITS)
-            .and_of(&TEENS)
-            .and_of(&TENS)
-            .and_of(&TENS_AFTER_UNITS)
-            .and_of(&[&ITALIAN, &["ein", "veinti"]])
-    }
-
-    /// And those of some other words.
-    pub(super) const fn and_of(mut self, words: &[&[&str]]) -> Self {
-        let (mut list, mut n) = (0, 0);
-        while list < words.len() {
-            if n == words[list].len() {
-                (list, n) = (list + 1, 0);
-                continue;
-            }
-            if let [first, second, ..] = words[list][n].as_bytes() {
-                self.0[(*first & 31) as usize] |= 1 << (*second & 31);
-            }
-            n += 1;
-        }
-        self
-    }
-
-    /// Whether a word begins as one of them does. One of a single letter does, and one that does not begin with ASCII.
-    pub(super) fn may_be_of(&self, word: &str) -> bool {
-        match word.as_bytes() {
-            [first, second, ..] if first.is_ascii() && second.is_ascii() => {
-                self.0[usize::from(*first & 31)] & (1 << (*second & 31)) != 0
-            }
-            _ => true,
-        }
-    }
 }
 
 /// Which ambiguous words are numbers in a text, once one of them is met.
@@ -308,14 +275,14 @@ mod tests {
 
     #[test]
     fn every_number_word_begins_as_one_and_few_others_do() {
-        let beginnings = Beginnings::of_numbers();
+        let beginnings = BEGINNINGS;
         let lists = UNITS.iter().chain(&TEENS).chain(&TENS).chain(&TENS_AFTER_UNITS);
         for word in lists.copied().flatten().chain(&ITALIAN).chain(&["einundvierzig", "veintiuno"]) {
-            assert!(beginnings.may_be_of(word) && beginnings.may_be_of(&word.to_uppercase()), "{word}");
+            assert!(beginnings.may_have(word) && beginnings.may_have(&word.to_uppercase()), "{word}");
         }
         let others = ["All", "our", "agents", "are", "busy", "please", "hold", "the", "line"];
-        let known: Vec<_> = others.iter().filter(|word| beginnings.may_be_of(word)).collect();
+        let known: Vec<_> = others.iter().filter(|word| beginnings.may_have(word)).collect();
         assert_eq!(known, [&"the"], "as three does");
-        assert!(beginnings.may_be_of("ünf") && beginnings.may_be_of("m"));
+        assert!(beginnings.may_have("ünf") && beginnings.may_have("m"));
     }
 }
