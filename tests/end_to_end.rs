@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bellhop_adapters::text_to_speech::flite::Flite;
 use bellhop_call::failure::{ChildName, Fault};
+use bellhop_call::line_audio::linear;
 use bellhop_call::phase::PhaseName;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
@@ -33,7 +34,10 @@ fn say(words: &str) -> Line {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let voice = Flite::open().and_then(|flite| flite.voice("rms")).expect("flite is installed: see README");
     let speech = runtime.block_on(voice.synthesize(SpeechRequest::plain(words, 8000))).expect("speech");
-    Line::Say { words: words.into(), samples: resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE) }
+    Line::Say {
+        words: words.into(),
+        samples: resample::clip(&linear(&speech.samples), speech.sample_rate, SAMPLE_RATE),
+    }
 }
 
 #[test]

@@ -5,9 +5,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bellhop_adapters::text_to_speech::flite::Flite;
-use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Samples, SpeechRequest, Synthesizer};
 use bellhop_media::resample;
 use tokio::runtime::Runtime;
 
@@ -135,7 +135,8 @@ impl Studio {
             Voice::Flite(voice) => {
                 let request = SpeechRequest::plain(words, self.sample_rate);
                 let speech = self.runtime.block_on(self.flite.voice(voice)?.synthesize(request))?;
-                ("flite", voice, (speech.samples.to_vec(), speech.sample_rate))
+                let Samples::Linear(samples) = speech.samples else { bail!("flite codes nothing") };
+                ("flite", voice, (samples.to_vec(), speech.sample_rate))
             }
         };
         let samples = resample::clip(trimmed(&samples), from, self.sample_rate);

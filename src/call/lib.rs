@@ -10,6 +10,7 @@ pub mod failure;
 pub mod fault_injection;
 pub mod figures;
 pub mod lifecycle;
+pub mod line_audio;
 pub mod phase;
 pub mod ports;
 pub mod record;

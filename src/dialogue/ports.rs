@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use assistant::{Assistant, Interrupted, Part, PartSink, TurnInput, TurnReply, TurnRequest};
 pub use recognizer::{Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, RecognizerStream};
-pub use synthesizer::{AudioSink, SoundLibrary, Speech, SpeechRequest, Synthesizer};
+pub use synthesizer::{AudioSink, Companding, Samples, SoundLibrary, Speech, SpeechRequest, Synthesizer};
 
 /// A future that an adapter returns; it runs on whatever thread asked for it.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;

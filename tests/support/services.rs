@@ -7,6 +7,7 @@ use std::time::Duration;
 use bellhop_actors::node::call_registry::CallId;
 use bellhop_actors::node::refused::RefusedCall;
 use bellhop_actors::services::{Observer, RecordKeeper};
+use bellhop_call::line_audio::linear;
 use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::handoff::{StoreFailed, WriteOutcome};
 use bellhop_connect::ports::{
@@ -349,7 +350,7 @@ impl Synthesizer for FakeServices {
         let Some(rest) = rest else { return whole };
         Box::pin(async move {
             let speech = whole.await?;
-            audio(&speech.samples[..speech.samples.len() / 2], speech.sample_rate);
+            audio(&linear(&speech.samples)[..speech.samples.len() / 2], speech.sample_rate);
             tokio::time::sleep(rest).await;
             Ok(speech)
         })

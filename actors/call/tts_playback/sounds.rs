@@ -5,7 +5,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use bellhop_dialogue::ports::{ServiceFailure, Speech};
+use bellhop_call::line_audio;
+use bellhop_dialogue::ports::{Samples, ServiceFailure, Speech};
 use bellhop_media::codec::Codec;
 use bellhop_media::playout::Sound;
 use bellhop_media::sound_cache::{self, SoundCache};
@@ -23,13 +24,20 @@ pub(super) fn with_cache<T>(work: impl FnOnce(&mut SoundCache) -> T) -> T {
 
 /// A speech with what the codec plays of it.
 pub(super) async fn encoded(speech: Speech, codec: Codec) -> Result<(Speech, Sound), ServiceFailure> {
-    if let Some(sound) = with_cache(|cache| cache.get(&speech.samples, speech.sample_rate, codec)) {
+    let samples = match &speech.samples {
+        Samples::Linear(samples) => Arc::clone(samples),
+        Samples::G711(companding, codes) => {
+            let sound = line_audio::sound(*companding, codes, codec);
+            return Ok((speech, sound));
+        }
+    };
+    if let Some(sound) = with_cache(|cache| cache.get(&samples, speech.sample_rate, codec)) {
         return Ok((speech, sound));
     }
-    let (samples, sample_rate) = (Arc::clone(&speech.samples), speech.sample_rate);
-    let coded = task::spawn_blocking(move || sound_cache::encode(&samples, sample_rate, codec));
+    let (of, sample_rate) = (Arc::clone(&samples), speech.sample_rate);
+    let coded = task::spawn_blocking(move || sound_cache::encode(&of, sample_rate, codec));
     let failed = |_| ServiceFailure::Unavailable { why: "it could not be coded".to_owned() };
     let sound = coded.await.map_err(failed)?;
-    with_cache(|cache| cache.keep(&speech.samples, codec, &sound));
+    with_cache(|cache| cache.keep(&samples, codec, &sound));
     Ok((speech, sound))
 }

@@ -3,8 +3,8 @@
 //! Speech is kept under the digest of everything that decides how it sounds: text, parameters of the voice, rate of the
 //! line. Invariant: what is kept never exceeds [`SAMPLES_MAX`] for a voice and [`Budget`]'s for the process; what was not used
 //! for longest goes first, that of the voice that keeps most, and what was not used for [`KEEP`] goes anyway; a text that many
-//! calls want at once is synthesised once. Clips are kept at the line's
-//! rate, so that a hit costs no resampling. Kept in memory alone.
+//! calls want at once is synthesised once. Clips are kept as the line plays them, at its rate and as its code words if it has some, so that a
+//! hit costs nothing and calls share what they play. Kept in memory alone.
 //!
 //! What is being made is a *flight*: a task of its own drives it, for [`FLIGHT_MAX`] at most, so that no caller has to
 //! go on asking for it. The last caller that waits for it and goes takes it down with them: a connection, a process and
@@ -19,7 +19,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bellhop_dialogue::ports::{AudioSink, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
+use bellhop_call::line_audio;
+use bellhop_dialogue::ports::{
+    AudioSink, ModelOrVoice, Pending, Samples, ServiceFailure, Speech, SpeechRequest, Synthesizer,
+};
 use bellhop_media::{SAMPLE_RATE, resample};
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
@@ -28,9 +31,9 @@ use tokio::task::AbortHandle;
 
 use crate::task;
 
-/// Samples kept for a voice: half an hour of speech, 29 MB.
+/// Samples kept for a voice: half an hour of speech, 14 MB as code words of G.711 and 29 otherwise.
 pub const SAMPLES_MAX: usize = 30 * 60 * SAMPLE_RATE as usize;
-/// Samples kept for all voices of the process: four and a half hours of speech, 260 MB.
+/// Samples kept for all voices of the process: four and a half hours of speech, 130 MB as code words and 260 otherwise.
 pub const SAMPLES_OF_ALL_MAX: usize = 9 * SAMPLES_MAX;
 /// How long speech is kept that nobody asks for: two weeks.
 pub const KEEP: Duration = Duration::from_secs(336 * 3600);
@@ -149,6 +152,7 @@ impl Key {
         digest.update((request.text.len() as u64).to_le_bytes());
         digest.update(&request.text);
         digest.update(request.line_rate.to_le_bytes());
+        digest.update([request.companding.map_or(0, |companding| 1 + companding as u8)]);
         digest.update(serde_json::to_string(&request.parameters).unwrap_or_default());
         Self(digest.finalize().into())
     }
@@ -203,7 +207,7 @@ impl<S: Synthesizer + 'static> Cached<S> {
 
 /// The speech, fitted to the line; what does not fit is not handed over before it does.
 async fn made(inner: &impl Synthesizer, request: SpeechRequest, audio: AudioSink) -> Outcome {
-    let line_rate = request.line_rate;
+    let (line_rate, companding) = (request.line_rate, request.companding);
     let fitting: AudioSink = Box::new(move |samples, rate| {
         if rate == line_rate {
             audio(samples, rate);
@@ -211,13 +215,18 @@ async fn made(inner: &impl Synthesizer, request: SpeechRequest, audio: AudioSink
     });
     let speech = inner.stream(request, fitting).await?;
     if speech.sample_rate == line_rate {
-        return Ok(speech);
+        let Some(companding) = companding else { return Ok(speech) };
+        let samples = line_audio::coded(&line_audio::linear(&speech.samples), companding);
+        return Ok(Speech { samples, ..speech });
     }
     // A long clip takes milliseconds: not on the thread that also paces audio.
-    let fitted = task::spawn_blocking(move || Speech {
-        samples: resample::clip(&speech.samples, speech.sample_rate, line_rate).into(),
-        sample_rate: line_rate,
-        ..speech
+    let fitted = task::spawn_blocking(move || {
+        let fitted = resample::clip(&line_audio::linear(&speech.samples), speech.sample_rate, line_rate);
+        let samples = match companding {
+            Some(companding) => line_audio::coded(&fitted, companding),
+            None => Samples::Linear(fitted.into()),
+        };
+        Speech { samples, sample_rate: line_rate, ..speech }
     });
     fitted.await.map_err(|_| ServiceFailure::Unavailable { why: "resampling failed".to_owned() })
 }

@@ -10,6 +10,7 @@ mod ffi;
 
 use std::time::Duration;
 
+use bellhop_call::line_audio;
 use bellhop_dialogue::ports::{AudioSink, ModelOrVoice, Pending, ServiceFailure, Speech, SpeechRequest, Synthesizer};
 use bellhop_dialogue::ssml::Ssml;
 use bellhop_media::{lead, resample};
@@ -82,7 +83,10 @@ impl FliteVoice {
             let piece = piece.to_owned();
             let answer = engine.pool.submit(move |library, _| {
                 let speech = library.speak(voice, &piece)?;
-                Some(lead::moved_behind(resample::clip(&speech.samples, speech.sample_rate, rate), rate))
+                Some(lead::moved_behind(
+                    resample::clip(&line_audio::linear(&speech.samples), speech.sample_rate, rate),
+                    rate,
+                ))
             });
             let gave_none = || ServiceFailure::Unavailable { why: "flite gave no audio".into() };
             let limit = if samples.is_empty() { EMBEDDED_BEGINS_WITHIN } else { EMBEDDED_WITHIN };
@@ -256,7 +260,10 @@ mod tests {
             ["", " ", "?!", "🙂🎉", "<break time='250ms'/>", "<speak></speak>", "<prosody rate='slow'>", "\u{0}\u{7}"]
         {
             let speech = spoken(text).unwrap_or_else(|failure| panic!("{text:?}: {failure}"));
-            assert!(speech.samples.len() <= 2000 && speech.samples.iter().all(|sample| *sample == 0), "{text:?}");
+            assert!(
+                speech.samples.len() <= 2000 && line_audio::linear(&speech.samples).iter().all(|sample| *sample == 0),
+                "{text:?}"
+            );
         }
         for text in [
             "a\u{0}b",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellhop_dialogue::ports::{ServiceFailure, Speech};
+use bellhop_dialogue::ports::{Samples, ServiceFailure, Speech};
 use bellhop_media::codec::Codec;
 use bellhop_media::playout::Sound;
 
@@ -10,6 +10,7 @@ use super::item::Item;
 use super::queue::Queue;
 use super::text::Part;
 use super::{AHEAD_MAX, ASKED_AGAIN_AFTER, AT_ONCE, Job, LONG_CHARACTERS, LOOKED_AFTER, OVERLOADED_MAX, Output, Turn};
+use crate::line_audio;
 
 impl Queue {
     /// Hands over what is ready and asks for what is heard next.
@@ -62,7 +63,7 @@ impl Queue {
     /// Asks for the next part of a text, if none is being made. Returns whether it needs nobody and is there.
     fn ask_for_part(&mut self, turn: &mut Turn<'_, '_>, at: usize, codec: Codec) -> bool {
         let (jobs, (_, Item::Text(text))) = self.at(at) else { return false };
-        let part = text.next_part(codec.sample_rate(), || Self::begin(jobs, turn.now));
+        let part = text.next_part(codec, || Self::begin(jobs, turn.now));
         match (part, text.work()) {
             (Some(Part::Words(request)), Some(work)) => {
                 turn.order(Output::Synthesize { job: work.job, request });
@@ -142,7 +143,10 @@ impl Queue {
             turn.order(Output::MadeBy { id: *id, origin: speech.origin.clone() });
         }
         if text.is_whole_speech() {
-            let sound = turn.line.cache.encode(&speech.samples, speech.sample_rate, codec);
+            let sound = match &speech.samples {
+                Samples::Linear(samples) => turn.line.cache.encode(samples, speech.sample_rate, codec),
+                Samples::G711(companding, codes) => line_audio::sound(*companding, codes, codec),
+            };
             *item = Item::Sound { sound, codec, repeats: false };
         }
     }

@@ -13,6 +13,7 @@ use bellhop_media::receiver::EventFormat;
 use bellhop_media::rtp::PACKET_BYTES_MAX;
 
 use super::*;
+use crate::line_audio::linear;
 
 /// 20 ms on the line.
 const FRAME: Duration = Duration::from_millis(20);
@@ -143,7 +144,7 @@ impl Stage {
         self.jobs.remove(&job);
         let result = result.map(|length| {
             let speech = Speech::new(vec![1; length.as_millis() as usize * 16], 16_000);
-            let sound = Sound::of(&speech.samples, codec);
+            let sound = Sound::of(&linear(&speech.samples), codec);
             (speech, sound)
         });
         self.put(Input::Fetched { job, codec, result })

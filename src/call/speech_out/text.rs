@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use bellhop_dialogue::ports::{Speech, SpeechRequest};
 use bellhop_dialogue::ssml::Ssml;
+use bellhop_media::codec::Codec;
 use bellhop_media::resample;
 
 use super::{Job, Work};
+use crate::line_audio;
 
 /// The first clip of a text has at least so much audio.
 const FIRST_CLIP_MIN: Duration = Duration::from_millis(120);
@@ -112,8 +114,9 @@ impl Text {
         matches!(&self.stage, Stage::Splitting(work) if work.job == job)
     }
 
-    /// The part that is asked for next, for a line of this rate, if there is one and none is being made.
-    pub(super) fn next_part(&mut self, line_rate: u32, work: impl FnOnce() -> Work) -> Option<Part> {
+    /// The part that is asked for next, for a line of this codec, if there is one and none is being made.
+    pub(super) fn next_part(&mut self, line: Codec, work: impl FnOnce() -> Work) -> Option<Part> {
+        let line_rate = line.sample_rate();
         self.fit(line_rate);
         let Stage::Between(so_far) = self.stage else { return None };
         let part = self.rest.pop_front()?;
@@ -123,7 +126,8 @@ impl Text {
             let samples = ssml.pauses().as_millis() as usize * line_rate as usize / 1000;
             return Some(Part::Silence(Speech::new(vec![0; samples], line_rate)));
         }
-        let request = SpeechRequest { text: part.clone(), line_rate, ..self.request.clone() };
+        let companding = line_audio::companding(line);
+        let request = SpeechRequest { text: part.clone(), line_rate, companding, ..self.request.clone() };
         self.stage = Stage::Making { work: work(), part, repeated: so_far.taken, so_far };
         Some(Part::Words(request))
     }
@@ -182,10 +186,10 @@ impl Text {
         let taken = if let Stage::Making { so_far, .. } = stage { so_far.taken } else { 0 };
         // What was taken is counted in samples of the line, and another service may speak at another rate.
         let taken = taken * speech.sample_rate as usize / self.rate.max(1) as usize;
-        let rest = speech.samples.get(taken..).unwrap_or_default();
         self.begun |= taken > 0 || !self.is_asked_for();
         if self.begun {
-            self.samples.extend(resample::clip(rest, speech.sample_rate, self.rate));
+            let rest = line_audio::linear_from(&speech.samples, taken);
+            self.samples.extend(resample::clip(&rest, speech.sample_rate, self.rate));
         }
         self.service.replace(speech.origin.service) != Some(speech.origin.service)
     }
@@ -233,6 +237,8 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
+    use bellhop_media::g711::Law;
+
     use super::*;
 
     fn work(now: Instant) -> Work {
@@ -246,7 +252,8 @@ mod tests {
     }
 
     fn ask(text: &mut Text, rate: u32) -> Option<Part> {
-        text.next_part(rate, || work(Instant::now()))
+        let line = if rate == 8000 { Codec::G711(Law::Mu) } else { Codec::G722 };
+        text.next_part(line, || work(Instant::now()))
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct SpeechRequest {
     pub text: String,
     /// Samples per second of the line. The speech may have another rate: that of the voice.
     pub line_rate: u32,
+    /// How the line codes its samples, if it does so by G.711: the speech may come as its code words.
+    pub companding: Option<Companding>,
     /// The service's own parameters, as the assistant configured them: `synthesize`.
     pub parameters: Map<String, Value>,
     /// Whether the speech may be kept for others.
@@ -45,7 +47,7 @@ pub struct SpeechRequest {
 impl SpeechRequest {
     /// A text for a line of so many samples per second, with the voice as it is.
     pub fn plain(text: impl Into<String>, line_rate: u32) -> Self {
-        Self { text: text.into(), line_rate, parameters: Map::new(), cacheable: true }
+        Self { text: text.into(), line_rate, companding: None, parameters: Map::new(), cacheable: true }
     }
 }
 
@@ -55,11 +57,51 @@ impl fmt::Debug for SpeechRequest {
     }
 }
 
+/// The laws by which G.711 codes samples in eight bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Companding {
+    /// North America, Japan.
+    MuLaw,
+    /// Elsewhere.
+    ALaw,
+}
+
+/// Samples of a clip; clones share them.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Samples {
+    /// Linear, of 16 bits.
+    Linear(Arc<[i16]>),
+    /// Code words of G.711, one a sample.
+    G711(Companding, Arc<[u8]>),
+}
+
+/// It never shows samples: they are too many.
+impl fmt::Debug for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Samples({})", self.len())
+    }
+}
+
+impl Samples {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Linear(samples) => samples.len(),
+            Self::G711(_, codes) => codes.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A whole clip: synthesised speech, or a sound that was fetched.
 #[derive(Clone)]
 pub struct Speech {
-    /// Linear 16-bit samples, one channel.
-    pub samples: Arc<[i16]>,
+    /// One channel.
+    pub samples: Samples,
     /// Samples per second.
     pub sample_rate: u32,
     /// The service that made it, and whether it stands in for another.
@@ -69,7 +111,7 @@ pub struct Speech {
 impl Speech {
     /// A clip of which nobody says who made it.
     pub fn new(samples: impl Into<Arc<[i16]>>, sample_rate: u32) -> Self {
-        Self { samples: samples.into(), sample_rate, origin: Origin::default() }
+        Self { samples: Samples::Linear(samples.into()), sample_rate, origin: Origin::default() }
     }
 }
 

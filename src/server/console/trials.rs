@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bellhop_adapters::reach::Reach;
 use bellhop_amazon_connect::{Limiters, Tester};
+use bellhop_call::line_audio;
 use bellhop_connect::connection_test::ConnectionReport;
 use bellhop_connect::ports::{ConnectionTester, Pending};
 use bellhop_console::ports::{Failed, Fault, Offer, Origin, Reply, Said, Trials};
@@ -155,7 +156,7 @@ fn wav(samples: &[i16], sample_rate: u32) -> Result<Vec<u8>, hound::Error> {
 async fn speaks(kind: &str, voice: &dyn Synthesizer) -> Result<String, NotGood> {
     let speech = voice.synthesize(SpeechRequest::plain(SENTENCE, LINE_RATE)).await.map_err(failed)?;
     let seconds = speech.samples.len() as f64 / f64::from(speech.sample_rate.max(1));
-    match speech.samples.iter().any(|sample| *sample != 0) {
+    match line_audio::linear(&speech.samples).iter().any(|sample| *sample != 0) {
         true => Ok(format!("{kind} made {seconds:.1} s of speech at {} Hz", speech.sample_rate)),
         false => Err((Fault::Silent, format!("{kind} answered, and what it made is silence"))),
     }
@@ -196,7 +197,8 @@ impl Trials for TryOut {
         self.tries(settings, |engines| async move {
             let (_, voice) = engines.choices.synthesizers.first().ok_or_else(nothing)?;
             let speech = voice.synthesize(SpeechRequest::plain(&text, LINE_RATE)).await.map_err(failed)?;
-            wav(&speech.samples, speech.sample_rate).map_err(|error| (Fault::Unavailable, error.to_string()))
+            wav(&line_audio::linear(&speech.samples), speech.sample_rate)
+                .map_err(|error| (Fault::Unavailable, error.to_string()))
         })
     }
 

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use bellhop_actors::services::{Codec, Security};
 use bellhop_actors::signalling::transport::Protocol;
 use bellhop_adapters::text_to_speech::flite::Flite;
+use bellhop_call::line_audio;
 use bellhop_connect::InstanceArn;
 use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
 use bellhop_media::{SAMPLE_RATE, resample};
@@ -227,7 +228,7 @@ fn tell_result(
 
 async fn say(voice: &impl Synthesizer, words: &str) -> anyhow::Result<Line> {
     let speech = voice.synthesize(SpeechRequest::plain(words, 8000)).await?;
-    let samples = resample::clip(&speech.samples, speech.sample_rate, SAMPLE_RATE);
+    let samples = resample::clip(&line_audio::linear(&speech.samples), speech.sample_rate, SAMPLE_RATE);
     Ok(Line::Say { words: words.to_owned(), samples })
 }
 

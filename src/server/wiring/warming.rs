@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, Weak};
 
-use bellhop_dialogue::ports::{SpeechRequest, Synthesizer};
+use bellhop_dialogue::ports::{Companding, SpeechRequest, Synthesizer};
 use bellhop_dialogue::speakable;
+use bellhop_sip::sdp::Codec;
 
 /// Most texts that are made for a tenant.
 const TEXTS_MAX: usize = 200;
@@ -16,14 +17,23 @@ const CHARACTERS_MAX: usize = 20_000;
 /// Samples per second of a telephone line.
 const RATE: u32 = 8000;
 
-/// Has texts spoken, as long as the synthesizer is anybody's.
-pub(super) fn begin(texts: Vec<String>, synthesizer: &Arc<dyn Synthesizer>) {
+/// Has texts spoken as long as the synthesizer is anybody's, in the form that lines of [`RATE`] play.
+pub(super) fn begin(texts: Vec<String>, synthesizer: &Arc<dyn Synthesizer>, codecs: &[Codec]) {
     if !texts.is_empty() {
-        actix_rt::spawn(make(texts, Arc::downgrade(synthesizer)));
+        let companding = codecs.iter().find_map(companding);
+        actix_rt::spawn(make(texts, Arc::downgrade(synthesizer), companding));
     }
 }
 
-async fn make(texts: Vec<String>, synthesizer: Weak<dyn Synthesizer>) {
+fn companding(codec: &Codec) -> Option<Companding> {
+    match codec {
+        Codec::Pcmu => Some(Companding::MuLaw),
+        Codec::Pcma => Some(Companding::ALaw),
+        Codec::G722 | Codec::Opus => None,
+    }
+}
+
+async fn make(texts: Vec<String>, synthesizer: Weak<dyn Synthesizer>, companding: Option<Companding>) {
     let mut characters = 0;
     let within = |part: &String| {
         characters += part.chars().count();
@@ -33,7 +43,7 @@ async fn make(texts: Vec<String>, synthesizer: Weak<dyn Synthesizer>) {
     let parts = texts.iter().flat_map(|text| speakable::cut(text)).take(TEXTS_MAX).take_while(within);
     for part in parts {
         let Some(synthesizer) = synthesizer.upgrade() else { return };
-        let made = synthesizer.synthesize(SpeechRequest::plain(part, RATE));
+        let made = synthesizer.synthesize(SpeechRequest { companding, ..SpeechRequest::plain(part, RATE) });
         drop(synthesizer);
         if let Err(failure) = made.await {
             tracing::debug!(%failure, "what is said often is made when a call asks for it");
@@ -69,7 +79,7 @@ mod tests {
     async fn asked(texts: Vec<String>, gives: usize) -> Vec<String> {
         let voice = Arc::new(Voice(Mutex::default(), gives));
         let synthesizer: Arc<dyn Synthesizer> = Arc::clone(&voice) as _;
-        make(texts, Arc::downgrade(&synthesizer)).await;
+        make(texts, Arc::downgrade(&synthesizer), None).await;
         voice.0.lock().expect("no panic").clone()
     }
 
@@ -86,6 +96,6 @@ mod tests {
     #[actix_rt::test]
     async fn what_was_replaced_is_asked_for_nothing() {
         let synthesizer: Weak<dyn Synthesizer> = Weak::<Voice>::new();
-        make(vec!["Welcome.".to_owned()], synthesizer).await;
+        make(vec!["Welcome.".to_owned()], synthesizer, None).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::text_to_speech::flite::Flite;
+use bellhop_call::line_audio::linear;
 use bellhop_dialogue::ports::{
     Recognizer, RecognizerConfig, RecognizerEvent, RecognizerSink, SpeechRequest, Synthesizer,
 };
@@ -36,7 +37,7 @@ fn on_the_line(voice: &str, text: &str) -> Vec<i16> {
     );
     let speech = speech.expect("audio");
     // To µ-law at 8 kHz and back, as a telephone carries it.
-    let narrow = narrow(&speech.samples, speech.sample_rate);
+    let narrow = narrow(&linear(&speech.samples), speech.sample_rate);
     let mut wide = vec![0; 4800];
     for pair in narrow.windows(2) {
         wide.push(pair[0]);

@@ -1,5 +1,8 @@
 //! What is kept, for whom, how long and how much of it; and who pays when nobody waits any more.
 
+use bellhop_dialogue::ports::Companding;
+use bellhop_media::g711::Law;
+
 use super::*;
 use serde_json::{Map, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -155,6 +158,20 @@ async fn speeches_that_differ_by_a_rate_alone_are_two() {
         cached.synthesize(request).await.expect("speech");
     }
     assert_eq!(asked(), 5);
+}
+
+#[tokio::test]
+async fn lines_of_g711_share_what_they_play() {
+    let (cached, asked) = cached();
+    for (companding, law) in [(Companding::MuLaw, Law::Mu), (Companding::ALaw, Law::A)] {
+        let request = || SpeechRequest { companding: Some(companding), ..SpeechRequest::plain("ab", 8000) };
+        let [first, second] = [cached.synthesize(request()).await, cached.synthesize(request()).await];
+        let [first, second] = [first, second].map(|speech| speech.expect("speech").samples);
+        let (Samples::G711(coded_by, first), Samples::G711(_, second)) = (first, second) else { panic!("code words") };
+        assert_eq!((coded_by, &first[8000..8001]), (companding, &[law.encode(7)][..]));
+        assert!(Arc::ptr_eq(&first, &second));
+    }
+    assert_eq!(asked(), 2);
 }
 
 #[tokio::test]

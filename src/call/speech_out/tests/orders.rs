@@ -150,7 +150,7 @@ impl Watched {
                 } else {
                     self.ordered.insert(id, samples.len());
                     let speech = Speech::new(samples, 8000);
-                    let sound = Sound::of(&speech.samples, codec);
+                    let sound = Sound::of(&linear(&speech.samples), codec);
                     Ok((speech, sound))
                 };
                 self.put(Input::Fetched { job, codec, result });
@@ -158,7 +158,7 @@ impl Watched {
             Doing::Encode { speech, codec } => {
                 let (speech, codec) = (speech.clone(), *codec);
                 self.stage.jobs.remove(&job);
-                let sound = Sound::of(&speech.samples, codec);
+                let sound = Sound::of(&linear(&speech.samples), codec);
                 self.put(Input::Fetched { job, codec, result: Ok((speech, sound)) });
             }
         }
