@@ -53,7 +53,7 @@ impl Talk {
                 Output::Ask(request) => {
                     let mark = if request.barge_in_occurred { "!" } else { "" };
                     let did = format!("ask{mark} {}", request.input.text());
-                    self.last = Some(request);
+                    self.last = Some(*request);
                     did.trim_end().to_owned()
                 }
                 Output::Say { id, text, voice, cacheable } => {

@@ -87,7 +87,7 @@ pub struct DigitPressed {
 #[rtype(result = "()")]
 pub struct PrepareHandoff {
     /// What the assistant asked for: the target, or the text for the agent.
-    pub transfer: ConnectToAgent,
+    pub transfer: Box<ConnectToAgent>,
     /// The history.
     pub history: bellhop_connect::ports::History,
 }

@@ -238,8 +238,8 @@ impl Driven for TurnLoop {
     fn carry_out(&mut self, output: Output, ctx: &mut Context<Self>) {
         self.copy_lines();
         match output {
-            Output::Ask(request) => self.ask(request, ctx),
-            Output::AskEarly(request) => self.ask_early(request, ctx),
+            Output::Ask(request) => self.ask(*request, ctx),
+            Output::AskEarly(request) => self.ask_early(*request, ctx),
             Output::ForgetEarly => self.forget_early(ctx),
             Output::Say { id, text, voice, cacheable } => {
                 self.journal.write(|record, now| record.wants_heard(now, "text_to_speech", id));

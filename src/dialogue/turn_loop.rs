@@ -132,7 +132,7 @@ pub struct TurnLoop {
 enum State {
     Idle,
     Thinking {
-        request: TurnRequest,
+        request: Box<TurnRequest>,
         /// Tries that were made; none while it is not known yet how much of the reply before was heard.
         attempt: u32,
         until: Instant,
@@ -152,7 +152,7 @@ enum State {
         final_by: Option<Instant>,
     },
     HandingOff {
-        transfer: ConnectToAgent,
+        transfer: Box<ConnectToAgent>,
     },
     Ended,
     Failed,

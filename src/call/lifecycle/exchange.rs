@@ -76,7 +76,7 @@ pub enum Goal {
     /// The caller is handed over.
     HandOff {
         /// The assistant's `connect_to_agent`.
-        transfer: ConnectToAgent,
+        transfer: Box<ConnectToAgent>,
         /// The conversation up to here.
         transcript: Transcript,
     },
@@ -99,14 +99,14 @@ pub enum Order {
     /// Store the history and have a key ready.
     PrepareHandoff {
         /// The assistant's `connect_to_agent`.
-        transfer: ConnectToAgent,
+        transfer: Box<ConnectToAgent>,
         /// The conversation up to here.
         transcript: Transcript,
     },
     /// Store the history for a transfer by SIP.
     FileHistory {
         /// The assistant's `connect_to_agent`.
-        transfer: ConnectToAgent,
+        transfer: Box<ConnectToAgent>,
         /// The conversation up to here.
         transcript: Transcript,
     },

@@ -44,7 +44,7 @@ fn terms(line: Line, on_transfer_failure: OnTransferFailure) -> Terms {
 fn goal(uri: Option<(&str, TransferMethod)>) -> Input {
     let sip = uri.map(|(uri, method)| SipTarget { uri: Some(uri.into()), method, headers: vec![] });
     let transfer = ConnectToAgent { sip, ..ConnectToAgent::default() };
-    Input::ConversationEnded(Goal::HandOff { transfer, transcript: Transcript::default() })
+    Input::ConversationEnded(Goal::HandOff { transfer: Box::new(transfer), transcript: Transcript::default() })
 }
 
 /// Makes the input of this name.

@@ -57,6 +57,7 @@ impl TurnLoop {
         self.heard.turn_asked(self.turn, &request.input);
         self.turn += 1;
         let told = !self.heard.awaits_cut();
+        let request = Box::new(request);
         self.state = State::Thinking { request, attempt: 0, until: now + CUT_TOLD_MAX, meanwhile: None };
         if told {
             self.send(now);

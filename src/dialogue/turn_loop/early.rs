@@ -32,7 +32,7 @@ impl TurnLoop {
             ..TurnRequest::new(self.turn, input, with_integrations(&self.context, self.facts.integrations()))
         };
         self.asked_early = true;
-        self.outputs.push_back(Output::AskEarly(request));
+        self.outputs.push_back(Output::AskEarly(Box::new(request)));
     }
 
     /// It was not.

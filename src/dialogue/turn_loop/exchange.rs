@@ -77,7 +77,7 @@ pub enum Input {
 /// What to do. It does not print itself: most of it are words.
 pub enum Output {
     /// Ask the assistant.
-    Ask(TurnRequest),
+    Ask(Box<TurnRequest>),
     /// Speak; report [`Input::Played`].
     Say {
         /// Comes back in [`Input::Played`] and [`Input::WasCut`].
@@ -108,7 +108,7 @@ pub enum Output {
     Resume,
     /// Ask the assistant already, and keep what it says: it counts if [`is_same_question`](super::is_same_question) of the next
     /// [`Output::Ask`].
-    AskEarly(TurnRequest),
+    AskEarly(Box<TurnRequest>),
     /// Nobody will ask what was asked early.
     ForgetEarly,
     /// What the caller may say from here on.
@@ -121,7 +121,7 @@ pub enum Output {
     /// How the caller is understood from here on: the root fields of `speech_to_text`.
     ConfigureRecognizer(Map<String, Value>),
     /// Hand the caller over; everything before has been heard.
-    HandOff(ConnectToAgent),
+    HandOff(Box<ConnectToAgent>),
     /// Send digits after what is being said; report [`Input::Played`].
     SendDigits {
         /// Comes back in [`Input::Played`].
@@ -150,6 +150,8 @@ pub enum Output {
     /// The assistant is lost.
     Failed(ServiceFailure),
 }
+
+const _: () = assert!(size_of::<Output>() <= 64, "a conversation keeps room for a few of them");
 
 /// Why an utterance was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -278,6 +278,7 @@ impl TurnLoop {
         if let Some(note) = &transfer.message_to_human_agent {
             self.transcript.note(now - self.began, note, &self.policy.redaction);
         }
+        let transfer = Box::new(transfer);
         self.outputs.push_back(Output::HandOff(transfer.clone()));
         self.state = State::HandingOff { transfer };
     }
