@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bellhop_dialogue::ports::Companding;
+
 use super::*;
+use crate::line_audio::coded;
 
 /// A generator of Knuth's: enough to try orders of inputs, the same every time.
 struct Lot(u64);
@@ -173,7 +176,13 @@ impl Watched {
         {
             *self.ordered.entry(number_of(*sample)).or_default() += samples.len();
         }
-        self.put(Input::Made { job, result: result.map(|samples| Speech::new(samples, rate)) });
+        // Speech that is kept for lines of G.711 comes as its code words, those of a line that had another rate too.
+        let is_coded = rate == 8000 && self.lot.draw(2) == 0;
+        let result = result.map(|samples| match is_coded {
+            true => Speech { samples: coded(&samples, Companding::MuLaw), ..Speech::new(vec![], rate) },
+            false => Speech::new(samples, rate),
+        });
+        self.put(Input::Made { job, result });
     }
 
     /// Some frames on the line; what they tell of clips comes a little later.
