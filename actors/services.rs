@@ -10,7 +10,7 @@ use bellhop_call::record::{CallRecord, Event, Opening};
 use bellhop_connect::InstanceArn;
 use bellhop_connect::ports::{AttributeBlanker, AttributeWriter, HistoryStore};
 use bellhop_dialogue::Json;
-use bellhop_dialogue::ports::{Assistant, Recognizer, SoundLibrary, Synthesizer};
+use bellhop_dialogue::ports::{Assistant, Companding, Recognizer, SoundLibrary, Synthesizer};
 use bellhop_dialogue::turn_loop::Policy;
 pub use bellhop_sip::sdp::{Codec, Security};
 use bellhop_tenancy::Integration;
@@ -72,6 +72,17 @@ pub struct MediaPolicy {
     pub silence: Silence,
     /// How long a caller that should send audio may send nothing.
     pub timeout: Duration,
+}
+
+impl MediaPolicy {
+    /// How lines of G.711 code their samples by it; none if there are no such lines.
+    pub fn companding(&self) -> Option<Companding> {
+        self.codecs.iter().find_map(|codec| match codec {
+            Codec::Pcmu => Some(Companding::MuLaw),
+            Codec::Pcma => Some(Companding::ALaw),
+            Codec::G722 | Codec::Opus => None,
+        })
+    }
 }
 
 impl Default for MediaPolicy {

@@ -235,7 +235,7 @@ impl Workshop {
             .map(|folder| Arc::new(Recordings { folder, tenant: name.clone() }) as Arc<dyn CallRecorder>);
         let lasts = settings.records.histories.unwrap_or(self.histories);
         let histories = self.store.histories(HistoriesKept { lasts, reads: settings.records.history_reads });
-        warming::begin(engines.known_texts, &engines.synthesizer, &targets.media.codecs);
+        warming::begin(engines.known_texts, &engines.synthesizer, targets.media.companding());
         let services = Services {
             integration: Arc::new(targets.integration),
             media: targets.media,

@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 
 use bellhop_dialogue::ports::{Companding, SpeechRequest, Synthesizer};
 use bellhop_dialogue::speakable;
-use bellhop_sip::sdp::Codec;
 
 /// Most texts that are made for a tenant.
 const TEXTS_MAX: usize = 200;
@@ -18,18 +17,9 @@ const CHARACTERS_MAX: usize = 20_000;
 const RATE: u32 = 8000;
 
 /// Has texts spoken as long as the synthesizer is anybody's, in the form that lines of [`RATE`] play.
-pub(super) fn begin(texts: Vec<String>, synthesizer: &Arc<dyn Synthesizer>, codecs: &[Codec]) {
+pub(super) fn begin(texts: Vec<String>, synthesizer: &Arc<dyn Synthesizer>, companding: Option<Companding>) {
     if !texts.is_empty() {
-        let companding = codecs.iter().find_map(companding);
         actix_rt::spawn(make(texts, Arc::downgrade(synthesizer), companding));
-    }
-}
-
-fn companding(codec: &Codec) -> Option<Companding> {
-    match codec {
-        Codec::Pcmu => Some(Companding::MuLaw),
-        Codec::Pcma => Some(Companding::ALaw),
-        Codec::G722 | Codec::Opus => None,
     }
 }
 
