@@ -396,6 +396,10 @@ impl<S: Service> Session<S> {
                     self.utterance = Utterance::Understood;
                 }
             }
+            // What has ended has no words.
+            RecognizerEvent::NotUnderstood if std::mem::take(&mut self.awaited) => {
+                if self.utterance == Utterance::Open { self.backlog.forget_before() } else { self.backlog.forget() }
+            }
             // It hears what voice activity may have missed.
             RecognizerEvent::InterimResult { .. } => {
                 self.backlog.keep();

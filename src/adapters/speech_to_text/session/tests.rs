@@ -218,3 +218,20 @@ async fn the_second_result_of_an_utterance_is_not_the_next_ones() {
     call.hear(Event::Closed).await;
     assert_eq!(*call.service.heard(), [4 * 8_000, 8_000 + 4_000]);
 }
+
+/// What is heard behind the words of an utterance, and turns out to be none, leaves no result awaited.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_words_is_not_awaited_for_ever() {
+    let mut call = Conversation::begin().await;
+    call.stream.utterance_began();
+    call.speak(2).await;
+    call.hear(Event::Results(vec![result("to Boston"), interim("")])).await;
+    call.stream.utterance_ended();
+    tokio::time::sleep(PIECE).await;
+    call.hear(Event::Results(vec![RecognizerEvent::NotUnderstood])).await;
+    call.stream.utterance_began();
+    call.speak(1).await;
+    call.hear(Event::Results(vec![result("and back")])).await;
+    call.hear(Event::Closed).await;
+    assert_eq!(*call.service.heard(), [3 * 8_000, 4_000]);
+}
