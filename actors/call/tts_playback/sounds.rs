@@ -27,8 +27,9 @@ pub(super) async fn encoded(speech: Speech, codec: Codec) -> Result<(Speech, Sou
     let samples = match &speech.samples {
         Samples::Linear(samples) => Arc::clone(samples),
         Samples::G711(companding, codes) => {
-            let sound = line_audio::sound(*companding, codes, codec);
-            return Ok((speech, sound));
+            let (companding, codes) = (*companding, Arc::clone(codes));
+            let coded = task::spawn_blocking(move || line_audio::sound(companding, &codes, codec)).await;
+            return coded.map(|sound| (speech, sound)).map_err(|_| uncoded());
         }
     };
     if let Some(sound) = with_cache(|cache| cache.get(&samples, speech.sample_rate, codec)) {
@@ -36,8 +37,11 @@ pub(super) async fn encoded(speech: Speech, codec: Codec) -> Result<(Speech, Sou
     }
     let (of, sample_rate) = (Arc::clone(&samples), speech.sample_rate);
     let coded = task::spawn_blocking(move || sound_cache::encode(&of, sample_rate, codec));
-    let failed = |_| ServiceFailure::Unavailable { why: "it could not be coded".to_owned() };
-    let sound = coded.await.map_err(failed)?;
+    let sound = coded.await.map_err(|_| uncoded())?;
     with_cache(|cache| cache.keep(&samples, codec, &sound));
     Ok((speech, sound))
+}
+
+fn uncoded() -> ServiceFailure {
+    ServiceFailure::Unavailable { why: "it could not be coded".to_owned() }
 }

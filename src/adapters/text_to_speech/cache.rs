@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bellhop_call::line_audio;
 use bellhop_dialogue::ports::{
-    AudioSink, ModelOrVoice, Pending, Samples, ServiceFailure, Speech, SpeechRequest, Synthesizer,
+    AudioSink, Companding, ModelOrVoice, Pending, Samples, ServiceFailure, Speech, SpeechRequest, Synthesizer,
 };
 use bellhop_media::{SAMPLE_RATE, resample};
 use futures_util::FutureExt;
@@ -137,8 +137,26 @@ struct Memory {
 }
 
 struct Kept {
+    /// As it was made.
     speech: Speech,
+    /// The same for lines of the other law, once one of them asked for it.
+    recoded: Option<Samples>,
     used: Instant,
+}
+
+impl Kept {
+    fn samples(&self) -> usize {
+        self.speech.samples.len() + self.recoded.as_ref().map_or(0, Samples::len)
+    }
+}
+
+/// Whether a line plays these samples as they are.
+fn fits(samples: &Samples, companding: Option<Companding>) -> bool {
+    match (samples, companding) {
+        (_, None) => true,
+        (Samples::G711(law, _), Some(companding)) => *law == companding,
+        (Samples::Linear(_), Some(_)) => false,
+    }
 }
 
 /// The digest of what decides how a speech sounds.
@@ -152,7 +170,6 @@ impl Key {
         digest.update((request.text.len() as u64).to_le_bytes());
         digest.update(&request.text);
         digest.update(request.line_rate.to_le_bytes());
-        digest.update([request.companding.map_or(0, |companding| 1 + companding as u8)]);
         digest.update(serde_json::to_string(&request.parameters).unwrap_or_default());
         Self(digest.finalize().into())
     }
@@ -232,10 +249,19 @@ async fn made(inner: &impl Synthesizer, request: SpeechRequest, audio: AudioSink
 }
 
 impl Memory {
-    fn recall(&mut self, key: Key, now: Instant) -> Option<Speech> {
+    fn recall(&mut self, key: Key, companding: Option<Companding>, now: Instant) -> Option<Speech> {
         let kept = self.kept.get_mut(&key)?;
         kept.used = now;
-        Some(kept.speech.clone())
+        let speech = kept.speech.clone();
+        let Some(companding) = companding.filter(|_| !fits(&speech.samples, companding)) else { return Some(speech) };
+        let before = kept.samples();
+        // Made of what was made first, so that nothing is coded twice over.
+        let recode = || line_audio::coded(&line_audio::linear(&speech.samples), companding);
+        let known = kept.recoded.take_if(|recoded| fits(recoded, Some(companding)));
+        let samples = kept.recoded.insert(known.unwrap_or_else(recode)).clone();
+        self.samples += kept.samples() - before;
+        while self.samples > SAMPLES_MAX && self.lose_oldest() > 0 {}
+        Some(Speech { samples, ..speech })
     }
 
     fn keep(&mut self, key: Key, speech: &Speech, now: Instant) {
@@ -243,16 +269,16 @@ impl Memory {
             return;
         }
         self.kept.retain(|_, kept| now.saturating_duration_since(kept.used) < KEEP);
-        self.samples = self.kept.values().map(|kept| kept.speech.samples.len()).sum();
+        self.samples = self.kept.values().map(Kept::samples).sum();
         while self.samples + speech.samples.len() > SAMPLES_MAX && self.lose_oldest() > 0 {}
         self.samples += speech.samples.len();
-        self.kept.insert(key, Kept { speech: speech.clone(), used: now });
+        self.kept.insert(key, Kept { speech: speech.clone(), recoded: None, used: now });
     }
 
     /// Loses what was not used for longest; the samples that are free for it, none if nothing is kept.
     fn lose_oldest(&mut self) -> usize {
         let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
-        let lost = oldest.and_then(|key| self.kept.remove(&key)).map_or(0, |kept| kept.speech.samples.len());
+        let lost = oldest.and_then(|key| self.kept.remove(&key)).map_or(0, |kept| kept.samples());
         self.samples -= lost;
         lost
     }
@@ -277,7 +303,7 @@ impl<S: Synthesizer + 'static> Synthesizer for Cached<S> {
                 return made.catch_unwind().await.unwrap_or_else(|_| Err(broke_off()));
             }
             let key = Key::of(&request);
-            let kept = locked(&memory).recall(key, Instant::now());
+            let kept = locked(&memory).recall(key, request.companding, Instant::now());
             if let Some(speech) = kept {
                 return Ok(speech);
             }
