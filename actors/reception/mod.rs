@@ -286,7 +286,7 @@ fn dialog_id(invite: &bellhop_sip::Request, local_tag: &str) -> Option<DialogId>
     Some(DialogId {
         call_id: invite.headers.get("Call-ID")?.to_owned(),
         local_tag: local_tag.to_owned(),
-        remote_tag: invite.headers.tag("From").unwrap_or_default().into_owned(),
+        remote_tag: NameAddr::tag_in(invite.headers.get("From")?).ok()?.unwrap_or_default().into_owned(),
     })
 }
 

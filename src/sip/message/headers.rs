@@ -70,6 +70,7 @@ impl Headers {
 
     /// Adds every value that others have of a header.
     pub fn copy(&mut self, name: &str, from: &Self) {
+        let name = expand(name);
         let values = from.0.iter().filter(|header| parts(header).0.eq_ignore_ascii_case(name));
         values.for_each(|header| self.0.push(header.clone()));
     }

@@ -4,6 +4,7 @@
 //! value may hold any separator. Invariant: nobody else in this crate takes a value apart at its semicolons, or reads a
 //! number that a far end wrote.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 /// The parameters of a value, in their order.
@@ -31,11 +32,24 @@ impl Params {
 pub fn split(text: &str) -> (&str, Params) {
     let mut pieces = pieces(text);
     let head = pieces.next().unwrap_or_default().trim();
-    let params = pieces.filter(|piece| !piece.trim().is_empty()).map(|piece| match piece.split_once('=') {
-        Some((name, value)) => (name.trim().to_owned(), unquoted(value.trim())),
-        None => (piece.trim().to_owned(), String::new()),
+    let params = pieces.filter(|piece| !piece.trim().is_empty()).map(|piece| {
+        let (name, value) = named(piece);
+        (name.to_owned(), unquoted(value))
     });
     (head, Params(params.collect()))
+}
+
+/// The value of one parameter of those behind a value, unquoted; empty when it stands without one.
+pub(super) fn value<'a>(behind: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut read = pieces(behind).skip(1).map(named);
+    let (_, value) = read.find(|(one, _)| one.eq_ignore_ascii_case(name))?;
+    Some(if value.starts_with('"') { unquoted(value).into() } else { Cow::Borrowed(value) })
+}
+
+/// Name and value of a piece.
+fn named(piece: &str) -> (&str, &str) {
+    let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+    (name.trim(), value.trim())
 }
 
 /// The pieces between semicolons that stand outside quotes. A quotation mark that is never closed is a character like others.

@@ -141,12 +141,7 @@ impl NameAddr {
 
     /// The tag of an address as it is written, whose URI is not looked at. An empty one is none.
     pub fn tag_in(text: &str) -> Result<Option<Cow<'_, str>>, MalformedAddress> {
-        let found = params::pieces(Written::of(text)?.behind).skip(1).find_map(|piece| {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            name.trim().eq_ignore_ascii_case("tag").then(|| value.trim())
-        });
-        let tag = found.map(|tag| if tag.starts_with('"') { params::unquoted(tag).into() } else { Cow::Borrowed(tag) });
-        Ok(tag.filter(|tag| !tag.is_empty()))
+        Ok(params::value(Written::of(text)?.behind, "tag").filter(|tag| !tag.is_empty()))
     }
 
     /// The first of a header's addresses that can be read.
@@ -194,8 +189,7 @@ impl<'a> Written<'a> {
             None => (None, text),
         };
         let Some(at) = params::Outside::default().find(rest, b'<') else {
-            let end = params::Outside::default().find(rest, b';').unwrap_or(rest.len());
-            let (uri, behind) = rest.split_at(end);
+            let (uri, behind) = rest.split_at(params::pieces(rest).next().unwrap_or_default().len());
             let bare = Self { quoted, name: "", uri: uri.trim(), behind };
             return if quoted.is_none() { Ok(bare) } else { Err(MalformedAddress) };
         };
