@@ -48,11 +48,7 @@ impl Redaction {
     /// The text without what must not be read.
     pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let found = self.cards_in(text);
-        self.without_patterns(if found.is_empty() {
-            Cow::Borrowed(text)
-        } else {
-            mask(text, 0..text.len(), &found).into()
-        })
+        self.without_patterns(mask(text, 0, &found))
     }
 
     /// Lines that were said one after the other, without what must not be read in any of them or over several.
@@ -61,10 +57,9 @@ impl Redaction {
         let found = self.cards_in(&text);
         let mut begin = 0;
         let shown = lines.iter().map(|line| {
-            let place = begin..begin + line.len();
-            begin = place.end + 1;
-            let is_whole = found.iter().all(|range| range.end <= place.start || place.end <= range.start);
-            self.without_patterns(if is_whole { Cow::Borrowed(*line) } else { mask(&text, place, &found).into() })
+            let at = begin;
+            begin += line.len() + 1;
+            self.without_patterns(mask(line, at, &found))
         });
         shown.collect()
     }
@@ -101,21 +96,26 @@ impl Redaction {
 /// A text that may be the beginning of something to mask, as whoever cannot wait for the rest may see it.
 pub fn cautious(text: &str) -> String {
     let found: Vec<Range<usize>> = digits::digits(text).into_iter().map(|token| token.range).collect();
-    mask(text, 0..text.len(), &found)
+    mask(text, 0, &found).into_owned()
 }
 
 /// Words after digits that another line may go on with.
 const WORDS_AFTER_MAX: usize = 4;
 
-/// A part of a text with each character masked of what was found in it, in order.
-fn mask(text: &str, part: Range<usize>, found: &[Range<usize>]) -> String {
-    let mut found = found.iter().skip_while(|range| range.end <= part.start).peekable();
-    let shown = text[part.clone()].char_indices().map(|(at, c)| {
-        let at = part.start + at;
+/// A part of a text that begins at a byte of it, each character masked of what was found in the whole, in order; as it is without a finding.
+fn mask<'a>(part: &'a str, begin: usize, found: &[Range<usize>]) -> Cow<'a, str> {
+    let end = begin + part.len();
+    let mut found =
+        found.iter().skip_while(|range| range.end <= begin).take_while(|range| range.start < end).peekable();
+    if found.peek().is_none() {
+        return Cow::Borrowed(part);
+    }
+    let shown = part.char_indices().map(|(at, c)| {
+        let at = begin + at;
         while found.next_if(|range| range.end <= at).is_some() {}
         if found.peek().is_some_and(|range| range.contains(&at)) { MASK } else { c }
     });
-    shown.collect()
+    Cow::Owned(shown.collect())
 }
 
 impl Default for Redaction {
