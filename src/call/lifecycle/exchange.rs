@@ -161,6 +161,8 @@ pub enum Order {
     Finish,
 }
 
+const _: () = assert!(size_of::<Order>() <= 144, "room for four of them is made with each input");
+
 /// What happened that somebody should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
