@@ -3,6 +3,7 @@
 //! Invariant: a record and the event that tells of it are written in one transaction, in which its call also ceases to be
 //! under way.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bellhop_call::figures::{Figures, WantedFigures};
@@ -76,11 +77,12 @@ impl SqlStore {
         // What waits for a tenant is counted in a row: who takes these in their order is in nobody's way for ever.
         let mut entries: Vec<&Entry> = entries.iter().collect();
         entries.sort_by_key(|entry| entry.tenant());
+        let passing = passing(&entries);
         let mut of_tenants: Vec<Vec<Deed>> = vec![];
         for of_tenant in entries.chunk_by(|one, other| one.tenant() == other.tenant()) {
             let mut all = vec![];
             for entry in of_tenant {
-                let (deeds, waiting) = self.deeds_of(entry);
+                let (deeds, waiting) = self.deeds_of(entry, &passing);
                 all.extend(deeds);
                 written.waiting.extend(waiting.map(str::to_owned));
                 // To render a batch takes milliseconds, on the thread that answers calls.
@@ -97,24 +99,30 @@ impl SqlStore {
         Ok(written)
     }
 
-    /// What an entry writes, and the tenant for whom an event waits then.
-    pub(in crate::storage) fn deeds_of<'a>(&self, entry: &'a Entry) -> (Vec<Deed>, Option<&'a str>) {
+    /// What an entry writes, and the tenant for whom an event waits then. Of `passing` calls nothing is written as under way.
+    pub(in crate::storage) fn deeds_of<'a>(
+        &self,
+        entry: &'a Entry,
+        passing: &HashSet<&str>,
+    ) -> (Vec<Deed>, Option<&'a str>) {
         match entry {
             Entry::Began { opening, recorded } => {
-                let began = Deed::Began { server: self.server.to_string(), opening: opening.clone() };
+                let began = || Deed::Began { server: self.server.to_string(), opening: opening.clone() };
+                let began = (!passing.contains(&*opening.session)).then(began);
                 let (call, tenant, caller) =
                     (opening.call.clone(), opening.tenant.clone(), opening.facts.caller.clone());
                 let recorded = recorded.then_some(Deed::Recorded { call, tenant, caller });
-                ([Some(began), recorded].into_iter().flatten().collect(), None)
+                ([began, recorded].into_iter().flatten().collect(), None)
             }
             Entry::Call { record, keep, told } => {
                 let (opening, details) = (record.opening(), record.details());
-                let over = Deed::Over { session: opening.session.clone() };
+                let over = || Deed::Over { session: opening.session.clone() };
+                let over = (!passing.contains(&*opening.session)).then(over);
                 let kept = (!keep.is_zero()).then(|| call_record(record, &details, *keep));
                 let id = format!("{}:cdr", opening.session);
                 let (tenant, session, caller) = (&*opening.tenant, &*opening.session, &*opening.facts.caller);
                 let event = told.then(|| Event { id, tenant, session, caller }.told("cdr_logged", &details)).flatten();
-                ([Some(over), kept, event].into_iter().flatten().collect(), told.then_some(tenant))
+                ([over, kept, event].into_iter().flatten().collect(), told.then_some(tenant))
             }
             Entry::Turn { tenant, session, caller, log } => {
                 let id = format!("{session}:turn:{}", log["turn"]);
@@ -123,6 +131,20 @@ impl SqlStore {
             }
         }
     }
+}
+
+/// The calls that both began and ended in one batch: nobody would ever see them under way.
+fn passing<'a>(entries: &[&'a Entry]) -> HashSet<&'a str> {
+    let mut began = HashSet::new();
+    let mut passing = HashSet::new();
+    for entry in entries {
+        match entry {
+            Entry::Began { opening, .. } => _ = began.insert(&*opening.session),
+            Entry::Call { record, .. } => passing.extend(began.get(&*record.opening().session)),
+            Entry::Turn { .. } => {}
+        }
+    }
+    passing
 }
 
 impl CallRecords for SqlStore {

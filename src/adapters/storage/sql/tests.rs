@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bellhop_call::ports::{Change, Entry, LogEvents, RecordWriter, Retention};
+use bellhop_call::ports::{CallRecords, Change, Entry, LogEvents, RecordWriter, Retention};
 use bellhop_connect::handoff::StoreFailed;
 use bellhop_connect::ports::{FiledHistories, HandoffsLeftBehind, History, NotedWrite};
 use serde_json::json;
@@ -41,6 +41,26 @@ async fn a_write_has_room_for_its_work_once() {
     let entries = [call("acme", "+1", DAY)];
     let (work, written) = (size_of_val(&database.write_all(&entries)), size_of_val(&*database.write(&entries)));
     assert!(written < work * 5 / 4, "{written} bytes for {work}");
+}
+
+/// Nobody would ever see it under way: that is neither written nor deleted again.
+#[tokio::test]
+async fn a_call_that_begins_and_ends_in_one_batch_is_never_written_as_under_way() {
+    let place = Folder::new("passing");
+    let database = place.database().await;
+    let trigger = "CREATE TRIGGER broken BEFORE INSERT ON calls_under_way BEGIN SELECT RAISE(ABORT, 'injected'); END";
+    let made = database
+        .database
+        .sqlite()
+        .maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
+    made.await.expect("made");
+    let ended = call("a", "+1", DAY);
+    let Entry::Call { record, .. } = &ended else { panic!("a record") };
+    let began = || Entry::Began { opening: Box::new(record.opening().clone()), recorded: true };
+    database.write(&[began(), turn("a", 1), call("a", "+1", DAY)]).await.expect("written");
+    assert!(database.find_call("a").await.expect("answers").is_some());
+    database.write(&[call("a", "+1", DAY), began()]).await.expect_err("it is up again, whatever came before");
+    database.write(&[began()]).await.expect_err("it is up");
 }
 
 /// What is kept by a name would be seen by the next who gets it.
