@@ -4,6 +4,7 @@
 
 mod buckets;
 mod node;
+mod signalling;
 mod turn_taking;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use node::{
     ConfigurationRead, Process, build, certificate_expires, configuration_read, draining, log_events_waiting,
     node_limits, process, service_at_rest, spooled, store_applied, tenant_limit, tenant_skipped,
 };
+pub use signalling::{SIP_STATUSES, SignallingFamilies, TEARDOWN_KINDS};
 pub use turn_taking::{EarlyQuestion, asked_early, barge_in};
 
 const CALLS_ACTIVE: &str = "bellhop_calls_active";
@@ -42,12 +44,7 @@ const SPEECH: &str = "bellhop_speech_to_text_seconds";
 const SYNTHESIS: &str = "bellhop_text_to_speech_seconds";
 const HANDOFFS: &str = "bellhop_handoffs_total";
 const HANDOFF_SECONDS: &str = "bellhop_handoff_seconds";
-const SIP_RESPONSES: &str = "bellhop_sip_responses_total";
 const SIP_DROPPED: &str = "bellhop_sip_messages_dropped_total";
-const SIP_TRANSACTIONS: &str = "bellhop_sip_transactions";
-const TEARDOWNS: &str = "bellhop_teardowns_total";
-/// What [`TEARDOWNS`] was called until this release; the next has it no more.
-const FAREWELLS: &str = "bellhop_farewells_total";
 const RTP_PACKETS: &str = "bellhop_rtp_packets_total";
 const RTP_DROPPED: &str = "bellhop_rtp_packets_dropped_total";
 const RTP_CONCEALED: &str = "bellhop_rtp_frames_concealed_total";
@@ -70,20 +67,14 @@ const CALLS_HUNG: &str = "bellhop_calls_hung_total";
 
 /// The results of a hand-off, as labels.
 pub const HANDOFF_RESULTS: [&str; 4] = ["committed", "refused", "uncertain", "impossible"];
-/// The final SIP responses we give, and the provisional ones.
-pub const SIP_STATUSES: [u16; 24] = [
-    100, 180, 200, 302, 400, 401, 403, 405, 415, 416, 420, 422, 469, 481, 482, 483, 487, 488, 491, 500, 503, 504, 505,
-    513,
-];
 /// Why SIP bytes were dropped.
 pub const SIP_DROPS: [&str; 7] = ["malformed", "overload", "unsendable", "source", "shut_out", "tls", "protocol"];
-/// The teardowns of `bellhop_sip::dialog::teardown`.
-pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
 
 /// Describes every family and sets every known series to zero. Call it once the recorder is installed.
 pub fn describe(tenants: &[&str]) {
     describe_families();
     node::describe();
+    signalling::describe();
     turn_taking::describe();
     tenants.iter().for_each(|tenant| describe_tenant(tenant));
     zero_series();
@@ -112,11 +103,7 @@ fn describe_families() {
     describe_histogram!(SYNTHESIS, Unit::Seconds, "From a text to its audio.");
     describe_counter!(HANDOFFS, "Hand-offs to Amazon Connect, by result.");
     describe_histogram!(HANDOFF_SECONDS, Unit::Seconds, "From the commit to the outcome of UpdateContactAttributes.");
-    describe_counter!(SIP_RESPONSES, "SIP responses sent, by status.");
     describe_counter!(SIP_DROPPED, "SIP messages dropped, by reason.");
-    describe_gauge!(SIP_TRANSACTIONS, "Live SIP transactions.");
-    describe_counter!(TEARDOWNS, "Teardowns carried out, by kind: one per call.");
-    describe_counter!(FAREWELLS, "Deprecated, gone with the next release: bellhop_teardowns_total.");
     describe_counter!(RTP_PACKETS, "RTP packets, by direction.");
     describe_counter!(RTP_DROPPED, "Inbound RTP packets dropped, by reason.");
     describe_counter!(RTP_CONCEALED, "Frames of 20 ms filled by concealment: losses as the caller's audio had them.");
@@ -143,14 +130,7 @@ fn describe_families() {
 
 /// The series of the node, at zero; those of a tenant: [`describe_tenant`].
 fn zero_series() {
-    for status in SIP_STATUSES {
-        counter!(SIP_RESPONSES, "status" => status.to_string()).absolute(0);
-    }
     SIP_DROPS.iter().for_each(|reason| counter!(SIP_DROPPED, "reason" => *reason).absolute(0));
-    for kind in TEARDOWN_KINDS {
-        counter!(TEARDOWNS, "kind" => kind).absolute(0);
-        counter!(FAREWELLS, "kind" => kind).absolute(0);
-    }
     ["received", "sent"].iter().for_each(|direction| counter!(RTP_PACKETS, "direction" => *direction).absolute(0));
     DropReason::ALL.iter().for_each(|why| counter!(RTP_DROPPED, "reason" => why.label()).absolute(0));
     for name in [
@@ -167,7 +147,6 @@ fn zero_series() {
     ] {
         counter!(name).absolute(0);
     }
-    gauge!(SIP_TRANSACTIONS).set(0.0);
     gauge!(PORTS_FREE).set(0.0);
 }
 
@@ -374,25 +353,9 @@ pub fn handoff(tenant: &str, result: &'static str, after: Option<Duration>) {
     }
 }
 
-/// A SIP response was sent.
-pub fn sip_response(status: u16) {
-    counter!(SIP_RESPONSES, "status" => status.to_string()).increment(1);
-}
-
 /// A SIP message was dropped; `reason` is one of [`SIP_DROPS`].
 pub fn sip_dropped(reason: &'static str) {
     counter!(SIP_DROPPED, "reason" => reason).increment(1);
-}
-
-/// How many SIP transactions live.
-pub fn sip_transactions(count: usize) {
-    gauge!(SIP_TRANSACTIONS).set(count as f64);
-}
-
-/// A teardown was begun.
-pub fn teardown(kind: &'static str) {
-    counter!(TEARDOWNS, "kind" => kind).increment(1);
-    counter!(FAREWELLS, "kind" => kind).increment(1);
 }
 
 /// Caller audio was refused by a full mailbox.

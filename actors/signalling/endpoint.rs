@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use super::messages::{CallLeft, CallOffered, EndpointInput, Owner};
 use super::wire::Wire;
 use crate::drive::{Alarm, Tell, arm};
-use crate::metrics;
+use crate::metrics::{self, SignallingFamilies};
 use crate::node::call_registry::CallId;
 
 mod mailbox;
@@ -41,6 +41,7 @@ pub struct SipEndpoint {
     over: Recipient<CallLeft>,
     /// Looks up the names of next hops; without one names are ways less.
     names: Option<Arc<dyn NameResolver>>,
+    families: SignallingFamilies,
     alarm: Alarm,
 }
 
@@ -80,7 +81,8 @@ impl SipEndpoint {
     /// An endpoint that offers calls to `reception`, sends by `wire`, and tells `over` when a teardown has been carried out.
     pub fn new(wire: Box<dyn Wire>, reception: Recipient<CallOffered>, over: Recipient<CallLeft>) -> Self {
         let core = Endpoint::new(rand::random());
-        Self { core, trusted: Arc::default(), wire, reception, over, names: None, alarm: Alarm::default() }
+        let families = SignallingFamilies::default();
+        Self { core, trusted: Arc::default(), wire, reception, over, names: None, families, alarm: Alarm::default() }
     }
 
     /// The same; sources in these networks are listened to whatever they do.
@@ -112,7 +114,7 @@ impl SipEndpoint {
             let Some(output) = self.core.poll(crate::now(), &outside) else { break };
             self.carry_out(output, ctx);
         }
-        metrics::sip_transactions(self.core.transactions());
+        self.families.transactions.set(self.core.transactions() as f64);
         let deadline = self.core.deadline();
         arm(self, ctx, deadline, |this| &mut this.alarm, Self::expire);
     }
@@ -121,8 +123,12 @@ impl SipEndpoint {
         match output {
             Output::Transmit { hop, message, bytes } => {
                 if let Message::Response(response) = &message {
-                    metrics::sip_response(response.status.0);
+                    self.families.response(response.status.0);
                 }
+                self.wire.transmit(hop, bytes);
+            }
+            Output::Repeat { hop, status, bytes } => {
+                self.families.response(status.0);
                 self.wire.transmit(hop, bytes);
             }
             Output::Offered { key, invite, hop } => self.offer(key, invite, hop),

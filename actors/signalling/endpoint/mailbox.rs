@@ -8,7 +8,6 @@ use bellhop_sip::endpoint::Ownership;
 
 use super::{SipEndpoint, fresh_branch};
 use crate::drive::Tell;
-use crate::metrics;
 use crate::signalling::messages::{
     CarryOut, CountOpen, CountTransactions, EndpointInput, IsFlowUsed, OwnDialog, Trust,
 };
@@ -42,7 +41,7 @@ impl Handler<CarryOut> for SipEndpoint {
     type Result = ();
 
     fn handle(&mut self, CarryOut { call, dialog, teardown }: CarryOut, ctx: &mut Context<Self>) {
-        metrics::teardown(teardown.name());
+        self.families.teardown(teardown.name());
         self.put(EndpointInput::CarryOut { call, dialog, teardown, branch: fresh_branch() }, ctx);
     }
 }

@@ -171,6 +171,11 @@ impl Signalling {
                     self.messages.push((true, message.start_line()));
                     self.send(&bytes).await?;
                 }
+                Output::Repeat { bytes, .. } => {
+                    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+                    self.messages.push((true, String::from_utf8_lossy(line).into_owned()));
+                    self.send(&bytes).await?;
+                }
                 Output::Response { key, response } if key == self.key => {
                     if let Some(next) = self.answered(response) {
                         step = next;

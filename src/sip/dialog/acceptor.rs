@@ -7,6 +7,7 @@
 //! From the ACK on it is `session.rs` that decides; what matters only until the 2xx is in `acceptor/offered.rs`. Invariant:
 //! [`Acceptor::teardown`] always says how to leave from here, so that somebody else can. Driver: `actors/call/sip_dialog.rs`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -82,7 +83,8 @@ impl Acceptor {
                         Teardown::Reject { key, response: offered.final_response(standing, status) }
                     }
                     BeforeAnswer::AnswerThenBye { sdp } => {
-                        Teardown::AnswerThenBye { key, answer: offered.answer(standing, sdp), dialog, reason }
+                        let answer = Arc::new(offered.answer(standing, sdp));
+                        Teardown::AnswerThenBye { key, answer, dialog, reason }
                     }
                 }
             }
@@ -263,7 +265,7 @@ impl Acceptor {
         standing.sdp = sdp;
         standing.timer.start(now);
         let exchange = offered.exchange;
-        let answer = Repeated::new(now, key, offered.number(), answer, false);
+        let answer = Repeated::new(now, key, offered.number(), Arc::new(answer), false);
         self.state = State::Answering { answer, exchange };
         self.say(Output::TeardownChanged);
     }

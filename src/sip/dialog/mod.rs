@@ -61,14 +61,15 @@ impl DialogId {
 pub struct Dialog {
     /// Call-ID and both tags (RFC 3261 section 12).
     pub id: DialogId,
-    local_address: String,
-    remote_address: String,
-    remote_target: String,
-    route_set: Vec<String>,
+    // Each step of a call leaves a copy in its teardown plan: what does not change is shared.
+    local_address: Arc<str>,
+    remote_address: Arc<str>,
+    remote_target: Arc<str>,
+    route_set: Arc<[String]>,
     local_cseq: u32,
     remote_cseq: Option<u32>,
-    via_sent_by: String,
-    contact: String,
+    via_sent_by: Arc<str>,
+    contact: Arc<str>,
     hop: Hop,
     networks: Arc<[IpNet]>,
 }
@@ -90,23 +91,26 @@ impl Dialog {
     pub fn from_invite(invite: &Request, hop: Hop, local_tag: &str, local: &LocalIdentity) -> Result<Self, StatusCode> {
         let bad = StatusCode(400);
         let text = |name| invite.headers.get(name).ok_or(bad);
-        let from = NameAddr::parse(text("From")?).map_err(|_| bad)?;
+        let remote_tag = NameAddr::tag_in(text("From")?).map_err(|_| bad)?;
         let contact = NameAddr::first(&invite.headers, "Contact").ok_or(bad)?;
         let cseq = CSeq::parse(text("CSeq")?).ok_or(bad)?;
         Ok(Self {
             id: DialogId {
                 call_id: text("Call-ID")?.to_owned(),
                 local_tag: local_tag.to_owned(),
-                remote_tag: from.tag().unwrap_or_default().to_owned(),
+                remote_tag: remote_tag.unwrap_or_default().into_owned(),
             },
-            local_address: with_tag(text("To")?, local_tag),
-            remote_address: text("From")?.to_owned(),
-            remote_target: contact.uri.to_string(),
+            local_address: with_tag(text("To")?, local_tag).into(),
+            remote_address: text("From")?.into(),
+            remote_target: contact.uri.as_str().into(),
             route_set: invite.headers.all("Record-Route").map(str::to_owned).collect(),
             local_cseq: 0,
             remote_cseq: Some(cseq.number),
-            via_sent_by: local.via_sent_by.clone(),
-            contact: if is_secure(invite, &contact) { secured(&local.contact) } else { local.contact.clone() },
+            via_sent_by: local.via_sent_by.as_str().into(),
+            contact: match is_secure(invite, &contact) {
+                true => secured(&local.contact).into(),
+                false => local.contact.as_str().into(),
+            },
             hop,
             networks: Arc::clone(&local.networks),
         })
@@ -123,14 +127,14 @@ impl Dialog {
                 local_tag: from.tag()?.to_owned(),
                 remote_tag: to.tag().unwrap_or_default().to_owned(),
             },
-            local_address: invite.headers.get("From")?.to_owned(),
-            remote_address: answer.headers.get("To")?.to_owned(),
-            remote_target: contact.uri.to_string(),
-            route_set: reversed(answer.headers.all("Record-Route")),
+            local_address: invite.headers.get("From")?.into(),
+            remote_address: answer.headers.get("To")?.into(),
+            remote_target: contact.uri.as_str().into(),
+            route_set: reversed(answer.headers.all("Record-Route")).into(),
             local_cseq: CSeq::parse(invite.headers.get("CSeq")?)?.number,
             remote_cseq: None,
-            via_sent_by: local.via_sent_by.clone(),
-            contact: local.contact.clone(),
+            via_sent_by: local.via_sent_by.as_str().into(),
+            contact: local.contact.as_str().into(),
             hop,
             networks: Arc::clone(&local.networks),
         })
@@ -174,13 +178,13 @@ impl Dialog {
     /// Who we are, for Referred-By: our address without its tag.
     pub fn own_address(&self) -> String {
         NameAddr::parse(&self.local_address)
-            .map_or_else(|_| self.contact.clone(), |address| format!("<{}>", address.uri))
+            .map_or_else(|_| self.contact.to_string(), |address| format!("<{}>", address.uri))
     }
 
     /// A target refresh request, or a 2xx to one of ours, names where the far end is now (RFC 3261 section 12.2).
     pub fn refresh_target(&mut self, headers: &crate::message::Headers) {
         if let Some(contact) = NameAddr::first(headers, "Contact") {
-            self.remote_target = contact.uri.to_string();
+            self.remote_target = contact.uri.as_str().into();
         }
     }
 
@@ -223,7 +227,7 @@ impl Dialog {
                 routes.push(format!("<{}>", self.remote_target));
                 (first.uri.to_string(), routes)
             }
-            _ => (self.remote_target.clone(), self.route_set.clone()),
+            _ => (self.remote_target.to_string(), self.route_set.to_vec()),
         }
     }
 
@@ -254,7 +258,7 @@ fn is_secure(invite: &Request, contact: &NameAddr) -> bool {
         Some(route) => NameAddr::parse(route).is_ok_and(|route| is_sips(&route.uri)),
         None => is_sips(&contact.uri),
     };
-    by_route || Uri::parse(&invite.uri).is_some_and(|uri| is_sips(&uri))
+    by_route || Uri::scheme_of(&invite.uri) == Some(Scheme::Sips)
 }
 
 /// Our Contact as a sips URI: the scheme says TLS, `transport=tls` would say it twice (RFC 3261 section 26.2.2).

@@ -3,6 +3,7 @@
 //! Invariant: it is given up after 64·T1, once. Drivers: `acceptor.rs` and `session.rs`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::events::Output;
@@ -14,7 +15,7 @@ use crate::transaction::{ServerKey, T1, T2, TIMEOUT};
 pub(super) struct Repeated {
     pub(super) key: ServerKey,
     number: u32,
-    pub(super) answer: Response,
+    pub(super) answer: Arc<Response>,
     again: Instant,
     interval: Duration,
     pub(super) until: Instant,
@@ -23,7 +24,7 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    pub(super) fn new(now: Instant, key: ServerKey, number: u32, answer: Response, offered: bool) -> Self {
+    pub(super) fn new(now: Instant, key: ServerKey, number: u32, answer: Arc<Response>, offered: bool) -> Self {
         Self { key, number, answer, again: now + T1, interval: T1, until: now + TIMEOUT, offered }
     }
 
@@ -47,7 +48,7 @@ impl Repeated {
         if self.again <= now {
             self.interval = (self.interval * 2).min(T2);
             self.again = now + self.interval;
-            outputs.push_back(Output::Respond { key: self.key.clone(), response: self.answer.clone() });
+            outputs.push_back(Output::Respond { key: self.key.clone(), response: Response::clone(&self.answer) });
         }
         true
     }

@@ -7,6 +7,7 @@
 //! dialog, the way it came by is where we answer to from then on, in the teardown plan too. Invariant: one offer is
 //! open at a time, theirs or ours. Part of whoever opened the dialog: `acceptor.rs`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Dialog;
@@ -239,7 +240,7 @@ impl Session {
         if request.method == Method::Invite {
             let number = CSeq::of(&request.headers).map_or(0, |cseq| cseq.number);
             let offered = described_in(request).is_empty();
-            self.reanswer = Some(Repeated::new(now, key.clone(), number, response.clone(), offered));
+            self.reanswer = Some(Repeated::new(now, key.clone(), number, Arc::new(response.clone()), offered));
         }
         self.standing.sdp = sdp;
         self.standing.respond(key, response);

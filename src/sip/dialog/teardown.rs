@@ -9,6 +9,7 @@
 //! `src/sip/endpoint.rs`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Dialog;
@@ -45,7 +46,7 @@ pub enum Teardown {
         /// The server transaction that the request came in.
         key: ServerKey,
         /// The 200.
-        answer: Response,
+        answer: Arc<Response>,
         /// The dialog that the 200 opens.
         dialog: Dialog,
         /// The Reason header of the BYE (RFC 3326).
@@ -56,7 +57,7 @@ pub enum Teardown {
         /// The INVITE's transaction, through which the 2xx is repeated.
         key: ServerKey,
         /// The 200.
-        answer: Response,
+        answer: Arc<Response>,
         /// The dialog.
         dialog: Dialog,
         /// The Reason header of the BYE.
@@ -154,7 +155,7 @@ pub struct Terminating {
 enum State {
     AwaitingAck {
         key: ServerKey,
-        answer: Response,
+        answer: Arc<Response>,
         dialog: Dialog,
         reason: String,
         again: Instant,
@@ -184,7 +185,7 @@ impl Terminating {
             Teardown::Nothing => {}
             Teardown::Reject { key, response } => this.outputs.push_back(Output::Respond { key, response }),
             Teardown::AnswerThenBye { key, answer, dialog, reason } => {
-                this.outputs.push_back(Output::Respond { key: key.clone(), response: answer.clone() });
+                this.outputs.push_back(Output::Respond { key: key.clone(), response: Response::clone(&answer) });
                 this.state = await_ack(key, answer, dialog, reason, now + TIMEOUT);
             }
             Teardown::ByeOnceAcked { key, answer, dialog, reason, until } => {
@@ -233,7 +234,7 @@ impl Terminating {
             State::AwaitingAck { key, answer, again, interval, .. } if *again <= now => {
                 *interval = (*interval * 2).min(T2);
                 *again = now + *interval;
-                self.outputs.push_back(Output::Respond { key: key.clone(), response: answer.clone() });
+                self.outputs.push_back(Output::Respond { key: key.clone(), response: Response::clone(answer) });
             }
             State::ByeSent { until } if *until <= now => self.state = State::Done,
             State::AwaitingAck { .. } | State::ByeSent { .. } | State::Done => {}

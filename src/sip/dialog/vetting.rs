@@ -70,7 +70,7 @@ impl Vetting {
         if inside {
             return Vetted::Inside;
         }
-        let foreign_scheme = Uri::parse(&request.uri).is_none_or(|uri| matches!(uri.scheme, Scheme::Other(_)));
+        let foreign_scheme = Uri::scheme_of(&request.uri).is_none_or(|scheme| matches!(scheme, Scheme::Other(_)));
         match request.method {
             Method::Invite => {}
             Method::Options if foreign_scheme => return Vetted::Answer(Box::new(answer(416))),
@@ -176,7 +176,7 @@ fn known_by(headers: &Headers) -> Remembered {
         number: 0,
         from_tag: hashed(&headers.tag("From").unwrap_or_default()),
         cseq: headers.get("CSeq").and_then(CSeq::parse).map_or(0, |cseq| cseq.number),
-        branch: hashed(branch.unwrap_or(via)),
+        branch: hashed(branch.as_deref().unwrap_or(via)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::dialog::teardown::Teardown;
 use crate::dialog::ways::Ways;
 use crate::dialog::{self, DialogId};
 use crate::hop::{Hop, Transport};
-use crate::message::{Message, Request, Response};
+use crate::message::{Message, Request, Response, StatusCode};
 use crate::source_guard::Offence;
 use crate::transaction::ServerKey;
 
@@ -161,6 +161,15 @@ pub enum Output<O, C> {
         /// The message as it is understood.
         message: Message,
         /// The message as it goes on the wire.
+        bytes: Bytes,
+    },
+    /// Send a response once more, as it was sent before.
+    Repeat {
+        /// To where.
+        hop: Hop,
+        /// Its status.
+        status: StatusCode,
+        /// Its bytes.
         bytes: Bytes,
     },
     /// An INVITE for a new call, vetted.

@@ -72,11 +72,12 @@ const INPUTS: [(&str, Do); 39] = [
         for _ in 0..20 {
             t.refuse(by_udp(), Some(Offence::Refused));
             let refusals = t.outputs.split_off(0);
-            let tag = refusals.iter().find_map(|output| match output {
-                Output::Transmit { message: Message::Response(response), .. } => response.headers.get("To"),
+            let first = refusals.iter().find_map(|output| match output {
+                Output::Transmit { message: Message::Response(response), .. } => Some(response.headers.get("To")),
+                Output::Repeat { .. } => Some(None),
                 _ => None,
             });
-            let Some(tag) = tag.and_then(|to| to.split(";tag=").nth(1)) else { return };
+            let Some(tag) = first.flatten().and_then(|to| to.split(";tag=").nth(1)) else { return };
             t.udp(request("ACK", "c", "z", &format!(";tag={tag}")));
         }
     }),
@@ -84,7 +85,7 @@ const INPUTS: [(&str, Do); 39] = [
     ("leave by an answer and BYE", |t| {
         let (key, invite) = t.invite();
         let answer = invite.respond(StatusCode(200), Some("ours"));
-        t.leave(Teardown::AnswerThenBye { key, answer, dialog: dialog(), reason: String::new() });
+        t.leave(Teardown::AnswerThenBye { key, answer: answer.into(), dialog: dialog(), reason: String::new() });
     }),
     ("INFO of ours", |t| {
         let (request, ways) = dialog().request(Method::Info, "z9hG4bKours");
@@ -291,6 +292,10 @@ fn brief(output: &Output<&'static str, u32>, now: Instant) -> String {
     match output {
         Output::Transmit { message: Message::Response(response), .. } => response.summary(),
         Output::Transmit { message: Message::Request(request), .. } => request.method.to_string(),
+        Output::Repeat { status, bytes, .. } => match parse::message(bytes) {
+            Ok(Message::Response(response)) if response.status == *status => response.summary(),
+            other => panic!("{other:?} is no {}", status.0),
+        },
         Output::Offered { .. } => "Offered".to_owned(),
         Output::Tell { owner, input } => match input {
             dialog::Input::Request { request, .. } => format!("{owner} <- {}", request.method),

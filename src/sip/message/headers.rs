@@ -46,6 +46,11 @@ known_headers! {
 }
 
 impl Headers {
+    /// No headers, and room for so many.
+    pub(crate) fn with_room(headers: usize) -> Self {
+        Self(Vec::with_capacity(headers).into())
+    }
+
     /// The first value of a header.
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = expand(name);
@@ -83,19 +88,23 @@ impl Headers {
     /// Replaces every occurrence of a header by one value, in the place of the first.
     pub fn set(&mut self, name: &str, value: &str) {
         let name = expand(name);
-        let mut values = Some(value);
-        let mut kept: Vec<Header> = Vec::new();
-        for header in std::mem::take(&mut self.0) {
-            if !parts(&header).0.eq_ignore_ascii_case(name) {
-                kept.push(header);
-            } else if let Some(value) = values.take() {
-                kept.push(container(name, value));
+        let is_it = |header: &Header| parts(header).0.eq_ignore_ascii_case(name);
+        let mut all: Vec<Header> = std::mem::take(&mut self.0).into();
+        match all.iter().position(is_it) {
+            None => all.push(container(name, value)),
+            Some(first) => {
+                all[first] = container(name, value);
+                let mut others = all.iter().skip(first + 1);
+                if others.any(is_it) {
+                    let mut at = 0;
+                    all.retain(|header| {
+                        at += 1;
+                        at <= first + 1 || !is_it(header)
+                    });
+                }
             }
         }
-        if let Some(value) = values {
-            kept.push(container(name, value));
-        }
-        self.0 = kept.into();
+        self.0 = all.into();
     }
 
     /// Replaces the first occurrence of a header and leaves the others: the top Via.

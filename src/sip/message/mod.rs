@@ -24,6 +24,11 @@ pub use uri::{Scheme, Uri};
 pub(crate) use views::with_tag;
 pub use views::{CSeq, MalformedAddress, NameAddr, Via};
 
+/// Headers that most requests have at most.
+const REQUEST_HEADERS: usize = 16;
+/// Headers that most responses have at most.
+const RESPONSE_HEADERS: usize = 12;
+
 /// A SIP request or response (RFC 3261 section 7).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -112,7 +117,7 @@ impl Request {
     /// and CSeq; `to_tag` is added to To if it has none (except for 100). Record-Route is copied into responses that
     /// can create a dialog (section 12.1.1).
     pub fn respond(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
-        let mut headers = Headers::default();
+        let mut headers = Headers::with_room(RESPONSE_HEADERS);
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             headers.copy(name, &self.headers);
         }
@@ -136,13 +141,14 @@ impl Request {
         let source = from.remote;
         let Some(top) = self.headers.get("Via") else { return source };
         let Some(via) = Via::parse(top) else { return source };
-        let stamped = views::stamp_via(top, &via, source);
-        self.headers.set_first("Via", &stamped);
-        match from.transport {
+        let answered_at = match from.transport {
             Transport::Udp => via.response_address(source),
             Transport::Tcp => SocketAddr::new(source.ip(), via.port.unwrap_or(5060)),
             Transport::Tls => SocketAddr::new(source.ip(), via.port.unwrap_or(5061)),
-        }
+        };
+        let stamped = views::stamp_via(top, &via, source);
+        self.headers.set_first("Via", &stamped);
+        answered_at
     }
 
     /// The Timestamp header goes back in a 100 (RFC 3261 section 8.2.6.1).
@@ -188,16 +194,20 @@ impl Response {
 }
 
 fn serialise(start_line: &str, headers: &Headers, body: &Bytes) -> Bytes {
-    let mut out = Vec::with_capacity(1024 + body.len());
+    let headers = || headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Length"));
+    let length = format!("Content-Length: {}\r\n\r\n", body.len());
+    let of_headers: usize = headers().map(|(name, value)| name.len() + value.len() + ": \r\n".len()).sum();
+    // To the byte: an answer is kept for half a minute.
+    let mut out = Vec::with_capacity(start_line.len() + "\r\n".len() + of_headers + length.len() + body.len());
     out.extend_from_slice(start_line.as_bytes());
     out.extend_from_slice(b"\r\n");
-    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Content-Length")) {
+    for (name, value) in headers() {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(length.as_bytes());
     out.extend_from_slice(body);
     out.into()
 }

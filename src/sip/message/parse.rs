@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::headers::{expand, has_control, single_line};
 use super::params;
-use super::{CSeq, Headers, Message, Method, NameAddr, Request, Response, StatusCode, Uri, Via};
+use super::{CSeq, Headers, Message, Method, NameAddr, REQUEST_HEADERS, Request, Response, StatusCode, Uri, Via};
 
 /// Most headers in one message, each element of a list that is split counted; more is abuse.
 pub const HEADERS_MAX: usize = 256;
@@ -90,7 +90,7 @@ fn read_head(head: &[u8]) -> Result<(String, Headers, Option<&'static str>), Mal
     let head = String::from_utf8_lossy(head);
     let mut lines = unfold(&head);
     let (start, _) = lines.next().ok_or(Malformed::Garbage("empty message"))?;
-    let mut headers = Headers::default();
+    let mut headers = Headers::with_room(REQUEST_HEADERS);
     let mut wrong = None;
     let mut count = 0;
     for (line, clean) in lines {
@@ -128,7 +128,7 @@ fn request(
     let start = start.trim_end_matches([' ', '\t']);
     let (method, rest) = start.split_once(' ').ok_or(Malformed::Garbage("malformed start line"))?;
     let (uri, version) = rest.rsplit_once(' ').ok_or(Malformed::Garbage("malformed request line"))?;
-    if !is_token(method) || !version.to_ascii_uppercase().starts_with("SIP/") {
+    if !is_token(method) || !version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("SIP/")) {
         return Err(Malformed::Garbage("malformed request line"));
     }
     let is_whole = body.is_some();
@@ -174,7 +174,7 @@ fn request_fault(request: &Request) -> Option<&'static str> {
         return Some("Repeated Max-Forwards");
     }
     for (name, why) in [("To", "Malformed To"), ("From", "Malformed From")] {
-        if NameAddr::parse(headers.get(name)?).is_err() {
+        if !NameAddr::is_readable(headers.get(name)?) {
             return Some(why);
         }
     }
@@ -189,7 +189,7 @@ fn request_fault(request: &Request) -> Option<&'static str> {
     if headers.get("Max-Forwards").is_some_and(|hops| params::number::<u8>(hops).is_none()) {
         return Some("Malformed Max-Forwards");
     }
-    if Uri::parse(&request.uri).is_none() {
+    if !Uri::is_readable(&request.uri) {
         return Some("Malformed Request-URI");
     }
     None

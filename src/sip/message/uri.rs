@@ -38,49 +38,31 @@ pub struct Uri {
 impl Uri {
     /// Takes a URI apart. `None` for text that has no scheme, contains blanks or has no host where one is due.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() || has_blank(text) || text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'"')) {
-            return None;
-        }
-        let (scheme, rest) = text.split_once(':')?;
-        let scheme = match scheme {
-            sip if sip.eq_ignore_ascii_case("sip") => Scheme::Sip,
-            sips if sips.eq_ignore_ascii_case("sips") => Scheme::Sips,
-            tel if tel.eq_ignore_ascii_case("tel") => Scheme::Tel,
-            other if other.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
-                Scheme::Other(other.to_ascii_lowercase())
-            }
-            _ => return None,
+        let Written { scheme, user, host, port, behind, headers } = Written::of(text)?;
+        let user = match scheme {
+            Scheme::Sip | Scheme::Sips => user.map(unescape).filter(|user| !user.is_empty()),
+            Scheme::Tel | Scheme::Other(_) => user.map(str::to_owned),
         };
-        let raw = text.to_owned();
-        match scheme {
-            Scheme::Tel => {
-                let (number, params) = params::split(rest);
-                let user = Some(number.to_owned()).filter(|n| !n.is_empty())?;
-                Some(Self { raw, scheme, user: Some(user), host: String::new(), port: None, params, headers: None })
-            }
-            Scheme::Other(_) => {
-                let (host, params) = (rest.to_owned(), Params::default());
-                Some(Self { raw, scheme, user: None, host, port: None, params, headers: None })
-            }
-            Scheme::Sip | Scheme::Sips => {
-                let (user, rest) = match rest.rsplit_once('@') {
-                    Some((user, rest)) => (Some(user), rest),
-                    None => (None, rest),
-                };
-                let (rest, headers) = match rest.split_once('?') {
-                    Some((rest, headers)) => (rest, Some(headers.to_owned())),
-                    None => (rest, None),
-                };
-                let (hostport, params) = params::split(rest);
-                let (host, port) = split_host_port(hostport)?;
-                let user = user.map(|user| {
-                    let user = user.split_once(':').map_or(user, |(user, _)| user);
-                    unescape(user.split_once(';').map_or(user, |(user, _)| user))
-                });
-                let user = user.filter(|user| !user.is_empty());
-                Some(Self { raw, scheme, user, host: host.to_owned(), port, params, headers })
-            }
-        }
+        let (_, params) = params::split(behind);
+        Some(Self {
+            raw: text.to_owned(),
+            scheme,
+            user,
+            host: host.to_owned(),
+            port,
+            params,
+            headers: headers.map(str::to_owned),
+        })
+    }
+
+    /// Whether a text is a URI that could be taken apart.
+    pub fn is_readable(text: &str) -> bool {
+        Written::of(text).is_some()
+    }
+
+    /// The scheme of a URI that could be taken apart.
+    pub fn scheme_of(text: &str) -> Option<Scheme> {
+        Written::of(text).map(|written| written.scheme)
     }
 
     /// The value of a parameter; empty when it stands without one.
@@ -105,6 +87,65 @@ impl Uri {
     pub fn as_str(&self) -> &str {
         &self.raw
     }
+}
+
+/// A URI as it stands in its text.
+struct Written<'a> {
+    scheme: Scheme,
+    user: Option<&'a str>,
+    host: &'a str,
+    port: Option<u16>,
+    /// The parameters with the semicolon before them.
+    behind: &'a str,
+    headers: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        if text.is_empty() || has_blank(text) || text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'"')) {
+            return None;
+        }
+        let (scheme, rest) = text.split_once(':')?;
+        let scheme = match scheme {
+            sip if sip.eq_ignore_ascii_case("sip") => Scheme::Sip,
+            sips if sips.eq_ignore_ascii_case("sips") => Scheme::Sips,
+            tel if tel.eq_ignore_ascii_case("tel") => Scheme::Tel,
+            other if other.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) => {
+                Scheme::Other(other.to_ascii_lowercase())
+            }
+            _ => return None,
+        };
+        match scheme {
+            Scheme::Tel => {
+                let (number, behind) = before_parameters(rest);
+                let user = Some(number).filter(|number| !number.is_empty())?;
+                Some(Self { scheme, user: Some(user), host: "", port: None, behind, headers: None })
+            }
+            Scheme::Other(_) => Some(Self { scheme, user: None, host: rest, port: None, behind: "", headers: None }),
+            Scheme::Sip | Scheme::Sips => {
+                let (user, rest) = match rest.rsplit_once('@') {
+                    Some((user, rest)) => (Some(user), rest),
+                    None => (None, rest),
+                };
+                let (rest, headers) = match rest.split_once('?') {
+                    Some((rest, headers)) => (rest, Some(headers)),
+                    None => (rest, None),
+                };
+                let (hostport, behind) = before_parameters(rest);
+                let (host, port) = split_host_port(hostport)?;
+                let user = user.map(|user| {
+                    let user = user.split_once(':').map_or(user, |(user, _)| user);
+                    user.split_once(';').map_or(user, |(user, _)| user)
+                });
+                Some(Self { scheme, user, host, port, behind, headers })
+            }
+        }
+    }
+}
+
+/// What stands before the first parameter, and all that stands behind it. A URI has no quotes and no blanks.
+fn before_parameters(text: &str) -> (&str, &str) {
+    text.split_at(text.find(';').unwrap_or(text.len()))
 }
 
 impl fmt::Display for Uri {

@@ -1,7 +1,7 @@
 //! Typed views of the headers the engine decides by: Via, CSeq, and addresses with parameters.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use super::params::{self, Params};
@@ -38,44 +38,51 @@ impl fmt::Display for CSeq {
     }
 }
 
-/// One Via value (RFC 3261 section 20.42, RFC 3581).
+/// One Via value (RFC 3261 section 20.42, RFC 3581), as it stands in its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Via {
+pub struct Via<'a> {
     /// The version of the protocol: `2.0`, or what cannot be served and is told so.
-    pub version: String,
-    /// The transport token, upper case.
-    pub transport: String,
+    pub version: &'a str,
+    /// The transport token, in any case.
+    pub transport: &'a str,
     /// The sent-by host; IPv6 without brackets.
-    pub host: String,
+    pub host: Cow<'a, str>,
     /// The sent-by port.
     pub port: Option<u16>,
-    params: Params,
+    /// The whole of it.
+    text: &'a str,
 }
 
-impl Via {
+impl<'a> Via<'a> {
     /// Reads `SIP/2.0/UDP host:port;branch=…`, with white space wherever the grammar allows it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (head, params) = params::split(text);
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let head = params::pieces(text).next().unwrap_or_default().trim();
         let mut protocol = head.splitn(3, '/').map(str::trim);
         let (name, version, rest) = (protocol.next()?, protocol.next()?, protocol.next()?);
         if !name.eq_ignore_ascii_case("SIP") {
             return None;
         }
         let (transport, sent_by) = rest.split_once(|c: char| c.is_whitespace())?;
-        let sent_by: String = sent_by.chars().filter(|c| !c.is_whitespace()).collect();
-        let (host, port) = split_host_port(&sent_by)?;
-        let (version, transport) = (version.to_owned(), transport.to_ascii_uppercase());
-        Some(Self { version, transport, host: host.to_owned(), port, params })
+        let sent_by = sent_by.trim();
+        let (host, port) = if sent_by.contains(char::is_whitespace) {
+            let together: String = sent_by.chars().filter(|c| !c.is_whitespace()).collect();
+            let (host, port) = split_host_port(&together)?;
+            (Cow::Owned(host.to_owned()), port)
+        } else {
+            let (host, port) = split_host_port(sent_by)?;
+            (Cow::Borrowed(host), port)
+        };
+        Some(Self { version, transport, host, port, text })
     }
 
     /// The branch parameter.
-    pub fn branch(&self) -> Option<&str> {
+    pub fn branch(&self) -> Option<Cow<'a, str>> {
         self.param("branch")
     }
 
     /// The value of a parameter.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        self.params.get(name)
+    pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
+        params::value(self.text, name)
     }
 
     /// Where responses go over UDP: to the source, by its port where `rport` is asked for, else by that of sent-by
@@ -88,7 +95,7 @@ impl Via {
 
 /// Stamps a top Via value with `received` and `rport` as the server that got it from `source`
 /// (RFC 3261 section 18.2.1, RFC 3581 section 4). What a client filled in itself is replaced: it is a guess, this was seen.
-pub(super) fn stamp_via(value: &str, via: &Via, source: SocketAddr) -> String {
+pub(super) fn stamp_via(value: &str, via: &Via<'_>, source: SocketAddr) -> String {
     let source_ip = source.ip().to_canonical();
     let (mut out, mut rport) = (String::with_capacity(value.len() + 40), None);
     for (n, piece) in params::pieces(value).enumerate() {
@@ -98,7 +105,7 @@ pub(super) fn stamp_via(value: &str, via: &Via, source: SocketAddr) -> String {
         }
         if n > 0 && name.eq_ignore_ascii_case("rport") {
             if rport.replace(source.port()).is_none() {
-                out.push_str(&format!(";rport={}", source.port()));
+                _ = write!(out, ";rport={}", source.port());
             }
             continue;
         }
@@ -109,7 +116,7 @@ pub(super) fn stamp_via(value: &str, via: &Via, source: SocketAddr) -> String {
     }
     let same_host = via.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == source_ip);
     if rport.is_some() || !same_host {
-        out.push_str(&format!(";received={source_ip}"));
+        _ = write!(out, ";received={source_ip}");
     }
     out
 }
@@ -137,6 +144,11 @@ impl NameAddr {
         let (_, params) = params::split(behind);
         let uri = Uri::parse(uri).ok_or(MalformedAddress)?;
         Ok(Self { display_name: quoted.map_or_else(|| name.to_owned(), params::unescaped), uri, params })
+    }
+
+    /// Whether one address can be read.
+    pub fn is_readable(text: &str) -> bool {
+        Written::of(text).is_ok_and(|written| Uri::is_readable(written.uri))
     }
 
     /// The tag of an address as it is written, whose URI is not looked at. An empty one is none.
@@ -303,7 +315,7 @@ mod tests {
         );
         assert_eq!(stamp_via("SIP/2.0/UDP 192.0.2.7;received=10.1.2.3;b=c", source), "SIP/2.0/UDP 192.0.2.7;b=c");
         let via = Via::parse("SIP / 2.0 / UDP  first.example.com: 4000;branch=z9").expect("white space is legal");
-        assert_eq!((via.host.as_str(), via.port), ("first.example.com", Some(4000)));
+        assert_eq!((&*via.host, via.port), ("first.example.com", Some(4000)));
         assert_eq!(via.response_address(source), "192.0.2.7:4000".parse().expect("address"));
     }
 }

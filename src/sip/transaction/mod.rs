@@ -10,12 +10,14 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::hop::Hop;
-use crate::message::{CSeq, Message, Method, Request, Response, Via};
+use crate::message::{CSeq, Message, Method, Request, Response, StatusCode, Via};
 
 use client::Client;
 use server::Server;
@@ -34,12 +36,12 @@ pub const TIMEOUT: Duration = Duration::from_secs(32);
 pub const TIMER_C: Duration = Duration::from_secs(180);
 
 /// Names one server transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServerKey(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerKey(Arc<str>);
 
 /// Names one client transaction: the branch of its Via and the method.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ClientKey(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientKey(Arc<str>);
 
 /// What the layer tells its user, or the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,15 @@ pub enum Output {
         /// The message as it is understood.
         message: Message,
         /// The message as it goes on the wire.
+        bytes: Bytes,
+    },
+    /// Send a response once more, as it was sent before.
+    Repeat {
+        /// To where.
+        hop: Hop,
+        /// Its status.
+        status: StatusCode,
+        /// Its bytes.
         bytes: Bytes,
     },
     /// A new request has come; answer it with [`Layer::respond`].
@@ -110,8 +121,8 @@ pub struct Layer {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum TimerOf {
-    Server(String),
-    Client(String),
+    Server(ServerKey),
+    Client(ClientKey),
 }
 
 impl Layer {
@@ -190,7 +201,6 @@ impl Layer {
             let Some(Reverse((_, _, timer))) = self.timers.pop() else { return };
             match timer {
                 TimerOf::Server(key) => {
-                    let key = ServerKey(key);
                     if let Some(server) = self.servers.get_mut(&key) {
                         server.armed.take_if(|at| *at <= now);
                         server.handle_timeout(now, &key, &mut self.outputs);
@@ -198,7 +208,6 @@ impl Layer {
                     }
                 }
                 TimerOf::Client(key) => {
-                    let key = ClientKey(key);
                     if let Some(client) = self.clients.get_mut(&key) {
                         client.armed.take_if(|at| *at <= now);
                         client.handle_timeout(now, &mut self.outputs);
@@ -262,13 +271,13 @@ impl Layer {
         let invite = server_key(&of_invite);
         let Some(server) = self.servers.get(&invite) else {
             // Of a call that never was: without state, as whatever is refused.
-            let response = request.respond(crate::message::StatusCode(481), Some("cancelled"));
+            let response = request.respond(StatusCode(481), Some("cancelled"));
             return self.transmit(Message::Response(response), hop);
         };
         let (hit, tag) = (server.is_proceeding(), server.to_tag());
         self.servers.insert(key.clone(), Server::start(&request, hop));
         let tag = tag.as_deref().or(Some("cancelled"));
-        self.respond(now, &key, request.respond(crate::message::StatusCode(200), tag));
+        self.respond(now, &key, request.respond(StatusCode(200), tag));
         if hit {
             self.outputs.push_back(Output::Cancelled { invite });
         }
@@ -293,7 +302,7 @@ impl Layer {
             && server.armed.replace(at) != Some(at)
         {
             self.armed += 1;
-            self.timers.push(Reverse((at, self.armed, TimerOf::Server(key.0.clone()))));
+            self.timers.push(Reverse((at, self.armed, TimerOf::Server(key.clone()))));
         }
     }
 
@@ -305,7 +314,7 @@ impl Layer {
             && client.armed.replace(at) != Some(at)
         {
             self.armed += 1;
-            self.timers.push(Reverse((at, self.armed, TimerOf::Client(key.0.clone()))));
+            self.timers.push(Reverse((at, self.armed, TimerOf::Client(key.clone()))));
         }
     }
 }
@@ -324,14 +333,19 @@ pub(crate) fn server_key(request: &Request) -> ServerKey {
     if let Some(via) = &via
         && let Some(branch) = via.branch().filter(|branch| branch.starts_with("z9hG4bK") && branch.len() > 7)
     {
-        return ServerKey(format!("{branch}|{}|{:?}|{method}", via.host.to_ascii_lowercase(), via.port));
+        let mut key = String::with_capacity(branch.len() + via.host.len() + 24);
+        key.push_str(&branch);
+        key.push('|');
+        key.extend(via.host.chars().map(|c| c.to_ascii_lowercase()));
+        _ = write!(key, "|{:?}|{method}", via.port);
+        return ServerKey(key.into());
     }
     let number = headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
     let (from_tag, call_id) = (headers.tag("From"), headers.get("Call-ID"));
-    ServerKey(format!("{}|{from_tag:?}|{call_id:?}|{number:?}|{via:?}|{method}", request.uri))
+    ServerKey(format!("{}|{from_tag:?}|{call_id:?}|{number:?}|{via:?}|{method}", request.uri).into())
 }
 
 fn client_key(headers: &crate::message::Headers, method: &Method) -> ClientKey {
-    let branch = headers.get("Via").and_then(Via::parse).and_then(|via| via.branch().map(str::to_owned));
-    ClientKey(format!("{}|{method}", branch.unwrap_or_default()))
+    let branch = headers.get("Via").and_then(Via::parse).and_then(|via| via.branch());
+    ClientKey(format!("{}|{method}", branch.unwrap_or_default()).into())
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::{Output, ServerKey, T1, T2, T4, TIMEOUT};
 use crate::hop::Hop;
-use crate::message::{Message, Method, Request, Response};
+use crate::message::{Message, Method, Request, Response, StatusCode};
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -25,9 +25,10 @@ pub(super) struct Server {
     pub(super) armed: Option<Instant>,
 }
 
+/// A response as it went out: what it says was told then, and is not kept beside its bytes for 32 seconds.
 #[derive(Debug, Clone)]
 struct Sent {
-    message: Message,
+    status: StatusCode,
     bytes: Bytes,
 }
 
@@ -74,17 +75,17 @@ impl Server {
     pub(super) fn receive(&mut self, now: Instant, request: &Request, outputs: &mut VecDeque<Output>) {
         let is_ack = request.method == Method::Ack;
         match &self.state {
-            State::InviteProceeding { last: Some(last) } if !is_ack => self.send(last.clone(), outputs),
+            State::InviteProceeding { last: Some(last) } if !is_ack => self.repeat(last, outputs),
             State::InviteProceeding { .. } => {}
             State::InviteCompleted { .. } if is_ack => {
                 let i = if self.hop.transport.is_reliable() { now } else { now + T4 };
                 self.state = if i == now { State::Terminated } else { State::InviteConfirmed { i } };
             }
-            State::InviteCompleted { last, .. } => self.send(last.clone(), outputs),
+            State::InviteCompleted { last, .. } => self.repeat(last, outputs),
             // The 2xx is the dialog's to repeat; a retransmitted INVITE is absorbed (RFC 6026 section 7.1).
             State::InviteConfirmed { .. } | State::InviteAccepted { .. } => {}
             State::Trying => {}
-            State::Proceeding { last } | State::Completed { last, .. } => self.send(last.clone(), outputs),
+            State::Proceeding { last } | State::Completed { last, .. } => self.repeat(last, outputs),
             State::Terminated => {}
         }
     }
@@ -95,33 +96,30 @@ impl Server {
             self.to_tag = response.headers.tag("To").map(Cow::into_owned);
         }
         let message = Message::Response(response);
-        let sent = Sent { bytes: message.to_bytes(), message };
+        let sent = Sent { status, bytes: message.to_bytes() };
+        let bytes = sent.bytes.clone();
         let reliable = self.hop.transport.is_reliable();
         self.state = match &self.state {
-            State::InviteProceeding { .. } if status.is_provisional() => {
-                State::InviteProceeding { last: Some(sent.clone()) }
-            }
+            State::InviteProceeding { .. } if status.is_provisional() => State::InviteProceeding { last: Some(sent) },
             State::InviteProceeding { .. } if status.is_success() => State::InviteAccepted { l: now + TIMEOUT },
             State::InviteProceeding { .. } => State::InviteCompleted {
-                last: sent.clone(),
+                last: sent,
                 g: (!reliable).then_some(now + T1),
                 interval: T1,
                 h: now + TIMEOUT,
             },
             // The dialog repeats its 2xx through here until the ACK.
             State::InviteAccepted { l } if status.is_success() => State::InviteAccepted { l: *l },
-            State::Trying | State::Proceeding { .. } if status.is_provisional() => {
-                State::Proceeding { last: sent.clone() }
-            }
+            State::Trying | State::Proceeding { .. } if status.is_provisional() => State::Proceeding { last: sent },
             State::Trying | State::Proceeding { .. } if reliable => State::Terminated,
-            State::Trying | State::Proceeding { .. } => State::Completed { last: sent.clone(), j: now + TIMEOUT },
+            State::Trying | State::Proceeding { .. } => State::Completed { last: sent, j: now + TIMEOUT },
             State::InviteAccepted { .. }
             | State::InviteCompleted { .. }
             | State::InviteConfirmed { .. }
             | State::Completed { .. }
             | State::Terminated => return,
         };
-        self.send(sent, outputs);
+        outputs.push_back(Output::Transmit { hop: self.hop, message, bytes });
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, key: &ServerKey, outputs: &mut VecDeque<Output>) {
@@ -134,7 +132,7 @@ impl Server {
                 *interval = (*interval * 2).min(T2);
                 *g = now + *interval;
                 let last = last.clone();
-                self.send(last, outputs);
+                self.repeat(&last, outputs);
             }
             State::InviteConfirmed { i: at } | State::InviteAccepted { l: at } | State::Completed { j: at, .. }
                 if *at <= now =>
@@ -162,7 +160,7 @@ impl Server {
         }
     }
 
-    fn send(&self, sent: Sent, outputs: &mut VecDeque<Output>) {
-        outputs.push_back(Output::Transmit { hop: self.hop, message: sent.message, bytes: sent.bytes });
+    fn repeat(&self, Sent { status, bytes }: &Sent, outputs: &mut VecDeque<Output>) {
+        outputs.push_back(Output::Repeat { hop: self.hop, status: *status, bytes: bytes.clone() });
     }
 }

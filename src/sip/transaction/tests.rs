@@ -76,6 +76,7 @@ impl Bench {
             let what = match output {
                 Output::Transmit { message: Message::Request(r), .. } => format!(">{}", r.method),
                 Output::Transmit { message: Message::Response(r), .. } => format!(">{}", r.status.0),
+                Output::Repeat { status, .. } => format!(">{}", status.0),
                 Output::Request { key, request, .. } => {
                     let text = format!("up:{}", request.method);
                     self.server = Some((key, request));
