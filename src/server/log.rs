@@ -7,14 +7,15 @@
 use std::fmt;
 use std::io::Write;
 
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::span;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields, MakeWriter};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -34,20 +35,40 @@ pub(crate) fn to(
 ) -> impl Subscriber + Send + Sync {
     tracing_subscriber::fmt()
         .log_internal_errors(false)
-        .fmt_fields(JsonFields::new())
+        .fmt_fields(OfSpan)
         .event_format(Line)
         .with_env_filter(filter)
         .with_writer(writer)
         .finish()
 }
 
+/// How the fields of a span are kept: a line for each, its name, a tab and its value as JSON. A call's are made once, and stand in
+/// every line of its own.
+struct OfSpan;
+
+impl<'w> FormatFields<'w> for OfSpan {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut own = Fields::default();
+        fields.record(&mut own);
+        own.all.iter().try_for_each(|(name, value)| writeln!(writer, "{name}\t{value}"))
+    }
+
+    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &span::Record<'_>) -> fmt::Result {
+        let mut own = Fields::default();
+        fields.record(&mut own);
+        let is_said_anew = |line: &str| own.all.iter().any(|(name, _)| line.split('\t').next() == Some(name));
+        current.fields = current.fields.split_inclusive('\n').filter(|line| !is_said_anew(line)).collect();
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
 /// The format of a line.
 struct Line;
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> FormatEvent<S, JsonFields> for Line {
+impl<S: Subscriber + for<'s> LookupSpan<'s>> FormatEvent<S, OfSpan> for Line {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, OfSpan>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -55,54 +76,54 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> FormatEvent<S, JsonFields> for Line
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut own = Fields::default();
         event.record(&mut own);
-        let about = of_spans(context, &own);
-        let mut line = Vec::with_capacity(256);
-        write_line(&mut line, (&time, event.metadata()), &about, &own).map_err(|_| fmt::Error)?;
-        writer.write_str(std::str::from_utf8(&line).map_err(|_| fmt::Error)?)?;
-        writer.write_char('\n')
+        let spans: Vec<_> = context.event_scope().into_iter().flatten().collect();
+        let kept: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
+        let mut about: Vec<(&str, &str)> = vec![];
+        for fields in kept.iter().filter_map(|kept| kept.get::<FormattedFields<OfSpan>>()) {
+            for (name, json) in fields.fields.lines().rev().filter_map(|line| line.split_once('\t')) {
+                let is_known = about.iter().any(|(of_inner, _)| *of_inner == name);
+                if !is_known && !own.all.iter().any(|(of_event, _)| *of_event == name) {
+                    about.push((name, json));
+                }
+            }
+        }
+        let mut line = Vec::with_capacity(512);
+        write_line(&mut line, &time, event, &about, &own).map_err(|_| fmt::Error)?;
+        writer.write_str(std::str::from_utf8(&line).map_err(|_| fmt::Error)?)
     }
 }
 
 fn write_line(
-    line: &mut impl Write,
-    (time, metadata): (&str, &Metadata<'_>),
-    about: &Map<String, Value>,
+    line: &mut Vec<u8>,
+    time: &str,
+    event: &Event<'_>,
+    about: &[(&str, &str)],
     own: &Fields,
-) -> serde_json::Result<()> {
-    let mut json = serde_json::Serializer::new(line);
-    let mut entries = json.serialize_map(None)?;
-    entries.serialize_entry("timestamp", time)?;
-    entries.serialize_entry("level", metadata.level().as_str())?;
-    for (name, value) in about {
-        entries.serialize_entry(name, value)?;
+) -> std::io::Result<()> {
+    let metadata = event.metadata();
+    write!(line, "{{\"timestamp\":\"{time}\",\"level\":\"{}\"", metadata.level())?;
+    for (name, json) in about.iter().rev() {
+        write_name(line, name)?;
+        line.extend_from_slice(json.as_bytes());
     }
     for (name, value) in &own.all {
-        entries.serialize_entry(name, value)?;
+        write_name(line, name)?;
+        serde_json::to_writer(&mut *line, value)?;
     }
-    entries.serialize_entry("target", own.target.as_deref().unwrap_or(metadata.target()))?;
-    entries.end()
+    write_name(line, "target")?;
+    serde_json::to_writer(&mut *line, own.target.as_deref().unwrap_or(metadata.target()))?;
+    line.extend_from_slice(b"}\n");
+    Ok(())
 }
 
-/// The fields of the spans that an event happened in, but those that it names itself.
-fn of_spans<S: Subscriber + for<'s> LookupSpan<'s>>(
-    context: &FmtContext<'_, S, JsonFields>,
-    own: &Fields,
-) -> Map<String, Value> {
-    let mut about = Map::new();
-    for span in context.event_scope().into_iter().flatten() {
-        let extensions = span.extensions();
-        let fields = extensions.get::<FormattedFields<JsonFields>>().map(|fields| fields.fields.as_str());
-        let fields: Map<String, Value> = fields.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
-        for (name, value) in fields {
-            if !own.all.iter().any(|(of_event, _)| *of_event == name) {
-                about.entry(name).or_insert(value);
-            }
-        }
-    }
-    about
+fn write_name(line: &mut Vec<u8>, name: &str) -> std::io::Result<()> {
+    line.push(b',');
+    serde_json::to_writer(&mut *line, name)?;
+    line.push(b':');
+    Ok(())
 }
 
-/// The fields of an event, in their order.
+/// The fields of an event or of a span, in their order.
 #[derive(Default)]
 struct Fields {
     all: Vec<(&'static str, Value)>,
@@ -197,6 +218,20 @@ pub(crate) mod tests {
             "lost": true, "loss": 0.5, "failure": "\"why\"", "message": "a message", "target": module_path!(),
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_span_says_what_it_knew_at_first_and_what_it_learned() {
+        let text = logged("info", || {
+            let call = tracing::info_span!("call", call = 7, reason = tracing::field::Empty, words = "a:b\n\"c\"");
+            call.record("reason", "first");
+            call.record("reason", "last");
+            call.in_scope(|| tracing::info!("over"));
+        });
+        let line: Value = serde_json::from_str(&text).expect("JSON");
+        let said = (&line["call"], &line["reason"], &line["words"]);
+        assert_eq!(said, (&7.into(), &"last".into(), &"a:b\n\"c\"".into()), "{text}");
+        assert_eq!(text.matches("\"reason\"").count(), 1, "{text}");
     }
 
     #[test]
