@@ -6,6 +6,7 @@
 //! lost connection is opened again up to [`RECONNECTS`] times in a row before the recognizer is lost. A service that does not
 //! read for [`SEND_MAX`] is lost: no call, and no task of one, waits for it longer.
 
+mod awaiting;
 mod backlog;
 mod coding;
 mod pace;
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::task;
+use awaiting::{Awaiting, Told};
 use backlog::Backlog;
 
 pub use backlog::BACKLOG_MAX;
@@ -142,8 +144,7 @@ pub async fn open<S: Service>(
         coding,
         phrases: None,
         backlog: Backlog::new(coding.bytes_per_second(config.line_rate)),
-        utterance: Utterance::None,
-        awaited: false,
+        awaiting: Awaiting::default(),
         understood: false,
     };
     let (present, gone) = oneshot::channel();
@@ -221,16 +222,6 @@ impl RecognizerStream for Stream {
     }
 }
 
-/// What the caller is saying.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Utterance {
-    None,
-    /// It has no result yet.
-    Open,
-    /// It has, and goes on; words behind that result open it again.
-    Understood,
-}
-
 /// One call's conversation with the service.
 struct Session<S: Service> {
     service: Arc<S>,
@@ -243,9 +234,7 @@ struct Session<S: Service> {
     /// What the caller may say, for workers that want to know.
     phrases: Option<Arc<[String]>>,
     backlog: Backlog,
-    utterance: Utterance,
-    /// Whether an utterance has ended that has no result yet.
-    awaited: bool,
+    awaiting: Awaiting,
     /// Whether this connection gave the words of an utterance.
     understood: bool,
 }
@@ -295,6 +284,7 @@ impl<S: Service> Session<S> {
                 continue;
             }
             // What has no result yet is told again.
+            self.awaiting.told_again();
             for piece in self.backlog.pieces() {
                 if in_time(connection.send_audio(piece.clone())).await.is_err() {
                     break;
@@ -306,7 +296,7 @@ impl<S: Service> Session<S> {
     async fn serve(&mut self, connection: &mut S::Connection, inbox: &mut mpsc::Receiver<Order>) -> Ended {
         let mut pace = Pace::begin();
         loop {
-            if self.utterance != Utterance::Open
+            if !self.awaiting.is_open()
                 && let Some(wanted) = self.wanted.take_if(|wanted| *wanted != self.terms)
             {
                 let changed = tokio::time::timeout(SEND_MAX, connection.change(&self.terms, &wanted)).await;
@@ -343,17 +333,15 @@ impl<S: Service> Session<S> {
     async fn carry_out(&mut self, order: Order, connection: &mut S::Connection) -> Result<(), Broken> {
         match order {
             Order::Audio(bytes) => {
-                self.backlog.push(bytes.clone(), self.utterance == Utterance::Open);
+                self.backlog.push(bytes.clone(), self.awaiting.is_open());
+                self.awaiting.passed(self.coding.duration(self.line_rate, bytes.len()));
                 in_time(connection.send_audio(bytes)).await?;
             }
             Order::UtteranceBegan => {
-                self.utterance = Utterance::Open;
+                self.awaiting.began();
                 self.backlog.begin();
             }
-            Order::UtteranceEnded => {
-                let ended = std::mem::replace(&mut self.utterance, Utterance::None);
-                self.awaited |= ended == Utterance::Open;
-            }
+            Order::UtteranceEnded => self.awaiting.ended(),
             Order::Expect(phrases) => {
                 self.phrases = phrases;
                 in_time(connection.expect_phrases(&self.service, self.phrases.as_deref())).await?;
@@ -382,32 +370,12 @@ impl<S: Service> Session<S> {
     }
 
     fn note(&mut self, heard: &RecognizerEvent) {
-        match heard {
-            RecognizerEvent::FinalResult { .. } => {
-                self.understood = true;
-                let was_awaited = std::mem::take(&mut self.awaited);
-                if self.utterance != Utterance::Open {
-                    self.backlog.forget();
-                } else if was_awaited {
-                    // Of the utterance before the one that is being said.
-                    self.backlog.forget_before();
-                } else {
-                    self.backlog.forget();
-                    self.utterance = Utterance::Understood;
-                }
-            }
-            // What has ended has no words.
-            RecognizerEvent::NotUnderstood if std::mem::take(&mut self.awaited) => {
-                if self.utterance == Utterance::Open { self.backlog.forget_before() } else { self.backlog.forget() }
-            }
-            // It hears what voice activity may have missed.
-            RecognizerEvent::InterimResult { .. } => {
-                self.backlog.keep();
-                if self.utterance == Utterance::Understood {
-                    self.utterance = Utterance::Open;
-                }
-            }
-            _ => {}
+        self.understood |= matches!(heard, RecognizerEvent::FinalResult { .. });
+        match self.awaiting.heard(heard) {
+            Told::Nothing => {}
+            Told::All => self.backlog.forget(),
+            Told::Before => self.backlog.forget_before(),
+            Told::Missed => self.backlog.keep(),
         }
     }
 }

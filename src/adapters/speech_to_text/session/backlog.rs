@@ -10,10 +10,10 @@ use bytes::Bytes;
 
 /// Audio kept of an utterance that has no result yet: a new connection is told it first.
 pub const BACKLOG_MAX: Duration = Duration::from_secs(15);
-/// Audio kept while nobody speaks: the beginning of a word may lie before voice activity is sure of it.
-const OF_SILENCE: Duration = Duration::from_millis(500);
 /// A result that has not come for so long after the end of an utterance does not come.
 const RESULT_MAX: Duration = Duration::from_secs(5);
+/// Audio kept while nobody speaks: the beginning of a word may lie before voice activity is sure of it.
+const OF_SILENCE: Duration = Duration::from_millis(500);
 
 /// The audio, in pieces.
 pub(super) struct Backlog {

@@ -33,6 +33,11 @@ impl Coding {
         self.bytes_per_second(line_rate) * of.as_millis() as usize / 1000
     }
 
+    /// How long so many bytes last.
+    pub(super) fn duration(self, line_rate: u32, bytes: usize) -> Duration {
+        Duration::from_secs(bytes as u64) / self.bytes_per_second(line_rate) as u32
+    }
+
     pub(super) fn silence(self) -> u8 {
         if self == Self::MuLaw { Law::Mu.silence() } else { 0 }
     }

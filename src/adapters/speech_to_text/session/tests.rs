@@ -235,3 +235,36 @@ async fn what_has_no_words_is_not_awaited_for_ever() {
     call.hear(Event::Closed).await;
     assert_eq!(*call.service.heard(), [3 * 8_000, 4_000]);
 }
+
+/// A cough gets no result: once nothing of it is told again, it does not take that of the next utterance.
+#[tokio::test(start_paused = true)]
+async fn what_gets_no_result_takes_nobody_elses_for_ever() {
+    let mut call = Conversation::begin().await;
+    call.stream.utterance_began();
+    call.speak(1).await;
+    call.stream.utterance_ended();
+    call.speak(15).await;
+    call.stream.utterance_began();
+    call.speak(2).await;
+    call.hear(Event::Results(vec![result("yes")])).await;
+    call.hear(Event::Closed).await;
+    assert_eq!(*call.service.heard(), [18 * 8_000, 4_000]);
+}
+
+/// A connection is lost and the next one takes its time: the result it gives is not that of what is said by then.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_comes_late_by_another_connection_takes_no_words() {
+    let mut call = Conversation::begin().await;
+    call.stream.utterance_began();
+    call.speak(2).await;
+    call.stream.utterance_ended();
+    tokio::time::sleep(PIECE).await;
+    call.hear(Event::Closed).await;
+    call.speak(6).await;
+    call.stream.utterance_began();
+    call.speak(1).await;
+    call.hear(Event::Results(vec![result("to Boston")])).await;
+    call.hear(Event::Closed).await;
+    let heard = call.service.heard().clone();
+    assert_eq!(heard, [2 * 8_000, 9 * 8_000, 8_000 + 4_000]);
+}
