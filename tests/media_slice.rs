@@ -345,3 +345,24 @@ fn a_leg_whose_slice_panics_ends_alone() {
     assert_eq!((failed.get(), shard.legs()), (1, PHASES), "it is told once and is on the clock no more");
     assert!(others.iter().all(|(_, _, far_end)| far_end.hear() >= 19), "the others were served");
 }
+
+/// To ask for the memory of the next leg is a hint: what is wrong with that one is found by its own slice.
+#[test]
+fn a_leg_that_cannot_be_looked_at_ends_none_but_itself() {
+    let (shard, seen, failed) = (Shard::without_clock(), Rc::new(Seen::default()), Rc::default());
+    let mut others: Vec<_> = (0..PHASES).map(|_| leg(&shard, Codec::G711(Law::Mu), false, &seen)).collect();
+    let (_elsewhere, cores, _) = leg(&Shard::without_clock(), Codec::G711(Law::Mu), false, &seen);
+    let events = Box::new(Fails(Rc::clone(&failed)));
+    let _cursed = shard.register(Leg { port: Box::new(Cursed), cores: Rc::clone(&cores), events });
+    assert_eq!(shard.legs(), PHASES + 1);
+    let held = (cores.receiver.borrow_mut(), cores.playout.borrow_mut());
+    let start = bellhop_actors::now();
+    for frame in 0..20 {
+        let now = start + SLICE * (frame * PHASES) as u32;
+        others.iter_mut().for_each(|(_, _, far_end)| far_end.speak(frame, now));
+        (0..PHASES).for_each(|phase| shard.slice(phase, now));
+    }
+    drop(held);
+    assert_eq!((failed.get(), shard.legs()), (1, PHASES), "it is told once and is on the clock no more");
+    assert!(others.iter().all(|(_, _, far_end)| far_end.hear() >= 19), "the others were served");
+}

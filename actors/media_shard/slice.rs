@@ -19,6 +19,8 @@ use crate::metrics;
 
 /// Looks between two RTCP reports.
 const LOOKS_PER_REPORT: u32 = (rtcp::REPORT_EVERY.as_millis() / 1000) as u32;
+/// Packets of a leg that are asked for ahead: what an undisturbed stream has waiting. After a burst there are places for many more.
+const PACKETS_AHEAD: usize = 4;
 /// Frames between two drains of a leg that rests.
 const FRAMES_PER_REST: u32 = 5;
 
@@ -66,16 +68,20 @@ impl OnClock {
     }
 
     fn prefetch_lists(&self) {
-        let cores = &self.leg.cores;
-        cores.receiver.borrow().beyond().into_iter().for_each(prefetch);
-        cores.playout.borrow().beyond().into_iter().for_each(prefetch);
+        let LegCores { receiver, playout, .. } = &*self.leg.cores;
+        // A hint must not fail: whatever is wrong with a leg is found by its own slice.
+        receiver.try_borrow().iter().flat_map(|receiver| receiver.beyond()).for_each(prefetch);
+        playout.try_borrow().iter().flat_map(|playout| playout.beyond()).for_each(prefetch);
         let end = self.batch.as_ptr().wrapping_add(self.batch.len());
         prefetch(Region::at(end, self.batch_frame * size_of::<i16>()));
     }
 
     fn prefetch_payloads(&self) {
-        self.leg.cores.receiver.borrow().payloads().for_each(prefetch);
-        self.leg.cores.playout.borrow().sound().into_iter().for_each(prefetch);
+        let LegCores { receiver, playout, .. } = &*self.leg.cores;
+        if let Ok(receiver) = receiver.try_borrow() {
+            receiver.payloads().take(PACKETS_AHEAD).for_each(prefetch);
+        }
+        playout.try_borrow().iter().flat_map(|playout| playout.sound()).for_each(prefetch);
     }
 
     /// What arrives at a leg that neither hears nor sends is read now and then, and forgotten.
