@@ -11,9 +11,9 @@ const TEARDOWNS: &str = "bellhop_teardowns_total";
 const FAREWELLS: &str = "bellhop_farewells_total";
 
 /// The final SIP responses we give, and the provisional ones.
-pub const SIP_STATUSES: [u16; 24] = [
-    100, 180, 200, 302, 400, 401, 403, 405, 415, 416, 420, 422, 469, 481, 482, 483, 487, 488, 491, 500, 503, 504, 505,
-    513,
+pub const SIP_STATUSES: [u16; 25] = [
+    100, 180, 200, 302, 400, 401, 403, 405, 406, 415, 416, 420, 422, 469, 481, 482, 483, 487, 488, 491, 500, 503, 504,
+    505, 513,
 ];
 /// The teardowns of `bellhop_sip::dialog::teardown`.
 pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_acked", "bye", "nothing"];
@@ -47,8 +47,9 @@ impl SignallingFamilies {
 
     /// A teardown was begun; `kind` is one of [`TEARDOWN_KINDS`].
     pub fn teardown(&self, kind: &'static str) {
-        if let Some(at) = TEARDOWN_KINDS.iter().position(|known| *known == kind) {
-            self.teardowns[at].iter().for_each(|family| family.increment(1));
+        match TEARDOWN_KINDS.iter().position(|known| *known == kind) {
+            Some(at) => self.teardowns[at].iter().for_each(|family| family.increment(1)),
+            None => teardown(kind).iter().for_each(|family| family.increment(1)),
         }
     }
 }

@@ -127,8 +127,8 @@ impl SipEndpoint {
                 }
                 self.wire.transmit(hop, bytes);
             }
-            Output::Repeat { hop, status, bytes } => {
-                self.families.response(status.0);
+            Output::Retransmit { hop, status, bytes } => {
+                status.into_iter().for_each(|status| self.families.response(status.0));
                 self.wire.transmit(hop, bytes);
             }
             Output::Offered { key, invite, hop } => self.offer(key, invite, hop),

@@ -257,7 +257,9 @@ impl<O: Clone, C: Copy> Endpoint<O, C> {
                 }
                 self.outputs.push_back(Output::Transmit { hop, message, bytes });
             }
-            Layered::Repeat { hop, status, bytes } => self.outputs.push_back(Output::Repeat { hop, status, bytes }),
+            Layered::Retransmit { hop, status, bytes } => {
+                self.outputs.push_back(Output::Retransmit { hop, status, bytes })
+            }
             Layered::Request { key, request, hop } => self.requested(now, key, request, hop, world),
             Layered::Ack { request, hop } => self.inside(now, None, request, hop, world),
             Layered::Cancelled { invite } => match self.invites.get(&invite).cloned() {

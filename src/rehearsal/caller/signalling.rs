@@ -171,7 +171,7 @@ impl Signalling {
                     self.messages.push((true, message.start_line()));
                     self.send(&bytes).await?;
                 }
-                Output::Repeat { bytes, .. } => {
+                Output::Retransmit { bytes, .. } => {
                     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
                     self.messages.push((true, String::from_utf8_lossy(line).into_owned()));
                     self.send(&bytes).await?;

@@ -118,14 +118,13 @@ impl Dialog {
 
     /// The dialog that a 2xx to our own INVITE opens (RFC 3261 section 12.1.2).
     pub fn from_answer(invite: &Request, answer: &Response, hop: Hop, local: &LocalIdentity) -> Option<Self> {
-        let from = NameAddr::parse(invite.headers.get("From")?).ok()?;
-        let to = NameAddr::parse(answer.headers.get("To")?).ok()?;
+        let remote_tag = NameAddr::tag_in(answer.headers.get("To")?).ok()?;
         let contact = NameAddr::first(&answer.headers, "Contact")?;
         Some(Self {
             id: DialogId {
                 call_id: invite.headers.get("Call-ID")?.to_owned(),
-                local_tag: from.tag()?.to_owned(),
-                remote_tag: to.tag().unwrap_or_default().to_owned(),
+                local_tag: invite.headers.tag("From")?.into_owned(),
+                remote_tag: remote_tag.unwrap_or_default().into_owned(),
             },
             local_address: invite.headers.get("From")?.into(),
             remote_address: answer.headers.get("To")?.into(),

@@ -163,12 +163,12 @@ pub enum Output<O, C> {
         /// The message as it goes on the wire.
         bytes: Bytes,
     },
-    /// Send a response once more, as it was sent before.
-    Repeat {
+    /// Send a message once more, as it was sent before.
+    Retransmit {
         /// To where.
         hop: Hop,
-        /// Its status.
-        status: StatusCode,
+        /// The status of a response; none of a request.
+        status: Option<StatusCode>,
         /// Its bytes.
         bytes: Bytes,
     },

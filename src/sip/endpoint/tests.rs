@@ -74,7 +74,7 @@ const INPUTS: [(&str, Do); 39] = [
             let refusals = t.outputs.split_off(0);
             let first = refusals.iter().find_map(|output| match output {
                 Output::Transmit { message: Message::Response(response), .. } => Some(response.headers.get("To")),
-                Output::Repeat { .. } => Some(None),
+                Output::Retransmit { .. } => Some(None),
                 _ => None,
             });
             let Some(tag) = first.flatten().and_then(|to| to.split(";tag=").nth(1)) else { return };
@@ -292,9 +292,10 @@ fn brief(output: &Output<&'static str, u32>, now: Instant) -> String {
     match output {
         Output::Transmit { message: Message::Response(response), .. } => response.summary(),
         Output::Transmit { message: Message::Request(request), .. } => request.method.to_string(),
-        Output::Repeat { status, bytes, .. } => match parse::message(bytes) {
-            Ok(Message::Response(response)) if response.status == *status => response.summary(),
-            other => panic!("{other:?} is no {}", status.0),
+        Output::Retransmit { status, bytes, .. } => match parse::message(bytes) {
+            Ok(Message::Response(response)) if *status == Some(response.status) => response.summary(),
+            Ok(Message::Request(request)) if status.is_none() => request.method.to_string(),
+            other => panic!("{other:?} is no {status:?}"),
         },
         Output::Offered { .. } => "Offered".to_owned(),
         Output::Tell { owner, input } => match input {

@@ -38,7 +38,7 @@ pub struct Uri {
 impl Uri {
     /// Takes a URI apart. `None` for text that has no scheme, contains blanks or has no host where one is due.
     pub fn parse(text: &str) -> Option<Self> {
-        let Written { scheme, user, host, port, behind, headers } = Written::of(text)?;
+        let Parts { scheme, user, host, port, behind, headers } = Parts::of(text)?;
         let user = match scheme {
             Scheme::Sip | Scheme::Sips => user.map(unescape).filter(|user| !user.is_empty()),
             Scheme::Tel | Scheme::Other(_) => user.map(str::to_owned),
@@ -57,12 +57,12 @@ impl Uri {
 
     /// Whether a text is a URI that could be taken apart.
     pub fn is_readable(text: &str) -> bool {
-        Written::of(text).is_some()
+        Parts::of(text).is_some()
     }
 
     /// The scheme of a URI that could be taken apart.
     pub fn scheme_of(text: &str) -> Option<Scheme> {
-        Written::of(text).map(|written| written.scheme)
+        Parts::of(text).map(|parts| parts.scheme)
     }
 
     /// The value of a parameter; empty when it stands without one.
@@ -90,7 +90,7 @@ impl Uri {
 }
 
 /// A URI as it stands in its text.
-struct Written<'a> {
+struct Parts<'a> {
     scheme: Scheme,
     user: Option<&'a str>,
     host: &'a str,
@@ -100,7 +100,7 @@ struct Written<'a> {
     headers: Option<&'a str>,
 }
 
-impl<'a> Written<'a> {
+impl<'a> Parts<'a> {
     fn of(text: &'a str) -> Option<Self> {
         if text.is_empty() || has_blank(text) || text.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'"')) {
             return None;

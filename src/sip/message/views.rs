@@ -39,7 +39,7 @@ impl fmt::Display for CSeq {
 }
 
 /// One Via value (RFC 3261 section 20.42, RFC 3581), as it stands in its header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Via<'a> {
     /// The version of the protocol: `2.0`, or what cannot be served and is told so.
     pub version: &'a str,
@@ -83,6 +83,11 @@ impl<'a> Via<'a> {
     /// The value of a parameter.
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
         params::value(self.text, name)
+    }
+
+    /// All parameters.
+    pub fn params(&self) -> Params {
+        params::split(self.text).1
     }
 
     /// Where responses go over UDP: to the source, by its port where `rport` is asked for, else by that of sent-by

@@ -52,9 +52,9 @@ impl Client {
         } else {
             State::Trying { e: first, interval: T1, f: now + TIMEOUT }
         };
-        let client = Self { key, bytes: request.to_bytes(), request, hop, state, armed: None };
-        client.send_again(outputs);
-        client
+        let (bytes, message) = (request.to_bytes(), Message::Request(request.clone()));
+        outputs.push_back(Output::Transmit { hop, message, bytes: bytes.clone() });
+        Self { key, request, bytes, hop, state, armed: None }
     }
 
     pub(super) fn is_terminated(&self) -> bool {
@@ -121,16 +121,16 @@ impl Client {
             State::Calling { a: Some(a), interval, .. } if *a <= now => {
                 *interval *= 2;
                 *a = now + *interval;
-                self.send_again(outputs);
+                self.retransmit(outputs);
             }
             State::Trying { e: Some(e), interval, .. } if *e <= now => {
                 *interval = (*interval * 2).min(T2);
                 *e = now + *interval;
-                self.send_again(outputs);
+                self.retransmit(outputs);
             }
             State::Proceeding { e: Some(e), .. } if *e <= now => {
                 *e = now + T2;
-                self.send_again(outputs);
+                self.retransmit(outputs);
             }
             State::InviteCompleted { d: at } | State::InviteAccepted { m: at } | State::Completed { k: at }
                 if *at <= now =>
@@ -161,9 +161,8 @@ impl Client {
         }
     }
 
-    fn send_again(&self, outputs: &mut VecDeque<Output>) {
-        let message = Message::Request(self.request.clone());
-        outputs.push_back(Output::Transmit { hop: self.hop, message, bytes: self.bytes.clone() });
+    fn retransmit(&self, outputs: &mut VecDeque<Output>) {
+        outputs.push_back(Output::Retransmit { hop: self.hop, status: None, bytes: self.bytes.clone() });
     }
 
     /// The ACK of a failure response belongs to the transaction (RFC 3261 section 17.1.1.3).

@@ -55,12 +55,12 @@ pub enum Output {
         /// The message as it goes on the wire.
         bytes: Bytes,
     },
-    /// Send a response once more, as it was sent before.
-    Repeat {
+    /// Send a message once more, as it was sent before.
+    Retransmit {
         /// To where.
         hop: Hop,
-        /// Its status.
-        status: StatusCode,
+        /// The status of a response; none of a request.
+        status: Option<StatusCode>,
         /// Its bytes.
         bytes: Bytes,
     },
@@ -342,6 +342,8 @@ pub(crate) fn server_key(request: &Request) -> ServerKey {
     }
     let number = headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
     let (from_tag, call_id) = (headers.tag("From"), headers.get("Call-ID"));
+    // What is written otherwise and means the same is the same.
+    let via = via.map(|via| (via.version, via.transport.to_ascii_uppercase(), via.params(), via.host, via.port));
     ServerKey(format!("{}|{from_tag:?}|{call_id:?}|{number:?}|{via:?}|{method}", request.uri).into())
 }
 

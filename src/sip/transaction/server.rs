@@ -75,17 +75,17 @@ impl Server {
     pub(super) fn receive(&mut self, now: Instant, request: &Request, outputs: &mut VecDeque<Output>) {
         let is_ack = request.method == Method::Ack;
         match &self.state {
-            State::InviteProceeding { last: Some(last) } if !is_ack => self.repeat(last, outputs),
+            State::InviteProceeding { last: Some(last) } if !is_ack => self.retransmit(last, outputs),
             State::InviteProceeding { .. } => {}
             State::InviteCompleted { .. } if is_ack => {
                 let i = if self.hop.transport.is_reliable() { now } else { now + T4 };
                 self.state = if i == now { State::Terminated } else { State::InviteConfirmed { i } };
             }
-            State::InviteCompleted { last, .. } => self.repeat(last, outputs),
+            State::InviteCompleted { last, .. } => self.retransmit(last, outputs),
             // The 2xx is the dialog's to repeat; a retransmitted INVITE is absorbed (RFC 6026 section 7.1).
             State::InviteConfirmed { .. } | State::InviteAccepted { .. } => {}
             State::Trying => {}
-            State::Proceeding { last } | State::Completed { last, .. } => self.repeat(last, outputs),
+            State::Proceeding { last } | State::Completed { last, .. } => self.retransmit(last, outputs),
             State::Terminated => {}
         }
     }
@@ -132,7 +132,7 @@ impl Server {
                 *interval = (*interval * 2).min(T2);
                 *g = now + *interval;
                 let last = last.clone();
-                self.repeat(&last, outputs);
+                self.retransmit(&last, outputs);
             }
             State::InviteConfirmed { i: at } | State::InviteAccepted { l: at } | State::Completed { j: at, .. }
                 if *at <= now =>
@@ -160,7 +160,7 @@ impl Server {
         }
     }
 
-    fn repeat(&self, Sent { status, bytes }: &Sent, outputs: &mut VecDeque<Output>) {
-        outputs.push_back(Output::Repeat { hop: self.hop, status: *status, bytes: bytes.clone() });
+    fn retransmit(&self, Sent { status, bytes }: &Sent, outputs: &mut VecDeque<Output>) {
+        outputs.push_back(Output::Retransmit { hop: self.hop, status: Some(*status), bytes: bytes.clone() });
     }
 }

@@ -76,7 +76,11 @@ impl Bench {
             let what = match output {
                 Output::Transmit { message: Message::Request(r), .. } => format!(">{}", r.method),
                 Output::Transmit { message: Message::Response(r), .. } => format!(">{}", r.status.0),
-                Output::Repeat { status, .. } => format!(">{}", status.0),
+                Output::Retransmit { status, bytes, .. } => match crate::message::parse::message(&bytes) {
+                    Ok(Message::Request(r)) if status.is_none() => format!(">{}", r.method),
+                    Ok(Message::Response(r)) if status == Some(r.status) => format!(">{}", r.status.0),
+                    other => panic!("{other:?} is no {status:?}"),
+                },
                 Output::Request { key, request, .. } => {
                     let text = format!("up:{}", request.method);
                     self.server = Some((key, request));
@@ -211,5 +215,27 @@ fn an_invite_of_ours_without_a_final_response_ends() {
         layer.handle_timeout(now + Duration::from_secs(1) + TIMER_C);
         assert_eq!(layer.poll(), Some(Output::NoResponse { key }), "{transport}");
         assert!(layer.is_empty());
+    }
+}
+
+/// RFC 3261 section 17.2.3: a client of RFC 2543 has no unique branch, and may write its Via anew.
+#[test]
+fn without_a_magic_cookie_a_via_is_compared_by_what_it_means() {
+    let with = |method, via: &str| {
+        let mut request = request(method, "");
+        request.headers.set("Via", via);
+        request.headers.set("CSeq", &format!("1 {method}"));
+        server_key(&request)
+    };
+    let key = with("INVITE", "SIP/2.0/UDP gw.example.com:5060;branch=1;x=y");
+    for same in [
+        "SIP/2.0/udp gw.example.com:5060;branch=1;x=y",
+        "SIP / 2.0 / UDP  gw.example.com : 5060 ; branch = \"1\" ;x=y;",
+    ] {
+        assert_eq!(with("INVITE", same), key, "{same}");
+        assert_eq!(with("ACK", same), key, "{same}");
+    }
+    for other in ["SIP/2.0/UDP gw.example.com:5061;branch=1;x=y", "SIP/2.0/UDP gw.example.com:5060;branch=2;x=y"] {
+        assert_ne!(with("INVITE", other), key, "{other}");
     }
 }
