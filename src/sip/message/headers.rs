@@ -94,14 +94,11 @@ impl Headers {
             None => all.push(container(name, value)),
             Some(first) => {
                 all[first] = container(name, value);
-                let mut others = all.iter().skip(first + 1);
-                if others.any(is_it) {
-                    let mut at = 0;
-                    all.retain(|header| {
-                        at += 1;
-                        at <= first + 1 || !is_it(header)
-                    });
-                }
+                let mut at = 0;
+                all.retain(|header| {
+                    at += 1;
+                    at <= first + 1 || !is_it(header)
+                });
             }
         }
         self.0 = all.into();
