@@ -24,7 +24,7 @@ impl RecordWriter for SpooledStore {
             let primary = &self.0.primary;
             // Its time begins when it does, which may be after others' turn.
             let direct = async { within(primary.database().again(|| primary.write_all(entries))).await };
-            let deeds = || entries.iter().map(|entry| primary.deeds_of(entry, &HashSet::new()).0).collect();
+            let deeds = || entries.iter().map(|entry| primary.deeds_of(entry).0).collect();
             let mut written = self.write_or_keep(direct, deeds, |_| Written::default()).await?;
             let told = std::mem::take(&mut *self.0.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             written.waiting.extend(told.waiting);

@@ -1,7 +1,6 @@
 //! The store with a spool, on a PostgreSQL that goes away and comes back: what every store promises, and that nothing is lost or
 //! doubled.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
@@ -196,10 +195,7 @@ async fn what_was_replayed_by_a_process_that_died_before_it_could_delete_it_is_n
     let store = place.store("").await;
     let spool = Spool::open(&place.spool("-other"), SPOOL_BYTES).await.expect("opens");
     let entries = [turn("a", 0), turn("a", 1)];
-    spool
-        .keep(entries.iter().map(|entry| store.0.primary.deeds_of(entry, &HashSet::new()).0).collect())
-        .await
-        .expect("kept");
+    spool.keep(entries.iter().map(|entry| store.0.primary.deeds_of(entry).0).collect()).await.expect("kept");
     let note = NotedWrite { contact_id: "c1".into(), names: vec!["topic".into()] };
     spool.keep(vec![vec![store.0.primary.notes_of("acme").noted(&note)]]).await.expect("kept");
     let kept = spool.next().await.expect("answers");
@@ -274,7 +270,7 @@ async fn a_record_that_was_spooled_takes_the_place_of_one_that_says_lost() {
     let Entry::Call { record, .. } = call("a", "+1", DAY) else { unreachable!("a call") };
     let lost = bellhop_call::record::CallRecord::lost(record.opening().clone(), std::time::Instant::now());
     store.write(&[Entry::Call { record: Box::new(lost), keep: DAY, told: true }]).await.expect("written");
-    spool.keep(vec![store.0.primary.deeds_of(&call("a", "+1", DAY), &HashSet::new()).0]).await.expect("kept");
+    spool.keep(vec![store.0.primary.deeds_of(&call("a", "+1", DAY)).0]).await.expect("kept");
     store.0.primary.replay(spool.name(), &spool.next().await.expect("answers")).await.expect("replayed");
     let details = store.find_call("a").await.expect("answers").expect("is there").details;
     assert!(!details.contains("lost"), "{details}");

@@ -133,6 +133,15 @@ pub(in crate::storage) struct Kept {
 }
 
 impl Deed {
+    /// The session whose call it writes as up, or as up no more.
+    pub(in crate::storage) fn up_or_over(&self) -> Option<&str> {
+        match self {
+            Self::Began { opening, .. } => Some(&opening.session),
+            Self::Over { session } => Some(session),
+            _ => None,
+        }
+    }
+
     /// Does it as a part of a transaction.
     pub(in crate::storage) async fn carry_out(&self, transaction: &mut Transaction) -> Result<(), Trouble> {
         self.carry_out_as(transaction, None).await

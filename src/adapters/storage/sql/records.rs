@@ -82,8 +82,9 @@ impl SqlStore {
         for of_tenant in entries.chunk_by(|one, other| one.tenant() == other.tenant()) {
             let mut all = vec![];
             for entry in of_tenant {
-                let (deeds, waiting) = self.deeds_of(entry, &passing);
-                all.extend(deeds);
+                let (deeds, waiting) = self.deeds_of(entry);
+                let is_passing = |deed: &Deed| deed.up_or_over().is_some_and(|session| passing.contains(session));
+                all.extend(deeds.into_iter().filter(|deed| !is_passing(deed)));
                 written.waiting.extend(waiting.map(str::to_owned));
                 // To render a batch takes milliseconds, on the thread that answers calls.
                 tokio::task::yield_now().await;
@@ -99,30 +100,24 @@ impl SqlStore {
         Ok(written)
     }
 
-    /// What an entry writes, and the tenant for whom an event waits then. Of `passing` calls nothing is written as under way.
-    pub(in crate::storage) fn deeds_of<'a>(
-        &self,
-        entry: &'a Entry,
-        passing: &HashSet<&str>,
-    ) -> (Vec<Deed>, Option<&'a str>) {
+    /// What an entry writes, and the tenant for whom an event waits then.
+    pub(in crate::storage) fn deeds_of<'a>(&self, entry: &'a Entry) -> (Vec<Deed>, Option<&'a str>) {
         match entry {
             Entry::Began { opening, recorded } => {
-                let began = || Deed::Began { server: self.server.to_string(), opening: opening.clone() };
-                let began = (!passing.contains(&*opening.session)).then(began);
+                let began = Deed::Began { server: self.server.to_string(), opening: opening.clone() };
                 let (call, tenant, caller) =
                     (opening.call.clone(), opening.tenant.clone(), opening.facts.caller.clone());
                 let recorded = recorded.then_some(Deed::Recorded { call, tenant, caller });
-                ([began, recorded].into_iter().flatten().collect(), None)
+                ([Some(began), recorded].into_iter().flatten().collect(), None)
             }
             Entry::Call { record, keep, told } => {
                 let (opening, details) = (record.opening(), record.details());
-                let over = || Deed::Over { session: opening.session.clone() };
-                let over = (!passing.contains(&*opening.session)).then(over);
+                let over = Deed::Over { session: opening.session.clone() };
                 let kept = (!keep.is_zero()).then(|| call_record(record, &details, *keep));
                 let id = format!("{}:cdr", opening.session);
                 let (tenant, session, caller) = (&*opening.tenant, &*opening.session, &*opening.facts.caller);
                 let event = told.then(|| Event { id, tenant, session, caller }.told("cdr_logged", &details)).flatten();
-                ([over, kept, event].into_iter().flatten().collect(), told.then_some(tenant))
+                ([Some(over), kept, event].into_iter().flatten().collect(), told.then_some(tenant))
             }
             Entry::Turn { tenant, session, caller, log } => {
                 let id = format!("{session}:turn:{}", log["turn"]);

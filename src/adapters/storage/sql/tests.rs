@@ -22,11 +22,17 @@ promises!(Folder);
 
 /// The database takes no page more, as a full disk takes none.
 async fn fill(database: &SqlStore) {
-    let full = database
+    alter(database, "PRAGMA max_page_count = 1").await;
+}
+
+/// Somebody does something to the database that we never would.
+async fn alter(database: &SqlStore, statement: &str) {
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    let altered = database
         .database
         .sqlite()
-        .maintain(async |connection| sqlx::raw_sql("PRAGMA max_page_count = 1").execute(connection).await.map(drop));
-    full.await.expect("set");
+        .maintain(async |connection| sqlx::raw_sql(statement).execute(connection).await.map(drop));
+    altered.await.expect("altered");
 }
 
 fn long_history() -> History {
@@ -49,11 +55,7 @@ async fn a_call_that_begins_and_ends_in_one_batch_is_never_written_as_under_way(
     let place = Folder::new("passing");
     let database = place.database().await;
     let trigger = "CREATE TRIGGER broken BEFORE INSERT ON calls_under_way BEGIN SELECT RAISE(ABORT, 'injected'); END";
-    let made = database
-        .database
-        .sqlite()
-        .maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
-    made.await.expect("made");
+    alter(&database, trigger).await;
     let ended = call("a", "+1", DAY);
     let Entry::Call { record, .. } = &ended else { panic!("a record") };
     let began = || Entry::Began { opening: Box::new(record.opening().clone()), recorded: true };

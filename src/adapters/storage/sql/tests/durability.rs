@@ -16,11 +16,7 @@ async fn break_turn_13(database: &SqlStore, how: &str) {
         "CREATE TRIGGER broken BEFORE INSERT ON log_events WHEN new.id LIKE '%:turn:13'
         BEGIN SELECT RAISE({how}, 'injected'); END"
     );
-    let made = database
-        .database
-        .sqlite()
-        .maintain(async |connection| sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(connection).await.map(drop));
-    made.await.expect("made");
+    alter(database, &trigger).await;
 }
 
 /// The files as they are now, opened elsewhere: what the death of the process would leave.
@@ -109,11 +105,7 @@ async fn what_cannot_be_read_back_is_not_told_as_stored() {
     let database = place.database().await;
     let trigger = "CREATE TRIGGER gone AFTER INSERT ON session_histories
         BEGIN DELETE FROM session_histories WHERE filed_as = new.filed_as; END";
-    let made = database
-        .database
-        .sqlite()
-        .maintain(async |connection| sqlx::raw_sql(trigger).execute(connection).await.map(drop));
-    made.await.expect("made");
+    alter(&database, trigger).await;
     let histories = database.histories(DAY.into());
     assert_eq!(histories.store(name(1), history()).await, Err(StoreFailed));
     assert_eq!(histories.lend(name(2), history()).await, Err(StoreFailed));

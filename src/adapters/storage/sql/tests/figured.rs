@@ -1,7 +1,5 @@
 //! A record that is replaced by what its own server knew, and records from before there were figures.
 
-use std::collections::HashSet;
-
 use bellhop_call::figures::Slot;
 use bellhop_call::ports::CallRecords;
 use bellhop_call::record::EndReason;
@@ -17,7 +15,7 @@ async fn replaced(store: &SqlStore) {
     let guess = had((0, 0), &[], lost);
     for entry in [guess, had((0, 7), &[70, 200], GOOD), had((0, 7), &[70], GOOD)] {
         let mut transaction = store.database.begin().await.expect("begins");
-        for deed in store.deeds_of(&entry, &HashSet::new()).0 {
+        for deed in store.deeds_of(&entry).0 {
             deed.carry_out_as(&mut transaction, Some("spool:1")).await.expect("carried out");
         }
         transaction.commit().await.expect("committed");
