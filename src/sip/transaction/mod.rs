@@ -10,7 +10,6 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -333,12 +332,7 @@ pub(crate) fn server_key(request: &Request) -> ServerKey {
     if let Some(via) = &via
         && let Some(branch) = via.branch().filter(|branch| branch.starts_with("z9hG4bK") && branch.len() > 7)
     {
-        let mut key = String::with_capacity(branch.len() + via.host.len() + 24);
-        key.push_str(&branch);
-        key.push('|');
-        key.extend(via.host.chars().map(|c| c.to_ascii_lowercase()));
-        _ = write!(key, "|{:?}|{method}", via.port);
-        return ServerKey(key.into());
+        return ServerKey(format!("{branch}|{}|{:?}|{method}", via.host.to_ascii_lowercase(), via.port).into());
     }
     let number = headers.get("CSeq").and_then(CSeq::parse).map(|cseq| cseq.number);
     let (from_tag, call_id) = (headers.tag("From"), headers.get("Call-ID"));

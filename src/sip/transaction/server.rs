@@ -75,17 +75,17 @@ impl Server {
     pub(super) fn receive(&mut self, now: Instant, request: &Request, outputs: &mut VecDeque<Output>) {
         let is_ack = request.method == Method::Ack;
         match &self.state {
-            State::InviteProceeding { last: Some(last) } if !is_ack => self.retransmit(last, outputs),
+            State::InviteProceeding { last: Some(last) } if !is_ack => outputs.push_back(last.again(self.hop)),
             State::InviteProceeding { .. } => {}
             State::InviteCompleted { .. } if is_ack => {
                 let i = if self.hop.transport.is_reliable() { now } else { now + T4 };
                 self.state = if i == now { State::Terminated } else { State::InviteConfirmed { i } };
             }
-            State::InviteCompleted { last, .. } => self.retransmit(last, outputs),
+            State::InviteCompleted { last, .. } => outputs.push_back(last.again(self.hop)),
             // The 2xx is the dialog's to repeat; a retransmitted INVITE is absorbed (RFC 6026 section 7.1).
             State::InviteConfirmed { .. } | State::InviteAccepted { .. } => {}
             State::Trying => {}
-            State::Proceeding { last } | State::Completed { last, .. } => self.retransmit(last, outputs),
+            State::Proceeding { last } | State::Completed { last, .. } => outputs.push_back(last.again(self.hop)),
             State::Terminated => {}
         }
     }
@@ -131,8 +131,7 @@ impl Server {
             State::InviteCompleted { last, g: Some(g), interval, .. } if *g <= now => {
                 *interval = (*interval * 2).min(T2);
                 *g = now + *interval;
-                let last = last.clone();
-                self.retransmit(&last, outputs);
+                outputs.push_back(last.again(self.hop));
             }
             State::InviteConfirmed { i: at } | State::InviteAccepted { l: at } | State::Completed { j: at, .. }
                 if *at <= now =>
@@ -159,8 +158,10 @@ impl Server {
             State::InviteProceeding { .. } | State::Trying | State::Proceeding { .. } | State::Terminated => None,
         }
     }
+}
 
-    fn retransmit(&self, Sent { status, bytes }: &Sent, outputs: &mut VecDeque<Output>) {
-        outputs.push_back(Output::Retransmit { hop: self.hop, status: Some(*status), bytes: bytes.clone() });
+impl Sent {
+    fn again(&self, hop: Hop) -> Output {
+        Output::Retransmit { hop, status: Some(self.status), bytes: self.bytes.clone() }
     }
 }
