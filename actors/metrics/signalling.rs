@@ -20,8 +20,7 @@ pub const TEARDOWN_KINDS: [&str; 5] = ["reject", "answer_then_bye", "bye_once_ac
 
 /// The families of an endpoint.
 pub struct SignallingFamilies {
-    /// Live SIP transactions.
-    pub transactions: Gauge,
+    transactions: Gauge,
     responses: [Counter; SIP_STATUSES.len()],
     teardowns: [[Counter; 2]; TEARDOWN_KINDS.len()],
 }
@@ -37,6 +36,11 @@ impl Default for SignallingFamilies {
 }
 
 impl SignallingFamilies {
+    /// So many SIP transactions live.
+    pub fn transactions(&self, count: usize) {
+        self.transactions.set(count as f64);
+    }
+
     /// A response was sent.
     pub fn response(&self, status: u16) {
         match SIP_STATUSES.binary_search(&status) {
@@ -67,9 +71,9 @@ pub(super) fn describe() {
     describe_gauge!(TRANSACTIONS, "Live SIP transactions.");
     describe_counter!(TEARDOWNS, "Teardowns carried out, by kind: one per call.");
     describe_counter!(FAREWELLS, "Deprecated, gone with the next release: bellhop_teardowns_total.");
-    SIP_STATUSES.map(response).iter().for_each(|family| family.absolute(0));
-    TEARDOWN_KINDS.map(teardown).as_flattened().iter().for_each(|family| family.absolute(0));
-    gauge!(TRANSACTIONS).set(0.0);
+    let SignallingFamilies { transactions, responses, teardowns } = SignallingFamilies::default();
+    responses.iter().chain(teardowns.as_flattened()).for_each(|family| family.absolute(0));
+    transactions.set(0.0);
 }
 
 #[cfg(test)]

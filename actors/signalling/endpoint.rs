@@ -114,7 +114,7 @@ impl SipEndpoint {
             let Some(output) = self.core.poll(crate::now(), &outside) else { break };
             self.carry_out(output, ctx);
         }
-        self.families.transactions.set(self.core.transactions() as f64);
+        self.families.transactions(self.core.transactions());
         let deadline = self.core.deadline();
         arm(self, ctx, deadline, |this| &mut this.alarm, Self::expire);
     }
