@@ -50,7 +50,7 @@ impl<'w> FormatFields<'w> for OfSpan {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
         let mut own = Fields::default();
         fields.record(&mut own);
-        own.all.iter().try_for_each(|(name, value)| writeln!(writer, "{name}\t{value}"))
+        keep(&own, &mut writer)
     }
 
     fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &span::Record<'_>) -> fmt::Result {
@@ -58,8 +58,12 @@ impl<'w> FormatFields<'w> for OfSpan {
         fields.record(&mut own);
         let is_said_anew = |line: &str| own.all.iter().any(|(name, _)| line.split('\t').next() == Some(name));
         current.fields = current.fields.split_inclusive('\n').filter(|line| !is_said_anew(line)).collect();
-        self.format_fields(current.as_writer(), fields)
+        keep(&own, &mut current.as_writer())
     }
+}
+
+fn keep(own: &Fields, writer: &mut Writer<'_>) -> fmt::Result {
+    own.all.iter().try_for_each(|(name, value)| writeln!(writer, "{name}\t{value}"))
 }
 
 /// The format of a line.
@@ -79,12 +83,12 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> FormatEvent<S, OfSpan> for Line {
         let spans: Vec<_> = context.event_scope().into_iter().flatten().collect();
         let kept: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
         let mut about: Vec<(&str, &str)> = vec![];
-        for fields in kept.iter().filter_map(|kept| kept.get::<FormattedFields<OfSpan>>()) {
-            for (name, json) in fields.fields.lines().rev().filter_map(|line| line.split_once('\t')) {
-                let is_known = about.iter().any(|(of_inner, _)| *of_inner == name);
-                if !is_known && !own.all.iter().any(|(of_event, _)| *of_event == name) {
-                    about.push((name, json));
-                }
+        let of_spans = kept.iter().filter_map(|kept| kept.get::<FormattedFields<OfSpan>>());
+        for (name, json) in of_spans.flat_map(|span| span.fields.lines().rev()).filter_map(|line| line.split_once('\t'))
+        {
+            let is_known = about.iter().any(|(of_inner, _)| *of_inner == name);
+            if !is_known && !own.all.iter().any(|(of_event, _)| *of_event == name) {
+                about.push((name, json));
             }
         }
         let mut line = Vec::with_capacity(512);
